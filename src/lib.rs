@@ -1,0 +1,17 @@
+//! Seven network servers on one core.
+//!
+//! The rooms, and who may import whom: `server -> {net, proto} -> codec`.
+//!
+//! * [`codec`] is the treaty between bytes and messages: [`codec::Codec`] and [`codec::Outbox`];
+//! * [`proto`] holds the languages, without any I/O: bytes in, typed messages out;
+//! * [`net`] holds the plumbing, and knows no protocol;
+//! * [`server`] ties a language to the plumbing.
+//!
+//! `ARCHITECTURE.md` draws the picture, and `tests/architecture.rs` proves it.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod codec;
+pub mod net;
+pub mod proto;
+pub mod server;

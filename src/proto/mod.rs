@@ -1,0 +1,4 @@
+//! The languages, sans-IO: bytes in, typed messages out. No socket, no file, no clock, no task, no randomness.
+
+pub mod http;
+pub mod proxy;

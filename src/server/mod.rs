@@ -1,0 +1,3 @@
+//! Where a language meets the plumbing.
+
+pub mod http;

@@ -1,13 +1,27 @@
 //! HTTP/1.1: RFC 9110 (semantics) and RFC 9112 (syntax), the server's side.
+//!
+//! [`server::ServerCodec`] is the connection's codec; [`head::Head`] what a request says. The other modules are each one
+//! rule of the RFCs, as a pure function.
 
+pub mod chunked;
 pub mod conditional;
 pub mod cookie;
 pub mod credentials;
 pub mod date;
 pub mod etag;
+pub mod fields;
+pub mod head;
+pub mod host;
+pub mod limits;
 pub mod list;
 pub mod media_type;
 pub mod multipart;
 pub mod negotiate;
+pub mod parse;
 pub mod path;
 pub mod range;
+pub mod reject;
+pub mod reply;
+pub mod scan;
+pub mod server;
+pub mod target;

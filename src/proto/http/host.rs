@@ -1,0 +1,124 @@
+//! `Host`, RFC 9110 section 7.2 and RFC 9112 section 3.2: `uri-host [ ":" port ]`, once, and nothing else.
+
+/// Whether `value` is a host with an optional port: a registered name, an IPv4 address, or an IP literal in brackets.
+///
+/// User information, a path, a list, an empty host and a port that is not a number up to 65535 are not.
+#[must_use]
+pub fn is_host(value: &[u8]) -> bool {
+    let (host, port) = match value {
+        [b'[', rest @ ..] => {
+            let Some(end) = memchr::memchr(b']', rest) else {
+                return false;
+            };
+            let (literal, after) = (&rest[..end], &rest[end + 1..]);
+            if !is_ip_literal(literal) {
+                return false;
+            }
+            (literal, after)
+        }
+        _ => {
+            let end = memchr::memchr(b':', value).unwrap_or(value.len());
+            let (name, after) = value.split_at(end);
+            if name.is_empty() || !name.iter().all(|&byte| is_name_byte(byte)) {
+                return false;
+            }
+            (name, after)
+        }
+    };
+    !host.is_empty() && is_port(port)
+}
+
+/// `after` is what follows the host: empty, or `:` and a port, which may be empty (RFC 3986 section 3.2.3).
+fn is_port(after: &[u8]) -> bool {
+    match after {
+        [] | [b':'] => true,
+        [b':', digits @ ..] => {
+            digits.iter().all(u8::is_ascii_digit)
+                && digits
+                    .iter()
+                    .try_fold(0_u16, |n, digit| {
+                        n.checked_mul(10)?.checked_add((digit - b'0').into())
+                    })
+                    .is_some()
+        }
+        _ => false,
+    }
+}
+
+/// RFC 3986 section 3.2.2: an IPv6 address, or `v` and a future version.
+fn is_ip_literal(literal: &[u8]) -> bool {
+    match literal {
+        [b'v' | b'V', rest @ ..] => {
+            let Some(dot) = memchr::memchr(b'.', rest) else {
+                return false;
+            };
+            let (version, address) = (&rest[..dot], &rest[dot + 1..]);
+            !version.is_empty()
+                && version.iter().all(u8::is_ascii_hexdigit)
+                && !address.is_empty()
+                && address
+                    .iter()
+                    .all(|&byte| is_name_byte(byte) && byte != b'%' || byte == b':')
+        }
+        _ => std::str::from_utf8(literal).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok()),
+    }
+}
+
+/// reg-name: unreserved, sub-delims without the comma (a list of hosts is a fault, not a name), and `%`.
+fn is_name_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for good in [
+            "a",
+            "example.com",
+            "example.com:80",
+            "example.com:",
+            "127.0.0.1:65535",
+            "[::1]",
+            "[::1]:8080",
+            "[v1.a:b]",
+            "xn--a.b",
+            "a_b",
+            "%41",
+        ] {
+            assert!(is_host(good.as_bytes()), "{good}");
+        }
+    }
+
+    #[test]
+    fn not_hosts() {
+        for bad in [
+            "",
+            ":",
+            ":80",
+            "a:b",
+            "a:65536",
+            "a:99999999999",
+            "a:+1",
+            "u@h",
+            "a/b",
+            "a,b",
+            "a b",
+            "a b:1",
+            "[::1",
+            "::1",
+            "[]",
+            "[::1]x",
+            "[1.2.3.4]",
+            "[v.a]",
+            "a?",
+            "a#",
+            "\u{e9}",
+            "a\t",
+        ] {
+            assert!(!is_host(bad.as_bytes()), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! How much a peer may say: every size and count of an HTTP/1.1 message, each with its default and a precedent.
+//!
+//! A limit that is met is an answer, never a silence: see [`Reject`](super::reject::Reject) for the status of each.
+
+/// Field lines that a head or a trailer section may have at the very most, whatever [`Limits`] say.
+pub const MAX_FIELDS: usize = 128;
+
+/// The limits of one connection's messages. `Default` is what the server uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of a request head, request line and final empty line included. Over it: 431.
+    pub head: usize,
+    /// Bytes of a request target. Over it: 414. RFC 9112 section 3 asks for at least 8000.
+    pub target: usize,
+    /// Field lines of a head, at most [`MAX_FIELDS`]. Over it: 431.
+    pub fields: usize,
+    /// Bytes of a request body, without its chunk framing. Over it: 413.
+    pub body: u64,
+    /// Bytes of chunk extensions in one body. Over it: 400.
+    pub chunk_extensions: usize,
+    /// Bytes of a trailer section. Over it: 431.
+    pub trailers: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            head: 32 * 1024,             // nginx 4 x 8 KiB, node 16 KiB, hyper about 400 KiB
+            target: 8 * 1024,            // nginx 8 KiB
+            fields: 100,                 // httparse's custom, Apache's default
+            body: 1 << 30, // 1 GiB, streamed; what a handler gathers in memory has a lower limit
+            chunk_extensions: 16 * 1024, // Go 16 KiB over a whole body
+            trailers: 8 * 1024,
+        }
+    }
+}

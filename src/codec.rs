@@ -152,11 +152,15 @@ impl Outbox {
         self.sent = 0;
     }
 
-    /// Gives an outbox that holds no memory a buffer to write to.
+    /// Whether it holds no memory to write to.
+    #[must_use]
+    pub fn is_bare(&self) -> bool {
+        self.tail.capacity() == 0
+    }
+
+    /// Gives an outbox that [is bare](Outbox::is_bare) a buffer to write to.
     pub fn lend(&mut self, buffer: BytesMut) {
-        if self.tail.capacity() == 0 {
-            self.tail = buffer;
-        }
+        self.tail = buffer;
     }
 
     /// Takes the memory of an empty outbox back, for another connection to use.

@@ -2,8 +2,16 @@
 
 pub mod addr;
 pub mod bucket;
+pub mod clock;
+pub mod conn;
+pub mod drain;
+pub mod io;
 pub mod limits;
 pub mod listen;
+pub mod pool;
+pub mod sendfile;
+pub mod serve;
 pub mod service;
+pub mod shards;
 pub mod tls;
 pub mod workers;

@@ -1,0 +1,382 @@
+//! One connection, driven: it moves bytes between a stream and a codec, for every server alike.
+//!
+//! All state is in the value and no method awaits between taking bytes and storing what they mean, so any of its futures
+//! may be dropped by `select!` and nothing is lost. Three rules, each learned by breaking it:
+//!
+//! 1. Write before sleep: what was fed leaves when the input is dry, so pipelined replies share one `writev`.
+//! 2. [`turn`](Conn::turn) never stops reading because the outbox is full: two peers that both ask and both serve would
+//!    wait for each other. Producers ask [`has_room`](Conn::has_room) instead, and [`Turn::Room`] tells when to go on.
+//! 3. [`switch`](Conn::switch) keeps every byte that was read: a handshake and the first frame can share a segment.
+//!
+//! A connection that waits holds no buffer ([`pool`](super::pool)).
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_util::io::poll_read_buf;
+
+use super::clock::Timer;
+use super::pool;
+use crate::codec::{Codec, Outbox};
+
+/// Bytes in the outbox from which a producer should wait.
+pub const HIGH_WATER: usize = 64 * 1024;
+
+/// Bytes that wait to be decoded, from which nothing more is read until some were. A codec that needs longer items
+/// refuses them by its own limits first, or raises this by [`Conn::read_limit`].
+pub const READ_LIMIT: usize = 64 * 1024;
+
+/// Slices of one `writev`.
+const SLICES: usize = 32;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Conn<S, C> {
+    io: S,
+    codec: C,
+    rbuf: BytesMut,
+    out: Outbox,
+    timer: Timer,
+    read_limit: usize,
+    /// The codec found nothing more in `rbuf`.
+    dry: bool,
+    /// The peer has said that nothing follows.
+    eof: bool,
+    /// The outbox was full, and nobody was told that it is not.
+    was_full: bool,
+    pace: Option<Pace>,
+}
+
+/// A minimum rate: each byte that moves buys time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MinRate {
+    /// Bytes per second.
+    pub rate: u32,
+    /// Time that is given for free.
+    pub grace: Duration,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    deadline: Instant,
+    per_byte: Duration,
+    /// Where the deadline lies at most, from now.
+    most: Duration,
+}
+
+/// What a turn brought.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Turn<T> {
+    /// The peer said something.
+    Item(T),
+    /// The outbox, which was full, has room again.
+    Room,
+    /// The peer said that nothing follows, between two items.
+    Closed,
+}
+
+/// How a connection can fail.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnError<E> {
+    /// The stream failed.
+    #[error("the connection failed: {0}")]
+    Io(#[from] io::Error),
+    /// The peer broke the protocol.
+    #[error(transparent)]
+    Proto(E),
+    /// The peer stopped in the middle of an item.
+    #[error("the connection ended in the middle of a message")]
+    Torn,
+    /// The deadline passed.
+    #[error("the deadline passed")]
+    Idle,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
+    /// A connection over `io`. `timer` keeps its deadline, which is not set yet.
+    pub fn new(io: S, codec: C, timer: Timer) -> Self {
+        Self {
+            io,
+            codec,
+            rbuf: BytesMut::new(),
+            out: Outbox::new(),
+            timer,
+            read_limit: READ_LIMIT,
+            dry: false,
+            eof: false,
+            was_full: false,
+            pace: None,
+        }
+    }
+
+    /// The next thing that happens: reads, decodes, and drains the outbox meanwhile. Cancel-safe.
+    ///
+    /// # Errors
+    /// The four ends of a connection; nothing can follow any of them but a last reply to [`ConnError::Proto`] and
+    /// [`ConnError::Idle`].
+    pub async fn turn(&mut self) -> Result<Turn<C::In>, ConnError<C::Error>> {
+        poll_fn(|cx| self.poll_turn(cx)).await
+    }
+
+    /// The next item, or `None` when the peer is through: [`turn`](Conn::turn) for protocols that answer item by item.
+    ///
+    /// # Errors
+    /// As for [`turn`](Conn::turn).
+    pub async fn recv(&mut self) -> Result<Option<C::In>, ConnError<C::Error>> {
+        loop {
+            match self.turn().await? {
+                Turn::Item(item) => return Ok(Some(item)),
+                Turn::Room => {}
+                Turn::Closed => return Ok(None),
+            }
+        }
+    }
+
+    /// [`turn`](Conn::turn), for a task that polls.
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Turn<C::In>, ConnError<C::Error>>> {
+        loop {
+            if let Some(item) = self.decode().map_err(ConnError::Proto)? {
+                return Poll::Ready(Ok(Turn::Item(item)));
+            }
+            let flushed = self.poll_flush(cx)?;
+            if self.was_full && self.has_room() {
+                self.was_full = false;
+                return Poll::Ready(Ok(Turn::Room));
+            }
+            if self.eof {
+                return Poll::Ready(if self.rbuf.is_empty() { Ok(Turn::Closed) } else { Err(ConnError::Torn) });
+            }
+            if self.rbuf.len() >= self.read_limit || self.poll_read(cx)?.is_pending() {
+                if flushed.is_ready() {
+                    self.rest();
+                }
+                return self.poll_deadline(cx).map(|()| Err(ConnError::Idle));
+            }
+        }
+    }
+
+    /// What is already here: decodes without reading.
+    ///
+    /// # Errors
+    /// What the peer did wrong.
+    pub fn decode(&mut self) -> Result<Option<C::In>, C::Error> {
+        if self.dry {
+            return Ok(None);
+        }
+        let item =
+            if self.eof { self.codec.decode_eof(&mut self.rbuf) } else { self.codec.decode(&mut self.rbuf) }?;
+        self.dry = item.is_none();
+        Ok(item)
+    }
+
+    /// Encodes `item` into the outbox; never sends by itself.
+    ///
+    /// # Errors
+    /// The item cannot be said in this state of the protocol.
+    pub fn feed(&mut self, item: C::Out) -> Result<(), C::Error> {
+        if self.out.is_bare() {
+            self.out.lend(pool::take());
+        }
+        let result = self.codec.encode(item, &mut self.out);
+        self.was_full |= !self.has_room();
+        // Saying something can free the codec to hear the next.
+        self.dry = false;
+        result
+    }
+
+    /// Whether a producer may go on. If not, [`Turn::Room`] comes.
+    pub fn has_room(&self) -> bool {
+        self.out.len() < HIGH_WATER
+    }
+
+    /// Bytes that were fed and have not left.
+    pub fn unsent(&self) -> usize {
+        self.out.len()
+    }
+
+    /// Waits until everything fed has left, without reading.
+    ///
+    /// # Errors
+    /// The stream's error; of kind `TimedOut` when the deadline passed.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        poll_fn(|cx| match self.poll_flush(cx) {
+            Poll::Pending => self.poll_deadline(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            done => done,
+        })
+        .await
+    }
+
+    /// Sends what it can of the outbox. Ready when the outbox is empty.
+    ///
+    /// # Errors
+    /// The stream's error.
+    pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.out.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        while !self.out.is_empty() {
+            let io = Pin::new(&mut self.io);
+            let sent = match self.out.single() {
+                Some(chunk) => ready!(io.poll_write(cx, chunk))?,
+                None => {
+                    let mut slices = [IoSlice::new(&[]); SLICES];
+                    let used = self.out.slices(&mut slices);
+                    ready!(io.poll_write_vectored(cx, &slices[..used]))?
+                }
+            };
+            if sent == 0 {
+                return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+            }
+            self.out.advance(sent);
+            self.moved(sent);
+        }
+        // A no-op for sockets; TLS may hold a record back.
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    /// Reads once, into `rbuf`. Ready when bytes came, or the end.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.rbuf.capacity() == 0 {
+            self.rbuf = pool::take();
+        } else if self.rbuf.capacity() - self.rbuf.len() < pool::BUFFER / 4 {
+            self.rbuf.reserve(pool::BUFFER);
+        }
+        let read = poll_read_buf(Pin::new(&mut self.io), cx, &mut self.rbuf);
+        if read.is_pending() && self.rbuf.is_empty() {
+            pool::give(std::mem::take(&mut self.rbuf));
+        }
+        let n = ready!(read)?;
+        self.eof = n == 0;
+        self.dry = false;
+        self.moved(n);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Gives back what an idle connection does not need.
+    fn rest(&mut self) {
+        if let Some(buffer) = self.out.reclaim() {
+            pool::give(buffer);
+        }
+    }
+
+    /// Ends the connection's waiting at `at`.
+    pub fn set_deadline(&mut self, at: Instant) {
+        self.pace = None;
+        self.timer.set(at);
+    }
+
+    /// Lets the connection wait for as long as it takes.
+    pub fn clear_deadline(&mut self) {
+        self.pace = None;
+        self.timer.clear();
+    }
+
+    /// Sets a deadline that each byte moved, either way, puts off: `min.grace` from now, then `1 / min.rate` seconds a
+    /// byte, yet never more than `gap` ahead. A peer that stalls and one that trickles both meet it.
+    pub fn set_pace(&mut self, min: MinRate, gap: Duration) {
+        let deadline = Instant::now() + min.grace.min(gap);
+        let per_byte = Duration::from_secs(1) / min.rate.max(1);
+        self.pace = Some(Pace { deadline, per_byte, most: gap });
+        self.timer.set(deadline);
+    }
+
+    fn moved(&mut self, n: usize) {
+        if let Some(pace) = &mut self.pace {
+            let bought = pace.per_byte.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+            pace.deadline = (pace.deadline + bought.min(pace.most)).min(Instant::now() + pace.most);
+            self.timer.set(pace.deadline);
+        }
+    }
+
+    /// Ready when the deadline has passed.
+    pub fn poll_deadline(&mut self, cx: &Context<'_>) -> Poll<()> {
+        self.timer.poll(cx)
+    }
+
+    /// Sets how many bytes may wait to be decoded, in place of [`READ_LIMIT`].
+    pub fn read_limit(&mut self, bytes: usize) {
+        self.read_limit = bytes;
+    }
+
+    /// Whether bytes were read that were not decoded yet.
+    pub fn has_input(&self) -> bool {
+        !self.rbuf.is_empty()
+    }
+
+    /// The codec.
+    pub fn codec(&self) -> &C {
+        &self.codec
+    }
+
+    /// The codec, to tell it something.
+    pub fn codec_mut(&mut self) -> &mut C {
+        // It may find something in the same bytes now.
+        self.dry = false;
+        &mut self.codec
+    }
+
+    /// The stream.
+    pub fn io(&self) -> &S {
+        &self.io
+    }
+
+    /// Goes on in another protocol. Every byte that was read, and every byte that was fed, stays.
+    pub fn switch<D: Codec>(self, codec: D) -> Conn<S, D> {
+        Conn {
+            io: self.io,
+            codec,
+            rbuf: self.rbuf,
+            out: self.out,
+            timer: self.timer,
+            read_limit: self.read_limit,
+            dry: false,
+            eof: self.eof,
+            was_full: self.was_full,
+            pace: self.pace,
+        }
+    }
+
+    /// The stream, and the bytes that were read and not decoded. Flush first: what was fed is lost.
+    pub fn into_raw(self) -> (S, BytesMut) {
+        (self.io, self.rbuf)
+    }
+
+    /// The staged close of RFC 9112 section 9.6, good for any protocol: sends what was fed, says that nothing follows,
+    /// and reads on until the peer closes too, so that a reset does not destroy what it has not read yet. At most `bytes`
+    /// are read, and the deadline ends it.
+    pub async fn linger(mut self, bytes: usize) {
+        if self.flush().await.is_err() {
+            return;
+        }
+        let mut left = bytes;
+        let mut shut = false;
+        poll_fn(|cx| {
+            if !shut {
+                match Pin::new(&mut self.io).poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => shut = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => return self.poll_deadline(cx),
+                }
+            }
+            while !self.eof && left > 0 {
+                self.rbuf.clear();
+                match self.poll_read(cx) {
+                    Poll::Ready(Ok(())) => left = left.saturating_sub(self.rbuf.len()),
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => return self.poll_deadline(cx),
+                }
+            }
+            Poll::Ready(())
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

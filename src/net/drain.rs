@@ -1,0 +1,162 @@
+//! The way down: stop accepting, tell, wait, abort, and say how many.
+//!
+//! A [`Drain`] is shared by everything that serves. Whoever accepts stops when [`stopping`](Drain::stopping) resolves;
+//! a connection sees [`is_stopping`](Drain::is_stopping) when the bell of its clock rings, and ends as soon as its
+//! protocol allows; after the deadline what is left is dropped where it stands.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use super::clock::Clock;
+
+/// The shared state of a shutdown. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub struct Drain(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    stop: CancellationToken,
+    /// `stop`, for a look that costs nothing.
+    stopping: AtomicBool,
+    aborting: AtomicBool,
+    live: AtomicUsize,
+    empty: Notify,
+    clocks: Mutex<Vec<Clock>>,
+}
+
+/// Something that a shutdown waits for. Dropping it ends the wait.
+#[derive(Debug)]
+pub struct Guard(Drain);
+
+impl Drain {
+    /// Nothing is stopping yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Lets the bell of `clock` ring when the shutdown begins, and when it aborts.
+    pub fn attach(&self, clock: &Clock) {
+        self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner).push(clock.clone());
+    }
+
+    /// Counts one thing more to wait for.
+    #[must_use]
+    pub fn guard(&self) -> Guard {
+        self.0.live.fetch_add(1, Ordering::Relaxed);
+        Guard(self.clone())
+    }
+
+    /// How many guards there are.
+    #[must_use]
+    pub fn live(&self) -> usize {
+        self.0.live.load(Ordering::Relaxed)
+    }
+
+    /// Whether the shutdown has begun.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Whether the deadline has passed: drop everything.
+    #[must_use]
+    pub fn is_aborting(&self) -> bool {
+        self.0.aborting.load(Ordering::Relaxed)
+    }
+
+    /// Resolves when the shutdown begins.
+    pub async fn stopping(&self) {
+        self.0.stop.cancelled().await;
+    }
+
+    /// Begins the shutdown.
+    pub fn stop(&self) {
+        self.0.stopping.store(true, Ordering::SeqCst);
+        self.0.stop.cancel();
+        self.ring();
+    }
+
+    /// Begins the shutdown, waits at most `deadline` for every guard, then aborts. Says how many were aborted.
+    pub async fn finish(&self, deadline: Duration) -> usize {
+        self.stop();
+        if tokio::time::timeout(deadline, self.wait()).await.is_ok() {
+            return 0;
+        }
+        self.abort().await
+    }
+
+    /// Drops what is left, now. Says how many there were.
+    pub async fn abort(&self) -> usize {
+        let left = self.live();
+        self.0.aborting.store(true, Ordering::SeqCst);
+        self.stop();
+        // A connection that cannot end, as its handler blocks its thread, is left to the end of the process.
+        let _ = tokio::time::timeout(ABORT_GRACE, self.wait()).await;
+        left
+    }
+
+    /// Resolves when there is no guard.
+    pub async fn wait(&self) {
+        loop {
+            let empty = self.0.empty.notified();
+            tokio::pin!(empty);
+            empty.as_mut().enable();
+            if self.live() == 0 {
+                return;
+            }
+            empty.await;
+        }
+    }
+
+    fn ring(&self) {
+        for clock in &*self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner) {
+            clock.ring();
+        }
+    }
+}
+
+/// What an aborted connection gets to drop its state.
+const ABORT_GRACE: Duration = Duration::from_secs(1);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if self.0.0.live.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.0.empty.notify_waiters();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_for_the_last_guard_and_no_longer() {
+        let drain = Drain::new();
+        let guard = drain.guard();
+        let start = Instant::now();
+        let work = async {
+            drain.stopping().await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            drop(guard);
+        };
+        let (aborted, ()) = tokio::join!(drain.finish(Duration::from_secs(10)), work);
+        assert_eq!((aborted, start.elapsed().as_secs()), (0, 3));
+        assert!(drain.is_stopping() && !drain.is_aborting());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn aborts_what_is_left_and_says_how_many() {
+        let drain = Drain::new();
+        let _guards = (drain.guard(), drain.guard());
+        assert_eq!(drain.finish(Duration::from_secs(10)).await, 2);
+        assert!(drain.is_aborting());
+    }
+}

@@ -1,0 +1,401 @@
+//! The body of a request or a reply: nothing, bytes, or a stream of them, with trailers.
+//!
+//! One type for both directions, so that a handler may answer with the body that it got. A stream is pulled: of a
+//! request only as fast as the handler reads, of a reply only as fast as the client does.
+
+use std::error::Error as StdError;
+use std::fs::File;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use super::pipe::Reader;
+use crate::proto::http::fields::Fields;
+use crate::proto::http::reject::Reject;
+
+/// Any error, as a stream of a handler's own may have.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// Why a body cannot be read to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum BodyError {
+    /// The peer broke the framing of the body.
+    #[error(transparent)]
+    Rejected(Reject),
+    /// The connection was lost, or given up, before the end.
+    #[error("the connection ended within the body")]
+    Disconnected,
+    /// The body came too slowly.
+    #[error("the body came too slowly")]
+    TooSlow,
+    /// The body is longer than so many bytes, the limit that applies to it.
+    #[error("the body is longer than {0} bytes")]
+    TooLarge(u64),
+    /// The stream of a handler failed.
+    #[error("the stream of the body failed: {0}")]
+    Stream(BoxError),
+}
+
+impl BodyError {
+    /// The same error for a reader that asks again.
+    pub(super) fn again(&self) -> Self {
+        match self {
+            Self::Rejected(reject) => Self::Rejected(*reject),
+            Self::TooSlow => Self::TooSlow,
+            Self::TooLarge(limit) => Self::TooLarge(*limit),
+            Self::Disconnected | Self::Stream(_) => Self::Disconnected,
+        }
+    }
+}
+
+/// A piece of a body.
+#[derive(Debug)]
+pub enum Frame {
+    /// Bytes.
+    Data(Bytes),
+    /// The trailer fields, which come last.
+    Trailers(Fields),
+}
+
+/// A range of an open file, sent without passing through this process where the connection allows it.
+#[derive(Clone, Debug)]
+pub struct FilePart {
+    /// The file, which must not shrink meanwhile: if it does, the connection is cut.
+    pub file: Arc<File>,
+    /// The first byte's place in the file.
+    pub offset: u64,
+    /// How many bytes.
+    pub length: u64,
+}
+
+/// A stream of frames.
+pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, BoxError>> + Send>>;
+
+/// A body.
+#[derive(Default)]
+pub struct Body(pub(super) Kind);
+
+#[derive(Default)]
+pub(super) enum Kind {
+    #[default]
+    Empty,
+    Full(Bytes),
+    /// Of a request that is still arriving, with its length when known.
+    Inbound(Reader, Option<u64>),
+    /// Of a handler, with its length when known.
+    Stream(FrameStream, Option<u64>),
+    /// Ranges of files and the bytes between them, in order.
+    Files(Vec<Segment>),
+    /// Any of the others, of which so many bytes may still be read, of so many in all.
+    Limited(Box<Body>, u64, u64),
+}
+
+/// A piece of a body that is made of files.
+#[derive(Clone, Debug)]
+pub enum Segment {
+    /// Bytes in memory.
+    Bytes(Bytes),
+    /// Bytes of a file.
+    File(FilePart),
+}
+
+impl Segment {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Bytes(bytes) => size(bytes),
+            Self::File(part) => part.length,
+        }
+    }
+}
+
+impl Body {
+    /// No body.
+    #[must_use]
+    pub const fn empty() -> Self {
+        Self(Kind::Empty)
+    }
+
+    /// A stream of bytes, of unknown length: sent in chunks.
+    pub fn stream<S, E>(stream: S) -> Self
+    where
+        S: Stream<Item = Result<Bytes, E>> + Send + 'static,
+        E: Into<BoxError>,
+    {
+        use futures_util::{StreamExt, TryStreamExt};
+        Self::frames(stream.map(|item| item.map(Frame::Data)).map_err(Into::into), None)
+    }
+
+    /// A stream of frames, with the number of its bytes if that is known.
+    pub fn frames(
+        stream: impl Stream<Item = Result<Frame, BoxError>> + Send + 'static,
+        length: Option<u64>,
+    ) -> Self {
+        Self(Kind::Stream(Box::pin(stream), length))
+    }
+
+    /// A body made of ranges of files and bytes between them. Its length is known.
+    #[must_use]
+    pub fn files(segments: Vec<Segment>) -> Self {
+        Self(Kind::Files(segments))
+    }
+
+    /// The same body, of which at most `limit` bytes can be read: then [`BodyError::TooLarge`].
+    #[must_use]
+    pub fn limited(self, limit: u64) -> Self {
+        match self.0 {
+            Kind::Empty => self,
+            Kind::Limited(inner, left, old) => Self(Kind::Limited(inner, left.min(limit), old.min(limit))),
+            _ => Self(Kind::Limited(Box::new(self), limit, limit)),
+        }
+    }
+
+    /// The number of bytes, when it is known before they are read.
+    #[must_use]
+    pub fn len(&self) -> Option<u64> {
+        match &self.0 {
+            Kind::Empty => Some(0),
+            Kind::Full(bytes) => Some(size(bytes)),
+            Kind::Inbound(_, length) | Kind::Stream(_, length) => *length,
+            Kind::Files(segments) => Some(segments.iter().map(Segment::len).sum()),
+            Kind::Limited(inner, ..) => inner.len(),
+        }
+    }
+
+    /// Whether the body is known to have no bytes.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == Some(0)
+    }
+
+    /// The bytes, when all of them are in memory already.
+    #[must_use]
+    pub fn as_bytes(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Kind::Empty => Some(&[]),
+            Kind::Full(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
+    /// The next piece, or `None` at the end. A body of files yields no file's bytes here: see [`Segment`].
+    pub async fn frame(&mut self) -> Option<Result<Frame, BodyError>> {
+        poll_fn(|cx| self.poll_next_frame(cx)).await
+    }
+
+    /// The next bytes, or `None` at the end; trailers are passed over.
+    pub async fn data(&mut self) -> Option<Result<Bytes, BodyError>> {
+        loop {
+            match self.frame().await? {
+                Ok(Frame::Data(data)) => return Some(Ok(data)),
+                Ok(Frame::Trailers(_)) => {}
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// All bytes, at most `limit` of them.
+    ///
+    /// # Errors
+    /// [`BodyError::TooLarge`] over `limit`; a body that is announced to be longer is not read at all.
+    pub async fn collect(mut self, limit: u64) -> Result<Bytes, BodyError> {
+        if self.len().is_some_and(|length| length > limit) {
+            return Err(BodyError::TooLarge(limit));
+        }
+        if let Kind::Full(bytes) = self.0 {
+            return Ok(bytes);
+        }
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        while let Some(data) = self.data().await {
+            let data = data?;
+            if size(&first) + size(&all) + size(&data) > limit {
+                return Err(BodyError::TooLarge(limit));
+            }
+            if first.is_empty() && all.is_empty() {
+                first = data;
+            } else {
+                all.extend_from_slice(&std::mem::take(&mut first));
+                all.extend_from_slice(&data);
+            }
+        }
+        Ok(if all.is_empty() { first } else { all.freeze() })
+    }
+
+    /// The next piece, for a task that polls.
+    pub fn poll_next_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        match &mut self.0 {
+            Kind::Empty => Poll::Ready(None),
+            Kind::Full(bytes) => {
+                let bytes = std::mem::take(bytes);
+                self.0 = Kind::Empty;
+                Poll::Ready((!bytes.is_empty()).then_some(Ok(Frame::Data(bytes))))
+            }
+            Kind::Inbound(reader, _) => reader.poll_frame(cx),
+            Kind::Stream(stream, _) => stream.as_mut().poll_next(cx).map_err(BodyError::Stream),
+            Kind::Files(segments) => Poll::Ready(files::next(segments)),
+            Kind::Limited(inner, left, limit) => {
+                let frame = std::task::ready!(inner.poll_next_frame(cx));
+                if let Some(Ok(Frame::Data(data))) = &frame {
+                    match left.checked_sub(size(data)) {
+                        Some(rest) => *left = rest,
+                        None => return Poll::Ready(Some(Err(BodyError::TooLarge(*limit)))),
+                    }
+                }
+                Poll::Ready(frame)
+            }
+        }
+    }
+}
+
+/// A body of files that is read as a stream: by an adapter or a middleware, in the handler's own task.
+mod files {
+    use std::os::unix::fs::FileExt;
+
+    use super::{BodyError, Bytes, Frame, Segment};
+
+    /// Bytes read at once.
+    const STEP: usize = 64 * 1024;
+
+    pub(super) fn next(segments: &mut Vec<Segment>) -> Option<Result<Frame, BodyError>> {
+        let first = segments.first_mut()?;
+        let bytes = match first {
+            Segment::Bytes(bytes) => std::mem::take(bytes),
+            Segment::File(part) => {
+                let mut buffer = vec![0; usize::try_from(part.length).unwrap_or(STEP).min(STEP)];
+                match part.file.read_at(&mut buffer, part.offset) {
+                    Ok(0) if part.length > 0 => return Some(Err(BodyError::Stream("the file has shrunk".into()))),
+                    Ok(n) => {
+                        buffer.truncate(n);
+                        part.offset += n as u64;
+                        part.length -= n as u64;
+                        buffer.into()
+                    }
+                    Err(error) => return Some(Err(BodyError::Stream(error.into()))),
+                }
+            }
+        };
+        if first.len() == 0 {
+            segments.remove(0);
+        }
+        Some(Ok(Frame::Data(bytes)))
+    }
+}
+
+fn size(bytes: &[u8]) -> u64 {
+    bytes.len() as u64
+}
+
+impl std::fmt::Debug for Body {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.len() {
+            Some(length) => write!(f, "Body({length} bytes)"),
+            None => f.write_str("Body(stream)"),
+        }
+    }
+}
+
+impl From<Bytes> for Body {
+    fn from(bytes: Bytes) -> Self {
+        Self(if bytes.is_empty() { Kind::Empty } else { Kind::Full(bytes) })
+    }
+}
+
+impl From<&'static str> for Body {
+    fn from(text: &'static str) -> Self {
+        Bytes::from_static(text.as_bytes()).into()
+    }
+}
+
+impl From<String> for Body {
+    fn from(text: String) -> Self {
+        Bytes::from(text).into()
+    }
+}
+
+impl From<Vec<u8>> for Body {
+    fn from(bytes: Vec<u8>) -> Self {
+        Bytes::from(bytes).into()
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, BodyError>>> {
+        self.get_mut().poll_next_frame(cx).map_ok(|frame| match frame {
+            Frame::Data(data) => http_body::Frame::data(data),
+            Frame::Trailers(fields) => http_body::Frame::trailers(fields.into()),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        matches!(self.0, Kind::Empty)
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.len().map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
+    }
+}
+
+/// How long a body, or a piece of it, may take, as the log shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Bytes of the reply's body that were handed to the connection.
+    pub bytes: u64,
+    /// From the end of the request's head to the end of the reply.
+    pub took: Duration,
+    /// Whether the reply was handed over to its end.
+    pub complete: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn chunks(list: &[&'static str]) -> Body {
+        let items: Vec<Result<Bytes, BoxError>> = list.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect();
+        Body::stream(stream::iter(items))
+    }
+
+    #[tokio::test]
+    async fn bodies_are_gathered_up_to_a_limit() {
+        assert_eq!(Body::empty().collect(0).await.unwrap(), "");
+        assert_eq!(Body::from("abc").collect(3).await.unwrap(), "abc");
+        assert_eq!(chunks(&["ab", "c", "", "d"]).collect(4).await.unwrap(), "abcd");
+        assert!(matches!(Body::from("abc").collect(2).await, Err(BodyError::TooLarge(2))));
+        assert!(matches!(chunks(&["ab", "c"]).collect(2).await, Err(BodyError::TooLarge(2))));
+    }
+
+    #[tokio::test]
+    async fn the_lowest_limit_counts() {
+        for body in [chunks(&["ab", "c"]).limited(9).limited(2), chunks(&["ab", "c"]).limited(2).limited(9)] {
+            assert!(matches!(body.collect(100).await, Err(BodyError::TooLarge(2))));
+        }
+        assert_eq!(chunks(&["ab", "c"]).limited(3).collect(100).await.unwrap(), "abc");
+    }
+
+    #[tokio::test]
+    async fn files_and_bytes_in_order() {
+        use std::io::Write;
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(b"0123456789").unwrap();
+        let file = Arc::new(file);
+        let part = |offset, length| Segment::File(FilePart { file: Arc::clone(&file), offset, length });
+        let body = Body::files(vec![part(2, 3), Segment::Bytes(Bytes::from_static(b"--")), part(8, 2)]);
+        assert_eq!(body.len(), Some(7));
+        assert_eq!(body.collect(7).await.unwrap(), "234--89");
+        let shrunk = Body::files(vec![part(8, 3)]);
+        assert!(matches!(shrunk.collect(9).await, Err(BodyError::Stream(_))));
+    }
+}

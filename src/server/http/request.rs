@@ -1,0 +1,181 @@
+//! A request, as a handler sees it.
+
+use std::sync::Arc;
+
+use http::{Extensions, Method};
+use percent_encoding::percent_decode_str;
+use serde::de::DeserializeOwned;
+
+use super::body::Body;
+use super::problem::Problem;
+use crate::net::addr::PeerAddr;
+use crate::proto::http::head::Head;
+
+/// Bytes of a body that [`Request::bytes`], [`json`](Request::json) and [`form`](Request::form) gather at most, unless
+/// [`Request::gather_limit`] says otherwise: 2 MiB, as axum has it.
+pub const GATHER_LIMIT: u64 = 2 << 20;
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// Its address; the one that a trusted proxy names, if there is one.
+    pub addr: PeerAddr,
+    /// Whether the connection is encrypted.
+    pub tls: bool,
+    /// The number of the connection, counted from the start of the process.
+    pub connection: u64,
+}
+
+/// A request: its head, its body, and what the way to the handler has learned.
+#[derive(Debug)]
+pub struct Request {
+    pub(super) head: Head,
+    pub(super) body: Body,
+    pub(super) peer: Arc<Peer>,
+    pub(super) params: Params,
+    pub(super) extensions: Extensions,
+    pub(super) gather_limit: u64,
+}
+
+impl Request {
+    /// A request from its parts. Servers make them; tests may.
+    #[must_use]
+    pub fn new(head: Head, body: Body, peer: Arc<Peer>) -> Self {
+        Self { head, body, peer, params: Params::default(), extensions: Extensions::new(), gather_limit: GATHER_LIMIT }
+    }
+
+    /// The head as it arrived.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// The method.
+    #[must_use]
+    pub fn method(&self) -> &Method {
+        self.head.method()
+    }
+
+    /// The path, percent-encoded as it was sent.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.head.path()
+    }
+
+    /// The first line of a field, when it is text.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Option<&str> {
+        self.head.field_str(name)
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    /// What middleware left for the handler.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+
+    /// What middleware leaves for the handler.
+    pub fn extensions_mut(&mut self) -> &mut Extensions {
+        &mut self.extensions
+    }
+
+    /// Sets how many bytes of body the gathering methods take.
+    pub fn gather_limit(&mut self, bytes: u64) {
+        self.gather_limit = bytes;
+    }
+
+    /// The body.
+    pub fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    /// The body alone.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
+    /// The path parameter `name`, percent-decoded and parsed.
+    ///
+    /// # Errors
+    /// 400 when it does not decode or parse; 500 when the route has no such parameter.
+    pub fn param<T: std::str::FromStr>(&self, name: &str) -> Result<T, Problem> {
+        let raw = self.raw_param(name).ok_or_else(|| Problem::internal(format!("the route has no parameter {name}")))?;
+        let decoded = percent_decode_str(raw)
+            .decode_utf8()
+            .map_err(|_| Problem::bad_request(format!("path parameter {name}: not UTF-8")))?;
+        decoded.parse().map_err(|_| Problem::bad_request(format!("path parameter {name}: {decoded:?} is not of its kind")))
+    }
+
+    /// The path parameter `name`, as it was sent.
+    #[must_use]
+    pub fn raw_param(&self, name: &str) -> Option<&str> {
+        self.params.find(name).and_then(|(start, end)| self.head.path().get(start..end))
+    }
+
+    /// The query, parsed as `application/x-www-form-urlencoded`.
+    ///
+    /// # Errors
+    /// 400 with what is wrong.
+    pub fn query<T: DeserializeOwned>(&self) -> Result<T, Problem> {
+        serde_urlencoded::from_str(self.head.query().unwrap_or_default())
+            .map_err(|error| Problem::bad_request(format!("query: {error}")))
+    }
+
+    /// The whole body in memory, up to the gather limit.
+    ///
+    /// # Errors
+    /// 413 over the limit, 400 or 408 when it does not arrive.
+    pub async fn bytes(&mut self) -> Result<bytes::Bytes, Problem> {
+        Ok(std::mem::take(&mut self.body).collect(self.gather_limit).await?)
+    }
+
+    /// The body, as JSON.
+    ///
+    /// # Errors
+    /// 415 when `Content-Type` is not JSON, 400 when the body is not, and as for [`bytes`](Self::bytes).
+    pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+        self.require_media_type(|media| media == "application/json" || media.ends_with("+json"), "application/json")?;
+        let bytes = self.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("JSON: {error}")))
+    }
+
+    /// The body, as `application/x-www-form-urlencoded`.
+    ///
+    /// # Errors
+    /// As for [`json`](Self::json).
+    pub async fn form<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
+        let form = "application/x-www-form-urlencoded";
+        self.require_media_type(|media| media == form, form)?;
+        let bytes = self.bytes().await?;
+        serde_urlencoded::from_bytes(&bytes).map_err(|error| Problem::bad_request(format!("form: {error}")))
+    }
+
+    fn require_media_type(&self, accept: impl Fn(&str) -> bool, name: &str) -> Result<(), Problem> {
+        let media = self.field("content-type").and_then(|value| value.split(';').next()).unwrap_or_default();
+        if accept(&media.trim().to_ascii_lowercase()) {
+            return Ok(());
+        }
+        Err(Problem::new(http::StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the body must be {name}")))
+    }
+}
+
+/// The path parameters of a route: names of the route, places in the path.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Params {
+    pub(super) names: Option<Arc<[Box<str>]>>,
+    pub(super) places: Vec<(usize, usize)>,
+}
+
+impl Params {
+    fn find(&self, name: &str) -> Option<(usize, usize)> {
+        let at = self.names.as_ref()?.iter().position(|known| &**known == name)?;
+        self.places.get(at).copied()
+    }
+}

@@ -1,0 +1,223 @@
+//! A reply, as a handler makes it.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::header::{CONTENT_TYPE, LOCATION, UPGRADE};
+use http::{HeaderName, HeaderValue, StatusCode};
+use serde::Serialize;
+
+use super::body::{Body, Sent};
+use super::problem::Problem;
+use super::upgrade::Upgraded;
+use crate::proto::http::fields::Fields;
+
+/// A reply. `Connection`, `Content-Length`, `Transfer-Encoding` and `Date` are the server's business: it derives them.
+#[derive(Debug, Default)]
+pub struct Response {
+    pub(super) status: StatusCode,
+    pub(super) fields: Fields,
+    pub(super) body: Body,
+    pub(super) extra: Option<Box<Extra>>,
+}
+
+/// What few replies have.
+#[derive(Default)]
+pub(super) struct Extra {
+    pub(super) on_sent: Vec<OnSent>,
+    pub(super) upgrade: Option<OnUpgrade>,
+    pub(super) length: Option<u64>,
+}
+
+/// Called once, when the reply has left or its connection was lost.
+pub type OnSent = Box<dyn FnOnce(Sent) + Send>;
+/// Called with the connection after `101 Switching Protocols` has left.
+pub type OnUpgrade = Box<dyn FnOnce(Upgraded) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+
+impl Response {
+    /// 200 without fields.
+    pub fn new(body: impl Into<Body>) -> Self {
+        Self { body: body.into(), ..Self::default() }
+    }
+
+    /// 200 with a body of a media type.
+    pub fn of(content_type: HeaderValue, body: impl Into<Body>) -> Self {
+        Self::new(body).with(CONTENT_TYPE, content_type)
+    }
+
+    /// 200 with `text/plain; charset=utf-8`.
+    pub fn text(body: impl Into<Body>) -> Self {
+        Self::of(TEXT, body)
+    }
+
+    /// 200 with `text/html; charset=utf-8`.
+    pub fn html(body: impl Into<Body>) -> Self {
+        Self::of(HTML, body)
+    }
+
+    /// 200 with `application/json`; 500 when `value` cannot be written as JSON.
+    pub fn json(value: &impl Serialize) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(bytes) => Self::of(JSON, bytes),
+            Err(error) => Problem::internal(format!("JSON: {error}")).into_response(),
+        }
+    }
+
+    /// A reply without a body.
+    #[must_use]
+    pub fn empty(status: StatusCode) -> Self {
+        Self { status, ..Self::default() }
+    }
+
+    /// A redirect; 500 when `location` holds bytes that no field may hold.
+    #[must_use]
+    pub fn redirect(status: StatusCode, location: &str) -> Self {
+        match HeaderValue::try_from(location) {
+            Ok(location) => Self::empty(status).with(LOCATION, location),
+            Err(_) => Problem::internal(format!("cannot redirect to {location:?}")).into_response(),
+        }
+    }
+
+    /// `101 Switching Protocols` to `protocol`, one that the request offers: then `then` has the connection. The server
+    /// answers 400 instead when the request does not offer it.
+    pub fn upgrade<F, Fut>(protocol: HeaderValue, then: F) -> Self
+    where
+        F: FnOnce(Upgraded) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let mut response = Self::empty(StatusCode::SWITCHING_PROTOCOLS).with(UPGRADE, protocol);
+        response.extra().upgrade = Some(Box::new(|upgraded| Box::pin(then(upgraded))));
+        response
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn status(mut self, status: StatusCode) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The same with a field set.
+    #[must_use]
+    pub fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.fields.set(name, value);
+        self
+    }
+
+    /// The status.
+    #[must_use]
+    pub fn code(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The fields.
+    #[must_use]
+    pub fn fields(&self) -> &Fields {
+        &self.fields
+    }
+
+    /// The fields, to change.
+    pub fn fields_mut(&mut self) -> &mut Fields {
+        &mut self.fields
+    }
+
+    /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The body, to change.
+    pub fn body_mut(&mut self) -> &mut Body {
+        &mut self.body
+    }
+
+    /// Calls `f` once the reply has left or its connection was lost: what logs and metrics hang on.
+    pub fn on_sent(&mut self, f: impl FnOnce(Sent) + Send + 'static) {
+        self.extra().on_sent.push(Box::new(f));
+    }
+
+    /// Says how long the body of GET is, in a reply to HEAD whose handler leaves the body out.
+    pub fn length_of_get(&mut self, bytes: u64) {
+        self.extra().length = Some(bytes);
+    }
+
+    fn extra(&mut self) -> &mut Extra {
+        self.extra.get_or_insert_default()
+    }
+}
+
+impl std::fmt::Debug for Extra {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Extra").field("upgrade", &self.upgrade.is_some()).finish_non_exhaustive()
+    }
+}
+
+/// What a handler may return.
+pub trait IntoResponse {
+    /// The reply.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl IntoResponse for &'static str {
+    fn into_response(self) -> Response {
+        Response::text(self)
+    }
+}
+
+impl IntoResponse for String {
+    fn into_response(self) -> Response {
+        Response::text(self)
+    }
+}
+
+impl IntoResponse for Bytes {
+    fn into_response(self) -> Response {
+        Response::of(HeaderValue::from_static("application/octet-stream"), self)
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::default()
+    }
+}
+
+impl IntoResponse for StatusCode {
+    fn into_response(self) -> Response {
+        Response::empty(self)
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        self.1.into_response().status(self.0)
+    }
+}
+
+impl<T: IntoResponse, E: IntoResponse> IntoResponse for Result<T, E> {
+    fn into_response(self) -> Response {
+        self.map_or_else(IntoResponse::into_response, IntoResponse::into_response)
+    }
+}
+
+/// A value to answer as JSON: `Json(value)`.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: Serialize> IntoResponse for Json<T> {
+    fn into_response(self) -> Response {
+        Response::json(&self.0)
+    }
+}

@@ -279,11 +279,10 @@ fn split_unquoted(text: &[u8], delimiter: u8) -> Result<(&[u8], Option<&[u8]>), 
         if byte == delimiter {
             return Ok((trim_ows(&text[..at]), Some(&text[at + 1..])));
         }
-        at = if byte == b'"' {
-            closing_quote(text, at + 1)?
-        } else {
-            at
-        } + 1;
+        if byte == b'"' {
+            at = closing_quote(text, at + 1)?;
+        }
+        at += 1;
     }
     Ok((trim_ows(text), None))
 }

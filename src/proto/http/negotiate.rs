@@ -102,8 +102,8 @@ impl AcceptEncoding {
             let mut weight = None;
             for parameter in parameters {
                 // A coding has no parameters but its weight.
-                let first = weight.replace(weight_of(&parameter.ok()?)?);
-                if first.is_some() {
+                let before = weight.replace(weight_of(&parameter.ok()?)?);
+                if before.is_some() {
                     return None;
                 }
             }
@@ -482,7 +482,7 @@ mod tests {
 
     #[test]
     fn the_most_specific_range_weighs_a_type() {
-        // Section 12.5.1, with our two types in the places of its five.
+        // After the example of section 12.5.1.
         let line = "text/*;q=0.3, text/html;q=0.7, text/html;level=1, */*;q=0.5";
         let weighed = |candidate| match weigh_type([line.as_bytes()].into_iter(), candidate) {
             Field::Weighs(weight) => Some(weight),

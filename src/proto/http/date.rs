@@ -539,4 +539,67 @@ mod tests {
         assert_eq!(seconds(UNIX_EPOCH - Duration::from_secs(2)), -2);
         assert_eq!(seconds(UNIX_EPOCH), 0);
     }
+
+    #[test]
+    fn every_form_of_every_date_means_the_same() {
+        // A stride of a prime number of seconds meets every weekday, month, hour, minute and second. The years of two
+        // digits around now reach from 1977 to 2075.
+        let (first, last) = (220_924_800, 3_345_062_399);
+        let mut at = first;
+        while at <= last {
+            let fixdate = written(at);
+            let (weekday, day, month, year) =
+                (&fixdate[..3], &fixdate[5..7], &fixdate[8..11], &fixdate[12..16]);
+            let time = &fixdate[17..25];
+            let long = WEEKDAYS
+                .iter()
+                .find(|name| name.starts_with(weekday))
+                .copied()
+                .unwrap_or_default();
+            let rfc850 = format!("{long}, {day}-{month}-{} {time} GMT", &year[2..]);
+            let asctime = format!(
+                "{weekday} {month} {} {time} {year}",
+                day.replacen('0', " ", usize::from(day < "10"))
+            );
+            for text in [&fixdate, &rfc850, &asctime] {
+                assert_eq!(read(text), Some(at), "{text}");
+            }
+            at += 700_001;
+        }
+    }
+
+    #[test]
+    fn the_farthest_clock_settles_a_century_without_harm() {
+        let far = UNIX_EPOCH
+            .checked_add(Duration::from_secs(i64::MAX as u64))
+            .unwrap_or(UNIX_EPOCH);
+        let early = UNIX_EPOCH
+            .checked_sub(Duration::from_secs(i64::MAX as u64))
+            .unwrap_or(UNIX_EPOCH);
+        let text = b"Sunday, 06-Nov-94 08:49:37 GMT";
+        assert_eq!(
+            parse(text, far).map(|time| format(time)[12..16].to_vec()),
+            Some(b"9994".to_vec())
+        );
+        assert!(parse(text, early).is_some());
+        assert_eq!(&format(far)[12..16], b"9999");
+        assert_eq!(&format(early)[12..16], b"0000");
+    }
+
+    #[test]
+    fn dates_of_the_section_order_as_time_does() {
+        let dates = [
+            "Fri, 31 Dec 1999 23:59:59 GMT",
+            "Sat, 01 Jan 2000 00:00:00 GMT",
+            "Sat, 01 Jan 2000 00:00:01 GMT",
+            "Sat, 01 Jan 2000 00:01:00 GMT",
+            "Sat, 01 Jan 2000 01:00:00 GMT",
+            "Sun, 02 Jan 2000 00:00:00 GMT",
+            "Tue, 01 Feb 2000 00:00:00 GMT",
+        ];
+        let read: Vec<_> = dates.iter().filter_map(|text| read(text)).collect();
+        assert_eq!(read.len(), dates.len());
+        let steps: Vec<_> = read.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(steps, [1, 1, 59, 3540, 82_800, 30 * DAY]);
+    }
 }

@@ -473,4 +473,72 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn every_byte_is_allowed_in_a_tag_or_named() {
+        for byte in 0..=u8::MAX {
+            let text = [b'"', b'a', byte, b'"'];
+            let visible = byte > b' ' && byte != b'"' && byte != 0x7F;
+            let expected = match byte {
+                b'"' => Err(TagError::Trailing),
+                _ if visible => Ok(vec![b'a', byte]),
+                _ => Err(TagError::BadByte(byte)),
+            };
+            assert_eq!(
+                EntityTag::parse(&text).map(|tag| tag.opaque().to_vec()),
+                expected,
+                "{byte:#04x}"
+            );
+            let ours = EntityTag::strong(vec![byte]);
+            assert_eq!(ours.is_ok(), visible, "{byte:#04x}");
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let opaques: [&[u8]; 6] = [b"", b"1", b"a,b", b"W/", b"\\", b"\xff\x80*"];
+        for (weak, opaque) in opaques
+            .iter()
+            .flat_map(|&opaque| [(false, opaque), (true, opaque)])
+        {
+            let tag = EntityTag { weak, opaque };
+            let written = tag.to_bytes();
+            assert_eq!(EntityTag::parse(&written), Ok(tag));
+            assert_eq!(EntityTag::parse(&written).map(|tag| tag.is_weak()), Ok(weak));
+            for cut in 0..written.len() {
+                assert!(EntityTag::parse(&written[..cut]).is_err(), "{tag} cut at {cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_list_cut_into_lines_between_its_members_is_the_same_list() {
+        let whole = "\"a,b\" , W/\"c\",\t\"\", \"d\"";
+        let expected = read(&[whole]);
+        assert_eq!(expected.as_ref().map(Vec::len), Ok(4));
+        let commas = whole.match_indices(',').map(|(at, _)| at);
+        // The first comma is inside a tag.
+        for at in commas.skip(1) {
+            assert_eq!(read(&[&whole[..at], &whole[at + 1..]]), expected, "cut at {at}");
+            assert_eq!(
+                read(&[&whole[..=at], &whole[at + 1..]]),
+                expected,
+                "cut behind {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_long_list_is_read_to_its_end() {
+        let line = (0..1000)
+            .map(|n| format!("\"{n}\""))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let members = read(&[&line, &line]);
+        assert_eq!(members.as_ref().map(Vec::len), Ok(2000));
+        assert_eq!(
+            members.map(|list| list.last().copied()),
+            Ok(Some(Listed::Tag(strong("999"))))
+        );
+    }
 }

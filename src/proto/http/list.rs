@@ -279,11 +279,10 @@ fn split_unquoted(text: &[u8], delimiter: u8) -> Result<(&[u8], Option<&[u8]>), 
         if byte == delimiter {
             return Ok((trim_ows(&text[..at]), Some(&text[at + 1..])));
         }
-        at = if byte == b'"' {
-            closing_quote(text, at + 1)?
-        } else {
-            at
-        } + 1;
+        if byte == b'"' {
+            at = closing_quote(text, at + 1)?;
+        }
+        at += 1;
     }
     Ok((trim_ows(text), None))
 }
@@ -499,9 +498,11 @@ mod tests {
         (text(value), parameters.map(|p| p.map(pair)).collect())
     }
 
+    type Pairs<'a> = &'a [(&'a str, &'a str)];
+
     #[test]
     fn parameters_follow_a_member() {
-        let cases: [(&str, &str, &[(&str, &str)]); 9] = [
+        let cases: [(&str, &str, Pairs<'_>); 9] = [
             ("text/html", "text/html", &[]),
             ("text/html;", "text/html", &[]),
             ("text/html; ; ;q=1", "text/html", &[("q", "1")]),
@@ -572,5 +573,96 @@ mod tests {
         assert_eq!(FieldLines::lines(&map, "accept").collect::<Vec<_>>(), expected);
         assert_eq!(lines[..].lines("cookie").count(), 0);
         assert_eq!(FieldLines::lines(&map, "cookie").count(), 0);
+    }
+
+    /// All texts over `alphabet` of at most `longest` bytes.
+    fn texts(alphabet: &[u8], longest: usize) -> Vec<Vec<u8>> {
+        let mut all = vec![vec![]];
+        let mut begin = 0;
+        for _ in 0..longest {
+            let end = all.len();
+            for at in begin..end {
+                for &byte in alphabet {
+                    let longer = [&all[at][..], &[byte]].concat();
+                    all.push(longer);
+                }
+            }
+            begin = end;
+        }
+        all
+    }
+
+    /// A list read by a state machine that knows nothing but the grammar; `None` when a quote stays open.
+    fn by_states(text: &[u8]) -> Option<Vec<Vec<u8>>> {
+        let (mut quoted, mut escaped) = (false, false);
+        let mut found = vec![vec![]];
+        for &byte in text {
+            match (quoted, escaped, byte) {
+                (true, true, _) => escaped = false,
+                (true, false, b'\\') => escaped = true,
+                (_, _, b'"') => quoted = !quoted,
+                (false, _, b',') => {
+                    found.push(vec![]);
+                    continue;
+                }
+                _ => {}
+            }
+            if let Some(member) = found.last_mut() {
+                member.push(byte);
+            }
+        }
+        found.retain(|member| member.iter().any(|byte| *byte != b' '));
+        (!quoted).then_some(found)
+    }
+
+    #[test]
+    fn every_short_text_is_read_as_the_grammar_says() {
+        for text in texts(b"a ,\"\\", 7) {
+            let read: Result<Vec<_>, _> = members([&text[..]]).map(|m| m.map(<[u8]>::to_vec)).collect();
+            let expected = by_states(&text).map(|found| {
+                found
+                    .iter()
+                    .map(|member| trim_ows(member).to_vec())
+                    .collect::<Vec<_>>()
+            });
+            assert_eq!(read.ok(), expected, "{:?}", String::from_utf8_lossy(&text));
+        }
+    }
+
+    #[test]
+    fn a_list_cut_into_lines_at_its_commas_is_the_same_list() {
+        let whole = "a, b;c=\"d,e\" ,, f , \"g,h\"";
+        let expected = read(&[whole]);
+        assert_eq!(expected.len(), 4);
+        for at in whole.match_indices(',').map(|(at, _)| at) {
+            let (front, back) = (&whole[..at], &whole[at + 1..]);
+            if front.matches('"').count() % 2 == 0 {
+                assert_eq!(read(&[front, back]), expected, "cut at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_quoting_makes_unquoting_undoes() {
+        for text in texts(b"a\"\\,\xff", 5) {
+            let mut quoted = b"\"".to_vec();
+            for &byte in &text {
+                if matches!(byte, b'"' | b'\\') {
+                    quoted.push(b'\\');
+                }
+                quoted.push(byte);
+            }
+            quoted.push(b'"');
+            assert_eq!(decoded(&quoted), Some(text));
+        }
+    }
+
+    #[test]
+    fn contains_token_agrees_with_the_careful_reader_where_nothing_is_quoted() {
+        for text in texts(b"ab, ", 6) {
+            let carefully = members([&text[..]]).any(|member| member == Ok(b"ab"));
+            let fast = contains_token([&text[..]].into_iter(), "AB");
+            assert_eq!(fast, carefully, "{:?}", String::from_utf8_lossy(&text));
+        }
     }
 }

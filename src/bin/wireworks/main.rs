@@ -1,1 +1,3 @@
+//! The command `wireworks`.
+
 fn main() {}

@@ -124,7 +124,7 @@ impl Body {
     pub fn stream<S, E>(stream: S) -> Self
     where
         S: Stream<Item = Result<Bytes, E>> + Send + 'static,
-        E: Into<BoxError>,
+        E: Into<BoxError> + 'static,
     {
         use futures_util::{StreamExt, TryStreamExt};
         Self::frames(stream.map(|item| item.map(Frame::Data)).map_err(Into::into), None)
@@ -256,7 +256,7 @@ impl Body {
 mod files {
     use std::os::unix::fs::FileExt;
 
-    use super::{BodyError, Bytes, Frame, Segment};
+    use super::{BodyError, Frame, Segment};
 
     /// Bytes read at once.
     const STEP: usize = 64 * 1024;

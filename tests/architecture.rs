@@ -63,6 +63,7 @@ fn every_line_of_code_is_in_its_room() {
     let files = files(&root().join("src"));
     assert!(files.len() > 10, "the sources were not found");
     complain(&rules::check(&files, &dependencies()));
+    complain(&rules::needless(&files));
 }
 
 #[test]

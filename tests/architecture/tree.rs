@@ -86,7 +86,7 @@ fn on_disk(files: &[File]) -> Tree {
     tree
 }
 
-/// The first sentence, without marks of code and links, cut at a comma when it is long.
+/// The first sentence, without marks of code and links; a long one is cut where its list or its aside begins.
 fn purpose(doc: &str) -> String {
     let sentence = doc.split(". ").next().unwrap_or(doc).trim_end_matches('.');
     let plain: String = sentence
@@ -96,8 +96,16 @@ fn purpose(doc: &str) -> String {
     if plain.chars().count() <= WIDTH {
         return plain;
     }
-    let cuts = plain.match_indices([',', ';', ':']).map(|(at, _)| at);
-    let cut = cuts.take_while(|at| *at <= WIDTH).last().unwrap_or(plain.len());
+    let last = |marks: &[&str]| {
+        marks
+            .iter()
+            .filter_map(|mark| plain.find(mark))
+            .filter(|at| *at <= WIDTH)
+            .max()
+    };
+    let cut = last(&[": ", "; ", " ("])
+        .or_else(|| last(&[", "]))
+        .unwrap_or(plain.len());
     plain[..cut].to_owned()
 }
 
@@ -207,8 +215,15 @@ src/        sources
     }
 
     #[test]
-    fn a_long_sentence_is_cut_at_a_comma() {
-        let doc = format!("Short, and {}", "long ".repeat(30));
-        assert_eq!(purpose(&doc), "Short");
+    fn a_long_sentence_is_cut_where_its_list_begins() {
+        let long = "long, ".repeat(30);
+        for (doc, expected) in [
+            (format!("Short, and {long}"), "Short"),
+            (format!("Lists: {long}"), "Lists"),
+            (format!("Both, one (an aside; {long})"), "Both, one (an aside"),
+            ("Short: a, b".to_owned(), "Short: a, b"),
+        ] {
+            assert_eq!(purpose(&doc), expected);
+        }
     }
 }

@@ -1,1 +1,6 @@
 //! The integration tests: one binary, one file a server.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod architecture;
+mod support;

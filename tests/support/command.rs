@@ -1,0 +1,45 @@
+//! The built command, as a user starts it.
+
+use std::net::SocketAddr;
+use std::process::Command;
+
+use super::process::Process;
+
+/// Starts `wireworks` with `args`, and with the environment of a user who has set nothing.
+#[track_caller]
+pub(crate) fn wireworks(args: &[&str]) -> Process {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_wireworks"));
+    command
+        .args(args)
+        .env_remove("RUST_LOG")
+        .env_remove("LISTEN_FDS")
+        .env_remove("LISTEN_PID");
+    Process::start(&mut command, Vec::new())
+}
+
+impl Process {
+    /// Waits for the next line `listening NAME ADDR`, where ADDR is an address and a port.
+    #[track_caller]
+    pub(crate) fn address(&mut self, name: &str) -> SocketAddr {
+        let addr = self.listening(name);
+        addr.parse()
+            .unwrap_or_else(|_| panic!("{addr:?} is not an address and a port"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_is_built_and_helps() {
+        wireworks(&["--help"]).wait().success();
+    }
+
+    #[test]
+    fn an_address_is_read_from_its_line() {
+        let mut command = Command::new("echo");
+        let mut child = Process::start(command.arg("listening http 127.0.0.1:80"), Vec::new());
+        assert_eq!(child.address("http"), SocketAddr::from(([127, 0, 0, 1], 80)));
+    }
+}

@@ -1,0 +1,14 @@
+//! What the tests share. Every wait here has a deadline, and none is a sleep.
+
+pub(crate) mod command;
+pub(crate) mod process;
+pub(crate) mod response;
+pub(crate) mod socket;
+pub(crate) mod split;
+pub(crate) mod tool;
+pub(crate) mod wire;
+
+use std::time::Duration;
+
+/// How long a test waits for anything, unless it says otherwise: far more than a slow machine needs.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

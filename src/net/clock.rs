@@ -72,7 +72,11 @@ impl Clock {
     /// A clock of the runtime it is made in.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Shared { epoch: Instant::now(), state: Mutex::default(), sooner: Notify::new() }))
+        Self(Arc::new(Shared {
+            epoch: Instant::now(),
+            state: Mutex::default(),
+            sooner: Notify::new(),
+        }))
     }
 
     /// A timer, not set.
@@ -90,7 +94,10 @@ impl Clock {
         });
         entry.deadline.store(NEVER, Ordering::Relaxed);
         drop(state);
-        Timer { clock: self.clone(), entry }
+        Timer {
+            clock: self.clone(),
+            entry,
+        }
     }
 
     /// Wakes every task that waits at a timer of this clock, whatever its deadline.
@@ -198,7 +205,11 @@ impl Timer {
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.entry.waker.register(cx.waker());
         let deadline = self.entry.deadline.load(Ordering::Relaxed);
-        if deadline != NEVER && deadline <= self.clock.now() { Poll::Ready(()) } else { Poll::Pending }
+        if deadline != NEVER && deadline <= self.clock.now() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
     }
 
     /// The clock it belongs to.
@@ -235,7 +246,10 @@ mod tests {
             timer.set(start + Duration::from_millis(ms));
             wait(&mut timer).await;
             let took = start.elapsed();
-            assert!(took >= Duration::from_millis(ms) && took <= Duration::from_millis(ms) + TICK, "{ms}: {took:?}");
+            assert!(
+                took >= Duration::from_millis(ms) && took <= Duration::from_millis(ms) + TICK,
+                "{ms}: {took:?}"
+            );
         }
     }
 
@@ -296,7 +310,11 @@ mod tests {
         let rung = std::sync::atomic::AtomicBool::new(false);
         let waiting = poll_fn(|cx| {
             let _ = timer.poll(cx);
-            if rung.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
+            if rung.load(Ordering::Relaxed) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         });
         let ringing = async {
             tokio::task::yield_now().await;

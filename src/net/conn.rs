@@ -150,7 +150,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
                 return Poll::Ready(Ok(Turn::Room));
             }
             if self.eof {
-                return Poll::Ready(if self.rbuf.is_empty() { Ok(Turn::Closed) } else { Err(ConnError::Torn) });
+                return Poll::Ready(if self.rbuf.is_empty() {
+                    Ok(Turn::Closed)
+                } else {
+                    Err(ConnError::Torn)
+                });
             }
             if self.rbuf.len() >= self.read_limit || self.poll_read(cx)?.is_pending() {
                 if flushed.is_ready() {
@@ -169,8 +173,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
         if self.dry {
             return Ok(None);
         }
-        let item =
-            if self.eof { self.codec.decode_eof(&mut self.rbuf) } else { self.codec.decode(&mut self.rbuf) }?;
+        let item = if self.eof {
+            self.codec.decode_eof(&mut self.rbuf)
+        } else {
+            self.codec.decode(&mut self.rbuf)
+        }?;
         self.dry = item.is_none();
         Ok(item)
     }
@@ -206,7 +213,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
     /// The stream's error; of kind `TimedOut` when the deadline passed.
     pub async fn flush(&mut self) -> io::Result<()> {
         poll_fn(|cx| match self.poll_flush(cx) {
-            Poll::Pending => self.poll_deadline(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => self
+                .poll_deadline(cx)
+                .map(|()| Err(io::ErrorKind::TimedOut.into())),
             done => done,
         })
         .await
@@ -282,7 +291,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
     pub fn set_pace(&mut self, min: MinRate, gap: Duration) {
         let deadline = Instant::now() + min.grace.min(gap);
         let per_byte = Duration::from_secs(1) / min.rate.max(1);
-        self.pace = Some(Pace { deadline, per_byte, most: gap });
+        self.pace = Some(Pace {
+            deadline,
+            per_byte,
+            most: gap,
+        });
         self.timer.set(deadline);
     }
 

@@ -41,7 +41,11 @@ impl Drain {
 
     /// Lets the bell of `clock` ring when the shutdown begins, and when it aborts.
     pub fn attach(&self, clock: &Clock) {
-        self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner).push(clock.clone());
+        self.0
+            .clocks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(clock.clone());
     }
 
     /// Counts one thing more to wait for.

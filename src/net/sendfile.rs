@@ -21,7 +21,9 @@ pub async fn sendfile(socket: &TcpStream, file: &File, offset: u64, length: u64)
     let count = usize::try_from(length.min(SLICE)).unwrap_or(usize::MAX);
     let mut at = offset;
     let sent = socket
-        .async_io(Interest::WRITABLE, || Ok(rustix::fs::sendfile(socket, file, Some(&mut at), count)?))
+        .async_io(Interest::WRITABLE, || {
+            Ok(rustix::fs::sendfile(socket, file, Some(&mut at), count)?)
+        })
         .await?;
     Ok(sent as u64)
 }
@@ -32,7 +34,11 @@ pub async fn sendfile(socket: &TcpStream, file: &File, offset: u64, length: u64)
 /// The socket's.
 pub async fn send_more(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
     let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-    socket.async_io(Interest::WRITABLE, || Ok(rustix::net::send(socket, bytes, flags)?)).await
+    socket
+        .async_io(Interest::WRITABLE, || {
+            Ok(rustix::net::send(socket, bytes, flags)?)
+        })
+        .await
 }
 
 #[cfg(test)]
@@ -60,11 +66,20 @@ mod tests {
                 assert!((1..=SLICE).contains(&sent));
                 offset += sent;
             }
-            assert_eq!(sendfile(&socket, &file, 2_000_000, 1).await.unwrap(), 0, "beyond the end of the file");
+            assert_eq!(
+                sendfile(&socket, &file, 2_000_000, 1).await.unwrap(),
+                0,
+                "beyond the end of the file"
+            );
         };
         let reading = async {
             let mut got = Vec::new();
-            TcpStream::connect(address).await.unwrap().read_to_end(&mut got).await.unwrap();
+            TcpStream::connect(address)
+                .await
+                .unwrap()
+                .read_to_end(&mut got)
+                .await
+                .unwrap();
             got
         };
         let ((), got) = tokio::join!(sending, reading);

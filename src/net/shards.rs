@@ -57,7 +57,11 @@ where
     }
     let mut outputs = vec![one()?.block_on(make(0))];
     for thread in others {
-        outputs.push(thread.join().map_err(|_| io::Error::other("a thread of the server panicked"))??);
+        outputs.push(
+            thread
+                .join()
+                .map_err(|_| io::Error::other("a thread of the server panicked"))??,
+        );
     }
     Ok(outputs)
 }
@@ -72,7 +76,11 @@ where
     F: Fn(usize) -> Fut,
     Fut: Future<Output: Send + 'static> + Send + 'static,
 {
-    let runtime = Builder::new_multi_thread().worker_threads(threads).thread_name("wireworks").enable_all().build()?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("wireworks")
+        .enable_all()
+        .build()?;
     runtime.block_on(async {
         let tasks: Vec<_> = (0..threads).map(|shard| tokio::spawn(make(shard))).collect();
         let mut outputs = Vec::new();
@@ -90,14 +98,21 @@ mod tests {
     #[test]
     fn each_shard_runs_once() {
         for threading in [Threading::PerCore, Threading::Shared] {
-            assert_eq!(run(threading, 3, |shard| async move { shard * 2 }).unwrap(), [0, 2, 4]);
+            assert_eq!(
+                run(threading, 3, |shard| async move { shard * 2 }).unwrap(),
+                [0, 2, 4]
+            );
         }
     }
 
     #[test]
     fn a_panic_in_a_shard_is_an_error() {
         for threading in [Threading::PerCore, Threading::Shared] {
-            let result = run(threading, 2, |shard| async move { assert_eq!(shard, 0, "on purpose") });
+            let result = run(
+                threading,
+                2,
+                |shard| async move { assert_eq!(shard, 0, "on purpose") },
+            );
             assert!(result.is_err());
         }
     }

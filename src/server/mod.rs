@@ -1,3 +1,4 @@
 //! Where a language meets the plumbing.
 
 pub mod http;
+pub mod suite;

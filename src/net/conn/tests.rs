@@ -22,7 +22,9 @@ impl Codec for Lines {
     type Error = BadLine;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<String>, BadLine> {
-        let Some(end) = src.iter().position(|&byte| byte == b'\n') else { return Ok(None) };
+        let Some(end) = src.iter().position(|&byte| byte == b'\n') else {
+            return Ok(None);
+        };
         let line = String::from_utf8(src.split_to(end).to_vec()).map_err(|_| BadLine)?;
         src.advance(1);
         if line == "!" { Err(BadLine) } else { Ok(Some(line)) }
@@ -76,7 +78,10 @@ async fn a_deadline_ends_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trickle_meets_the_minimum_rate_and_a_steady_peer_does_not() {
-    let min = MinRate { rate: 10, grace: Duration::from_secs(5) };
+    let min = MinRate {
+        rate: 10,
+        grace: Duration::from_secs(5),
+    };
     for (bytes_per_second, survives) in [(1_usize, false), (20, true)] {
         let (mut conn, mut peer) = pair(1024);
         conn.set_pace(min, Duration::from_secs(30));

@@ -268,7 +268,9 @@ mod files {
             Segment::File(part) => {
                 let mut buffer = vec![0; usize::try_from(part.length).unwrap_or(STEP).min(STEP)];
                 match part.file.read_at(&mut buffer, part.offset) {
-                    Ok(0) if part.length > 0 => return Some(Err(BodyError::Stream("the file has shrunk".into()))),
+                    Ok(0) if part.length > 0 => {
+                        return Some(Err(BodyError::Stream("the file has shrunk".into())));
+                    }
                     Ok(n) => {
                         buffer.truncate(n);
                         part.offset += n as u64;
@@ -301,7 +303,11 @@ impl std::fmt::Debug for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(if bytes.is_empty() { Kind::Empty } else { Kind::Full(bytes) })
+        Self(if bytes.is_empty() {
+            Kind::Empty
+        } else {
+            Kind::Full(bytes)
+        })
     }
 }
 
@@ -342,7 +348,8 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.len().map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
+        self.len()
+            .map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
     }
 }
 
@@ -364,7 +371,10 @@ mod tests {
     use super::*;
 
     fn chunks(list: &[&'static str]) -> Body {
-        let items: Vec<Result<Bytes, BoxError>> = list.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect();
+        let items: Vec<Result<Bytes, BoxError>> = list
+            .iter()
+            .map(|text| Ok(Bytes::from_static(text.as_bytes())))
+            .collect();
         Body::stream(stream::iter(items))
     }
 
@@ -373,13 +383,22 @@ mod tests {
         assert_eq!(Body::empty().collect(0).await.unwrap(), "");
         assert_eq!(Body::from("abc").collect(3).await.unwrap(), "abc");
         assert_eq!(chunks(&["ab", "c", "", "d"]).collect(4).await.unwrap(), "abcd");
-        assert!(matches!(Body::from("abc").collect(2).await, Err(BodyError::TooLarge(2))));
-        assert!(matches!(chunks(&["ab", "c"]).collect(2).await, Err(BodyError::TooLarge(2))));
+        assert!(matches!(
+            Body::from("abc").collect(2).await,
+            Err(BodyError::TooLarge(2))
+        ));
+        assert!(matches!(
+            chunks(&["ab", "c"]).collect(2).await,
+            Err(BodyError::TooLarge(2))
+        ));
     }
 
     #[tokio::test]
     async fn the_lowest_limit_counts() {
-        for body in [chunks(&["ab", "c"]).limited(9).limited(2), chunks(&["ab", "c"]).limited(2).limited(9)] {
+        for body in [
+            chunks(&["ab", "c"]).limited(9).limited(2),
+            chunks(&["ab", "c"]).limited(2).limited(9),
+        ] {
             assert!(matches!(body.collect(100).await, Err(BodyError::TooLarge(2))));
         }
         assert_eq!(chunks(&["ab", "c"]).limited(3).collect(100).await.unwrap(), "abc");
@@ -391,8 +410,18 @@ mod tests {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(b"0123456789").unwrap();
         let file = Arc::new(file);
-        let part = |offset, length| Segment::File(FilePart { file: Arc::clone(&file), offset, length });
-        let body = Body::files(vec![part(2, 3), Segment::Bytes(Bytes::from_static(b"--")), part(8, 2)]);
+        let part = |offset, length| {
+            Segment::File(FilePart {
+                file: Arc::clone(&file),
+                offset,
+                length,
+            })
+        };
+        let body = Body::files(vec![
+            part(2, 3),
+            Segment::Bytes(Bytes::from_static(b"--")),
+            part(8, 2),
+        ]);
         assert_eq!(body.len(), Some(7));
         assert_eq!(body.collect(7).await.unwrap(), "234--89");
         let shrunk = Body::files(vec![part(8, 3)]);

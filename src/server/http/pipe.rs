@@ -156,7 +156,9 @@ mod tests {
         trailers.append(http::header::ETAG, http::HeaderValue::from_static("x"));
         feeder.end(Ok(trailers));
         assert!(matches!(reader.poll_frame(&cx), Poll::Ready(Some(Ok(Frame::Data(data)))) if data == "a"));
-        assert!(matches!(reader.poll_frame(&cx), Poll::Ready(Some(Ok(Frame::Trailers(fields)))) if fields.len() == 1));
+        assert!(
+            matches!(reader.poll_frame(&cx), Poll::Ready(Some(Ok(Frame::Trailers(fields)))) if fields.len() == 1)
+        );
         assert!(matches!(reader.poll_frame(&cx), Poll::Ready(None)));
     }
 

@@ -18,7 +18,11 @@ pub struct Problem {
 impl Problem {
     /// A problem with any status. `detail` is shown to the client.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), fields: Fields::new() }
+        Self {
+            status,
+            detail: detail.into(),
+            fields: Fields::new(),
+        }
     }
 
     /// 400: the client's fault.
@@ -73,7 +77,8 @@ impl IntoResponse for Problem {
             &self.detail
         };
         let reason = self.status.canonical_reason().unwrap_or("Error");
-        let mut response = Response::text(format!("{} {reason}: {detail}\n", self.status.as_str())).status(self.status);
+        let mut response =
+            Response::text(format!("{} {reason}: {detail}\n", self.status.as_str())).status(self.status);
         for (name, value) in self.fields.iter() {
             response.fields_mut().append(name.clone(), value.clone());
         }

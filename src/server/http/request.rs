@@ -41,7 +41,14 @@ impl Request {
     /// A request from its parts. Servers make them; tests may.
     #[must_use]
     pub fn new(head: Head, body: Body, peer: Arc<Peer>) -> Self {
-        Self { head, body, peer, params: Params::default(), extensions: Extensions::new(), gather_limit: GATHER_LIMIT }
+        Self {
+            head,
+            body,
+            peer,
+            params: Params::default(),
+            extensions: Extensions::new(),
+            gather_limit: GATHER_LIMIT,
+        }
     }
 
     /// The head as it arrived.
@@ -106,17 +113,23 @@ impl Request {
     /// # Errors
     /// 400 when it does not decode or parse; 500 when the route has no such parameter.
     pub fn param<T: std::str::FromStr>(&self, name: &str) -> Result<T, Problem> {
-        let raw = self.raw_param(name).ok_or_else(|| Problem::internal(format!("the route has no parameter {name}")))?;
+        let raw = self
+            .raw_param(name)
+            .ok_or_else(|| Problem::internal(format!("the route has no parameter {name}")))?;
         let decoded = percent_decode_str(raw)
             .decode_utf8()
             .map_err(|_| Problem::bad_request(format!("path parameter {name}: not UTF-8")))?;
-        decoded.parse().map_err(|_| Problem::bad_request(format!("path parameter {name}: {decoded:?} is not of its kind")))
+        decoded.parse().map_err(|_| {
+            Problem::bad_request(format!("path parameter {name}: {decoded:?} is not of its kind"))
+        })
     }
 
     /// The path parameter `name`, as it was sent.
     #[must_use]
     pub fn raw_param(&self, name: &str) -> Option<&str> {
-        self.params.find(name).and_then(|(start, end)| self.head.path().get(start..end))
+        self.params
+            .find(name)
+            .and_then(|(start, end)| self.head.path().get(start..end))
     }
 
     /// The query, parsed as `application/x-www-form-urlencoded`.
@@ -141,7 +154,10 @@ impl Request {
     /// # Errors
     /// 415 when `Content-Type` is not JSON, 400 when the body is not, and as for [`bytes`](Self::bytes).
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T, Problem> {
-        self.require_media_type(|media| media == "application/json" || media.ends_with("+json"), "application/json")?;
+        self.require_media_type(
+            |media| media == "application/json" || media.ends_with("+json"),
+            "application/json",
+        )?;
         let bytes = self.bytes().await?;
         serde_json::from_slice(&bytes).map_err(|error| Problem::bad_request(format!("JSON: {error}")))
     }
@@ -158,11 +174,17 @@ impl Request {
     }
 
     fn require_media_type(&self, accept: impl Fn(&str) -> bool, name: &str) -> Result<(), Problem> {
-        let media = self.field("content-type").and_then(|value| value.split(';').next()).unwrap_or_default();
+        let media = self
+            .field("content-type")
+            .and_then(|value| value.split(';').next())
+            .unwrap_or_default();
         if accept(&media.trim().to_ascii_lowercase()) {
             return Ok(());
         }
-        Err(Problem::new(http::StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the body must be {name}")))
+        Err(Problem::new(
+            http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("the body must be {name}"),
+        ))
     }
 }
 

@@ -42,7 +42,10 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 impl Response {
     /// 200 without fields.
     pub fn new(body: impl Into<Body>) -> Self {
-        Self { body: body.into(), ..Self::default() }
+        Self {
+            body: body.into(),
+            ..Self::default()
+        }
     }
 
     /// 200 with a body of a media type.
@@ -71,7 +74,10 @@ impl Response {
     /// A reply without a body.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
-        Self { status, ..Self::default() }
+        Self {
+            status,
+            ..Self::default()
+        }
     }
 
     /// A redirect; 500 when `location` holds bytes that no field may hold.
@@ -154,7 +160,9 @@ impl Response {
 
 impl std::fmt::Debug for Extra {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Extra").field("upgrade", &self.upgrade.is_some()).finish_non_exhaustive()
+        f.debug_struct("Extra")
+            .field("upgrade", &self.upgrade.is_some())
+            .finish_non_exhaustive()
     }
 }
 

@@ -60,12 +60,22 @@ impl Router {
         self.insert(Some(method), pattern, Arc::new(handler))
     }
 
-    fn insert(&mut self, method: Option<Method>, pattern: &str, handler: SharedHandler) -> Result<(), RouteError> {
-        let error = |reason: String| RouteError { pattern: pattern.to_owned(), reason };
+    fn insert(
+        &mut self,
+        method: Option<Method>,
+        pattern: &str,
+        handler: SharedHandler,
+    ) -> Result<(), RouteError> {
+        let error = |reason: String| RouteError {
+            pattern: pattern.to_owned(),
+            reason,
+        };
         let at = match self.routes.iter().position(|route| *route.pattern == *pattern) {
             Some(at) => at,
             None => {
-                self.table.insert(pattern, self.routes.len()).map_err(|cause| error(cause.to_string()))?;
+                self.table
+                    .insert(pattern, self.routes.len())
+                    .map_err(|cause| error(cause.to_string()))?;
                 self.routes.push(Route {
                     pattern: pattern.into(),
                     names: names(pattern),
@@ -81,7 +91,9 @@ impl Router {
                 return Err(error(format!("it has a handler for {method} already")));
             }
             Some(method) => route.methods.push((method, handler)),
-            None if route.any.is_some() => return Err(error("it has a handler for any method already".into())),
+            None if route.any.is_some() => {
+                return Err(error("it has a handler for any method already".into()));
+            }
             None => route.any = Some(handler),
         }
         Ok(())
@@ -92,9 +104,13 @@ impl Router {
     /// # Panics
     /// As `add` fails.
     #[must_use]
-    #[allow(clippy::panic, reason = "a route that is written in the program, not one that a peer sends")]
+    #[allow(
+        clippy::panic,
+        reason = "a route that is written in the program, not one that a peer sends"
+    )]
     pub fn route(mut self, method: Method, pattern: &str, handler: impl Handler) -> Self {
-        self.add(method, pattern, handler).unwrap_or_else(|error| panic!("{error}"));
+        self.add(method, pattern, handler)
+            .unwrap_or_else(|error| panic!("{error}"));
         self
     }
 
@@ -127,9 +143,13 @@ impl Router {
     /// # Panics
     /// As for [`route`](Self::route).
     #[must_use]
-    #[allow(clippy::panic, reason = "a route that is written in the program, not one that a peer sends")]
+    #[allow(
+        clippy::panic,
+        reason = "a route that is written in the program, not one that a peer sends"
+    )]
     pub fn any(mut self, pattern: &str, handler: impl Handler) -> Self {
-        self.insert(None, pattern, Arc::new(handler)).unwrap_or_else(|error| panic!("{error}"));
+        self.insert(None, pattern, Arc::new(handler))
+            .unwrap_or_else(|error| panic!("{error}"));
         self
     }
 
@@ -145,14 +165,21 @@ impl Router {
     /// # Panics
     /// As for [`route`](Self::route).
     #[must_use]
-    #[allow(clippy::panic, reason = "a route that is written in the program, not one that a peer sends")]
+    #[allow(
+        clippy::panic,
+        reason = "a route that is written in the program, not one that a peer sends"
+    )]
     pub fn nest(mut self, prefix: &str, inner: Self) -> Self {
         let prefix = prefix.trim_end_matches('/');
         for route in inner.routes {
             let pattern = format!("{prefix}{}", route.pattern);
-            let methods = route.methods.into_iter().map(|(method, handler)| (Some(method), handler));
+            let methods = route
+                .methods
+                .into_iter()
+                .map(|(method, handler)| (Some(method), handler));
             for (method, handler) in methods.chain(route.any.map(|handler| (None, handler))) {
-                self.insert(method, &pattern, handler).unwrap_or_else(|error| panic!("{error}"));
+                self.insert(method, &pattern, handler)
+                    .unwrap_or_else(|error| panic!("{error}"));
             }
         }
         if let Some(fallback) = inner.fallback {
@@ -173,10 +200,18 @@ impl Router {
         Fut: Future<Output: IntoResponse> + Send + 'static,
     {
         let wrap = |inner: &mut SharedHandler| {
-            *inner = Arc::new(Layered { function: function.clone(), inner: Arc::clone(inner) });
+            *inner = Arc::new(Layered {
+                function: function.clone(),
+                inner: Arc::clone(inner),
+            });
         };
         for route in &mut self.routes {
-            route.methods.iter_mut().map(|(_, handler)| handler).chain(&mut route.any).for_each(wrap);
+            route
+                .methods
+                .iter_mut()
+                .map(|(_, handler)| handler)
+                .chain(&mut route.any)
+                .for_each(wrap);
         }
         let mut fallback = self.fallback.take().unwrap_or_else(|| Arc::new(not_found));
         wrap(&mut fallback);
@@ -190,13 +225,31 @@ impl Router {
             return Found::Server;
         }
         let Some((route, params)) = self.matching(request.head.path()) else {
-            return self.fallback.as_ref().map_or(Found::Nothing, |handler| Found::Handler(handler));
+            return self
+                .fallback
+                .as_ref()
+                .map_or(Found::Nothing, |handler| Found::Handler(handler));
         };
         request.params = params;
         let method = request.head.method();
-        let exact = |method: &Method| route.methods.iter().find(|(known, _)| known == method).map(|(_, handler)| handler);
-        let or_get = || if *method == Method::HEAD { exact(&Method::GET) } else { None };
-        exact(method).or_else(or_get).or(route.any.as_ref()).map_or(Found::Route(route), |handler| Found::Handler(handler))
+        let exact = |method: &Method| {
+            route
+                .methods
+                .iter()
+                .find(|(known, _)| known == method)
+                .map(|(_, handler)| handler)
+        };
+        let or_get = || {
+            if *method == Method::HEAD {
+                exact(&Method::GET)
+            } else {
+                None
+            }
+        };
+        exact(method)
+            .or_else(or_get)
+            .or(route.any.as_ref())
+            .map_or(Found::Route(route), |handler| Found::Handler(handler))
     }
 
     fn matching(&self, path: &str) -> Option<(&Route, Params)> {
@@ -208,23 +261,45 @@ impl Router {
             (from, from + value.len())
         };
         let places = matched.params.iter().map(|(_, value)| place(value)).collect();
-        Some((route, Params { names: (!route.names.is_empty()).then(|| Arc::clone(&route.names)), places }))
+        Some((
+            route,
+            Params {
+                names: (!route.names.is_empty()).then(|| Arc::clone(&route.names)),
+                places,
+            },
+        ))
     }
 
     fn knows(&self, method: &Method) -> bool {
-        STANDARD.contains(method) || self.routes.iter().any(|route| route.methods.iter().any(|(known, _)| known == method))
+        STANDARD.contains(method)
+            || self
+                .routes
+                .iter()
+                .any(|route| route.methods.iter().any(|(known, _)| known == method))
     }
 
     /// Answers for the router itself: what no handler is there for.
     fn answer(&self, route: Option<&Route>, method: &Method) -> Response {
-        let allow = route.map_or_else(|| HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"), Route::allow);
+        let allow = route.map_or_else(
+            || HeaderValue::from_static("GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS"),
+            Route::allow,
+        );
         if *method == Method::OPTIONS {
             return Response::empty(StatusCode::NO_CONTENT).with(ALLOW, allow);
         }
         if !self.knows(method) {
-            return Problem::new(StatusCode::NOT_IMPLEMENTED, format!("the method {method} is not known here")).into_response();
+            return Problem::new(
+                StatusCode::NOT_IMPLEMENTED,
+                format!("the method {method} is not known here"),
+            )
+            .into_response();
         }
-        Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed here")).with(ALLOW, allow).into_response()
+        Problem::new(
+            StatusCode::METHOD_NOT_ALLOWED,
+            format!("{method} is not allowed here"),
+        )
+        .with(ALLOW, allow)
+        .into_response()
     }
 }
 
@@ -266,7 +341,13 @@ impl Route {
 fn names(pattern: &str) -> Arc<[Box<str>]> {
     pattern
         .split('/')
-        .filter_map(|segment| segment.split_once('{')?.1.split_once('}').map(|(name, _)| name.trim_start_matches('*').into()))
+        .filter_map(|segment| {
+            segment
+                .split_once('{')?
+                .1
+                .split_once('}')
+                .map(|(name, _)| name.trim_start_matches('*').into())
+        })
         .collect()
 }
 
@@ -275,7 +356,10 @@ async fn not_found(request: Request) -> Problem {
     if STANDARD.contains(request.method()) {
         Problem::not_found()
     } else {
-        Problem::new(StatusCode::NOT_IMPLEMENTED, format!("the method {} is not known here", request.method()))
+        Problem::new(
+            StatusCode::NOT_IMPLEMENTED,
+            format!("the method {} is not known here", request.method()),
+        )
     }
 }
 
@@ -288,7 +372,9 @@ impl Handler for Router {
                 Box::pin(std::future::ready(response))
             }
             Found::Server => Box::pin(std::future::ready(self.answer(None, &Method::OPTIONS))),
-            Found::Nothing if self.knows(request.method()) => Box::pin(std::future::ready(Problem::not_found().into_response())),
+            Found::Nothing if self.knows(request.method()) => {
+                Box::pin(std::future::ready(Problem::not_found().into_response()))
+            }
             Found::Nothing => Box::pin(async { not_found(request).await.into_response() }),
         }
     }
@@ -304,6 +390,8 @@ impl Service<Request> for Router {
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.routes.iter().map(|route| &route.pattern)).finish()
+        f.debug_list()
+            .entries(self.routes.iter().map(|route| &route.pattern))
+            .finish()
     }
 }

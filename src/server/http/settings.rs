@@ -1,0 +1,58 @@
+//! What an operator decides about connections: waits, rates and counts, each with its default.
+//!
+//! Plain, checked data. The limits of messages are [`Limits`]; how many connections there may be is
+//! [`ConnectionLimits`](crate::net::limits::ConnectionLimits).
+
+use std::time::Duration;
+
+use crate::net::conn::MinRate;
+use crate::proto::http::limits::Limits;
+
+/// The settings of the connections of one server.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// Sizes and counts of messages.
+    pub limits: Limits,
+    /// From accept, and from the first byte of each later request, to the end of its head. Over it: 408.
+    pub head_timeout: Duration,
+    /// How long a connection may wait for its next request. Over it: closed without a word.
+    pub idle_timeout: Duration,
+    /// The longest pause within a request's body, and within a reply that the client takes slowly.
+    pub stall_timeout: Duration,
+    /// How slowly a body may come. Over it: 408.
+    pub min_read_rate: MinRate,
+    /// How slowly a reply may be taken. Over it: cut.
+    pub min_write_rate: MinRate,
+    /// Requests on one connection: the last is answered with `Connection: close`.
+    pub requests_per_connection: u64,
+    /// Bytes of a body nobody wanted that are read to keep the connection.
+    pub drain_limit: u64,
+    /// How long a refused client may go on talking, so that it reads the answer.
+    pub linger_timeout: Duration,
+    /// Bytes that a refused client may go on talking.
+    pub linger_limit: usize,
+    /// The value of `Server`; `None` to leave it out.
+    pub server_name: Option<http::HeaderValue>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        let min_rate = MinRate {
+            rate: 240,
+            grace: Duration::from_secs(5),
+        }; // Kestrel's
+        Self {
+            limits: Limits::default(),
+            head_timeout: Duration::from_secs(30), // hyper 30 s, nginx 60 s
+            idle_timeout: Duration::from_secs(75), // nginx 75 s
+            stall_timeout: Duration::from_secs(30), // nginx 60 s
+            min_read_rate: min_rate,
+            min_write_rate: min_rate,
+            requests_per_connection: 100_000,        // nginx 1000
+            drain_limit: 256 * 1024,                 // Go 256 KiB
+            linger_timeout: Duration::from_secs(10), // nginx 30 s
+            linger_limit: 16 << 20,
+            server_name: None,
+        }
+    }
+}

@@ -5,10 +5,25 @@ use std::time::Duration;
 
 use crate::Result;
 
-/// CPU time of all threads that live, user and system together, to the scheduler's precision.
-pub(crate) fn cpu_time(pid: u32) -> Result<Duration> {
-    let spent = |task: &str| first_number(&fs::read_to_string(format!("{task}/schedstat"))?);
-    Ok(Duration::from_nanos(sum_tasks(pid, spent)?))
+/// What the threads of a server had of its CPU.
+#[derive(Clone, Copy)]
+pub(crate) struct CpuTime {
+    /// Running, user and system together, to the scheduler's precision.
+    pub(crate) spent: Duration,
+    /// Ready to run while something else ran.
+    pub(crate) waited: Duration,
+}
+
+/// The CPU time of all threads that live.
+pub(crate) fn cpu_time(pid: u32) -> Result<CpuTime> {
+    let schedstat = |task: &str, nth: usize| {
+        let line = fs::read_to_string(format!("{task}/schedstat"))?;
+        first_number(line.split(' ').nth(nth).unwrap_or_default())
+    };
+    Ok(CpuTime {
+        spent: Duration::from_nanos(sum_tasks(pid, |task| schedstat(task, 0))?),
+        waited: Duration::from_nanos(sum_tasks(pid, |task| schedstat(task, 1))?),
+    })
 }
 
 /// How often threads gave up the CPU of their own accord: each is a wake-up that ended.

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
-use std::sync::mpsc;
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 use std::{env, fs, thread};
@@ -163,7 +163,10 @@ impl Server {
                 let _ = sender.send(line);
             }
         });
-        let line = receiver.recv_timeout(PATIENCE).map_err(|_| "it did not start")?;
+        let line = receiver.recv_timeout(PATIENCE).map_err(|error| match error {
+            RecvTimeoutError::Timeout => "it did not say that it listens",
+            RecvTimeoutError::Disconnected => "it ended before it listened",
+        })?;
         let addr = line
             .strip_prefix("listening ")
             .and_then(|rest| rest.split_ascii_whitespace().nth(1));

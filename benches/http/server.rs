@@ -1,5 +1,6 @@
 //! Starting and stopping the servers under test.
 
+use std::ffi::OsString;
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -74,7 +75,11 @@ impl Bench {
         } else {
             server.await_line(stdout)
         };
-        ready.map_err(|error| format!("{error}: {}", fs::read_to_string(&log).unwrap_or_default().trim()))?;
+        ready.map_err(|error| {
+            format!("{error} {}", fs::read_to_string(&log).unwrap_or_default())
+                .trim()
+                .to_owned()
+        })?;
         Ok(server)
     }
 
@@ -113,7 +118,8 @@ impl Bench {
             .ancestors()
             .nth(3)
             .ok_or("this binary is in no target directory")?;
-        let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo
             .args([
                 "bench",
                 "--bench",
@@ -122,7 +128,17 @@ impl Bench {
                 "--message-format=json",
                 "--target-dir",
             ])
-            .arg(target)
+            .arg(target);
+        // What cargo told this binary about its package would look to build scripts like a change.
+        let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
+        let is_told = |name: &OsString| {
+            told.iter()
+                .any(|t| name.as_encoded_bytes().starts_with(t.as_bytes()))
+        };
+        for name in env::vars_os().map(|(name, _)| name).filter(is_told) {
+            cargo.env_remove(name);
+        }
+        let output = cargo
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stderr(Stdio::inherit())
             .output()?;

@@ -218,7 +218,7 @@ impl Run<'_> {
             });
         }
         if let Err(fault) = result {
-            tracing::debug!(?fault, "reply cut short");
+            tracing::debug!(%fault, "reply cut short");
             return After::Cut;
         }
         if let Some(then) = extra
@@ -361,11 +361,5 @@ impl Run<'_> {
             false if self.conn.codec().in_body() || self.conn.has_input() => After::Linger,
             false => After::Close,
         }
-    }
-}
-
-impl From<Misuse> for Fault {
-    fn from(misuse: Misuse) -> Self {
-        Self::Misuse(misuse)
     }
 }

@@ -11,19 +11,25 @@ use crate::proto::http::server::{HttpError, Misuse};
 use super::body::BodyError;
 
 /// The end of an exchange before its time.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
     /// The peer broke the protocol.
-    Reject(Reject),
+    #[error("the client broke the protocol: {0}")]
+    Reject(#[from] Reject),
     /// The peer let a deadline pass.
+    #[error("the client was too slow")]
     TooSlow,
     /// The stream failed: there is nobody to tell.
+    #[error("the connection was lost: {0}")]
     Lost(io::Error),
     /// The reply contradicts its own head.
-    Misuse(Misuse),
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
     /// The body of the reply failed.
+    #[error("the reply failed: {0}")]
     Body(BodyError),
     /// The shutdown does not wait any longer.
+    #[error("the server is shutting down")]
     Aborted,
 }
 
@@ -35,12 +41,6 @@ impl Fault {
             Self::TooSlow => Some((StatusCode::REQUEST_TIMEOUT, "too_slow")),
             Self::Lost(_) | Self::Misuse(_) | Self::Body(_) | Self::Aborted => None,
         }
-    }
-}
-
-impl From<Reject> for Fault {
-    fn from(reject: Reject) -> Self {
-        Self::Reject(reject)
     }
 }
 

@@ -38,7 +38,13 @@ impl Span {
 /// The head of a request. Cloning shares the bytes.
 #[derive(Clone, Debug)]
 pub struct Head {
-    pub(super) buffer: Bytes,
+    buffer: Bytes,
+    outline: Outline,
+}
+
+/// What was found in a head's bytes, and where.
+#[derive(Clone, Debug)]
+pub(super) struct Outline {
     pub(super) method: Method,
     pub(super) version: Version,
     pub(super) form: Form,
@@ -50,35 +56,40 @@ pub struct Head {
 }
 
 impl Head {
+    /// `outline` was made from `buffer`.
+    pub(super) fn new(buffer: Bytes, outline: Outline) -> Self {
+        Self { buffer, outline }
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {
-        &self.method
+        &self.outline.method
     }
 
     /// The version, HTTP/1.0 or HTTP/1.1 (a later minor version is treated as 1.1, RFC 9110 section 6.2).
     #[must_use]
     pub fn version(&self) -> Version {
-        self.version
+        self.outline.version
     }
 
     /// Which form the target has.
     #[must_use]
     pub fn form(&self) -> Form {
-        self.form
+        self.outline.form
     }
 
     /// The target as it was sent.
     #[must_use]
     pub fn target(&self) -> &str {
-        self.text(self.target)
+        self.text(self.outline.target)
     }
 
     /// The path of the target, as it was sent: percent-encoded, never empty for origin-form. `/` for an absolute-form
     /// without a path, `*` for asterisk-form, the authority for authority-form.
     #[must_use]
     pub fn path(&self) -> &str {
-        match self.text(self.path) {
+        match self.text(self.outline.path) {
             "" => "/",
             path => path,
         }
@@ -87,13 +98,13 @@ impl Head {
     /// What follows the first `?` of the target.
     #[must_use]
     pub fn query(&self) -> Option<&str> {
-        self.query.map(|query| self.text(query))
+        self.outline.query.map(|query| self.text(query))
     }
 
     /// Host and port that the request is for: of the target, else of `Host`; empty when an HTTP/1.0 request names none.
     #[must_use]
     pub fn authority(&self) -> &str {
-        self.text(self.authority)
+        self.text(self.outline.authority)
     }
 
     /// The first line of the field `name` (any case).
@@ -110,7 +121,8 @@ impl Head {
 
     /// Name and value of each field line, in order, as sent.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.fields
+        self.outline
+            .fields
             .iter()
             .map(|&(name, value)| (self.text(name), value.of(&self.buffer)))
     }
@@ -129,7 +141,8 @@ impl Head {
 
 impl FieldLines for Head {
     fn lines<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.fields
+        self.outline
+            .fields
             .iter()
             .filter(move |(field, _)| field.of(&self.buffer).eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value.of(&self.buffer))

@@ -10,7 +10,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use http::{Method, Version};
 
-use super::head::{BodyLength, Framing, Head, Span};
+use super::head::{BodyLength, Framing, Head, Outline, Span};
 use super::host::is_host;
 use super::limits::{Limits, MAX_FIELDS};
 use super::list;
@@ -22,9 +22,14 @@ use super::target::Target;
 /// # Errors
 /// What the peer did wrong.
 pub fn parse(buffer: Bytes, limits: &Limits) -> Result<(Head, Framing), Reject> {
+    let (outline, framing) = outline(&buffer, limits)?;
+    Ok((Head::new(buffer, outline), framing))
+}
+
+fn outline(buffer: &[u8], limits: &Limits) -> Result<(Outline, Framing), Reject> {
     let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
-    let lines = match request.parse_with_uninit_headers(&buffer, &mut storage) {
+    let lines = match request.parse_with_uninit_headers(buffer, &mut storage) {
         Ok(httparse::Status::Complete(_)) => Lines {
             method: request.method.unwrap_or_default(),
             target: request.path.unwrap_or_default(),
@@ -36,10 +41,10 @@ pub fn parse(buffer: Bytes, limits: &Limits) -> Result<(Head, Framing), Reject> 
             fields: request.headers,
         },
         Ok(httparse::Status::Partial) => return Err(Reject::FieldLine),
-        Err(httparse::Error::Version) => return later_minor_version(&buffer, limits),
-        Err(error) => return Err(blame(error, &buffer)),
+        Err(httparse::Error::Version) => return later_minor_version(buffer, limits),
+        Err(error) => return Err(blame(error, buffer)),
     };
-    lines.check(&buffer, limits)
+    lines.check(buffer, limits)
 }
 
 /// A head that has been split into lines.
@@ -68,7 +73,7 @@ fn request_line_is_whole(buffer: &[u8]) -> bool {
 
 /// `HTTP/1.2` to `HTTP/1.9` are to be treated as 1.1 (RFC 9110 section 6.2); httparse knows 1.0 and 1.1 only.
 #[cold]
-fn later_minor_version(buffer: &Bytes, limits: &Limits) -> Result<(Head, Framing), Reject> {
+fn later_minor_version(buffer: &[u8], limits: &Limits) -> Result<(Outline, Framing), Reject> {
     let end = memchr::memchr(b'\r', buffer).ok_or(Reject::RequestLine)?;
     let mut parts = buffer[..end].split(|&byte| byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
@@ -102,7 +107,7 @@ fn later_minor_version(buffer: &Bytes, limits: &Limits) -> Result<(Head, Framing
 }
 
 impl Lines<'_> {
-    fn check(&self, buffer: &Bytes, limits: &Limits) -> Result<(Head, Framing), Reject> {
+    fn check(&self, buffer: &[u8], limits: &Limits) -> Result<(Outline, Framing), Reject> {
         if self.fields.len() > limits.fields {
             return Err(Reject::TooManyFields);
         }
@@ -129,8 +134,7 @@ impl Lines<'_> {
             (None, Some(host)) => place(buffer, host).into(),
             (None, None) => Span::default(),
         };
-        let head = Head {
-            buffer: buffer.clone(),
+        let outline = Outline {
             method,
             version: self.version,
             form: target.form,
@@ -140,12 +144,12 @@ impl Lines<'_> {
             authority,
             fields,
         };
-        Ok((head, framing))
+        Ok((outline, framing))
     }
 }
 
 /// Where `part` lies in `buffer`, of which it is a slice.
-fn place(buffer: &Bytes, part: &[u8]) -> Range<usize> {
+fn place(buffer: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(buffer.as_ptr().addr());
     start..start + part.len()
 }

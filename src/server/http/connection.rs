@@ -11,7 +11,7 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tokio::time::Instant;
 
-use super::exchange::{self, After};
+use super::exchange::{self, After, Begun};
 use super::inbound::HttpConn;
 use super::now::date_text;
 use super::problem::Problem;
@@ -70,27 +70,33 @@ impl Connection {
     }
 
     pub(super) async fn run(mut self) {
+        let server = Arc::clone(&self.server);
         loop {
-            let (head, framing) = match self.next_request().await {
-                Next::Request(head, framing) => (head, framing),
+            let mut request = match self.next_request().await {
+                Next::Request(head, framing) => Some((head, framing)),
                 Next::Close => return self.close().await,
                 Next::Refuse(status, reason) => return Box::pin(self.refuse(status, reason)).await,
                 Next::Cut => return,
             };
             self.served += 1;
-            Server::count(&self.server.stats.requests);
-            if self.served >= self.server.settings.requests_per_connection || self.server.drain.is_stopping()
-            {
+            Server::count(&server.stats.requests);
+            if self.served >= server.settings.requests_per_connection || server.drain.is_stopping() {
                 self.conn.codec_mut().close();
             }
-            match Box::pin(exchange::exchange(&mut self, head, framing)).await {
+            let begun =
+                poll_fn(|cx| Poll::Ready(exchange::begin(&mut self, &server, request.take(), cx))).await;
+            let after = match begun {
+                Begun::Over(after) => after,
+                Begun::Open(exchange) => Box::pin(exchange.finish(&mut self.conn)).await,
+            };
+            match after {
                 After::Next => {}
                 After::Close => return self.close().await,
                 After::Linger => return Box::pin(self.linger()).await,
                 After::Refuse(status, reason) => return Box::pin(self.refuse(status, reason)).await,
                 After::Upgrade(then) => return Box::pin(self.upgrade(then)).await,
                 After::Cut => {
-                    Server::count(&self.server.stats.cut);
+                    Server::count(&server.stats.cut);
                     return;
                 }
             }

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 use super::body::{Body, Frame, Kind, Segment, Sent};
 use super::connection::Connection;
 use super::fault::Fault;
+use super::handler::HandlerFuture;
 use super::inbound::{HttpConn, Inbound, Pumped, discard, no_trailers};
 use super::now::date_text;
 use super::problem::Problem;
@@ -27,7 +28,7 @@ use crate::proto::http::head::{Framing, Head};
 use crate::proto::http::list;
 use crate::proto::http::list::FieldLines;
 use crate::proto::http::reply::{ReplyHead, may_have_body};
-use crate::proto::http::server::{Misuse, Outgoing};
+use crate::proto::http::server::{HttpError, Misuse, Outgoing};
 
 /// What follows an exchange.
 pub(super) enum After {
@@ -45,35 +46,123 @@ pub(super) enum After {
     Cut,
 }
 
-/// Runs one exchange.
-pub(super) async fn exchange(connection: &mut Connection, head: Head, framing: Framing) -> After {
-    let server = Arc::clone(&connection.server);
+/// An exchange whose handler was polled once.
+pub(super) enum Begun<'a> {
+    /// The reply was at hand and is on its way: the common case, which costs no task of its own.
+    Over(After),
+    /// It takes longer.
+    Open(Open<'a>),
+}
+
+/// An exchange that takes longer than one poll.
+pub(super) struct Open<'a> {
+    server: &'a Server,
+    inbound: Inbound,
+    offer: Offer,
+    started: Instant,
+    /// The handler's reply, or the handler that makes it.
+    reply: Result<Response, HandlerFuture<'a>>,
+}
+
+/// Hands the request to the handler, polls it once, and feeds the reply when it is there.
+pub(super) fn begin<'a>(
+    connection: &mut Connection,
+    server: &'a Server,
+    request: Option<(Head, Framing)>,
+    cx: &mut Context<'_>,
+) -> Begun<'a> {
+    let Some((head, framing)) = request else {
+        return Begun::Over(After::Cut);
+    };
     let conn = &mut connection.conn;
     let started = Instant::now();
     let offer = Offer::of(&head, &framing);
     let (inbound, body) = match Inbound::begin(conn, &framing) {
         Ok(begun) => begun,
-        Err(fault) => return refusal(&fault),
-    };
-    conn.clear_deadline();
-    let mut run = Run {
-        conn,
-        server: &server,
-        inbound,
-        waiting: Waiting::Nobody,
+        Err(fault) => return Begun::Over(refusal(&fault)),
     };
     let request = Request::new(head, body, Arc::clone(&connection.peer));
-    let mut response = match run.drive(server.handler.handle(request)).await {
-        Ok(response) => response,
-        Err(fault) => return refusal(&fault),
+    let mut handler = server.handler.handle(request);
+    let reply = match handler.as_mut().poll(cx) {
+        Poll::Ready(response) if response.is_at_hand() && !conn.codec().in_body() => {
+            return Begun::Over(reply_at_once(conn, response, started));
+        }
+        Poll::Ready(response) => Ok(response),
+        Poll::Pending => Err(handler),
     };
-    if response.status == StatusCode::SWITCHING_PROTOCOLS && !offer.matches(&response, run.conn) {
-        response = Problem::bad_request("the request does not offer this upgrade").into_response();
+    conn.clear_deadline();
+    Begun::Open(Open {
+        server,
+        inbound,
+        offer,
+        started,
+        reply,
+    })
+}
+
+/// Feeds a reply whose body is in memory.
+fn reply_at_once(conn: &mut HttpConn, mut response: Response, started: Instant) -> After {
+    let extra = response.extra.take();
+    let bytes = response.body.len().unwrap_or(0);
+    let result = feed_whole(conn, response, extra.as_ref().and_then(|extra| extra.length));
+    for on_sent in extra.into_iter().flat_map(|extra| extra.on_sent) {
+        on_sent(Sent {
+            bytes,
+            took: started.elapsed(),
+            complete: result.is_ok(),
+        });
     }
-    if let Err(fault) = run.settle().await {
-        return refusal(&fault);
+    match result {
+        Err(_) => After::Cut,
+        Ok(_) if conn.codec().persists() => After::Next,
+        Ok(_) if conn.has_input() => After::Linger,
+        Ok(_) => After::Close,
     }
-    run.reply(response, started).await
+}
+
+/// The number of bytes of the body that were fed.
+fn feed_whole(conn: &mut HttpConn, response: Response, length_of_get: Option<u64>) -> Result<u64, HttpError> {
+    let body = response.body;
+    let length = length_of_get.or_else(|| body.len());
+    conn.feed(Outgoing::Head(ReplyHead {
+        status: response.status,
+        fields: response.fields,
+        length,
+        date: date_text(),
+    }))?;
+    let mut bytes = 0;
+    if let (Body(Kind::Full(data)), true) = (body, conn.codec().reply_has_body()) {
+        bytes = data.len() as u64;
+        conn.feed(Outgoing::Data(data))?;
+    }
+    conn.feed(Outgoing::End(no_trailers()))?;
+    Ok(bytes)
+}
+
+impl Open<'_> {
+    /// Runs the handler to its end, sends the reply, and says what follows.
+    pub(super) async fn finish(self, conn: &mut HttpConn) -> After {
+        let mut run = Run {
+            conn,
+            server: self.server,
+            inbound: self.inbound,
+            waiting: Waiting::Nobody,
+        };
+        let mut response = match self.reply {
+            Ok(response) => response,
+            Err(handler) => match run.drive(handler).await {
+                Ok(response) => response,
+                Err(fault) => return refusal(&fault),
+            },
+        };
+        if response.status == StatusCode::SWITCHING_PROTOCOLS && !self.offer.matches(&response, run.conn) {
+            response = Problem::bad_request("the request does not offer this upgrade").into_response();
+        }
+        if let Err(fault) = run.settle().await {
+            return refusal(&fault);
+        }
+        run.reply(response, self.started).await
+    }
 }
 
 fn refusal(fault: &Fault) -> After {

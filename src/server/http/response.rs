@@ -153,6 +153,11 @@ impl Response {
         self.extra().length = Some(bytes);
     }
 
+    /// Whether it can be sent as it stands, without waiting for anything.
+    pub(super) fn is_at_hand(&self) -> bool {
+        self.body.as_bytes().is_some() && self.status != StatusCode::SWITCHING_PROTOCOLS
+    }
+
     fn extra(&mut self) -> &mut Extra {
         self.extra.get_or_insert_default()
     }

@@ -1,7 +1,7 @@
 //! The demo application: what `wireworks http` serves when it is given no directory.
 //!
 //! It shows the routing API, and is a target for curl, wrk and conformance suites: each route is one thing that a client may
-//! want to see a server do. [`SHOWN`] is the table of them that the welcome page prints.
+//! want to see a server do. One table lists them all: the welcome page prints it, and a test tries each row.
 
 mod bodies;
 mod inspect;

@@ -23,3 +23,5 @@ pub mod settings;
 pub mod sse;
 pub mod tower;
 pub mod upgrade;
+
+pub use self::command::{RunError, serve as run};

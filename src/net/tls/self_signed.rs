@@ -13,7 +13,7 @@ use super::TlsError;
 /// The names that it is for: this machine, by its loopback addresses.
 const NAMES: [&str; 3] = ["localhost", "127.0.0.1", "::1"];
 
-/// How long it lives. Safari refuses server certificates that live longer than 398 days.
+/// How long it lives: a year. Apple's clients refuse what lives longer than 825 days, even when the user trusts it.
 const LIFE: Duration = Duration::from_secs(365 * 86_400);
 
 /// How far it is dated back, for clients whose clocks are behind.

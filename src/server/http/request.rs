@@ -8,6 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::body::Body;
 use super::problem::Problem;
+use super::router::RoutePattern;
 use crate::net::addr::PeerAddr;
 use crate::proto::http::head::Head;
 
@@ -35,6 +36,7 @@ pub struct Request {
     pub(super) params: Params,
     pub(super) extensions: Extensions,
     pub(super) gather_limit: u64,
+    pub(super) route: Option<RoutePattern>,
 }
 
 impl Request {
@@ -48,7 +50,13 @@ impl Request {
             params: Params::default(),
             extensions: Extensions::new(),
             gather_limit: GATHER_LIMIT,
+            route: None,
         }
+    }
+
+    /// Asks the router to note the pattern of the route on `note`.
+    pub fn note_route(&mut self, note: RoutePattern) {
+        self.route = Some(note);
     }
 
     /// The head as it arrived.

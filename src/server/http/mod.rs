@@ -21,6 +21,8 @@ pub mod router;
 pub mod serve;
 pub mod settings;
 pub mod sse;
+#[cfg(test)]
+mod testing;
 pub mod tower;
 pub mod upgrade;
 

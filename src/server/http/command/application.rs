@@ -84,7 +84,7 @@ fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, RunError> {
         rate_limit: replies.rate_limit.and_then(rate_limit),
         concurrency: (replies.max_concurrent > 0).then(|| Concurrency::new(replies.max_concurrent, 0)),
         timeout: (!replies.handler_timeout.is_zero()).then(|| Timeout::new(replies.handler_timeout)),
-        compression: replies.compress.then(|| Compression::new(blocking.clone())),
+        compression: replies.compress.then(|| Compression::default().workers(blocking.clone())),
         ..Stack::default()
     })
 }

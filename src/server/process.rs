@@ -186,7 +186,11 @@ impl Running {
         }
         drain.stop();
         let timeout = self.process.drain_timeout;
-        tracing::info!(connections = drain.live(), timeout_s = timeout.as_secs_f64(), "stopping");
+        tracing::info!(
+            connections = drain.live(),
+            timeout_s = timeout.as_secs_f64(),
+            "stopping"
+        );
         let aborted = tokio::select! {
             aborted = drain.finish(timeout) => aborted,
             () = signals.stop() => drain.abort().await,
@@ -332,7 +336,12 @@ mod tests {
     #[test]
     fn what_does_not_end_in_time_is_counted() {
         let (drain, part) = stub(Some(Duration::from_secs(3600)));
-        let process = process(Threading::PerCore, part.clone(), drain.clone(), Duration::from_millis(1));
+        let process = process(
+            Threading::PerCore,
+            part.clone(),
+            drain.clone(),
+            Duration::from_millis(1),
+        );
         let stop = move |_: &[Address]| {
             std::thread::spawn(move || {
                 while drain.live() < 2 {

@@ -110,7 +110,11 @@ fn table(addresses: &[Address], moved: &[&Row]) -> String {
     }
     text.push('\n');
     for row in moved {
-        let _ = writeln!(text, "{} is in use, so {} took a free port.", row.address, row.name);
+        let _ = writeln!(
+            text,
+            "{} is in use, so {} took a free port.",
+            row.address, row.name
+        );
     }
     text.push_str("Ctrl-C stops it. `wireworks --help` shows more.\n");
     text
@@ -139,7 +143,10 @@ mod tests {
                         \n\nCtrl-C stops it. `wireworks --help` shows more.\n";
         assert_eq!(table(&[at(8080)], &[]), expected);
         let moved = table(&[at(40_000)], &[&ROWS[0]]);
-        assert!(moved.contains("127.0.0.1:8080 is in use, so http took a free port."), "{moved}");
+        assert!(
+            moved.contains("127.0.0.1:8080 is in use, so http took a free port."),
+            "{moved}"
+        );
         assert!(moved.contains("curl -i http://127.0.0.1:40000/"), "{moved}");
     }
 

@@ -17,7 +17,10 @@ const USAGE: u8 = 64;
 
 /// Seven network servers on one core; HTTP/1.1 is the first to stand
 #[derive(Parser)]
-#[command(version, after_help = "Without a command the whole suite runs on this machine's loopback addresses.")]
+#[command(
+    version,
+    after_help = "Without a command the whole suite runs on this machine's loopback addresses."
+)]
 struct Cli {
     #[command(subcommand)]
     command: Option<Door>,

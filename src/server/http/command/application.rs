@@ -84,7 +84,9 @@ fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, RunError> {
         rate_limit: replies.rate_limit.and_then(rate_limit),
         concurrency: (replies.max_concurrent > 0).then(|| Concurrency::new(replies.max_concurrent, 0)),
         timeout: (!replies.handler_timeout.is_zero()).then(|| Timeout::new(replies.handler_timeout)),
-        compression: replies.compress.then(|| Compression::default().workers(blocking.clone())),
+        compression: replies
+            .compress
+            .then(|| Compression::default().workers(blocking.clone())),
         ..Stack::default()
     })
 }
@@ -108,7 +110,9 @@ fn cors(origins: &[String]) -> Result<Option<Cors>, CorsError> {
 fn auth(credentials: &Credentials) -> Auth {
     credentials
         .iter()
-        .fold(Auth::new(REALM), |auth, (name, password)| auth.user(name, password))
+        .fold(Auth::new(REALM), |auth, (name, password)| {
+            auth.user(name, password)
+        })
 }
 
 /// As many at once as in one unit of time, for each address.

@@ -19,10 +19,9 @@ use crate::net::shards::{Threading, cores};
 use crate::server::http::settings::Settings;
 
 /// Where the server listens unless told otherwise: this machine only, on the port that development servers use.
-pub const DEFAULT_LISTEN: ListenAddr = ListenAddr::Tcp(std::net::SocketAddr::V4(std::net::SocketAddrV4::new(
-    std::net::Ipv4Addr::LOCALHOST,
-    8080,
-)));
+pub const DEFAULT_LISTEN: ListenAddr = ListenAddr::Tcp(std::net::SocketAddr::V4(
+    std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8080),
+));
 
 /// Descriptors that a service manager hands over at most. As in [`net::listen`](crate::net::listen).
 const MAX_HANDED_OVER: usize = 1024;
@@ -280,7 +279,9 @@ pub enum ConfigError {
         needed: &'static str,
     },
     /// Not as many keys as certificates.
-    #[error("{certs} of --tls-cert and {keys} of --tls-key: each certificate needs its key, in the same order")]
+    #[error(
+        "{certs} of --tls-cert and {keys} of --tls-key: each certificate needs its key, in the same order"
+    )]
     Pairs {
         /// Certificates.
         certs: usize,

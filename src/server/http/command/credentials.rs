@@ -60,7 +60,12 @@ impl Credentials {
             }
             match pair(line) {
                 Some(pair) => pairs.push(pair),
-                None => return Err(CredentialsError::Line { path, line: index + 1 }),
+                None => {
+                    return Err(CredentialsError::Line {
+                        path,
+                        line: index + 1,
+                    });
+                }
             }
         }
         if pairs.is_empty() {
@@ -71,13 +76,17 @@ impl Credentials {
 
     /// Each name with its password.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, password)| (name.as_str(), password.as_str()))
+        self.0
+            .iter()
+            .map(|(name, password)| (name.as_str(), password.as_str()))
     }
 }
 
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_set()
+            .entries(self.0.iter().map(|(name, _)| name))
+            .finish()
     }
 }
 
@@ -101,25 +110,43 @@ mod tests {
     #[test]
     fn a_pair_or_a_file_of_pairs() {
         let pairs = |credentials: &Credentials| -> Vec<(String, String)> {
-            credentials.iter().map(|(name, password)| (name.into(), password.into())).collect()
+            credentials
+                .iter()
+                .map(|(name, password)| (name.into(), password.into()))
+                .collect()
         };
-        assert_eq!(pairs(&Credentials::load("me:a:b").unwrap()), [("me".into(), "a:b".into())]);
+        assert_eq!(
+            pairs(&Credentials::load("me:a:b").unwrap()),
+            [("me".into(), "a:b".into())]
+        );
         let file = in_file("# who\n\nme:secret\nyou:\r\n").unwrap();
-        assert_eq!(pairs(&file), [("me".into(), "secret".into()), ("you".into(), String::new())]);
+        assert_eq!(
+            pairs(&file),
+            [("me".into(), "secret".into()), ("you".into(), String::new())]
+        );
     }
 
     #[test]
     fn faults_are_named_and_passwords_are_not() {
         let rows = [
             (Credentials::load(":secret"), "with a name before the colon"),
-            (Credentials::load("/nonexistent/users"), "is no file that can be read"),
+            (
+                Credentials::load("/nonexistent/users"),
+                "is no file that can be read",
+            ),
             (in_file("me:secret\nsecret\n"), "line 2 of "),
             (in_file("# nobody\n"), "has no line USER:PASSWORD"),
         ];
         for (result, expected) in rows {
             let message = result.unwrap_err().to_string();
-            assert!(message.contains(expected) && !message.contains("secret"), "{message}");
+            assert!(
+                message.contains(expected) && !message.contains("secret"),
+                "{message}"
+            );
         }
-        assert_eq!(format!("{:?}", Credentials::load("me:secret").unwrap()), "{\"me\"}");
+        assert_eq!(
+            format!("{:?}", Credentials::load("me:secret").unwrap()),
+            "{\"me\"}"
+        );
     }
 }

@@ -26,14 +26,12 @@ use crate::server::http::settings::Settings;
 use crate::server::process::{Part, Serving};
 
 /// What a connection over the limit is told.
-const REFUSAL: Bytes = Bytes::from_static(
-    b"HTTP/1.1 503 Service Unavailable\r\n\
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
       Content-Type: text/plain; charset=utf-8\r\n\
       Content-Length: 50\r\n\
       Retry-After: 1\r\n\
       Connection: close\r\n\r\n\
-      503 Service Unavailable: too many connections now\n",
-);
+      503 Service Unavailable: too many connections now\n";
 
 /// Connections to the metrics at once: a few scrapers and health checks.
 const STATUS_CONNECTIONS: usize = 64;
@@ -66,7 +64,7 @@ pub(super) fn http(
         tls,
         tls_handshake_timeout: config.tls.handshake_timeout,
         preamble,
-        refusal: REFUSAL,
+        refusal: Bytes::from_static(REFUSAL),
     });
     let server = Server {
         drain,
@@ -88,7 +86,7 @@ pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Dr
             total: STATUS_CONNECTIONS,
             per_address: 0,
         },
-        refusal: REFUSAL,
+        refusal: Bytes::from_static(REFUSAL),
         ..GateSettings::default()
     });
     let server = Server {
@@ -207,7 +205,9 @@ impl Part for HttpPart {
         }
         match self.gate.tls().map(Tls::reload) {
             Some(Ok(())) => tracing::info!("the certificates were read again"),
-            Some(Err(error)) => tracing::error!(%error, "the new certificates are bad; the old ones stay in use"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "the new certificates are bad; the old ones stay in use")
+            }
             None => {}
         }
     }
@@ -231,9 +231,13 @@ mod tests {
 
     #[test]
     fn the_refusal_is_a_whole_reply() {
-        let text = std::str::from_utf8(&REFUSAL).unwrap();
+        let text = std::str::from_utf8(REFUSAL).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
+        assert!(
+            head.contains(&format!("Content-Length: {}\r\n", body.len())),
+            "{}",
+            body.len()
+        );
         assert!(head.lines().all(|line| !line.starts_with(' ')));
     }
 

@@ -51,7 +51,9 @@ mod tests {
 
     #[test]
     fn a_file_sets_what_it_names() {
-        let options = parsed("listen = [\":80\", \"unix:/run/w.sock\"]\nhead-timeout = \"5s\"\nmax-body = 1024\nlisting = false\n");
+        let options = parsed(
+            "listen = [\":80\", \"unix:/run/w.sock\"]\nhead-timeout = \"5s\"\nmax-body = 1024\nlisting = false\n",
+        );
         let options = options.unwrap();
         assert_eq!(options.listen.map(|list| list.len()), Some(2));
         assert_eq!(options.head_timeout, "5s".parse::<TimeSpan>().ok());
@@ -63,8 +65,14 @@ mod tests {
     #[test]
     fn a_fault_is_found_by_its_line() {
         let rows = [
-            ("lisen = []\n", "w.toml:1: there is no option `lisen`; `wireworks http --print-config` shows all"),
-            ("\n\nhead-timeout = \"30\"\n", "w.toml:3: \"30\" is not a duration: write it with its unit, as in 30s, 500ms, 2m or 1h30m"),
+            (
+                "lisen = []\n",
+                "w.toml:1: there is no option `lisen`; `wireworks http --print-config` shows all",
+            ),
+            (
+                "\n\nhead-timeout = \"30\"\n",
+                "w.toml:3: \"30\" is not a duration: write it with its unit, as in 30s, 500ms, 2m or 1h30m",
+            ),
             ("threads = 1\nmax-body = -1\n", "w.toml:2: "),
             ("threads = 1\nthreads = 2\n", "w.toml:2: "),
             ("listen = [\n", "w.toml:"),
@@ -74,7 +82,10 @@ mod tests {
         ];
         for (text, expected) in rows {
             let message = parsed(text).unwrap_err();
-            assert!(message.starts_with(expected) && !message.contains('\n'), "{text:?}: {message}");
+            assert!(
+                message.starts_with(expected) && !message.contains('\n'),
+                "{text:?}: {message}"
+            );
         }
     }
 

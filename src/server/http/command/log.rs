@@ -7,7 +7,7 @@ use tracing_subscriber::EnvFilter;
 use super::config::{LogConfig, LogFormat, LogLevel};
 
 /// The environment variable that says in detail what is logged, as in `info,wireworks::net=debug`.
-pub const VARIABLE: &str = "WIREWORKS_LOG";
+const VARIABLE: &str = "WIREWORKS_LOG";
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]
@@ -66,7 +66,10 @@ mod tests {
         let shown = |level, variable| filter(level, variable).unwrap().to_string();
         assert_eq!(shown(LogLevel::Warn, None), "warn");
         assert_eq!(shown(LogLevel::Info, Some("")), "info");
-        assert_eq!(shown(LogLevel::Info, Some("wireworks::net=debug")), "wireworks::net=debug");
+        assert_eq!(
+            shown(LogLevel::Info, Some("wireworks::net=debug")),
+            "wireworks::net=debug"
+        );
         for level in [LogLevel::Error, LogLevel::Debug, LogLevel::Trace] {
             assert!(filter(level, None).is_ok());
         }

@@ -148,7 +148,14 @@ fn add(
     let tls = engine::tls(config)?;
     let sockets = bind(&config.listen, process.threads)?;
     note(NAME, &sockets, process);
-    let part = Arc::new(engine::http(config, handler, observers, tls, sockets, process.drain.clone()));
+    let part = Arc::new(engine::http(
+        config,
+        handler,
+        observers,
+        tls,
+        sockets,
+        process.drain.clone(),
+    ));
     process.parts.push(part.clone());
     Ok(part)
 }
@@ -210,7 +217,13 @@ mod tests {
     #[test]
     fn a_server_knows_its_real_port_and_a_taken_one_is_an_error() {
         let process = prepared(&config("127.0.0.1:0")).unwrap();
-        let [Address { server: "http", address: ListenAddr::Tcp(taken) }] = process.addresses[..] else {
+        let [
+            Address {
+                server: "http",
+                address: ListenAddr::Tcp(taken),
+            },
+        ] = process.addresses[..]
+        else {
             panic!("{:?}", process.addresses);
         };
         assert_ne!(taken.port(), 0);

@@ -94,7 +94,10 @@ mod tests {
             "65536",
             "info",
         ] {
-            assert!(help.contains(&format!("[default: {default}]")), "{default}:\n{help}");
+            assert!(
+                help.contains(&format!("[default: {default}]")),
+                "{default}:\n{help}"
+            );
         }
         assert!(!help.contains("[default: true]") && !help.contains("[default: ]"));
     }
@@ -114,9 +117,9 @@ mod tests {
         let command = Options::augment_args(Command::new("wireworks"));
         for arg in command.get_arguments() {
             let key = key(arg);
-            let lines = printed
-                .lines()
-                .filter(|line| line.starts_with(&format!("{key} = ")) || *line == format!("# {key} is not set"));
+            let lines = printed.lines().filter(|line| {
+                line.starts_with(&format!("{key} = ")) || *line == format!("# {key} is not set")
+            });
             assert_eq!(lines.count(), 1, "{key} in\n{printed}");
         }
     }

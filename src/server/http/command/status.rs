@@ -40,26 +40,54 @@ type Row<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 
 /// What happens at the gate.
 const GATE: [Row<GateStats>; 6] = [
-    ("connections_accepted", "Connections accepted, refused ones included", |gate| &gate.accepted),
-    ("connections_refused_total_limit", "Connections over the limit in all", |gate| &gate.refused_total),
-    ("connections_refused_address_limit", "Connections over the limit of their address", |gate| &gate.refused_address),
-    ("tls_handshakes_failed", "TLS handshakes that failed or took too long", |gate| &gate.tls_failed),
-    ("proxy_headers_failed", "PROXY headers that were malformed or took too long", |gate| &gate.preamble_failed),
-    ("accept_exhausted", "Times that descriptors or memory were short", |gate| &gate.exhausted),
+    (
+        "connections_accepted",
+        "Connections accepted, refused ones included",
+        |gate| &gate.accepted,
+    ),
+    (
+        "connections_refused_total_limit",
+        "Connections over the limit in all",
+        |gate| &gate.refused_total,
+    ),
+    (
+        "connections_refused_address_limit",
+        "Connections over the limit of their address",
+        |gate| &gate.refused_address,
+    ),
+    (
+        "tls_handshakes_failed",
+        "TLS handshakes that failed or took too long",
+        |gate| &gate.tls_failed,
+    ),
+    (
+        "proxy_headers_failed",
+        "PROXY headers that were malformed or took too long",
+        |gate| &gate.preamble_failed,
+    ),
+    (
+        "accept_exhausted",
+        "Times that descriptors or memory were short",
+        |gate| &gate.exhausted,
+    ),
 ];
 
 /// Shows what the engine counts by itself.
 pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, blocking: &Blocking) {
     let gate = Arc::clone(&part.gate);
-    metrics.register_gauge("connections", "Connections that are open", move || gate.connections() as u64);
+    metrics.register_gauge("connections", "Connections that are open", move || {
+        gate.connections() as u64
+    });
     for (name, help, counter) in GATE {
         let gate = Arc::clone(&part.gate);
         metrics.register_counter(name, help, move || counter(gate.stats()).load(Ordering::Relaxed));
     }
     let server = Arc::clone(&part.server);
-    metrics.register_counter("replies_cut", "Connections that were cut within a reply", move || {
-        server.stats.cut.load(Ordering::Relaxed)
-    });
+    metrics.register_counter(
+        "replies_cut",
+        "Connections that were cut within a reply",
+        move || server.stats.cut.load(Ordering::Relaxed),
+    );
     let blocking = blocking.clone();
     metrics.register_workers(move || blocking.stats());
 }

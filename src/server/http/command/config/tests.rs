@@ -43,11 +43,20 @@ fn nothing_said_is_the_default() {
 
 #[test]
 fn the_command_line_lies_over_the_file_over_the_defaults() {
-    let file = "threads = 3\nhead-timeout = \"5s\"\nlisten = [\":1\", \":2\"]\nhidden = true\nlisting = false\n";
+    let file =
+        "threads = 3\nhead-timeout = \"5s\"\nlisten = [\":1\", \":2\"]\nhidden = true\nlisting = false\n";
     let config = config("--head-timeout 7s --listen :3 public --hidden=false", file).unwrap();
     assert_eq!(config.threads, 3, "from the file");
-    assert_eq!(config.settings.head_timeout, Duration::from_secs(7), "from the command line");
-    assert_eq!(config.settings.idle_timeout, Settings::default().idle_timeout, "the default");
+    assert_eq!(
+        config.settings.head_timeout,
+        Duration::from_secs(7),
+        "from the command line"
+    );
+    assert_eq!(
+        config.settings.idle_timeout,
+        Settings::default().idle_timeout,
+        "the default"
+    );
     assert_eq!(config.listen, [ListenAddr::Any(3)], "a list replaces a list");
     assert!(!config.files.hidden && !config.files.listing);
 }
@@ -103,7 +112,13 @@ fn every_range_is_checked_and_named() {
         ("max-body", "", "0B", "1024TiB", "1025TiB"),
         ("max-chunk-extensions", "", "0B", "16MiB", "17MiB"),
         ("max-trailers", "1B", "2B", "16MiB", "17MiB"),
-        ("max-requests-per-connection", "0", "1", "9223372036854775807", "9223372036854775808"),
+        (
+            "max-requests-per-connection",
+            "0",
+            "1",
+            "9223372036854775807",
+            "9223372036854775808",
+        ),
         ("max-drain", "", "0B", "1TiB", "2TiB"),
         ("max-linger", "", "0B", "1GiB", "2GiB"),
         ("max-concurrent", "", "0", "1000000", "1000001"),
@@ -115,12 +130,19 @@ fn every_range_is_checked_and_named() {
         for bad in [below, above].into_iter().filter(|bad| !bad.is_empty()) {
             let error = config(&format!("--{name} {bad}"), "").unwrap_err();
             assert!(error.starts_with(&format!("--{name} cannot be ")), "{error}");
-            assert!(error.ends_with(&format!("the least is {least}, the most {most}")), "{error}");
+            assert!(
+                error.ends_with(&format!("the least is {least}, the most {most}")),
+                "{error}"
+            );
         }
     }
     let tls = "--tls-self-signed --tls-handshake-timeout";
     assert!(config(&format!("{tls} 100ms"), "").is_ok());
-    assert!(config(&format!("{tls} 99ms"), "").unwrap_err().contains("--tls-handshake-timeout"));
+    assert!(
+        config(&format!("{tls} 99ms"), "")
+            .unwrap_err()
+            .contains("--tls-handshake-timeout")
+    );
 }
 
 #[test]
@@ -144,37 +166,61 @@ fn values_that_are_not_of_their_kind_are_named() {
 #[test]
 fn a_bad_value_in_a_file_names_the_file_too() {
     let error = config("", "max-fields = 1000\n").unwrap_err();
-    assert!(error.starts_with("in ") && error.contains("w.toml: --max-fields cannot be 1000"), "{error}");
+    assert!(
+        error.starts_with("in ") && error.contains("w.toml: --max-fields cannot be 1000"),
+        "{error}"
+    );
 }
 
 #[test]
 fn options_that_need_another_say_so() {
     let rows = [
         ("--tls-cert a.pem", "1 of --tls-cert and 0 of --tls-key"),
-        ("--tls-cert a.pem --tls-key a --tls-key b", "1 of --tls-cert and 2 of --tls-key"),
-        ("--tls-client-ca ca.pem", "--tls-client-ca does nothing without --tls-cert"),
-        ("--tls-handshake-timeout 1s", "--tls-handshake-timeout does nothing without --tls-cert"),
+        (
+            "--tls-cert a.pem --tls-key a --tls-key b",
+            "1 of --tls-cert and 2 of --tls-key",
+        ),
+        (
+            "--tls-client-ca ca.pem",
+            "--tls-client-ca does nothing without --tls-cert",
+        ),
+        (
+            "--tls-handshake-timeout 1s",
+            "--tls-handshake-timeout does nothing without --tls-cert",
+        ),
         ("--spa index.html", "--spa does nothing without DIR"),
         ("--no-listing", "--no-listing does nothing without DIR"),
         ("--index a", "--index does nothing without DIR"),
         ("--hidden", "--hidden does nothing without DIR"),
         ("--follow-symlinks", "--follow-symlinks does nothing without DIR"),
-        ("--cache-control no-store", "--cache-control does nothing without DIR"),
-        ("--no-precompressed", "--no-precompressed does nothing without DIR"),
-        ("--access-log-format json", "--access-log-format does nothing without --access-log"),
+        (
+            "--cache-control no-store",
+            "--cache-control does nothing without DIR",
+        ),
+        (
+            "--no-precompressed",
+            "--no-precompressed does nothing without DIR",
+        ),
+        (
+            "--access-log-format json",
+            "--access-log-format does nothing without --access-log",
+        ),
     ];
     for (line, expected) in rows {
         let error = config(line, "").unwrap_err();
         assert!(error.starts_with(expected), "{line}: {error}");
     }
-    assert!(config("--spa index.html", "dir = \"public\"").is_ok(), "the file has a folder");
+    assert!(
+        config("--spa index.html", "dir = \"public\"").is_ok(),
+        "the file has a folder"
+    );
     assert!(config("--access-log-format json --access-log -", "").is_ok());
 }
 
 #[test]
 fn what_is_printed_parses_back_to_the_same() {
     let everything = "public --listen :80 --listen unix:/run/w.sock --listen fd:web --proxy-protocol-from 10.0.0.0/8,::1 \
-        --max-connections 10 --max-connections-per-address 5 --threads 2 --threading shared --tls-cert a --tls-key b \
+        --max-connections 10 --max-connections-per-address 5 --threads 1023 --threading shared --tls-cert a --tls-key b \
         --tls-self-signed --tls-client-ca ca --tls-handshake-timeout 3s --no-listing --index a --index b --spa s \
         --hidden --follow-symlinks --cache-control no-store --no-precompressed --no-compress --cors * \
         --basic-auth me:secret --rate-limit 5/m --max-concurrent 9 --security-headers --request-id \

@@ -123,10 +123,25 @@ mod tests {
     #[test]
     fn what_is_no_size() {
         let bad = [
-            "", "KiB", "-1", "+1", "1.5MiB", "1 KiB", "8k", "8K", "8M", "1KiBs", "18446744073709551616", "16777216TiB",
+            "",
+            "KiB",
+            "-1",
+            "+1",
+            "1.5MiB",
+            "1 KiB",
+            "8k",
+            "8K",
+            "8M",
+            "1KiBs",
+            "18446744073709551616",
+            "16777216TiB",
         ];
         for text in bad {
-            assert_eq!(text.parse::<ByteSize>(), Err(UnitError::ByteSize(text.into())), "{text}");
+            assert_eq!(
+                text.parse::<ByteSize>(),
+                Err(UnitError::ByteSize(text.into())),
+                "{text}"
+            );
         }
     }
 

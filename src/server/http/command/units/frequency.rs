@@ -13,7 +13,6 @@ use super::{UnitError, number};
 #[serde(try_from = "String", into = "String")]
 pub struct Frequency {
     count: u32,
-    unit: &'static str,
     seconds: u64,
 }
 
@@ -45,14 +44,15 @@ impl FromStr for Frequency {
 fn frequency(text: &str) -> Option<Frequency> {
     let (count, rest) = number(text)?;
     let unit = rest.strip_prefix('/')?;
-    let (unit, seconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
+    let (_, seconds) = UNITS.into_iter().find(|(name, _)| *name == unit)?;
     let count = u32::try_from(count).ok().filter(|&count| count > 0)?;
-    Some(Frequency { count, unit, seconds })
+    Some(Frequency { count, seconds })
 }
 
 impl fmt::Display for Frequency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.count, self.unit)
+        let unit = UNITS.into_iter().find(|(_, seconds)| *seconds == self.seconds);
+        write!(f, "{}/{}", self.count, unit.map_or("s", |(name, _)| name))
     }
 }
 
@@ -92,8 +92,23 @@ mod tests {
 
     #[test]
     fn what_is_no_frequency() {
-        for text in ["", "100", "0/s", "/s", "100/", "100/d", "-1/s", "1.5/s", "100 / s", "4294967296/s"] {
-            assert_eq!(text.parse::<Frequency>(), Err(UnitError::Frequency(text.into())), "{text}");
+        for text in [
+            "",
+            "100",
+            "0/s",
+            "/s",
+            "100/",
+            "100/d",
+            "-1/s",
+            "1.5/s",
+            "100 / s",
+            "4294967296/s",
+        ] {
+            assert_eq!(
+                text.parse::<Frequency>(),
+                Err(UnitError::Frequency(text.into())),
+                "{text}"
+            );
         }
     }
 }

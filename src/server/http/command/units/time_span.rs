@@ -112,11 +112,29 @@ mod tests {
     #[test]
     fn what_is_no_duration() {
         let bad = [
-            "", " ", "30", "s", "-1s", "+1s", "1.5s", "1 s", "30sec", "30S", "1m1h", "1s1s", "1h30", "00x",
-            "18446744073709551616s", "18446744073709551615d",
+            "",
+            " ",
+            "30",
+            "s",
+            "-1s",
+            "+1s",
+            "1.5s",
+            "1 s",
+            "30sec",
+            "30S",
+            "1m1h",
+            "1s1s",
+            "1h30",
+            "00x",
+            "18446744073709551616s",
+            "18446744073709551615d",
         ];
         for text in bad {
-            assert_eq!(text.parse::<TimeSpan>(), Err(UnitError::TimeSpan(text.into())), "{text}");
+            assert_eq!(
+                text.parse::<TimeSpan>(),
+                Err(UnitError::TimeSpan(text.into())),
+                "{text}"
+            );
         }
         assert_eq!(
             "30".parse::<TimeSpan>().unwrap_err().to_string(),

@@ -124,6 +124,13 @@ impl Cache {
         self.shard(key).remove(key);
     }
 
+    /// How many paths are known.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let count = |shard: &Mutex<Shard>| shard.lock().map_or(0, |shard| shard.slots.len());
+        self.shards.iter().map(count).sum()
+    }
+
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard> {
         let sum = key
             .iter()

@@ -207,7 +207,8 @@ impl Shared {
         };
         // `*/*` alone, which scripts and images say, is no wish for a page.
         let accept: Vec<_> = head.lines("accept").collect();
-        let wanted = choose_type(accept, &["application/octet-stream", "text/html"]);
+        let offered = ["application/octet-stream", "application/json", "text/html"];
+        let wanted = choose_type(accept, &offered);
         if !matches!(error, OpenError::Missing) || wanted != Some("text/html") {
             return Err(problem(error).with(VARY, HeaderValue::from_static("Accept")));
         }

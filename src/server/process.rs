@@ -211,6 +211,7 @@ impl Running {
                 tracing::error!("a reload panicked");
             }
         }
+        tracing::info!("reloaded");
     }
 }
 

@@ -71,14 +71,14 @@ pub struct Options {
     /// Connections at once; 0 for no limit.
     #[arg(long, value_name = "N", help_heading = LISTENING)]
     pub max_connections: Option<usize>,
-    /// Connections at once from one IPv4 address or IPv6 /64; 0 for no limit.
+    /// The same from one IPv4 address or IPv6 /64; 0 for no limit.
     #[arg(long, value_name = "N", help_heading = LISTENING)]
     pub max_connections_per_address: Option<usize>,
     /// Threads that serve connections; by default one a core.
     #[arg(long, value_name = "N", help_heading = LISTENING)]
     pub threads: Option<usize>,
-    /// Whether connections stay on one thread or move to idle ones.
-    #[arg(long, value_name = "HOW", help_heading = LISTENING)]
+    /// A runtime a thread, or one whose idle threads help busy ones.
+    #[arg(long, value_name = "per-core|shared", hide_possible_values = true, help_heading = LISTENING)]
     pub threading: Option<Threading>,
 
     /// Certificate and those that lead to its root, in PEM; repeatable, chosen by SNI.
@@ -100,7 +100,7 @@ pub struct Options {
 
     /// Whether folders without an index file are listed.
     #[arg(long = "no-listing", help = "Do not list folders that have no index file", value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", value_parser = negated(), help_heading = FILES)]
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = FILES)]
     pub listing: Option<bool>,
     /// File that stands for its folder; repeatable, the first that is there.
     #[arg(long, value_name = "NAME", help_heading = FILES)]
@@ -112,7 +112,7 @@ pub struct Options {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           hide_possible_values = true, help_heading = FILES)]
     pub hidden: Option<bool>,
-    /// Follow symbolic links, also out of DIR.
+    /// Follow symbolic links that are relative and stay in DIR.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           hide_possible_values = true, help_heading = FILES)]
     pub follow_symlinks: Option<bool>,
@@ -121,12 +121,12 @@ pub struct Options {
     pub cache_control: Option<String>,
     /// Whether FILE.br, FILE.zst and FILE.gz stand in for FILE.
     #[arg(long = "no-precompressed", help = "Do not look for FILE.br, FILE.zst and FILE.gz beside FILE", value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", value_parser = negated(), help_heading = FILES)]
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = FILES)]
     pub precompressed: Option<bool>,
 
     /// Whether replies are compressed.
     #[arg(long = "no-compress", help = "Do not compress replies", value_name = "BOOL", num_args = 0..=1, require_equals = true,
-          default_missing_value = "true", value_parser = negated(), help_heading = REPLIES)]
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = REPLIES)]
     pub compress: Option<bool>,
     /// Let pages of this origin read replies (CORS); * for all; repeatable.
     #[arg(long, value_name = "ORIGIN", help_heading = REPLIES)]
@@ -212,16 +212,16 @@ pub struct Options {
     #[arg(long, value_name = "-|FILE", help_heading = LOGS)]
     pub access_log: Option<PathBuf>,
     /// What a line of the access log looks like.
-    #[arg(long, value_name = "FORMAT", help_heading = LOGS)]
+    #[arg(long, value_name = "combined|json", hide_possible_values = true, help_heading = LOGS)]
     pub access_log_format: Option<AccessLogFormat>,
     /// Answer /metrics (Prometheus) and /healthz at this address.
     #[arg(long, value_name = "ADDR", help_heading = LOGS)]
     pub metrics: Option<ListenAddr>,
     /// What a line of the server's own log, on stderr, looks like.
-    #[arg(long, value_name = "FORMAT", help_heading = LOGS)]
+    #[arg(long, value_name = "text|json", hide_possible_values = true, help_heading = LOGS)]
     pub log: Option<LogFormat>,
-    /// How much is logged; WIREWORKS_LOG overrides it, as in wireworks::net=debug.
-    #[arg(long, value_name = "LEVEL", help_heading = LOGS)]
+    /// Up to which level: error, warn, info, debug, trace; WIREWORKS_LOG overrides it.
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true, help_heading = LOGS)]
     pub log_level: Option<LogLevel>,
 }
 

@@ -64,7 +64,9 @@ fn help_and_version_are_answers() {
         let text = ended(args).success().text();
         assert!(!text.is_empty(), "{args:?}");
     }
+    // Wrapped by the width of the terminal.
     let help = ended(&["http", "--help"]).text();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
     for word in [
         "Examples:",
         "[default: 127.0.0.1:8080]",
@@ -200,13 +202,16 @@ fn a_request_that_has_begun_ends_before_the_server_does() {
     let mut idle = Wire::connect(addr);
     idle.send("GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n");
     idle.read_response();
-    let mut begun = half_a_request(addr);
+    // The demo answers PUT when the body is through.
+    let mut begun = Wire::connect(addr);
+    begun.send("PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: 6\r\n\r\nabc");
+    begun.wait_until_read();
     server.signal(Signal::TERM);
     server.wait_for_stderr("stopping");
     idle.expect_close();
     begun.send("def");
     let response = begun.read_response();
-    assert_eq!(response.text(), "abcdef");
+    assert!(response.text().contains('6'), "{}", response.text());
     assert_eq!(response.header("connection"), Some("close"));
     begun.expect_close();
     assert_eq!(server.wait().status.code(), Some(0));
@@ -374,6 +379,8 @@ fn limits_of_requests_are_kept() {
         let mut wire = Wire::connect(server.address("http"));
         wire.send(request);
         assert_eq!(wire.read_response().status, status, "{option}");
+        // A refused client that stays is waited for.
+        drop(wire);
         stop(server);
     }
 }

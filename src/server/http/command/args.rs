@@ -20,10 +20,10 @@ pub struct Args {
     /// The options that a file can hold as well.
     #[command(flatten)]
     pub options: Options,
-    /// Read options from a TOML file; what is typed here wins over it.
+    /// Read options from a TOML file; what is typed wins.
     #[arg(long, value_name = "FILE", help_heading = CONFIGURATION)]
     pub config: Option<PathBuf>,
-    /// Print the whole configuration in effect as TOML, and exit.
+    /// Print the configuration in effect as TOML, and exit.
     #[arg(long, help_heading = CONFIGURATION)]
     pub print_config: bool,
 }
@@ -62,26 +62,26 @@ pub struct Options {
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// Where to listen: ADDRESS:PORT, :PORT, unix:PATH or fd:N; repeatable.
+    /// ADDRESS:PORT, :PORT, unix:PATH or fd:N; repeatable.
     #[arg(long, value_name = "ADDR", help_heading = LISTENING)]
     pub listen: Option<Vec<ListenAddr>>,
-    /// Proxies (addresses or prefixes) that must send a PROXY header; repeatable.
+    /// Proxies that must send a PROXY header; repeatable.
     #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = prefix, help_heading = LISTENING)]
     pub proxy_protocol_from: Option<Vec<String>>,
     /// Connections at once; 0 for no limit.
     #[arg(long, value_name = "N", help_heading = LISTENING)]
     pub max_connections: Option<usize>,
-    /// The same from one IPv4 address or IPv6 /64; 0 for no limit.
+    /// From one address (IPv6: /64); 0 for no limit.
     #[arg(long, value_name = "N", help_heading = LISTENING)]
     pub max_connections_per_address: Option<usize>,
     /// Threads that serve connections; by default one a core.
     #[arg(long, value_name = "N", help_heading = LISTENING)]
     pub threads: Option<usize>,
-    /// A runtime a thread, or one whose idle threads help busy ones.
+    /// Share work between threads or not.
     #[arg(long, value_name = "per-core|shared", hide_possible_values = true, help_heading = LISTENING)]
     pub threading: Option<Threading>,
 
-    /// Certificate and those that lead to its root, in PEM; repeatable, chosen by SNI.
+    /// Certificate with its chain, in PEM; repeatable, chosen by SNI.
     #[arg(long, value_name = "FILE", help_heading = TLS)]
     pub tls_cert: Option<Vec<PathBuf>>,
     /// Private key of the certificate at the same position, in PEM.
@@ -91,10 +91,10 @@ pub struct Options {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           hide_possible_values = true, help_heading = TLS)]
     pub tls_self_signed: Option<bool>,
-    /// Accept only clients with a certificate signed by one in this PEM file.
+    /// Accept only clients with a certificate signed by this one.
     #[arg(long, value_name = "FILE", help_heading = TLS)]
     pub tls_client_ca: Option<PathBuf>,
-    /// The time that a TLS handshake may take.
+    /// Time for a TLS handshake.
     #[arg(long, value_name = "TIME", help_heading = TLS)]
     pub tls_handshake_timeout: Option<TimeSpan>,
 
@@ -102,10 +102,10 @@ pub struct Options {
     #[arg(long = "no-listing", help = "Do not list folders that have no index file", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = FILES)]
     pub listing: Option<bool>,
-    /// File that stands for its folder; repeatable, the first that is there.
+    /// File that stands for its folder; repeatable.
     #[arg(long, value_name = "NAME", help_heading = FILES)]
     pub index: Option<Vec<String>>,
-    /// File in DIR to answer with where there is none: single-page applications.
+    /// Answer with this file in DIR where there is none.
     #[arg(long, value_name = "FILE", help_heading = FILES)]
     pub spa: Option<String>,
     /// Serve names that begin with a dot, too.
@@ -128,23 +128,23 @@ pub struct Options {
     #[arg(long = "no-compress", help = "Do not compress replies", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = REPLIES)]
     pub compress: Option<bool>,
-    /// Let pages of this origin read replies (CORS); * for all; repeatable.
+    /// Let pages of this origin read replies; * for all; repeatable.
     #[arg(long, value_name = "ORIGIN", help_heading = REPLIES)]
     pub cors: Option<Vec<String>>,
-    /// Ask for a name and password: USER:PASSWORD, or a file of such lines.
+    /// Ask for a name and password; a file has such lines.
     #[arg(long, value_name = "USER:PASSWORD|FILE", help_heading = REPLIES)]
     pub basic_auth: Option<String>,
-    /// Requests from one address, as many at once: 100/s, 600/m; over it 429.
+    /// Requests from one address: 100/s, 600/m; over it 429.
     #[arg(long, value_name = "RATE", help_heading = REPLIES)]
     pub rate_limit: Option<Frequency>,
-    /// Requests being answered at once; over it 503; 0 for no limit.
+    /// Requests at once; over it 503; 0 for no limit.
     #[arg(long, value_name = "N", help_heading = REPLIES)]
     pub max_concurrent: Option<usize>,
-    /// Add fields that make browsers careful (nosniff, frames, referrer).
+    /// Add fields that make browsers careful.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           hide_possible_values = true, help_heading = REPLIES)]
     pub security_headers: Option<bool>,
-    /// Give each request an id, in X-Request-Id and in the log.
+    /// Give each request an id (X-Request-Id, and in the log).
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           hide_possible_values = true, help_heading = REPLIES)]
     pub request_id: Option<bool>,
@@ -164,16 +164,16 @@ pub struct Options {
     /// Time to begin a reply; over it 503; 0 for no limit.
     #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
     pub handler_timeout: Option<TimeSpan>,
-    /// Time that requests get to end when the server is told to stop.
+    /// Time for requests to end when the server stops.
     #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
     pub drain_timeout: Option<TimeSpan>,
-    /// Time that a refused client may go on sending, so that it reads the reply.
+    /// Time for a refused client to go on sending.
     #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
     pub linger_timeout: Option<TimeSpan>,
-    /// Bytes per second at which a body has to come; slower is 408.
+    /// Body's bytes per second; slower is 408.
     #[arg(long, value_name = "SIZE", help_heading = TIMEOUTS)]
     pub min_read_rate: Option<ByteSize>,
-    /// Bytes per second at which a reply has to be read; slower is cut.
+    /// Reply's bytes per second; slower is cut.
     #[arg(long, value_name = "SIZE", help_heading = TIMEOUTS)]
     pub min_write_rate: Option<ByteSize>,
     /// Time before the two rates count.
@@ -201,7 +201,7 @@ pub struct Options {
     /// Requests on one connection; then it is closed.
     #[arg(long, value_name = "N", help_heading = LIMITS)]
     pub max_requests_per_connection: Option<u64>,
-    /// Unwanted body that is read to keep a connection; over it, it is closed.
+    /// Unwanted body that is read to keep a connection.
     #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
     pub max_drain: Option<ByteSize>,
     /// What a refused client may go on sending.
@@ -217,10 +217,10 @@ pub struct Options {
     /// Answer /metrics (Prometheus) and /healthz at this address.
     #[arg(long, value_name = "ADDR", help_heading = LOGS)]
     pub metrics: Option<ListenAddr>,
-    /// What a line of the server's own log, on stderr, looks like.
+    /// The server's own log, on stderr.
     #[arg(long, value_name = "text|json", hide_possible_values = true, help_heading = LOGS)]
     pub log: Option<LogFormat>,
-    /// Up to which level: error, warn, info, debug, trace; WIREWORKS_LOG overrides it.
+    /// error, warn, info, debug or trace; or set WIREWORKS_LOG.
     #[arg(long, value_name = "LEVEL", hide_possible_values = true, help_heading = LOGS)]
     pub log_level: Option<LogLevel>,
 }

@@ -1,3 +1,5 @@
+//! What lies over what, every range, and that what is printed is what is read.
+
 use super::*;
 
 /// The configuration of a command line and the text of a file.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -105,6 +106,7 @@ impl Process {
     /// # Errors
     /// A thread or a runtime cannot be made, signals cannot be heard, or a part cannot begin.
     pub fn run(self, ready: impl FnOnce(&[Address]) + Send + 'static) -> io::Result<Outcome> {
+        raise_descriptor_limit();
         let (threading, threads) = (self.threading, self.threads);
         let running = Arc::new(Running {
             process: self,
@@ -129,10 +131,23 @@ impl Process {
     }
 }
 
+/// Asks for as many descriptors as the system allows this process. The usual default of 1024 is for programs that call
+/// `select`, and would be the limit of connections here; Go's runtime raises it as well.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of descriptors");
+    }
+}
+
+/// Called when all is ready.
+type Ready = Box<dyn FnOnce(&[Address]) + Send>;
+
 /// A process under way.
 struct Running {
     process: Process,
-    ready: Mutex<Option<Box<dyn FnOnce(&[Address]) + Send>>>,
+    ready: Mutex<Option<Ready>>,
     /// The drain is over: every shard ends, and its tasks with it.
     done: CancellationToken,
     /// Why a part could not begin.
@@ -311,6 +326,13 @@ mod tests {
             served: AtomicUsize::new(0),
         };
         (drain, Arc::new(part))
+    }
+
+    #[test]
+    fn no_descriptor_is_left_unused() {
+        raise_descriptor_limit();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The whole suite in one process, on loopback: what `wireworks` does when it is asked for nothing.
 //!
-//! [`ROWS`] has a row for each server: where it listens, how it is made, and a line to try it with. A port that is taken
+//! `ROWS` has a row for each server: where it listens, how it is made, and a line to try it with. A port that is taken
 //! is no reason to fail here: the server takes a free one and says so.
 
 use std::fmt::Write as _;

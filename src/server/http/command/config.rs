@@ -351,11 +351,8 @@ impl Config {
         if certs != keys {
             return Err(ConfigError::Pairs { certs, keys });
         }
-        let needs = |name, needed| Err(ConfigError::Needs { name, needed });
-        if self.tls.client_ca.is_some() && !self.tls.is_on() {
-            return needs("tls-client-ca", "--tls-cert or --tls-self-signed");
-        }
-        Ok(())
+        let of_tls = [("tls-client-ca", self.tls.client_ca.is_some())];
+        useful(&of_tls, self.tls.is_on(), CERTIFICATE)
     }
 
     /// What was typed and would do nothing. Files may hold more than is used today.
@@ -371,19 +368,22 @@ impl Config {
         ];
         let of_log = [("access-log-format", typed.access_log_format.is_some())];
         let of_tls = [("tls-handshake-timeout", typed.tls_handshake_timeout.is_some())];
-        let groups: [(&[(&'static str, bool)], bool, &'static str); 3] = [
-            (&of_files, self.dir.is_some(), "DIR"),
-            (&of_log, self.access_log.is_some(), "--access-log"),
-            (&of_tls, self.tls.is_on(), "--tls-cert or --tls-self-signed"),
-        ];
-        for (options, used, needed) in groups {
-            if let Some((name, _)) = options.iter().find(|(_, set)| *set && !used) {
-                return Err(ConfigError::Needs { name, needed });
-            }
-        }
-        Ok(())
+        useful(&of_files, self.dir.is_some(), "DIR")?;
+        useful(&of_log, self.access_log.is_some(), "--access-log")?;
+        useful(&of_tls, self.tls.is_on(), CERTIFICATE)
     }
 }
+
+/// Refuses the options that are set when what they are about is not there.
+fn useful(options: &[(&'static str, bool)], used: bool, needed: &'static str) -> Result<(), ConfigError> {
+    match options.iter().find(|(_, set)| *set && !used) {
+        Some((name, _)) => Err(ConfigError::Needs { name, needed }),
+        None => Ok(()),
+    }
+}
+
+/// What TLS cannot be without.
+const CERTIFICATE: &str = "--tls-cert or --tls-self-signed";
 
 impl TlsFiles {
     /// Whether there is TLS.

@@ -206,7 +206,7 @@ impl Part for HttpPart {
         match self.gate.tls().map(Tls::reload) {
             Some(Ok(())) => tracing::info!("the certificates were read again"),
             Some(Err(error)) => {
-                tracing::error!(%error, "the new certificates are bad; the old ones stay in use")
+                tracing::error!(%error, "the new certificates are bad; the old ones stay in use");
             }
             None => {}
         }

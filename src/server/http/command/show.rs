@@ -123,4 +123,27 @@ mod tests {
             assert_eq!(lines.count(), 1, "{key} in\n{printed}");
         }
     }
+
+    #[test]
+    fn the_manual_names_every_option_and_its_limits_as_they_are() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/http.md");
+        let manual = std::fs::read_to_string(path).unwrap();
+        let defaults = Table::try_from(Config::default().to_options()).unwrap();
+        let command = Args::augment_args(Command::new("http"));
+        let mut rows = 0;
+        for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+            let name = format!("--{}", arg.get_long().unwrap());
+            assert!(manual.contains(&name), "{name} is not in docs/http.md");
+            let start = format!("| `{name}` | ");
+            for row in manual.lines().filter_map(|line| line.strip_prefix(&start)) {
+                let default = default_of(arg, &defaults).unwrap_or_else(|| "none".into());
+                assert!(
+                    row.starts_with(&format!("{default} | ")),
+                    "{name}: {row}, not {default}"
+                );
+                rows += 1;
+            }
+        }
+        assert!(rows >= 20, "the table of limits was not found");
+    }
 }

@@ -46,12 +46,12 @@ const GATE: [Row<GateStats>; 6] = [
         |gate| &gate.accepted,
     ),
     (
-        "connections_refused_total_limit",
+        "connections_refused_in_all",
         "Connections over the limit in all",
         |gate| &gate.refused_total,
     ),
     (
-        "connections_refused_address_limit",
+        "connections_refused_by_address",
         "Connections over the limit of their address",
         |gate| &gate.refused_address,
     ),

@@ -1,4 +1,5 @@
 //! Where a language meets the plumbing.
 
 pub mod http;
+pub mod process;
 pub mod suite;

@@ -1,1 +1,176 @@
-//! .
+//! The whole suite in one process, on loopback: what `wireworks` does when it is asked for nothing.
+//!
+//! `ROWS` has a row for each server: where it listens, how it is made, and a line to try it with. A port that is taken
+//! is no reason to fail here: the server takes a free one and says so.
+
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
+
+use super::http::command::{self as http, Config, DEFAULT_LISTEN, RunError};
+use super::process::{Address, Outcome, Process, announce};
+use crate::net::addr::ListenAddr;
+use crate::net::listen::ListenError;
+
+/// A server of the suite.
+struct Row {
+    /// Its name, as in its lines `listening NAME ADDR`.
+    name: &'static str,
+    /// Where it listens, if it can.
+    address: ListenAddr,
+    /// Puts it into the process.
+    prepare: fn(ListenAddr, &mut Process) -> Result<(), RunError>,
+    /// Where it is, as a URL, and a line to try it with.
+    show: fn(&ListenAddr) -> (String, String),
+}
+
+/// Every server that there is.
+static ROWS: [Row; 1] = [Row {
+    name: http::NAME,
+    address: DEFAULT_LISTEN,
+    prepare: prepare_http,
+    show: |address| (format!("http://{address}/"), format!("curl -i http://{address}/")),
+}];
+
+fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), RunError> {
+    let config = Config {
+        listen: vec![address],
+        ..Config::default()
+    };
+    http::prepare(&config, process)
+}
+
+/// Runs all servers until a signal. When they are ready it prints a table of them, and their lines `listening NAME ADDR`.
+///
+/// # Errors
+/// A server cannot be made, for another reason than that its port is taken.
+pub fn run() -> Result<Outcome, RunError> {
+    let defaults = Config::default();
+    let mut process = Process::new(defaults.threading, defaults.threads, defaults.drain_timeout);
+    let mut moved = Vec::new();
+    for row in &ROWS {
+        if prepare(row, row.address.clone(), &mut process)? == Port::Other {
+            moved.push(row);
+        }
+    }
+    let show = move |addresses: &[Address]| {
+        announce(addresses);
+        // Who closed our stdout does not want to know.
+        let _ = io::stdout().write_all(table(addresses, &moved).as_bytes());
+        let _ = io::stdout().flush();
+    };
+    process.run(show).map_err(RunError::System)
+}
+
+/// Which port a server got.
+#[derive(Debug, PartialEq, Eq)]
+enum Port {
+    Wanted,
+    Other,
+}
+
+/// Makes a server at its address, or at a free port when that is taken.
+fn prepare(row: &Row, wanted: ListenAddr, process: &mut Process) -> Result<Port, RunError> {
+    match (row.prepare)(wanted.clone(), process) {
+        Err(RunError::Listen(ListenError::System { error, .. }))
+            if error.kind() == io::ErrorKind::AddrInUse =>
+        {
+            (row.prepare)(any_port(wanted), process).map(|()| Port::Other)
+        }
+        outcome => outcome.map(|()| Port::Wanted),
+    }
+}
+
+/// The same address at a port that the kernel chooses.
+fn any_port(address: ListenAddr) -> ListenAddr {
+    match address {
+        ListenAddr::Tcp(mut address) => {
+            address.set_port(0);
+            ListenAddr::Tcp(address)
+        }
+        ListenAddr::Any(_) => ListenAddr::Any(0),
+        other => other,
+    }
+}
+
+/// The table of what runs where.
+fn table(addresses: &[Address], moved: &[&Row]) -> String {
+    let mut lines = vec![("server".to_owned(), "address".to_owned(), "try".to_owned())];
+    for row in &ROWS {
+        for found in addresses.iter().filter(|address| address.server == row.name) {
+            let (url, hint) = (row.show)(&found.address);
+            lines.push((row.name.to_owned(), url, hint));
+        }
+    }
+    let width = |column: fn(&(String, String, String)) -> usize| lines.iter().map(column).max().unwrap_or(0);
+    let (first, second) = (width(|line| line.0.len()), width(|line| line.1.len()));
+    let mut text = String::from("\n");
+    for (server, url, hint) in &lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {server:first$}   {url:second$}   {hint}");
+    }
+    text.push('\n');
+    for row in moved {
+        let _ = writeln!(
+            text,
+            "{} is in use, so {} took a free port.",
+            row.address, row.name
+        );
+    }
+    text.push_str("Ctrl-C stops it. `wireworks --help` shows more.\n");
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::net::shards::Threading;
+
+    fn address(port: u16) -> ListenAddr {
+        ListenAddr::Tcp(([127, 0, 0, 1], port).into())
+    }
+
+    #[test]
+    fn the_table_says_what_runs_where() {
+        let at = |port| Address {
+            server: "http",
+            address: address(port),
+        };
+        let expected = "\n  server   address                  try\
+                        \n  http     http://127.0.0.1:8080/   curl -i http://127.0.0.1:8080/\
+                        \n\nCtrl-C stops it. `wireworks --help` shows more.\n";
+        assert_eq!(table(&[at(8080)], &[]), expected);
+        let moved = table(&[at(40_000)], &[&ROWS[0]]);
+        assert!(
+            moved.contains("127.0.0.1:8080 is in use, so http took a free port."),
+            "{moved}"
+        );
+        assert!(moved.contains("curl -i http://127.0.0.1:40000/"), "{moved}");
+    }
+
+    #[test]
+    fn a_taken_port_moves_the_server() {
+        let other = TcpListener::bind("127.0.0.1:0").unwrap();
+        let taken = address(other.local_addr().unwrap().port());
+        let mut process = Process::new(Threading::PerCore, 1, Duration::ZERO);
+        for row in &ROWS {
+            assert_eq!(prepare(row, taken.clone(), &mut process).unwrap(), Port::Other);
+        }
+        assert_eq!(process.addresses.len(), ROWS.len());
+        assert!(process.addresses.iter().all(|found| found.address != taken));
+    }
+
+    #[test]
+    fn each_server_has_one_row_and_a_loopback_address() {
+        for row in &ROWS {
+            assert_eq!(ROWS.iter().filter(|other| other.name == row.name).count(), 1);
+            let ListenAddr::Tcp(address) = row.address else {
+                panic!("{}", row.address)
+            };
+            assert!(address.ip().is_loopback());
+            assert!((row.show)(&row.address).1.contains(&address.to_string()));
+        }
+    }
+}

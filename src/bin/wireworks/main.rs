@@ -1,3 +1,79 @@
-//! The command `wireworks`.
+//! The command `wireworks`: picks the door, and turns what comes out of it into an exit status.
+//!
+//! 0: it did what it was asked. 1: it could not, for the reason in the one line `error: ...` on stderr. 64 (`EX_USAGE` of
+//! `sysexits.h`): the command line makes no sense.
 
-fn main() {}
+mod http;
+mod suite;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use wireworks::server::http::command::Args;
+
+/// Exit status for a command line that makes no sense.
+const USAGE: u8 = 64;
+
+/// Seven network servers on one core; HTTP/1.1 is the first to stand
+#[derive(Parser)]
+#[command(
+    version,
+    after_help = "Without a command the whole suite runs on this machine's loopback addresses."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Door>,
+}
+
+#[derive(Subcommand)]
+enum Door {
+    /// Serve files, or the demo application, over HTTP/1.1
+    Http(Box<Args>),
+}
+
+fn main() -> ExitCode {
+    let command = Cli::command().mut_subcommand("http", Args::with_defaults);
+    let parsed = command
+        .try_get_matches()
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let outcome = match parsed {
+        Ok(Cli { command: None }) => suite::run(),
+        Ok(Cli {
+            command: Some(Door::Http(args)),
+        }) => http::run(&args),
+        Err(error) => return usage(&error),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {}", chain(&*error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Help and version are answers; anything else is a mistake.
+fn usage(error: &clap::Error) -> ExitCode {
+    // Who closed the output does not want to know.
+    let _ = error.print();
+    if error.use_stderr() {
+        ExitCode::from(USAGE)
+    } else {
+        ExitCode::SUCCESS
+    }
+}
+
+/// The error and its causes in one line, each once.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text.replace('\n', " ")
+}

@@ -21,5 +21,9 @@ pub mod router;
 pub mod serve;
 pub mod settings;
 pub mod sse;
+#[cfg(test)]
+mod testing;
 pub mod tower;
 pub mod upgrade;
+
+pub use self::command::{RunError, serve as run};

@@ -4,6 +4,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::body::BodyError;
 use super::response::{IntoResponse, Response};
+use crate::proto::http::cookie::CookieError;
 use crate::proto::http::fields::Fields;
 
 /// An error reply. `?` in a handler turns the errors of the request's methods into one.
@@ -65,6 +66,12 @@ impl From<BodyError> for Problem {
             BodyError::Stream(_) => StatusCode::INTERNAL_SERVER_ERROR,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<CookieError> for Problem {
+    fn from(error: CookieError) -> Self {
+        Self::internal(error.to_string())
     }
 }
 

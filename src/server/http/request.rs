@@ -7,9 +7,13 @@ use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
 use super::body::Body;
+use super::multipart::{FormLimits, Multipart};
 use super::problem::Problem;
+use super::router::RoutePattern;
 use crate::net::addr::PeerAddr;
+use crate::proto::http::cookie;
 use crate::proto::http::head::Head;
+use crate::proto::http::list::FieldLines;
 
 /// Bytes of a body that [`Request::bytes`], [`json`](Request::json) and [`form`](Request::form) gather at most, unless
 /// [`Request::gather_limit`] says otherwise: 2 MiB, as axum has it.
@@ -35,6 +39,7 @@ pub struct Request {
     pub(super) params: Params,
     pub(super) extensions: Extensions,
     pub(super) gather_limit: u64,
+    pub(super) route: Option<RoutePattern>,
 }
 
 impl Request {
@@ -48,7 +53,13 @@ impl Request {
             params: Params::default(),
             extensions: Extensions::new(),
             gather_limit: GATHER_LIMIT,
+            route: None,
         }
+    }
+
+    /// Asks the router to note the pattern of the route on `note`.
+    pub fn note_route(&mut self, note: RoutePattern) {
+        self.route = Some(note);
     }
 
     /// The head as it arrived.
@@ -173,6 +184,33 @@ impl Request {
         serde_urlencoded::from_bytes(&bytes).map_err(|error| Problem::bad_request(format!("form: {error}")))
     }
 
+    /// The body as `multipart/form-data`, to be read part after part.
+    ///
+    /// # Errors
+    /// 415 when `Content-Type` is another, 400 when it has no boundary, 413 when the body is announced to be too long.
+    pub fn multipart(&mut self, limits: FormLimits) -> Result<Multipart, Problem> {
+        let body = std::mem::take(&mut self.body);
+        Multipart::new(self.head.field("content-type"), body, limits)
+    }
+
+    /// Name and value of each cookie, in order. What is no cookie or no UTF-8 is passed over; see
+    /// [`cookies`](cookie::cookies).
+    pub fn cookies(&self) -> impl Iterator<Item = (&str, &str)> {
+        let text = std::str::from_utf8;
+        self.head
+            .lines("cookie")
+            .flat_map(cookie::cookies)
+            .filter_map(move |(name, value)| text(name).ok().zip(text(value).ok()))
+    }
+
+    /// The first cookie of that name, which is case-sensitive.
+    #[must_use]
+    pub fn cookie(&self, name: &str) -> Option<&str> {
+        self.cookies()
+            .find(|(known, _)| *known == name)
+            .map(|(_, value)| value)
+    }
+
     fn require_media_type(&self, accept: impl Fn(&str) -> bool, name: &str) -> Result<(), Problem> {
         let media = self
             .field("content-type")
@@ -199,5 +237,26 @@ impl Params {
     fn find(&self, name: &str) -> Option<(usize, usize)> {
         let at = self.names.as_ref()?.iter().position(|known| &**known == name)?;
         self.places.get(at).copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::request;
+
+    #[test]
+    fn cookies_of_all_lines_in_order() {
+        let fields = [
+            ("Cookie", "a=1; b=\"two\"; nonsense; \u{e9}=\u{e9}"),
+            ("cookie", "a=3"),
+        ];
+        let request = request("GET /", &fields, "");
+        let cookies: Vec<_> = request.cookies().collect();
+        assert_eq!(
+            cookies,
+            [("a", "1"), ("b", "two"), ("\u{e9}", "\u{e9}"), ("a", "3")]
+        );
+        assert_eq!(request.cookie("a"), Some("1"));
+        assert_eq!(request.cookie("A"), None);
     }
 }

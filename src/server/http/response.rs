@@ -4,13 +4,14 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, LOCATION, UPGRADE};
+use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE, UPGRADE};
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::body::{Body, Sent};
 use super::problem::Problem;
 use super::upgrade::Upgraded;
+use crate::proto::http::cookie::{CookieError, SetCookie};
 use crate::proto::http::fields::Fields;
 
 /// A reply. `Connection`, `Content-Length`, `Transfer-Encoding` and `Date` are the server's business: it derives them.
@@ -115,6 +116,19 @@ impl Response {
         self
     }
 
+    /// The same, setting a cookie beside those that it sets already.
+    ///
+    /// # Errors
+    /// What makes the cookie one that browsers would misread or ignore.
+    pub fn cookie(mut self, cookie: &SetCookie) -> Result<Self, CookieError> {
+        let line = cookie.finish()?.freeze();
+        // A finished cookie is visible ASCII and spaces.
+        if let Ok(value) = HeaderValue::from_maybe_shared(line) {
+            self.fields.append(SET_COOKIE, value);
+        }
+        Ok(self)
+    }
+
     /// The status.
     #[must_use]
     pub fn code(&self) -> StatusCode {
@@ -213,6 +227,12 @@ impl IntoResponse for StatusCode {
     }
 }
 
+impl IntoResponse for std::convert::Infallible {
+    fn into_response(self) -> Response {
+        match self {}
+    }
+}
+
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     fn into_response(self) -> Response {
         self.1.into_response().status(self.0)
@@ -232,5 +252,23 @@ pub struct Json<T>(pub T);
 impl<T: Serialize> IntoResponse for Json<T> {
     fn into_response(self) -> Response {
         Response::json(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cookies_are_set_beside_each_other() {
+        let response = Response::text("")
+            .cookie(&SetCookie::new("a", "1").path("/"))
+            .and_then(|response| response.cookie(&SetCookie::new("b", "2").http_only()))
+            .unwrap();
+        let lines: Vec<_> = response.fields().iter().skip(1).collect();
+        let value = |text: &'static str| HeaderValue::from_static(text);
+        let expected = [value("a=1; Path=/"), value("b=2; HttpOnly")];
+        assert_eq!(lines, expected.each_ref().map(|value| (&SET_COOKIE, value)));
+        assert!(Response::text("").cookie(&SetCookie::new("a", "b;c")).is_err());
     }
 }

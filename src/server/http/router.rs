@@ -5,7 +5,7 @@
 //! GET, OPTIONS with the methods that there are, another method with 405 and `Allow` (RFC 9110 section 15.5.6), a method
 //! that no route has and RFC 9110 does not define with 501 (section 9.1).
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
@@ -33,9 +33,24 @@ struct Route {
     any: Option<SharedHandler>,
 }
 
-/// The pattern of the route that a request took, in its extensions: a label that has few values.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RoutePattern(pub Arc<str>);
+/// A note of the pattern of the route that a request takes: a label that has few values. Who wants to know hangs an empty
+/// note on the request ([`Request::note_route`]) and keeps a clone, which is the same note; the router fills it in.
+/// Without one the router does nothing.
+#[derive(Clone, Debug, Default)]
+pub struct RoutePattern(Arc<OnceLock<Arc<str>>>);
+
+impl RoutePattern {
+    /// The pattern; `None` while no router has found one.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&Arc<str>> {
+        self.0.get()
+    }
+
+    fn fill(&self, pattern: &Arc<str>) {
+        // The first router that finds a route is the outermost, whose pattern has the fewest values.
+        self.0.get_or_init(|| Arc::clone(pattern));
+    }
+}
 
 /// A pattern that cannot be a route.
 #[derive(Debug, thiserror::Error)]
@@ -230,6 +245,9 @@ impl Router {
                 .as_ref()
                 .map_or(Found::Nothing, |handler| Found::Handler(handler));
         };
+        if let Some(note) = &request.route {
+            note.fill(&route.pattern);
+        }
         request.params = params;
         let method = request.head.method();
         let exact = |method: &Method| {

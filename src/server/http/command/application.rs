@@ -1,0 +1,123 @@
+//! What answers: the folder or the demo application, with the layers around it that the configuration asks for.
+
+use std::sync::Arc;
+
+use super::config::{AccessLogFormat, Config, FilesConfig, Replies};
+use super::credentials::Credentials;
+use super::run::{Observers, RunError};
+use super::units::Frequency;
+use crate::net::bucket::Rate;
+use crate::net::workers::Blocking;
+use crate::server::http::demo;
+use crate::server::http::files::{Files, FilesOptions};
+use crate::server::http::handler::SharedHandler;
+use crate::server::http::middleware::Stack;
+use crate::server::http::middleware::access_log::Format;
+use crate::server::http::middleware::auth::Auth;
+use crate::server::http::middleware::compression::Compression;
+use crate::server::http::middleware::concurrency::Concurrency;
+use crate::server::http::middleware::cors::{Cors, CorsConfig, CorsError, Origins};
+use crate::server::http::middleware::rate_limit::{RateKey, RateLimit};
+use crate::server::http::middleware::request_id::RequestIds;
+use crate::server::http::middleware::security::SecurityHeaders;
+use crate::server::http::middleware::timeout::Timeout;
+
+/// What is shown to those who are asked for a password.
+const REALM: &str = "wireworks";
+
+/// The whole of what a configuration says about answers.
+pub(super) fn handler(
+    config: &Config,
+    observers: &Observers,
+    blocking: &Blocking,
+) -> Result<SharedHandler, RunError> {
+    let inner: SharedHandler = match &config.dir {
+        Some(dir) => Arc::new(Files::new(dir, files(&config.files), blocking.clone())?),
+        None => Arc::new(demo::router()),
+    };
+    let stack = Stack {
+        access_log: observers.access_log.clone(),
+        metrics: observers.metrics.clone(),
+        ..stack(&config.replies, blocking)?
+    };
+    Ok(stack.around(inner))
+}
+
+/// A handler whose panics are replies.
+pub(super) fn guarded(handler: SharedHandler) -> SharedHandler {
+    let stack = Stack {
+        catch_panics: true,
+        ..Stack::default()
+    };
+    stack.around(handler)
+}
+
+/// The format by its name in the configuration.
+pub(super) fn log_format(format: AccessLogFormat) -> Format {
+    match format {
+        AccessLogFormat::Combined => Format::Combined,
+        AccessLogFormat::Json => Format::Json,
+    }
+}
+
+fn files(config: &FilesConfig) -> FilesOptions {
+    FilesOptions {
+        index: config.index.clone(),
+        listing: config.listing,
+        cache_control: config.cache_control.clone(),
+        spa_fallback: config.spa.clone(),
+        show_hidden: config.hidden,
+        follow_symlinks: config.follow_symlinks,
+        precompressed: config.precompressed,
+        ..FilesOptions::default()
+    }
+}
+
+fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, RunError> {
+    let credentials = replies.basic_auth.as_deref().map(Credentials::load).transpose()?;
+    Ok(Stack {
+        request_id: replies.request_id.then_some(RequestIds),
+        catch_panics: true,
+        security_headers: replies.security_headers.then(SecurityHeaders::default),
+        cors: cors(&replies.cors)?,
+        auth: credentials.map(|credentials| auth(&credentials)),
+        rate_limit: replies.rate_limit.and_then(rate_limit),
+        concurrency: (replies.max_concurrent > 0).then(|| Concurrency::new(replies.max_concurrent, 0)),
+        timeout: (!replies.handler_timeout.is_zero()).then(|| Timeout::new(replies.handler_timeout)),
+        compression: replies
+            .compress
+            .then(|| Compression::default().workers(blocking.clone())),
+        ..Stack::default()
+    })
+}
+
+fn cors(origins: &[String]) -> Result<Option<Cors>, CorsError> {
+    if origins.is_empty() {
+        return Ok(None);
+    }
+    let origins = if origins.iter().any(|origin| origin == "*") {
+        Origins::Any
+    } else {
+        Origins::These(origins.to_vec())
+    };
+    Cors::new(CorsConfig {
+        origins,
+        ..CorsConfig::default()
+    })
+    .map(Some)
+}
+
+fn auth(credentials: &Credentials) -> Auth {
+    credentials
+        .iter()
+        .fold(Auth::new(REALM), |auth, (name, password)| {
+            auth.user(name, password)
+        })
+}
+
+/// As many at once as in one unit of time, for each address.
+fn rate_limit(frequency: Frequency) -> Option<RateLimit> {
+    let (burst, _) = frequency.parts();
+    let rate = Rate::new(frequency.per_second(), burst)?;
+    Some(RateLimit::new(rate, RateKey::Peer, RateLimit::MAX_KEYS))
+}

@@ -1,0 +1,333 @@
+//! What a user may type: the command line, and the same options in a file.
+//!
+//! One struct is both, so that no option can be in one and not in the other. Everything is optional here: what nobody set
+//! keeps its default, which is known only to [`Config`](super::Config) and shown by [`Args::with_defaults`].
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use serde::{Deserialize, Serialize};
+
+use super::config::{AccessLogFormat, LogFormat, LogLevel};
+use super::units::{ByteSize, Frequency, TimeSpan};
+use crate::net::addr::{ListenAddr, Prefixes};
+use crate::net::shards::Threading;
+
+/// The command line of `wireworks http`.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+#[command(about = ABOUT, after_help = EXAMPLES)]
+pub struct Args {
+    /// The options that a file can hold as well.
+    #[command(flatten)]
+    pub options: Options,
+    /// Read options from a TOML file; what is typed wins.
+    #[arg(long, value_name = "FILE", help_heading = CONFIGURATION)]
+    pub config: Option<PathBuf>,
+    /// Print the configuration in effect as TOML, and exit.
+    #[arg(long, help_heading = CONFIGURATION)]
+    pub print_config: bool,
+}
+
+const ABOUT: &str = "Serve files, or the demo application, over HTTP/1.1";
+
+const EXAMPLES: &str = "\
+Examples:
+  wireworks http                                   the demo application on http://127.0.0.1:8080/
+  wireworks http public                            the files in the folder public
+  wireworks http dist --spa index.html             a single-page application
+  wireworks http public --listen :80 --listen unix:/run/web.sock
+  wireworks http public --listen :8443 --tls-self-signed
+  wireworks http public --listen :443 --tls-cert site.pem --tls-key site.key
+  wireworks http --config web.toml --print-config  what that file comes to
+
+Durations are written as 500ms, 30s, 2m; sizes as 32KiB, 10MB; rates as 100/s, 600/m.
+A flag can be taken back with =false, for example over a file: --hidden=false.
+Signals: TERM and INT end the server when its requests are done, a second one at once; HUP reads
+certificates again and reopens the access log.";
+
+const LISTENING: &str = "Listening";
+const TLS: &str = "TLS";
+const FILES: &str = "Files (with DIR)";
+const REPLIES: &str = "Requests and replies";
+const TIMEOUTS: &str = "Timeouts and rates";
+const LIMITS: &str = "Limits (over them, a request is refused)";
+const LOGS: &str = "Logs and metrics";
+const CONFIGURATION: &str = "Configuration";
+
+/// The options, as typed; in a file each has the same name without its dashes, and `no-x` is `x = false`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct Options {
+    /// Folder to serve; without it, the demo application.
+    #[arg(value_name = "DIR")]
+    pub dir: Option<PathBuf>,
+
+    /// ADDRESS:PORT, :PORT, unix:PATH or fd:N; repeatable.
+    #[arg(long, value_name = "ADDR", help_heading = LISTENING)]
+    pub listen: Option<Vec<ListenAddr>>,
+    /// Proxies that must send a PROXY header; repeatable.
+    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = prefix, help_heading = LISTENING)]
+    pub proxy_protocol_from: Option<Vec<String>>,
+    /// Connections at once; 0 for no limit.
+    #[arg(long, value_name = "N", help_heading = LISTENING)]
+    pub max_connections: Option<usize>,
+    /// From one address (IPv6: /64); 0 for no limit.
+    #[arg(long, value_name = "N", help_heading = LISTENING)]
+    pub max_connections_per_address: Option<usize>,
+    /// Threads that serve connections; by default one a core.
+    #[arg(long, value_name = "N", help_heading = LISTENING)]
+    pub threads: Option<usize>,
+    /// Share work between threads or not.
+    #[arg(long, value_name = "per-core|shared", hide_possible_values = true, help_heading = LISTENING)]
+    pub threading: Option<Threading>,
+
+    /// Certificate with its chain, in PEM; repeatable, chosen by SNI.
+    #[arg(long, value_name = "FILE", help_heading = TLS)]
+    pub tls_cert: Option<Vec<PathBuf>>,
+    /// Private key of the certificate at the same position, in PEM.
+    #[arg(long, value_name = "FILE", help_heading = TLS)]
+    pub tls_key: Option<Vec<PathBuf>>,
+    /// Make up a certificate for localhost, for development.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, help_heading = TLS)]
+    pub tls_self_signed: Option<bool>,
+    /// Accept only clients with a certificate signed by this one.
+    #[arg(long, value_name = "FILE", help_heading = TLS)]
+    pub tls_client_ca: Option<PathBuf>,
+    /// Time for a TLS handshake.
+    #[arg(long, value_name = "TIME", help_heading = TLS)]
+    pub tls_handshake_timeout: Option<TimeSpan>,
+
+    /// Whether folders without an index file are listed.
+    #[arg(long = "no-listing", help = "Do not list folders that have no index file", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = FILES)]
+    pub listing: Option<bool>,
+    /// File that stands for its folder; repeatable.
+    #[arg(long, value_name = "NAME", help_heading = FILES)]
+    pub index: Option<Vec<String>>,
+    /// Answer with this file in DIR where there is none.
+    #[arg(long, value_name = "FILE", help_heading = FILES)]
+    pub spa: Option<String>,
+    /// Serve names that begin with a dot, too.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, help_heading = FILES)]
+    pub hidden: Option<bool>,
+    /// Follow symbolic links that are relative and stay in DIR.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, help_heading = FILES)]
+    pub follow_symlinks: Option<bool>,
+    /// Value of Cache-Control on files.
+    #[arg(long, value_name = "VALUE", help_heading = FILES)]
+    pub cache_control: Option<String>,
+    /// Whether FILE.br, FILE.zst and FILE.gz stand in for FILE.
+    #[arg(long = "no-precompressed", help = "Do not look for FILE.br, FILE.zst and FILE.gz beside FILE", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = FILES)]
+    pub precompressed: Option<bool>,
+
+    /// Whether replies are compressed.
+    #[arg(long = "no-compress", help = "Do not compress replies", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = REPLIES)]
+    pub compress: Option<bool>,
+    /// Let pages of this origin read replies; * for all; repeatable.
+    #[arg(long, value_name = "ORIGIN", help_heading = REPLIES)]
+    pub cors: Option<Vec<String>>,
+    /// Ask for a name and password; a file has such lines.
+    #[arg(long, value_name = "USER:PASSWORD|FILE", help_heading = REPLIES)]
+    pub basic_auth: Option<String>,
+    /// Requests from one address: 100/s, 600/m; over it 429.
+    #[arg(long, value_name = "RATE", help_heading = REPLIES)]
+    pub rate_limit: Option<Frequency>,
+    /// Requests at once; over it 503; 0 for no limit.
+    #[arg(long, value_name = "N", help_heading = REPLIES)]
+    pub max_concurrent: Option<usize>,
+    /// Add fields that make browsers careful.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, help_heading = REPLIES)]
+    pub security_headers: Option<bool>,
+    /// Give each request an id (X-Request-Id, and in the log).
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, help_heading = REPLIES)]
+    pub request_id: Option<bool>,
+    /// Value of Server in replies; by default it is left out.
+    #[arg(long, value_name = "VALUE", help_heading = REPLIES)]
+    pub server_header: Option<String>,
+
+    /// From accept to the end of a request's head; over it 408.
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    pub head_timeout: Option<TimeSpan>,
+    /// Wait for the next request on a connection.
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    pub idle_timeout: Option<TimeSpan>,
+    /// Longest pause within a body, either way.
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    pub stall_timeout: Option<TimeSpan>,
+    /// Time to begin a reply; over it 503; 0 for no limit.
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    pub handler_timeout: Option<TimeSpan>,
+    /// Time for requests to end when the server stops.
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    pub drain_timeout: Option<TimeSpan>,
+    /// Time for a refused client to go on sending.
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    pub linger_timeout: Option<TimeSpan>,
+    /// Body's bytes per second; slower is 408.
+    #[arg(long, value_name = "SIZE", help_heading = TIMEOUTS)]
+    pub min_read_rate: Option<ByteSize>,
+    /// Reply's bytes per second; slower is cut.
+    #[arg(long, value_name = "SIZE", help_heading = TIMEOUTS)]
+    pub min_write_rate: Option<ByteSize>,
+    /// Time before the two rates count.
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    pub min_rate_grace: Option<TimeSpan>,
+
+    /// Head of a request; over it 431.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_head: Option<ByteSize>,
+    /// Target of a request; over it 414.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_uri: Option<ByteSize>,
+    /// Field lines of a head; over it 431.
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub max_fields: Option<usize>,
+    /// Body of a request; over it 413.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_body: Option<ByteSize>,
+    /// Chunk extensions in one body; over it 400.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_chunk_extensions: Option<ByteSize>,
+    /// Trailer section; over it 431.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_trailers: Option<ByteSize>,
+    /// Requests on one connection; then it is closed.
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub max_requests_per_connection: Option<u64>,
+    /// Unwanted body that is read to keep a connection.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_drain: Option<ByteSize>,
+    /// What a refused client may go on sending.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_linger: Option<ByteSize>,
+
+    /// Log each request, to stdout (-) or to a file.
+    #[arg(long, value_name = "-|FILE", help_heading = LOGS)]
+    pub access_log: Option<PathBuf>,
+    /// What a line of the access log looks like.
+    #[arg(long, value_name = "combined|json", hide_possible_values = true, help_heading = LOGS)]
+    pub access_log_format: Option<AccessLogFormat>,
+    /// Answer /metrics (Prometheus) and /healthz at this address.
+    #[arg(long, value_name = "ADDR", help_heading = LOGS)]
+    pub metrics: Option<ListenAddr>,
+    /// The server's own log, on stderr.
+    #[arg(long, value_name = "text|json", hide_possible_values = true, help_heading = LOGS)]
+    pub log: Option<LogFormat>,
+    /// error, warn, info, debug or trace; or set WIREWORKS_LOG.
+    #[arg(long, value_name = "LEVEL", hide_possible_values = true, help_heading = LOGS)]
+    pub log_level: Option<LogLevel>,
+}
+
+/// Checks a prefix, and keeps it as it was typed.
+fn prefix(text: &str) -> Result<String, String> {
+    let parsed: Result<Prefixes, _> = text.parse();
+    parsed.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The value of a flag `--no-x`, for the option `x`.
+fn negated() -> impl clap::builder::TypedValueParser<Value = bool> {
+    use clap::builder::TypedValueParser;
+    PossibleValuesParser::new([hidden_value("true"), hidden_value("false")]).map(|text| text != "true")
+}
+
+fn hidden_value(name: &'static str) -> clap::builder::PossibleValue {
+    clap::builder::PossibleValue::new(name).hide(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Door {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    fn typed(line: &str) -> Args {
+        let words = ["wireworks"].into_iter().chain(line.split_whitespace());
+        Door::try_parse_from(words)
+            .unwrap_or_else(|error| panic!("{error}"))
+            .args
+    }
+
+    #[test]
+    fn nothing_typed_is_nothing_set() {
+        assert_eq!(typed(""), Args::default());
+    }
+
+    #[test]
+    fn options_are_typed() {
+        let options =
+            typed("public --listen :80 --listen unix:/run/a.sock --max-head 8KiB --rate-limit 5/m").options;
+        assert_eq!(options.dir, Some("public".into()));
+        assert_eq!(options.listen.unwrap().len(), 2);
+        assert_eq!(options.max_head, Some(ByteSize(8192)));
+        assert_eq!(options.rate_limit, "5/m".parse().ok());
+        let options = typed("--proxy-protocol-from 10.0.0.0/8,::1 --proxy-protocol-from 192.0.2.1").options;
+        assert_eq!(
+            options.proxy_protocol_from.unwrap(),
+            ["10.0.0.0/8", "::1", "192.0.2.1"]
+        );
+    }
+
+    #[test]
+    fn flags_are_set_and_taken_back() {
+        let rows = [
+            ("", None, None),
+            ("--hidden", Some(true), None),
+            ("--hidden=false", Some(false), None),
+            ("--no-listing", None, Some(false)),
+            ("--no-listing=true", None, Some(false)),
+            ("--no-listing=false", None, Some(true)),
+            ("--hidden public", Some(true), None),
+        ];
+        for (line, hidden, listing) in rows {
+            let options = typed(line).options;
+            assert_eq!((options.hidden, options.listing), (hidden, listing), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_with_the_name_of_its_option() {
+        let rows = [
+            ("--listen 8080", "--listen"),
+            ("--proxy-protocol-from 10.0.0.0/40", "--proxy-protocol-from"),
+            ("--head-timeout 30", "--head-timeout"),
+            ("--max-body 8M", "--max-body"),
+            ("--hidden=perhaps", "--hidden"),
+            ("--no-listing=perhaps", "--no-listing"),
+            ("--threading some", "--threading"),
+            ("--rate-limit 5", "--rate-limit"),
+            ("--max-connections -1", "-1"),
+            ("--surely-not", "--surely-not"),
+        ];
+        for (line, name) in rows {
+            let words = ["wireworks"].into_iter().chain(line.split_whitespace());
+            let error = Door::try_parse_from(words).err().unwrap().to_string();
+            assert!(error.contains(name), "{line}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_the_names_of_the_command_line() {
+        let command = <Door as clap::CommandFactory>::command();
+        for argument in command.get_arguments() {
+            let name = argument.get_id().as_str().replace('_', "-");
+            if ["config", "print-config", "help"].contains(&name.as_str()) {
+                continue;
+            }
+            let error = toml::from_str::<Options>(&format!("{name} = 2020-01-01\n")).unwrap_err();
+            assert!(!error.to_string().contains("unknown field"), "{name}: {error}");
+        }
+    }
+}

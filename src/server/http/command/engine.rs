@@ -1,0 +1,258 @@
+//! The wiring between a configuration and the engine: gate, server, TLS, PROXY header, sockets.
+
+use std::error::Error as StdError;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use tokio_util::sync::CancellationToken;
+
+use super::config::Config;
+use super::run::Observers;
+use crate::net::addr::PeerAddr;
+use crate::net::clock::Clock;
+use crate::net::drain::Drain;
+use crate::net::limits::ConnectionLimits;
+use crate::net::listen::Bound;
+use crate::net::serve::{Gate, GateSettings, Preamble, PreambleSettings};
+use crate::net::tls::{CertPair, ClientAuth, Tls, TlsConfig, TlsError, WATCH_INTERVAL};
+use crate::proto::proxy::{self, Addresses, Parsed};
+use crate::server::http::body::Sent;
+use crate::server::http::handler::SharedHandler;
+use crate::server::http::middleware::access_log::AccessLog;
+use crate::server::http::serve::{OnRefusal, Server};
+use crate::server::http::settings::Settings;
+use crate::server::process::{Part, Serving};
+
+/// What a connection over the limit is told.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
+      Content-Type: text/plain; charset=utf-8\r\n\
+      Content-Length: 50\r\n\
+      Retry-After: 1\r\n\
+      Connection: close\r\n\r\n\
+      503 Service Unavailable: too many connections now\n";
+
+/// Connections to the metrics at once: a few scrapers and health checks.
+const STATUS_CONNECTIONS: usize = 64;
+
+/// A server with its sockets, as a part of a process.
+pub(super) struct HttpPart {
+    pub(super) server: Arc<Server>,
+    pub(super) gate: Arc<Gate>,
+    /// Those of each shard, until it takes them.
+    sockets: Mutex<Vec<Vec<Bound>>>,
+    access_log: Option<AccessLog>,
+}
+
+/// The server of a configuration.
+pub(super) fn http(
+    config: &Config,
+    handler: SharedHandler,
+    observers: &Observers,
+    tls: Option<Tls>,
+    sockets: Vec<Vec<Bound>>,
+    drain: Drain,
+) -> HttpPart {
+    let preamble = (!config.proxies.is_empty()).then(|| PreambleSettings {
+        trusted: config.proxies.clone(),
+        timeout: config.settings.head_timeout,
+        parse: proxy_header,
+    });
+    let gate = Gate::new(GateSettings {
+        limits: config.connections,
+        tls,
+        tls_handshake_timeout: config.tls.handshake_timeout,
+        preamble,
+        refusal: Bytes::from_static(REFUSAL),
+    });
+    let server = Server {
+        drain,
+        on_refusal: on_refusal(observers),
+        ..Server::new(config.settings.clone(), handler)
+    };
+    HttpPart {
+        server: Arc::new(server),
+        gate: Arc::new(gate),
+        sockets: Mutex::new(sockets),
+        access_log: observers.access_log.clone(),
+    }
+}
+
+/// The small server beside it, for metrics and health.
+pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Drain) -> HttpPart {
+    let gate = Gate::new(GateSettings {
+        limits: ConnectionLimits {
+            total: STATUS_CONNECTIONS,
+            per_address: 0,
+        },
+        refusal: Bytes::from_static(REFUSAL),
+        ..GateSettings::default()
+    });
+    let server = Server {
+        drain,
+        ..Server::new(Settings::default(), handler)
+    };
+    HttpPart {
+        server: Arc::new(server),
+        gate: Arc::new(gate),
+        sockets: Mutex::new(sockets),
+        access_log: None,
+    }
+}
+
+/// The TLS of a configuration, with its files read.
+pub(super) fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
+    let files = &config.tls;
+    if !files.is_on() {
+        return Ok(None);
+    }
+    let pairs = files.certs.iter().zip(&files.keys);
+    let tls = Tls::new(TlsConfig {
+        certificates: pairs
+            .map(|(cert, key)| CertPair {
+                cert: cert.clone(),
+                key: key.clone(),
+            })
+            .collect(),
+        self_signed: files.self_signed,
+        client_auth: files
+            .client_ca
+            .clone()
+            .map_or(ClientAuth::None, ClientAuth::Required),
+        alpn: vec![b"http/1.1".to_vec()],
+    })?;
+    if let Some(sha256) = tls.fingerprint() {
+        tracing::info!(sha256, "made up a certificate for localhost");
+    }
+    Ok(Some(tls))
+}
+
+/// Tells the observers of requests that no handler sees.
+fn on_refusal(observers: &Observers) -> Option<OnRefusal> {
+    let (log, metrics) = (observers.access_log.clone(), observers.metrics.clone());
+    if log.is_none() && metrics.is_none() {
+        return None;
+    }
+    Some(Box::new(move |refusal| {
+        if let Some(metrics) = &metrics {
+            metrics.refused(refusal.reason);
+        }
+        if let Some(log) = &log {
+            let sent = Sent {
+                bytes: 0,
+                took: Duration::ZERO,
+                complete: true,
+            };
+            log.refused(&refusal.peer, refusal.status, sent);
+        }
+    }))
+}
+
+/// Reads a PROXY header for the gate, which knows no protocol.
+fn proxy_header(bytes: &[u8]) -> Result<Preamble, Box<dyn StdError + Send + Sync>> {
+    Ok(match proxy::parse(bytes)? {
+        Parsed::Incomplete { .. } => Preamble::Incomplete,
+        Parsed::Complete { consumed, header } => Preamble::Complete {
+            consumed,
+            client: header.addresses.map(|addresses| match addresses {
+                Addresses::Ip { source, .. } => PeerAddr::from(source),
+                Addresses::Unix { .. } => PeerAddr::Unix,
+            }),
+        },
+    })
+}
+
+impl HttpPart {
+    fn take(&self, shard: usize) -> Vec<Bound> {
+        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        sockets.get_mut(shard).map(std::mem::take).unwrap_or_default()
+    }
+
+    /// Looks after the certificates until the drain.
+    async fn watch(&self) {
+        let Some(tls) = self.gate.tls() else { return };
+        tokio::select! {
+            () = tls.watch(WATCH_INTERVAL, CancellationToken::new()) => {}
+            () = self.server.drain.stopping() => {}
+        }
+    }
+}
+
+impl Part for HttpPart {
+    fn serve(self: Arc<Self>, shard: usize, clock: Clock) -> Serving {
+        let sockets = self.take(shard);
+        Box::pin(async move {
+            let mut loops = Vec::new();
+            for bound in sockets {
+                let listener = bound.into_async()?;
+                let server = Arc::clone(&self.server);
+                loops.push(server.serve(listener, Arc::clone(&self.gate), clock.clone()));
+            }
+            let accepting = join_all(loops);
+            if shard == 0 {
+                tokio::join!(accepting, self.watch());
+            } else {
+                accepting.await;
+            }
+            Ok(())
+        })
+    }
+
+    fn reload(&self) {
+        if let Some(log) = &self.access_log {
+            log.reopen();
+        }
+        match self.gate.tls().map(Tls::reload) {
+            Some(Ok(())) => tracing::info!("the certificates were read again"),
+            Some(Err(error)) => {
+                tracing::error!(%error, "the new certificates are bad; the old ones stay in use");
+            }
+            None => {}
+        }
+    }
+}
+
+impl Drop for HttpPart {
+    fn drop(&mut self) {
+        // The last lines are written by a thread that the end of the process would cut off.
+        if let Some(log) = &self.access_log {
+            let _ = log.flush(FLUSH);
+        }
+    }
+}
+
+/// What the last lines of the access log get to be written.
+const FLUSH: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_a_whole_reply() {
+        let text = std::str::from_utf8(REFUSAL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(
+            head.contains(&format!("Content-Length: {}\r\n", body.len())),
+            "{}",
+            body.len()
+        );
+        assert!(head.lines().all(|line| !line.starts_with(' ')));
+    }
+
+    #[test]
+    fn a_proxy_header_names_the_client() {
+        let line = b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\nGET /";
+        for at in 0..line.len() - 5 {
+            assert_eq!(proxy_header(&line[..at]).unwrap(), Preamble::Incomplete, "{at}");
+        }
+        let client = PeerAddr::Ip("192.0.2.1:1000".parse().unwrap());
+        let complete = Preamble::Complete {
+            consumed: line.len() - 5,
+            client: Some(client),
+        };
+        assert_eq!(proxy_header(line).unwrap(), complete);
+        assert!(proxy_header(b"GET / HTTP/1.1\r\n").is_err());
+    }
+}

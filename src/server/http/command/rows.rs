@@ -1,0 +1,457 @@
+//! The table between options and configuration: a row an option, walked both ways.
+//!
+//! Walked one way it puts what a user set into a [`Config`], and checks it; the other way it shows a [`Config`] as options. So
+//! what is printed is what is read, and a range stands beside the value that it bounds.
+
+use std::fmt::Display;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderValue;
+
+use super::args::Options;
+use super::config::{Config, ConfigError, Output};
+use super::units::{ByteSize, TimeSpan};
+use crate::net::addr::Prefixes;
+use crate::net::clock::TICK;
+use crate::proto::http::limits::MAX_FIELDS;
+
+/// Which way the table is walked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// From options to the configuration.
+    Read,
+    /// From the configuration to options.
+    Show,
+}
+
+/// Puts the options that are set into `config`. What it does to `options` is of no interest.
+pub(super) fn read(options: &mut Options, config: &mut Config) -> Result<(), ConfigError> {
+    walk(Way::Read, options, config)
+}
+
+/// The options that say what `config` holds.
+pub(super) fn show(config: &mut Config) -> Options {
+    let mut options = Options::default();
+    // Nothing is checked on this way, so nothing can fail.
+    let _ = walk(Way::Show, &mut options, config);
+    options
+}
+
+fn walk(way: Way, options: &mut Options, config: &mut Config) -> Result<(), ConfigError> {
+    listening(way, options, config)?;
+    files(way, options, config)?;
+    replies(way, options, config)?;
+    timeouts(way, options, config)?;
+    limits(way, options, config)?;
+    logs(way, options, config)
+}
+
+fn listening(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
+    way.maybe("dir", &mut o.dir, &mut c.dir)?;
+    way.value("listen", &mut o.listen, &mut c.listen)?;
+    way.value("proxy-protocol-from", &mut o.proxy_protocol_from, &mut c.proxies)?;
+    let limits = &mut c.connections;
+    way.range(
+        "max-connections",
+        &mut o.max_connections,
+        &mut limits.total,
+        0..=10_000_000,
+    )?;
+    way.range(
+        "max-connections-per-address",
+        &mut o.max_connections_per_address,
+        &mut limits.per_address,
+        0..=10_000_000,
+    )?;
+    way.range("threads", &mut o.threads, &mut c.threads, 1..=1024)?;
+    way.value("threading", &mut o.threading, &mut c.threading)?;
+    way.value("tls-cert", &mut o.tls_cert, &mut c.tls.certs)?;
+    way.value("tls-key", &mut o.tls_key, &mut c.tls.keys)?;
+    way.value("tls-self-signed", &mut o.tls_self_signed, &mut c.tls.self_signed)?;
+    way.maybe("tls-client-ca", &mut o.tls_client_ca, &mut c.tls.client_ca)?;
+    let handshake = &mut c.tls.handshake_timeout;
+    way.range(
+        "tls-handshake-timeout",
+        &mut o.tls_handshake_timeout,
+        handshake,
+        TICK..=HOUR,
+    )
+}
+
+fn files(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
+    let files = &mut c.files;
+    way.value("no-listing", &mut o.listing, &mut files.listing)?;
+    let mut index = IndexNames(std::mem::take(&mut files.index));
+    way.value("index", &mut o.index, &mut index)?;
+    files.index = index.0;
+    way.maybe("spa", &mut o.spa, &mut files.spa)?;
+    way.value("hidden", &mut o.hidden, &mut files.hidden)?;
+    way.value(
+        "follow-symlinks",
+        &mut o.follow_symlinks,
+        &mut files.follow_symlinks,
+    )?;
+    way.maybe("cache-control", &mut o.cache_control, &mut files.cache_control)?;
+    way.value("no-precompressed", &mut o.precompressed, &mut files.precompressed)
+}
+
+fn replies(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
+    let replies = &mut c.replies;
+    way.value("no-compress", &mut o.compress, &mut replies.compress)?;
+    let mut cors = Origins(std::mem::take(&mut replies.cors));
+    way.value("cors", &mut o.cors, &mut cors)?;
+    replies.cors = cors.0;
+    way.maybe("basic-auth", &mut o.basic_auth, &mut replies.basic_auth)?;
+    way.maybe("rate-limit", &mut o.rate_limit, &mut replies.rate_limit)?;
+    way.range(
+        "max-concurrent",
+        &mut o.max_concurrent,
+        &mut replies.max_concurrent,
+        0..=1_000_000,
+    )?;
+    way.value(
+        "security-headers",
+        &mut o.security_headers,
+        &mut replies.security_headers,
+    )?;
+    way.value("request-id", &mut o.request_id, &mut replies.request_id)?;
+    way.maybe("server-header", &mut o.server_header, &mut c.settings.server_name)
+}
+
+fn timeouts(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
+    let s = &mut c.settings;
+    way.range(
+        "head-timeout",
+        &mut o.head_timeout,
+        &mut s.head_timeout,
+        TICK..=DAY,
+    )?;
+    way.range(
+        "idle-timeout",
+        &mut o.idle_timeout,
+        &mut s.idle_timeout,
+        TICK..=DAY,
+    )?;
+    way.range(
+        "stall-timeout",
+        &mut o.stall_timeout,
+        &mut s.stall_timeout,
+        TICK..=DAY,
+    )?;
+    let handler = &mut c.replies.handler_timeout;
+    way.range(
+        "handler-timeout",
+        &mut o.handler_timeout,
+        handler,
+        Duration::ZERO..=DAY,
+    )?;
+    way.range(
+        "drain-timeout",
+        &mut o.drain_timeout,
+        &mut c.drain_timeout,
+        Duration::ZERO..=DAY,
+    )?;
+    way.range(
+        "linger-timeout",
+        &mut o.linger_timeout,
+        &mut s.linger_timeout,
+        Duration::ZERO..=HOUR,
+    )?;
+    way.range(
+        "min-read-rate",
+        &mut o.min_read_rate,
+        &mut s.min_read_rate.rate,
+        1..=1 << 30,
+    )?;
+    way.range(
+        "min-write-rate",
+        &mut o.min_write_rate,
+        &mut s.min_write_rate.rate,
+        1..=1 << 30,
+    )?;
+    // One option for both: who wants two graces?
+    way.range(
+        "min-rate-grace",
+        &mut o.min_rate_grace,
+        &mut s.min_read_rate.grace,
+        Duration::ZERO..=HOUR,
+    )?;
+    s.min_write_rate.grace = s.min_read_rate.grace;
+    Ok(())
+}
+
+fn limits(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
+    let limits = &mut c.settings.limits;
+    way.range("max-head", &mut o.max_head, &mut limits.head, 1024..=16 << 20)?;
+    way.range("max-uri", &mut o.max_uri, &mut limits.target, 256..=1 << 20)?;
+    way.range(
+        "max-fields",
+        &mut o.max_fields,
+        &mut limits.fields,
+        8..=MAX_FIELDS,
+    )?;
+    way.range("max-body", &mut o.max_body, &mut limits.body, 0..=1 << 50)?;
+    let extensions = &mut limits.chunk_extensions;
+    way.range(
+        "max-chunk-extensions",
+        &mut o.max_chunk_extensions,
+        extensions,
+        0..=16 << 20,
+    )?;
+    way.range(
+        "max-trailers",
+        &mut o.max_trailers,
+        &mut limits.trailers,
+        2..=16 << 20,
+    )?;
+    let settings = &mut c.settings;
+    way.range(
+        "max-requests-per-connection",
+        &mut o.max_requests_per_connection,
+        &mut settings.requests_per_connection,
+        1..=i64::MAX.unsigned_abs(), // TOML has no larger number
+    )?;
+    way.range(
+        "max-drain",
+        &mut o.max_drain,
+        &mut settings.drain_limit,
+        0..=1 << 40,
+    )?;
+    way.range(
+        "max-linger",
+        &mut o.max_linger,
+        &mut settings.linger_limit,
+        0..=1 << 30,
+    )
+}
+
+fn logs(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
+    way.maybe("access-log", &mut o.access_log, &mut c.access_log)?;
+    way.value(
+        "access-log-format",
+        &mut o.access_log_format,
+        &mut c.access_log_format,
+    )?;
+    way.maybe("metrics", &mut o.metrics, &mut c.metrics)?;
+    way.value("log", &mut o.log, &mut c.log.format)?;
+    way.value("log-level", &mut o.log_level, &mut c.log.level)
+}
+
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+impl Way {
+    /// A value that is always there, and lies in a range.
+    fn range<T, U>(
+        self,
+        name: &'static str,
+        typed: &mut Option<T>,
+        held: &mut U,
+        allowed: RangeInclusive<U>,
+    ) -> Result<(), ConfigError>
+    where
+        T: Typed<U> + Display,
+        U: PartialOrd,
+    {
+        self.value(name, typed, held)?;
+        if self == Self::Show || allowed.contains(held) {
+            return Ok(());
+        }
+        Err(ConfigError::Range {
+            name,
+            value: T::show(held).to_string(),
+            least: T::show(allowed.start()).to_string(),
+            most: T::show(allowed.end()).to_string(),
+        })
+    }
+
+    /// A value that is always there.
+    fn value<T: Typed<U>, U>(
+        self,
+        name: &'static str,
+        typed: &mut Option<T>,
+        held: &mut U,
+    ) -> Result<(), ConfigError> {
+        match (self, typed.as_ref()) {
+            (Self::Show, _) => *typed = Some(T::show(held)),
+            (Self::Read, Some(value)) => *held = value.hold().map_err(|error| error.of(name))?,
+            (Self::Read, None) => {}
+        }
+        Ok(())
+    }
+
+    /// A value that may be absent.
+    fn maybe<T: Typed<U>, U>(
+        self,
+        name: &'static str,
+        typed: &mut Option<T>,
+        held: &mut Option<U>,
+    ) -> Result<(), ConfigError> {
+        match (self, typed.as_ref()) {
+            (Self::Show, _) => *typed = held.as_ref().map(T::show),
+            (Self::Read, Some(value)) => *held = Some(value.hold().map_err(|error| error.of(name))?),
+            (Self::Read, None) => {}
+        }
+        Ok(())
+    }
+}
+
+/// A value that is not of its kind.
+struct Unfit {
+    value: String,
+    reason: String,
+}
+
+impl Unfit {
+    fn new(value: impl Into<String>, reason: impl ToString) -> Self {
+        Self {
+            value: value.into(),
+            reason: reason.to_string(),
+        }
+    }
+
+    fn of(self, name: &'static str) -> ConfigError {
+        ConfigError::Value {
+            name,
+            value: self.value,
+            reason: self.reason,
+        }
+    }
+}
+
+/// What a user types for a `U`.
+trait Typed<U>: Sized {
+    fn hold(&self) -> Result<U, Unfit>;
+    fn show(held: &U) -> Self;
+}
+
+impl<T: Clone> Typed<T> for T {
+    fn hold(&self) -> Result<T, Unfit> {
+        Ok(self.clone())
+    }
+
+    fn show(held: &T) -> Self {
+        held.clone()
+    }
+}
+
+impl Typed<Duration> for TimeSpan {
+    fn hold(&self) -> Result<Duration, Unfit> {
+        Ok(self.0)
+    }
+
+    fn show(held: &Duration) -> Self {
+        Self(*held)
+    }
+}
+
+/// Sizes are held in the type that the code counts in.
+macro_rules! sizes {
+    ($($held:ty),*) => {$(
+        impl Typed<$held> for ByteSize {
+            fn hold(&self) -> Result<$held, Unfit> {
+                <$held>::try_from(self.0).map_err(|_| Unfit::new(self.to_string(), "it is too large"))
+            }
+
+            fn show(held: &$held) -> Self {
+                // No size here is wider than 64 bits.
+                Self(u64::try_from(*held).unwrap_or(u64::MAX))
+            }
+        }
+    )*};
+}
+
+sizes!(u64, usize, u32);
+
+impl Typed<Prefixes> for Vec<String> {
+    fn hold(&self) -> Result<Prefixes, Unfit> {
+        Prefixes::try_from(self.clone()).map_err(|error| Unfit::new(self.join(","), error))
+    }
+
+    fn show(held: &Prefixes) -> Self {
+        held.clone().into()
+    }
+}
+
+impl Typed<HeaderValue> for String {
+    fn hold(&self) -> Result<HeaderValue, Unfit> {
+        let plain = self.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && !self.is_empty();
+        let value = HeaderValue::try_from(self).ok().filter(|_| plain);
+        value.ok_or_else(|| Unfit::new(self.as_str(), "it must be plain ASCII text"))
+    }
+
+    fn show(held: &HeaderValue) -> Self {
+        String::from_utf8_lossy(held.as_bytes()).into_owned()
+    }
+}
+
+impl Typed<Output> for PathBuf {
+    fn hold(&self) -> Result<Output, Unfit> {
+        Ok(if self.as_os_str() == "-" {
+            Output::Stdout
+        } else {
+            Output::File(self.clone())
+        })
+    }
+
+    fn show(held: &Output) -> Self {
+        match held {
+            Output::Stdout => "-".into(),
+            Output::File(path) => path.clone(),
+        }
+    }
+}
+
+/// Names of index files, each of one segment.
+struct IndexNames(Vec<String>);
+
+impl Typed<IndexNames> for Vec<String> {
+    fn hold(&self) -> Result<IndexNames, Unfit> {
+        let bad =
+            |name: &&String| name.is_empty() || name.contains(['/', '\0']) || *name == "." || *name == "..";
+        match self.iter().find(bad) {
+            Some(name) => Err(Unfit::new(
+                name.as_str(),
+                "it must be the name of a file, without a folder",
+            )),
+            None => Ok(IndexNames(self.clone())),
+        }
+    }
+
+    fn show(held: &IndexNames) -> Self {
+        held.0.clone()
+    }
+}
+
+/// Origins as browsers send them (RFC 6454 section 6.2), or `*`.
+struct Origins(Vec<String>);
+
+impl Typed<Origins> for Vec<String> {
+    fn hold(&self) -> Result<Origins, Unfit> {
+        match self.iter().find(|origin| !is_origin(origin)) {
+            Some(origin) => Err(Unfit::new(
+                origin.as_str(),
+                "write * or an origin in lower case without a path, as in https://example.com",
+            )),
+            None => Ok(Origins(self.clone())),
+        }
+    }
+
+    fn show(held: &Origins) -> Self {
+        held.0.clone()
+    }
+}
+
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else {
+        return text == "*";
+    };
+    let scheme_fits = !scheme.is_empty()
+        && scheme
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let in_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]_".contains(&byte);
+    scheme_fits && !host.is_empty() && host.bytes().all(in_host)
+}

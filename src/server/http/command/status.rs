@@ -1,0 +1,93 @@
+//! The small server beside the server: `/metrics` for Prometheus, `/healthz` for whoever decides where requests go.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use http::{HeaderValue, StatusCode};
+
+use super::engine::HttpPart;
+use crate::net::drain::Drain;
+use crate::net::serve::GateStats;
+use crate::net::workers::Blocking;
+use crate::server::http::handler::SharedHandler;
+use crate::server::http::metrics::{CONTENT_TYPE, HttpMetrics};
+use crate::server::http::request::Request;
+use crate::server::http::response::Response;
+use crate::server::http::router::Router;
+
+/// Answers with the metrics, and with 503 on `/healthz` from the moment that `drain` begins.
+pub(super) fn handler(metrics: HttpMetrics, drain: Drain) -> SharedHandler {
+    let router = Router::new()
+        .get("/metrics", move |_: Request| {
+            let text = metrics.encode();
+            async move { Response::of(HeaderValue::from_static(CONTENT_TYPE), text) }
+        })
+        .get("/healthz", move |_: Request| {
+            let stopping = drain.is_stopping();
+            async move {
+                if stopping {
+                    (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
+                } else {
+                    (StatusCode::OK, "ok\n")
+                }
+            }
+        });
+    Arc::new(router)
+}
+
+/// A row of the table below: its name, its help, and where its number is.
+type Row<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
+
+/// What happens at the gate.
+const GATE: [Row<GateStats>; 6] = [
+    (
+        "connections_accepted",
+        "Connections accepted, refused ones included",
+        |gate| &gate.accepted,
+    ),
+    (
+        "connections_refused_in_all",
+        "Connections over the limit in all",
+        |gate| &gate.refused_total,
+    ),
+    (
+        "connections_refused_by_address",
+        "Connections over the limit of their address",
+        |gate| &gate.refused_address,
+    ),
+    (
+        "tls_handshakes_failed",
+        "TLS handshakes that failed or took too long",
+        |gate| &gate.tls_failed,
+    ),
+    (
+        "proxy_headers_failed",
+        "PROXY headers that were malformed or took too long",
+        |gate| &gate.preamble_failed,
+    ),
+    (
+        "accept_exhausted",
+        "Times that descriptors or memory were short",
+        |gate| &gate.exhausted,
+    ),
+];
+
+/// Shows what the engine counts by itself.
+pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, blocking: &Blocking) {
+    let gate = Arc::clone(&part.gate);
+    metrics.register_gauge("connections", "Connections that are open", move || {
+        gate.connections() as u64
+    });
+    for (name, help, counter) in GATE {
+        let gate = Arc::clone(&part.gate);
+        metrics.register_counter(name, help, move || counter(gate.stats()).load(Ordering::Relaxed));
+    }
+    let server = Arc::clone(&part.server);
+    metrics.register_counter(
+        "replies_cut",
+        "Connections that were cut within a reply",
+        move || server.stats.cut.load(Ordering::Relaxed),
+    );
+    let blocking = blocking.clone();
+    metrics.register_workers(move || blocking.stats());
+}

@@ -1,0 +1,170 @@
+//! The bytes of a file: in memory when they are few, else by an open descriptor.
+
+use std::fs::File;
+use std::io::{self, IoSliceMut};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::io::{Errno, ReadWriteFlags};
+
+use super::root::{Stamp, stamp};
+use crate::server::http::body::{Body, FilePart, Segment};
+
+/// The content of a file in one state.
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Memory(Bytes),
+    File(Arc<File>),
+}
+
+impl Content {
+    /// All of it.
+    pub(super) fn body(&self, length: u64) -> Body {
+        match self {
+            Self::Memory(bytes) => bytes.clone().into(),
+            Self::File(_) => Body::files(vec![self.segment(0..length)]),
+        }
+    }
+
+    /// A range of it.
+    pub(super) fn part(&self, range: Range<u64>) -> Body {
+        match self.segment(range) {
+            Segment::Bytes(bytes) => bytes.into(),
+            segment => Body::files(vec![segment]),
+        }
+    }
+
+    /// A range of it, to stand among others.
+    pub(super) fn segment(&self, range: Range<u64>) -> Segment {
+        match self {
+            Self::Memory(bytes) => {
+                let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
+                Segment::Bytes(bytes.slice(at(range.start)..at(range.end)))
+            }
+            Self::File(file) => Segment::File(FilePart {
+                file: Arc::clone(file),
+                offset: range.start,
+                length: range.end.saturating_sub(range.start),
+            }),
+        }
+    }
+}
+
+/// What an attempt to read a file gives.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// The whole file, in the state of the stamp.
+    Whole(Bytes),
+    /// It would have to be fetched from the disk.
+    NotInMemory,
+    /// It changed meanwhile.
+    Changed,
+}
+
+/// How to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Take what is in memory.
+    None,
+    /// Wait for the disk.
+    Any,
+}
+
+/// Reads a whole file, which is in the state of `before`.
+///
+/// # Errors
+/// The disk's.
+pub(super) fn read(file: &File, before: &Stamp, patience: Patience) -> io::Result<Read> {
+    let Ok(length) = usize::try_from(before.size) else {
+        return Ok(Read::Changed);
+    };
+    let mut buffer = vec![0; length];
+    let mut filled = 0;
+    while filled < length {
+        let rest = &mut buffer[filled..];
+        match read_some(file, rest, filled as u64, patience)? {
+            Some(0) => return Ok(Read::Changed),
+            Some(n) => filled += n,
+            None => return Ok(Read::NotInMemory),
+        }
+    }
+    // Whoever writes in place may have been at it while we read.
+    if stamp(file)? == *before {
+        Ok(Read::Whole(buffer.into()))
+    } else {
+        Ok(Read::Changed)
+    }
+}
+
+/// `None` when the bytes are not in memory and there is no patience.
+fn read_some(file: &File, buffer: &mut [u8], offset: u64, patience: Patience) -> io::Result<Option<usize>> {
+    if patience == Patience::Any {
+        return file.read_at(buffer, offset).map(Some);
+    }
+    let mut slices = [IoSliceMut::new(buffer)];
+    match rustix::io::preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT) {
+        Ok(n) => Ok(Some(n)),
+        // The file system, or the kernel, cannot tell; then it is most likely one in memory or one over a network.
+        Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(None),
+        Err(Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn file(content: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(content).unwrap();
+        file
+    }
+
+    #[test]
+    fn a_file_is_read_in_the_state_of_its_stamp() {
+        for content in [&b""[..], b"x", &[7; 65536]] {
+            let file = file(content);
+            let now = stamp(&file).unwrap();
+            assert_eq!(
+                read(&file, &now, Patience::Any).unwrap(),
+                Read::Whole(Bytes::copy_from_slice(content))
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_that_changed_is_not_taken_for_what_it_was() {
+        let mut file = file(b"before");
+        let before = stamp(&file).unwrap();
+        file.write_all(b" and after").unwrap();
+        assert_eq!(
+            read(&file, &before, Patience::Any).unwrap(),
+            Read::Changed,
+            "longer"
+        );
+        file.set_len(3).unwrap();
+        assert_eq!(
+            read(&file, &before, Patience::Any).unwrap(),
+            Read::Changed,
+            "shorter"
+        );
+    }
+
+    #[tokio::test]
+    async fn parts_of_memory_and_of_files_are_the_same() {
+        let bytes = Content::Memory(Bytes::from_static(b"0123456789"));
+        let descriptor = Content::File(Arc::new(file(b"0123456789")));
+        for content in [bytes, descriptor] {
+            assert_eq!(content.body(10).collect(99).await.unwrap(), "0123456789");
+            assert_eq!(content.part(2..5).collect(99).await.unwrap(), "234");
+            assert_eq!(content.part(9..10).len(), Some(1));
+        }
+        let short = Content::Memory(Bytes::from_static(b"01"));
+        assert_eq!(short.part(1..9).len(), Some(1), "never past the end");
+    }
+}

@@ -1,0 +1,70 @@
+//! How long a handler may take until it has a reply. The reply's body is not part of it: connections have deadlines of
+//! their own for that.
+
+use std::future::Future;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use super::{Run, later};
+use crate::net::service::{Service, Timeout as Deadline};
+use crate::server::http::response::Response;
+
+/// The time by default; nginx waits 60 s for an upstream, Caddy for ever.
+pub const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// When to come again, in seconds: `Retry-After` of the 503.
+pub const RETRY_AFTER_SECONDS: u64 = 5;
+
+/// The part that gives up on handlers: 503 with `Retry-After`. The handler's future is dropped.
+#[derive(Debug)]
+pub struct Timeout(Deadline<Run>);
+
+impl Timeout {
+    /// Waits `after` for a reply.
+    #[must_use]
+    pub fn new(after: Duration) -> Self {
+        Self(Deadline::new(Run, after))
+    }
+
+    /// Runs the rest of the way.
+    pub(super) async fn run(&self, rest: impl Future<Output = Response> + Send) -> Response {
+        self.0.call(rest).await.unwrap_or_else(|elapsed| {
+            tracing::warn!(%elapsed, "a handler was given up");
+            let detail = "the reply took too long to make";
+            later(StatusCode::SERVICE_UNAVAILABLE, detail, RETRY_AFTER_SECONDS)
+        })
+    }
+}
+
+impl Default for Timeout {
+    fn default() -> Self {
+        Self::new(TIMEOUT)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::test_support::{field, get, run};
+    use super::*;
+    use crate::server::http::middleware::Stack;
+    use crate::server::http::request::Request;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_slow_handler_is_given_up_and_a_quick_one_is_not() {
+        async fn slow(request: Request) -> &'static str {
+            let seconds: u64 = request.path()[1..].parse().unwrap();
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            "done"
+        }
+        for (path, status) in [("/9", 200), ("/11", 503)] {
+            let stack = Stack {
+                timeout: Some(Timeout::new(Duration::from_secs(10))),
+                ..Stack::default()
+            };
+            let response = run(stack, slow, get(path, &[])).await;
+            assert_eq!(response.code(), status, "{path}");
+            assert_eq!(field(&response, "retry-after").is_some(), status == 503);
+        }
+    }
+}

@@ -1,0 +1,407 @@
+//! What stands around the servers of one process: threads, signals, and the way down.
+//!
+//! A server is a [`Part`]: it serves on each shard, and is told when files have to be read again. A [`Process`] runs any
+//! number of parts on the same shards. SIGTERM and SIGINT begin the drain, a second one ends it at once; SIGHUP reloads.
+//! Parts that report on the others are the last to go: they serve until the drain is over.
+
+use std::future::Future;
+use std::io::{self, Write};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::future::try_join_all;
+use rustix::process::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::net::addr::ListenAddr;
+use crate::net::clock::Clock;
+use crate::net::drain::Drain;
+use crate::net::shards::{self, Threading};
+
+/// The future of a part on one shard.
+pub type Serving = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
+
+/// Something that serves on every shard until its drain begins.
+pub trait Part: Send + Sync + 'static {
+    /// Serves on one shard, whose clock this is. Ends when it accepts no more; its connections may live on.
+    ///
+    /// # Errors
+    /// It cannot begin. The process ends then.
+    fn serve(self: Arc<Self>, shard: usize, clock: Clock) -> Serving;
+
+    /// Reads files again. May block. What fails is logged, and what was there before stays in use.
+    fn reload(&self) {}
+}
+
+/// Parts that share threads and signals. Servers put their parts and addresses in; then it runs.
+pub struct Process {
+    /// How the work is spread over threads.
+    pub threading: Threading,
+    /// How many threads: the number of shards.
+    pub threads: usize,
+    /// How long the drain may take.
+    pub drain_timeout: Duration,
+    /// The servers.
+    pub parts: Vec<Arc<dyn Part>>,
+    /// Their drain.
+    pub drain: Drain,
+    /// Parts that serve until that drain is over.
+    pub last: Vec<Arc<dyn Part>>,
+    /// The drain of those.
+    pub last_drain: Drain,
+    /// Where the parts listen.
+    pub addresses: Vec<Address>,
+}
+
+/// Where a server listens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// The name of the server.
+    pub server: &'static str,
+    /// The address, with the real port.
+    pub address: ListenAddr,
+}
+
+/// Prints a line `listening NAME ADDR` for each address on stdout, for whoever started the process and waits for it.
+pub fn announce(addresses: &[Address]) {
+    let mut stdout = io::stdout().lock();
+    for Address { server, address } in addresses {
+        // Who closed our stdout does not want to know.
+        let _ = writeln!(stdout, "listening {server} {address}");
+    }
+    let _ = stdout.flush();
+}
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// Connections that were cut, since they did not end in time.
+    pub aborted: usize,
+}
+
+/// What the connections of the last parts get to end.
+const LAST_DEADLINE: Duration = Duration::from_millis(500);
+
+impl Process {
+    /// A process without parts.
+    #[must_use]
+    pub fn new(threading: Threading, threads: usize, drain_timeout: Duration) -> Self {
+        Self {
+            threading,
+            threads: threads.max(1),
+            drain_timeout,
+            parts: Vec::new(),
+            drain: Drain::new(),
+            last: Vec::new(),
+            last_drain: Drain::new(),
+            addresses: Vec::new(),
+        }
+    }
+
+    /// Runs until a signal, or until somebody begins the drain. `ready` is called once with all addresses, when
+    /// signals are heard: a client that connects and a signal that comes then are both served.
+    ///
+    /// # Errors
+    /// A thread or a runtime cannot be made, signals cannot be heard, or a part cannot begin.
+    pub fn run(self, ready: impl FnOnce(&[Address]) + Send + 'static) -> io::Result<Outcome> {
+        raise_descriptor_limit();
+        let (threading, threads) = (self.threading, self.threads);
+        let running = Arc::new(Running {
+            process: self,
+            ready: Mutex::new(Some(Box::new(ready))),
+            done: CancellationToken::new(),
+            failed: Mutex::new(None),
+        });
+        let shared = Arc::clone(&running);
+        let outcomes = shards::run(threading, threads, move |shard| {
+            let running = Arc::clone(&shared);
+            async move { running.shard(shard).await }
+        })?;
+        if let Some(error) = lock(&running.failed).take() {
+            return Err(error);
+        }
+        for outcome in outcomes {
+            if let Some(outcome) = outcome? {
+                return Ok(outcome);
+            }
+        }
+        Err(io::Error::other("the first shard has no outcome"))
+    }
+}
+
+/// Asks for as many descriptors as the system allows this process. The usual default of 1024 is for programs that call
+/// `select`, and would be the limit of connections here; Go's runtime raises it as well.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!(%error, "cannot raise the limit of descriptors");
+    }
+}
+
+/// Called when all is ready.
+type Ready = Box<dyn FnOnce(&[Address]) + Send>;
+
+/// A process under way.
+struct Running {
+    process: Process,
+    ready: Mutex<Option<Ready>>,
+    /// The drain is over: every shard ends, and its tasks with it.
+    done: CancellationToken,
+    /// Why a part could not begin.
+    failed: Mutex<Option<io::Error>>,
+}
+
+impl Running {
+    /// One shard. The first one hears the signals, and gives the outcome.
+    async fn shard(self: Arc<Self>, shard: usize) -> io::Result<Option<Outcome>> {
+        // Whatever happens to the first shard, the others do not wait for ever.
+        let _done = (shard == 0).then(|| self.done.clone().drop_guard());
+        let signals = (shard == 0).then(Signals::new).transpose()?;
+        let clock = Clock::new();
+        let parts = tokio::spawn(Arc::clone(&self).serve(shard, clock));
+        let Some(signals) = signals else {
+            self.done.cancelled().await;
+            return Ok(None);
+        };
+        if let Some(ready) = lock(&self.ready).take() {
+            ready(&self.process.addresses);
+        }
+        let outcome = self.control(signals).await;
+        self.process.last_drain.finish(LAST_DEADLINE).await;
+        parts.abort();
+        Ok(Some(outcome))
+    }
+
+    async fn serve(self: Arc<Self>, shard: usize, clock: Clock) {
+        self.process.drain.attach(&clock);
+        self.process.last_drain.attach(&clock);
+        let all = self.process.parts.iter().chain(&self.process.last);
+        let serving = all.map(|part| Arc::clone(part).serve(shard, clock.clone()));
+        if let Err(error) = try_join_all(serving).await {
+            lock(&self.failed).get_or_insert(error);
+            self.process.drain.stop();
+        }
+    }
+
+    /// Waits for the end, reloading on the way there, and goes down.
+    async fn control(&self, mut signals: Signals) -> Outcome {
+        let drain = &self.process.drain;
+        loop {
+            let heard = tokio::select! {
+                heard = signals.next() => heard,
+                () = drain.stopping() => Heard::Stop,
+            };
+            match heard {
+                Heard::Stop => break,
+                Heard::Reload => self.reload().await,
+            }
+        }
+        drain.stop();
+        let timeout = self.process.drain_timeout;
+        tracing::info!(
+            connections = drain.live(),
+            timeout_s = timeout.as_secs_f64(),
+            "stopping"
+        );
+        let aborted = tokio::select! {
+            aborted = drain.finish(timeout) => aborted,
+            () = signals.stop() => drain.abort().await,
+        };
+        if aborted > 0 {
+            tracing::warn!(aborted, "stopped; connections were aborted");
+        } else {
+            tracing::info!("stopped");
+        }
+        Outcome { aborted }
+    }
+
+    async fn reload(&self) {
+        tracing::info!("reloading");
+        for part in self.process.parts.iter().chain(&self.process.last) {
+            let part = Arc::clone(part);
+            if tokio::task::spawn_blocking(move || part.reload()).await.is_err() {
+                tracing::error!("a reload panicked");
+            }
+        }
+        tracing::info!("reloaded");
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What a signal asks for.
+enum Heard {
+    Stop,
+    Reload,
+}
+
+/// The signals that a server hears.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Heard {
+        tokio::select! {
+            biased;
+            _ = self.terminate.recv() => Heard::Stop,
+            _ = self.interrupt.recv() => Heard::Stop,
+            _ = self.hangup.recv() => Heard::Reload,
+        }
+    }
+
+    /// The next signal to stop.
+    async fn stop(&mut self) {
+        while matches!(self.next().await, Heard::Reload) {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// Serves until its drain begins; holds one connection for as long as `hold` says.
+    struct Stub {
+        drain: Drain,
+        hold: Option<Duration>,
+        served: AtomicUsize,
+    }
+
+    impl Part for Stub {
+        fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
+            Box::pin(async move {
+                self.served.fetch_add(1, Ordering::SeqCst);
+                if let Some(hold) = self.hold {
+                    let guard = self.drain.guard();
+                    tokio::spawn(async move {
+                        tokio::time::sleep(hold).await;
+                        drop(guard);
+                    });
+                }
+                self.drain.stopping().await;
+                Ok(())
+            })
+        }
+    }
+
+    /// A part that cannot begin.
+    struct Broken;
+
+    impl Part for Broken {
+        fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
+            Box::pin(async { Err(io::Error::other("no luck")) })
+        }
+    }
+
+    fn process(threading: Threading, part: Arc<dyn Part>, drain: Drain, deadline: Duration) -> Process {
+        Process {
+            parts: vec![part],
+            drain,
+            ..Process::new(threading, 2, deadline)
+        }
+    }
+
+    fn stub(hold: Option<Duration>) -> (Drain, Arc<Stub>) {
+        let drain = Drain::new();
+        let part = Stub {
+            drain: drain.clone(),
+            hold,
+            served: AtomicUsize::new(0),
+        };
+        (drain, Arc::new(part))
+    }
+
+    #[test]
+    fn no_descriptor_is_left_unused() {
+        raise_descriptor_limit();
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+    }
+
+    #[test]
+    fn every_shard_serves_until_the_drain() {
+        for threading in [Threading::PerCore, Threading::Shared] {
+            let (drain, part) = stub(Some(Duration::ZERO));
+            let process = process(threading, part.clone(), drain.clone(), Duration::from_secs(60));
+            let both_serve = {
+                let part = Arc::clone(&part);
+                move |_: &[Address]| {
+                    std::thread::spawn(move || {
+                        while part.served.load(Ordering::SeqCst) < 2 {
+                            std::thread::yield_now();
+                        }
+                        drain.stop();
+                    });
+                }
+            };
+            assert_eq!(process.run(both_serve).unwrap(), Outcome { aborted: 0 });
+            assert_eq!(part.served.load(Ordering::SeqCst), 2);
+        }
+    }
+
+    #[test]
+    fn what_does_not_end_in_time_is_counted() {
+        let (drain, part) = stub(Some(Duration::from_secs(3600)));
+        let process = process(
+            Threading::PerCore,
+            part.clone(),
+            drain.clone(),
+            Duration::from_millis(1),
+        );
+        let stop = move |_: &[Address]| {
+            std::thread::spawn(move || {
+                while drain.live() < 2 {
+                    std::thread::yield_now();
+                }
+                drain.stop();
+            });
+        };
+        assert_eq!(process.run(stop).unwrap(), Outcome { aborted: 2 });
+    }
+
+    #[test]
+    fn a_part_that_cannot_begin_ends_the_process() {
+        let process = process(Threading::PerCore, Arc::new(Broken), Drain::new(), Duration::ZERO);
+        assert_eq!(process.run(|_| {}).unwrap_err().to_string(), "no luck");
+    }
+
+    #[test]
+    fn the_last_parts_serve_during_the_drain() {
+        let (drain, part) = stub(None);
+        let (last_drain, last) = stub(None);
+        let process = Process {
+            last: vec![last.clone()],
+            last_drain: last_drain.clone(),
+            ..process(Threading::PerCore, part, drain.clone(), Duration::from_secs(60))
+        };
+        let guard = drain.guard();
+        let ready = move |_: &[Address]| {
+            std::thread::spawn(move || {
+                while last.served.load(Ordering::SeqCst) < 2 {
+                    std::thread::yield_now();
+                }
+                drain.stop();
+                assert!(!last_drain.is_stopping());
+                drop(guard);
+            });
+        };
+        process.run(ready).unwrap();
+    }
+}

@@ -81,7 +81,7 @@ pub struct Buckets<K> {
 }
 
 impl<K: Eq + Hash + Clone> Buckets<K> {
-    /// Keys by default. About 6 MB with IPv6 addresses as keys; nginx's `limit_req_zone` takes as much for 50,000.
+    /// Keys by default. About 8 MB with IP addresses as keys, which is what nginx's `limit_req_zone` takes for as many.
     pub const MAX_KEYS: usize = 65_536;
 
     /// Buckets of this rate for at most `max_keys` keys (at least one).

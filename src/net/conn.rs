@@ -10,6 +10,7 @@
 //!
 //! A connection that waits holds no buffer ([`pool`](super::pool)).
 
+use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -22,7 +23,9 @@ use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use super::clock::Timer;
+use super::io::Io;
 use super::pool;
+use super::sendfile::{poll_send_more, poll_sendfile};
 use crate::codec::{Codec, Outbox};
 
 /// Bytes in the outbox from which a producer should wait.
@@ -388,6 +391,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
             Poll::Ready(())
         })
         .await;
+    }
+}
+
+impl<C: Codec> Conn<Io, C> {
+    /// Sends bytes of a file behind what was fed, past this process, when the connection is plain TCP; `None` when it is not.
+    /// Says how many left, at most a [`SLICE`](super::sendfile::SLICE); 0 when the file ends at `offset`.
+    ///
+    /// The codec is not asked: tell it.
+    ///
+    /// # Errors
+    /// The stream's or the file's.
+    pub fn poll_file(
+        &mut self,
+        cx: &mut Context<'_>,
+        file: &File,
+        offset: u64,
+        length: u64,
+    ) -> Option<Poll<io::Result<u64>>> {
+        self.io.as_tcp()?;
+        match self.poll_flush_before_file(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+            Poll::Pending => return Some(Poll::Pending),
+        }
+        let sent = poll_sendfile(self.io.as_tcp()?, cx, file, offset, length);
+        if let Poll::Ready(Ok(n)) = &sent {
+            self.moved(usize::try_from(*n).unwrap_or(usize::MAX));
+        }
+        Some(sent)
+    }
+
+    /// What was fed is mostly the head of the reply: it shares a segment with the file's first bytes.
+    fn poll_flush_before_file(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(tcp) = self.io.as_tcp() else {
+            return self.poll_flush(cx);
+        };
+        while let Some(head) = self.out.single().filter(|head| !head.is_empty()) {
+            let sent = ready!(poll_send_more(tcp, cx, head))?;
+            self.out.advance(sent);
+        }
+        self.poll_flush(cx)
     }
 }
 

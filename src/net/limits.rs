@@ -109,28 +109,27 @@ impl Admission {
     /// # Errors
     /// Which limit it would exceed. Nothing is counted then.
     pub fn admit(&self, peer: &PeerAddr) -> Result<Permit, Refused> {
-        let limits = &self.0.limits;
-        let total = self.0.total.fetch_add(1, Ordering::Relaxed);
-        let mut permit = Permit {
+        let mut permit = self.admit_unknown()?;
+        permit.attribute(peer)?;
+        Ok(permit)
+    }
+
+    /// Counts a connection in whose client a proxy will name later: by the limit of all connections only.
+    ///
+    /// # Errors
+    /// [`Refused::Total`].
+    pub fn admit_unknown(&self) -> Result<Permit, Refused> {
+        let before = self.0.total.fetch_add(1, Ordering::Relaxed);
+        let permit = Permit {
             counts: Arc::clone(&self.0),
             source: None,
         };
-        if limits.total > 0 && total >= limits.total {
-            return Err(Refused::Total);
+        let limit = self.0.limits.total;
+        if limit > 0 && before >= limit {
+            Err(Refused::Total)
+        } else {
+            Ok(permit)
         }
-        if limits.per_address > 0
-            && let Some(ip) = peer.ip()
-        {
-            let source = Source::of(ip);
-            let mut map = self.0.map(source);
-            let count = map.entry(source).or_insert(0);
-            if *count >= limits.per_address {
-                return Err(Refused::Address);
-            }
-            *count += 1;
-            permit.source = Some(source);
-        }
-        Ok(permit)
     }
 
     /// How many connections there are.
@@ -146,6 +145,28 @@ impl Admission {
 pub struct Permit {
     counts: Arc<Counts>,
     source: Option<Source>,
+}
+
+impl Permit {
+    /// Counts the connection for the address of `peer`. Once a permit.
+    ///
+    /// # Errors
+    /// [`Refused::Address`].
+    pub fn attribute(&mut self, peer: &PeerAddr) -> Result<(), Refused> {
+        let limit = self.counts.limits.per_address;
+        let (true, None, Some(ip)) = (limit > 0, self.source, peer.ip()) else {
+            return Ok(());
+        };
+        let source = Source::of(ip);
+        let mut map = self.counts.map(source);
+        let count = map.entry(source).or_insert(0);
+        if *count >= limit {
+            return Err(Refused::Address);
+        }
+        *count += 1;
+        self.source = Some(source);
+        Ok(())
+    }
 }
 
 impl Drop for Permit {

@@ -9,6 +9,7 @@ pub mod io;
 pub mod limits;
 pub mod listen;
 pub mod pool;
+mod preamble;
 pub mod sendfile;
 pub mod serve;
 pub mod service;

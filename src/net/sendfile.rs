@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io;
+use std::task::{Context, Poll, ready};
 
 use rustix::net::SendFlags;
 use tokio::io::Interest;
@@ -12,37 +13,51 @@ use tokio::net::TcpStream;
 /// Bytes that one call sends at most. nginx's `sendfile_max_chunk` is 2 MiB, by default none in older versions.
 pub const SLICE: u64 = 512 * 1024;
 
-/// Sends bytes of `file` from `offset`, at most `length` and at most [`SLICE`]; waits until the socket takes some. Says how
-/// many left; 0 when the file ends at `offset`: it is shorter than it was.
+/// Sends bytes of `file` from `offset`, at most `length` and at most [`SLICE`], when the socket takes some. Says how many left;
+/// 0 when the file ends at `offset`: it is shorter than it was.
 ///
 /// # Errors
 /// The socket's or the file's.
-pub async fn sendfile(socket: &TcpStream, file: &File, offset: u64, length: u64) -> io::Result<u64> {
+pub fn poll_sendfile(
+    socket: &TcpStream,
+    cx: &mut Context<'_>,
+    file: &File,
+    offset: u64,
+    length: u64,
+) -> Poll<io::Result<u64>> {
     let count = usize::try_from(length.min(SLICE)).unwrap_or(usize::MAX);
-    let mut at = offset;
-    let sent = socket
-        .async_io(Interest::WRITABLE, || {
-            Ok(rustix::fs::sendfile(socket, file, Some(&mut at), count)?)
-        })
-        .await?;
-    Ok(sent as u64)
+    poll_write(socket, cx, || {
+        Ok(rustix::fs::sendfile(socket, file, Some(&mut offset.clone()), count)? as u64)
+    })
 }
 
-/// Writes `bytes` to a socket that more will follow on, so that they can share a segment (`MSG_MORE`). Says how many left.
+/// Writes `bytes` to a socket on which more will follow, so that they can share a segment (`MSG_MORE`). Says how many left.
 ///
 /// # Errors
 /// The socket's.
-pub async fn send_more(socket: &TcpStream, bytes: &[u8]) -> io::Result<usize> {
+pub fn poll_send_more(socket: &TcpStream, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
     let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
-    socket
-        .async_io(Interest::WRITABLE, || {
-            Ok(rustix::net::send(socket, bytes, flags)?)
-        })
-        .await
+    poll_write(socket, cx, || Ok(rustix::net::send(socket, bytes, flags)?))
+}
+
+fn poll_write<T>(
+    socket: &TcpStream,
+    cx: &mut Context<'_>,
+    mut write: impl FnMut() -> io::Result<T>,
+) -> Poll<io::Result<T>> {
+    loop {
+        ready!(socket.poll_write_ready(cx))?;
+        match socket.try_io(Interest::WRITABLE, &mut write) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            result => return Poll::Ready(result),
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
     use std::io::Write;
 
     use tokio::io::AsyncReadExt;
@@ -59,10 +74,16 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let sending = async move {
             let (socket, _) = listener.accept().await.unwrap();
-            assert_eq!(send_more(&socket, b"head").await.unwrap(), 4);
+            let head = poll_fn(|cx| poll_send_more(&socket, cx, b"head")).await;
+            assert_eq!(head.unwrap(), 4);
+            let send = async |offset, length| {
+                poll_fn(|cx| poll_sendfile(&socket, cx, &file, offset, length))
+                    .await
+                    .unwrap()
+            };
             let (mut offset, end) = (1_000, 1_900_000);
             while offset < end {
-                let sent = sendfile(&socket, &file, offset, end - offset).await.unwrap();
+                let sent = send(offset, end - offset).await;
                 assert!((1..=SLICE).contains(&sent));
                 offset += sent;
             }

@@ -1,1 +1,376 @@
-//! .
+//! The only accept loop of the suite, and the gate that every connection passes.
+//!
+//! Accept, count, read the PROXY header if the peer is a trusted proxy, shake hands if there is TLS, hand over. Each step
+//! has a limit or a deadline. What the header looks like is not known here: a server that wants one brings its parser.
+
+use std::error::Error as StdError;
+use std::future::Future;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use rustix::io::Errno;
+use tokio::net::TcpStream;
+
+use super::addr::{PeerAddr, Prefixes};
+use super::drain::{Drain, Guard};
+use super::io::Io;
+use super::limits::{Admission, ConnectionLimits, Permit, Refused};
+use super::listen::{Listener, Stream};
+use super::preamble;
+use super::tls::Tls;
+
+/// What a gate checks.
+#[derive(Clone, Debug)]
+pub struct GateSettings {
+    /// How many connections there may be.
+    pub limits: ConnectionLimits,
+    /// TLS, on every TCP listener behind this gate.
+    pub tls: Option<Tls>,
+    /// How long a TLS handshake may take.
+    pub tls_handshake_timeout: Duration,
+    /// The header by which trusted proxies name their clients.
+    pub preamble: Option<PreambleSettings>,
+    /// What a refused connection is told, when it is not encrypted, before it is closed.
+    pub refusal: Bytes,
+}
+
+impl Default for GateSettings {
+    fn default() -> Self {
+        Self {
+            limits: ConnectionLimits::default(),
+            tls: None,
+            tls_handshake_timeout: Duration::from_secs(10),
+            preamble: None,
+            refusal: Bytes::new(),
+        }
+    }
+}
+
+/// The header that a proxy sends in front of everything else.
+#[derive(Clone, Debug)]
+pub struct PreambleSettings {
+    /// Whose word counts. From them the header is required; from others it is not read, and so breaks the protocol.
+    pub trusted: Prefixes,
+    /// How long the header may take.
+    pub timeout: Duration,
+    /// Its parser.
+    pub parse: fn(&[u8]) -> Result<Preamble, Box<dyn StdError + Send + Sync>>,
+}
+
+/// What a prefix of a connection's bytes holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Preamble {
+    /// The beginning of a header: all of it belongs to the header.
+    Incomplete,
+    /// A whole header.
+    Complete {
+        /// Its length in bytes.
+        consumed: usize,
+        /// Whom it names, if anybody.
+        client: Option<PeerAddr>,
+    },
+}
+
+/// The gate of a server, shared by its shards.
+#[derive(Debug)]
+pub struct Gate {
+    settings: GateSettings,
+    admission: Admission,
+    stats: GateStats,
+}
+
+/// What happened at a gate. Counters, since the start.
+#[derive(Debug, Default)]
+pub struct GateStats {
+    /// Connections accepted, refused ones included.
+    pub accepted: AtomicU64,
+    /// Refused: too many in all.
+    pub refused_total: AtomicU64,
+    /// Refused: too many of one address.
+    pub refused_address: AtomicU64,
+    /// TLS handshakes that failed or took too long.
+    pub tls_failed: AtomicU64,
+    /// PROXY headers that were malformed or took too long.
+    pub preamble_failed: AtomicU64,
+    /// Times that accept failed for lack of descriptors or memory.
+    pub exhausted: AtomicU64,
+}
+
+/// A connection that passed the gate. It counts as one until it is dropped.
+#[derive(Debug)]
+pub struct Arrival {
+    /// The stream.
+    pub io: Io,
+    /// Who is at the other end.
+    pub peer: PeerAddr,
+    /// The number of the connection at this gate.
+    pub number: u64,
+    /// What makes it count.
+    pub place: Place,
+}
+
+/// A connection's place among those that are counted and waited for.
+#[derive(Debug)]
+pub struct Place {
+    _permit: Permit,
+    _guard: Guard,
+}
+
+impl Gate {
+    /// A gate.
+    #[must_use]
+    pub fn new(settings: GateSettings) -> Self {
+        let admission = Admission::new(settings.limits);
+        Self {
+            settings,
+            admission,
+            stats: GateStats::default(),
+        }
+    }
+
+    /// What happened here.
+    #[must_use]
+    pub fn stats(&self) -> &GateStats {
+        &self.stats
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.admission.connections()
+    }
+
+    /// TLS, if there is any.
+    #[must_use]
+    pub fn tls(&self) -> Option<&Tls> {
+        self.settings.tls.as_ref()
+    }
+
+    /// The parser of the header that `peer` has to send, if it has to.
+    fn preamble(&self, peer: &PeerAddr) -> Option<&PreambleSettings> {
+        let preamble = self.settings.preamble.as_ref()?;
+        preamble.trusted.contains(peer.ip()?).then_some(preamble)
+    }
+
+    /// Counts the connection in; what happens to it next may take time.
+    fn admit(&self, stream: Stream, peer: PeerAddr) -> Option<Entrant> {
+        let number = self.stats.accepted.fetch_add(1, Ordering::Relaxed) + 1;
+        let behind_proxy = self.preamble(&peer).is_some();
+        let admitted = if behind_proxy {
+            self.admission.admit_unknown()
+        } else {
+            self.admission.admit(&peer)
+        };
+        if let Stream::Tcp(tcp) = &stream {
+            // Replies are assembled before they are written: Nagle's algorithm could only delay them.
+            let _ = tcp.set_nodelay(true);
+        }
+        match admitted {
+            Ok(permit) => Some(Entrant {
+                stream,
+                peer,
+                number,
+                permit,
+            }),
+            Err(refused) => {
+                self.refuse(&stream, refused);
+                None
+            }
+        }
+    }
+
+    fn refuse(&self, stream: &Stream, refused: Refused) {
+        let counter = match refused {
+            Refused::Total => &self.stats.refused_total,
+            Refused::Address => &self.stats.refused_address,
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+        tracing::debug!(%refused, "connection refused");
+        if self.settings.tls.is_none() {
+            say_at_once(stream, &self.settings.refusal);
+        }
+    }
+
+    /// PROXY header and TLS handshake.
+    async fn establish(&self, mut entrant: Entrant) -> Option<(Io, Entered)> {
+        if let (Stream::Tcp(tcp), Some(settings)) = (&entrant.stream, self.preamble(&entrant.peer)) {
+            let read = tokio::time::timeout(settings.timeout, preamble::read(tcp, settings.parse)).await;
+            match read.map_err(|_| preamble::PreambleError::TooSlow).flatten() {
+                Ok(client) => entrant.peer = client.unwrap_or(entrant.peer),
+                Err(error) => {
+                    self.stats.preamble_failed.fetch_add(1, Ordering::Relaxed);
+                    tracing::warn!(proxy = %entrant.peer, %error, "no PROXY header");
+                    return None;
+                }
+            }
+            if let Err(refused) = entrant.permit.attribute(&entrant.peer) {
+                self.refuse(&entrant.stream, refused);
+                return None;
+            }
+        }
+        let entered = Entered {
+            peer: entrant.peer,
+            number: entrant.number,
+            permit: entrant.permit,
+        };
+        match (entrant.stream, &self.settings.tls) {
+            (Stream::Tcp(tcp), Some(tls)) => self.shake_hands(tcp, tls, entered).await,
+            (stream, _) => Some((stream.into(), entered)),
+        }
+    }
+
+    async fn shake_hands(&self, tcp: TcpStream, tls: &Tls, entered: Entered) -> Option<(Io, Entered)> {
+        let handshake = tls.acceptor().accept(tcp);
+        let result = tokio::time::timeout(self.settings.tls_handshake_timeout, handshake).await;
+        match result
+            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
+            .flatten()
+        {
+            Ok(stream) => Some((Io::Tls(Box::new(stream)), entered)),
+            Err(error) => {
+                self.stats.tls_failed.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(peer = %entered.peer, %error, "TLS handshake failed");
+                None
+            }
+        }
+    }
+
+    /// Whether a connection is ready as it is.
+    fn is_plain(&self, entrant: &Entrant) -> bool {
+        let tls = self.settings.tls.is_some() && matches!(entrant.stream, Stream::Tcp(_));
+        !tls && self.preamble(&entrant.peer).is_none()
+    }
+}
+
+/// A connection that was counted.
+struct Entrant {
+    stream: Stream,
+    peer: PeerAddr,
+    number: u64,
+    permit: Permit,
+}
+
+/// What is left of an [`Entrant`] without its stream.
+struct Entered {
+    peer: PeerAddr,
+    number: u64,
+    permit: Permit,
+}
+
+impl From<Stream> for Io {
+    fn from(stream: Stream) -> Self {
+        match stream {
+            Stream::Tcp(stream) => Self::Tcp(stream),
+            Stream::Unix(stream) => Self::Unix(stream),
+        }
+    }
+}
+
+/// Accepts until the shutdown begins, and spawns `handle` for each connection.
+///
+/// Out of descriptors it waits, longer each time, and goes on.
+pub async fn serve<H, Fut>(listener: Listener, gate: Arc<Gate>, drain: Drain, handle: H)
+where
+    H: Fn(Arrival) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let stopping = drain.stopping();
+    tokio::pin!(stopping);
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut stopping => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                pause = FIRST_PAUSE;
+                if let Some(entrant) = gate.admit(stream, peer) {
+                    spawn(entrant, &gate, &drain, &handle);
+                }
+            }
+            // The client was gone before it was accepted.
+            Err(error) if !is_exhaustion(&error) => tracing::debug!(%error, "accept failed"),
+            Err(error) => {
+                gate.stats.exhausted.fetch_add(1, Ordering::Relaxed);
+                tracing::warn!(%error, pause_ms = pause.as_millis(), listener = %listener.local_addr(), "cannot accept");
+                tokio::select! {
+                    () = &mut stopping => return,
+                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                }
+            }
+        }
+    }
+}
+
+/// Pauses between attempts to accept when the process is out of descriptors.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+fn is_exhaustion(error: &io::Error) -> bool {
+    matches!(
+        Errno::from_io_error(error),
+        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
+    )
+}
+
+fn spawn<H, Fut>(entrant: Entrant, gate: &Arc<Gate>, drain: &Drain, handle: &H)
+where
+    H: Fn(Arrival) -> Fut + Clone + Send + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    let guard = drain.guard();
+    if gate.is_plain(&entrant) {
+        let place = Place {
+            _permit: entrant.permit,
+            _guard: guard,
+        };
+        let io = entrant.stream.into();
+        tokio::spawn(handle(Arrival {
+            io,
+            peer: entrant.peer,
+            number: entrant.number,
+            place,
+        }));
+        return;
+    }
+    let (gate, drain, handle) = (Arc::clone(gate), drain.clone(), handle.clone());
+    tokio::spawn(async move {
+        // Boxed, so that the connection's task does not keep room for a handshake.
+        let established = tokio::select! {
+            established = Box::pin(gate.establish(entrant)) => established,
+            () = drain.stopping() => None,
+        };
+        if let Some((io, entered)) = established {
+            let place = Place {
+                _permit: entered.permit,
+                _guard: guard,
+            };
+            let arrival = Arrival {
+                io,
+                peer: entered.peer,
+                number: entered.number,
+                place,
+            };
+            Box::pin(handle(arrival)).await;
+        }
+    });
+}
+
+/// Writes without waiting: a client that is refused is not waited for.
+fn say_at_once(stream: &Stream, bytes: &[u8]) {
+    match stream {
+        Stream::Tcp(tcp) => {
+            let _ = tcp.try_write(bytes);
+            // What it has sent already is taken off, or closing would reset the connection under the reply.
+            let _ = tcp.try_read(&mut [0; 4096]);
+        }
+        Stream::Unix(unix) => {
+            let _ = unix.try_write(bytes);
+        }
+    }
+}

@@ -121,12 +121,12 @@ async fn what_was_fed_leaves_when_the_input_is_dry() {
 #[tokio::test]
 async fn reading_goes_on_while_the_outbox_is_full_and_room_is_told() {
     let (mut conn, mut peer) = pair(1024);
-    conn.feed(Bytes::from(vec![b'x'; HIGH_WATER])).unwrap();
+    conn.feed(Bytes::from(vec![b'x'; 2 * HIGH_WATER])).unwrap();
     assert!(!conn.has_room());
     peer.write_all(b"a\n").await.unwrap();
     assert_eq!(conn.turn().await.unwrap(), item("a"));
     let drain = async {
-        let mut sink = vec![0; HIGH_WATER];
+        let mut sink = vec![0; 2 * HIGH_WATER];
         peer.read_exact(&mut sink).await.unwrap();
     };
     let (turn, ()) = tokio::join!(conn.turn(), drain);

@@ -5,6 +5,7 @@
 //! one SO_REUSEPORT group, so that the kernel spreads the connections; Unix sockets and handed-over descriptors are
 //! cloned, and the shards take turns. A port that somebody else uses is an error, never silently shared.
 
+mod error;
 mod handover;
 mod unix;
 
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
+pub use self::error::ListenError;
 pub use self::handover::HandoverError;
 use self::unix::SocketFile;
 use crate::net::addr::{ListenAddr, PeerAddr};
@@ -23,47 +25,6 @@ use crate::net::addr::{ListenAddr, PeerAddr};
 /// Connections that the kernel holds until they are accepted. It cuts this to `net.core.somaxconn` (4096 since Linux
 /// 5.4); nginx asks for 511, Go for the system's maximum.
 pub const BACKLOG: i32 = 4096;
-
-/// Why an address cannot be listened on.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The system refused.
-    #[error("cannot listen on {address}: {}", plain(error))]
-    System {
-        /// The address as asked for.
-        address: ListenAddr,
-        /// What the system said.
-        error: io::Error,
-    },
-    /// The path of a Unix socket holds a file, a folder or a link.
-    #[error("cannot listen on {0}: there is something else than a socket at this path")]
-    Occupied(ListenAddr),
-    /// A process answers on the Unix socket.
-    #[error("cannot listen on {0}: another process listens there")]
-    Answered(ListenAddr),
-    /// The service manager has not handed the descriptor over.
-    #[error("cannot listen on {address}: {error}")]
-    Handover {
-        /// The address as asked for.
-        address: ListenAddr,
-        /// What is missing.
-        error: HandoverError,
-    },
-}
-
-/// The system's refusal in plain words, without its number.
-fn plain(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::PermissionDenied => "permission denied".into(),
-        io::ErrorKind::AddrInUse => "the address is in use by another process".into(),
-        io::ErrorKind::AddrNotAvailable => "this machine has no such address".into(),
-        io::ErrorKind::NotFound => "no such folder".into(),
-        _ => {
-            let text = error.to_string();
-            text.split(" (os error").next().unwrap_or_default().to_lowercase()
-        }
-    }
-}
 
 /// A listening socket that belongs to no runtime yet.
 #[derive(Debug)]
@@ -376,10 +337,6 @@ mod tests {
             line,
             "cannot listen on 192.0.2.1:80: this machine has no such address"
         );
-        let denied = io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error());
-        assert_eq!(plain(&denied), "permission denied");
-        let other = io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
-        assert_eq!(plain(&other), "too many open files");
     }
 
     #[test]

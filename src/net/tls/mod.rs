@@ -1,1 +1,177 @@
-//! .
+//! TLS by rustls, with certificates that change while connections go on.
+//!
+//! [`TlsConfig`] says where certificates and keys are. [`Tls`] holds what was read from there: a finished server
+//! configuration behind an atomic pointer. Each connection takes the one of its moment ([`Tls::acceptor`]); a reload puts a new
+//! one in place, or keeps the old one and says what is wrong with the new files. The cryptography is *ring*, named at
+//! every place, so that another library's choice of a process-wide default changes nothing here.
+
+mod load;
+mod names;
+mod self_signed;
+mod watch;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::ServerConfig;
+use rustls::crypto::CryptoProvider;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use tokio_rustls::TlsAcceptor;
+
+pub use self::load::TlsError;
+use self::names::ByName;
+use self::self_signed::SelfSigned;
+pub use self::watch::INTERVAL as WATCH_INTERVAL;
+
+/// A certificate and its private key, both in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CertPair {
+    /// The certificate, followed by the intermediate ones.
+    pub cert: PathBuf,
+    /// The key of the first certificate: PKCS #8, PKCS #1 or SEC 1, without a password. May be the same file.
+    pub key: PathBuf,
+}
+
+/// Whether clients have to show a certificate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ClientAuth {
+    /// None is asked for.
+    #[default]
+    None,
+    /// One is asked for; it has to be signed by a certificate in this PEM file, if it is shown.
+    Optional(PathBuf),
+    /// One is needed, signed by a certificate in this PEM file.
+    Required(PathBuf),
+}
+
+/// What to serve TLS with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TlsConfig {
+    /// Certificates, chosen by the name that a client asks for (SNI). The first is for clients whose name fits none.
+    pub certificates: Vec<CertPair>,
+    /// Whether to make up a certificate for `localhost`, for development. It comes after those from files.
+    pub self_signed: bool,
+    /// Certificates of clients.
+    pub client_auth: ClientAuth,
+    /// Protocols of the connection (ALPN, RFC 7301), the most wanted first. A client that names others only is refused.
+    pub alpn: Vec<Vec<u8>>,
+}
+
+impl TlsConfig {
+    /// All files that it names.
+    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+        let client = match &self.client_auth {
+            ClientAuth::None => None,
+            ClientAuth::Optional(path) | ClientAuth::Required(path) => Some(path),
+        };
+        self.certificates
+            .iter()
+            .flat_map(|pair| [&pair.cert, &pair.key])
+            .chain(client)
+    }
+}
+
+/// The TLS of a server. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Tls(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    config: TlsConfig,
+    /// Made once and kept, so that a browser that was told to trust it can go on.
+    self_signed: Option<SelfSigned>,
+    current: ArcSwap<ServerConfig>,
+}
+
+impl Tls {
+    /// Reads all files.
+    ///
+    /// # Errors
+    /// Which file is wrong, and how. An expired certificate is not an error, but is logged as a warning.
+    pub fn new(config: TlsConfig) -> Result<Self, TlsError> {
+        let self_signed = config.self_signed.then(SelfSigned::generate).transpose()?;
+        let current = ArcSwap::from(build(&config, self_signed.as_ref())?);
+        Ok(Self(Arc::new(Inner {
+            config,
+            self_signed,
+            current,
+        })))
+    }
+
+    /// What to accept a connection with, as of now. It costs two atomic steps; take a new one for each connection.
+    #[must_use]
+    pub fn acceptor(&self) -> TlsAcceptor {
+        TlsAcceptor::from(self.0.current.load_full())
+    }
+
+    /// Reads all files again. Connections that there are go on with what they have. Sessions are not resumed across a
+    /// reload, so that a client whose certificate is no longer accepted does not come back by a ticket.
+    ///
+    /// # Errors
+    /// As for [`new`](Tls::new). What was there before stays in use then.
+    pub fn reload(&self) -> Result<(), TlsError> {
+        let fresh = build(&self.0.config, self.0.self_signed.as_ref())?;
+        self.0.current.store(fresh);
+        Ok(())
+    }
+
+    /// The SHA-256 fingerprint of the self-signed certificate, if there is one, as `AB:CD:...` to compare by eye.
+    #[must_use]
+    pub fn fingerprint(&self) -> Option<&str> {
+        self.0.self_signed.as_ref().map(SelfSigned::fingerprint)
+    }
+}
+
+/// The cryptography that everything here uses.
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(rustls::crypto::ring::default_provider())
+}
+
+fn build(config: &TlsConfig, self_signed: Option<&SelfSigned>) -> Result<Arc<ServerConfig>, TlsError> {
+    let provider = provider();
+    let mut keys = Vec::new();
+    for pair in &config.certificates {
+        keys.push(load::certified_key(pair, &provider)?);
+    }
+    if let Some(own) = self_signed {
+        keys.push(own.certified_key(&provider)?);
+    }
+    let resolver = ByName::new(keys).ok_or(TlsError::Nothing)?;
+    let verifier = client_verifier(&config.client_auth, &provider)?;
+    let mut server = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(TlsError::Library)?
+        .with_client_cert_verifier(verifier)
+        .with_cert_resolver(Arc::new(resolver));
+    server.alpn_protocols.clone_from(&config.alpn);
+    // Stateless resumption; the ticketer changes its keys by itself.
+    server.ticketer = rustls::crypto::ring::Ticketer::new().map_err(TlsError::Library)?;
+    Ok(Arc::new(server))
+}
+
+fn client_verifier(
+    auth: &ClientAuth,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
+    let (path, required) = match auth {
+        ClientAuth::None => return Ok(WebPkiClientVerifier::no_client_auth()),
+        ClientAuth::Optional(path) => (path, false),
+        ClientAuth::Required(path) => (path, true),
+    };
+    let roots = Arc::new(load::roots(path)?);
+    let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+    let builder = if required {
+        builder
+    } else {
+        builder.allow_unauthenticated()
+    };
+    builder.build().map_err(|error| TlsError::ClientCa {
+        path: path.clone(),
+        error: error.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -6,17 +6,15 @@
 //! be rare. Each priority has a queue of its own with the same bound, so that low work cannot keep high work out.
 
 use std::collections::VecDeque;
-use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll};
 use std::thread;
 use std::time::Instant;
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
+use super::job::{Job, Task, job};
 use super::stats::{BlockingStats, Counters};
 
 /// The size of a blocking lane.
@@ -60,17 +58,6 @@ pub enum Priority {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the worker queue is full")]
 pub struct QueueFull;
-
-/// Why a job has no result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum JobError {
-    /// It panicked.
-    #[error("the job panicked")]
-    Panicked,
-    /// The lane was shut down before the job started.
-    #[error("the workers were shut down")]
-    ShutDown,
-}
 
 /// A handle to the lane; clones are the same lane. When the last one is dropped, the threads finish the queue and end.
 #[derive(Clone, Debug)]
@@ -119,50 +106,6 @@ impl std::fmt::Debug for Queued {
     }
 }
 
-/// A job without its type.
-trait Task: Send {
-    /// Whether nobody waits for the result any more.
-    fn is_cancelled(&self) -> bool;
-    /// Does the work and sends the result. `false` after a panic.
-    fn run(self: Box<Self>) -> bool;
-}
-
-struct Typed<F, T> {
-    work: F,
-    result: oneshot::Sender<Result<T, JobError>>,
-}
-
-impl<F: FnOnce() -> T + Send, T: Send> Task for Typed<F, T> {
-    fn is_cancelled(&self) -> bool {
-        self.result.is_closed()
-    }
-
-    fn run(self: Box<Self>) -> bool {
-        let Self { work, result } = *self;
-        // The closure is consumed, so nobody sees what it left half done.
-        let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(|_| JobError::Panicked);
-        let fine = outcome.is_ok();
-        // The result may have nobody to go to, and its drop may panic as well.
-        fine & catch_unwind(AssertUnwindSafe(|| drop(result.send(outcome)))).is_ok()
-    }
-}
-
-/// A job's result, once it is there. Dropping this before the job has started cancels the job.
-#[derive(Debug)]
-#[must_use = "a job whose handle is dropped is cancelled unless it has started"]
-pub struct Job<T>(oneshot::Receiver<Result<T, JobError>>);
-
-impl<T> Future for Job<T> {
-    type Output = Result<T, JobError>;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // A sender that is gone without a word was thrown out of the queue.
-        Pin::new(&mut self.0)
-            .poll(context)
-            .map(|received| received.unwrap_or(Err(JobError::ShutDown)))
-    }
-}
-
 impl Blocking {
     /// A lane without threads; they start with the work.
     #[must_use]
@@ -190,9 +133,9 @@ impl Blocking {
         T: Send + 'static,
     {
         let lane = &self.0.0;
-        let (result, receiver) = oneshot::channel();
+        let (task, handle) = job(work);
         let queued = Queued {
-            task: Box::new(Typed { work, result }),
+            task,
             since: Instant::now(),
         };
         let mut state = lane.lock();
@@ -214,12 +157,12 @@ impl Blocking {
         }
         drop(state);
         lane.work.notify_one();
-        Ok(Job(receiver))
+        Ok(handle)
     }
 
     /// Takes no more jobs, finishes those queued until `deadline`, and then throws out what has not started.
     ///
-    /// Gives the number of jobs thrown out, whose futures end with [`JobError::ShutDown`], together with those that still
+    /// Gives the number of jobs thrown out, whose futures end with [`JobError::ShutDown`](super::JobError::ShutDown), together with those that still
     /// run: a thread cannot be stopped.
     pub async fn drain(&self, deadline: tokio::time::Instant) -> usize {
         let lane = &self.0.0;
@@ -331,6 +274,7 @@ mod tests {
     use std::sync::mpsc;
     use std::time::Duration;
 
+    use super::super::job::JobError;
     use super::*;
 
     fn lane(threads: usize, queue: usize) -> Blocking {

@@ -5,9 +5,11 @@
 //! bounded queue with priorities. In both a panic is counted and harms nothing else, and both end by being asked to.
 
 mod blocking;
+mod job;
 mod stats;
 mod tasks;
 
-pub use self::blocking::{Blocking, BlockingConfig, Job, JobError, Priority, QueueFull};
+pub use self::blocking::{Blocking, BlockingConfig, Priority, QueueFull};
+pub use self::job::{Job, JobError};
 pub use self::stats::BlockingStats;
 pub use self::tasks::{NoSlot, TaskStats, Tasks};

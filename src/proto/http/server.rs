@@ -98,6 +98,8 @@ enum Inbound {
     Over,
     /// Nothing more is parsed on this connection.
     Dead,
+    /// Likewise, and the client was not through with its body.
+    DeadInBody,
 }
 
 /// Where in the reply.
@@ -156,6 +158,12 @@ impl ServerCodec {
             self.inbound,
             Inbound::Exactly(_) | Inbound::Chunked(_) | Inbound::Ended
         )
+    }
+
+    /// Whether the reply whose head was written has a body to follow.
+    #[must_use]
+    pub fn reply_has_body(&self) -> bool {
+        matches!(self.outbound, Outbound::Body(length) if length != BodyLength::Empty)
     }
 
     /// Bytes of the request's body that are still to come, when it said how many.
@@ -231,7 +239,7 @@ impl ServerCodec {
                 Some(Chunk::End(trailers)) => Ok(Some(self.ended(trailers))),
             },
             Inbound::Ended => Ok(Some(self.ended(Fields::new()))),
-            Inbound::Over | Inbound::Dead => Ok(None),
+            Inbound::Over | Inbound::Dead | Inbound::DeadInBody => Ok(None),
         }
     }
 
@@ -245,6 +253,9 @@ impl ServerCodec {
     fn turn_around(&mut self) {
         if self.outbound == Outbound::Over {
             match self.inbound {
+                Inbound::Exactly(_) | Inbound::Chunked(_) | Inbound::Ended if !self.asked.persist => {
+                    self.inbound = Inbound::DeadInBody;
+                }
                 _ if !self.asked.persist => self.inbound = Inbound::Dead,
                 Inbound::Over => (self.inbound, self.outbound) = (FRESH, Outbound::Head),
                 _ => {}
@@ -310,7 +321,7 @@ impl Codec for ServerCodec {
         let torn = match self.inbound {
             Inbound::Head { .. } => !src.is_empty(),
             Inbound::Exactly(_) | Inbound::Chunked(_) => true,
-            Inbound::Ended | Inbound::Over | Inbound::Dead => false,
+            Inbound::Ended | Inbound::Over | Inbound::Dead | Inbound::DeadInBody => false,
         };
         if item.is_none() && torn {
             self.inbound = Inbound::Dead;

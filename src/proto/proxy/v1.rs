@@ -34,11 +34,13 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
 
 /// What stands between the signature and the line end.
 fn line(line: &[u8]) -> Result<Option<Addresses>, ProxyError> {
+    // What follows UNKNOWN has to be ignored up to the line end, whatever it is.
+    if line == b"UNKNOWN" || line.starts_with(b"UNKNOWN ") {
+        return Ok(None);
+    }
     let text = str::from_utf8(line).map_err(|_| ProxyError::Line("text"))?;
     let mut fields = text.split(' ');
     let ip = match fields.next() {
-        // What follows UNKNOWN has to be ignored up to the line end.
-        Some("UNKNOWN") => return Ok(None),
         Some("TCP4") => |text: &str| text.parse().ok().map(|ip: Ipv4Addr| IpAddr::V4(ip)),
         Some("TCP6") => |text: &str| text.parse().ok().map(|ip: Ipv6Addr| IpAddr::V6(ip)),
         _ => return Err(ProxyError::Line("protocol")),
@@ -150,6 +152,10 @@ mod tests {
             assert_eq!(parse_line(text), Err(ProxyError::Line(wrong)), "{text:?}");
         }
         assert_eq!(parse(b"PROXY \xff\r\n"), Err(ProxyError::Line("text")));
+        assert!(matches!(
+            parse(b"PROXY UNKNOWN \xff\r\n"),
+            Ok(Parsed::Complete { consumed: 17, .. })
+        ));
     }
 
     #[test]

@@ -2,17 +2,23 @@
 
 pub mod body;
 pub mod command;
+mod connection;
 pub mod demo;
+mod exchange;
+mod fault;
 pub mod files;
 pub mod handler;
+mod inbound;
 pub mod metrics;
 pub mod middleware;
 pub mod multipart;
+mod now;
 mod pipe;
 pub mod problem;
 pub mod request;
 pub mod response;
 pub mod router;
+pub mod serve;
 pub mod settings;
 pub mod sse;
 pub mod tower;

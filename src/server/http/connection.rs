@@ -1,0 +1,245 @@
+//! One connection, from its first byte to its last: a loop of exchanges.
+//!
+//! While a connection waits for a request its task is small and holds no buffer; an exchange is boxed for as long as it
+//! lasts. Replies are fed, and leave together when the input is dry.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::Poll;
+
+use http::StatusCode;
+use http::header::RETRY_AFTER;
+use tokio::time::Instant;
+
+use super::exchange::{self, After};
+use super::inbound::HttpConn;
+use super::now::date_text;
+use super::problem::Problem;
+use super::request::Peer;
+use super::response::{IntoResponse, OnUpgrade};
+use super::serve::{Refusal, Server};
+use super::upgrade::Upgraded;
+use crate::codec::Raw;
+use crate::net::clock::Timer;
+use crate::net::conn::{Conn, ConnError, Turn};
+use crate::net::serve::{Arrival, Place};
+use crate::proto::http::fields::Fields;
+use crate::proto::http::head::{Framing, Head};
+use crate::proto::http::reply::ReplyHead;
+use crate::proto::http::server::{HttpError, Incoming, Outgoing, ServerCodec};
+
+/// A connection and what it belongs to.
+pub(super) struct Connection {
+    pub(super) conn: HttpConn,
+    pub(super) server: Arc<Server>,
+    pub(super) peer: Arc<Peer>,
+    /// Requests that were begun.
+    served: u64,
+    place: Place,
+}
+
+/// What waiting for a request brought.
+enum Next {
+    Request(Head, Framing),
+    /// The end, with nothing to say.
+    Close,
+    /// No request that could be answered otherwise.
+    Refuse(StatusCode, &'static str),
+    /// Drop everything.
+    Cut,
+}
+
+impl Connection {
+    pub(super) fn new(server: Arc<Server>, arrival: Arrival, timer: Timer) -> Self {
+        let peer = Peer {
+            addr: arrival.peer,
+            tls: arrival.io.is_tls(),
+            connection: arrival.number,
+        };
+        let codec = ServerCodec::new(server.settings.limits);
+        let mut conn = Conn::new(arrival.io, codec, timer);
+        conn.read_limit(server.settings.limits.head.max(crate::net::conn::READ_LIMIT));
+        conn.set_deadline(Instant::now() + server.settings.head_timeout);
+        Self {
+            conn,
+            server,
+            peer: Arc::new(peer),
+            served: 0,
+            place: arrival.place,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let (head, framing) = match self.next_request().await {
+                Next::Request(head, framing) => (head, framing),
+                Next::Close => return self.close().await,
+                Next::Refuse(status, reason) => return Box::pin(self.refuse(status, reason)).await,
+                Next::Cut => return,
+            };
+            self.served += 1;
+            Server::count(&self.server.stats.requests);
+            if self.served >= self.server.settings.requests_per_connection || self.server.drain.is_stopping()
+            {
+                self.conn.codec_mut().close();
+            }
+            match Box::pin(exchange::exchange(&mut self, head, framing)).await {
+                After::Next => {}
+                After::Close => return self.close().await,
+                After::Linger => return Box::pin(self.linger()).await,
+                After::Refuse(status, reason) => return Box::pin(self.refuse(status, reason)).await,
+                After::Upgrade(then) => return Box::pin(self.upgrade(then)).await,
+                After::Cut => {
+                    Server::count(&self.server.stats.cut);
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Waits for a head. The first one is timed from accept; later ones from their first byte, and the wait for that byte has
+    /// a limit of its own.
+    async fn next_request(&mut self) -> Next {
+        let Self {
+            conn, server, served, ..
+        } = self;
+        let mut waiting = if *served == 0 {
+            Waiting::Head
+        } else {
+            Waiting::Unset
+        };
+        let turn = poll_fn(|cx| {
+            if server.drain.is_aborting() {
+                return Poll::Ready(None);
+            }
+            loop {
+                match conn.poll_turn(cx) {
+                    Poll::Ready(Ok(Turn::Room)) => {}
+                    Poll::Ready(turn) => return Poll::Ready(Some(turn)),
+                    Poll::Pending => break,
+                }
+            }
+            let wanted = Waiting::of(conn);
+            if server.drain.is_stopping() && wanted == Waiting::Idle {
+                return Poll::Ready(Some(Ok(Turn::Closed)));
+            }
+            if waiting != wanted && !(waiting == Waiting::Head && *served == 0) {
+                waiting = wanted;
+                let settings = &server.settings;
+                match wanted {
+                    Waiting::Head => conn.set_deadline(Instant::now() + settings.head_timeout),
+                    Waiting::Writing => conn.set_pace(settings.min_write_rate, settings.stall_timeout),
+                    Waiting::Idle | Waiting::Unset => {
+                        conn.set_deadline(Instant::now() + settings.idle_timeout)
+                    }
+                }
+            }
+            Poll::Pending
+        })
+        .await;
+        match turn {
+            Some(Ok(Turn::Item(Incoming::Head(head, framing)))) => Next::Request(head, framing),
+            Some(Ok(Turn::Closed)) => Next::Close,
+            Some(Ok(Turn::Item(_) | Turn::Room)) | None => Next::Cut,
+            Some(Err(ConnError::Proto(HttpError::Reject(reject)))) => {
+                Next::Refuse(reject.status(), reject.name())
+            }
+            Some(Err(ConnError::Idle)) if conn.has_input() => {
+                Next::Refuse(StatusCode::REQUEST_TIMEOUT, "head_timeout")
+            }
+            Some(Err(ConnError::Idle)) if conn.unsent() == 0 => Next::Close,
+            Some(Err(_)) => Next::Cut,
+        }
+    }
+
+    /// Answers with an error of the server's own, and closes so that the client can read it.
+    async fn refuse(mut self, status: StatusCode, reason: &'static str) {
+        tracing::debug!(peer = %self.peer.addr, %status, reason, "request refused");
+        if let Some(on_refusal) = &self.server.on_refusal {
+            on_refusal(&Refusal {
+                peer: self.peer.addr,
+                status,
+                reason,
+            });
+        }
+        let mut response = Problem::new(status, reason.replace('_', " ")).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response = response.with(RETRY_AFTER, http::HeaderValue::from_static("1"));
+        }
+        let body = response
+            .body
+            .as_bytes()
+            .map(bytes::Bytes::copy_from_slice)
+            .unwrap_or_default();
+        self.conn.codec_mut().close();
+        let head = ReplyHead {
+            status,
+            fields: response.fields,
+            length: Some(body.len() as u64),
+            date: date_text(),
+        };
+        let said = [
+            Outgoing::Head(head),
+            Outgoing::Data(body),
+            Outgoing::End(Fields::new()),
+        ];
+        if said.into_iter().all(|item| self.conn.feed(item).is_ok()) {
+            self.linger().await;
+        }
+    }
+
+    /// Ends a connection whose client has nothing more to say.
+    async fn close(mut self) {
+        let settings = &self.server.settings;
+        if self.conn.unsent() == 0 && !self.peer.tls {
+            return;
+        }
+        self.conn
+            .set_pace(settings.min_write_rate, settings.stall_timeout);
+        // Nothing more is read; a client over TLS is told the end.
+        Box::pin(self.conn.linger(0)).await;
+    }
+
+    /// Ends a connection whose client may be talking still (RFC 9112 section 9.6).
+    async fn linger(mut self) {
+        self.conn
+            .set_deadline(Instant::now() + self.server.settings.linger_timeout);
+        self.conn.linger(self.server.settings.linger_limit).await;
+    }
+
+    async fn upgrade(self, then: OnUpgrade) {
+        let mut conn = self.conn.switch(Raw);
+        conn.clear_deadline();
+        then(Upgraded {
+            conn,
+            peer: self.peer,
+            drain: self.server.drain.clone(),
+        })
+        .await;
+        drop(self.place);
+    }
+}
+
+/// What a connection without a request in hand waits for.
+#[derive(Clone, Copy, PartialEq)]
+enum Waiting {
+    Unset,
+    /// The rest of a head.
+    Head,
+    /// The client to take earlier replies.
+    Writing,
+    /// Anything.
+    Idle,
+}
+
+impl Waiting {
+    fn of(conn: &HttpConn) -> Self {
+        if conn.has_input() {
+            Self::Head
+        } else if conn.unsent() > 0 {
+            Self::Writing
+        } else {
+            Self::Idle
+        }
+    }
+}

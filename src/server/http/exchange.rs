@@ -1,0 +1,365 @@
+//! One request and its reply.
+//!
+//! The handler runs inside the connection's task. While it waits, the connection moves the request's body to it, sends what
+//! earlier replies left behind, and keeps the deadlines; while the reply is sent, the same goes on, so a handler may
+//! answer with the body that it is still reading. A fault of the client's overrides a reply that has not begun.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::body::{Body, Frame, Kind, Segment, Sent};
+use super::connection::Connection;
+use super::fault::Fault;
+use super::inbound::{HttpConn, Inbound, Pumped, discard, no_trailers};
+use super::now::date_text;
+use super::problem::Problem;
+use super::request::Request;
+use super::response::{IntoResponse, OnUpgrade, Response};
+use super::serve::Server;
+use crate::net::conn::MinRate;
+use crate::proto::http::head::{Framing, Head};
+use crate::proto::http::list;
+use crate::proto::http::list::FieldLines;
+use crate::proto::http::reply::{ReplyHead, may_have_body};
+use crate::proto::http::server::{Misuse, Outgoing};
+
+/// What follows an exchange.
+pub(super) enum After {
+    /// The next request.
+    Next,
+    /// The end; the client has said all.
+    Close,
+    /// The end; the client may be talking still.
+    Linger,
+    /// An error in place of the reply.
+    Refuse(StatusCode, &'static str),
+    /// Another protocol.
+    Upgrade(OnUpgrade),
+    /// The end, at once: the reply is incomplete, and must look so.
+    Cut,
+}
+
+/// Runs one exchange.
+pub(super) async fn exchange(connection: &mut Connection, head: Head, framing: Framing) -> After {
+    let server = Arc::clone(&connection.server);
+    let conn = &mut connection.conn;
+    let started = Instant::now();
+    let offer = Offer::of(&head, &framing);
+    let (inbound, body) = match Inbound::begin(conn, &framing) {
+        Ok(begun) => begun,
+        Err(fault) => return refusal(&fault),
+    };
+    conn.clear_deadline();
+    let mut run = Run {
+        conn,
+        server: &server,
+        inbound,
+        waiting: Waiting::Nobody,
+    };
+    let request = Request::new(head, body, Arc::clone(&connection.peer));
+    let mut response = match run.drive(server.handler.handle(request)).await {
+        Ok(response) => response,
+        Err(fault) => return refusal(&fault),
+    };
+    if response.status == StatusCode::SWITCHING_PROTOCOLS && !offer.matches(&response, run.conn) {
+        response = Problem::bad_request("the request does not offer this upgrade").into_response();
+    }
+    if let Err(fault) = run.settle().await {
+        return refusal(&fault);
+    }
+    run.reply(response, started).await
+}
+
+fn refusal(fault: &Fault) -> After {
+    fault
+        .answer()
+        .map_or(After::Cut, |(status, reason)| After::Refuse(status, reason))
+}
+
+/// The upgrade that a request offers (RFC 9110 section 7.8).
+struct Offer(Option<Vec<Vec<u8>>>);
+
+impl Offer {
+    fn of(head: &Head, framing: &Framing) -> Self {
+        Self(
+            framing
+                .offers_upgrade
+                .then(|| head.lines("upgrade").map(<[u8]>::to_vec).collect()),
+        )
+    }
+
+    fn matches(&self, response: &Response, conn: &HttpConn) -> bool {
+        let chosen = response
+            .fields
+            .find("upgrade")
+            .and_then(|value| value.to_str().ok());
+        let (Some(lines), Some(chosen)) = (&self.0, chosen) else {
+            return false;
+        };
+        list::contains_token(lines.iter().map(Vec::as_slice), chosen) && !conn.codec().in_body()
+    }
+}
+
+/// For whom the exchange waits. Only the peer is timed.
+#[derive(Clone, Copy, PartialEq)]
+enum Waiting {
+    Nobody,
+    Reading,
+    Writing,
+}
+
+/// An exchange under way.
+struct Run<'a> {
+    conn: &'a mut HttpConn,
+    server: &'a Server,
+    inbound: Inbound,
+    waiting: Waiting,
+}
+
+impl Run<'_> {
+    /// Runs `future`, and the connection meanwhile.
+    async fn drive<F: Future>(&mut self, future: F) -> Result<F::Output, Fault> {
+        let mut future = pin!(future);
+        poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(output) = future.as_mut().poll(cx) {
+                    return Poll::Ready(Ok(output));
+                }
+                match self.turn(cx) {
+                    Ok(true) => {}
+                    Ok(false) => return Poll::Pending,
+                    Err(fault) => return Poll::Ready(Err(fault)),
+                }
+            }
+        })
+        .await
+    }
+
+    /// Does what the connection can do without the handler. Whether the handler may go on.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Result<bool, Fault> {
+        if self.server.drain.is_aborting() {
+            return Err(Fault::Aborted);
+        }
+        let pumped = self.inbound.pump(self.conn, cx)?;
+        if pumped == Pumped::Moved {
+            return Ok(true);
+        }
+        let flushed = self.conn.poll_flush(cx);
+        let waiting = match (&flushed, pumped) {
+            (Poll::Pending, _) => Waiting::Writing,
+            (_, Pumped::Waiting) => Waiting::Reading,
+            _ => Waiting::Nobody,
+        };
+        if let Poll::Ready(Err(error)) = flushed {
+            return Err(error.into());
+        }
+        self.watch(waiting);
+        if self.conn.poll_deadline(cx).is_ready() {
+            Err(Fault::TooSlow)
+        } else {
+            Ok(false)
+        }
+    }
+
+    /// Times the peer as long as it is waited for.
+    fn watch(&mut self, waiting: Waiting) {
+        if self.waiting == waiting {
+            return;
+        }
+        self.waiting = waiting;
+        let settings = &self.server.settings;
+        let pace = |conn: &mut HttpConn, min: MinRate, gap: Duration| conn.set_pace(min, gap);
+        match waiting {
+            Waiting::Nobody => self.conn.clear_deadline(),
+            Waiting::Reading => pace(self.conn, settings.min_read_rate, settings.stall_timeout),
+            Waiting::Writing => pace(self.conn, settings.min_write_rate, settings.stall_timeout),
+        }
+    }
+
+    /// Before the reply: a body that the handler did not want is checked as far as it is here; if the rest is too long to be
+    /// read for nothing, or may never come, the connection ends with this reply.
+    async fn settle(&mut self) -> Result<(), Fault> {
+        if !self.conn.codec().in_body() {
+            return Ok(());
+        }
+        let abandoned = poll_fn(|cx| Poll::Ready(self.inbound.is_abandoned(cx))).await;
+        if !abandoned {
+            return Ok(());
+        }
+        let limit = self.server.settings.drain_limit;
+        self.inbound.discard_arrived(self.conn, limit)?;
+        let too_long = self.conn.codec().body_left().is_some_and(|left| left > limit);
+        if self.conn.codec().in_body() && (too_long || self.inbound.is_held_back()) {
+            self.conn.codec_mut().close();
+        }
+        Ok(())
+    }
+
+    /// Sends the reply, and says what follows.
+    async fn reply(&mut self, mut response: Response, started: Instant) -> After {
+        let mut extra = response.extra.take().unwrap_or_default();
+        if self.server.drain.is_stopping() {
+            self.conn.codec_mut().close();
+        }
+        let mut bytes = 0;
+        let result = self.send(&mut response, extra.length, &mut bytes).await;
+        let complete = result.is_ok();
+        for on_sent in std::mem::take(&mut extra.on_sent) {
+            on_sent(Sent {
+                bytes,
+                took: started.elapsed(),
+                complete,
+            });
+        }
+        if let Err(fault) = result {
+            tracing::debug!(%fault, "reply cut short");
+            return After::Cut;
+        }
+        if let Some(then) = extra
+            .upgrade
+            .filter(|_| response.status == StatusCode::SWITCHING_PROTOCOLS)
+        {
+            return self
+                .conn
+                .flush()
+                .await
+                .map_or(After::Cut, |()| After::Upgrade(then));
+        }
+        self.after().await
+    }
+
+    async fn send(
+        &mut self,
+        response: &mut Response,
+        length_of_get: Option<u64>,
+        bytes: &mut u64,
+    ) -> Result<(), Fault> {
+        let body = std::mem::take(&mut response.body);
+        let head = ReplyHead {
+            status: response.status,
+            fields: std::mem::take(&mut response.fields),
+            length: length_of_get.or_else(|| body.len()),
+            date: date_text(),
+        };
+        self.conn.feed(Outgoing::Head(head))?;
+        if may_have_body(response.status) && self.conn.codec().reply_has_body() {
+            match body {
+                Body(Kind::Full(data)) => {
+                    *bytes += data.len() as u64;
+                    self.conn.feed(Outgoing::Data(data))?;
+                }
+                Body(Kind::Files(segments)) => self.files(segments, bytes).await?,
+                body => return self.stream(body, bytes).await,
+            }
+        }
+        Ok(self.conn.feed(Outgoing::End(no_trailers()))?)
+    }
+
+    async fn stream(&mut self, mut body: Body, bytes: &mut u64) -> Result<(), Fault> {
+        while let Some(frame) = self.drive(body.frame()).await? {
+            match frame.map_err(Fault::Body)? {
+                Frame::Data(data) => {
+                    *bytes += data.len() as u64;
+                    self.conn.feed(Outgoing::Data(data))?;
+                    self.room().await?;
+                }
+                Frame::Trailers(fields) => return Ok(self.conn.feed(Outgoing::End(fields))?),
+            }
+        }
+        Ok(self.conn.feed(Outgoing::End(no_trailers()))?)
+    }
+
+    /// Waits until the client has taken enough for more.
+    async fn room(&mut self) -> Result<(), Fault> {
+        if self.conn.has_room() {
+            return Ok(());
+        }
+        poll_fn(|cx| match self.turn(cx) {
+            Err(fault) => Poll::Ready(Err(fault)),
+            Ok(_) if self.conn.has_room() => Poll::Ready(Ok(())),
+            Ok(true) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Ok(false) => Poll::Pending,
+        })
+        .await
+    }
+
+    async fn files(&mut self, segments: Vec<Segment>, bytes: &mut u64) -> Result<(), Fault> {
+        for segment in segments {
+            match segment {
+                Segment::File(part) if self.conn.io().as_tcp().is_some() => {
+                    let (mut offset, mut left) = (part.offset, part.length);
+                    while left > 0 {
+                        let sent = self.send_file(&part.file, offset, left).await?;
+                        // The file is shorter than it was: the reply cannot be finished.
+                        if sent == 0 {
+                            return Err(Misuse::BodyTooShort.into());
+                        }
+                        self.conn.feed(Outgoing::Aside(sent))?;
+                        (offset, left, *bytes) = (offset + sent, left - sent, *bytes + sent);
+                    }
+                }
+                segment => {
+                    let mut body = Body::files(vec![segment]);
+                    while let Some(data) = body.data().await {
+                        let data = data.map_err(Fault::Body)?;
+                        *bytes += data.len() as u64;
+                        self.conn.feed(Outgoing::Data(data))?;
+                        self.room().await?;
+                        // A file in the page cache is always ready: let the others have their turn.
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one slice of a file past this process.
+    async fn send_file(&mut self, file: &std::fs::File, offset: u64, length: u64) -> Result<u64, Fault> {
+        let sent = poll_fn(|cx| {
+            if self.server.drain.is_aborting() {
+                return Poll::Ready(Err(Fault::Aborted));
+            }
+            match self.conn.poll_file(cx, file, offset, length) {
+                Some(Poll::Ready(sent)) => Poll::Ready(sent.map_err(Fault::from)),
+                Some(Poll::Pending) => {
+                    self.watch(Waiting::Writing);
+                    self.conn.poll_deadline(cx).map(|()| Err(Fault::TooSlow))
+                }
+                None => Poll::Ready(Ok(0)),
+            }
+        })
+        .await?;
+        if sent < length {
+            tokio::task::yield_now().await;
+        }
+        Ok(sent)
+    }
+
+    /// After the reply: the rest of an unwanted body, then the next request, or the end.
+    async fn after(&mut self) -> After {
+        let persists = self.conn.codec().persists();
+        if persists && self.conn.codec().in_body() {
+            let settings = &self.server.settings;
+            self.conn.set_pace(settings.min_read_rate, settings.stall_timeout);
+            if discard(self.conn, settings.drain_limit).await {
+                return After::Next;
+            }
+            return After::Linger;
+        }
+        match persists {
+            true => After::Next,
+            false if self.conn.codec().in_body() || self.conn.has_input() => After::Linger,
+            false => After::Close,
+        }
+    }
+}

@@ -9,7 +9,7 @@ mod ranges;
 
 use std::fs::{File, FileTimes};
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use tempfile::TempDir;

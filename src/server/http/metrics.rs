@@ -92,45 +92,31 @@ impl HttpMetrics {
     /// Metrics that all are zero.
     #[must_use]
     pub fn new() -> Self {
+        let requests = Family::default();
+        let reply_bytes = Family::default();
+        let seconds = Family::new_with_constructor((|| Histogram::new(LATENCY_BUCKETS)) as fn() -> Histogram);
+        let in_flight = Gauge::default();
+        let refusals = Family::default();
+
         let mut registry = Registry::with_prefix("wireworks");
-        let latency: fn() -> Histogram = || Histogram::new(LATENCY_BUCKETS);
-        let inner = Inner {
-            requests: Family::default(),
-            reply_bytes: Family::default(),
-            seconds: Family::new_with_constructor(latency),
-            in_flight: Gauge::default(),
-            refusals: Family::default(),
-            registry: Mutex::default(),
-        };
-        registry.register(
-            "http_requests",
-            "Requests that were answered",
-            inner.requests.clone(),
-        );
-        registry.register_with_unit(
-            "http_reply_body",
-            "Bytes of reply bodies that were sent",
-            Unit::Bytes,
-            inner.reply_bytes.clone(),
-        );
-        registry.register_with_unit(
-            "http_request_duration",
-            "From the end of a request's head to the end of its reply",
-            Unit::Seconds,
-            inner.seconds.clone(),
-        );
-        registry.register(
-            "http_requests_in_flight",
-            "Requests whose reply has not left",
-            inner.in_flight.clone(),
-        );
-        registry.register(
-            "http_refusals",
-            "Requests and connections that were refused before a handler saw them",
-            inner.refusals.clone(),
-        );
-        *inner.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
-        Self(Arc::new(inner))
+        let help = "Requests that were answered";
+        registry.register("http_requests", help, requests.clone());
+        let help = "Bytes of reply bodies that were sent";
+        registry.register_with_unit("http_reply_body", help, Unit::Bytes, reply_bytes.clone());
+        let help = "From the end of a request's head to the end of its reply";
+        registry.register_with_unit("http_request_duration", help, Unit::Seconds, seconds.clone());
+        let help = "Requests whose reply has not left";
+        registry.register("http_requests_in_flight", help, in_flight.clone());
+        let help = "Requests and connections that were refused before a handler saw them";
+        registry.register("http_refusals", help, refusals.clone());
+        Self(Arc::new(Inner {
+            registry: Mutex::new(registry),
+            requests,
+            reply_bytes,
+            seconds,
+            in_flight,
+            refusals,
+        }))
     }
 
     /// Counts a request or a connection that was refused; `reason` in snake case, as

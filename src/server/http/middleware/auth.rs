@@ -6,25 +6,17 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::alphabet::STANDARD;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use subtle::{Choice, ConstantTimeEq};
 
+use crate::proto::http::credentials::Credentials;
 use crate::proto::http::head::Head;
 use crate::proto::http::list::FieldLines;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
-
-/// Padding is optional: some clients leave it out.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
 
 /// The name of who asks, in the extensions of a request that was let in: the user, or the name of the token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,8 +99,10 @@ impl Auth {
             return ControlFlow::Continue(());
         }
         let found = match credentials(&request.head) {
-            Some(Credentials::Basic { user, password }) => find(&self.users, Some(&user), &password),
-            Some(Credentials::Bearer(token)) => find(&self.tokens, None, &token),
+            Some(Credentials::Basic { user, password }) => {
+                find(&self.users, Some(user.as_bytes()), password.as_bytes())
+            }
+            Some(Credentials::Bearer(token)) => find(&self.tokens, None, token.as_bytes()),
             None => None,
         };
         if let Some(name) = found {
@@ -160,35 +154,17 @@ fn find(list: &[Known], name: Option<&[u8]>, secret: &[u8]) -> Option<Arc<str>> 
     found
 }
 
-enum Credentials {
-    Basic { user: Vec<u8>, password: Vec<u8> },
-    Bearer(Vec<u8>),
-}
-
-/// What `Authorization` says: one line, `scheme SP+ token68` (RFC 9110 section 11.4).
+/// What the one line of `Authorization` says; two would be ambiguous.
 fn credentials(head: &Head) -> Option<Credentials> {
     let mut lines = head.lines("authorization");
     let (line, None) = (lines.next()?, lines.next()) else {
         return None;
     };
-    let space = memchr::memchr(b' ', line)?;
-    let (scheme, rest) = line.split_at(space);
-    let token = rest.trim_ascii_start();
-    if scheme.eq_ignore_ascii_case(b"Bearer") {
-        return Some(Credentials::Bearer(token.to_vec()));
-    }
-    if !scheme.eq_ignore_ascii_case(b"Basic") {
-        return None;
-    }
-    let mut user = BASE64.decode(token).ok()?;
-    let colon = memchr::memchr(b':', &user)?;
-    let password = user.split_off(colon + 1);
-    user.pop();
-    Some(Credentials::Basic { user, password })
+    Credentials::parse(line).ok()
 }
 
 /// The user that Basic credentials name, whether they are good or not: for logs.
-pub(super) fn basic_user(head: &Head) -> Option<Vec<u8>> {
+pub(super) fn basic_user(head: &Head) -> Option<String> {
     match credentials(head)? {
         Credentials::Basic { user, .. } => Some(user).filter(|user| !user.is_empty()),
         Credentials::Bearer(_) => None,
@@ -211,6 +187,9 @@ fn segments(path: &str) -> Vec<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use base64::Engine;
+    use base64::engine::general_purpose::STANDARD;
+
     use super::super::test_support::{field, get, run};
     use super::*;
     use crate::server::http::middleware::Stack;
@@ -240,7 +219,7 @@ mod tests {
     }
 
     fn basic(pair: &str) -> String {
-        format!("Basic {}", BASE64.encode(pair))
+        format!("Basic {}", STANDARD.encode(pair))
     }
 
     #[tokio::test]
@@ -342,7 +321,7 @@ mod tests {
     #[test]
     fn the_user_is_known_to_logs_and_secrets_are_not_shown() {
         let head = get("/", &[("Authorization", &basic("eve:x"))]).head;
-        assert_eq!(basic_user(&head).as_deref(), Some(&b"eve"[..]));
+        assert_eq!(basic_user(&head).as_deref(), Some("eve"));
         let shown = format!("{:?}", auth());
         assert!(shown.contains("alice") && !shown.contains("pass") && !shown.contains("t0ken"));
     }

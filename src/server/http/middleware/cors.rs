@@ -130,16 +130,17 @@ impl Cors {
         })
     }
 
-    /// What `Access-Control-Allow-Origin` says to this request; `None` when it has no origin, or none that is allowed.
+    /// What `Access-Control-Allow-Origin` says to this request. `*` is said always, so that a cache may give the reply
+    /// to any page; an origin of the list only to a request from it.
     pub(super) fn origin(&self, request: &Request) -> Option<HeaderValue> {
+        let Some(origins) = &self.origins else {
+            return Some(HeaderValue::from_static("*"));
+        };
         let mut lines = request.head.lines("origin");
         let (sent, None) = (lines.next()?, lines.next()) else {
             return None;
         };
-        match &self.origins {
-            None => Some(HeaderValue::from_static("*")),
-            Some(origins) => origins.iter().find(|origin| origin.as_bytes() == sent).cloned(),
-        }
+        origins.iter().find(|origin| origin.as_bytes() == sent).cloned()
     }
 
     /// The answer to a preflight.
@@ -306,10 +307,16 @@ mod tests {
 
     #[tokio::test]
     async fn any_origin_is_a_star_and_the_reply_varies_by_nothing() {
-        let response = answer(any(), get("/", &[("Origin", "https://x.example")])).await;
+        let page = get("/", &[("Origin", "https://x.example")]);
+        for request in [page, get("/", &[])] {
+            let response = answer(any(), request).await;
+            assert_eq!(field(&response, "access-control-allow-origin"), Some("*"));
+            assert_eq!(field(&response, "access-control-allow-credentials"), None);
+            assert!(varies(&response).is_empty());
+        }
+        let response = answer(any(), preflight("https://x.example", "x-a")).await;
+        assert_eq!(response.code(), 204);
         assert_eq!(field(&response, "access-control-allow-origin"), Some("*"));
-        assert_eq!(field(&response, "access-control-allow-credentials"), None);
-        assert!(varies(&response).is_empty());
     }
 
     #[tokio::test]

@@ -38,6 +38,7 @@ mod tests;
 
 use std::future::Future;
 use std::ops::ControlFlow;
+use std::pin::pin;
 use std::sync::Arc;
 
 use http::header::{RETRY_AFTER, VARY};
@@ -151,11 +152,12 @@ impl Stacked {
         let id = parts.request_id.as_ref().map(|part| part.before(&mut request));
         let entry = parts.access_log.as_ref().map(|part| part.before(&request));
         let count = parts.metrics.as_ref().map(|part| part.before(&mut request));
-        let mut response = if parts.catch_panics {
-            let head = request.head.clone();
-            panics::caught(&head, self.dressed(request)).await
-        } else {
-            self.dressed(request).await
+        let head = parts.catch_panics.then(|| request.head.bytes().clone());
+        // Pinned here and run by reference, or each wrapper would hold a copy of the state of all that is further in.
+        let rest = pin!(self.dressed(request));
+        let mut response = match head {
+            Some(head) => panics::caught(head, rest).await,
+            None => rest.await,
         };
         if let Some(count) = count {
             count.after(&mut response);
@@ -203,17 +205,19 @@ impl Stacked {
         {
             return answer;
         }
+        let rest = pin!(self.timed(request));
         match &parts.concurrency {
-            Some(part) => part.run(self.timed(request)).await,
-            None => self.timed(request).await,
+            Some(part) => part.run(rest).await,
+            None => rest.await,
         }
     }
 
     /// Part 10.
     async fn timed(&self, request: Request) -> Response {
+        let rest = pin!(self.answered(request));
         match &self.parts.timeout {
-            Some(part) => part.run(self.answered(request)).await,
-            None => self.answered(request).await,
+            Some(part) => part.run(rest).await,
+            None => rest.await,
         }
     }
 
@@ -224,12 +228,13 @@ impl Stacked {
         {
             return answer;
         }
-        let Some(part) = &self.parts.compression else {
-            return self.inner.handle(request).await;
-        };
-        let wish = part.before(&mut request);
+        let compression = self.parts.compression.as_ref();
+        let wish = compression.map(|part| part.before(&mut request));
         let response = self.inner.handle(request).await;
-        part.after(wish, response).await
+        match (compression, wish) {
+            (Some(part), Some(wish)) => part.after(wish, response).await,
+            _ => response,
+        }
     }
 }
 

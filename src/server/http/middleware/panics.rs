@@ -1,26 +1,36 @@
 //! A handler that panics is answered for with 500; its connection, and all others, go on.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 
+use bytes::Bytes;
 use futures_util::FutureExt;
 
-use crate::proto::http::head::Head;
 use crate::server::http::problem::Problem;
 use crate::server::http::response::{IntoResponse, Response};
 
-/// Runs `future`, which answers the request with `head`.
-pub(super) async fn caught(head: &Head, future: impl Future<Output = Response>) -> Response {
+/// Runs `future`, which answers the request whose head, as it arrived, is `head`.
+pub(super) async fn caught(head: Bytes, future: impl Future<Output = Response>) -> Response {
     // The future is dropped at its panic; what it shares with others is theirs to keep sound.
     match AssertUnwindSafe(future).catch_unwind().await {
         Ok(response) => response,
         Err(panic) => {
-            let (method, path) = (head.method(), head.path());
+            let (what, why) = (request_line(&head), message(&*panic));
             // The problem logs its detail and shows the client none of it.
-            Problem::internal(format!("{method} {path}: panicked: {}", message(&*panic))).into_response()
+            Problem::internal(format!("{what}: panicked: {why}")).into_response()
         }
     }
+}
+
+/// Method and path. The query may hold what no log should.
+fn request_line(head: &[u8]) -> Cow<'_, str> {
+    let line = head
+        .split(|byte| b"?\r".contains(byte))
+        .next()
+        .unwrap_or_default();
+    String::from_utf8_lossy(line)
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
@@ -41,6 +51,15 @@ mod tests {
         assert_eq!(message(&"plain"), "plain");
         assert_eq!(message(&String::from("formatted 7")), "formatted 7");
         assert_eq!(message(&7_u8), "without a message");
+    }
+
+    #[test]
+    fn the_request_is_named_without_its_query() {
+        assert_eq!(
+            request_line(b"GET /a/b?key=secret HTTP/1.1\r\nHost: h\r\n\r\n"),
+            "GET /a/b"
+        );
+        assert_eq!(request_line(b"GET /a HTTP/1.1\r\n\r\n"), "GET /a HTTP/1.1");
     }
 
     #[tokio::test]

@@ -56,12 +56,15 @@ impl Service<Key> for Permission {
     async fn call(&self, _: Key) {}
 }
 
+/// The key of a key: the limiter is asked with the key alone.
+type KeyOf = fn(&Key) -> Option<Key>;
+
 /// The part that limits rates: over it 429 with `Retry-After`.
 #[derive(Debug)]
 pub struct RateLimit {
     by: RateKey,
     hasher: RandomState,
-    limiter: Limiter<Permission, Key, fn(&Key) -> Option<Key>>,
+    limiter: Limiter<Permission, Key, KeyOf>,
 }
 
 impl RateLimit {
@@ -72,7 +75,7 @@ impl RateLimit {
     /// forgotten.
     #[must_use]
     pub fn new(rate: Rate, by: RateKey, max_keys: usize) -> Self {
-        let key: fn(&Key) -> Option<Key> = |key| Some(*key);
+        let key: KeyOf = |key| Some(*key);
         Self {
             by,
             hasher: RandomState::new(),

@@ -121,3 +121,15 @@ fn vary_is_said_once() {
     vary_by(&mut fields, "origin");
     assert_eq!(fields.len(), 1);
 }
+
+#[test]
+fn a_request_under_way_holds_little() {
+    let parts = full();
+    let inner: SharedHandler = Arc::new(handler);
+    let stacked = Stacked { parts, inner };
+    let size = size_of_val(&stacked.observed(get("/", &[])));
+    assert!(
+        size < 6 * 1024,
+        "{size} bytes: does a wrapper hold a copy of the rest?"
+    );
+}

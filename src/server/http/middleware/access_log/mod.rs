@@ -7,7 +7,6 @@ mod format;
 mod writer;
 
 use std::io;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -33,31 +32,11 @@ pub struct AccessLog {
 }
 
 impl AccessLog {
-    /// A log on standard output.
-    ///
-    /// # Errors
-    /// As for [`file`](Self::file).
-    pub fn stdout(format: Format) -> io::Result<Self> {
-        Self::new(format, Target::Stdout)
-    }
-
-    /// A log on standard error.
-    ///
-    /// # Errors
-    /// As for [`file`](Self::file).
-    pub fn stderr(format: Format) -> io::Result<Self> {
-        Self::new(format, Target::Stderr)
-    }
-
-    /// A log at the end of a file, which is made when it is not there.
+    /// A log that goes to `target`. A file is made when it is not there, and written at its end.
     ///
     /// # Errors
     /// The file cannot be opened, or the thread cannot be started.
-    pub fn file(format: Format, path: impl Into<PathBuf>) -> io::Result<Self> {
-        Self::new(format, Target::File(path.into()))
-    }
-
-    fn new(format: Format, target: Target) -> io::Result<Self> {
+    pub fn open(format: Format, target: Target) -> io::Result<Self> {
         let writer = Arc::new(Writer::start(target)?);
         Ok(Self { format, writer })
     }
@@ -190,7 +169,7 @@ mod tests {
     async fn a_line_is_written_when_the_reply_has_left_or_is_given_up() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("access.log");
-        let log = AccessLog::file(Format::Combined, &path).unwrap();
+        let log = AccessLog::open(Format::Combined, Target::File(path.clone())).unwrap();
         let response = run(stack(&log), fine, get("/a?b", &[("User-Agent", "t")])).await;
         assert!(log.flush(LONG));
         assert_eq!(fs::read_to_string(&path).unwrap(), "", "not before");
@@ -225,7 +204,7 @@ mod tests {
     async fn json_has_the_request_id() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("access.json");
-        let log = AccessLog::file(Format::Json, &path).unwrap();
+        let log = AccessLog::open(Format::Json, Target::File(path.clone())).unwrap();
         leave(run(stack(&log), fine, get("/", &[("X-Request-Id", "id-1")])).await);
         assert!(log.flush(LONG));
         let line: serde_json::Value = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
@@ -235,6 +214,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_opened_is_an_error_at_once() {
-        assert!(AccessLog::file(Format::Combined, "/nonexistent/access.log").is_err());
+        let target = Target::File("/nonexistent/access.log".into());
+        assert!(AccessLog::open(Format::Combined, target).is_err());
     }
 }

@@ -243,6 +243,7 @@ mod tests {
             writer.line(vec![b'0' + i]);
         }
         assert_eq!(writer.dropped(), 6);
+        assert!(!writer.flush(Duration::ZERO), "nobody writes");
         let thread = Thread {
             sink: Box::new(Gate(gate, wrote)),
             target: Target::Stdout,

@@ -14,7 +14,7 @@ pub struct Levels {
     pub gzip: u32,
     /// Brotli: 0 to 11. Above 4 the time grows faster than the gain.
     pub brotli: u32,
-    /// Zstandard: 1 to 22. 3 is its own default.
+    /// Zstandard: 1 to 19, as the windows of higher ones are larger than browsers take. 3 is its own default.
     pub zstd: i32,
 }
 
@@ -60,7 +60,7 @@ impl Encoder {
                 BROTLI_WINDOW,
             ))),
             Coding::Zstd => {
-                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), levels.zstd)?;
+                let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), zstd_level(levels))?;
                 encoder.window_log(ZSTD_WINDOW)?;
                 Self::Zstd(encoder)
             }
@@ -105,6 +105,10 @@ impl Encoder {
     }
 }
 
+fn zstd_level(levels: Levels) -> i32 {
+    levels.zstd.clamp(1, 19)
+}
+
 /// All of a body at once.
 ///
 /// # Errors
@@ -112,7 +116,7 @@ impl Encoder {
 pub(super) fn whole(coding: Coding, levels: Levels, bytes: &[u8]) -> io::Result<Vec<u8>> {
     if coding == Coding::Zstd {
         // Knowing the length, it takes tables of that size instead of megabytes.
-        return zstd::bulk::compress(bytes, levels.zstd);
+        return zstd::bulk::compress(bytes, zstd_level(levels));
     }
     let mut encoder = Encoder::new(coding, levels)?;
     encoder.write(bytes)?;

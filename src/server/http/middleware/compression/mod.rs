@@ -15,7 +15,6 @@ mod encoder;
 mod stream;
 mod tags;
 
-use bytes::Bytes;
 use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, StatusCode};
 
@@ -148,14 +147,9 @@ impl Compression {
             return response;
         }
         let body = std::mem::take(&mut response.body);
-        if let Some(extra) = &mut response.extra {
-            extra.length = None;
-        }
         response.body = if wish.head {
             // Of unknown length, as far as this reply says.
-            Body::stream(futures_util::stream::empty::<
-                Result<Bytes, std::convert::Infallible>,
-            >())
+            Body::frames(futures_util::stream::empty(), None)
         } else {
             match self.compressed(wish.coding, body).await {
                 Ok(body) => body,
@@ -166,6 +160,9 @@ impl Compression {
                 }
             }
         };
+        if let Some(extra) = &mut response.extra {
+            extra.length = None;
+        }
         mark(&mut response.fields, wish.coding);
         response
     }
@@ -213,29 +210,25 @@ impl Compression {
 
     /// The body in another coding; as it was when the encoder fails.
     async fn compressed(&self, coding: Coding, body: Body) -> Result<Body, Body> {
-        let level = self.levels;
+        let levels = self.levels;
+        let piece_by_piece = |body| match Encoder::new(coding, levels) {
+            Ok(encoder) => Ok(Compressed::body(body, encoder)),
+            Err(_) => Err(body),
+        };
         let Kind::Full(bytes) = &body.0 else {
-            return match Encoder::new(coding, level) {
-                Ok(encoder) => Ok(Compressed::body(body, encoder)),
-                Err(_) => Err(body),
-            };
+            return piece_by_piece(body);
         };
         let bytes = bytes.clone();
-        let whole = move || encoder::whole(coding, level, &bytes);
-        let length = body.len().unwrap_or_default();
-        let workers = self.workers.as_ref().filter(|_| length <= MAX_BUFFERED as u64);
-        let done = if length <= INLINE as u64 {
-            Some(whole().ok())
-        } else if let Some(Ok(job)) = workers.map(|workers| workers.submit(Priority::Normal, whole)) {
-            Some(job.await.ok().and_then(Result::ok))
-        } else {
-            // Piece by piece, which shares this thread with others.
-            None
-        };
-        match (done, Encoder::new(coding, level)) {
-            (Some(Some(bytes)), _) => Ok(Body::from(bytes)),
-            (None, Ok(encoder)) => Ok(Compressed::body(body, encoder)),
-            _ => Err(body),
+        let length = bytes.len();
+        let whole = move || encoder::whole(coding, levels, &bytes).ok();
+        if length <= INLINE {
+            return whole().map(Body::from).ok_or(body);
+        }
+        let workers = self.workers.as_ref().filter(|_| length <= MAX_BUFFERED);
+        match workers.map(|workers| workers.submit(Priority::Normal, whole)) {
+            Some(Ok(job)) => job.await.ok().flatten().map(Body::from).ok_or(body),
+            // Without workers, or without room for a job, it shares this thread with others.
+            Some(Err(_)) | None => piece_by_piece(body),
         }
     }
 }

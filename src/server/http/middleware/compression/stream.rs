@@ -157,7 +157,10 @@ mod tests {
                     .send(Ok(Bytes::from_static(word.as_bytes())))
                     .await
                     .unwrap();
-                wire.extend(body.data().await.unwrap().unwrap());
+                let Poll::Ready(Some(Ok(data))) = poll!(Box::pin(body.data())) else {
+                    panic!("{coding:?} holds {word:?} back");
+                };
+                wire.extend(data);
                 let so_far = String::from_utf8(decoded(coding, &wire)).unwrap();
                 assert!(so_far.ends_with(word), "{coding:?}: {so_far}");
                 assert!(
@@ -205,13 +208,13 @@ mod tests {
         // Nothing comes out of zeros for a long time.
         let zeros = stream::poll_fn(move |_| {
             let n = seen.fetch_add(1, Ordering::Relaxed);
-            Poll::Ready((n < 1000).then(|| Ok::<_, BoxError>(Bytes::from(vec![0; STEP]))))
+            Poll::Ready((n < 100).then(|| Ok::<_, BoxError>(Bytes::from(vec![0; STEP]))))
         });
         let mut body = compressed(Coding::Gzip, Body::stream(zeros));
         assert!(poll!(Box::pin(body.data())).is_pending());
         assert!(polls.load(Ordering::Relaxed) <= STEPS);
         let wire = body.collect(1 << 20).await.unwrap();
-        assert_eq!(decoded(Coding::Gzip, &wire).len(), 1000 * STEP);
+        assert_eq!(decoded(Coding::Gzip, &wire).len(), 100 * STEP);
 
         let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
             .take(1 << 20)

@@ -2,9 +2,8 @@
 
 use bytes::BytesMut;
 use http::HeaderValue;
-use http::header::{ETAG, VARY};
+use http::header::ETAG;
 
-use super::vary_by;
 use crate::proto::http::etag::{EntityTag, Listed, tags};
 use crate::proto::http::fields::Fields;
 use crate::proto::http::head::Head;
@@ -75,9 +74,6 @@ impl Suffixed {
             && let Some(tag) = append(parsed, self.suffix)
         {
             fields.set(ETAG, tag);
-            if !fields.contains(&VARY) {
-                vary_by(fields, "accept-encoding");
-            }
         }
     }
 }

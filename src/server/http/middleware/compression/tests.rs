@@ -1,7 +1,9 @@
 //! Which replies are compressed, and what their fields say then: RFC 9110 sections 8.4, 8.8.3.3 and 12.5.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
+use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderName;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
@@ -11,6 +13,7 @@ use super::super::test_support::{field, get, request, run};
 use super::encoder::tests::decoded;
 use super::*;
 use crate::net::workers::BlockingConfig;
+use crate::proto::http::conditional::{Validators, Verdict, evaluate};
 use crate::server::http::body::{BoxError, FilePart, Segment};
 
 fn stack() -> Stack {
@@ -174,34 +177,23 @@ async fn head_gets_the_fields_of_get() {
     );
 }
 
-/// Answers preconditions by the tag `"x"`, or by the one in the path.
+/// Answers by the preconditions; the path is the tag.
 async fn conditional(request: Request) -> Response {
-    let tag: String = format!("\"{}\"", &request.path()[1..]);
+    let tag = format!("\"{}\"", &request.path()[1..]);
     let value = HeaderValue::try_from(&tag).unwrap();
-    let etag: conditional_tag::Tag = tag.parse().unwrap();
-    if conditional_tag::names(request.head(), "if-match", &etag) == Some(false) {
-        return Response::empty(StatusCode::PRECONDITION_FAILED);
-    }
-    if conditional_tag::names(request.head(), "if-none-match", &etag) == Some(true) {
-        return Response::empty(StatusCode::NOT_MODIFIED).with(ETAG, value);
-    }
-    Response::text(text()).with(ETAG, value)
-}
-
-mod conditional_tag {
-    use crate::proto::http::etag::{EntityTag, Listed, tags};
-    use crate::proto::http::head::Head;
-    use crate::proto::http::list::FieldLines;
-
-    pub(super) type Tag = EntityTag;
-
-    /// Whether a field names the tag; `None` without the field.
-    pub(super) fn names(head: &Head, field: &str, tag: &Tag) -> Option<bool> {
-        head.field(field)?;
-        Some(tags(head.lines(field)).any(|listed| match listed.unwrap() {
-            Listed::Any => true,
-            Listed::Tag(known) => known.weak_eq(tag),
-        }))
+    let current = Validators {
+        etag: Some(tag.parse().unwrap()),
+        last_modified: None,
+    };
+    match evaluate(
+        request.method(),
+        request.head(),
+        Some(&current),
+        SystemTime::UNIX_EPOCH,
+    ) {
+        Verdict::Proceed => Response::text(text()).with(ETAG, value),
+        Verdict::NotModified => Response::empty(StatusCode::NOT_MODIFIED).with(ETAG, value),
+        Verdict::PreconditionFailed => Response::empty(StatusCode::PRECONDITION_FAILED),
     }
 }
 

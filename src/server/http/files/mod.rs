@@ -28,7 +28,7 @@ pub use self::types::Disposition;
 use std::future::ready;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use http::header::{ALLOW, VARY};
 use http::{HeaderValue, Method, StatusCode};
@@ -70,8 +70,19 @@ struct Shared {
 struct Now {
     /// For what grows old.
     instant: Instant,
-    /// For dates.
+    /// For dates. Of the clock that `Date` is read from, so that no other date of a reply is ahead of it.
     system: SystemTime,
+}
+
+impl Now {
+    fn read() -> Self {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+        Self {
+            instant: Instant::now(),
+            system: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
+        }
+    }
 }
 
 impl Files {
@@ -96,11 +107,7 @@ impl Files {
 
 impl Handler for Files {
     fn handle(&self, request: Request) -> HandlerFuture<'_> {
-        let now = Now {
-            instant: Instant::now(),
-            system: SystemTime::now(),
-        };
-        self.0.handle(request, now)
+        self.0.handle(request, Now::read())
     }
 }
 

@@ -20,35 +20,18 @@ const SHAPES: &str = concat!(
 
 /// The listing as a page.
 pub(super) fn page(listing: &Listing, order: Order) -> String {
-    let path = text::name(&listing.path);
-    let title = if path.is_empty() {
-        "/".into()
-    } else {
-        format!("/{path}/")
-    };
-    let title = escape(&title).into_owned();
-    let mut page = String::with_capacity(4096 + 400 * listing.items.len());
-    let _ = write!(
-        page,
-        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
-         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <meta name=\"color-scheme\" content=\"light dark\">\n\
-         <title>Index of {title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{SHAPES}\n<main>\n"
-    );
-    header(&mut page, listing);
-    page.push_str("<table>\n<thead><tr>");
+    let mut page = String::with_capacity(8192 + 400 * listing.items.len());
+    head(&mut page, &listing.path);
+    page.push_str("<header>\n");
+    trail(&mut page, &listing.path);
+    summary(&mut page, listing);
+    page.push_str("</header>\n<table>\n<thead><tr>");
     for by in By::ALL {
         column(&mut page, by, order);
     }
     page.push_str("</tr></thead>\n<tbody>\n");
     if !listing.path.is_empty() {
-        let up = Order::query(order);
-        let _ = writeln!(
-            page,
-            "<tr class=\"up\"><td class=\"name\"><a href=\"../{}\"><svg><use href=\"#u\"/></svg>\
-             <span>Parent directory</span></a></td><td></td><td></td></tr>",
-            escape(if order == Order::default() { "" } else { &up })
-        );
+        parent(&mut page, order);
     }
     for item in &listing.items {
         row(&mut page, item);
@@ -61,55 +44,82 @@ pub(super) fn page(listing: &Listing, order: Order) -> String {
     page
 }
 
-/// The path, each part of it a link, and what the directory holds.
-fn header(page: &mut String, listing: &Listing) {
-    let names: Vec<&[u8]> = listing
-        .path
-        .split(|&byte| byte == b'/')
-        .filter(|name| !name.is_empty())
-        .collect();
-    page.push_str("<header>\n<h1><nav aria-label=\"Path\">");
-    let up = |levels: usize| {
-        if levels == 0 {
-            "./".to_owned()
-        } else {
-            "../".repeat(levels)
-        }
+fn head(page: &mut String, path: &[u8]) {
+    let title = match &*text::name(path) {
+        "" => "/".to_owned(),
+        path => format!("/{path}/"),
     };
-    let _ = write!(page, "<a href=\"{}\">Home</a>", up(names.len()));
-    for (at, name) in names.iter().enumerate() {
-        let here = at + 1 == names.len();
-        let current = if here { " aria-current=\"page\"" } else { "" };
+    let _ = write!(
+        page,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
+         <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <title>Index of {}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n{SHAPES}\n<main>\n",
+        escape(&title)
+    );
+}
+
+/// The path, each part of it a link. Relative links stay right behind a proxy that adds or takes a prefix.
+fn trail(page: &mut String, path: &[u8]) {
+    let parts = path.split(|&byte| byte == b'/').filter(|name| !name.is_empty());
+    let depth = parts.clone().count();
+    let up = |levels: usize| match levels {
+        0 => "./".to_owned(),
+        levels => "../".repeat(levels),
+    };
+    let _ = write!(
+        page,
+        "<h1><nav aria-label=\"Path\"><a href=\"{}\">Home</a>",
+        up(depth)
+    );
+    for (above, name) in (0..depth).rev().zip(parts) {
+        let current = if above == 0 { " aria-current=\"page\"" } else { "" };
         let _ = write!(
             page,
             "<i>/</i><a href=\"{}\"{current}><bdi>{}</bdi></a>",
-            up(names.len() - at - 1),
+            up(above),
             escape(&text::name(name))
         );
     }
-    let directories = listing.items.iter().filter(|item| item.directory).count();
-    let files = listing.items.len() - directories;
-    let bytes = listing
-        .items
-        .iter()
-        .filter(|item| !item.directory)
-        .fold(0_u64, |sum, item| sum.saturating_add(item.size));
+    page.push_str("</nav></h1>\n");
+}
+
+/// How much the directory holds.
+fn summary(page: &mut String, listing: &Listing) {
+    let files = listing.items.iter().filter(|item| !item.directory);
+    let count = files.clone().count();
+    let bytes = files.fold(0_u64, |sum, item| sum.saturating_add(item.size));
     let _ = writeln!(
         page,
-        "</nav></h1>\n<p>{}, {}, <span title=\"{} bytes\">{}</span></p>",
-        counted(directories, "directory", "directories"),
-        counted(files, "file", "files"),
+        "<p>{}, {}, <span title=\"{} bytes\">{}</span></p>",
+        counted(listing.items.len() - count, "directory", "directories"),
+        counted(count, "file", "files"),
         text::grouped(bytes),
         text::size(bytes)
     );
     if listing.cut {
         let _ = writeln!(
             page,
-            "<p class=\"note\">There is more here than can be shown: these are {} of the entries, in no particular choice.</p>",
+            "<p class=\"note\">There is more here than can be shown: these are {} of the entries, \
+             those that the file system names first.</p>",
             text::grouped(MAX_LISTED as u64)
         );
     }
-    page.push_str("</header>\n");
+}
+
+/// The way up, in the order in which this is sorted.
+fn parent(page: &mut String, order: Order) {
+    let query = if order == Order::default() {
+        String::new()
+    } else {
+        order.query()
+    };
+    let _ = writeln!(
+        page,
+        "<tr class=\"up\"><td class=\"name\"><a href=\"../{}\"><svg><use href=\"#u\"/></svg>\
+         <span>Parent directory</span></a></td><td class=\"size\"></td><td class=\"time\"></td></tr>",
+        escape(&query)
+    );
 }
 
 fn counted(number: usize, one: &str, many: &str) -> String {

@@ -12,7 +12,7 @@ pub(super) fn size(bytes: u64) -> String {
         return format!("{bytes} B");
     }
     // Tenths of a unit, rounded down: a file never looks larger than it is.
-    let tenths = |shift: u32| u128::from(bytes) * 10 >> shift;
+    let tenths = |shift: u32| (u128::from(bytes) * 10) >> shift;
     let step = (bytes.ilog2() / 10).max(1);
     let unit = UNITS[(step as usize - 1).min(UNITS.len() - 1)];
     match tenths(step * 10) {

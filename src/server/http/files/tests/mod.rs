@@ -9,7 +9,7 @@ mod ranges;
 
 use std::fs::{File, FileTimes};
 use std::path::PathBuf;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 use tempfile::TempDir;
@@ -223,60 +223,4 @@ fn a_root_that_cannot_be_served_is_named() {
         format!("cannot serve files from {}", none.display())
     );
     assert!(std::error::Error::source(&error).is_some());
-}
-
-/// What an answer from the cache costs: `cargo test --release --lib cost_of_an_answer -- --ignored --nocapture`.
-#[tokio::test]
-#[ignore = "a measurement"]
-async fn cost_of_an_answer() {
-    let kib = "x".repeat(1024);
-    let large = "x".repeat(1 << 20);
-    let site = Site::new(
-        FilesOptions::default(),
-        &[
-            ("1k.txt", &kib),
-            ("1m.txt", &large),
-            ("z.js", &kib),
-            ("z.js.gz", "z"),
-        ],
-    );
-    let fields =
-        "Host: localhost:8080\r\nUser-Agent: test\r\nAccept: */*\r\nAccept-Encoding: gzip, deflate, br\r\n";
-    let request = |path: &str| {
-        let head = format!("GET {path} HTTP/1.1\r\n{fields}\r\n");
-        let (head, _) = parse(Bytes::from(head), &Limits::default()).unwrap();
-        let peer = Peer {
-            addr: PeerAddr::Unix,
-            tls: false,
-            connection: 1,
-        };
-        Request::new(head, Body::empty(), Arc::new(peer))
-    };
-    for path in ["/1k.txt", "/1m.txt", "/z.js", "/none"] {
-        let rounds = 20_000;
-        let requests: Vec<Request> = (0..rounds).map(|_| request(path)).collect();
-        let start = Instant::now();
-        for request in requests {
-            std::hint::black_box(site.files.handle(request).await);
-        }
-        println!("{path}: {:?} each", start.elapsed() / rounds);
-    }
-    for path in ["/1k.txt", "/z.js"] {
-        let rounds = 20_000;
-        let requests: Vec<Request> = (0..rounds).map(|_| request(path)).collect();
-        let mut now = site.now;
-        let start = Instant::now();
-        for request in requests {
-            now.instant += Duration::from_secs(2);
-            std::hint::black_box(site.files.0.handle(request, now).await);
-        }
-        println!("{path} checked each time: {:?} each", start.elapsed() / rounds);
-        let requests: Vec<Request> = (0..rounds).map(|_| request(path)).collect();
-        let start = Instant::now();
-        for request in requests {
-            site.files.0.cache.forget(path.as_bytes());
-            std::hint::black_box(site.files.handle(request).await);
-        }
-        println!("{path} opened each time: {:?} each", start.elapsed() / rounds);
-    }
 }

@@ -61,7 +61,7 @@ async fn in_the_order_of_section_13_2_2() {
         ),
         // A precondition comes before a range.
         (&format!("If-None-Match: {TAG}\nRange: bytes=0-0"), 304),
-        (&format!("If-Match: \"x\"\nRange: bytes=9-"), 412),
+        ("If-Match: \"x\"\nRange: bytes=9-", 412),
     ];
     for (fields, expected) in rows {
         for method in ["GET", "HEAD"] {

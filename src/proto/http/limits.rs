@@ -5,6 +5,10 @@
 /// Field lines that a head or a trailer section may have at the very most, whatever [`Limits`] say.
 pub const MAX_FIELDS: usize = 128;
 
+/// Bytes of a method at the very most. Over it: 501, as RFC 9112 section 3 advises. The longest of IANA's registry,
+/// UPDATEREDIRECTREF, has 17.
+pub const MAX_METHOD: usize = 20;
+
 /// The limits of one connection's messages. `Default` is what the server uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

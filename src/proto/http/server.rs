@@ -13,7 +13,7 @@ use crate::codec::{Codec, Outbox};
 use super::chunked::{Chunk, Chunked};
 use super::fields::Fields;
 use super::head::{BodyLength, Framing, Head};
-use super::limits::Limits;
+use super::limits::{Limits, MAX_METHOD};
 use super::list::is_token_byte;
 use super::parse::parse;
 use super::reject::Reject;
@@ -192,13 +192,13 @@ impl ServerCodec {
             Some(_) => {}
         }
         let Some(end) = scan.end(src)? else {
-            // A method and a version have at most 32 bytes between them, or something is wrong anyway.
+            // What is not target in the line, has at most 32 bytes.
             let line_too_long = !scan.past_first_line() && src.len() > self.limits.target.saturating_add(32);
             return match src.len() > self.limits.head {
-                _ if line_too_long && memchr::memchr(b' ', &src[..32]).is_some() => {
+                _ if line_too_long && memchr::memchr(b' ', &src[..=MAX_METHOD]).is_some() => {
                     Err(Reject::TargetTooLong)
                 }
-                _ if line_too_long => Err(Reject::RequestLine),
+                _ if line_too_long => Err(Reject::MethodTooLong),
                 true => Err(Reject::HeadTooLarge),
                 false => Ok(None),
             };

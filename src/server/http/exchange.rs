@@ -84,7 +84,8 @@ pub(super) fn begin<'a>(
     let request = Request::new(head, body, Arc::clone(&connection.peer));
     let mut handler = server.handler.handle(request);
     let reply = match handler.as_mut().poll(cx) {
-        Poll::Ready(response) if response.is_at_hand() && !conn.codec().in_body() => {
+        Poll::Ready(mut response) if response.is_at_hand() && !conn.codec().in_body() => {
+            server.sign(&mut response.fields);
             return Begun::Over(reply_at_once(conn, response, started));
         }
         Poll::Ready(response) => Ok(response),
@@ -292,6 +293,7 @@ impl Run<'_> {
 
     /// Sends the reply, and says what follows.
     async fn reply(&mut self, mut response: Response, started: Instant) -> After {
+        self.server.sign(&mut response.fields);
         let mut extra = response.extra.take().unwrap_or_default();
         if self.server.drain.is_stopping() {
             self.conn.codec_mut().close();

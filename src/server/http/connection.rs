@@ -119,6 +119,15 @@ impl Connection {
                 return Poll::Ready(None);
             }
             loop {
+                // A client that asks and does not read is not answered ahead: its replies would pile up here.
+                if !conn.has_room()
+                    && let Poll::Ready(Err(error)) = conn.poll_flush(cx)
+                {
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                if !conn.has_room() {
+                    break;
+                }
                 match conn.poll_turn(cx) {
                     Poll::Ready(Ok(Turn::Room)) => {}
                     Poll::Ready(turn) => return Poll::Ready(Some(turn)),
@@ -139,6 +148,9 @@ impl Connection {
                         conn.set_deadline(Instant::now() + settings.idle_timeout)
                     }
                 }
+            }
+            if wanted == Waiting::Writing && conn.poll_deadline(cx).is_ready() {
+                return Poll::Ready(None);
             }
             Poll::Pending
         })
@@ -241,7 +253,7 @@ enum Waiting {
 
 impl Waiting {
     fn of(conn: &HttpConn) -> Self {
-        if conn.has_input() {
+        if conn.has_input() && conn.has_room() {
             Self::Head
         } else if conn.unsent() > 0 {
             Self::Writing

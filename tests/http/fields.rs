@@ -15,7 +15,13 @@ fn with(fields: impl AsRef<[u8]>) -> Vec<u8> {
 #[test]
 fn p18_no_space_stands_before_the_colon() {
     let server = echo_server();
-    for fields in ["X : a\r\n", "X\t: a\r\n", "Content-Length : 5\r\n", "Transfer-Encoding : chunked\r\n", "X y: a\r\n"] {
+    for fields in [
+        "X : a\r\n",
+        "X\t: a\r\n",
+        "Content-Length : 5\r\n",
+        "Transfer-Encoding : chunked\r\n",
+        "X y: a\r\n",
+    ] {
         refused(&server, with(fields), 400);
     }
     refused(&server, "GET / HTTP/1.1\r\nHost : a\r\n\r\n", 400);
@@ -24,7 +30,12 @@ fn p18_no_space_stands_before_the_colon() {
 #[test]
 fn p19_a_folded_line_is_refused() {
     let server = echo_server();
-    for fields in ["X: a\r\n b\r\n", "X: a\r\n\tb\r\n", "X: a\r\n \r\n", "Content-Length:\r\n 5\r\n"] {
+    for fields in [
+        "X: a\r\n b\r\n",
+        "X: a\r\n\tb\r\n",
+        "X: a\r\n \r\n",
+        "Content-Length:\r\n 5\r\n",
+    ] {
         refused(&server, with(fields), 400);
     }
 }
@@ -33,8 +44,17 @@ fn p19_a_folded_line_is_refused() {
 fn p20_a_name_is_a_token() {
     let server = echo_server();
     for fields in [
-        &b": a\r\n"[..], b"X\r\n", b"(X): a\r\n", b"X@: a\r\n", b"X/y: a\r\n", b"X[]: a\r\n", b"X=: a\r\n", b"\"X\": a\r\n",
-        b"X\xC3\xA9: a\r\n", b"X\0: a\r\n", b"X\x7F: a\r\n",
+        &b": a\r\n"[..],
+        b"X\r\n",
+        b"(X): a\r\n",
+        b"X@: a\r\n",
+        b"X/y: a\r\n",
+        b"X[]: a\r\n",
+        b"X=: a\r\n",
+        b"\"X\": a\r\n",
+        b"X\xC3\xA9: a\r\n",
+        b"X\0: a\r\n",
+        b"X\x7F: a\r\n",
     ] {
         refused(&server, with(fields), 400);
     }
@@ -44,7 +64,10 @@ fn p20_a_name_is_a_token() {
 #[test]
 fn p21_a_value_has_no_control_but_the_tab() {
     let server = echo_server();
-    for control in (0..0x20_u8).chain([0x7F]).filter(|byte| !matches!(byte, b'\t' | b'\r' | b'\n')) {
+    for control in (0..0x20_u8)
+        .chain([0x7F])
+        .filter(|byte| !matches!(byte, b'\t' | b'\r' | b'\n'))
+    {
         refused(&server, with([b"X: a", &[control][..], b"b\r\n"].concat()), 400);
     }
     accepted(&server, with("X: a\tb\r\n"), r"GET / host=a x=a\tb body=");
@@ -53,7 +76,11 @@ fn p21_a_value_has_no_control_but_the_tab() {
 #[test]
 fn p22_other_octets_are_kept_as_they_are() {
     let server = echo_server();
-    accepted(&server, with(b"X: \x80\xA0\xE9\xFF\r\n"), r"GET / host=a x=\x80\xa0\xe9\xff body=");
+    accepted(
+        &server,
+        with(b"X: \x80\xA0\xE9\xFF\r\n"),
+        r"GET / host=a x=\x80\xa0\xe9\xff body=",
+    );
 }
 
 #[test]
@@ -120,9 +147,14 @@ fn p26_empty_members_of_a_list_are_ignored() {
         wire.expect_close();
     }
     // As many as a head has room for cost no more than their bytes.
-    answered(&server, with(format!("Connection: {}keep-alive\r\n", ",".repeat(20_000))), 200, |response| {
-        assert_eq!(response.header("connection"), None);
-    });
+    answered(
+        &server,
+        with(format!("Connection: {}keep-alive\r\n", ",".repeat(20_000))),
+        200,
+        |response| {
+            assert_eq!(response.header("connection"), None);
+        },
+    );
 }
 
 #[test]
@@ -181,8 +213,20 @@ fn p29_a_request_names_one_host() {
     ] {
         refused(&server, format!("GET / HTTP/1.1\r\n{fields}\r\n"), 400);
     }
-    for host in ["a", "a.b:80", "127.0.0.1:65535", "[::1]", "[::1]:8080", "a:", "xn--bcher-kva.example"] {
-        accepted(&server, format!("GET / HTTP/1.1\r\nhOST: {host}\r\n\r\n"), &format!("GET / host={host} body="));
+    for host in [
+        "a",
+        "a.b:80",
+        "127.0.0.1:65535",
+        "[::1]",
+        "[::1]:8080",
+        "a:",
+        "xn--bcher-kva.example",
+    ] {
+        accepted(
+            &server,
+            format!("GET / HTTP/1.1\r\nhOST: {host}\r\n\r\n"),
+            &format!("GET / host={host} body="),
+        );
     }
     // HTTP/1.0 may leave it out, and repeat it no more than 1.1.
     assert_eq!(server.ask("GET / HTTP/1.0\r\n\r\n").text(), "GET / host= body=");

@@ -41,14 +41,28 @@ fn p31_two_lengths_are_one_too_many() {
     ] {
         refused(&server, post(fields, FIVE_AND_END), 400);
     }
-    refused(&server, post("Content-Length: 5\r\nTransfer-Encoding: identity", "hello"), 400);
+    refused(
+        &server,
+        post("Content-Length: 5\r\nTransfer-Encoding: identity", "hello"),
+        400,
+    );
 }
 
 #[test]
 fn p32_chunked_comes_last() {
     let server = echo_server();
-    for coding in ["chunked, gzip", "gzip", "identity", "chunked, identity", "x, chunked, y"] {
-        refused(&server, post(&format!("Transfer-Encoding: {coding}"), FIVE_AND_END), 400);
+    for coding in [
+        "chunked, gzip",
+        "gzip",
+        "identity",
+        "chunked, identity",
+        "x, chunked, y",
+    ] {
+        refused(
+            &server,
+            post(&format!("Transfer-Encoding: {coding}"), FIVE_AND_END),
+            400,
+        );
     }
 }
 
@@ -56,7 +70,11 @@ fn p32_chunked_comes_last() {
 fn p33_an_unknown_coding_is_501() {
     let server = echo_server();
     for coding in ["gzip, chunked", "x,chunked", "deflate, gzip, chunked"] {
-        refused(&server, post(&format!("Transfer-Encoding: {coding}"), FIVE_AND_END), 501);
+        refused(
+            &server,
+            post(&format!("Transfer-Encoding: {coding}"), FIVE_AND_END),
+            501,
+        );
     }
 }
 
@@ -87,9 +105,24 @@ fn p34_chunked_is_named_once_without_anything_else() {
 #[test]
 fn p35_content_length_is_digits_that_fit() {
     let server = echo_server();
-    accepted(&server, post("Content-Length: 5", "hello"), "POST / host=a body=hello");
+    accepted(
+        &server,
+        post("Content-Length: 5", "hello"),
+        "POST / host=a body=hello",
+    );
     for length in [
-        "+5", "-5", "5_0", "0x5", "5 0", "5.0", "5;", "\"5\"", "", "five", "\u{ff15}", "18446744073709551616",
+        "+5",
+        "-5",
+        "5_0",
+        "0x5",
+        "5 0",
+        "5.0",
+        "5;",
+        "\"5\"",
+        "",
+        "five",
+        "\u{ff15}",
+        "18446744073709551616",
         "99999999999999999999999999",
     ] {
         refused(&server, post(&format!("Content-Length: {length}"), "hello"), 400);
@@ -114,14 +147,26 @@ fn p36_content_length_is_said_once() {
 #[test]
 fn p37_leading_zeros_are_decimal() {
     let server = echo_server();
-    accepted(&server, post("Content-Length: 010", "helloworld"), "POST / host=a body=helloworld");
-    accepted(&server, post("Content-Length: 00000000000000000000000005", "hello"), "POST / host=a body=hello");
+    accepted(
+        &server,
+        post("Content-Length: 010", "helloworld"),
+        "POST / host=a body=helloworld",
+    );
+    accepted(
+        &server,
+        post("Content-Length: 00000000000000000000000005", "hello"),
+        "POST / host=a body=hello",
+    );
 }
 
 #[test]
 fn p38_without_a_length_there_is_no_body() {
     let server = echo_server();
-    accepted(&server, "POST / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / host=a body=");
+    accepted(
+        &server,
+        "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
+        "POST / host=a body=",
+    );
     accepted(&server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / host=a body=");
 }
 
@@ -139,7 +184,19 @@ fn p39_a_chunk_size_is_hexadecimal_digits_that_fit() {
         accepted(&server, chunked(chunks), &format!("POST / host=a body={body}"));
     }
     for size in [
-        "", " 5", "5 ", "+5", "-5", "0x5", "5_0", "5h", "\t5", "5\t", "10000000000000000", "fffffffffffffffff", ";a",
+        "",
+        " 5",
+        "5 ",
+        "+5",
+        "-5",
+        "0x5",
+        "5_0",
+        "5h",
+        "\t5",
+        "5\t",
+        "10000000000000000",
+        "fffffffffffffffff",
+        ";a",
     ] {
         refused(&server, chunked(format!("{size}\r\nhello\r\n0\r\n\r\n")), 400);
     }
@@ -170,27 +227,59 @@ fn p40_chunk_framing_has_cr_and_lf() {
 #[test]
 fn p41_extensions_are_ignored_when_they_are_sound() {
     let server = Setup::new(echo)
-        .settings(|settings| settings.limits.chunk_extensions = 64)
+        .settings(|settings| settings.limits.chunk_extensions = 80)
         .start();
-    for extension in [";a", ";a=b", ";a=\"b c\"", ";a=\"\\\"\\\\\"", ";a;b=c;d", " ; a = b", ";a=\"\u{e9}\""] {
+    for extension in [
+        ";a",
+        ";a=b",
+        ";a=\"b c\"",
+        ";a=\"\\\"\\\\\"",
+        ";a;b=c;d",
+        " ; a = b",
+        ";a=\"\u{e9}\"",
+    ] {
         let request = chunked(format!("5{extension}\r\nhello\r\n0{extension}\r\n\r\n"));
         accepted(&server, request, "POST / host=a body=hello");
     }
     for extension in [
-        ";", ";;a", ";a=", ";=b", ";a=\"b", ";a=b c", "a=b", ";a ", ";a=\"b\"c", ";\u{1}", ";a=\"\u{1}\"", ";a\r", ";a=\"\r\n\"",
+        ";",
+        ";;a",
+        ";a=",
+        ";=b",
+        ";a=\"b",
+        ";a=b c",
+        "a=b",
+        ";a ",
+        ";a=\"b\"c",
+        ";\u{1}",
+        ";a=\"\u{1}\"",
+        ";a\r",
+        ";a=\"\r\n\"",
         ";a\n",
     ] {
-        refused(&server, chunked(format!("5{extension}\r\nhello\r\n0\r\n\r\n")), 400);
+        refused(
+            &server,
+            chunked(format!("5{extension}\r\nhello\r\n0\r\n\r\n")),
+            400,
+        );
     }
-    // A limit over all chunks of a body.
-    accepted(&server, chunked("1;abc\r\na\r\n".repeat(16) + "0\r\n\r\n"), "POST / host=a body=aaaaaaaaaaaaaaaa");
+    // A limit over all chunks of a body. The CR that ends an extension counts.
+    accepted(
+        &server,
+        chunked("1;abc\r\na\r\n".repeat(16) + "0\r\n\r\n"),
+        "POST / host=a body=aaaaaaaaaaaaaaaa",
+    );
     refused(&server, chunked("1;abc\r\na\r\n".repeat(17) + "0\r\n\r\n"), 400);
 }
 
 #[test]
 fn p42_a_chunk_longer_than_its_size_is_refused() {
     let server = echo_server();
-    for chunks in ["5\r\nhello!\r\n0\r\n\r\n", "4\r\nhello\r\n0\r\n\r\n", "5\r\nhelloworld\r\n0\r\n\r\n"] {
+    for chunks in [
+        "5\r\nhello!\r\n0\r\n\r\n",
+        "4\r\nhello\r\n0\r\n\r\n",
+        "5\r\nhelloworld\r\n0\r\n\r\n",
+    ] {
         refused(&server, chunked(chunks), 400);
     }
 }
@@ -200,16 +289,31 @@ fn p43_trailers_are_kept_apart_and_checked() {
     let server = Setup::new(echo)
         .settings(|settings| settings.limits.trailers = 128)
         .start();
-    let request = chunked("5\r\nhello\r\n0\r\nX: trailer\r\nEtag: \"a\"\r\n\r\n");
+    let request = chunked("5\r\nhello\r\n0\r\nX: trailer\r\nEtag: a\r\n\r\n");
     // X is among the fields of no head.
-    accepted(&server, request, "POST / host=a body=hello x=trailer etag=\"a\"");
+    accepted(&server, request, "POST / host=a body=hello x=trailer etag=a");
     for trailer in [
-        "Content-Length: 5", "Transfer-Encoding: chunked", "Host: b", "Authorization: Basic eA==", "Connection: close",
-        "Content-Type: text/html", "Cookie: a=b", "Set-Cookie: a=b", "X : y", " X: y", "X", "X: \u{1}", "X: a\r\n b",
+        "Content-Length: 5",
+        "Transfer-Encoding: chunked",
+        "Host: b",
+        "Authorization: Basic eA==",
+        "Connection: close",
+        "Content-Type: text/html",
+        "Cookie: a=b",
+        "Set-Cookie: a=b",
+        "X : y",
+        " X: y",
+        "X",
+        "X: \u{1}",
+        "X: a\r\n b",
     ] {
         refused(&server, chunked(format!("0\r\n{trailer}\r\n\r\n")), 400);
     }
-    refused(&server, chunked(format!("0\r\nX: {}\r\n\r\n", "y".repeat(128))), 431);
+    refused(
+        &server,
+        chunked(format!("0\r\nX: {}\r\n\r\n", "y".repeat(128))),
+        431,
+    );
     // Before the section is over.
     refused(&server, chunked(format!("0\r\nX: {}", "y".repeat(300))), 431);
 }
@@ -272,7 +376,10 @@ fn p45_a_body_that_nobody_read_never_becomes_a_request() {
         for _ in 0..3 {
             wire.send(&body);
             let response = wire.read_response();
-            assert_eq!((response.text(), response.header("connection")), ("whatever", None));
+            assert_eq!(
+                (response.text(), response.header("connection")),
+                ("whatever", None)
+            );
         }
         // In two pieces, so that the reply leaves before the body is here.
         wire.send_split(&body, body.len() - 50);
@@ -283,7 +390,7 @@ fn p45_a_body_that_nobody_read_never_becomes_a_request() {
         assert_eq!(server.requests() - before, 5);
     }
     // Long: the connection ends.
-    let long = smuggled.repeat(10);
+    let long = smuggled.repeat(500);
     let mut wire = server.connect();
     wire.send(post(&format!("Content-Length: {}", long.len()), &long));
     assert_eq!(wire.read_response().header("connection"), Some("close"));
@@ -314,8 +421,15 @@ fn p46_after_a_framing_error_nothing_is_a_request() {
         // The connection is still there, to be read from; what comes now is thrown away.
         wire.send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
         wire.expect_close();
-        let understood = u64::from(broken.starts_with(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"));
-        assert_eq!(server.requests() - before, understood, "{}", broken.escape_ascii());
+        let understood = u64::from(
+            broken.starts_with(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
+        );
+        assert_eq!(
+            server.requests() - before,
+            understood,
+            "{}",
+            broken.escape_ascii()
+        );
     }
 }
 
@@ -334,7 +448,11 @@ fn p47_a_body_is_framed_whatever_the_method_is() {
             format!("{head}Transfer-Encoding: chunked\r\n\r\n{FIVE_AND_END}"),
             &format!("{method} / host=a body=hello"),
         );
-        refused(&server, format!("{head}Transfer-Encoding: chunked\r\n\r\nhello"), 400);
+        refused(
+            &server,
+            format!("{head}Transfer-Encoding: chunked\r\n\r\nhello"),
+            400,
+        );
     }
     // The reply to HEAD says by its length that the body was understood.
     let length = "HEAD / host=a body=hello".len().to_string();
@@ -353,7 +471,11 @@ fn p48_a_framing_error_that_is_here_already_overrides_the_reply() {
         let mut wire = server.connect();
         wire.send(chunked(chunks));
         let response = wire.read_response();
-        assert_eq!((response.status, response.header("connection")), (400, Some("close")), "{chunks:?}");
+        assert_eq!(
+            (response.status, response.header("connection")),
+            (400, Some("close")),
+            "{chunks:?}"
+        );
         wire.expect_close();
     }
 }

@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -86,7 +86,9 @@ impl Setup {
         let told = Arc::clone(&refusals);
         let server = Arc::new(Server {
             on_refusal: Some(Box::new(move |refusal| {
-                told.lock().unwrap().push((refusal.status.as_u16(), refusal.reason));
+                told.lock()
+                    .unwrap()
+                    .push((refusal.status.as_u16(), refusal.reason));
             })),
             ..Server::new(self.settings, self.handler)
         });

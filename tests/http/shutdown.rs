@@ -70,11 +70,17 @@ fn a_request_that_runs_is_answered_and_says_close() {
     // Nothing ends before its time: the rest of the head is taken and answered.
     late.send("Host: a\r\n\r\n");
     let response = late.read_response();
-    assert_eq!((response.text(), response.header("connection")), ("done", Some("close")));
+    assert_eq!(
+        (response.text(), response.header("connection")),
+        ("done", Some("close"))
+    );
     late.expect_close();
     leave.notify_one();
     let response = wire.read_response();
-    assert_eq!((response.text(), response.header("connection")), ("done", Some("close")));
+    assert_eq!(
+        (response.text(), response.header("connection")),
+        ("done", Some("close"))
+    );
     wire.expect_close();
     assert_eq!(server.stop(LONG), 0);
 }

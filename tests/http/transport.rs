@@ -39,14 +39,26 @@ fn encrypted(setup: Setup) -> TestServer {
 
 /// curl, which trusts anybody.
 fn curl(args: &[&str], url: &str) -> Ended {
-    Tool::new("curl").args(["-sSk", "--max-time", "20"]).args(args).args([url]).run()
+    Tool::new("curl")
+        .args(["-sSk", "--max-time", "20"])
+        .args(args)
+        .args([url])
+        .run()
 }
 
 /// What `openssl s_client` says of an exchange, protocol messages included.
 fn s_client(server: &TestServer, request: &str) -> Ended {
     let addr = server.addr().to_string();
     Tool::new("openssl")
-        .args(["s_client", "-connect", &addr, "-servername", "localhost", "-msg", "-ign_eof"])
+        .args([
+            "s_client",
+            "-connect",
+            &addr,
+            "-servername",
+            "localhost",
+            "-msg",
+            "-ign_eof",
+        ])
         .input(request)
         .run()
 }
@@ -54,16 +66,28 @@ fn s_client(server: &TestServer, request: &str) -> Ended {
 #[test]
 fn files_of_all_sizes_arrive_over_tls() {
     let large: Vec<u8> = (0..2_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let site = Site::new(FilesOptions::default(), &[("large", &large), ("small.txt", b"small")]);
+    let site = Site::new(
+        FilesOptions::default(),
+        &[("large", &large), ("small.txt", b"small")],
+    );
     let server = encrypted(Setup::shared(Arc::clone(&site.files)));
     let url = |path: &str| format!("https://localhost:{}{path}", server.addr().port());
     assert_eq!(curl(&[], &url("/small.txt")).success().text(), "small");
     assert!(curl(&[], &url("/large")).success().stdout == large);
     assert!(curl(&["-r", "500000-1499999"], &url("/large")).success().stdout == large[500_000..1_500_000]);
     // Two on one connection, and what curl thinks of it.
-    let both = curl(&["-w", "%{http_version} %{num_connects}\n", &url("/small.txt")], &url("/small.txt")).success();
+    let both = curl(
+        &["-w", "%{http_version} %{num_connects}\n", &url("/small.txt")],
+        &url("/small.txt"),
+    )
+    .success();
     assert_eq!(both.text(), "small1.1 1\nsmall1.1 0\n");
-    assert_eq!(curl(&["-I", "-o", "/dev/null", "-w", "%{http_code}"], &url("/large")).success().text(), "200");
+    assert_eq!(
+        curl(&["-I", "-o", "/dev/null", "-w", "%{http_code}"], &url("/large"))
+            .success()
+            .text(),
+        "200"
+    );
 }
 
 #[test]
@@ -77,7 +101,18 @@ fn bodies_arrive_over_tls_and_are_refused_there_so_that_it_can_be_read() {
     fs::write(&upload, vec![b'x'; 5_000_000]).unwrap();
     let data = format!("@{}", upload.display());
     for framing in ["X: y", "Transfer-Encoding: chunked"] {
-        let args = ["-H", "Expect:", "-H", framing, "--data-binary", &data, "-o", "/dev/null", "-w", "%{http_code}"];
+        let args = [
+            "-H",
+            "Expect:",
+            "-H",
+            framing,
+            "--data-binary",
+            &data,
+            "-o",
+            "/dev/null",
+            "-w",
+            "%{http_code}",
+        ];
         // curl may complain that it could not send all, which is true.
         assert_eq!(curl(&args, &url).text(), "413", "{framing}");
     }
@@ -85,7 +120,8 @@ fn bodies_arrive_over_tls_and_are_refused_there_so_that_it_can_be_read() {
 
 #[test]
 fn p54_the_end_of_a_tls_connection_is_told() {
-    let server = encrypted(Setup::new(echo).settings(|settings| settings.idle_timeout = Duration::from_millis(200)));
+    let server =
+        encrypted(Setup::new(echo).settings(|settings| settings.idle_timeout = Duration::from_millis(200)));
     for request in [
         "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
         "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
@@ -95,7 +131,10 @@ fn p54_the_end_of_a_tls_connection_is_told() {
         let said = s_client(&server, request).text();
         assert!(said.contains("HTTP/1.1 "), "{request:?}: {said}");
         let theirs = said.split("<<<").skip(1).any(|message| {
-            message.split(">>>").next().is_some_and(|message| message.contains("close_notify"))
+            message
+                .split(">>>")
+                .next()
+                .is_some_and(|message| message.contains("close_notify"))
         });
         assert!(theirs, "no close_notify after {request:?}: {said}");
     }
@@ -119,16 +158,40 @@ fn a_handshake_that_fails_or_takes_too_long_ends_the_connection() {
     silent.expect_close();
     not_before(start, timeout);
     early_enough(start, timeout);
-    assert_eq!(server.gate.stats().tls_failed.load(Ordering::Relaxed), 2);
+    // It is counted when the client has seen the end already.
+    while server.gate.stats().tls_failed.load(Ordering::Relaxed) < 2 {
+        early_enough(start, timeout);
+        thread::yield_now();
+    }
     assert_eq!(server.requests(), 0);
 }
 
 /// Writes a certificate of this name, with its key.
 fn certificate(pair: &CertPair, name: &str) {
     Tool::new("openssl")
-        .args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"])
-        .args(["-subj", &format!("/CN={name}"), "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-keyout".as_ref(), pair.key.as_os_str(), "-out".as_ref(), pair.cert.as_os_str()])
+        .args([
+            "req",
+            "-x509",
+            "-newkey",
+            "ec",
+            "-pkeyopt",
+            "ec_paramgen_curve:prime256v1",
+            "-nodes",
+            "-days",
+            "30",
+        ])
+        .args([
+            "-subj",
+            &format!("/CN={name}"),
+            "-addext",
+            "subjectAltName=DNS:localhost",
+        ])
+        .args([
+            "-keyout".as_ref(),
+            pair.key.as_os_str(),
+            "-out".as_ref(),
+            pair.cert.as_os_str(),
+        ])
         .run()
         .success();
 }
@@ -182,9 +245,14 @@ fn certificates_are_exchanged_under_load() {
 fn a_unix_socket_carries_everything_that_tcp_does() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    let server = Setup::new(echo).at(&path).settings(|settings| settings.limits.body = 1000).start();
+    let server = Setup::new(echo)
+        .at(&path)
+        .settings(|settings| settings.limits.body = 1000)
+        .start();
     let mut wire = server.connect();
-    wire.send("GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello");
+    wire.send(
+        "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
+    );
     assert_eq!(wire.read_response().text(), "GET /1 host=a body=");
     assert_eq!(wire.read_response().text(), "POST /2 host=a body=hello");
     // A refusal reaches a client that goes on talking.
@@ -304,7 +372,10 @@ fn nobody_else_is_believed() {
         let mut wire = server.connect();
         wire.send([&header[..], REQUEST.as_bytes()].concat());
         let response = wire.read_response();
-        assert_eq!((response.status, response.header("connection")), (400, Some("close")));
+        assert_eq!(
+            (response.status, response.header("connection")),
+            (400, Some("close"))
+        );
         wire.expect_close();
     }
     assert!(server.ask(REQUEST).text().starts_with("127.0.0.1:"));
@@ -312,7 +383,9 @@ fn nobody_else_is_believed() {
 
 #[test]
 fn a_client_behind_a_proxy_counts_for_its_own_address() {
-    let server = behind("127.0.0.1").gate(|gate| gate.limits.per_address = 1).start();
+    let server = behind("127.0.0.1")
+        .gate(|gate| gate.limits.per_address = 1)
+        .start();
     let header = |client: &str| format!("PROXY TCP4 {client} 192.0.2.1 1000 80\r\n");
     let mut held = server.connect();
     held.send(format!("{}{REQUEST}", header("192.0.2.7")));
@@ -332,5 +405,8 @@ fn the_proxy_header_comes_before_tls() {
     let text = curl(&["-4", "--haproxy-protocol"], &url).success().text();
     assert!(text.starts_with("127.0.0.1:"), "{text}");
     let failed = curl(&["-4"], &url);
-    assert!(!failed.status.success(), "without the header there is no handshake");
+    assert!(
+        !failed.status.success(),
+        "without the header there is no handshake"
+    );
 }

@@ -1,5 +1,8 @@
 //! One request in every way that it can arrive: whole, byte by byte, and in two pieces, cut at every place.
 
+use std::time::Duration;
+
+use crate::support::PATIENCE;
 use crate::support::response::{Progress, Response, parse};
 use crate::support::socket::End;
 use crate::support::wire::Wire;
@@ -13,6 +16,20 @@ const FOLLOWING: &[u8] = b"GET /following HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Longer requests are not cut at every place.
 const SHORT: usize = 160;
+
+/// Another connection to a server of one thread. Once that has answered it, it has also read all that was sent before:
+/// sockets that became readable are served in the order in which they did. A connection that is not accepted yet takes
+/// one turn more.
+struct Turns(Wire);
+
+impl Turns {
+    fn pass(&mut self) {
+        for _ in 0..2 {
+            self.0.send(FOLLOWING);
+            self.0.read_response();
+        }
+    }
+}
 
 /// How bytes are sent.
 #[derive(Clone, Copy, Debug)]
@@ -31,7 +48,7 @@ fn ways(length: usize) -> impl Iterator<Item = Way> {
 }
 
 /// Sends `bytes` to a peer that may have heard enough on the way, and then ends the connection.
-fn send(wire: &mut Wire, bytes: &[u8], then: &[u8], way: Way) {
+fn send(wire: &mut Wire, turns: &mut Turns, bytes: &[u8], then: &[u8], way: Way) {
     let mut pieces: Vec<Vec<u8>> = match way {
         Way::Whole => vec![bytes.to_vec()],
         Way::ByteByByte => bytes.iter().map(|byte| vec![*byte]).collect(),
@@ -46,7 +63,7 @@ fn send(wire: &mut Wire, bytes: &[u8], then: &[u8], way: Way) {
             return;
         }
         if index + 1 < count {
-            wire.wait_until_read();
+            turns.pass();
         }
     }
 }
@@ -56,12 +73,19 @@ fn send(wire: &mut Wire, bytes: &[u8], then: &[u8], way: Way) {
 #[track_caller]
 pub(super) fn refused(server: &TestServer, bytes: impl AsRef<[u8]>, status: u16) {
     let bytes = bytes.as_ref();
+    let mut turns = Turns(server.connect());
     for way in ways(bytes.len()) {
         let mut wire = server.connect();
-        send(&mut wire, bytes, SMUGGLED, way);
+        send(&mut wire, &mut turns, bytes, SMUGGLED, way);
         let (all, end) = wire.read_to_close();
         wire.reset();
-        let context = || format!("{:?} {way:?}: {:?}", bytes.escape_ascii().to_string(), all.escape_ascii().to_string());
+        let context = || {
+            format!(
+                "{:?} {way:?}: {:?}",
+                bytes.escape_ascii().to_string(),
+                all.escape_ascii().to_string()
+            )
+        };
         assert_eq!(end, End::Eof, "{}", context());
         let response = only(&all).unwrap_or_else(|error| panic!("{error}: {}", context()));
         assert_eq!(response.status, status, "{}", context());
@@ -86,11 +110,17 @@ pub(super) fn answered(server: &TestServer, bytes: impl AsRef<[u8]>, status: u16
     let bytes = bytes.as_ref();
     let method = bytes.trim_ascii_start().split(|byte| *byte == b' ').next();
     let method = String::from_utf8_lossy(method.unwrap_or_default()).into_owned();
+    let mut turns = Turns(server.connect());
     for way in ways(bytes.len()) {
         let mut wire = server.connect();
-        send(&mut wire, bytes, FOLLOWING, way);
+        send(&mut wire, &mut turns, bytes, FOLLOWING, way);
         let response = wire.read_response_to(&method);
-        assert_eq!(response.status, status, "{:?} {way:?}: {response:?}", bytes.escape_ascii().to_string());
+        assert_eq!(
+            response.status,
+            status,
+            "{:?} {way:?}: {response:?}",
+            bytes.escape_ascii().to_string()
+        );
         check(&response);
         let following = wire.read_response();
         assert_eq!(following.text(), "GET /following host=a body=", "{way:?}");
@@ -101,5 +131,25 @@ pub(super) fn answered(server: &TestServer, bytes: impl AsRef<[u8]>, status: u16
 /// `bytes` are understood by a server that says what it understood as `understood`, however they arrive.
 #[track_caller]
 pub(super) fn accepted(server: &TestServer, bytes: impl AsRef<[u8]>, understood: &str) {
-    answered(server, bytes, 200, |response| assert_eq!(response.text(), understood));
+    answered(server, bytes, 200, |response| {
+        assert_eq!(response.text(), understood);
+    });
+}
+
+#[test]
+fn after_its_turns_a_server_has_read_all() {
+    let server = super::server::echo_server();
+    let mut turns = Turns(server.connect());
+    for _ in 0..100 {
+        let mut wire = server.connect();
+        for piece in ["GET / HT", "T", "P/1.1\r\nHost: "] {
+            wire.send(piece);
+            turns.pass();
+            // Without any patience: it is so already.
+            wire = wire.within(Duration::ZERO);
+            wire.wait_until_read();
+            wire = wire.within(PATIENCE);
+        }
+        wire.reset();
+    }
 }

@@ -262,7 +262,11 @@ fn a_head_over_its_limits() {
             Reject::TargetTooLong,
         ),
         (format!("GET /{}", "a".repeat(200)), Reject::TargetTooLong),
-        ("G".repeat(200), Reject::RequestLine),
+        ("G".repeat(200), Reject::MethodTooLong),
+        (
+            format!("{} / HTTP/1.1\r\nHost: h\r\n\r\n", "G".repeat(21)),
+            Reject::MethodTooLong,
+        ),
         (
             format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(300)),
             Reject::HeadTooLarge,
@@ -280,4 +284,8 @@ fn a_head_over_its_limits() {
             "{wire}"
         );
     }
+    // The longest of each, in a line that is not over yet.
+    let wire = format!("{} /{} HTTP/1.1\r", "G".repeat(20), "a".repeat(63));
+    let decoded = ServerCodec::new(limits).decode(&mut BytesMut::from(wire.as_str()));
+    assert!(matches!(decoded, Ok(None)), "{decoded:?}");
 }

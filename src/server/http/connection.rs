@@ -112,6 +112,8 @@ impl Connection {
         let mut waiting = if *served == 0 {
             Waiting::Head
         } else {
+            // That of the wait before may have passed while the handler was at work.
+            conn.clear_deadline();
             Waiting::Unset
         };
         let turn = poll_fn(|cx| {

@@ -233,6 +233,30 @@ fn p55_an_idle_connection_ends_without_a_word() {
 }
 
 #[test]
+fn p55_idle_time_begins_when_the_reply_has_left() {
+    let idle = Duration::from_millis(200);
+    let server = Setup::new(move |request: Request| {
+        // It computes for longer than a connection may be idle, and never waits.
+        let start = Instant::now();
+        while request.path() == "/long" && start.elapsed() < 2 * idle {
+            std::hint::spin_loop();
+        }
+        echo(request)
+    })
+    .settings(|settings| {
+        settings.idle_timeout = idle;
+        settings.head_timeout = idle;
+    })
+    .start();
+    let mut wire = server.connect();
+    for _ in 0..3 {
+        wire.send("GET /long HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert_eq!(wire.read_response().status, 200);
+    }
+    wire.expect_close();
+}
+
+#[test]
 fn p56_a_head_that_takes_too_long_is_408_and_none_at_all_is_silence() {
     let timeout = Duration::from_millis(300);
     let server = Setup::new(echo)

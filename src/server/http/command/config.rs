@@ -16,6 +16,7 @@ use super::{file, rows, show};
 use crate::net::addr::{Inherited, ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::shards::{Threading, cores};
+use crate::server::http::middleware::access_log::Target;
 use crate::server::http::settings::Settings;
 
 /// Where the server listens unless told otherwise: this machine only, on the port that development servers use.
@@ -52,7 +53,7 @@ pub struct Config {
     /// What requests get to end when the server is told to stop.
     pub drain_timeout: Duration,
     /// Where the access log goes, if there is one.
-    pub access_log: Option<Output>,
+    pub access_log: Option<Target>,
     /// What its lines look like.
     pub access_log_format: AccessLogFormat,
     /// Where metrics are served, if anywhere.
@@ -114,15 +115,6 @@ pub struct Replies {
     pub request_id: bool,
     /// What a handler gets to begin its reply; zero for no limit.
     pub handler_timeout: Duration,
-}
-
-/// Where lines go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Output {
-    /// To stdout.
-    Stdout,
-    /// To the end of a file.
-    File(PathBuf),
 }
 
 /// The format of the access log.

@@ -21,7 +21,7 @@ pub mod units;
 pub use self::args::{Args, Options};
 pub use self::config::{
     AccessLogFormat, Config, ConfigError, DEFAULT_LISTEN, FilesConfig, LogConfig, LogFormat, LogLevel,
-    Output, Replies, TlsFiles,
+    Replies, TlsFiles,
 };
 pub use self::credentials::{Credentials, CredentialsError};
 pub use self::log::{LogError, init as init_log};

@@ -11,11 +11,12 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::args::Options;
-use super::config::{Config, ConfigError, Output};
+use super::config::{Config, ConfigError};
 use super::units::{ByteSize, TimeSpan};
 use crate::net::addr::Prefixes;
 use crate::net::clock::TICK;
 use crate::proto::http::limits::MAX_FIELDS;
+use crate::server::http::middleware::access_log::Target;
 
 /// Which way the table is walked.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -387,19 +388,21 @@ impl Typed<HeaderValue> for String {
     }
 }
 
-impl Typed<Output> for PathBuf {
-    fn hold(&self) -> Result<Output, Unfit> {
-        Ok(if self.as_os_str() == "-" {
-            Output::Stdout
-        } else {
-            Output::File(self.clone())
+/// `-` is stdout, as everywhere.
+impl Typed<Target> for PathBuf {
+    fn hold(&self) -> Result<Target, Unfit> {
+        Ok(match self.to_str() {
+            Some("-") => Target::Stdout,
+            Some("/dev/stderr") => Target::Stderr,
+            _ => Target::File(self.clone()),
         })
     }
 
-    fn show(held: &Output) -> Self {
+    fn show(held: &Target) -> Self {
         match held {
-            Output::Stdout => "-".into(),
-            Output::File(path) => path.clone(),
+            Target::Stdout => "-".into(),
+            Target::Stderr => "/dev/stderr".into(),
+            Target::File(path) => path.clone(),
         }
     }
 }

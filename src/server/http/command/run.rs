@@ -7,7 +7,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::config::{Config, ConfigError, Output};
+use super::config::{Config, ConfigError};
 use super::credentials::CredentialsError;
 use super::{application, engine, status};
 use crate::net::addr::{AddrError, ListenAddr};
@@ -17,7 +17,7 @@ use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::http::files::FilesError;
 use crate::server::http::handler::{Handler, SharedHandler};
 use crate::server::http::metrics::HttpMetrics;
-use crate::server::http::middleware::access_log::AccessLog;
+use crate::server::http::middleware::access_log::{AccessLog, Target};
 use crate::server::http::middleware::cors::CorsError;
 use crate::server::process::{Address, Outcome, Process, announce};
 
@@ -181,19 +181,16 @@ fn note(server: &'static str, sockets: &[Vec<Bound>], process: &mut Process) {
 }
 
 fn access_log(config: &Config) -> Result<Option<AccessLog>, RunError> {
-    let format = application::log_format(config.access_log_format);
-    let opened = match &config.access_log {
-        None => return Ok(None),
-        Some(Output::Stdout) => AccessLog::stdout(format),
-        Some(Output::File(path)) => AccessLog::file(format, path),
+    let Some(target) = config.access_log.clone() else {
+        return Ok(None);
     };
-    opened.map(Some).map_err(|source| RunError::AccessLog {
-        path: match &config.access_log {
-            Some(Output::File(path)) => path.clone(),
-            _ => "-".into(),
-        },
-        source,
-    })
+    let path = match &target {
+        Target::File(path) => path.clone(),
+        Target::Stdout | Target::Stderr => "-".into(),
+    };
+    AccessLog::open(application::log_format(config.access_log_format), target)
+        .map(Some)
+        .map_err(|source| RunError::AccessLog { path, source })
 }
 
 #[cfg(test)]
@@ -259,7 +256,7 @@ mod tests {
             ..good()
         };
         let log = Config {
-            access_log: Some(Output::File(missing())),
+            access_log: Some(Target::File(missing())),
             ..good()
         };
         let dir = Config {

@@ -12,7 +12,7 @@ use http::{Method, Version};
 
 use super::head::{BodyLength, Framing, Head, Outline, Span};
 use super::host::is_host;
-use super::limits::{Limits, MAX_FIELDS};
+use super::limits::{Limits, MAX_FIELDS, MAX_METHOD};
 use super::list;
 use super::reject::Reject;
 use super::target::Target;
@@ -110,6 +110,9 @@ impl Lines<'_> {
     fn check(&self, buffer: &[u8], limits: &Limits) -> Result<(Outline, Framing), Reject> {
         if self.fields.len() > limits.fields {
             return Err(Reject::TooManyFields);
+        }
+        if self.method.len() > MAX_METHOD {
+            return Err(Reject::RequestLine);
         }
         if self.target.len() > limits.target {
             return Err(Reject::TargetTooLong);

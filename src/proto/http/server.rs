@@ -13,7 +13,7 @@ use crate::codec::{Codec, Outbox};
 use super::chunked::{Chunk, Chunked};
 use super::fields::Fields;
 use super::head::{BodyLength, Framing, Head};
-use super::limits::Limits;
+use super::limits::{Limits, MAX_METHOD};
 use super::list::is_token_byte;
 use super::parse::parse;
 use super::reject::Reject;
@@ -112,6 +112,9 @@ enum Outbound {
     Over,
 }
 
+/// Bytes of a request line that are neither method nor target: two spaces, the version, CRLF.
+const VERSION_AND_SPACES: usize = 2 + "HTTP/1.1\r\n".len();
+
 const FRESH: Inbound = Inbound::Head {
     scan: Scan::NEW,
     skipped_line: false,
@@ -192,10 +195,10 @@ impl ServerCodec {
             Some(_) => {}
         }
         let Some(end) = scan.end(src)? else {
-            // A method and a version have at most 32 bytes between them, or something is wrong anyway.
-            let line_too_long = !scan.past_first_line() && src.len() > self.limits.target.saturating_add(32);
+            let line = self.limits.target.saturating_add(MAX_METHOD + VERSION_AND_SPACES);
+            let line_too_long = !scan.past_first_line() && src.len() > line;
             return match src.len() > self.limits.head {
-                _ if line_too_long && memchr::memchr(b' ', &src[..32]).is_some() => {
+                _ if line_too_long && memchr::memchr(b' ', &src[..=MAX_METHOD]).is_some() => {
                     Err(Reject::TargetTooLong)
                 }
                 _ if line_too_long => Err(Reject::RequestLine),

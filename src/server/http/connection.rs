@@ -172,6 +172,7 @@ impl Connection {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response = response.with(RETRY_AFTER, http::HeaderValue::from_static("1"));
         }
+        self.server.settings.sign(&mut response.fields);
         let body = response
             .body
             .as_bytes()

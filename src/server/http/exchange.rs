@@ -84,7 +84,8 @@ pub(super) fn begin<'a>(
     let request = Request::new(head, body, Arc::clone(&connection.peer));
     let mut handler = server.handler.handle(request);
     let reply = match handler.as_mut().poll(cx) {
-        Poll::Ready(response) if response.is_at_hand() && !conn.codec().in_body() => {
+        Poll::Ready(mut response) if response.is_at_hand() && !conn.codec().in_body() => {
+            server.settings.sign(&mut response.fields);
             return Begun::Over(reply_at_once(conn, response, started));
         }
         Poll::Ready(response) => Ok(response),
@@ -296,6 +297,7 @@ impl Run<'_> {
         if self.server.drain.is_stopping() {
             self.conn.codec_mut().close();
         }
+        self.server.settings.sign(&mut response.fields);
         let mut bytes = 0;
         let result = self.send(&mut response, extra.length, &mut bytes).await;
         let complete = result.is_ok();

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
+use http::header::SERVER;
+
 use crate::net::conn::MinRate;
+use crate::proto::http::fields::Fields;
 use crate::proto::http::limits::Limits;
 
 /// The settings of the connections of one server.
@@ -54,5 +57,41 @@ impl Default for Settings {
             linger_limit: 16 << 20,
             server_name: None,
         }
+    }
+}
+
+impl Settings {
+    /// Adds `Server` to a reply that has none, when there is a name.
+    pub(super) fn sign(&self, fields: &mut Fields) {
+        if let Some(name) = &self.server_name
+            && !fields.contains(&SERVER)
+        {
+            fields.append(SERVER, name.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_reply_is_signed_once_and_only_on_request() {
+        let mut fields = Fields::new();
+        Settings::default().sign(&mut fields);
+        assert!(fields.is_empty());
+        let named = Settings {
+            server_name: Some(HeaderValue::from_static("ours")),
+            ..Settings::default()
+        };
+        named.sign(&mut fields);
+        named.sign(&mut fields);
+        assert_eq!(fields.len(), 1);
+        let mut own = Fields::new();
+        own.set(SERVER, HeaderValue::from_static("the handler's"));
+        named.sign(&mut own);
+        assert_eq!(own.find("server").unwrap(), "the handler's");
     }
 }

@@ -8,7 +8,7 @@
 //!    wait for each other. Producers ask [`has_room`](Conn::has_room) instead, and [`Turn::Room`] tells when to go on.
 //! 3. [`switch`](Conn::switch) keeps every byte that was read: a handshake and the first frame can share a segment.
 //!
-//! A connection that waits holds no buffer ([`pool`](super::pool)).
+//! A connection that waits holds no buffer ([`pool`]).
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -84,6 +84,9 @@ pub enum Turn<T> {
     Closed,
 }
 
+/// What [`Conn::poll_turn`] gives.
+pub type PollTurn<C> = Poll<Result<Turn<<C as Codec>::In>, ConnError<<C as Codec>::Error>>>;
+
 /// How a connection can fail.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnError<E> {
@@ -142,7 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
     }
 
     /// [`turn`](Conn::turn), for a task that polls.
-    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Turn<C::In>, ConnError<C::Error>>> {
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> PollTurn<C> {
         loop {
             if let Some(item) = self.decode().map_err(ConnError::Proto)? {
                 return Poll::Ready(Ok(Turn::Item(item)));

@@ -5,7 +5,8 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::RETRY_AFTER;
@@ -114,6 +115,7 @@ impl Connection {
         } else {
             Waiting::Unset
         };
+        let mut quiet_since = None;
         let turn = poll_fn(|cx| {
             if server.drain.is_aborting() {
                 return Poll::Ready(None);
@@ -127,17 +129,17 @@ impl Connection {
             }
             let wanted = Waiting::of(conn);
             if server.drain.is_stopping() && wanted == Waiting::Idle {
-                return Poll::Ready(Some(Ok(Turn::Closed)));
+                let since = *quiet_since.get_or_insert_with(Instant::now);
+                return last_call(conn, since, cx).map(|()| Some(Ok(Turn::Closed)));
             }
             if waiting != wanted && !(waiting == Waiting::Head && *served == 0) {
                 waiting = wanted;
-                let settings = &server.settings;
+                let (settings, now) = (&server.settings, Instant::now());
+                quiet_since = Some(now);
                 match wanted {
-                    Waiting::Head => conn.set_deadline(Instant::now() + settings.head_timeout),
+                    Waiting::Head => conn.set_deadline(now + settings.head_timeout),
                     Waiting::Writing => conn.set_pace(settings.min_write_rate, settings.stall_timeout),
-                    Waiting::Idle | Waiting::Unset => {
-                        conn.set_deadline(Instant::now() + settings.idle_timeout)
-                    }
+                    Waiting::Idle | Waiting::Unset => conn.set_deadline(now + settings.idle_timeout),
                 }
             }
             Poll::Pending
@@ -209,8 +211,14 @@ impl Connection {
 
     /// Ends a connection whose client may be talking still (RFC 9112 section 9.6).
     async fn linger(mut self) {
-        self.conn
-            .set_deadline(Instant::now() + self.server.settings.linger_timeout);
+        let longest = self.server.settings.linger_timeout;
+        let stopping = self.server.drain.is_stopping();
+        let longest = if stopping {
+            longest.min(LAST_LINGER)
+        } else {
+            longest
+        };
+        self.conn.set_deadline(Instant::now() + longest);
         self.conn.linger(self.server.settings.linger_limit).await;
     }
 
@@ -225,6 +233,22 @@ impl Connection {
         .await;
         drop(self.place);
     }
+}
+
+/// How long a refused client may go on talking during a shutdown.
+const LAST_LINGER: Duration = Duration::from_secs(1);
+
+/// How long a connection must have been quiet to count as idle when the shutdown begins. A client that is busy has its next
+/// request on the way already.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Ready when a connection without a request in hand may be closed for the shutdown.
+fn last_call(conn: &mut HttpConn, since: Instant, cx: &Context<'_>) -> Poll<()> {
+    if since.elapsed() >= QUIET {
+        return Poll::Ready(());
+    }
+    conn.set_deadline(since + QUIET);
+    conn.poll_deadline(cx)
 }
 
 /// What a connection without a request in hand waits for.

@@ -20,6 +20,9 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long a connection may wait for its next request. Over it: closed without a word.
     pub idle_timeout: Duration,
+    /// How long a handler may neither read its request's body nor begin its reply; zero for
+    /// as long as it takes. Over it: 503.
+    pub handler_timeout: Duration,
     /// The longest pause within a request's body, and within a reply that the client takes slowly.
     pub stall_timeout: Duration,
     /// How slowly a body may come. Over it: 408.
@@ -48,6 +51,7 @@ impl Default for Settings {
             limits: Limits::default(),
             head_timeout: Duration::from_secs(30), // hyper 30 s, nginx 60 s
             idle_timeout: Duration::from_secs(75), // nginx 75 s
+            handler_timeout: Duration::from_secs(60), // nginx 60 s for an upstream
             stall_timeout: Duration::from_secs(30), // nginx 60 s
             min_read_rate: min_rate,
             min_write_rate: min_rate,

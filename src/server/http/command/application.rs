@@ -20,7 +20,6 @@ use crate::server::http::middleware::cors::{Cors, CorsConfig, CorsError, Origins
 use crate::server::http::middleware::rate_limit::{RateKey, RateLimit};
 use crate::server::http::middleware::request_id::RequestIds;
 use crate::server::http::middleware::security::SecurityHeaders;
-use crate::server::http::middleware::timeout::Timeout;
 
 /// What is shown to those who are asked for a password.
 const REALM: &str = "wireworks";
@@ -83,7 +82,6 @@ fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, RunError> {
         auth: credentials.map(|credentials| auth(&credentials)),
         rate_limit: replies.rate_limit.and_then(rate_limit),
         concurrency: (replies.max_concurrent > 0).then(|| Concurrency::new(replies.max_concurrent, 0)),
-        timeout: (!replies.handler_timeout.is_zero()).then(|| Timeout::new(replies.handler_timeout)),
         compression: replies
             .compress
             .then(|| Compression::default().workers(blocking.clone())),
@@ -124,8 +122,6 @@ fn rate_limit(frequency: Frequency) -> Option<RateLimit> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
     use crate::net::workers::BlockingConfig;
 
@@ -138,7 +134,7 @@ mod tests {
     #[test]
     fn by_default_panics_slow_handlers_and_size_are_looked_after() {
         let stack = stack_of(|_| {}).unwrap();
-        assert!(stack.catch_panics && stack.timeout.is_some() && stack.compression.is_some());
+        assert!(stack.catch_panics && stack.timeout.is_none() && stack.compression.is_some());
         assert!(stack.auth.is_none() && stack.cors.is_none() && stack.security_headers.is_none());
         assert!(stack.rate_limit.is_none() && stack.concurrency.is_none() && stack.request_id.is_none());
     }
@@ -153,10 +149,9 @@ mod tests {
             replies.max_concurrent = 1;
             replies.security_headers = true;
             replies.request_id = true;
-            replies.handler_timeout = Duration::ZERO;
         })
         .unwrap();
-        assert!(stack.timeout.is_none() && stack.compression.is_none());
+        assert!(stack.compression.is_none());
         assert!(stack.auth.is_some() && stack.cors.is_some() && stack.security_headers.is_some());
         assert!(stack.rate_limit.is_some() && stack.concurrency.is_some() && stack.request_id.is_some());
     }

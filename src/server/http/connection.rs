@@ -60,7 +60,7 @@ impl Connection {
         let codec = ServerCodec::new(server.settings.limits);
         let mut conn = Conn::new(arrival.io, codec, timer);
         conn.read_limit(server.settings.limits.head.max(crate::net::conn::READ_LIMIT));
-        conn.set_deadline(Instant::now() + server.settings.head_timeout);
+        conn.set_deadline(conn.heard() + server.settings.head_timeout);
         Self {
             conn,
             server,
@@ -80,7 +80,6 @@ impl Connection {
                 Next::Cut => return,
             };
             self.served += 1;
-            Server::count(&server.stats.requests);
             if self.served >= server.settings.requests_per_connection || server.drain.is_stopping() {
                 self.conn.codec_mut().close();
             }
@@ -88,7 +87,11 @@ impl Connection {
                 poll_fn(|cx| Poll::Ready(exchange::begin(&mut self, &server, request.take(), cx))).await;
             let after = match begun {
                 Begun::Over(after) => after,
-                Begun::Open(exchange) => Box::pin(exchange.finish(&mut self.conn)).await,
+                Begun::Open(exchange) => {
+                    let after = Box::pin(exchange.finish(&mut self.conn)).await;
+                    self.conn.touch();
+                    after
+                }
             };
             match after {
                 After::Next => {}
@@ -115,7 +118,6 @@ impl Connection {
         } else {
             Waiting::Unset
         };
-        let mut quiet_since = None;
         let turn = poll_fn(|cx| {
             if server.drain.is_aborting() {
                 return Poll::Ready(None);
@@ -129,13 +131,11 @@ impl Connection {
             }
             let wanted = Waiting::of(conn);
             if server.drain.is_stopping() && wanted == Waiting::Idle {
-                let since = *quiet_since.get_or_insert_with(Instant::now);
-                return last_call(conn, since, cx).map(|()| Some(Ok(Turn::Closed)));
+                return last_call(conn, cx).map(|()| Some(Ok(Turn::Closed)));
             }
             if waiting != wanted && !(waiting == Waiting::Head && *served == 0) {
                 waiting = wanted;
-                let (settings, now) = (&server.settings, Instant::now());
-                quiet_since = Some(now);
+                let (settings, now) = (&server.settings, conn.heard());
                 match wanted {
                     Waiting::Head => conn.set_deadline(now + settings.head_timeout),
                     Waiting::Writing => conn.set_pace(settings.min_write_rate, settings.stall_timeout),
@@ -243,7 +243,8 @@ const LAST_LINGER: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_millis(250);
 
 /// Ready when a connection without a request in hand may be closed for the shutdown.
-fn last_call(conn: &mut HttpConn, since: Instant, cx: &Context<'_>) -> Poll<()> {
+fn last_call(conn: &mut HttpConn, cx: &Context<'_>) -> Poll<()> {
+    let since = conn.heard();
     if since.elapsed() >= QUIET {
         return Poll::Ready(());
     }

@@ -75,7 +75,7 @@ pub(super) fn begin<'a>(
         return Begun::Over(After::Cut);
     };
     let conn = &mut connection.conn;
-    let started = Instant::now();
+    let started = conn.heard();
     let offer = Offer::of(&head, &framing);
     let (inbound, body) = match Inbound::begin(conn, &framing) {
         Ok(begun) => begun,

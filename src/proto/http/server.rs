@@ -163,6 +163,12 @@ impl ServerCodec {
         )
     }
 
+    /// Whether the head of the reply was written.
+    #[must_use]
+    pub fn reply_has_begun(&self) -> bool {
+        self.outbound != Outbound::Head
+    }
+
     /// Whether the reply whose head was written has a body to follow.
     #[must_use]
     pub fn reply_has_body(&self) -> bool {
@@ -337,7 +343,7 @@ impl Codec for ServerCodec {
     fn encode(&mut self, item: Outgoing, dst: &mut Outbox) -> Result<(), HttpError> {
         match item {
             Outgoing::Continue if self.outbound == Outbound::Head => {
-                dst.put(b"HTTP/1.1 100 Continue\r\n\r\n")
+                dst.put(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
             Outgoing::Head(head) if self.outbound == Outbound::Head => {
                 self.outbound = Outbound::Body(reply::write(&head, &mut self.asked, dst.tail()));
@@ -346,7 +352,7 @@ impl Codec for ServerCodec {
             Outgoing::Data(data) => self.data(data, dst)?,
             Outgoing::Aside(n) => match &mut self.outbound {
                 Outbound::Body(BodyLength::Exactly(left)) => {
-                    *left = left.checked_sub(n).ok_or(Misuse::BodyTooLong)?
+                    *left = left.checked_sub(n).ok_or(Misuse::BodyTooLong)?;
                 }
                 _ => return Err(Misuse::OutOfTurn.into()),
             },

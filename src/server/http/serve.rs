@@ -45,8 +45,6 @@ pub struct Refusal {
 /// Counters of a server, since its start.
 #[derive(Debug, Default)]
 pub struct ServerStats {
-    /// Requests whose head was understood.
-    pub requests: AtomicU64,
     /// Connections that were cut within a reply: the client was gone or too slow, the handler's stream or file failed.
     pub cut: AtomicU64,
 }

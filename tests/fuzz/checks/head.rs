@@ -299,7 +299,12 @@ fn is_plain_host(text: &[u8]) -> bool {
     let literal = text.starts_with('[');
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+;=".contains(c) || literal && c == ':';
     let port = port.unwrap_or_default();
+    let encodes = |part: &str| {
+        let digits = part.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits != b"00" && digits.iter().all(u8::is_ascii_hexdigit))
+    };
     !name.is_empty()
+        && name.split('%').skip(1).all(encodes)
         && name.chars().all(allowed)
         && port.bytes().all(|byte| byte.is_ascii_digit())
         && (port.is_empty() || port.parse::<u128>().is_ok_and(|port| port <= 65535))

@@ -20,27 +20,27 @@ const LONGEST: usize = 1024;
 
 #[test]
 fn requests() {
-    run("head", checks::head::check, 1500);
+    run("head", checks::head::check, 10_000);
 }
 
 #[test]
 fn chunked_bodies() {
-    run("chunked", checks::chunked::check, 2500);
+    run("chunked", checks::chunked::check, 10_000);
 }
 
 #[test]
 fn forms() {
-    run("multipart", checks::multipart::check, 2500);
+    run("multipart", checks::multipart::check, 8000);
 }
 
 #[test]
 fn ranges_and_preconditions() {
-    run("range", checks::range::check, 1500);
+    run("range", checks::range::check, 15_000);
 }
 
 #[test]
 fn proxy_headers() {
-    run("proxy", checks::proxy::check, 2500);
+    run("proxy", checks::proxy::check, 20_000);
 }
 
 #[test]

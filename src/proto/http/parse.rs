@@ -75,9 +75,6 @@ fn request_line_is_whole(buffer: &[u8]) -> bool {
 #[cold]
 fn later_minor_version(buffer: &[u8], limits: &Limits) -> Result<(Outline, Framing), Reject> {
     let end = memchr::memchr(b'\r', buffer).ok_or(Reject::RequestLine)?;
-    if buffer.get(end + 1) != Some(&b'\n') {
-        return Err(Reject::RequestLine);
-    }
     let mut parts = buffer[..end].split(|&byte| byte == b' ');
     let (Some(method), Some(target), Some(version), None) =
         (parts.next(), parts.next(), parts.next(), parts.next())
@@ -92,6 +89,9 @@ fn later_minor_version(buffer: &[u8], limits: &Limits) -> Result<(Outline, Frami
             return Err(Reject::Version);
         }
         _ => return Err(Reject::RequestLine),
+    }
+    if buffer.get(end + 1) != Some(&b'\n') {
+        return Err(Reject::FieldLine);
     }
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Reject::RequestLine);
     let mut storage = [httparse::EMPTY_HEADER; MAX_FIELDS];

@@ -60,8 +60,8 @@ fn request_lines() {
         ("GET / HTTP/1", Err(Reject::RequestLine)),
         ("GET / HTTP/1.1 ", Err(Reject::RequestLine)),
         // A CR alone is no line end, in no version.
-        ("GET / HTTP/1.1\rXA: b", Err(Reject::RequestLine)),
-        ("GET / HTTP/1.2\rXA: b", Err(Reject::RequestLine)),
+        ("GET / HTTP/1.1\rXA: b", Err(Reject::FieldLine)),
+        ("GET / HTTP/1.2\rXA: b", Err(Reject::FieldLine)),
         ("GET  / HTTP/1.1", Err(Reject::RequestLine)),
         ("GET /  HTTP/1.1", Err(Reject::RequestLine)),
         ("GET\t/ HTTP/1.1", Err(Reject::RequestLine)),

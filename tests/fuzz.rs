@@ -7,7 +7,7 @@
 mod checks;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use checks::Dice;
 use http::Version;
@@ -170,7 +170,7 @@ fn seeds(folder: &Path) -> Vec<(String, Vec<u8>)> {
     seeds
 }
 
-fn name(path: &PathBuf) -> String {
+fn name(path: &Path) -> String {
     path.file_name().unwrap().to_str().unwrap().to_owned()
 }
 

@@ -339,7 +339,7 @@ pub(crate) fn framing_by_the_table(
     match (version, transfer_encoding, content_length) {
         (_, [], []) => Some(BodyLength::Empty),
         (Version::HTTP_11, [coding], []) => {
-            (coding.to_ascii_lowercase() == b"chunked").then_some(BodyLength::Chunked)
+            (coding.eq_ignore_ascii_case(b"chunked")).then_some(BodyLength::Chunked)
         }
         (_, [], [length]) => {
             let digits = std::str::from_utf8(length).ok()?;

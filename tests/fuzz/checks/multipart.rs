@@ -65,10 +65,9 @@ fn head_is_sound(head: &PartHead, limits: MultipartLimits) {
 /// What stands between the delimiters, by cutting a whole form at each of them.
 fn contents_by_splitting(wire: &[u8]) -> Vec<&[u8]> {
     // The first delimiter may lack the line end; then nothing is lost but the two dashes and the boundary.
-    let wire = wire.strip_prefix(&DELIMITER[2..]).map_or_else(
-        || &wire[find(wire, DELIMITER).unwrap() + DELIMITER.len()..],
-        |rest| rest,
-    );
+    let wire = wire
+        .strip_prefix(&DELIMITER[2..])
+        .unwrap_or_else(|| &wire[find(wire, DELIMITER).unwrap() + DELIMITER.len()..]);
     split_at_each(wire, DELIMITER)
         .into_iter()
         .take_while(|piece| !piece.starts_with(b"--"))

@@ -337,6 +337,28 @@ fn each_layer_is_there_when_it_is_asked_for() {
 }
 
 #[test]
+fn every_reply_is_signed_when_there_is_a_name() {
+    let mut server = server(&["--server-header", "mine"]);
+    let addr = server.address("http");
+    for (request, status) in [
+        ("GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n", 200),
+        ("GET /delay/1 HTTP/1.1\r\nHost: test\r\n\r\n", 200),
+        ("GET /nowhere/at/all HTTP/1.1\r\nHost: test\r\n\r\n", 404),
+        ("GET / HTTP/1.1\r\n\r\n", 400),
+    ] {
+        let mut wire = Wire::connect(addr);
+        wire.send(request);
+        let response = wire.read_response();
+        assert_eq!(
+            (response.status, response.header("server")),
+            (status, Some("mine")),
+            "{request}"
+        );
+    }
+    stop(server);
+}
+
+#[test]
 fn limits_of_requests_are_kept() {
     let mut server = server(&["--rate-limit", "2/h"]);
     let addr = server.address("http");

@@ -8,7 +8,7 @@
 //! Deadlines are met within one [`TICK`], never early.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -19,6 +19,8 @@ use tokio::time::Instant;
 
 /// How coarse the clock is.
 pub const TICK: Duration = Duration::from_millis(100);
+
+const TICKS_PER_SECOND: u64 = 10;
 
 /// The tick of a timer that is not set, and of one that is not filed.
 const NEVER: u64 = u64::MAX;
@@ -50,6 +52,9 @@ struct State {
 #[derive(Debug)]
 struct Entry {
     deadline: AtomicU64,
+    /// The task of the clock found the deadline passed. A deadline that moved on in the same moment makes this a false
+    /// alarm: [`Timer::poll`] looks at the time.
+    passed: AtomicBool,
     /// Under which tick it is filed. Changed with the state locked only.
     filed: AtomicU64,
     waker: AtomicWaker,
@@ -86,6 +91,7 @@ impl Clock {
         let entry = state.free.pop().unwrap_or_else(|| {
             let entry = Arc::new(Entry {
                 deadline: AtomicU64::new(NEVER),
+                passed: AtomicBool::new(false),
                 filed: AtomicU64::new(NEVER),
                 waker: AtomicWaker::new(),
             });
@@ -93,6 +99,7 @@ impl Clock {
             entry
         });
         entry.deadline.store(NEVER, Ordering::Relaxed);
+        entry.passed.store(false, Ordering::Relaxed);
         drop(state);
         Timer {
             clock: self.clone(),
@@ -120,14 +127,15 @@ impl Clock {
 
     /// The first tick that is not before `at`.
     fn tick(&self, at: Instant) -> u64 {
-        let since = at.saturating_duration_since(self.0.epoch).as_millis();
-        u64::try_from(since.div_ceil(TICK.as_millis())).unwrap_or(NEVER - 1)
+        let since = at.saturating_duration_since(self.0.epoch);
+        let within = since.subsec_nanos().div_ceil(TICK.subsec_nanos());
+        since.as_secs() * TICKS_PER_SECOND + u64::from(within)
     }
 
     /// The last tick that has passed.
     fn now(&self) -> u64 {
-        let since = Instant::now().saturating_duration_since(self.0.epoch).as_millis();
-        u64::try_from(since / TICK.as_millis()).unwrap_or(NEVER - 1)
+        let since = self.0.epoch.elapsed();
+        since.as_secs() * TICKS_PER_SECOND + u64::from(since.subsec_nanos() / TICK.subsec_nanos())
     }
 
     fn file(&self, entry: &Arc<Entry>, tick: u64) {
@@ -169,7 +177,10 @@ impl Clock {
                 entry.filed.store(NEVER, Ordering::SeqCst);
                 match entry.deadline.load(Ordering::SeqCst) {
                     NEVER => {}
-                    deadline if deadline <= now => entry.waker.wake(),
+                    deadline if deadline <= now => {
+                        entry.passed.store(true, Ordering::SeqCst);
+                        entry.waker.wake();
+                    }
                     deadline => state.file(&entry, deadline),
                 }
             }
@@ -204,8 +215,16 @@ impl Timer {
     /// Ready when the deadline has passed. Otherwise the task of `cx` is woken then, and by [`Clock::ring`].
     pub fn poll(&mut self, cx: &Context<'_>) -> Poll<()> {
         self.entry.waker.register(cx.waker());
-        let deadline = self.entry.deadline.load(Ordering::Relaxed);
-        if deadline != NEVER && deadline <= self.clock.now() {
+        // The time is looked at only after the clock's task has: most polls cost a load.
+        if !self.entry.passed.load(Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        if self.entry.deadline.load(Ordering::SeqCst) <= self.clock.now() {
+            return Poll::Ready(());
+        }
+        self.entry.passed.store(false, Ordering::SeqCst);
+        // It may have passed in truth just now, before the alarm was put off.
+        if self.entry.deadline.load(Ordering::SeqCst) <= self.clock.now() {
             Poll::Ready(())
         } else {
             Poll::Pending

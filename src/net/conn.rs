@@ -8,7 +8,7 @@
 //!    wait for each other. Producers ask [`has_room`](Conn::has_room) instead, and [`Turn::Room`] tells when to go on.
 //! 3. [`switch`](Conn::switch) keeps every byte that was read: a handshake and the first frame can share a segment.
 //!
-//! A connection that waits holds no buffer ([`pool`](super::pool)).
+//! A connection that waits holds no buffer ([`pool`]).
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -51,6 +51,8 @@ pub struct Conn<S, C> {
     dry: bool,
     /// The peer has said that nothing follows.
     eof: bool,
+    /// When bytes were read last; at first, when the connection was made.
+    heard: Instant,
     /// The outbox was full, and nobody was told that it is not.
     was_full: bool,
     pace: Option<Pace>,
@@ -84,6 +86,9 @@ pub enum Turn<T> {
     Closed,
 }
 
+/// What [`Conn::poll_turn`] gives.
+pub type PollTurn<C> = Poll<Result<Turn<<C as Codec>::In>, ConnError<<C as Codec>::Error>>>;
+
 /// How a connection can fail.
 #[derive(Debug, thiserror::Error)]
 pub enum ConnError<E> {
@@ -113,6 +118,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
             read_limit: READ_LIMIT,
             dry: false,
             eof: false,
+            heard: Instant::now(),
             was_full: false,
             pace: None,
         }
@@ -142,7 +148,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
     }
 
     /// [`turn`](Conn::turn), for a task that polls.
-    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Turn<C::In>, ConnError<C::Error>>> {
+    pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> PollTurn<C> {
         loop {
             if let Some(item) = self.decode().map_err(ConnError::Proto)? {
                 return Poll::Ready(Ok(Turn::Item(item)));
@@ -266,6 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
         let n = ready!(read)?;
         self.eof = n == 0;
         self.dry = false;
+        self.heard = Instant::now();
         self.moved(n);
         Poll::Ready(Ok(()))
     }
@@ -320,6 +327,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
         self.read_limit = bytes;
     }
 
+    /// When the peer was heard last: the time of the last read, which is looked at anyway. A deadline counted from here costs
+    /// no further look at the clock.
+    pub fn heard(&self) -> Instant {
+        self.heard
+    }
+
+    /// Counts the peer as heard just now: after something that took time and was not its fault.
+    pub fn touch(&mut self) {
+        self.heard = Instant::now();
+    }
+
     /// Whether bytes were read that were not decoded yet.
     pub fn has_input(&self) -> bool {
         !self.rbuf.is_empty()
@@ -353,6 +371,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
             read_limit: self.read_limit,
             dry: false,
             eof: self.eof,
+            heard: self.heard,
             was_full: self.was_full,
             pace: self.pace,
         }

@@ -3,13 +3,12 @@
 //! An incomplete header owns every byte seen so far, so those are taken for good; only the piece that completes it is
 //! looked at first (`MSG_PEEK`) and then taken up to its end. The bytes behind stay in the socket.
 
-use std::error::Error as StdError;
 use std::io;
 
 use tokio::net::TcpStream;
 
 use super::addr::PeerAddr;
-use super::serve::Preamble;
+use super::serve::{BoxError, ParsePreamble, Preamble};
 
 /// Bytes of a header at most, whatever its parser says.
 const MAX: usize = 4 * 1024 + 256;
@@ -26,13 +25,11 @@ pub(super) enum PreambleError {
     #[error(transparent)]
     Io(#[from] io::Error),
     #[error(transparent)]
-    Malformed(Box<dyn StdError + Send + Sync>),
+    Malformed(BoxError),
 }
 
-type Parse = fn(&[u8]) -> Result<Preamble, Box<dyn StdError + Send + Sync>>;
-
 /// Reads the header; whom it names, if anybody.
-pub(super) async fn read(tcp: &TcpStream, parse: Parse) -> Result<Option<PeerAddr>, PreambleError> {
+pub(super) async fn read(tcp: &TcpStream, parse: ParsePreamble) -> Result<Option<PeerAddr>, PreambleError> {
     let mut seen = Vec::new();
     let mut piece = [0; 536];
     loop {
@@ -77,7 +74,7 @@ mod tests {
     use super::*;
 
     /// A header of this test: `<length of the rest><rest>`.
-    fn parse(bytes: &[u8]) -> Result<Preamble, Box<dyn StdError + Send + Sync>> {
+    fn parse(bytes: &[u8]) -> Result<Preamble, BoxError> {
         let [length, rest @ ..] = bytes else {
             return Ok(Preamble::Incomplete);
         };

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use rustix::io::Errno;
 use tokio::net::TcpStream;
 
@@ -57,8 +58,14 @@ pub struct PreambleSettings {
     /// How long the header may take.
     pub timeout: Duration,
     /// Its parser.
-    pub parse: fn(&[u8]) -> Result<Preamble, Box<dyn StdError + Send + Sync>>,
+    pub parse: ParsePreamble,
 }
+
+/// Looks at the first bytes of a connection, all that have come so far.
+pub type ParsePreamble = fn(&[u8]) -> Result<Preamble, BoxError>;
+
+/// What is wrong with a header, in the words of its parser.
+pub type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What a prefix of a connection's bytes holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -283,7 +290,7 @@ where
     loop {
         let accepted = tokio::select! {
             biased;
-            () = &mut stopping => return,
+            () = &mut stopping => break,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -299,10 +306,16 @@ where
                 gate.stats.exhausted.fetch_add(1, Ordering::Relaxed);
                 tracing::warn!(%error, pause_ms = pause.as_millis(), listener = %listener.local_addr(), "cannot accept");
                 tokio::select! {
-                    () = &mut stopping => return,
+                    () = &mut stopping => break,
                     () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
                 }
             }
+        }
+    }
+    // Whoever stands in the queue has connected, and may have asked: closing the listener would reset them.
+    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
+        if let Some(entrant) = gate.admit(stream, peer) {
+            spawn(entrant, &gate, &drain, &handle);
         }
     }
 }

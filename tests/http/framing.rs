@@ -421,15 +421,7 @@ fn p46_after_a_framing_error_nothing_is_a_request() {
         // The connection is still there, to be read from; what comes now is thrown away.
         wire.send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n".repeat(100));
         wire.expect_close();
-        let understood = u64::from(
-            broken.starts_with(b"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"),
-        );
-        assert_eq!(
-            server.requests() - before,
-            understood,
-            "{}",
-            broken.escape_ascii()
-        );
+        assert_eq!(server.requests(), before, "{}", broken.escape_ascii());
     }
 }
 

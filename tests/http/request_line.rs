@@ -156,7 +156,7 @@ fn p09_an_unknown_method_is_501() {
         }
     }
     // One that is longer than any there is, whether the rest of its line is here or not.
-    for length in [21, 300, 9000, 30_000] {
+    for length in [33, 300, 9000, 30_000] {
         let method = "M".repeat(length);
         refused(&server, format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"), 501);
     }

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
@@ -16,7 +16,7 @@ use wireworks::net::listen::bind;
 use wireworks::net::serve::{Gate, GateSettings};
 use wireworks::proto::http::list::FieldLines;
 use wireworks::server::http::body::Frame;
-use wireworks::server::http::handler::{Handler, SharedHandler};
+use wireworks::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use wireworks::server::http::problem::Problem;
 use wireworks::server::http::request::Request;
 use wireworks::server::http::response::{IntoResponse, Response};
@@ -38,6 +38,8 @@ pub(super) struct Setup {
 pub(super) struct TestServer {
     pub(super) server: Arc<Server>,
     pub(super) gate: Arc<Gate>,
+    /// Requests that came to the handler.
+    requests: Arc<AtomicU64>,
     /// Status and reason of each request that no handler answered.
     refusals: Arc<Mutex<Vec<(u16, &'static str)>>>,
     addr: ListenAddr,
@@ -84,13 +86,18 @@ impl Setup {
     pub(super) fn start(self) -> TestServer {
         let refusals = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&refusals);
+        let requests = Arc::new(AtomicU64::new(0));
+        let counting = Counting {
+            requests: Arc::clone(&requests),
+            handler: self.handler,
+        };
         let server = Arc::new(Server {
             on_refusal: Some(Box::new(move |refusal| {
                 told.lock()
                     .unwrap()
                     .push((refusal.status.as_u16(), refusal.reason));
             })),
-            ..Server::new(self.settings, self.handler)
+            ..Server::new(self.settings, Arc::new(counting))
         });
         let gate = Arc::new(Gate::new(self.gate));
         let (stop, stopped) = oneshot::channel();
@@ -114,11 +121,25 @@ impl Setup {
         TestServer {
             server,
             gate,
+            requests,
             refusals,
             addr,
             stop: Some(stop),
             thread: Some(thread),
         }
+    }
+}
+
+/// A handler that is counted.
+struct Counting {
+    requests: Arc<AtomicU64>,
+    handler: SharedHandler,
+}
+
+impl Handler for Counting {
+    fn handle(&self, request: Request) -> HandlerFuture<'_> {
+        self.requests.fetch_add(1, Ordering::Relaxed);
+        self.handler.handle(request)
     }
 }
 
@@ -164,9 +185,9 @@ impl TestServer {
         self.ask(format!("GET {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n"))
     }
 
-    /// Requests whose head was understood, on all connections.
+    /// Requests that came to the handler, on all connections.
     pub(super) fn requests(&self) -> u64 {
-        self.server.stats.requests.load(Ordering::Relaxed)
+        self.requests.load(Ordering::Relaxed)
     }
 
     /// Takes the statuses and reasons of the refusals so far.

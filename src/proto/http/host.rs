@@ -2,7 +2,8 @@
 
 /// Whether `value` is a host with an optional port: a registered name, an IPv4 address, or an IP literal in brackets.
 ///
-/// User information, a path, a list, an empty host and a port that is not a number up to 65535 are not.
+/// User information, a path, a list, an empty host and a port that is not a number up to 65535 are not,
+/// nor is a percent sign that encodes nothing, or NUL.
 #[must_use]
 pub fn is_host(value: &[u8]) -> bool {
     let (host, port) = match value {
@@ -19,7 +20,7 @@ pub fn is_host(value: &[u8]) -> bool {
         _ => {
             let end = memchr::memchr(b':', value).unwrap_or(value.len());
             let (name, after) = value.split_at(end);
-            if name.is_empty() || !name.iter().all(|&byte| is_name_byte(byte)) {
+            if name.is_empty() || !name.iter().all(|&byte| is_name_byte(byte)) || !is_encoded(name) {
                 return false;
             }
             (name, after)
@@ -69,6 +70,14 @@ fn is_name_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
 }
 
+/// Whether every percent sign encodes a byte (RFC 3986 section 2.1), and none of them NUL, which ends names in C.
+fn is_encoded(name: &[u8]) -> bool {
+    memchr::memchr_iter(b'%', name).all(|at| match name.get(at + 1..at + 3) {
+        Some(digits) => digits != b"00" && digits.iter().all(u8::is_ascii_hexdigit),
+        None => false,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +96,7 @@ mod tests {
             "xn--a.b",
             "a_b",
             "%41",
+            "a%c3%A9.test:80",
         ] {
             assert!(is_host(good.as_bytes()), "{good}");
         }
@@ -117,6 +127,11 @@ mod tests {
             "a#",
             "\u{e9}",
             "a\t",
+            "a%00b",
+            "%",
+            "a%4",
+            "a%4:1",
+            "a%zz",
         ] {
             assert!(!is_host(bad.as_bytes()), "{bad:?}");
         }

@@ -90,6 +90,9 @@ fn later_minor_version(buffer: &[u8], limits: &Limits) -> Result<(Outline, Frami
         }
         _ => return Err(Reject::RequestLine),
     }
+    if buffer.get(end + 1) != Some(&b'\n') {
+        return Err(Reject::FieldLine);
+    }
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Reject::RequestLine);
     let mut storage = [httparse::EMPTY_HEADER; MAX_FIELDS];
     match httparse::parse_headers(&buffer[end + 2..], &mut storage) {
@@ -182,11 +185,7 @@ impl<'a> Known<'a> {
     fn note(&mut self, name: &str, value: &'a [u8]) -> Result<(), Reject> {
         // The length decides first: most fields are none of these.
         match name.len() {
-            4 if name.eq_ignore_ascii_case("host") => {
-                if self.host.replace(value).is_some() {
-                    return Err(Reject::Host);
-                }
-            }
+            4 if name.eq_ignore_ascii_case("host") => once(&mut self.host, value, Reject::Host)?,
             6 if name.eq_ignore_ascii_case("expect") => {
                 let known = value.eq_ignore_ascii_case(b"100-continue");
                 self.expect = Some(known && self.expect.unwrap_or(true));
@@ -200,18 +199,15 @@ impl<'a> Known<'a> {
             }
             14 if name.eq_ignore_ascii_case("content-length") => {
                 // Section 6.3, step 5. Even equal repetitions are refused: nothing sends them in good faith.
-                if self
-                    .content_length
-                    .replace(decimal(value).ok_or(Reject::ContentLength)?)
-                    .is_some()
-                {
-                    return Err(Reject::ContentLength);
-                }
+                let length = decimal(value).ok_or(Reject::ContentLength)?;
+                once(&mut self.content_length, length, Reject::ContentLength)?;
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                if self.transfer_encoding.replace(coding(value)?).is_some() {
-                    return Err(Reject::TransferEncoding);
-                }
+                once(
+                    &mut self.transfer_encoding,
+                    coding(value)?,
+                    Reject::TransferEncoding,
+                )?;
             }
             _ => {}
         }
@@ -253,6 +249,11 @@ impl<'a> Known<'a> {
     }
 }
 
+/// Notes a field that must not be repeated.
+fn once<T>(place: &mut Option<T>, value: T, repeated: Reject) -> Result<(), Reject> {
+    place.replace(value).map_or(Ok(()), |_| Err(repeated))
+}
+
 /// `1*DIGIT` that fits 64 bits; no sign, no list, no leading or inner space.
 fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
@@ -278,9 +279,7 @@ fn coding(value: &[u8]) -> Result<Coding, Reject> {
         .iter()
         .all(|member| list::is_token(member.split(|&byte| byte == b';').next().unwrap_or_default()));
     match members.split_last() {
-        Some((last, before))
-            if is_chunked(last) && others_are_tokens && !before.iter().any(|member| is_chunked(member)) =>
-        {
+        Some((last, before)) if is_chunked(last) && others_are_tokens && !before.iter().any(is_chunked) => {
             Ok(Coding::Unknown)
         }
         _ => Err(Reject::TransferEncoding),

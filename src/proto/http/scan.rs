@@ -58,7 +58,8 @@ mod tests {
 
     #[test]
     fn finds_the_empty_line_whole_and_byte_by_byte() {
-        let cases: [(&[u8], Result<Option<usize>, Reject>); 8] = [
+        type Case = (&'static [u8], Result<Option<usize>, Reject>);
+        let cases: [Case; 8] = [
             (b"GET / HTTP/1.1\r\n\r\n", Ok(Some(18))),
             (b"GET / HTTP/1.1\r\nA: b\r\n\r\nGET", Ok(Some(24))),
             (b"\r\n", Ok(Some(2))),

@@ -112,6 +112,9 @@ enum Outbound {
     Over,
 }
 
+/// Bytes of a request line that are neither method nor target: two spaces, the version, CRLF.
+const VERSION_AND_SPACES: usize = 2 + "HTTP/1.1\r\n".len();
+
 const FRESH: Inbound = Inbound::Head {
     scan: Scan::NEW,
     skipped_line: false,
@@ -160,6 +163,12 @@ impl ServerCodec {
         )
     }
 
+    /// Whether the head of the reply was written.
+    #[must_use]
+    pub fn reply_has_begun(&self) -> bool {
+        self.outbound != Outbound::Head
+    }
+
     /// Whether the reply whose head was written has a body to follow.
     #[must_use]
     pub fn reply_has_body(&self) -> bool {
@@ -192,8 +201,8 @@ impl ServerCodec {
             Some(_) => {}
         }
         let Some(end) = scan.end(src)? else {
-            // What is not target in the line, has at most 32 bytes.
-            let line_too_long = !scan.past_first_line() && src.len() > self.limits.target.saturating_add(32);
+            let line = self.limits.target.saturating_add(MAX_METHOD + VERSION_AND_SPACES);
+            let line_too_long = !scan.past_first_line() && src.len() > line;
             return match src.len() > self.limits.head {
                 _ if line_too_long && memchr::memchr(b' ', &src[..=MAX_METHOD]).is_some() => {
                     Err(Reject::TargetTooLong)
@@ -334,7 +343,7 @@ impl Codec for ServerCodec {
     fn encode(&mut self, item: Outgoing, dst: &mut Outbox) -> Result<(), HttpError> {
         match item {
             Outgoing::Continue if self.outbound == Outbound::Head => {
-                dst.put(b"HTTP/1.1 100 Continue\r\n\r\n")
+                dst.put(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
             Outgoing::Head(head) if self.outbound == Outbound::Head => {
                 self.outbound = Outbound::Body(reply::write(&head, &mut self.asked, dst.tail()));
@@ -343,7 +352,7 @@ impl Codec for ServerCodec {
             Outgoing::Data(data) => self.data(data, dst)?,
             Outgoing::Aside(n) => match &mut self.outbound {
                 Outbound::Body(BodyLength::Exactly(left)) => {
-                    *left = left.checked_sub(n).ok_or(Misuse::BodyTooLong)?
+                    *left = left.checked_sub(n).ok_or(Misuse::BodyTooLong)?;
                 }
                 _ => return Err(Misuse::OutOfTurn.into()),
             },

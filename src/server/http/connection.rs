@@ -5,7 +5,8 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use http::StatusCode;
 use http::header::RETRY_AFTER;
@@ -59,7 +60,7 @@ impl Connection {
         let codec = ServerCodec::new(server.settings.limits);
         let mut conn = Conn::new(arrival.io, codec, timer);
         conn.read_limit(server.settings.limits.head.max(crate::net::conn::READ_LIMIT));
-        conn.set_deadline(Instant::now() + server.settings.head_timeout);
+        conn.set_deadline(conn.heard() + server.settings.head_timeout);
         Self {
             conn,
             server,
@@ -79,7 +80,6 @@ impl Connection {
                 Next::Cut => return,
             };
             self.served += 1;
-            Server::count(&server.stats.requests);
             if self.served >= server.settings.requests_per_connection || server.drain.is_stopping() {
                 self.conn.codec_mut().close();
             }
@@ -87,7 +87,11 @@ impl Connection {
                 poll_fn(|cx| Poll::Ready(exchange::begin(&mut self, &server, request.take(), cx))).await;
             let after = match begun {
                 Begun::Over(after) => after,
-                Begun::Open(exchange) => Box::pin(exchange.finish(&mut self.conn)).await,
+                Begun::Open(exchange) => {
+                    let after = Box::pin(exchange.finish(&mut self.conn)).await;
+                    self.conn.touch();
+                    after
+                }
             };
             match after {
                 After::Next => {}
@@ -138,17 +142,15 @@ impl Connection {
             }
             let wanted = Waiting::of(conn);
             if server.drain.is_stopping() && wanted == Waiting::Idle {
-                return Poll::Ready(Some(Ok(Turn::Closed)));
+                return last_call(conn, cx).map(|()| Some(Ok(Turn::Closed)));
             }
             if waiting != wanted && !(waiting == Waiting::Head && *served == 0) {
                 waiting = wanted;
-                let settings = &server.settings;
+                let (settings, now) = (&server.settings, conn.heard());
                 match wanted {
-                    Waiting::Head => conn.set_deadline(Instant::now() + settings.head_timeout),
+                    Waiting::Head => conn.set_deadline(now + settings.head_timeout),
                     Waiting::Writing => conn.set_pace(settings.min_write_rate, settings.stall_timeout),
-                    Waiting::Idle | Waiting::Unset => {
-                        conn.set_deadline(Instant::now() + settings.idle_timeout)
-                    }
+                    Waiting::Idle | Waiting::Unset => conn.set_deadline(now + settings.idle_timeout),
                 }
             }
             if wanted == Waiting::Writing && conn.poll_deadline(cx).is_ready() {
@@ -186,7 +188,7 @@ impl Connection {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response = response.with(RETRY_AFTER, http::HeaderValue::from_static("1"));
         }
-        self.server.sign(&mut response.fields);
+        self.server.settings.sign(&mut response.fields);
         let body = response
             .body
             .as_bytes()
@@ -223,8 +225,14 @@ impl Connection {
 
     /// Ends a connection whose client may be talking still (RFC 9112 section 9.6).
     async fn linger(mut self) {
-        self.conn
-            .set_deadline(Instant::now() + self.server.settings.linger_timeout);
+        let longest = self.server.settings.linger_timeout;
+        let stopping = self.server.drain.is_stopping();
+        let longest = if stopping {
+            longest.min(LAST_LINGER)
+        } else {
+            longest
+        };
+        self.conn.set_deadline(Instant::now() + longest);
         self.conn.linger(self.server.settings.linger_limit).await;
     }
 
@@ -239,6 +247,23 @@ impl Connection {
         .await;
         drop(self.place);
     }
+}
+
+/// How long a refused client may go on talking during a shutdown.
+const LAST_LINGER: Duration = Duration::from_secs(1);
+
+/// How long a connection must have been quiet to count as idle when the shutdown begins. A client that is busy has its next
+/// request on the way already.
+const QUIET: Duration = Duration::from_millis(250);
+
+/// Ready when a connection without a request in hand may be closed for the shutdown.
+fn last_call(conn: &mut HttpConn, cx: &Context<'_>) -> Poll<()> {
+    let since = conn.heard();
+    if since.elapsed() >= QUIET {
+        return Poll::Ready(());
+    }
+    conn.set_deadline(since + QUIET);
+    conn.poll_deadline(cx)
 }
 
 /// What a connection without a request in hand waits for.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::body::{Body, Frame, Kind, Segment, Sent};
+use super::body::{Body, BodyError, Frame, Kind, Segment, Sent};
 use super::connection::Connection;
 use super::fault::Fault;
 use super::handler::HandlerFuture;
@@ -75,7 +75,7 @@ pub(super) fn begin<'a>(
         return Begun::Over(After::Cut);
     };
     let conn = &mut connection.conn;
-    let started = Instant::now();
+    let started = conn.heard();
     let offer = Offer::of(&head, &framing);
     let (inbound, body) = match Inbound::begin(conn, &framing) {
         Ok(begun) => begun,
@@ -85,7 +85,7 @@ pub(super) fn begin<'a>(
     let mut handler = server.handler.handle(request);
     let reply = match handler.as_mut().poll(cx) {
         Poll::Ready(mut response) if response.is_at_hand() && !conn.codec().in_body() => {
-            server.sign(&mut response.fields);
+            server.settings.sign(&mut response.fields);
             return Begun::Over(reply_at_once(conn, response, started));
         }
         Poll::Ready(response) => Ok(response),
@@ -148,6 +148,7 @@ impl Open<'_> {
             server: self.server,
             inbound: self.inbound,
             waiting: Waiting::Nobody,
+            replying: false,
         };
         let mut response = match self.reply {
             Ok(response) => response,
@@ -159,6 +160,7 @@ impl Open<'_> {
         if response.status == StatusCode::SWITCHING_PROTOCOLS && !self.offer.matches(&response, run.conn) {
             response = Problem::bad_request("the request does not offer this upgrade").into_response();
         }
+        run.replying = true;
         if let Err(fault) = run.settle().await {
             return refusal(&fault);
         }
@@ -196,10 +198,11 @@ impl Offer {
     }
 }
 
-/// For whom the exchange waits. Only the peer is timed.
+/// For whom the exchange waits.
 #[derive(Clone, Copy, PartialEq)]
 enum Waiting {
     Nobody,
+    Handler,
     Reading,
     Writing,
 }
@@ -210,9 +213,20 @@ struct Run<'a> {
     server: &'a Server,
     inbound: Inbound,
     waiting: Waiting,
+    /// The handler has answered: its body may take its time, as event streams do.
+    replying: bool,
 }
 
 impl Run<'_> {
+    /// The first frame of a reply that is made of the request's body, when the client still waits to be told to send that:
+    /// `100 Continue` cannot follow the head of the reply.
+    async fn first_frame(&mut self, body: &mut Body) -> Result<Option<Result<Frame, BodyError>>, Fault> {
+        if self.inbound.is_held_back() && body.as_bytes().is_none() {
+            return self.drive(body.frame()).await;
+        }
+        Ok(None)
+    }
+
     /// Runs `future`, and the connection meanwhile.
     async fn drive<F: Future>(&mut self, future: F) -> Result<F::Output, Fault> {
         let mut future = pin!(future);
@@ -244,16 +258,17 @@ impl Run<'_> {
         let waiting = match (&flushed, pumped) {
             (Poll::Pending, _) => Waiting::Writing,
             (_, Pumped::Waiting) => Waiting::Reading,
-            _ => Waiting::Nobody,
+            _ if self.replying => Waiting::Nobody,
+            _ => Waiting::Handler,
         };
         if let Poll::Ready(Err(error)) = flushed {
             return Err(error.into());
         }
         self.watch(waiting);
-        if self.conn.poll_deadline(cx).is_ready() {
-            Err(Fault::TooSlow)
-        } else {
-            Ok(false)
+        match self.conn.poll_deadline(cx) {
+            Poll::Pending => Ok(false),
+            Poll::Ready(()) if waiting == Waiting::Handler => Err(Fault::HandlerTooSlow),
+            Poll::Ready(()) => Err(Fault::TooSlow),
         }
     }
 
@@ -267,6 +282,8 @@ impl Run<'_> {
         let pace = |conn: &mut HttpConn, min: MinRate, gap: Duration| conn.set_pace(min, gap);
         match waiting {
             Waiting::Nobody => self.conn.clear_deadline(),
+            Waiting::Handler if settings.handler_timeout.is_zero() => self.conn.clear_deadline(),
+            Waiting::Handler => self.conn.set_deadline(Instant::now() + settings.handler_timeout),
             Waiting::Reading => pace(self.conn, settings.min_read_rate, settings.stall_timeout),
             Waiting::Writing => pace(self.conn, settings.min_write_rate, settings.stall_timeout),
         }
@@ -293,11 +310,11 @@ impl Run<'_> {
 
     /// Sends the reply, and says what follows.
     async fn reply(&mut self, mut response: Response, started: Instant) -> After {
-        self.server.sign(&mut response.fields);
         let mut extra = response.extra.take().unwrap_or_default();
         if self.server.drain.is_stopping() {
             self.conn.codec_mut().close();
         }
+        self.server.settings.sign(&mut response.fields);
         let mut bytes = 0;
         let result = self.send(&mut response, extra.length, &mut bytes).await;
         let complete = result.is_ok();
@@ -331,7 +348,8 @@ impl Run<'_> {
         length_of_get: Option<u64>,
         bytes: &mut u64,
     ) -> Result<(), Fault> {
-        let body = std::mem::take(&mut response.body);
+        let mut body = std::mem::take(&mut response.body);
+        let first = self.first_frame(&mut body).await?;
         let head = ReplyHead {
             status: response.status,
             fields: std::mem::take(&mut response.fields),
@@ -346,14 +364,26 @@ impl Run<'_> {
                     self.conn.feed(Outgoing::Data(data))?;
                 }
                 Body(Kind::Files(segments)) => self.files(segments, bytes).await?,
-                body => return self.stream(body, bytes).await,
+                body => return self.stream(first, body, bytes).await,
             }
         }
         Ok(self.conn.feed(Outgoing::End(no_trailers()))?)
     }
 
-    async fn stream(&mut self, mut body: Body, bytes: &mut u64) -> Result<(), Fault> {
-        while let Some(frame) = self.drive(body.frame()).await? {
+    async fn stream(
+        &mut self,
+        mut first: Option<Result<Frame, BodyError>>,
+        mut body: Body,
+        bytes: &mut u64,
+    ) -> Result<(), Fault> {
+        loop {
+            let frame = match first.take() {
+                Some(frame) => frame,
+                None => match self.drive(body.frame()).await? {
+                    Some(frame) => frame,
+                    None => break,
+                },
+            };
             match frame.map_err(Fault::Body)? {
                 Frame::Data(data) => {
                     *bytes += data.len() as u64;
@@ -439,6 +469,10 @@ impl Run<'_> {
     /// After the reply: the rest of an unwanted body, then the next request, or the end.
     async fn after(&mut self) -> After {
         let persists = self.conn.codec().persists();
+        // It was never told to send its body, and what it sends next could be either that or a request.
+        if self.inbound.is_held_back() && self.conn.codec().in_body() {
+            return After::Linger;
+        }
         if persists && self.conn.codec().in_body() {
             let settings = &self.server.settings;
             self.conn.set_pace(settings.min_read_rate, settings.stall_timeout);

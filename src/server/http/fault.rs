@@ -19,6 +19,9 @@ pub(super) enum Fault {
     /// The peer let a deadline pass.
     #[error("the client was too slow")]
     TooSlow,
+    /// The handler let its deadline pass.
+    #[error("the handler was too slow")]
+    HandlerTooSlow,
     /// The stream failed: there is nobody to tell.
     #[error("the connection was lost: {0}")]
     Lost(io::Error),
@@ -39,6 +42,7 @@ impl Fault {
         match self {
             Self::Reject(reject) => Some((reject.status(), reject.name())),
             Self::TooSlow => Some((StatusCode::REQUEST_TIMEOUT, "too_slow")),
+            Self::HandlerTooSlow => Some((StatusCode::SERVICE_UNAVAILABLE, "handler_timeout")),
             Self::Lost(_) | Self::Misuse(_) | Self::Body(_) | Self::Aborted => None,
         }
     }

@@ -83,6 +83,8 @@ impl Inbound {
         match feeder.demand(cx) {
             Demand::Full => return Ok(Pumped::Idle),
             Demand::Room | Demand::Abandoned if self.continue_due => return Ok(Pumped::Idle),
+            // Too late: the reply has begun.
+            Demand::Asked if self.continue_due && conn.codec().reply_has_begun() => return Ok(Pumped::Idle),
             Demand::Asked if self.continue_due => {
                 self.continue_due = false;
                 conn.feed(Outgoing::Continue)?;

@@ -240,10 +240,7 @@ impl Router {
             return Found::Server;
         }
         let Some((route, params)) = self.matching(request.head.path()) else {
-            return self
-                .fallback
-                .as_ref()
-                .map_or(Found::Nothing, |handler| Found::Handler(handler));
+            return self.fallback.as_ref().map_or(Found::Nothing, Found::Handler);
         };
         if let Some(note) = &request.route {
             note.fill(&route.pattern);
@@ -267,7 +264,7 @@ impl Router {
         exact(method)
             .or_else(or_get)
             .or(route.any.as_ref())
-            .map_or(Found::Route(route), |handler| Found::Handler(handler))
+            .map_or(Found::Route(route), Found::Handler)
     }
 
     fn matching(&self, path: &str) -> Option<(&Route, Params)> {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
-use http::header::SERVER;
 
 use super::connection::Connection;
 use super::handler::SharedHandler;
@@ -14,7 +13,6 @@ use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::listen::Listener;
 use crate::net::serve::{self, Gate};
-use crate::proto::http::fields::Fields;
 
 /// What all connections of a server share.
 pub struct Server {
@@ -47,8 +45,6 @@ pub struct Refusal {
 /// Counters of a server, since its start.
 #[derive(Debug, Default)]
 pub struct ServerStats {
-    /// Requests whose head was understood.
-    pub requests: AtomicU64,
     /// Connections that were cut within a reply: the client was gone or too slow, the handler's stream or file failed.
     pub cut: AtomicU64,
 }
@@ -77,15 +73,6 @@ impl Server {
             async move { connection.run().await }
         })
         .await;
-    }
-
-    /// Names the server in a reply that does not do so itself.
-    pub(super) fn sign(&self, fields: &mut Fields) {
-        if let Some(name) = &self.settings.server_name
-            && !fields.contains(&SERVER)
-        {
-            fields.append(SERVER, name.clone());
-        }
     }
 
     pub(super) fn count(counter: &AtomicU64) {

@@ -5,7 +5,10 @@
 
 use std::time::Duration;
 
+use http::header::SERVER;
+
 use crate::net::conn::MinRate;
+use crate::proto::http::fields::Fields;
 use crate::proto::http::limits::Limits;
 
 /// The settings of the connections of one server.
@@ -17,6 +20,9 @@ pub struct Settings {
     pub head_timeout: Duration,
     /// How long a connection may wait for its next request. Over it: closed without a word.
     pub idle_timeout: Duration,
+    /// How long a handler may neither read its request's body nor begin its reply; zero for
+    /// as long as it takes. Over it: 503.
+    pub handler_timeout: Duration,
     /// The longest pause within a request's body, and within a reply that the client takes slowly.
     pub stall_timeout: Duration,
     /// How slowly a body may come. Over it: 408.
@@ -45,6 +51,7 @@ impl Default for Settings {
             limits: Limits::default(),
             head_timeout: Duration::from_secs(30), // hyper 30 s, nginx 60 s
             idle_timeout: Duration::from_secs(75), // nginx 75 s
+            handler_timeout: Duration::from_secs(60), // nginx 60 s for an upstream
             stall_timeout: Duration::from_secs(30), // nginx 60 s
             min_read_rate: min_rate,
             min_write_rate: min_rate,
@@ -54,5 +61,41 @@ impl Default for Settings {
             linger_limit: 16 << 20,
             server_name: None,
         }
+    }
+}
+
+impl Settings {
+    /// Adds `Server` to a reply that has none, when there is a name.
+    pub(super) fn sign(&self, fields: &mut Fields) {
+        if let Some(name) = &self.server_name
+            && !fields.contains(&SERVER)
+        {
+            fields.append(SERVER, name.clone());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_reply_is_signed_once_and_only_on_request() {
+        let mut fields = Fields::new();
+        Settings::default().sign(&mut fields);
+        assert!(fields.is_empty());
+        let named = Settings {
+            server_name: Some(HeaderValue::from_static("ours")),
+            ..Settings::default()
+        };
+        named.sign(&mut fields);
+        named.sign(&mut fields);
+        assert_eq!(fields.len(), 1);
+        let mut own = Fields::new();
+        own.set(SERVER, HeaderValue::from_static("the handler's"));
+        named.sign(&mut own);
+        assert_eq!(own.find("server").unwrap(), "the handler's");
     }
 }

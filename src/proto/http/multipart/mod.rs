@@ -214,6 +214,10 @@ impl Multipart {
         if end > limit {
             return Err(too_large);
         }
+        // A line of the head that another reader would take for a delimiter.
+        if src.starts_with(self.dashes()) || self.delimiter.find(&src[..end]).is_some() {
+            return Err(MultipartError::Delimiter);
+        }
         let head = head::parse(&src[..end], part, self.limits.fields)?;
         src.advance(end + 2);
         self.state = State::Content;

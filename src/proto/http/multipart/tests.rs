@@ -173,6 +173,23 @@ fn a_line_that_starts_with_the_boundary_and_goes_on_is_an_error() {
 }
 
 #[test]
+fn a_delimiter_in_a_head_is_an_error() {
+    let field = "Content-Disposition: form-data; name=a\r\n";
+    // Both lines are fields by their grammar, and delimiters for a reader who looks for those first.
+    for head in [
+        format!("{field}--AaB03x: y\r\n"),
+        format!("--AaB03xy: z\r\n{field}"),
+    ] {
+        let wire = format!("--AaB03x\r\n{head}\r\nx\r\n--AaB03x--");
+        assert_eq!(
+            error(&wire, MultipartLimits::DEFAULT),
+            MultipartError::Delimiter,
+            "{head:?}"
+        );
+    }
+}
+
+#[test]
 fn a_form_that_stops_before_its_end_is_torn() {
     let wire = format!("{}--AaB03x--", part("a", "one"));
     for end in 0..wire.len() {

@@ -46,7 +46,7 @@ fn the_authority_of_the_target_overrides_host() {
 
 #[test]
 fn request_lines() {
-    let cases: [(&str, Result<Version, Reject>); 20] = [
+    let cases: [(&str, Result<Version, Reject>); 22] = [
         ("GET / HTTP/1.1", Ok(Version::HTTP_11)),
         ("GET / HTTP/1.0", Ok(Version::HTTP_10)),
         ("GET / HTTP/1.2", Ok(Version::HTTP_11)),
@@ -59,6 +59,9 @@ fn request_lines() {
         ("GET / HTTP/01.1", Err(Reject::RequestLine)),
         ("GET / HTTP/1", Err(Reject::RequestLine)),
         ("GET / HTTP/1.1 ", Err(Reject::RequestLine)),
+        // A CR alone is no line end, in no version.
+        ("GET / HTTP/1.1\rXA: b", Err(Reject::FieldLine)),
+        ("GET / HTTP/1.2\rXA: b", Err(Reject::FieldLine)),
         ("GET  / HTTP/1.1", Err(Reject::RequestLine)),
         ("GET /  HTTP/1.1", Err(Reject::RequestLine)),
         ("GET\t/ HTTP/1.1", Err(Reject::RequestLine)),
@@ -268,6 +271,16 @@ fn an_upgrade_is_offered_by_two_fields() {
             Ok(offered),
             "{version} {fields:?}"
         );
+    }
+}
+
+#[test]
+fn methods_have_a_longest() {
+    for (length, expected) in [(MAX_METHOD, None), (MAX_METHOD + 1, Some(Reject::MethodTooLong))] {
+        for version in ["1.1", "1.2"] {
+            let head = format!("{} / HTTP/{version}\r\nHost: h\r\n\r\n", "M".repeat(length));
+            assert_eq!(parse(head.into(), &Limits::default()).err(), expected, "{length}");
+        }
     }
 }
 

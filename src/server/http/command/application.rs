@@ -20,7 +20,6 @@ use crate::server::http::middleware::cors::{Cors, CorsConfig, CorsError, Origins
 use crate::server::http::middleware::rate_limit::{RateKey, RateLimit};
 use crate::server::http::middleware::request_id::RequestIds;
 use crate::server::http::middleware::security::SecurityHeaders;
-use crate::server::http::middleware::timeout::Timeout;
 
 /// What is shown to those who are asked for a password.
 const REALM: &str = "wireworks";
@@ -83,7 +82,6 @@ fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, RunError> {
         auth: credentials.map(|credentials| auth(&credentials)),
         rate_limit: replies.rate_limit.and_then(rate_limit),
         concurrency: (replies.max_concurrent > 0).then(|| Concurrency::new(replies.max_concurrent, 0)),
-        timeout: (!replies.handler_timeout.is_zero()).then(|| Timeout::new(replies.handler_timeout)),
         compression: replies
             .compress
             .then(|| Compression::default().workers(blocking.clone())),
@@ -120,4 +118,49 @@ fn rate_limit(frequency: Frequency) -> Option<RateLimit> {
     let (burst, _) = frequency.parts();
     let rate = Rate::new(frequency.per_second(), burst)?;
     Some(RateLimit::new(rate, RateKey::Peer, RateLimit::MAX_KEYS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::net::workers::BlockingConfig;
+
+    fn stack_of(change: impl FnOnce(&mut Replies)) -> Result<Stack, RunError> {
+        let mut replies = Config::default().replies;
+        change(&mut replies);
+        stack(&replies, &Blocking::new(BlockingConfig::default()))
+    }
+
+    #[test]
+    fn by_default_panics_slow_handlers_and_size_are_looked_after() {
+        let stack = stack_of(|_| {}).unwrap();
+        assert!(stack.catch_panics && stack.timeout.is_none() && stack.compression.is_some());
+        assert!(stack.auth.is_none() && stack.cors.is_none() && stack.security_headers.is_none());
+        assert!(stack.rate_limit.is_none() && stack.concurrency.is_none() && stack.request_id.is_none());
+    }
+
+    #[test]
+    fn each_part_is_there_when_it_is_asked_for() {
+        let stack = stack_of(|replies| {
+            replies.compress = false;
+            replies.cors = vec!["https://a.test".into(), "*".into()];
+            replies.basic_auth = Some("me:secret".into());
+            replies.rate_limit = "30/m".parse().ok();
+            replies.max_concurrent = 1;
+            replies.security_headers = true;
+            replies.request_id = true;
+        })
+        .unwrap();
+        assert!(stack.compression.is_none());
+        assert!(stack.auth.is_some() && stack.cors.is_some() && stack.security_headers.is_some());
+        assert!(stack.rate_limit.is_some() && stack.concurrency.is_some() && stack.request_id.is_some());
+    }
+
+    #[test]
+    fn what_is_wrong_comes_out() {
+        let bad = stack_of(|replies| replies.cors = vec!["nowhere".into()]);
+        assert!(matches!(bad, Err(RunError::Cors(_))));
+        let bad = stack_of(|replies| replies.basic_auth = Some("/nonexistent".into()));
+        assert!(matches!(bad, Err(RunError::Credentials(_))));
+    }
 }

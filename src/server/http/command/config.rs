@@ -113,8 +113,6 @@ pub struct Replies {
     pub security_headers: bool,
     /// Whether requests get an id.
     pub request_id: bool,
-    /// What a handler gets to begin its reply; zero for no limit.
-    pub handler_timeout: Duration,
 }
 
 /// The format of the access log.
@@ -195,7 +193,6 @@ impl Default for Config {
                 max_concurrent: 0,
                 security_headers: false,
                 request_id: false,
-                handler_timeout: Duration::from_secs(60), // nginx 60 s for its upstreams
             },
             settings: Settings::default(),
             drain_timeout: Duration::from_secs(30), // Kubernetes kills after 30 s

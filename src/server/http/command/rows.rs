@@ -141,11 +141,10 @@ fn timeouts(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError
         &mut s.stall_timeout,
         TICK..=DAY,
     )?;
-    let handler = &mut c.replies.handler_timeout;
     way.range(
         "handler-timeout",
         &mut o.handler_timeout,
-        handler,
+        &mut s.handler_timeout,
         Duration::ZERO..=DAY,
     )?;
     way.range(

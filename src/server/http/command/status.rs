@@ -91,3 +91,46 @@ pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, blocking: &B
     let blocking = blocking.clone();
     metrics.register_workers(move || blocking.stats());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::server::http::testing::{field, read, request};
+
+    async fn get(handler: &SharedHandler, target: &str) -> Response {
+        handler.handle(request(&format!("GET {target}"), &[], "")).await
+    }
+
+    #[tokio::test]
+    async fn health_is_good_until_the_drain() {
+        let drain = Drain::new();
+        let handler = handler(HttpMetrics::new(), drain.clone());
+        assert_eq!(read(get(&handler, "/healthz").await).await, (200, "ok\n".into()));
+        drain.stop();
+        assert_eq!(
+            read(get(&handler, "/healthz").await).await,
+            (503, "stopping\n".into())
+        );
+        assert_eq!(get(&handler, "/").await.code(), StatusCode::NOT_FOUND);
+    }
+
+    #[tokio::test]
+    async fn metrics_have_the_type_that_prometheus_asks_for() {
+        let metrics = HttpMetrics::new();
+        metrics.refused("bare_lf");
+        let response = get(&handler(metrics, Drain::new()), "/metrics").await;
+        assert_eq!(field(&response, "content-type"), CONTENT_TYPE);
+        let (status, text) = read(response).await;
+        assert!(status == 200 && text.contains("bare_lf"), "{text}");
+    }
+
+    #[test]
+    fn no_two_rows_have_one_name() {
+        for (index, (name, ..)) in GATE.iter().enumerate() {
+            assert!(
+                GATE[index + 1..].iter().all(|(other, ..)| other != name),
+                "{name}"
+            );
+        }
+    }
+}

@@ -2,26 +2,15 @@
 
 use std::any::Any;
 use std::borrow::Cow;
-use std::future::Future;
-use std::panic::AssertUnwindSafe;
-
-use bytes::Bytes;
-use futures_util::FutureExt;
 
 use crate::server::http::problem::Problem;
 use crate::server::http::response::{IntoResponse, Response};
 
-/// Runs `future`, which answers the request whose head, as it arrived, is `head`.
-pub(super) async fn caught(head: Bytes, future: impl Future<Output = Response>) -> Response {
-    // The future is dropped at its panic; what it shares with others is theirs to keep sound.
-    match AssertUnwindSafe(future).catch_unwind().await {
-        Ok(response) => response,
-        Err(panic) => {
-            let (what, why) = (request_line(&head), message(&*panic));
-            // The problem logs its detail and shows the client none of it.
-            Problem::internal(format!("{what}: panicked: {why}")).into_response()
-        }
-    }
+/// The answer to the request whose head, as it arrived, is `head`, after its handler panicked.
+pub(super) fn answer(head: &[u8], panic: &(dyn Any + Send)) -> Response {
+    let (what, why) = (request_line(head), message(panic));
+    // The problem logs its detail and shows the client none of it.
+    Problem::internal(format!("{what}: panicked: {why}")).into_response()
 }
 
 /// Method and path. The query may hold what no log should.

@@ -84,11 +84,7 @@ async fn refusals_come_in_the_documented_order_and_pass_the_parts_outside() {
         let response = shared.handle(request).await;
         assert_eq!(response.code(), status, "{number}");
         assert!(field(&response, "x-request-id").is_some(), "{number}");
-        assert_eq!(
-            field(&response, "x-content-type-options").is_some(),
-            status != 500,
-            "{number}: a panic is caught outside"
-        );
+        assert!(field(&response, "x-content-type-options").is_some(), "{number}");
     }
 }
 

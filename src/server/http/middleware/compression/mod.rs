@@ -134,18 +134,20 @@ impl Compression {
         }
     }
 
-    /// Compresses the reply, if that is wished for and fit.
-    pub(super) async fn after(&self, wish: Wish, mut response: Response) -> Response {
+    /// Whether the reply is to be compressed. Either way its fields say what they have to.
+    pub(super) fn judge(&self, wish: &Wish, response: &mut Response) -> bool {
         if response.status == StatusCode::NOT_MODIFIED {
             wish.tags.restore(&mut response.fields);
         }
-        let fit = self.fit(&wish, &response);
+        let fit = self.fit(wish, response);
         if fit != Fit::No {
             vary_by(&mut response.fields, "accept-encoding");
         }
-        if fit != Fit::Yes {
-            return response;
-        }
+        fit == Fit::Yes
+    }
+
+    /// Compresses a reply that was judged fit for it.
+    pub(super) async fn compress(&self, wish: Wish, mut response: Response) -> Response {
         let body = std::mem::take(&mut response.body);
         response.body = if wish.head {
             // Of unknown length, as far as this reply says.

@@ -1,0 +1,34 @@
+//! The fuzz targets' way to the checkers, which stand with the tests: `tests/fuzz/checks`.
+
+#[path = "../../tests/fuzz/checks/mod.rs"]
+mod checks;
+
+/// Bytes of a client's connection.
+pub fn head(data: &[u8]) {
+    checks::head::check(data);
+}
+
+/// A chunked body.
+pub fn chunked(data: &[u8]) {
+    checks::chunked::check(data);
+}
+
+/// A form.
+pub fn multipart(data: &[u8]) {
+    checks::multipart::check(data);
+}
+
+/// Ranges, preconditions and negotiation.
+pub fn range(data: &[u8]) {
+    checks::range::check(data);
+}
+
+/// A PROXY header.
+pub fn proxy(data: &[u8]) {
+    checks::proxy::check(data);
+}
+
+/// The path of a file.
+pub fn path(data: &[u8]) {
+    checks::path::check(data);
+}

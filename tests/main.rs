@@ -4,5 +4,6 @@
 
 mod architecture;
 mod fuzz;
+mod http;
 mod http_command;
 mod support;

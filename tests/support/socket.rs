@@ -88,6 +88,14 @@ impl Socket {
         }
     }
 
+    /// Closes without a wait: a reset, after which neither end remembers the connection.
+    pub(crate) fn reset(self) {
+        if let Self::Tcp(stream) = self {
+            // Fails only for a socket that is gone already.
+            drop(socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)));
+        }
+    }
+
     /// Waits until the peer's program, on this machine, has read all that was sent. So the next bytes are a read of
     /// their own for it, which no delay could promise. Over a Unix socket it does not wait.
     pub(crate) fn wait_until_read(&self, deadline: Instant) -> io::Result<()> {

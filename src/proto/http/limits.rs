@@ -5,7 +5,7 @@
 /// Field lines that a head or a trailer section may have at the very most, whatever [`Limits`] say.
 pub const MAX_FIELDS: usize = 128;
 
-/// Bytes of a method at the very most, whatever [`Limits`] say. Over it: 400.
+/// Bytes of a method at the very most, whatever [`Limits`] say. Over it: 501, as RFC 9112 section 3 advises.
 ///
 /// The longest that is registered has 17, UPDATEREDIRECTREF. It bounds how much of a request line is not its target, so that
 /// a line that is too long is seen before it ends.

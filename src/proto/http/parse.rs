@@ -115,7 +115,7 @@ impl Lines<'_> {
             return Err(Reject::TooManyFields);
         }
         if self.method.len() > MAX_METHOD {
-            return Err(Reject::RequestLine);
+            return Err(Reject::MethodTooLong);
         }
         if self.target.len() > limits.target {
             return Err(Reject::TargetTooLong);

@@ -47,6 +47,9 @@ pub enum Reject {
     /// The major version is not 1 (RFC 9112 section 2.3).
     #[error("unsupported HTTP version")]
     Version,
+    /// The method is longer than [`MAX_METHOD`](super::limits::MAX_METHOD).
+    #[error("request method too long")]
+    MethodTooLong,
     /// The target is longer than [`Limits::target`](super::limits::Limits::target).
     #[error("request target too long")]
     TargetTooLong,
@@ -69,7 +72,7 @@ pub enum Reject {
 
 impl Reject {
     /// Every variant, for tables.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::NotHttp,
         Self::BareLf,
         Self::RequestLine,
@@ -83,6 +86,7 @@ impl Reject {
         Self::ChunkExtensions,
         Self::Trailer,
         Self::Version,
+        Self::MethodTooLong,
         Self::TargetTooLong,
         Self::HeadTooLarge,
         Self::TooManyFields,
@@ -95,7 +99,7 @@ impl Reject {
     #[must_use]
     pub fn status(self) -> StatusCode {
         match self {
-            Self::UnknownCoding => StatusCode::NOT_IMPLEMENTED,
+            Self::UnknownCoding | Self::MethodTooLong => StatusCode::NOT_IMPLEMENTED,
             Self::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Self::TargetTooLong => StatusCode::URI_TOO_LONG,
             Self::HeadTooLarge | Self::TooManyFields => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
@@ -133,6 +137,7 @@ impl Reject {
             Self::ChunkExtensions => "chunk_extensions",
             Self::Trailer => "trailer",
             Self::Version => "version",
+            Self::MethodTooLong => "method_too_long",
             Self::TargetTooLong => "target_too_long",
             Self::HeadTooLarge => "head_too_large",
             Self::TooManyFields => "too_many_fields",

@@ -207,7 +207,7 @@ impl ServerCodec {
                 _ if line_too_long && memchr::memchr(b' ', &src[..=MAX_METHOD]).is_some() => {
                     Err(Reject::TargetTooLong)
                 }
-                _ if line_too_long => Err(Reject::RequestLine),
+                _ if line_too_long => Err(Reject::MethodTooLong),
                 true => Err(Reject::HeadTooLarge),
                 false => Ok(None),
             };

@@ -123,6 +123,15 @@ impl Connection {
                 return Poll::Ready(None);
             }
             loop {
+                // A client that asks and does not read is not answered ahead: its replies would pile up here.
+                if !conn.has_room()
+                    && let Poll::Ready(Err(error)) = conn.poll_flush(cx)
+                {
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                if !conn.has_room() {
+                    break;
+                }
                 match conn.poll_turn(cx) {
                     Poll::Ready(Ok(Turn::Room)) => {}
                     Poll::Ready(turn) => return Poll::Ready(Some(turn)),
@@ -141,6 +150,9 @@ impl Connection {
                     Waiting::Writing => conn.set_pace(settings.min_write_rate, settings.stall_timeout),
                     Waiting::Idle | Waiting::Unset => conn.set_deadline(now + settings.idle_timeout),
                 }
+            }
+            if wanted == Waiting::Writing && conn.poll_deadline(cx).is_ready() {
+                return Poll::Ready(None);
             }
             Poll::Pending
         })
@@ -174,7 +186,7 @@ impl Connection {
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response = response.with(RETRY_AFTER, http::HeaderValue::from_static("1"));
         }
-        self.server.settings.sign(&mut response.fields);
+        self.server.sign(&mut response.fields);
         let body = response
             .body
             .as_bytes()
@@ -266,7 +278,7 @@ enum Waiting {
 
 impl Waiting {
     fn of(conn: &HttpConn) -> Self {
-        if conn.has_input() {
+        if conn.has_input() && conn.has_room() {
             Self::Head
         } else if conn.unsent() > 0 {
             Self::Writing

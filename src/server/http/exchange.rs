@@ -85,7 +85,7 @@ pub(super) fn begin<'a>(
     let mut handler = server.handler.handle(request);
     let reply = match handler.as_mut().poll(cx) {
         Poll::Ready(mut response) if response.is_at_hand() && !conn.codec().in_body() => {
-            server.settings.sign(&mut response.fields);
+            server.sign(&mut response.fields);
             return Begun::Over(reply_at_once(conn, response, started));
         }
         Poll::Ready(response) => Ok(response),
@@ -310,6 +310,7 @@ impl Run<'_> {
 
     /// Sends the reply, and says what follows.
     async fn reply(&mut self, mut response: Response, started: Instant) -> After {
+        self.server.sign(&mut response.fields);
         let mut extra = response.extra.take().unwrap_or_default();
         if self.server.drain.is_stopping() {
             self.conn.codec_mut().close();

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::StatusCode;
+use http::header::SERVER;
 
 use super::connection::Connection;
 use super::handler::SharedHandler;
@@ -13,6 +14,7 @@ use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::listen::Listener;
 use crate::net::serve::{self, Gate};
+use crate::proto::http::fields::Fields;
 
 /// What all connections of a server share.
 pub struct Server {
@@ -73,6 +75,15 @@ impl Server {
             async move { connection.run().await }
         })
         .await;
+    }
+
+    /// Names the server in a reply that does not do so itself.
+    pub(super) fn sign(&self, fields: &mut Fields) {
+        if let Some(name) = &self.settings.server_name
+            && !fields.contains(&SERVER)
+        {
+            fields.append(SERVER, name.clone());
+        }
     }
 
     pub(super) fn count(counter: &AtomicU64) {

@@ -276,7 +276,7 @@ fn an_upgrade_is_offered_by_two_fields() {
 
 #[test]
 fn methods_have_a_longest() {
-    for (length, expected) in [(MAX_METHOD, None), (MAX_METHOD + 1, Some(Reject::RequestLine))] {
+    for (length, expected) in [(MAX_METHOD, None), (MAX_METHOD + 1, Some(Reject::MethodTooLong))] {
         for version in ["1.1", "1.2"] {
             let head = format!("{} / HTTP/{version}\r\nHost: h\r\n\r\n", "M".repeat(length));
             assert_eq!(parse(head.into(), &Limits::default()).err(), expected, "{length}");

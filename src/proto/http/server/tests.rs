@@ -262,7 +262,7 @@ fn a_head_over_its_limits() {
             Reject::TargetTooLong,
         ),
         (format!("GET /{}", "a".repeat(200)), Reject::TargetTooLong),
-        ("G".repeat(200), Reject::RequestLine),
+        ("G".repeat(200), Reject::MethodTooLong),
         (
             format!("GET / HTTP/1.1\r\nA: {}", "a".repeat(300)),
             Reject::HeadTooLarge,

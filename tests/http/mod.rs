@@ -1,0 +1,16 @@
+//! The HTTP/1.1 server over real sockets, point by point of the checklist in `docs/http-checklist.md`: a file a chapter.
+
+mod conditional;
+mod connection;
+mod expect;
+mod fields;
+mod files;
+mod framing;
+mod limits;
+mod ranges;
+mod request_line;
+mod responses;
+mod server;
+mod shutdown;
+mod transport;
+mod ways;

@@ -1,5 +1,7 @@
 //! `Host`, RFC 9110 section 7.2 and RFC 9112 section 3.2: `uri-host [ ":" port ]`, once, and nothing else.
 
+use super::target::table;
+
 /// Whether `value` is a host with an optional port: a registered name, an IPv4 address, or an IP literal in brackets.
 ///
 /// User information, a path, a list, an empty host and a port that is not a number up to 65535 are not,
@@ -67,8 +69,10 @@ fn is_ip_literal(literal: &[u8]) -> bool {
 
 /// reg-name: unreserved, sub-delims without the comma (a list of hosts is a fault, not a name), and `%`.
 fn is_name_byte(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)
+    NAME[usize::from(byte)]
 }
+
+const NAME: [bool; 256] = table(b"-._~%!$&'()*+;=");
 
 /// Whether every percent sign encodes a byte (RFC 3986 section 2.1), and none of them NUL, which ends names in C.
 fn is_encoded(name: &[u8]) -> bool {

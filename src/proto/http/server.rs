@@ -25,7 +25,9 @@ use super::scan::Scan;
 pub enum Incoming {
     /// A request. [`Data`](Incoming::Data) and [`End`](Incoming::End) follow only when its body is not
     /// [`BodyLength::Empty`].
-    Head(Head, Framing),
+    ///
+    /// Boxed, as it is handed on several times, and is large.
+    Head(Box<Head>, Framing),
     /// Bytes of its body, never empty.
     Data(Bytes),
     /// The end of its body, with the trailer fields.
@@ -226,7 +228,7 @@ impl ServerCodec {
             BodyLength::Chunked => Inbound::Chunked(Box::new(Chunked::new(&self.limits))),
             BodyLength::Empty | BodyLength::UntilClose => Inbound::Over,
         };
-        Ok(Some(Incoming::Head(head, framing)))
+        Ok(Some(Incoming::Head(Box::new(head), framing)))
     }
 
     fn next(&mut self, src: &mut BytesMut) -> Result<Option<Incoming>, Reject> {

@@ -141,7 +141,8 @@ const PATH: [bool; 256] = table(b"-._~!$&'()*+,;=:@/%[]");
 /// PATH, `?`, and what browsers leave raw.
 const QUERY: [bool; 256] = table(b"-._~!$&'()*+,;=:@/%[]?|^{}`\"");
 
-const fn table(marks: &[u8]) -> [bool; 256] {
+/// Letters, digits and `marks`.
+pub(super) const fn table(marks: &[u8]) -> [bool; 256] {
     let mut allowed = [false; 256];
     let mut byte = 0_u8;
     while byte < 0x7F {

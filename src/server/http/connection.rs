@@ -41,7 +41,7 @@ pub(super) struct Connection {
 
 /// What waiting for a request brought.
 enum Next {
-    Request(Head, Framing),
+    Request(Box<Head>, Framing),
     /// The end, with nothing to say.
     Close,
     /// No request that could be answered otherwise.

@@ -68,7 +68,7 @@ pub(super) struct Open<'a> {
 pub(super) fn begin<'a>(
     connection: &mut Connection,
     server: &'a Server,
-    request: Option<(Head, Framing)>,
+    request: Option<(Box<Head>, Framing)>,
     cx: &mut Context<'_>,
 ) -> Begun<'a> {
     let Some((head, framing)) = request else {

@@ -33,7 +33,7 @@ pub struct Peer {
 /// A request: its head, its body, and what the way to the handler has learned.
 #[derive(Debug)]
 pub struct Request {
-    pub(super) head: Head,
+    pub(super) head: Box<Head>,
     pub(super) body: Body,
     pub(super) peer: Arc<Peer>,
     pub(super) params: Params,
@@ -45,9 +45,9 @@ pub struct Request {
 impl Request {
     /// A request from its parts. Servers make them; tests may.
     #[must_use]
-    pub fn new(head: Head, body: Body, peer: Arc<Peer>) -> Self {
+    pub fn new(head: impl Into<Box<Head>>, body: Body, peer: Arc<Peer>) -> Self {
         Self {
-            head,
+            head: head.into(),
             body,
             peer,
             params: Params::default(),

@@ -83,7 +83,7 @@ impl Heard {
         match item {
             Incoming::Head(head, framing) => {
                 self.items.push(Item::Head(head.bytes().clone(), framing));
-                self.heads.push((head, framing));
+                self.heads.push((*head, framing));
                 framing.body == BodyLength::Empty
             }
             Incoming::Data(data) => {

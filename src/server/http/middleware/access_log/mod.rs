@@ -79,7 +79,7 @@ impl AccessLog {
     pub(super) fn before(&self, request: &Request) -> Entry {
         Entry {
             log: self.clone(),
-            head: request.head.clone(),
+            head: Head::clone(&request.head),
             peer: Arc::clone(&request.peer),
             id: request.extensions.get::<RequestId>().cloned(),
             begun: Instant::now(),

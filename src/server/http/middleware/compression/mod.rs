@@ -119,13 +119,18 @@ impl Compression {
     /// Chooses the coding, and makes preconditions readable for the handler.
     pub(super) fn before(&self, request: &mut Request) -> Wish {
         let head = &request.head;
-        let accept = AcceptEncoding::parse(head.lines("accept-encoding"));
-        // Where even identity is refused, section 12.5.3 lets us send it all the same.
-        let coding = accept.choose(&self.codings).unwrap_or(Coding::Identity);
+        let coding = match head.field("accept-encoding") {
+            None => Coding::Identity,
+            Some(_) => {
+                let accept = AcceptEncoding::parse(head.lines("accept-encoding"));
+                // Where even identity is refused, section 12.5.3 lets us send it all the same.
+                accept.choose(&self.codings).unwrap_or(Coding::Identity)
+            }
+        };
         let is_head = *head.method() == Method::HEAD;
         let tags = tags::Suffixed::find(head, coding, &self.codings);
         if let Some(with_plain) = tags.added_to(head) {
-            request.head = with_plain;
+            request.head = with_plain.into();
         }
         Wish {
             coding,
@@ -170,9 +175,16 @@ impl Compression {
     }
 
     fn fit(&self, wish: &Wish, response: &Response) -> Fit {
+        let said = response.extra.as_ref().and_then(|extra| extra.length);
+        let length = said.or_else(|| response.body.len());
+        let status = response.status;
+        // First what most replies are: short.
+        if status != StatusCode::NOT_MODIFIED && length.is_some_and(|length| length < self.min_length) {
+            return Fit::No;
+        }
         let fields = &response.fields;
         let media = fields.find("content-type").and_then(|value| value.to_str().ok());
-        if response.status == StatusCode::NOT_MODIFIED {
+        if status == StatusCode::NOT_MODIFIED {
             // A 304 says by what its 200 varies, but seldom its type.
             return if media.is_none_or(is_compressible) {
                 Fit::Plain
@@ -191,22 +203,11 @@ impl Compression {
         let files = is_of_files(&response.body)
             // What a handler of files leaves out of its reply to HEAD would be a body of files.
             || wish.head && response.body.is_empty() && fields.contains(&ACCEPT_RANGES);
-        let status = response.status;
-        if !status.is_success()
-            || bare.contains(&status)
-            || fixed
-            || files
-            || !media.is_some_and(is_compressible)
-        {
-            return Fit::No;
-        }
-        let said = response.extra.as_ref().and_then(|extra| extra.length);
-        let length = said.or_else(|| response.body.len());
-        let long = length.is_none_or(|length| length >= self.min_length);
-        match (long, wish.coding) {
-            (false, _) => Fit::No,
-            (true, Coding::Identity) => Fit::Plain,
-            (true, _) => Fit::Yes,
+        let unfit = !status.is_success() || bare.contains(&status) || fixed || files;
+        match wish.coding {
+            _ if unfit || !media.is_some_and(is_compressible) => Fit::No,
+            Coding::Identity => Fit::Plain,
+            _ => Fit::Yes,
         }
     }
 

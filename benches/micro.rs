@@ -80,11 +80,7 @@ fn route(bencher: Bencher<'_, '_>, path: &str) {
     let Ok((head, _)) = parse(wire.into(), &Limits::default()) else {
         return;
     };
-    let peer = Arc::new(Peer {
-        addr: PeerAddr::Unix,
-        tls: false,
-        connection: 1,
-    });
+    let peer = Arc::new(Peer::new(PeerAddr::Unix, false, 1));
     let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
     bencher
         .with_inputs(|| Request::new(head.clone(), Body::empty(), Arc::clone(&peer)))

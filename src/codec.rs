@@ -51,6 +51,9 @@ pub trait Codec {
 /// A copy of 4 KiB costs less than a further element of `writev`; hyper flattens below 8 to 16 KiB.
 pub const COALESCE: usize = 4 * 1024;
 
+/// Sent bytes in front of the tail from which their room is used again.
+const COMPACT: usize = 16 * 1024;
+
 /// Bytes on their way out, in order: small ones coalesce, large ones are queued by reference for `writev`.
 #[derive(Debug, Default)]
 pub struct Outbox {
@@ -138,6 +141,11 @@ impl Outbox {
             }
         }
         self.sent = (self.sent + n).min(self.tail.len());
+        // A reader that is always a little behind would let the sent part grow for ever.
+        if self.sent >= COMPACT && self.sent < self.tail.len() {
+            self.tail.advance(self.sent);
+            self.sent = 0;
+        }
         if self.sent == self.tail.len() {
             self.tail.clear();
             self.sent = 0;
@@ -253,6 +261,18 @@ mod tests {
         outbox.push(Bytes::from(vec![b'x'; COALESCE]));
         assert_eq!(outbox.len(), 4 + COALESCE);
         assert!(content(&outbox).starts_with(b"cdefx"));
+    }
+
+    #[test]
+    fn a_reader_that_is_always_behind_does_not_make_it_grow() {
+        let mut outbox = Outbox::new();
+        outbox.put(b"x");
+        for _ in 0..10_000 {
+            outbox.put(&[b'y'; 1000]);
+            outbox.advance(1000);
+        }
+        assert_eq!(outbox.len(), 1);
+        assert!(outbox.tail.capacity() < 8 * COMPACT, "{}", outbox.tail.capacity());
     }
 
     #[test]

@@ -55,6 +55,8 @@ pub struct Conn<S, C> {
     heard: Instant,
     /// The outbox was full, and nobody was told that it is not.
     was_full: bool,
+    /// The stream took bytes that it may hold back still, as TLS does.
+    held: bool,
     pace: Option<Pace>,
 }
 
@@ -120,6 +122,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
             eof: false,
             heard: Instant::now(),
             was_full: false,
+            held: false,
             pace: None,
         }
     }
@@ -235,7 +238,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
     /// # Errors
     /// The stream's error.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if self.out.is_empty() {
+        if self.is_flushed() {
             return Poll::Ready(Ok(()));
         }
         while !self.out.is_empty() {
@@ -252,10 +255,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.out.advance(sent);
+            self.held = true;
             self.moved(sent);
         }
-        // A no-op for sockets; TLS may hold a record back.
-        Pin::new(&mut self.io).poll_flush(cx)
+        // A no-op for sockets; TLS may hold records back until the socket takes them.
+        ready!(Pin::new(&mut self.io).poll_flush(cx))?;
+        self.held = false;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Whether everything that was fed has left.
+    pub fn is_flushed(&self) -> bool {
+        self.out.is_empty() && !self.held
     }
 
     /// Reads once, into `rbuf`. Ready when bytes came, or the end.
@@ -373,6 +384,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
             eof: self.eof,
             heard: self.heard,
             was_full: self.was_full,
+            held: self.held,
             pace: self.pace,
         }
     }

@@ -284,6 +284,8 @@ where
     H: Fn(Arrival) -> Fut + Clone + Send + 'static,
     Fut: Future<Output = ()> + Send + 'static,
 {
+    // The shutdown waits until the queue is taken.
+    let _guard = drain.guard();
     let stopping = drain.stopping();
     tokio::pin!(stopping);
     let mut pause = FIRST_PAUSE;

@@ -202,7 +202,7 @@ impl Running {
         drain.stop();
         let timeout = self.process.drain_timeout;
         tracing::info!(
-            connections = drain.live(),
+            waiting_for = drain.live(),
             timeout_s = timeout.as_secs_f64(),
             "stopping"
         );

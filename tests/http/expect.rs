@@ -18,6 +18,30 @@ fn indifferent() -> TestServer {
     Setup::new(|_: Request| async { (StatusCode::FORBIDDEN, "no") }).start()
 }
 
+/// A client may say that it has a body, and hold it back, with any method: a file is sent whole all the same.
+#[test]
+fn a_file_for_a_client_that_holds_its_body_back() {
+    let mut file = tempfile::tempfile().unwrap();
+    let content: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+    std::io::Write::write_all(&mut file, &content).unwrap();
+    let file = std::sync::Arc::new(file);
+    let server = Setup::new(move |_: Request| {
+        let file = std::sync::Arc::clone(&file);
+        let part = wireworks::server::http::body::FilePart {
+            file,
+            offset: 0,
+            length: 200_000,
+        };
+        let segments = vec![wireworks::server::http::body::Segment::File(part)];
+        std::future::ready(Response::new(wireworks::server::http::body::Body::files(
+            segments,
+        )))
+    })
+    .start();
+    let reply = server.get("/", "Expect: 100-continue\r\nContent-Length: 5\r\n");
+    assert_eq!(reply.body, content);
+}
+
 #[test]
 fn p58_a_handler_that_reads_lets_the_client_continue() {
     let server = echo_server();

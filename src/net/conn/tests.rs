@@ -191,3 +191,53 @@ async fn a_lingering_close_reads_on_until_the_peer_closes() {
     let ((), reply) = tokio::join!(conn.linger(1 << 20), talking);
     assert_eq!(&reply, b"413");
 }
+
+/// A stream that takes all bytes at once and sends them when it is flushed, as TLS does when the socket is full.
+struct Holding {
+    inner: DuplexStream,
+    held: VecDeque<u8>,
+}
+
+impl AsyncRead for Holding {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Holding {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        self.held.extend(buf);
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.held.is_empty() {
+            let Self { inner, held } = &mut *self;
+            let sent = ready!(Pin::new(inner).poll_write(cx, held.make_contiguous()))?;
+            held.drain(..sent);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(cx)
+    }
+}
+
+#[tokio::test]
+async fn what_a_stream_holds_back_is_flushed_until_it_has_left() {
+    let (inner, mut peer) = tokio::io::duplex(64);
+    let held = VecDeque::new();
+    let mut conn = Conn::new(Holding { inner, held }, Lines, Clock::new().timer());
+    conn.feed(Bytes::from(vec![b'x'; 1000])).unwrap();
+    let mut got = vec![0; 1000];
+    tokio::select! {
+        _ = conn.turn() => unreachable!("the peer says nothing"),
+        read = peer.read_exact(&mut got) => assert_eq!(read.unwrap(), 1000),
+    }
+    assert!(futures_util::poll!(std::pin::pin!(conn.flush())).is_ready() && conn.is_flushed());
+}

@@ -41,8 +41,8 @@ pub struct Chunked {
 
 #[derive(Debug)]
 enum State {
-    /// In chunk-size: its value, and whether a digit was seen.
-    Size(u64, bool),
+    /// In chunk-size: its value, and how many digits it has.
+    Size(u64, u8),
     /// In chunk-ext, after the size given first.
     Extension(u64, Extension),
     /// After the CR of the size line.
@@ -83,7 +83,7 @@ impl Chunked {
     #[must_use]
     pub fn new(limits: &Limits) -> Self {
         Self {
-            state: State::Size(0, false),
+            state: State::Size(0, 0),
             body_left: limits.body,
             extensions_left: limits.chunk_extensions,
             trailers: limits.trailers,
@@ -134,16 +134,17 @@ impl Chunked {
     /// Takes one byte of framing.
     fn step(&mut self, byte: u8) -> Result<State, Reject> {
         match self.state {
-            State::Size(size, seen) => match byte {
-                b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' => {
+            State::Size(size, digits) => match byte {
+                // 64 bits have 16 digits; zeros in front could go on for ever.
+                b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' if digits < 16 => {
                     let digit = char::from(byte).to_digit(16).ok_or(Reject::Chunk)?;
                     let size = size
                         .checked_mul(16)
                         .and_then(|size| size.checked_add(digit.into()));
-                    Ok(State::Size(size.ok_or(Reject::Chunk)?, true))
+                    Ok(State::Size(size.ok_or(Reject::Chunk)?, digits + 1))
                 }
-                b'\r' if seen => Ok(State::SizeLf(size)),
-                b';' | b' ' | b'\t' if seen => self.extension(size, Extension::Before, byte),
+                b'\r' if digits > 0 => Ok(State::SizeLf(size)),
+                b';' | b' ' | b'\t' if digits > 0 => self.extension(size, Extension::Before, byte),
                 _ => Err(Reject::Chunk),
             },
             State::Extension(size, place) => self.extension(size, place, byte),
@@ -153,7 +154,7 @@ impl Chunked {
                 Ok(State::Data(size))
             }
             State::DataCr if byte == b'\r' => Ok(State::DataLf),
-            State::DataLf if byte == b'\n' => Ok(State::Size(0, false)),
+            State::DataLf if byte == b'\n' => Ok(State::Size(0, 0)),
             _ => Err(Reject::Chunk),
         }
     }
@@ -353,6 +354,7 @@ mod tests {
             "10000000000000000\r\n",
             "fffffffffffffffff\r\n",
             "5\r\nhello\r\n\r\n",
+            "00000000000000005\r\nhello",
         ];
         for wire in chunks {
             assert_eq!(

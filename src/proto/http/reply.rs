@@ -35,6 +35,8 @@ pub(super) struct Asked {
     pub(super) old: bool,
     /// The connection persists after the reply.
     pub(super) persist: bool,
+    /// The client said that this is its last request.
+    pub(super) last: bool,
 }
 
 /// Whether a reply with `status` can have a body at all (RFC 9110 section 6.4.1).
@@ -148,6 +150,7 @@ mod tests {
         head: false,
         old: false,
         persist: true,
+        last: false,
     };
 
     fn reply(

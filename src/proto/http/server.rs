@@ -117,6 +117,13 @@ enum Outbound {
 /// Bytes of a request line that are neither method nor target: two spaces, the version, CRLF.
 const VERSION_AND_SPACES: usize = 2 + "HTTP/1.1\r\n".len();
 
+const NOTHING_ASKED: Asked = Asked {
+    head: false,
+    old: false,
+    persist: true,
+    last: false,
+};
+
 const FRESH: Inbound = Inbound::Head {
     scan: Scan::NEW,
     skipped_line: false,
@@ -126,11 +133,7 @@ impl ServerCodec {
     /// The codec of a fresh connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        let asked = Asked {
-            head: false,
-            old: false,
-            persist: true,
-        };
+        let asked = NOTHING_ASKED;
         Self {
             limits,
             inbound: FRESH,
@@ -163,6 +166,12 @@ impl ServerCodec {
             self.inbound,
             Inbound::Exactly(_) | Inbound::Chunked(_) | Inbound::Ended
         )
+    }
+
+    /// Whether the client said that the request is its last, and has sent all of it.
+    #[must_use]
+    pub fn client_is_through(&self) -> bool {
+        self.asked.last && !self.in_body()
     }
 
     /// Whether the head of the reply was written.
@@ -222,6 +231,7 @@ impl ServerCodec {
             head: *head.method() == Method::HEAD,
             old: head.version() == Version::HTTP_10,
             persist: framing.persist,
+            last: !framing.persist,
         };
         self.inbound = match framing.body {
             BodyLength::Exactly(length) => Inbound::Exactly(length),
@@ -268,7 +278,9 @@ impl ServerCodec {
                     self.inbound = Inbound::DeadInBody;
                 }
                 _ if !self.asked.persist => self.inbound = Inbound::Dead,
-                Inbound::Over => (self.inbound, self.outbound) = (FRESH, Outbound::Head),
+                Inbound::Over => {
+                    (self.inbound, self.outbound, self.asked) = (FRESH, Outbound::Head, NOTHING_ASKED);
+                }
                 _ => {}
             }
         }

@@ -52,11 +52,7 @@ enum Next {
 
 impl Connection {
     pub(super) fn new(server: Arc<Server>, arrival: Arrival, timer: Timer) -> Self {
-        let peer = Peer {
-            addr: arrival.peer,
-            tls: arrival.io.is_tls(),
-            connection: arrival.number,
-        };
+        let peer = Peer::new(arrival.peer, arrival.io.is_tls(), arrival.number);
         let codec = ServerCodec::new(server.settings.limits);
         let mut conn = Conn::new(arrival.io, codec, timer);
         conn.read_limit(server.settings.limits.head.max(crate::net::conn::READ_LIMIT));
@@ -76,7 +72,7 @@ impl Connection {
             let mut request = match self.next_request().await {
                 Next::Request(head, framing) => Some((head, framing)),
                 Next::Close => return self.close().await,
-                Next::Refuse(status, reason) => return Box::pin(self.refuse(status, reason)).await,
+                Next::Refuse(status, reason) => return Box::pin(self.refuse(status, reason, false)).await,
                 Next::Cut => return,
             };
             self.served += 1;
@@ -97,7 +93,9 @@ impl Connection {
                 After::Next => {}
                 After::Close => return self.close().await,
                 After::Linger => return Box::pin(self.linger()).await,
-                After::Refuse(status, reason) => return Box::pin(self.refuse(status, reason)).await,
+                After::Refuse(status, reason, begun) => {
+                    return Box::pin(self.refuse(status, reason, begun)).await;
+                }
                 After::Upgrade(then) => return Box::pin(self.upgrade(then)).await,
                 After::Cut => {
                     Server::count(&server.stats.cut);
@@ -142,9 +140,13 @@ impl Connection {
             }
             let wanted = Waiting::of(conn);
             if server.drain.is_stopping() && wanted == Waiting::Idle {
+                waiting = Waiting::Unset;
                 return last_call(conn, cx).map(|()| Some(Ok(Turn::Closed)));
             }
             if waiting != wanted && !(waiting == Waiting::Head && *served == 0) {
+                if waiting == Waiting::Writing {
+                    conn.touch(); // it has just taken the last of a reply
+                }
                 waiting = wanted;
                 let (settings, now) = (&server.settings, conn.heard());
                 match wanted {
@@ -169,18 +171,19 @@ impl Connection {
             Some(Err(ConnError::Idle)) if conn.has_input() => {
                 Next::Refuse(StatusCode::REQUEST_TIMEOUT, "head_timeout")
             }
-            Some(Err(ConnError::Idle)) if conn.unsent() == 0 => Next::Close,
+            Some(Err(ConnError::Idle)) if conn.is_flushed() => Next::Close,
             Some(Err(_)) => Next::Cut,
         }
     }
 
     /// Answers with an error of the server's own, and closes so that the client can read it.
-    async fn refuse(mut self, status: StatusCode, reason: &'static str) {
+    async fn refuse(mut self, status: StatusCode, reason: &'static str, begun: bool) {
         tracing::debug!(peer = %self.peer.addr, %status, reason, "request refused");
         if let Some(on_refusal) = &self.server.on_refusal {
             on_refusal(&Refusal {
                 peer: self.peer.addr,
                 status,
+                begun,
                 reason,
             });
         }
@@ -214,7 +217,7 @@ impl Connection {
     /// Ends a connection whose client has nothing more to say.
     async fn close(mut self) {
         let settings = &self.server.settings;
-        if self.conn.unsent() == 0 && !self.peer.tls {
+        if self.conn.is_flushed() && !self.peer.tls {
             return;
         }
         self.conn
@@ -225,6 +228,13 @@ impl Connection {
 
     /// Ends a connection whose client may be talking still (RFC 9112 section 9.6).
     async fn linger(mut self) {
+        // The reply has the time that every reply has; only then the client's talk is limited.
+        let settings = &self.server.settings;
+        self.conn
+            .set_pace(settings.min_write_rate, settings.stall_timeout);
+        if self.conn.flush().await.is_err() {
+            return;
+        }
         let longest = self.server.settings.linger_timeout;
         let stopping = self.server.drain.is_stopping();
         let longest = if stopping {
@@ -282,7 +292,7 @@ impl Waiting {
     fn of(conn: &HttpConn) -> Self {
         if conn.has_input() && conn.has_room() {
             Self::Head
-        } else if conn.unsent() > 0 {
+        } else if !conn.is_flushed() {
             Self::Writing
         } else {
             Self::Idle

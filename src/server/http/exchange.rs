@@ -20,7 +20,7 @@ use super::handler::HandlerFuture;
 use super::inbound::{HttpConn, Inbound, Pumped, discard, no_trailers};
 use super::now::date_text;
 use super::problem::Problem;
-use super::request::Request;
+use super::request::{Peer, Request};
 use super::response::{IntoResponse, OnUpgrade, Response};
 use super::serve::Server;
 use crate::net::conn::MinRate;
@@ -38,8 +38,8 @@ pub(super) enum After {
     Close,
     /// The end; the client may be talking still.
     Linger,
-    /// An error in place of the reply.
-    Refuse(StatusCode, &'static str),
+    /// An error in place of the reply; whether a handler had begun to make one.
+    Refuse(StatusCode, &'static str, bool),
     /// Another protocol.
     Upgrade(OnUpgrade),
     /// The end, at once: the reply is incomplete, and must look so.
@@ -57,6 +57,7 @@ pub(super) enum Begun<'a> {
 /// An exchange that takes longer than one poll.
 pub(super) struct Open<'a> {
     server: &'a Server,
+    peer: Arc<Peer>,
     inbound: Inbound,
     offer: Offer,
     started: Instant,
@@ -79,7 +80,7 @@ pub(super) fn begin<'a>(
     let offer = Offer::of(&head, &framing);
     let (inbound, body) = match Inbound::begin(conn, &framing) {
         Ok(begun) => begun,
-        Err(fault) => return Begun::Over(refusal(&fault)),
+        Err(fault) => return Begun::Over(refusal(&fault, None)),
     };
     let request = Request::new(head, body, Arc::clone(&connection.peer));
     let mut handler = server.handler.handle(request);
@@ -94,6 +95,7 @@ pub(super) fn begin<'a>(
     conn.clear_deadline();
     Begun::Open(Open {
         server,
+        peer: Arc::clone(&connection.peer),
         inbound,
         offer,
         started,
@@ -116,8 +118,17 @@ fn reply_at_once(conn: &mut HttpConn, mut response: Response, started: Instant) 
     match result {
         Err(_) => After::Cut,
         Ok(_) if conn.codec().persists() => After::Next,
-        Ok(_) if conn.has_input() => After::Linger,
-        Ok(_) => After::Close,
+        Ok(_) => end(conn),
+    }
+}
+
+/// How to end a connection that does not persist: a client that did not ask for the end may have sent its next request
+/// already, and closing over that would reset the connection under the reply.
+fn end(conn: &HttpConn) -> After {
+    if conn.codec().client_is_through() && !conn.has_input() {
+        After::Close
+    } else {
+        After::Linger
     }
 }
 
@@ -146,6 +157,7 @@ impl Open<'_> {
         let mut run = Run {
             conn,
             server: self.server,
+            peer: Arc::clone(&self.peer),
             inbound: self.inbound,
             waiting: Waiting::Nobody,
             replying: false,
@@ -154,24 +166,38 @@ impl Open<'_> {
             Ok(response) => response,
             Err(handler) => match run.drive(handler).await {
                 Ok(response) => response,
-                Err(fault) => return refusal(&fault),
+                Err(fault) => return refusal(&fault, Some(&self.peer)),
             },
         };
-        if response.status == StatusCode::SWITCHING_PROTOCOLS && !self.offer.matches(&response, run.conn) {
-            response = Problem::bad_request("the request does not offer this upgrade").into_response();
+        if response.status.is_informational() {
+            let fits = self.offer.matches(&response, run.conn);
+            match response.is_upgrade() {
+                true if fits => {}
+                true => {
+                    response =
+                        Problem::bad_request("the request does not offer this upgrade").into_response();
+                }
+                // It would be taken for the beginning of a reply that never comes.
+                false => response = Problem::internal("an informational status is no reply").into_response(),
+            }
         }
         run.replying = true;
         if let Err(fault) = run.settle().await {
-            return refusal(&fault);
+            return refusal(&fault, Some(&self.peer));
         }
         run.reply(response, self.started).await
     }
 }
 
-fn refusal(fault: &Fault) -> After {
-    fault
-        .answer()
-        .map_or(After::Cut, |(status, reason)| After::Refuse(status, reason))
+/// What follows a fault before the reply has begun. `peer` is given when a handler has the request.
+fn refusal(fault: &Fault, peer: Option<&Peer>) -> After {
+    let Some((status, reason)) = fault.answer() else {
+        return After::Cut;
+    };
+    if let Some(peer) = peer {
+        peer.overrule(status);
+    }
+    After::Refuse(status, reason, peer.is_some())
 }
 
 /// The upgrade that a request offers (RFC 9110 section 7.8).
@@ -211,6 +237,7 @@ enum Waiting {
 struct Run<'a> {
     conn: &'a mut HttpConn,
     server: &'a Server,
+    peer: Arc<Peer>,
     inbound: Inbound,
     waiting: Waiting,
     /// The handler has answered: its body may take its time, as event streams do.
@@ -221,10 +248,16 @@ impl Run<'_> {
     /// The first frame of a reply that is made of the request's body, when the client still waits to be told to send that:
     /// `100 Continue` cannot follow the head of the reply.
     async fn first_frame(&mut self, body: &mut Body) -> Result<Option<Result<Frame, BodyError>>, Fault> {
-        if self.inbound.is_held_back() && body.as_bytes().is_none() {
-            return self.drive(body.frame()).await;
+        let made_of_it = matches!(body.0, Kind::Inbound(..) | Kind::Stream(..) | Kind::Limited(..));
+        if !self.inbound.is_held_back() || !made_of_it {
+            return Ok(None);
         }
-        Ok(None)
+        let abandoned = poll_fn(|cx| Poll::Ready(self.inbound.is_abandoned(cx))).await;
+        if abandoned {
+            Ok(None)
+        } else {
+            self.drive(body.frame()).await
+        }
     }
 
     /// Runs `future`, and the connection meanwhile.
@@ -238,7 +271,13 @@ impl Run<'_> {
                 match self.turn(cx) {
                     Ok(true) => {}
                     Ok(false) => return Poll::Pending,
-                    Err(fault) => return Poll::Ready(Err(fault)),
+                    Err(fault) => {
+                        // Before the handler is dropped, whose place in the log then says how it ended.
+                        if let (false, Some((status, _))) = (self.replying, fault.answer()) {
+                            self.peer.overrule(status);
+                        }
+                        return Poll::Ready(Err(fault));
+                    }
                 }
             }
         })
@@ -333,6 +372,9 @@ impl Run<'_> {
             .upgrade
             .filter(|_| response.status == StatusCode::SWITCHING_PROTOCOLS)
         {
+            let settings = &self.server.settings;
+            self.conn
+                .set_pace(settings.min_write_rate, settings.stall_timeout);
             return self
                 .conn
                 .flush()
@@ -349,11 +391,12 @@ impl Run<'_> {
         bytes: &mut u64,
     ) -> Result<(), Fault> {
         let mut body = std::mem::take(&mut response.body);
+        let length = length_of_get.or_else(|| body.len());
         let first = self.first_frame(&mut body).await?;
         let head = ReplyHead {
             status: response.status,
             fields: std::mem::take(&mut response.fields),
-            length: length_of_get.or_else(|| body.len()),
+            length,
             date: date_text(),
         };
         self.conn.feed(Outgoing::Head(head))?;
@@ -473,6 +516,9 @@ impl Run<'_> {
         if self.inbound.is_held_back() && self.conn.codec().in_body() {
             return After::Linger;
         }
+        if self.server.drain.is_stopping() && self.conn.codec().in_body() {
+            return After::Linger;
+        }
         if persists && self.conn.codec().in_body() {
             let settings = &self.server.settings;
             self.conn.set_pace(settings.min_read_rate, settings.stall_timeout);
@@ -481,10 +527,6 @@ impl Run<'_> {
             }
             return After::Linger;
         }
-        match persists {
-            true => After::Next,
-            false if self.conn.codec().in_body() || self.conn.has_input() => After::Linger,
-            false => After::Close,
-        }
+        if persists { After::Next } else { end(self.conn) }
     }
 }

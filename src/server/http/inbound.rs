@@ -83,8 +83,11 @@ impl Inbound {
         match feeder.demand(cx) {
             Demand::Full => return Ok(Pumped::Idle),
             Demand::Room | Demand::Abandoned if self.continue_due => return Ok(Pumped::Idle),
-            // Too late: the reply has begun.
-            Demand::Asked if self.continue_due && conn.codec().reply_has_begun() => return Ok(Pumped::Idle),
+            // Too late: the reply has begun, and the body may never come.
+            Demand::Asked if self.continue_due && conn.codec().reply_has_begun() => {
+                self.feeder = None;
+                return Ok(Pumped::Moved);
+            }
             Demand::Asked if self.continue_due => {
                 self.continue_due = false;
                 conn.feed(Outgoing::Continue)?;

@@ -22,7 +22,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use super::body::Sent;
-use super::request::Request;
+use super::request::{Peer, Request};
 use super::response::Response;
 use super::router::RoutePattern;
 use crate::net::workers::BlockingStats;
@@ -184,6 +184,7 @@ impl HttpMetrics {
         self.0.in_flight.inc();
         Counting {
             metrics: self.clone(),
+            peer: Arc::clone(&request.peer),
             method: method_label(request.method()),
             route,
             begun: Instant::now(),
@@ -196,6 +197,7 @@ impl HttpMetrics {
 #[derive(Debug)]
 pub(super) struct Counting {
     metrics: HttpMetrics,
+    peer: Arc<Peer>,
     method: &'static str,
     route: RoutePattern,
     begun: Instant,
@@ -236,7 +238,8 @@ impl Drop for Counting {
                 took: self.begun.elapsed(),
                 complete: false,
             };
-            self.count(LEFT, sent);
+            let status = self.peer.verdict().unwrap_or(LEFT);
+            self.count(status, sent);
         }
         self.metrics.0.in_flight.dec();
     }

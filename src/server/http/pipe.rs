@@ -56,6 +56,11 @@ pub(super) fn pipe() -> (Feeder, Reader) {
     (Feeder(Arc::clone(&state)), Reader(state))
 }
 
+/// What a chunk counts for: its bytes, and what it takes to keep them. A body of single bytes is no way round the window.
+fn cost(data: &Bytes) -> usize {
+    data.len() + 64
+}
+
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -64,7 +69,7 @@ impl Feeder {
     /// Hands bytes over.
     pub(super) fn push(&self, data: Bytes) {
         let mut state = lock(&self.0);
-        state.buffered += data.len();
+        state.buffered += cost(&data);
         state.chunks.push_back(data);
         wake(&mut state.reader);
     }
@@ -104,7 +109,7 @@ impl Reader {
         }
         if let Some(data) = state.chunks.pop_front() {
             let was_full = state.buffered >= WINDOW;
-            state.buffered -= data.len();
+            state.buffered -= cost(&data);
             if was_full && state.buffered < WINDOW {
                 wake(&mut state.feeder);
             }

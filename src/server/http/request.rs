@@ -1,8 +1,9 @@
 //! A request, as a handler sees it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
-use http::{Extensions, Method};
+use http::{Extensions, Method, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::de::DeserializeOwned;
 
@@ -20,7 +21,7 @@ use crate::proto::http::list::FieldLines;
 pub const GATHER_LIMIT: u64 = 2 << 20;
 
 /// Who is at the other end of a connection.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Peer {
     /// Its address; the one that a trusted proxy names, if there is one.
     pub addr: PeerAddr,
@@ -28,6 +29,31 @@ pub struct Peer {
     pub tls: bool,
     /// The number of the connection, counted from the start of the process.
     pub connection: u64,
+    /// The status by which the connection itself ended its last exchange; 0 as long as it has not.
+    verdict: AtomicU16,
+}
+
+impl Peer {
+    /// Who is at the other end of connection number `connection`.
+    #[must_use]
+    pub fn new(addr: PeerAddr, tls: bool, connection: u64) -> Self {
+        Self {
+            addr,
+            tls,
+            connection,
+            verdict: AtomicU16::new(0),
+        }
+    }
+
+    /// Notes that the connection answers with `status` in place of the handler, whose future is about to be dropped.
+    pub(super) fn overrule(&self, status: StatusCode) {
+        self.verdict.store(status.as_u16(), Ordering::Relaxed);
+    }
+
+    /// The status that the client got, for those who find that a handler was dropped before its reply was sent.
+    pub(super) fn verdict(&self) -> Option<u16> {
+        Some(self.verdict.load(Ordering::Relaxed)).filter(|status| *status != 0)
+    }
 }
 
 /// A request: its head, its body, and what the way to the handler has learned.
@@ -220,7 +246,7 @@ impl Request {
             return Ok(());
         }
         Err(Problem::new(
-            http::StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
             format!("the body must be {name}"),
         ))
     }

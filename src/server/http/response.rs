@@ -169,7 +169,13 @@ impl Response {
 
     /// Whether it can be sent as it stands, without waiting for anything.
     pub(super) fn is_at_hand(&self) -> bool {
-        self.body.as_bytes().is_some() && self.status != StatusCode::SWITCHING_PROTOCOLS
+        self.body.as_bytes().is_some() && !self.status.is_informational()
+    }
+
+    /// Whether it hands the connection over to another protocol.
+    pub(super) fn is_upgrade(&self) -> bool {
+        let then = self.extra.as_ref().is_some_and(|extra| extra.upgrade.is_some());
+        then && self.status == StatusCode::SWITCHING_PROTOCOLS
     }
 
     fn extra(&mut self) -> &mut Extra {

@@ -38,6 +38,8 @@ pub struct Refusal {
     pub peer: PeerAddr,
     /// The status of the answer.
     pub status: StatusCode,
+    /// Whether a handler had begun to answer: then its place in the log says how it ended.
+    pub begun: bool,
     /// What was wrong, in snake case: [`Reject::name`](crate::proto::http::reject::Reject::name), or a deadline.
     pub reason: &'static str,
 }

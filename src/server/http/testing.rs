@@ -19,11 +19,7 @@ pub(super) fn request(line: &str, fields: &[(&str, &str)], body: impl Into<Body>
     }
     head.push_str("\r\n");
     let (head, _) = parse(head.into(), &Limits::default()).expect("a request that can be parsed");
-    let peer = Peer {
-        addr: PeerAddr::Unix,
-        tls: false,
-        connection: 1,
-    };
+    let peer = Peer::new(PeerAddr::Unix, false, 1);
     Request::new(head, body.into(), Arc::new(peer))
 }
 

@@ -250,6 +250,20 @@ fn trailers_leave_with_a_chunked_body_only() {
 }
 
 #[test]
+fn a_refusal_is_framed_by_itself_not_by_the_request_before() {
+    let mut codec = ServerCodec::new(Limits::default());
+    let mut src = BytesMut::from("HEAD / HTTP/1.1\r\nHost: h\r\n\r\n");
+    assert!(matches!(codec.decode(&mut src), Ok(Some(Incoming::Head(..)))));
+    reply(&mut codec, 200, Some(0));
+    src.extend_from_slice(b"broken\r\n\r\n");
+    assert_eq!(codec.decode(&mut src).err(), Some(Reject::RequestLine.into()));
+    assert!(
+        reply(&mut codec, 400, Some(2)).ends_with("\r\n\r\nxx"),
+        "it has a body"
+    );
+}
+
+#[test]
 fn a_head_over_its_limits() {
     let limits = Limits {
         head: 256,

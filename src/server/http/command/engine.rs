@@ -138,7 +138,7 @@ fn on_refusal(observers: &Observers) -> Option<OnRefusal> {
         if let Some(metrics) = &metrics {
             metrics.refused(refusal.reason);
         }
-        if let Some(log) = &log {
+        if let Some(log) = log.as_ref().filter(|_| !refusal.begun) {
             let sent = Sent {
                 bytes: 0,
                 took: Duration::ZERO,

@@ -186,11 +186,7 @@ mod tests {
         let handler = shared(RateKey::Peer);
         for _ in 0..5 {
             let mut request = get("/", &[]);
-            request.peer = Arc::new(Peer {
-                addr: PeerAddr::Unix,
-                tls: false,
-                connection: 1,
-            });
+            request.peer = Arc::new(Peer::new(PeerAddr::Unix, false, 1));
             assert_eq!(handler.handle(request).await.code(), 200);
         }
     }

@@ -31,11 +31,7 @@ pub(crate) fn get(target: &str, fields: &[(&str, &str)]) -> Request {
 
 pub(crate) fn peer(addr: &str, tls: bool) -> Arc<Peer> {
     let addr: SocketAddr = addr.parse().unwrap();
-    Arc::new(Peer {
-        addr: PeerAddr::from(addr),
-        tls,
-        connection: 1,
-    })
+    Arc::new(Peer::new(PeerAddr::from(addr), tls, 1))
 }
 
 /// What `handler` answers behind `stack`.

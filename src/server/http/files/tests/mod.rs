@@ -99,11 +99,7 @@ impl Site {
             Ok((head, _)) => head,
             Err(reject) => panic!("{request}: {reject}"),
         };
-        let peer = Peer {
-            addr: PeerAddr::Unix,
-            tls: false,
-            connection: 1,
-        };
+        let peer = Peer::new(PeerAddr::Unix, false, 1);
         let request = Request::new(head, Body::empty(), Arc::new(peer));
         let mut response = self.files.0.handle(request, self.now).await;
         let length = response.body().len();

@@ -127,7 +127,8 @@ impl Drop for Entry {
                 took: self.begun.elapsed(),
                 complete: false,
             };
-            self.write(LEFT, sent);
+            let status = self.peer.verdict().unwrap_or(LEFT);
+            self.write(status, sent);
         }
     }
 }

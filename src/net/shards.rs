@@ -1,7 +1,7 @@
 //! Threads: one runtime a core that shares nothing, or one runtime whose threads share all.
 //!
 //! The first is the default. Each shard has a listener of its own (`SO_REUSEPORT`) and its connections never leave it, so no
-//! request crosses a core; `benches/README.md` has the figures of both. Handlers are `Send` all the same, so either works.
+//! request crosses a core. Handlers are `Send` all the same, so either works.
 
 use std::future::Future;
 use std::io;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
+use crate::support::PATIENCE;
 use crate::support::command::wireworks;
 use crate::support::process::{Ended, Process};
 use crate::support::tool::Tool;
@@ -184,20 +185,27 @@ fn ask_until_closed(addr: SocketAddr) -> u32 {
 /// in the queue of a listener that is about to close.
 #[test]
 fn a_stop_under_load_breaks_no_reply() {
-    let mut server = server(&["--threads", "2"]);
+    let mut server = server(&["--threads", "2", "--metrics", "127.0.0.1:0"]);
     let addr = server.address("http");
     let url = format!("http://{addr}/plaintext");
     let wrk = Tool::new("wrk")
         .args(["-t1", "-c32", "-d3", "--latency", &url])
         .start();
-    let mut watcher = Wire::connect(addr);
     let clients: Vec<_> = (0..4)
         .map(|_| thread::spawn(move || ask_until_closed(addr)))
         .collect();
-    // Some hundred replies to a client that shares the server with the load: the load runs.
-    for _ in 0..200 {
-        watcher.send("GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n");
-        watcher.read_response();
+    // All have come, and some hundred requests more are answered meanwhile: the load runs.
+    let mut metrics = Wire::connect(server.address("metrics"));
+    let mut count = |name: &str| {
+        metrics.send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
+        let text = metrics.read_response().text().to_owned();
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        line.map_or(0, |value| value.trim().parse::<u64>().unwrap())
+    };
+    let deadline = Instant::now() + PATIENCE;
+    let requests = "wireworks_http_requests_total{route=\"/plaintext\",method=\"GET\",status=\"200\"}";
+    while count("wireworks_connections ") < 36 || count(requests) < 1000 {
+        assert!(Instant::now() < deadline, "no load");
     }
     let since = Instant::now();
     server.signal(Signal::TERM);

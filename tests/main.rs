@@ -5,5 +5,6 @@
 mod architecture;
 mod fuzz;
 mod http;
+mod http_clients;
 mod http_command;
 mod support;

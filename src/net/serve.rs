@@ -11,7 +11,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use rustix::io::Errno;
 use tokio::net::TcpStream;
 
@@ -315,9 +314,15 @@ where
         }
     }
     // Whoever stands in the queue has connected, and may have asked: closing the listener would reset them.
-    while let Some(Ok((stream, peer))) = listener.accept().now_or_never() {
-        if let Some(entrant) = gate.admit(stream, peer) {
-            spawn(entrant, &gate, &drain, &handle);
+    loop {
+        match listener.accept_queued() {
+            Ok(Some((stream, peer))) => {
+                if let Some(entrant) = gate.admit(stream, peer) {
+                    spawn(entrant, &gate, &drain, &handle);
+                }
+            }
+            Err(error) if !is_exhaustion(&error) => {}
+            Ok(None) | Err(_) => break,
         }
     }
 }

@@ -11,9 +11,11 @@ mod unix;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
+use rustix::io::Errno;
+use rustix::net::{SocketFlags, accept_with};
 use socket2::{Domain, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
@@ -111,6 +113,37 @@ impl Listener {
                 Ok((Stream::Unix(stream), PeerAddr::Unix))
             }
         }
+    }
+
+    /// Takes a connection that stands in the queue already, without waiting; `None` when there is none.
+    ///
+    /// It asks the system, whatever the runtime knows of the socket: the last look before it is closed, which resets
+    /// whoever is left in the queue.
+    ///
+    /// # Errors
+    /// As [`accept`](Self::accept).
+    pub fn accept_queued(&self) -> io::Result<Option<(Stream, PeerAddr)>> {
+        let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
+        let queue = match &self.socket {
+            Accepting::Tcp(socket) => socket.as_fd(),
+            Accepting::Unix(socket) => socket.as_fd(),
+        };
+        let connection = match accept_with(queue, flags) {
+            Ok(connection) => connection,
+            Err(Errno::AGAIN) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(match &self.socket {
+            Accepting::Tcp(_) => {
+                let stream = TcpStream::from_std(connection.into())?;
+                let peer = stream.peer_addr()?;
+                (Stream::Tcp(stream), peer.into())
+            }
+            Accepting::Unix(_) => (
+                Stream::Unix(UnixStream::from_std(connection.into())?),
+                PeerAddr::Unix,
+            ),
+        }))
     }
 
     /// Where it listens, with the real port.

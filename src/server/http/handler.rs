@@ -32,6 +32,13 @@ where
 /// A handler that can be shared and kept.
 pub type SharedHandler = Arc<dyn Handler>;
 
+/// So that what is shared can be routed to, or run, as it is.
+impl Handler for SharedHandler {
+    fn handle(&self, request: Request) -> HandlerFuture<'_> {
+        (**self).handle(request)
+    }
+}
+
 /// What a middleware function calls to go on: the rest of the way to the handler.
 #[derive(Clone)]
 pub struct Next(pub(super) SharedHandler);

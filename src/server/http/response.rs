@@ -221,6 +221,19 @@ impl IntoResponse for Bytes {
     }
 }
 
+impl IntoResponse for Vec<u8> {
+    fn into_response(self) -> Response {
+        Bytes::from(self).into_response()
+    }
+}
+
+/// Without a `Content-Type`: nobody has said what the bytes are.
+impl IntoResponse for Body {
+    fn into_response(self) -> Response {
+        Response::new(self)
+    }
+}
+
 impl IntoResponse for () {
     fn into_response(self) -> Response {
         Response::default()
@@ -242,6 +255,20 @@ impl IntoResponse for std::convert::Infallible {
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     fn into_response(self) -> Response {
         self.1.into_response().status(self.0)
+    }
+}
+
+/// A reply with fields set in place of its own; 500 when a value holds bytes that no field may hold.
+impl<T: IntoResponse, const N: usize> IntoResponse for ([(HeaderName, &'static str); N], T) {
+    fn into_response(self) -> Response {
+        let mut response = self.1.into_response();
+        for (name, value) in self.0 {
+            let Ok(parsed) = HeaderValue::from_maybe_shared(Bytes::from_static(value.as_bytes())) else {
+                return Problem::internal(format!("{name} cannot be {value:?}")).into_response();
+            };
+            response.fields_mut().set(name, parsed);
+        }
+        response
     }
 }
 

@@ -181,8 +181,8 @@ fn ask_until_closed(addr: SocketAddr) -> u32 {
 }
 
 /// A stop under load. A connection that is busy when the server stops gets its reply, and is told to go. What wrk calls
-/// read errors is not judged: it connects again at once when it is told to go, and such a connection may come to stand
-/// in the queue of a listener that is about to close.
+/// read errors is not judged: it connects again at once when it is told to go, and such a connection may slip in between
+/// the last look at the queue of a listener and its end.
 #[test]
 fn a_stop_under_load_breaks_no_reply() {
     let mut server = server(&["--threads", "2", "--metrics", "127.0.0.1:0"]);

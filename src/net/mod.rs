@@ -5,6 +5,7 @@ pub mod bucket;
 pub mod clock;
 pub mod conn;
 pub mod drain;
+pub mod framed;
 pub mod io;
 pub mod limits;
 pub mod listen;

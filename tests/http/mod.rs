@@ -13,5 +13,6 @@ mod request_line;
 mod responses;
 mod server;
 mod shutdown;
+mod tower;
 mod transport;
 mod ways;

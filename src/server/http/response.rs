@@ -292,6 +292,41 @@ impl<T: Serialize> IntoResponse for Json<T> {
 mod tests {
     use super::*;
 
+    #[tokio::test]
+    async fn bytes_and_bodies_with_status_and_fields_are_replies() {
+        use super::super::testing::{field, read};
+        const BINARY: &str = "application/octet-stream";
+        let csv = || [(CONTENT_TYPE, "text/csv"), (HeaderName::from_static("x-a"), "b")];
+        let bad = [(CONTENT_TYPE, "a\nb")];
+        for (response, status, content_type, x, body) in [
+            (vec![b'a', b'b'].into_response(), 200, BINARY, "", "ab"),
+            (Bytes::from("ab").into_response(), 200, BINARY, "", "ab"),
+            (Body::from("ab").into_response(), 200, "", "", "ab"),
+            (Body::empty().into_response(), 200, "", "", ""),
+            ((csv(), "a,b").into_response(), 200, "text/csv", "b", "a,b"),
+            (
+                (StatusCode::CREATED, (csv(), Body::from("a,b"))).into_response(),
+                201,
+                "text/csv",
+                "b",
+                "a,b",
+            ),
+            (
+                (bad, "never").into_response(),
+                500,
+                "text/plain; charset=utf-8",
+                "",
+                "500 Internal Server Error: something went wrong here\n",
+            ),
+        ] {
+            let said = (field(&response, "content-type"), field(&response, "x-a"));
+            assert_eq!(said, (content_type, x));
+            let types = response.fields().iter().filter(|(name, _)| *name == CONTENT_TYPE);
+            assert!(types.count() <= 1);
+            assert_eq!(read(response).await, (status, body.to_owned()));
+        }
+    }
+
     #[test]
     fn cookies_are_set_beside_each_other() {
         let response = Response::text("")

@@ -99,10 +99,21 @@ impl Nested {
         }
     }
 
-    /// Whether a route lies at or below the prefix, and so goes before the fallback.
+    /// Whether a route is as specific as the prefix where the two first differ, and so goes before the fallback.
     pub(super) fn holds(&self, route: &Route) -> bool {
-        let below = route.pattern.strip_prefix(&*self.prefix);
-        below.is_some_and(|below| below.is_empty() || below.starts_with('/'))
+        let mut parts = route.pattern.split('/').zip(self.prefix.split('/'));
+        parts
+            .find(|(theirs, own)| theirs != own)
+            .is_none_or(|(theirs, own)| rank(theirs) <= rank(own))
+    }
+}
+
+/// How much a segment of a pattern leaves open: nothing, one segment, or all that follows.
+fn rank(segment: &str) -> u8 {
+    if segment.starts_with("{*") {
+        2
+    } else {
+        u8::from(segment.contains('{'))
     }
 }
 

@@ -217,6 +217,24 @@ async fn a_nested_router_answers_below_its_prefix() {
 }
 
 #[tokio::test]
+async fn a_route_outside_goes_before_the_fallback_of_a_prefix_that_is_less_specific() {
+    let router = Router::new()
+        .nest("/{tenant}", Router::new().fallback(says("fallback")))
+        .get("/status", says("status"))
+        .get("/status/{id}", says("one"));
+    answers(
+        &router,
+        &[
+            ("GET /status", Ok("status")),
+            ("GET /status/1", Ok("one")),
+            ("GET /other", Ok("fallback")),
+            ("GET /other/1", Ok("fallback")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
 async fn a_nested_fallback_answers_what_is_left_below_its_prefix() {
     let deep = Router::new().get("/x", says("x")).fallback(says("deep fallback"));
     let api = Router::new()

@@ -71,9 +71,6 @@ impl Router {
         pattern: &str,
         handler: SharedHandler,
     ) -> Result<(), RouteError> {
-        if !pattern.starts_with('/') {
-            return Err(RouteError::new(pattern, "it does not begin with a slash"));
-        }
         let at = match self.routes.iter().position(|route| *route.pattern == *pattern) {
             Some(at) => at,
             None => {

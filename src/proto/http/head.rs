@@ -52,7 +52,28 @@ pub(super) struct Outline {
     pub(super) path: Span,
     pub(super) query: Option<Span>,
     pub(super) authority: Span,
+    pub(super) names: Names,
     pub(super) fields: Vec<(Span, Span)>,
+}
+
+/// Which names a list of fields may have, by their length and first letter: most fields that are asked for are not there,
+/// and then nothing has to be searched.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Names(u64);
+
+impl Names {
+    pub(super) fn insert(&mut self, name: &[u8]) {
+        self.0 |= Self::bit(name);
+    }
+
+    fn may_have(self, name: &[u8]) -> bool {
+        self.0 & Self::bit(name) != 0
+    }
+
+    fn bit(name: &[u8]) -> u64 {
+        let letter = name.first().map_or(0, u8::to_ascii_lowercase);
+        1 << ((name.len() * 7 + usize::from(letter)) % 64)
+    }
 }
 
 impl Head {
@@ -141,8 +162,11 @@ impl Head {
 
 impl FieldLines for Head {
     fn lines<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        self.outline
-            .fields
+        let fields = match self.outline.names.may_have(name.as_bytes()) {
+            true => &self.outline.fields[..],
+            false => &[],
+        };
+        fields
             .iter()
             .filter(move |(field, _)| field.of(&self.buffer).eq_ignore_ascii_case(name.as_bytes()))
             .map(|(_, value)| value.of(&self.buffer))

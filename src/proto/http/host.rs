@@ -20,9 +20,9 @@ pub fn is_host(value: &[u8]) -> bool {
             (literal, after)
         }
         _ => {
-            let end = memchr::memchr(b':', value).unwrap_or(value.len());
-            let (name, after) = value.split_at(end);
-            if name.is_empty() || !name.iter().all(|&byte| is_name_byte(byte)) || !is_encoded(name) {
+            let end = value.iter().position(|&byte| !is_name_byte(byte));
+            let (name, after) = value.split_at(end.unwrap_or(value.len()));
+            if name.contains(&b'%') && !is_encoded(name) {
                 return false;
             }
             (name, after)
@@ -35,15 +35,13 @@ pub fn is_host(value: &[u8]) -> bool {
 fn is_port(after: &[u8]) -> bool {
     match after {
         [] | [b':'] => true,
-        [b':', digits @ ..] => {
-            digits.iter().all(u8::is_ascii_digit)
-                && digits
-                    .iter()
-                    .try_fold(0_u16, |n, digit| {
-                        n.checked_mul(10)?.checked_add((digit - b'0').into())
-                    })
-                    .is_some()
-        }
+        [b':', digits @ ..] => digits
+            .iter()
+            .try_fold(0_u16, |n, &digit| {
+                let digit = digit.is_ascii_digit().then(|| digit - b'0')?;
+                n.checked_mul(10)?.checked_add(digit.into())
+            })
+            .is_some(),
         _ => false,
     }
 }

@@ -7,10 +7,10 @@
 use std::mem::MaybeUninit;
 use std::ops::Range;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{Method, Version};
 
-use super::head::{BodyLength, Framing, Head, Outline, Span};
+use super::head::{BodyLength, Framing, Head, Names, Outline, Span};
 use super::host::is_host;
 use super::limits::{Limits, MAX_FIELDS, MAX_METHOD};
 use super::list;
@@ -26,25 +26,32 @@ pub fn parse(buffer: Bytes, limits: &Limits) -> Result<(Head, Framing), Reject> 
     Ok((Head::new(buffer, outline), framing))
 }
 
+/// Takes a complete head from the front of `src`, if one is there and nothing is wrong with it: nearly every head arrives
+/// like that, and then nobody has to search for its end first. `None` leaves `src` as it is, for those who search, and who
+/// say what is wrong.
+pub(super) fn parse_front(src: &mut BytesMut, limits: &Limits) -> Option<(Head, Framing)> {
+    let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
+    let mut request = httparse::Request::new(&mut []);
+    let Ok(httparse::Status::Complete(end)) = request.parse_with_uninit_headers(src, &mut storage) else {
+        return None;
+    };
+    let lines = Lines::of(&request);
+    if end > limits.head || !lines.end_with_crlf(&src[..end]) {
+        return None;
+    }
+    let (outline, framing) = lines.check(src, limits).ok()?;
+    Some((Head::new(src.split_to(end).freeze(), outline), framing))
+}
+
 fn outline(buffer: &[u8], limits: &Limits) -> Result<(Outline, Framing), Reject> {
     let mut storage = [const { MaybeUninit::uninit() }; MAX_FIELDS];
     let mut request = httparse::Request::new(&mut []);
-    let lines = match request.parse_with_uninit_headers(buffer, &mut storage) {
-        Ok(httparse::Status::Complete(_)) => Lines {
-            method: request.method.unwrap_or_default(),
-            target: request.path.unwrap_or_default(),
-            version: if request.version == Some(0) {
-                Version::HTTP_10
-            } else {
-                Version::HTTP_11
-            },
-            fields: request.headers,
-        },
-        Ok(httparse::Status::Partial) => return Err(Reject::FieldLine),
-        Err(httparse::Error::Version) => return later_minor_version(buffer, limits),
-        Err(error) => return Err(blame(error, buffer)),
-    };
-    lines.check(buffer, limits)
+    match request.parse_with_uninit_headers(buffer, &mut storage) {
+        Ok(httparse::Status::Complete(_)) => Lines::of(&request).check(buffer, limits),
+        Ok(httparse::Status::Partial) => Err(Reject::FieldLine),
+        Err(httparse::Error::Version) => later_minor_version(buffer, limits),
+        Err(error) => Err(blame(error, buffer)),
+    }
 }
 
 /// A head that has been split into lines.
@@ -109,7 +116,31 @@ fn later_minor_version(buffer: &[u8], limits: &Limits) -> Result<(Outline, Frami
     }
 }
 
-impl Lines<'_> {
+impl<'a> Lines<'a> {
+    /// The lines of a request that httparse found to be complete.
+    fn of(request: &'a httparse::Request<'_, '_>) -> Self {
+        Self {
+            method: request.method.unwrap_or_default(),
+            target: request.path.unwrap_or_default(),
+            version: if request.version == Some(0) {
+                Version::HTTP_10
+            } else {
+                Version::HTTP_11
+            },
+            fields: request.headers,
+        }
+    }
+
+    /// Whether CR stands before LF at the end of each line of `head`, which httparse does not ask for.
+    fn end_with_crlf(&self, head: &[u8]) -> bool {
+        // A line ends where the name of the next one begins.
+        let ended = |field: &httparse::Header<'_>| {
+            let start = place(head, field.name.as_bytes()).start;
+            start >= 2 && head[start - 2] == b'\r'
+        };
+        head.ends_with(b"\r\n\r\n") && self.fields.iter().all(ended)
+    }
+
     fn check(&self, buffer: &[u8], limits: &Limits) -> Result<(Outline, Framing), Reject> {
         if self.fields.len() > limits.fields {
             return Err(Reject::TooManyFields);
@@ -124,8 +155,10 @@ impl Lines<'_> {
         let target = Target::parse(&method, self.target.as_bytes())?;
         let mut known = Known::default();
         let mut fields = Vec::with_capacity(self.fields.len());
+        let mut names = Names::default();
         for field in self.fields {
             known.note(field.name, field.value)?;
+            names.insert(field.name.as_bytes());
             fields.push((
                 place(buffer, field.name.as_bytes()).into(),
                 place(buffer, field.value).into(),
@@ -148,6 +181,7 @@ impl Lines<'_> {
             path: within(target.path),
             query: target.query.map(within),
             authority,
+            names,
             fields,
         };
         Ok((outline, framing))

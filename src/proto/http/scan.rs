@@ -45,6 +45,12 @@ impl Scan {
         Ok(None)
     }
 
+    /// Whether nothing was searched yet.
+    #[must_use]
+    pub fn is_new(&self) -> bool {
+        self.searched == 0
+    }
+
     /// Whether the first line is complete.
     #[must_use]
     pub fn past_first_line(&self) -> bool {

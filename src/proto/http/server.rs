@@ -5,8 +5,7 @@
 //! is ever parsed (section 9.6): leftover bytes cannot become a request.
 
 use bytes::{Buf, Bytes, BytesMut};
-use http::Method;
-use http::Version;
+use http::{Method, StatusCode, Version};
 
 use crate::codec::{Codec, Outbox};
 
@@ -15,7 +14,7 @@ use super::fields::Fields;
 use super::head::{BodyLength, Framing, Head};
 use super::limits::{Limits, MAX_METHOD};
 use super::list::is_token_byte;
-use super::parse::parse;
+use super::parse::{parse, parse_front};
 use super::reject::Reject;
 use super::reply::{self, Asked, ReplyHead};
 use super::scan::Scan;
@@ -39,6 +38,8 @@ pub enum Incoming {
 pub enum Outgoing {
     /// `100 Continue`.
     Continue,
+    /// All of the reply: its head, and its body, which is left out where the reply has none (HEAD, 204, 304).
+    Whole(ReplyHead, Bytes),
     /// The head of the reply.
     Head(ReplyHead),
     /// Bytes of its body. Ignored where the reply has none (HEAD, 204, 304).
@@ -174,6 +175,12 @@ impl ServerCodec {
         self.asked.last && !self.in_body()
     }
 
+    /// Whether the bytes of a reply with `status` follow its head: not in reply to HEAD, nor where the status forbids it.
+    #[must_use]
+    pub fn sends_body(&self, status: StatusCode) -> bool {
+        !self.asked.head && reply::may_have_body(status) && status != StatusCode::RESET_CONTENT
+    }
+
     /// Whether the head of the reply was written.
     #[must_use]
     pub fn reply_has_begun(&self) -> bool {
@@ -211,6 +218,11 @@ impl ServerCodec {
             Some(&byte) if !is_token_byte(byte) => return Err(Reject::NotHttp),
             Some(_) => {}
         }
+        if scan.is_new()
+            && let Some((head, framing)) = parse_front(src, &self.limits)
+        {
+            return Ok(Some(self.begin(head, framing)));
+        }
         let Some(end) = scan.end(src)? else {
             let line = self.limits.target.saturating_add(MAX_METHOD + VERSION_AND_SPACES);
             let line_too_long = !scan.past_first_line() && src.len() > line;
@@ -227,6 +239,10 @@ impl ServerCodec {
             return Err(Reject::HeadTooLarge);
         }
         let (head, framing) = parse(src.split_to(end).freeze(), &self.limits)?;
+        Ok(Some(self.begin(head, framing)))
+    }
+
+    fn begin(&mut self, head: Head, framing: Framing) -> Incoming {
         self.asked = Asked {
             head: *head.method() == Method::HEAD,
             old: head.version() == Version::HTTP_10,
@@ -238,7 +254,7 @@ impl ServerCodec {
             BodyLength::Chunked => Inbound::Chunked(Box::new(Chunked::new(&self.limits))),
             BodyLength::Empty | BodyLength::UntilClose => Inbound::Over,
         };
-        Ok(Some(Incoming::Head(Box::new(head), framing)))
+        Incoming::Head(Box::new(head), framing)
     }
 
     fn next(&mut self, src: &mut BytesMut) -> Result<Option<Incoming>, Reject> {
@@ -284,6 +300,12 @@ impl ServerCodec {
                 _ => {}
             }
         }
+    }
+
+    fn whole(&mut self, head: &ReplyHead, body: Bytes, dst: &mut Outbox) -> Result<(), Misuse> {
+        self.outbound = Outbound::Body(reply::write(head, &mut self.asked, dst.tail()));
+        self.data(body, dst)?;
+        self.end(&Fields::new(), dst)
     }
 
     fn data(&mut self, data: Bytes, dst: &mut Outbox) -> Result<(), Misuse> {
@@ -362,7 +384,10 @@ impl Codec for ServerCodec {
             Outgoing::Head(head) if self.outbound == Outbound::Head => {
                 self.outbound = Outbound::Body(reply::write(&head, &mut self.asked, dst.tail()));
             }
-            Outgoing::Continue | Outgoing::Head(_) => return Err(Misuse::OutOfTurn.into()),
+            Outgoing::Whole(head, body) if self.outbound == Outbound::Head => self.whole(&head, body, dst)?,
+            Outgoing::Continue | Outgoing::Whole(..) | Outgoing::Head(_) => {
+                return Err(Misuse::OutOfTurn.into());
+            }
             Outgoing::Data(data) => self.data(data, dst)?,
             Outgoing::Aside(n) => match &mut self.outbound {
                 Outbound::Body(BodyLength::Exactly(left)) => {

@@ -133,7 +133,7 @@ impl Target {
 
 /// `%00` ends strings in C, and has no meaning in a path.
 fn has_encoded_nul(path: &[u8]) -> bool {
-    memchr::memchr_iter(b'%', path).any(|at| path[at..].starts_with(b"%00"))
+    path.contains(&b'%') && memchr::memmem::find(path, b"%00").is_some()
 }
 
 /// RFC 3986: unreserved, sub-delims, `:`, `@`, `/`, and `%`; with `[` and `]`, which occur in the wild.

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::Instant;
 
@@ -28,7 +29,7 @@ use crate::proto::http::head::{Framing, Head};
 use crate::proto::http::list;
 use crate::proto::http::list::FieldLines;
 use crate::proto::http::reply::{ReplyHead, may_have_body};
-use crate::proto::http::server::{HttpError, Misuse, Outgoing};
+use crate::proto::http::server::{Misuse, Outgoing};
 
 /// What follows an exchange.
 pub(super) enum After {
@@ -104,11 +105,28 @@ pub(super) fn begin<'a>(
 }
 
 /// Feeds a reply whose body is in memory.
-fn reply_at_once(conn: &mut HttpConn, mut response: Response, started: Instant) -> After {
-    let extra = response.extra.take();
-    let bytes = response.body.len().unwrap_or(0);
-    let result = feed_whole(conn, response, extra.as_ref().and_then(|extra| extra.length));
-    for on_sent in extra.into_iter().flat_map(|extra| extra.on_sent) {
+fn reply_at_once(conn: &mut HttpConn, response: Response, started: Instant) -> After {
+    let body = match response.body.0 {
+        Kind::Full(data) => data,
+        _ => Bytes::new(),
+    };
+    let (length_of_get, on_sent) = response
+        .extra
+        .map_or((None, Vec::new()), |extra| (extra.length, extra.on_sent));
+    let length = body.len() as u64;
+    let bytes = if conn.codec().sends_body(response.status) {
+        length
+    } else {
+        0
+    };
+    let head = ReplyHead {
+        status: response.status,
+        fields: response.fields,
+        length: length_of_get.or(Some(length)),
+        date: date_text(),
+    };
+    let result = conn.feed(Outgoing::Whole(head, body));
+    for on_sent in on_sent {
         on_sent(Sent {
             bytes,
             took: started.elapsed(),
@@ -117,8 +135,8 @@ fn reply_at_once(conn: &mut HttpConn, mut response: Response, started: Instant) 
     }
     match result {
         Err(_) => After::Cut,
-        Ok(_) if conn.codec().persists() => After::Next,
-        Ok(_) => end(conn),
+        Ok(()) if conn.codec().persists() => After::Next,
+        Ok(()) => end(conn),
     }
 }
 
@@ -130,25 +148,6 @@ fn end(conn: &HttpConn) -> After {
     } else {
         After::Linger
     }
-}
-
-/// The number of bytes of the body that were fed.
-fn feed_whole(conn: &mut HttpConn, response: Response, length_of_get: Option<u64>) -> Result<u64, HttpError> {
-    let body = response.body;
-    let length = length_of_get.or_else(|| body.len());
-    conn.feed(Outgoing::Head(ReplyHead {
-        status: response.status,
-        fields: response.fields,
-        length,
-        date: date_text(),
-    }))?;
-    let mut bytes = 0;
-    if let (Body(Kind::Full(data)), true) = (body, conn.codec().reply_has_body()) {
-        bytes = data.len() as u64;
-        conn.feed(Outgoing::Data(data))?;
-    }
-    conn.feed(Outgoing::End(no_trailers()))?;
-    Ok(bytes)
 }
 
 impl Open<'_> {

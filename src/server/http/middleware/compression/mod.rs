@@ -69,8 +69,8 @@ impl Default for Compression {
 pub(super) struct Wish {
     coding: Coding,
     head: bool,
-    /// Tags with a suffix that the client named.
-    tags: tags::Suffixed,
+    /// Tags with a suffix that the client named, if any.
+    tags: Option<Box<tags::Suffixed>>,
 }
 
 /// What may be done with a reply.
@@ -129,7 +129,7 @@ impl Compression {
         };
         let is_head = *head.method() == Method::HEAD;
         let tags = tags::Suffixed::find(head, coding, &self.codings);
-        if let Some(with_plain) = tags.added_to(head) {
+        if let Some(with_plain) = tags.as_ref().and_then(|tags| tags.added_to(head)) {
             request.head = with_plain.into();
         }
         Wish {
@@ -141,8 +141,8 @@ impl Compression {
 
     /// Whether the reply is to be compressed. Either way its fields say what they have to.
     pub(super) fn judge(&self, wish: &Wish, response: &mut Response) -> bool {
-        if response.status == StatusCode::NOT_MODIFIED {
-            wish.tags.restore(&mut response.fields);
+        if let (StatusCode::NOT_MODIFIED, Some(tags)) = (response.status, &wish.tags) {
+            tags.restore(&mut response.fields);
         }
         let fit = self.fit(wish, response);
         if fit != Fit::No {

@@ -16,7 +16,7 @@ use crate::proto::http::parse::parse;
 const MAX_TAGS: usize = 64;
 
 /// The tags with a suffix that a request has in its preconditions, without their suffix.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Suffixed {
     /// Of `If-None-Match`, with the suffix of the coding that the reply would have: no other is about that reply.
     none_match: Vec<EntityTag>,
@@ -26,19 +26,21 @@ pub(super) struct Suffixed {
 }
 
 impl Suffixed {
-    pub(super) fn find(head: &Head, coding: Coding, codings: &[Coding]) -> Self {
-        Self {
-            none_match: suffixed(head, "if-none-match", &[coding]),
-            must_match: suffixed(head, "if-match", codings),
-            suffix: coding.etag_suffix(),
-        }
+    /// `None` when there are none.
+    pub(super) fn find(head: &Head, coding: Coding, codings: &[Coding]) -> Option<Box<Self>> {
+        let none_match = suffixed(head, "if-none-match", &[coding]);
+        let must_match = suffixed(head, "if-match", codings);
+        (!none_match.is_empty() || !must_match.is_empty()).then(|| {
+            Box::new(Self {
+                none_match,
+                must_match,
+                suffix: coding.etag_suffix(),
+            })
+        })
     }
 
-    /// The head with the tags without suffix in lines of their own; `None` when there are none, or no room for them.
+    /// The head with the tags without suffix in lines of their own; `None` when there is no room for them.
     pub(super) fn added_to(&self, head: &Head) -> Option<Head> {
-        if self.none_match.is_empty() && self.must_match.is_empty() {
-            return None;
-        }
         let mut buffer = BytesMut::from(head.bytes().strip_suffix(b"\r\n")?);
         let lines = [
             ("If-None-Match", &self.none_match),

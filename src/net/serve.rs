@@ -284,7 +284,7 @@ where
     Fut: Future<Output = ()> + Send + 'static,
 {
     // The shutdown waits until the queue is taken.
-    let _guard = drain.guard();
+    let _guard = drain.accepting();
     let stopping = drain.stopping();
     tokio::pin!(stopping);
     let mut pause = FIRST_PAUSE;

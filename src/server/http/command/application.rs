@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::config::{AccessLogFormat, Config, FilesConfig, Replies};
 use super::credentials::Credentials;
-use super::run::{Observers, RunError};
+use super::run::CommandError;
 use super::units::Frequency;
 use crate::net::bucket::Rate;
 use crate::net::workers::Blocking;
 use crate::server::http::demo;
-use crate::server::http::files::{Files, FilesOptions};
+use crate::server::http::files::{Files, FilesError, FilesOptions};
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;
 use crate::server::http::middleware::access_log::Format;
@@ -24,31 +24,12 @@ use crate::server::http::middleware::security::SecurityHeaders;
 /// What is shown to those who are asked for a password.
 const REALM: &str = "wireworks";
 
-/// The whole of what a configuration says about answers.
-pub(super) fn handler(
-    config: &Config,
-    observers: &Observers,
-    blocking: &Blocking,
-) -> Result<SharedHandler, RunError> {
-    let inner: SharedHandler = match &config.dir {
+/// What answers, without the layers around it.
+pub(super) fn handler(config: &Config, blocking: &Blocking) -> Result<SharedHandler, FilesError> {
+    Ok(match &config.dir {
         Some(dir) => Arc::new(Files::new(dir, files(&config.files), blocking.clone())?),
         None => Arc::new(demo::router()),
-    };
-    let stack = Stack {
-        access_log: observers.access_log.clone(),
-        metrics: observers.metrics.clone(),
-        ..stack(&config.replies, blocking)?
-    };
-    Ok(stack.around(inner))
-}
-
-/// A handler whose panics are replies.
-pub(super) fn guarded(handler: SharedHandler) -> SharedHandler {
-    let stack = Stack {
-        catch_panics: true,
-        ..Stack::default()
-    };
-    stack.around(handler)
+    })
 }
 
 /// The format by its name in the configuration.
@@ -72,7 +53,8 @@ fn files(config: &FilesConfig) -> FilesOptions {
     }
 }
 
-fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, RunError> {
+/// The layers around it; the access log and the metrics are the server's.
+pub(super) fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, CommandError> {
     let credentials = replies.basic_auth.as_deref().map(Credentials::load).transpose()?;
     Ok(Stack {
         request_id: replies.request_id.then_some(RequestIds),
@@ -125,7 +107,7 @@ mod tests {
     use super::*;
     use crate::net::workers::BlockingConfig;
 
-    fn stack_of(change: impl FnOnce(&mut Replies)) -> Result<Stack, RunError> {
+    fn stack_of(change: impl FnOnce(&mut Replies)) -> Result<Stack, CommandError> {
         let mut replies = Config::default().replies;
         change(&mut replies);
         stack(&replies, &Blocking::new(BlockingConfig::default()))
@@ -159,8 +141,8 @@ mod tests {
     #[test]
     fn what_is_wrong_comes_out() {
         let bad = stack_of(|replies| replies.cors = vec!["nowhere".into()]);
-        assert!(matches!(bad, Err(RunError::Cors(_))));
+        assert!(matches!(bad, Err(CommandError::Cors(_))));
         let bad = stack_of(|replies| replies.basic_auth = Some("/nonexistent".into()));
-        assert!(matches!(bad, Err(RunError::Credentials(_))));
+        assert!(matches!(bad, Err(CommandError::Credentials(_))));
     }
 }

@@ -16,6 +16,7 @@ use super::{file, rows, show};
 use crate::net::addr::{Inherited, ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::shards::{Threading, cores};
+use crate::server::http::builder::{DRAIN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT};
 use crate::server::http::middleware::access_log::Target;
 use crate::server::http::settings::Settings;
 
@@ -174,7 +175,7 @@ impl Default for Config {
                 keys: Vec::new(),
                 self_signed: false,
                 client_ca: None,
-                handshake_timeout: Duration::from_secs(10), // Go leaves it out, HAProxy's advice is 10 s
+                handshake_timeout: TLS_HANDSHAKE_TIMEOUT,
             },
             files: FilesConfig {
                 listing: true,
@@ -195,7 +196,7 @@ impl Default for Config {
                 request_id: false,
             },
             settings: Settings::default(),
-            drain_timeout: Duration::from_secs(30), // Kubernetes kills after 30 s
+            drain_timeout: DRAIN_TIMEOUT,
             access_log: None,
             access_log_format: AccessLogFormat::Combined,
             metrics: None,

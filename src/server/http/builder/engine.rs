@@ -1,4 +1,4 @@
-//! The wiring between a configuration and the engine: gate, server, TLS, PROXY header, sockets.
+//! The wiring between a builder and the engine: gate, server, TLS, PROXY header, sockets.
 
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,18 +8,18 @@ use bytes::Bytes;
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
-use super::config::Config;
-use super::run::Observers;
+use super::Plan;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::limits::ConnectionLimits;
 use crate::net::listen::Bound;
 use crate::net::serve::{Gate, GateSettings, Preamble, PreambleSettings};
-use crate::net::tls::{CertPair, ClientAuth, Tls, TlsConfig, TlsError, WATCH_INTERVAL};
+use crate::net::tls::{Tls, TlsConfig, TlsError, WATCH_INTERVAL};
 use crate::proto::proxy::{self, Addresses, Parsed};
 use crate::server::http::body::Sent;
 use crate::server::http::handler::SharedHandler;
+use crate::server::http::metrics::HttpMetrics;
 use crate::server::http::middleware::access_log::AccessLog;
 use crate::server::http::serve::{OnRefusal, Server};
 use crate::server::http::settings::Settings;
@@ -45,31 +45,38 @@ pub(super) struct HttpPart {
     access_log: Option<AccessLog>,
 }
 
-/// The server of a configuration.
+/// Who is told of every request.
+#[derive(Clone, Default)]
+pub(super) struct Observers {
+    pub(super) access_log: Option<AccessLog>,
+    pub(super) metrics: Option<HttpMetrics>,
+}
+
+/// The server of a plan.
 pub(super) fn http(
-    config: &Config,
+    plan: Plan,
     handler: SharedHandler,
     observers: &Observers,
     tls: Option<Tls>,
     sockets: Vec<Vec<Bound>>,
     drain: Drain,
 ) -> HttpPart {
-    let preamble = (!config.proxies.is_empty()).then(|| PreambleSettings {
-        trusted: config.proxies.clone(),
-        timeout: config.settings.head_timeout,
+    let preamble = (!plan.proxies.is_empty()).then_some(PreambleSettings {
+        trusted: plan.proxies,
+        timeout: plan.settings.head_timeout,
         parse: proxy_header,
     });
     let gate = Gate::new(GateSettings {
-        limits: config.connections,
+        limits: plan.connections,
         tls,
-        tls_handshake_timeout: config.tls.handshake_timeout,
+        tls_handshake_timeout: plan.tls_handshake_timeout,
         preamble,
         refusal: Bytes::from_static(REFUSAL),
     });
     let server = Server {
         drain,
         on_refusal: on_refusal(observers),
-        ..Server::new(config.settings.clone(), handler)
+        ..Server::new(plan.settings, handler)
     };
     HttpPart {
         server: Arc::new(server),
@@ -101,31 +108,13 @@ pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Dr
     }
 }
 
-/// The TLS of a configuration, with its files read.
-pub(super) fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
-    let files = &config.tls;
-    if !files.is_on() {
-        return Ok(None);
-    }
-    let pairs = files.certs.iter().zip(&files.keys);
-    let tls = Tls::new(TlsConfig {
-        certificates: pairs
-            .map(|(cert, key)| CertPair {
-                cert: cert.clone(),
-                key: key.clone(),
-            })
-            .collect(),
-        self_signed: files.self_signed,
-        client_auth: files
-            .client_ca
-            .clone()
-            .map_or(ClientAuth::None, ClientAuth::Required),
-        alpn: vec![b"http/1.1".to_vec()],
-    })?;
+/// TLS, with its files read.
+pub(super) fn tls(config: TlsConfig) -> Result<Tls, TlsError> {
+    let tls = Tls::new(config)?;
     if let Some(sha256) = tls.fingerprint() {
         tracing::info!(sha256, "made up a certificate for localhost");
     }
-    Ok(Some(tls))
+    Ok(tls)
 }
 
 /// Tells the observers of requests that no handler sees.

@@ -6,6 +6,7 @@ mod conditional;
 mod connection;
 mod expect;
 mod fields;
+mod file_reply;
 mod files;
 mod framing;
 mod limits;

@@ -2,6 +2,7 @@
 
 mod builder;
 mod checklist;
+mod client_certificates;
 mod conditional;
 mod connection;
 mod expect;

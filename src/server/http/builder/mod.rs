@@ -181,7 +181,7 @@ impl Builder {
         self
     }
 
-    /// Asks clients for certificates. What they show is in [`Peer::tls`](super::request::Peer).
+    /// Asks clients for certificates. What they show is in [`Peer::tls_session`](super::request::Peer::tls_session).
     pub fn tls_client_auth(mut self, auth: ClientAuth) -> Self {
         self.tls_config().client_auth = auth;
         self

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::config::{AccessLogFormat, Config, FilesConfig, Replies};
-use super::credentials::Credentials;
+use super::credentials::{Credentials, CredentialsError, Scheme, Secret};
 use super::run::CommandError;
 use super::units::Frequency;
 use crate::net::bucket::Rate;
@@ -55,13 +55,12 @@ fn files(config: &FilesConfig) -> FilesOptions {
 
 /// The layers around it; the access log and the metrics are the server's.
 pub(super) fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, CommandError> {
-    let credentials = replies.basic_auth.as_deref().map(Credentials::load).transpose()?;
     Ok(Stack {
         request_id: replies.request_id.then_some(RequestIds),
         catch_panics: true,
         security_headers: replies.security_headers.then(SecurityHeaders::default),
         cors: cors(&replies.cors)?,
-        auth: credentials.map(|credentials| auth(&credentials)),
+        auth: auth(replies)?,
         rate_limit: replies.rate_limit.and_then(rate_limit),
         concurrency: (replies.max_concurrent > 0).then(|| Concurrency::new(replies.max_concurrent, 0)),
         compression: replies
@@ -87,12 +86,25 @@ fn cors(origins: &[String]) -> Result<Option<Cors>, CorsError> {
     .map(Some)
 }
 
-fn auth(credentials: &Credentials) -> Auth {
-    credentials
-        .iter()
-        .fold(Auth::new(REALM), |auth, (name, password)| {
-            auth.user(name, password)
-        })
+/// Whoever is in one of the lists comes in.
+fn auth(replies: &Replies) -> Result<Option<Auth>, CredentialsError> {
+    let load = |scheme, typed: &Option<Secret>| {
+        let loaded = typed.as_ref().map(|typed| Credentials::load(scheme, typed));
+        loaded.transpose()
+    };
+    let users = load(Scheme::Basic, &replies.basic_auth)?;
+    let tokens = load(Scheme::Bearer, &replies.bearer_auth)?;
+    if users.is_none() && tokens.is_none() {
+        return Ok(None);
+    }
+    let mut auth = Auth::new(REALM);
+    for (name, password) in users.iter().flat_map(Credentials::iter) {
+        auth = auth.user(name, password);
+    }
+    for (name, token) in tokens.iter().flat_map(Credentials::iter) {
+        auth = auth.token(name, token);
+    }
+    Ok(Some(auth))
 }
 
 /// As many at once as in one unit of time, for each address.
@@ -126,7 +138,7 @@ mod tests {
         let stack = stack_of(|replies| {
             replies.compress = false;
             replies.cors = vec!["https://a.test".into(), "*".into()];
-            replies.basic_auth = Some("me:secret".into());
+            replies.basic_auth = Some("me:secret".to_owned().into());
             replies.rate_limit = "30/m".parse().ok();
             replies.max_concurrent = 1;
             replies.security_headers = true;
@@ -142,7 +154,7 @@ mod tests {
     fn what_is_wrong_comes_out() {
         let bad = stack_of(|replies| replies.cors = vec!["nowhere".into()]);
         assert!(matches!(bad, Err(CommandError::Cors(_))));
-        let bad = stack_of(|replies| replies.basic_auth = Some("/nonexistent".into()));
+        let bad = stack_of(|replies| replies.bearer_auth = Some("/nonexistent".to_owned().into()));
         assert!(matches!(bad, Err(CommandError::Credentials(_))));
     }
 }

@@ -19,9 +19,9 @@ pub mod units;
 pub use self::args::{Args, Options};
 pub use self::config::{
     AccessLogFormat, Config, ConfigError, DEFAULT_LISTEN, FilesConfig, LogConfig, LogFormat, LogLevel,
-    Replies, TlsFiles,
+    Replies, TlsClientAuth, TlsFiles,
 };
-pub use self::credentials::{Credentials, CredentialsError};
+pub use self::credentials::{Credentials, CredentialsError, Scheme, Secret};
 pub use self::log::{LogError, init as init_log};
 pub use self::run::{CommandError, prepare, run};
 pub use super::builder::NAME;

@@ -1,7 +1,7 @@
 //! From a configuration to a server that runs, and down again.
 
 use super::application;
-use super::config::{Config, ConfigError, TlsFiles};
+use super::config::{Config, ConfigError, TlsClientAuth, TlsFiles};
 use super::credentials::CredentialsError;
 use crate::net::tls::ClientAuth;
 use crate::net::workers::{Blocking, BlockingConfig};
@@ -82,7 +82,10 @@ fn tls(files: &TlsFiles, mut server: Builder) -> Builder {
         server = server.tls_self_signed();
     }
     if let Some(ca) = files.client_ca.clone() {
-        server = server.tls_client_auth(ClientAuth::Required(ca));
+        server = server.tls_client_auth(match files.client_auth {
+            TlsClientAuth::Required => ClientAuth::Required(ca),
+            TlsClientAuth::Optional => ClientAuth::Optional(ca),
+        });
     }
     server
 }
@@ -106,7 +109,7 @@ mod tests {
         tls.tls.keys.push(missing());
         let auth = Config {
             replies: super::super::Replies {
-                basic_auth: Some("/nonexistent/file".into()),
+                basic_auth: Some("/nonexistent/file".to_owned().into()),
                 ..good().replies
             },
             ..good()

@@ -216,6 +216,75 @@ fn every_request_is_in_the_access_log_the_refused_ones_too() {
 }
 
 #[test]
+fn connections_over_a_limit_are_counted_and_logged() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("access.log");
+    let limited = |limits| {
+        let running = server()
+            .connections(limits)
+            .access_log(Format::Combined, Target::File(path.clone()))
+            .metrics("127.0.0.1:0");
+        fs::write(&path, "").unwrap();
+        running
+    };
+    let one_in_all = ConnectionLimits {
+        total: 1,
+        per_address: 0,
+    };
+    let one_of_each = ConnectionLimits {
+        total: 0,
+        per_address: 1,
+    };
+    let lines = || {
+        let text = fs::read_to_string(&path).unwrap();
+        let refused = text
+            .lines()
+            .filter(|line| line.ends_with("\"-\" 503 0 \"-\" \"-\""));
+        (refused.count(), text)
+    };
+    for (limits, reason) in [
+        (one_in_all, "too_many_connections"),
+        (one_of_each, "too_many_connections_of_address"),
+    ] {
+        let running = limited(limits).start().unwrap();
+        let mut held = Wire::connect(running.tcp().unwrap());
+        held.send(GET);
+        held.read_response();
+        for _ in 0..2 {
+            assert_eq!(Wire::connect(running.tcp().unwrap()).read_response().status, 503);
+        }
+        assert_eq!(refusals(&running, reason), 2);
+        drop(held);
+        running.stop().unwrap();
+        let (refused, text) = lines();
+        assert_eq!(refused, 2, "{text}");
+        assert!(
+            text.lines().all(|line| line.starts_with("127.0.0.1 - - [")),
+            "{text}"
+        );
+    }
+    // Over TLS there is no reply, and so no line.
+    let running = limited(one_in_all).tls_self_signed().start().unwrap();
+    let _held = TcpStream::connect(running.tcp().unwrap()).unwrap();
+    let (said, _) = Wire::connect(running.tcp().unwrap()).read_to_close();
+    assert!(said.is_empty());
+    assert_eq!(refusals(&running, "too_many_connections"), 1);
+    running.stop().unwrap();
+    assert_eq!(lines().0, 0);
+}
+
+/// What the metrics say of a reason.
+fn refusals(running: &Running, reason: &str) -> u64 {
+    let metrics = ports(running, "metrics")[0];
+    let reply = ask(Wire::connect(metrics), "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    let name = format!("wireworks_http_refusals_total{{reason=\"{reason}\"}} ");
+    let mut lines = reply.text().lines();
+    lines
+        .find_map(|line| line.strip_prefix(&name)?.parse().ok())
+        .unwrap_or_default()
+}
+
+#[test]
 fn a_panic_is_answered_for_unless_the_program_wants_otherwise() {
     async fn panics(_: Request) -> &'static str {
         panic!("on purpose")

@@ -6,15 +6,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 
 use super::Plan;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
-use crate::net::limits::ConnectionLimits;
+use crate::net::limits::{ConnectionLimits, Refused};
 use crate::net::listen::Bound;
-use crate::net::serve::{Gate, GateSettings, Preamble, PreambleSettings};
+use crate::net::serve::{Gate, GateSettings, OnRefused, Preamble, PreambleSettings};
 use crate::net::tls::{Tls, TlsConfig, TlsError, WATCH_INTERVAL};
 use crate::proto::proxy::{self, Addresses, Parsed};
 use crate::server::http::body::Sent;
@@ -52,6 +53,56 @@ pub(super) struct Observers {
     pub(super) metrics: Option<HttpMetrics>,
 }
 
+impl Observers {
+    /// Tells them of requests that no handler sees.
+    fn on_refusal(&self) -> Option<OnRefusal> {
+        let observers = self.wanted()?;
+        Some(Box::new(move |refusal| {
+            observers.count(refusal.reason);
+            if !refusal.begun {
+                observers.log(&refusal.peer, refusal.status);
+            }
+        }))
+    }
+
+    /// Tells them of connections over a limit. One that was closed without a word has no line in the access log: there was
+    /// no reply.
+    fn on_refused_connection(&self) -> Option<OnRefused> {
+        let observers = self.wanted()?;
+        Some(OnRefused::new(move |connection| {
+            observers.count(match connection.refused {
+                Refused::Total => "too_many_connections",
+                Refused::Address => "too_many_connections_of_address",
+            });
+            if connection.told {
+                observers.log(&connection.peer, StatusCode::SERVICE_UNAVAILABLE);
+            }
+        }))
+    }
+
+    /// A clone, if there is anybody.
+    fn wanted(&self) -> Option<Self> {
+        (self.access_log.is_some() || self.metrics.is_some()).then(|| self.clone())
+    }
+
+    fn count(&self, reason: &'static str) {
+        if let Some(metrics) = &self.metrics {
+            metrics.refused(reason);
+        }
+    }
+
+    fn log(&self, peer: &PeerAddr, status: StatusCode) {
+        if let Some(log) = &self.access_log {
+            let sent = Sent {
+                bytes: 0,
+                took: Duration::ZERO,
+                complete: true,
+            };
+            log.refused(peer, status, sent);
+        }
+    }
+}
+
 /// The server of a plan.
 pub(super) fn http(
     plan: Plan,
@@ -72,10 +123,11 @@ pub(super) fn http(
         tls_handshake_timeout: plan.tls_handshake_timeout,
         preamble,
         refusal: Bytes::from_static(REFUSAL),
+        on_refusal: observers.on_refused_connection(),
     });
     let server = Server {
         drain,
-        on_refusal: on_refusal(observers),
+        on_refusal: observers.on_refusal(),
         ..Server::new(plan.settings, handler)
     };
     HttpPart {
@@ -115,27 +167,6 @@ pub(super) fn tls(config: TlsConfig) -> Result<Tls, TlsError> {
         tracing::info!(sha256, "made up a certificate for localhost");
     }
     Ok(tls)
-}
-
-/// Tells the observers of requests that no handler sees.
-fn on_refusal(observers: &Observers) -> Option<OnRefusal> {
-    let (log, metrics) = (observers.access_log.clone(), observers.metrics.clone());
-    if log.is_none() && metrics.is_none() {
-        return None;
-    }
-    Some(Box::new(move |refusal| {
-        if let Some(metrics) = &metrics {
-            metrics.refused(refusal.reason);
-        }
-        if let Some(log) = log.as_ref().filter(|_| !refusal.begun) {
-            let sent = Sent {
-                bytes: 0,
-                took: Duration::ZERO,
-                complete: true,
-            };
-            log.refused(&refusal.peer, refusal.status, sent);
-        }
-    }))
 }
 
 /// Reads a PROXY header for the gate, which knows no protocol.

@@ -60,6 +60,8 @@ pub struct Running {
     parts: Vec<Weak<dyn Part>>,
     /// `None` when somebody waits for it.
     thread: Option<JoinHandle<io::Result<Outcome>>>,
+    /// Cancelled when the thread is through.
+    ended: CancellationToken,
 }
 
 impl Process {
@@ -91,7 +93,10 @@ impl Process {
         let addresses = self.addresses.clone();
         let parts = self.parts.iter().chain(&self.last).map(Arc::downgrade).collect();
         let (tell, told) = sync_channel(1);
+        let ended = CancellationToken::new();
+        let ends = ended.clone().drop_guard();
         let thread = thread::Builder::new().name("wireworks-0".into()).spawn(move || {
+            let _ends = ends;
             self.run(move |addresses| {
                 ready(addresses);
                 // Whoever waits for it is there.
@@ -103,6 +108,7 @@ impl Process {
             addresses,
             parts,
             thread: Some(thread),
+            ended,
         };
         match told.recv() {
             Ok(()) => Ok(running),
@@ -144,6 +150,11 @@ impl Running {
             .iter()
             .filter_map(Weak::upgrade)
             .for_each(|part| part.reload());
+    }
+
+    /// Resolves when it has ended, for asynchronous code: then [`wait`](Self::wait) does not block, and says how it was.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
     }
 
     /// Waits, blocking, until somebody has stopped it and its connections have ended.
@@ -266,5 +277,13 @@ mod tests {
         let handle = running.handle();
         drop(running);
         assert!(handle.is_stopping());
+    }
+
+    #[tokio::test]
+    async fn its_end_can_be_awaited() {
+        let running = process(false).0.start(|_| {}).unwrap();
+        let handle = running.handle();
+        let ((), ()) = tokio::join!(running.ended(), async { handle.stop() });
+        assert_eq!(running.wait().unwrap(), Outcome { aborted: 0 });
     }
 }

@@ -270,7 +270,7 @@ impl Builder {
     }
 
     /// Calls `ready` with the addresses, real ports and all, when the server serves.
-    /// [`announce`](crate::server::process::announce) prints them as the command does.
+    /// [`announce`] prints them as the command does.
     pub fn on_ready(mut self, ready: impl FnOnce(&[Address]) + Send + 'static) -> Self {
         self.ready = Some(Box::new(ready));
         self

@@ -11,6 +11,12 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+/// The examples of the manual and the README, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../docs/http.md")]
+#[doc = include_str!("../README.md")]
+mod manual {}
+
 pub mod codec;
 pub mod net;
 pub mod proto;

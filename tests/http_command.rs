@@ -438,6 +438,61 @@ fn names_and_passwords_come_from_the_line_or_a_file() {
 }
 
 #[test]
+fn tokens_come_from_the_line_or_a_file_and_stand_beside_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    fs::write(&file, "# ours\nrobot:t0ken\n").unwrap();
+    for value in ["robot:t0ken", file.to_str().unwrap()] {
+        let mut server = server(&["--bearer-auth", value, "--basic-auth", "me:secret"]);
+        let addr = server.address("http");
+        let refused = ask(addr, "/plaintext", "Authorization: Bearer wrong\r\n");
+        let challenges = refused.headers_named("www-authenticate");
+        assert_eq!((refused.status, challenges.len()), (401, 2), "{challenges:?}");
+        for good in ["Bearer t0ken", "Basic bWU6c2VjcmV0"] {
+            assert_eq!(
+                ask(addr, "/plaintext", &format!("Authorization: {good}\r\n")).status,
+                200
+            );
+        }
+        stop(server);
+    }
+}
+
+#[test]
+fn secrets_are_hidden_and_what_is_hidden_is_not_taken() {
+    let args = ["http", "--bearer-auth", "robot:t0ken", "--print-config"];
+    let printed = ended(&args).success().text();
+    assert!(
+        printed.contains("bearer-auth = \"***\"") && !printed.contains("t0ken"),
+        "{printed}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("web.toml");
+    fs::write(&file, &printed).unwrap();
+    let message = failure(&["http", "--config", file.to_str().unwrap()], 1);
+    assert!(
+        message.contains("--bearer-auth: *** stands for a secret"),
+        "{message}"
+    );
+}
+
+#[test]
+fn clients_show_certificates_when_they_must() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    let made = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
+    fs::write(&ca, made.cert.pem()).unwrap();
+    let ca = ca.to_str().unwrap();
+    for (auth, gets_in) in [(&[][..], false), (&["--tls-client-auth", "optional"], true)] {
+        let mut server = server(&[&["--tls-self-signed", "--tls-client-ca", ca], auth].concat());
+        let url = format!("https://{}/plaintext", server.address("http"));
+        let asked = Tool::new("curl").args(["-sSk", url.as_str()]).run();
+        assert_eq!(asked.status.success(), gets_in, "{auth:?}: {}", asked.stderr);
+        stop(server);
+    }
+}
+
+#[test]
 fn a_made_up_certificate_serves_tls() {
     let mut server = server(&["--tls-self-signed"]);
     let url = format!("https://{}/plaintext", server.address("http"));

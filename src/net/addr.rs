@@ -143,6 +143,20 @@ impl fmt::Display for ListenAddr {
     }
 }
 
+impl TryFrom<&str> for ListenAddr {
+    type Error = AddrError;
+
+    fn try_from(text: &str) -> Result<Self, AddrError> {
+        text.parse()
+    }
+}
+
+impl From<SocketAddr> for ListenAddr {
+    fn from(address: SocketAddr) -> Self {
+        Self::Tcp(address)
+    }
+}
+
 impl TryFrom<String> for ListenAddr {
     type Error = AddrError;
 

@@ -24,6 +24,8 @@ struct Shared {
     stopping: AtomicBool,
     aborting: AtomicBool,
     live: AtomicUsize,
+    /// Those among them that accept: nobody loses anything when they end.
+    accepting: AtomicUsize,
     empty: Notify,
     clocks: Mutex<Vec<Clock>>,
 }
@@ -31,6 +33,10 @@ struct Shared {
 /// Something that a shutdown waits for. Dropping it ends the wait.
 #[derive(Debug)]
 pub struct Guard(Drain);
+
+/// The guard of an accept loop: waited for, but not counted among what was aborted.
+#[derive(Debug)]
+pub struct Accepting(Guard);
 
 impl Drain {
     /// Nothing is stopping yet.
@@ -53,6 +59,13 @@ impl Drain {
     pub fn guard(&self) -> Guard {
         self.0.live.fetch_add(1, Ordering::Relaxed);
         Guard(self.clone())
+    }
+
+    /// Lets the shutdown wait for an accept loop, which ends by itself when it begins.
+    #[must_use]
+    pub fn accepting(&self) -> Accepting {
+        self.0.accepting.fetch_add(1, Ordering::Relaxed);
+        Accepting(self.guard())
     }
 
     /// How many guards there are.
@@ -96,7 +109,9 @@ impl Drain {
 
     /// Drops what is left, now. Says how many there were.
     pub async fn abort(&self) -> usize {
-        let left = self.live();
+        let left = self
+            .live()
+            .saturating_sub(self.0.accepting.load(Ordering::Relaxed));
         self.0.aborting.store(true, Ordering::SeqCst);
         self.stop();
         // A connection that cannot end, as its handler blocks its thread, is left to the end of the process.
@@ -135,6 +150,12 @@ impl Drop for Guard {
     }
 }
 
+impl Drop for Accepting {
+    fn drop(&mut self) {
+        self.0.0.0.accepting.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::time::Instant;
@@ -159,7 +180,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn aborts_what_is_left_and_says_how_many() {
         let drain = Drain::new();
-        let _guards = (drain.guard(), drain.guard());
+        let _guards = (drain.guard(), drain.guard(), drain.accepting());
         assert_eq!(drain.finish(Duration::from_secs(10)).await, 2);
         assert!(drain.is_aborting());
     }

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::tls::TlsSession;
+
 /// A byte stream to a peer.
 #[derive(Debug)]
 pub enum Io {
@@ -27,6 +29,15 @@ impl Io {
     pub fn as_tcp(&self) -> Option<&TcpStream> {
         match self {
             Self::Tcp(stream) => Some(stream),
+            _ => None,
+        }
+    }
+
+    /// What the TLS handshake has told of the peer, if there was one.
+    #[must_use]
+    pub fn tls_session(&self) -> Option<TlsSession> {
+        match self {
+            Self::Tls(stream) => Some(TlsSession::of(stream.get_ref().1)),
             _ => None,
         }
     }

@@ -4,6 +4,7 @@
 //! has a limit or a deadline. What the header looks like is not known here: a server that wants one brings its parser.
 
 use std::error::Error as StdError;
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
@@ -35,6 +36,36 @@ pub struct GateSettings {
     pub preamble: Option<PreambleSettings>,
     /// What a refused connection is told, when it is not encrypted, before it is closed.
     pub refusal: Bytes,
+    /// Who is told of refused connections.
+    pub on_refusal: Option<OnRefused>,
+}
+
+/// Told of each connection over a limit, by the accept loop: it must not wait. Clones are the same.
+#[derive(Clone)]
+pub struct OnRefused(Arc<dyn Fn(&RefusedConnection) + Send + Sync>);
+
+/// A connection over a limit.
+#[derive(Clone, Copy, Debug)]
+pub struct RefusedConnection {
+    /// Whose it was.
+    pub peer: PeerAddr,
+    /// Which limit.
+    pub refused: Refused,
+    /// Whether it was told why before it was closed: not where it would have to be encrypted.
+    pub told: bool,
+}
+
+impl OnRefused {
+    /// Calls `f`.
+    pub fn new(f: impl Fn(&RefusedConnection) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(f))
+    }
+}
+
+impl fmt::Debug for OnRefused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OnRefused")
+    }
 }
 
 impl Default for GateSettings {
@@ -45,6 +76,7 @@ impl Default for GateSettings {
             tls_handshake_timeout: Duration::from_secs(10),
             preamble: None,
             refusal: Bytes::new(),
+            on_refusal: None,
         }
     }
 }
@@ -182,20 +214,25 @@ impl Gate {
                 permit,
             }),
             Err(refused) => {
-                self.refuse(&stream, refused);
+                self.refuse(&stream, peer, refused);
                 None
             }
         }
     }
 
-    fn refuse(&self, stream: &Stream, refused: Refused) {
+    fn refuse(&self, stream: &Stream, peer: PeerAddr, refused: Refused) {
         let counter = match refused {
             Refused::Total => &self.stats.refused_total,
             Refused::Address => &self.stats.refused_address,
         };
         counter.fetch_add(1, Ordering::Relaxed);
         tracing::debug!(%refused, "connection refused");
-        if self.settings.tls.is_none() {
+        let told = self.settings.tls.is_none() || matches!(stream, Stream::Unix(_));
+        // Before the client can know.
+        if let Some(OnRefused(tell)) = &self.settings.on_refusal {
+            tell(&RefusedConnection { peer, refused, told });
+        }
+        if told {
             say_at_once(stream, &self.settings.refusal);
         }
     }
@@ -213,7 +250,7 @@ impl Gate {
                 }
             }
             if let Err(refused) = entrant.permit.attribute(&entrant.peer) {
-                self.refuse(&entrant.stream, refused);
+                self.refuse(&entrant.stream, entrant.peer, refused);
                 return None;
             }
         }
@@ -284,7 +321,7 @@ where
     Fut: Future<Output = ()> + Send + 'static,
 {
     // The shutdown waits until the queue is taken.
-    let _guard = drain.guard();
+    let _guard = drain.accepting();
     let stopping = drain.stopping();
     tokio::pin!(stopping);
     let mut pause = FIRST_PAUSE;

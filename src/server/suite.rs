@@ -6,7 +6,8 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use super::http::command::{self as http, Config, DEFAULT_LISTEN, RunError};
+use super::http::RunError;
+use super::http::command::{self as http, CommandError, Config, DEFAULT_LISTEN};
 use super::process::{Address, Outcome, Process, announce};
 use crate::net::addr::ListenAddr;
 use crate::net::listen::ListenError;
@@ -18,7 +19,7 @@ struct Row {
     /// Where it listens, if it can.
     address: ListenAddr,
     /// Puts it into the process.
-    prepare: fn(ListenAddr, &mut Process) -> Result<(), RunError>,
+    prepare: fn(ListenAddr, &mut Process) -> Result<(), CommandError>,
     /// Where it is, as a URL, and a line to try it with.
     show: fn(&ListenAddr) -> (String, String),
 }
@@ -31,7 +32,7 @@ static ROWS: [Row; 1] = [Row {
     show: |address| (format!("http://{address}/"), format!("curl -i http://{address}/")),
 }];
 
-fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), RunError> {
+fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
     let config = Config {
         listen: vec![address],
         ..Config::default()
@@ -43,7 +44,7 @@ fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), RunErr
 ///
 /// # Errors
 /// A server cannot be made, for another reason than that its port is taken.
-pub fn run() -> Result<Outcome, RunError> {
+pub fn run() -> Result<Outcome, CommandError> {
     let defaults = Config::default();
     let mut process = Process::new(defaults.threading, defaults.threads, defaults.drain_timeout);
     let mut moved = Vec::new();
@@ -58,7 +59,7 @@ pub fn run() -> Result<Outcome, RunError> {
         let _ = io::stdout().write_all(table(addresses, &moved).as_bytes());
         let _ = io::stdout().flush();
     };
-    process.run(show).map_err(RunError::System)
+    process.run(show).map_err(|error| RunError::System(error).into())
 }
 
 /// Which port a server got.
@@ -69,9 +70,9 @@ enum Port {
 }
 
 /// Makes a server at its address, or at a free port when that is taken.
-fn prepare(row: &Row, wanted: ListenAddr, process: &mut Process) -> Result<Port, RunError> {
+fn prepare(row: &Row, wanted: ListenAddr, process: &mut Process) -> Result<Port, CommandError> {
     match (row.prepare)(wanted.clone(), process) {
-        Err(RunError::Listen(ListenError::System { error, .. }))
+        Err(CommandError::Run(RunError::Listen(ListenError::System { error, .. })))
             if error.kind() == io::ErrorKind::AddrInUse =>
         {
             (row.prepare)(any_port(wanted), process).map(|()| Port::Other)

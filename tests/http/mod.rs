@@ -1,10 +1,13 @@
 //! The HTTP/1.1 server over real sockets, point by point of the checklist in `docs/http-checklist.md`: a file a chapter.
 
+mod builder;
 mod checklist;
+mod client_certificates;
 mod conditional;
 mod connection;
 mod expect;
 mod fields;
+mod file_reply;
 mod files;
 mod framing;
 mod limits;

@@ -8,6 +8,7 @@
 mod load;
 mod names;
 mod self_signed;
+mod session;
 mod watch;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use tokio_rustls::TlsAcceptor;
 pub use self::load::TlsError;
 use self::names::ByName;
 use self::self_signed::SelfSigned;
+pub use self::session::TlsSession;
 pub use self::watch::INTERVAL as WATCH_INTERVAL;
 
 /// A certificate and its private key, both in PEM.

@@ -1,6 +1,7 @@
 //! The HTTP/1.1 server: routing, middleware, static files.
 
 pub mod body;
+pub mod builder;
 pub mod command;
 mod connection;
 pub mod demo;
@@ -26,4 +27,5 @@ mod testing;
 pub mod tower;
 pub mod upgrade;
 
-pub use self::command::{RunError, serve as run};
+pub use self::builder::{Builder, RunError, run};
+pub use self::serve::Server;

@@ -12,6 +12,7 @@ use super::multipart::{FormLimits, Multipart};
 use super::problem::Problem;
 use super::router::RoutePattern;
 use crate::net::addr::PeerAddr;
+use crate::net::tls::TlsSession;
 use crate::proto::http::cookie;
 use crate::proto::http::head::Head;
 use crate::proto::http::list::FieldLines;
@@ -27,6 +28,8 @@ pub struct Peer {
     pub addr: PeerAddr,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// What the TLS handshake told of it. Boxed: few connections have it.
+    session: Option<Box<TlsSession>>,
     /// The number of the connection, counted from the start of the process.
     pub connection: u64,
     /// The status by which the connection itself ended its last exchange; 0 as long as it has not.
@@ -40,9 +43,25 @@ impl Peer {
         Self {
             addr,
             tls,
+            session: None,
             connection,
             verdict: AtomicU16::new(0),
         }
+    }
+
+    /// The same at the other end of TLS, whose handshake told this.
+    #[must_use]
+    pub fn over_tls(mut self, session: TlsSession) -> Self {
+        self.tls = true;
+        self.session = Some(Box::new(session));
+        self
+    }
+
+    /// What the TLS handshake told: the name that the client asked for, the protocol, and the client's certificates. `None`
+    /// without TLS.
+    #[must_use]
+    pub fn tls_session(&self) -> Option<&TlsSession> {
+        self.session.as_deref()
     }
 
     /// Notes that the connection answers with `status` in place of the handler, whose future is about to be dropped.

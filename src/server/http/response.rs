@@ -1,6 +1,7 @@
 //! A reply, as a handler makes it.
 
 use std::future::Future;
+use std::path::Path;
 use std::pin::Pin;
 
 use bytes::Bytes;
@@ -9,7 +10,9 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
 use super::body::{Body, Sent};
+use super::files;
 use super::problem::Problem;
+use super::request::Request;
 use super::upgrade::Upgraded;
 use crate::proto::http::cookie::{CookieError, SetCookie};
 use crate::proto::http::fields::Fields;
@@ -70,6 +73,33 @@ impl Response {
             Ok(bytes) => Self::of(JSON, bytes),
             Err(error) => Problem::internal(format!("JSON: {error}")).into_response(),
         }
+    }
+
+    /// The file at `path`, as an answer to `request`: with `Content-Type` by its name, `ETag` and `Last-Modified`; to GET and
+    /// HEAD with preconditions and ranges heeded, so also 304, 412, 206 and 416. Large files are sent from their
+    /// descriptor. Other methods get 200 with all of it.
+    ///
+    /// The path is the program's own: it is opened as it stands, symbolic links and all. What is made of a request's text
+    /// may lead anywhere; [`Files`](super::files::Files) stays in its folder.
+    ///
+    /// # Errors
+    /// 404 when there is no file, 403 when it may not be read, 503 when too many files are open, 500 when the disk fails.
+    ///
+    /// ```
+    /// use http::HeaderValue;
+    /// use http::header::CONTENT_DISPOSITION;
+    /// use wireworks::server::http::problem::Problem;
+    /// use wireworks::server::http::request::Request;
+    /// use wireworks::server::http::response::Response;
+    ///
+    /// async fn report(request: Request) -> Result<Response, Problem> {
+    ///     let reply = Response::file(&request, "/srv/reports/today.pdf")?;
+    ///     Ok(reply.with(CONTENT_DISPOSITION, HeaderValue::from_static("attachment")))
+    /// }
+    /// # let _ = wireworks::server::http::router::Router::new().get("/report", report);
+    /// ```
+    pub fn file(request: &Request, path: impl AsRef<Path>) -> Result<Self, Problem> {
+        files::reply(request.head(), path.as_ref())
     }
 
     /// A reply without a body.

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::config::{AccessLogFormat, Config, FilesConfig, Replies};
-use super::credentials::Credentials;
-use super::run::{Observers, RunError};
+use super::credentials::{Credentials, CredentialsError, Scheme, Secret};
+use super::run::CommandError;
 use super::units::Frequency;
 use crate::net::bucket::Rate;
 use crate::net::workers::Blocking;
 use crate::server::http::demo;
-use crate::server::http::files::{Files, FilesOptions};
+use crate::server::http::files::{Files, FilesError, FilesOptions};
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;
 use crate::server::http::middleware::access_log::Format;
@@ -24,31 +24,12 @@ use crate::server::http::middleware::security::SecurityHeaders;
 /// What is shown to those who are asked for a password.
 const REALM: &str = "wireworks";
 
-/// The whole of what a configuration says about answers.
-pub(super) fn handler(
-    config: &Config,
-    observers: &Observers,
-    blocking: &Blocking,
-) -> Result<SharedHandler, RunError> {
-    let inner: SharedHandler = match &config.dir {
+/// What answers, without the layers around it.
+pub(super) fn handler(config: &Config, blocking: &Blocking) -> Result<SharedHandler, FilesError> {
+    Ok(match &config.dir {
         Some(dir) => Arc::new(Files::new(dir, files(&config.files), blocking.clone())?),
         None => Arc::new(demo::router()),
-    };
-    let stack = Stack {
-        access_log: observers.access_log.clone(),
-        metrics: observers.metrics.clone(),
-        ..stack(&config.replies, blocking)?
-    };
-    Ok(stack.around(inner))
-}
-
-/// A handler whose panics are replies.
-pub(super) fn guarded(handler: SharedHandler) -> SharedHandler {
-    let stack = Stack {
-        catch_panics: true,
-        ..Stack::default()
-    };
-    stack.around(handler)
+    })
 }
 
 /// The format by its name in the configuration.
@@ -72,14 +53,14 @@ fn files(config: &FilesConfig) -> FilesOptions {
     }
 }
 
-fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, RunError> {
-    let credentials = replies.basic_auth.as_deref().map(Credentials::load).transpose()?;
+/// The layers around it; the access log and the metrics are the server's.
+pub(super) fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, CommandError> {
     Ok(Stack {
         request_id: replies.request_id.then_some(RequestIds),
         catch_panics: true,
         security_headers: replies.security_headers.then(SecurityHeaders::default),
         cors: cors(&replies.cors)?,
-        auth: credentials.map(|credentials| auth(&credentials)),
+        auth: auth(replies)?,
         rate_limit: replies.rate_limit.and_then(rate_limit),
         concurrency: (replies.max_concurrent > 0).then(|| Concurrency::new(replies.max_concurrent, 0)),
         compression: replies
@@ -105,12 +86,25 @@ fn cors(origins: &[String]) -> Result<Option<Cors>, CorsError> {
     .map(Some)
 }
 
-fn auth(credentials: &Credentials) -> Auth {
-    credentials
-        .iter()
-        .fold(Auth::new(REALM), |auth, (name, password)| {
-            auth.user(name, password)
-        })
+/// Whoever is in one of the lists comes in.
+fn auth(replies: &Replies) -> Result<Option<Auth>, CredentialsError> {
+    let load = |scheme, typed: &Option<Secret>| {
+        let loaded = typed.as_ref().map(|typed| Credentials::load(scheme, typed));
+        loaded.transpose()
+    };
+    let users = load(Scheme::Basic, &replies.basic_auth)?;
+    let tokens = load(Scheme::Bearer, &replies.bearer_auth)?;
+    if users.is_none() && tokens.is_none() {
+        return Ok(None);
+    }
+    let mut auth = Auth::new(REALM);
+    for (name, password) in users.iter().flat_map(Credentials::iter) {
+        auth = auth.user(name, password);
+    }
+    for (name, token) in tokens.iter().flat_map(Credentials::iter) {
+        auth = auth.token(name, token);
+    }
+    Ok(Some(auth))
 }
 
 /// As many at once as in one unit of time, for each address.
@@ -125,7 +119,7 @@ mod tests {
     use super::*;
     use crate::net::workers::BlockingConfig;
 
-    fn stack_of(change: impl FnOnce(&mut Replies)) -> Result<Stack, RunError> {
+    fn stack_of(change: impl FnOnce(&mut Replies)) -> Result<Stack, CommandError> {
         let mut replies = Config::default().replies;
         change(&mut replies);
         stack(&replies, &Blocking::new(BlockingConfig::default()))
@@ -144,7 +138,7 @@ mod tests {
         let stack = stack_of(|replies| {
             replies.compress = false;
             replies.cors = vec!["https://a.test".into(), "*".into()];
-            replies.basic_auth = Some("me:secret".into());
+            replies.basic_auth = Some("me:secret".to_owned().into());
             replies.rate_limit = "30/m".parse().ok();
             replies.max_concurrent = 1;
             replies.security_headers = true;
@@ -159,8 +153,8 @@ mod tests {
     #[test]
     fn what_is_wrong_comes_out() {
         let bad = stack_of(|replies| replies.cors = vec!["nowhere".into()]);
-        assert!(matches!(bad, Err(RunError::Cors(_))));
-        let bad = stack_of(|replies| replies.basic_auth = Some("/nonexistent".into()));
-        assert!(matches!(bad, Err(RunError::Credentials(_))));
+        assert!(matches!(bad, Err(CommandError::Cors(_))));
+        let bad = stack_of(|replies| replies.bearer_auth = Some("/nonexistent".to_owned().into()));
+        assert!(matches!(bad, Err(CommandError::Credentials(_))));
     }
 }

@@ -8,7 +8,8 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use serde::{Deserialize, Serialize};
 
-use super::config::{AccessLogFormat, LogFormat, LogLevel};
+use super::config::{AccessLogFormat, LogFormat, LogLevel, TlsClientAuth};
+use super::credentials::Secret;
 use super::units::{ByteSize, Frequency, TimeSpan};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::shards::Threading;
@@ -91,9 +92,12 @@ pub struct Options {
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
           hide_possible_values = true, help_heading = TLS)]
     pub tls_self_signed: Option<bool>,
-    /// Accept only clients with a certificate signed by this one.
+    /// Ask clients for a certificate signed by one of these, in PEM.
     #[arg(long, value_name = "FILE", help_heading = TLS)]
     pub tls_client_ca: Option<PathBuf>,
+    /// Whether clients without a certificate get in.
+    #[arg(long, value_name = "required|optional", hide_possible_values = true, help_heading = TLS)]
+    pub tls_client_auth: Option<TlsClientAuth>,
     /// Time for a TLS handshake.
     #[arg(long, value_name = "TIME", help_heading = TLS)]
     pub tls_handshake_timeout: Option<TimeSpan>,
@@ -133,7 +137,10 @@ pub struct Options {
     pub cors: Option<Vec<String>>,
     /// Ask for a name and password; a file has such lines.
     #[arg(long, value_name = "USER:PASSWORD|FILE", help_heading = REPLIES)]
-    pub basic_auth: Option<String>,
+    pub basic_auth: Option<Secret>,
+    /// Ask for a token; a file has such lines.
+    #[arg(long, value_name = "NAME:TOKEN|FILE", help_heading = REPLIES)]
+    pub bearer_auth: Option<Secret>,
     /// Requests from one address: 100/s, 600/m; over it 429.
     #[arg(long, value_name = "RATE", help_heading = REPLIES)]
     pub rate_limit: Option<Frequency>,

@@ -11,11 +11,13 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::args::{Args, Options};
+use super::credentials::Secret;
 use super::units::Frequency;
 use super::{file, rows, show};
 use crate::net::addr::{Inherited, ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::shards::{Threading, cores};
+use crate::server::http::builder::{DRAIN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT};
 use crate::server::http::middleware::access_log::Target;
 use crate::server::http::settings::Settings;
 
@@ -73,8 +75,20 @@ pub struct TlsFiles {
     pub self_signed: bool,
     /// Who signs the certificates of clients; `None` asks for none.
     pub client_ca: Option<PathBuf>,
+    /// Whether every client has to have one, if they are asked.
+    pub client_auth: TlsClientAuth,
     /// What a handshake may take.
     pub handshake_timeout: Duration,
+}
+
+/// Whether clients that are asked for a certificate have to show one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum TlsClientAuth {
+    /// Nobody gets in without.
+    Required,
+    /// Who shows none gets in; a bad one is refused all the same.
+    Optional,
 }
 
 /// How a folder is served.
@@ -104,7 +118,9 @@ pub struct Replies {
     /// Origins that may read replies: `*`, or a list. Empty: none.
     pub cors: Vec<String>,
     /// Who may ask at all: `USER:PASSWORD`, or a file of such lines.
-    pub basic_auth: Option<String>,
+    pub basic_auth: Option<Secret>,
+    /// And who else: `NAME:TOKEN`, or a file of such lines.
+    pub bearer_auth: Option<Secret>,
     /// How often one address may ask.
     pub rate_limit: Option<Frequency>,
     /// Requests being answered at once; 0 for no limit.
@@ -174,7 +190,8 @@ impl Default for Config {
                 keys: Vec::new(),
                 self_signed: false,
                 client_ca: None,
-                handshake_timeout: Duration::from_secs(10), // Go leaves it out, HAProxy's advice is 10 s
+                client_auth: TlsClientAuth::Required,
+                handshake_timeout: TLS_HANDSHAKE_TIMEOUT,
             },
             files: FilesConfig {
                 listing: true,
@@ -189,13 +206,14 @@ impl Default for Config {
                 compress: true,
                 cors: Vec::new(),
                 basic_auth: None,
+                bearer_auth: None,
                 rate_limit: None,
                 max_concurrent: 0,
                 security_headers: false,
                 request_id: false,
             },
             settings: Settings::default(),
-            drain_timeout: Duration::from_secs(30), // Kubernetes kills after 30 s
+            drain_timeout: DRAIN_TIMEOUT,
             access_log: None,
             access_log_format: AccessLogFormat::Combined,
             metrics: None,
@@ -326,7 +344,8 @@ impl Config {
         rows::show(&mut self.clone())
     }
 
-    /// The configuration as a TOML file with every value in it, and those that are not set as comments.
+    /// The configuration as a TOML file with every value in it, and those that are not set as comments. Secrets are not
+    /// shown: `***` stands for them, which nobody can take for a secret.
     ///
     /// # Errors
     /// A path that is not UTF-8, which TOML cannot hold.
@@ -359,7 +378,9 @@ impl Config {
         let of_tls = [("tls-handshake-timeout", typed.tls_handshake_timeout.is_some())];
         useful(&of_files, self.dir.is_some(), "DIR")?;
         useful(&of_log, self.access_log.is_some(), "--access-log")?;
-        useful(&of_tls, self.tls.is_on(), CERTIFICATE)
+        let of_clients = [("tls-client-auth", typed.tls_client_auth.is_some())];
+        useful(&of_tls, self.tls.is_on(), CERTIFICATE)?;
+        useful(&of_clients, self.tls.client_ca.is_some(), "--tls-client-ca")
     }
 }
 

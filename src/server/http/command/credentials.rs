@@ -1,89 +1,188 @@
-//! Who may come in: `USER:PASSWORD`, or a file of such lines.
+//! Who may come in: `USER:PASSWORD` or `NAME:TOKEN`, or a file of such lines.
 
+use std::fmt;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// Names and their passwords.
+use serde::{Deserialize, Serialize};
+
+use crate::proto::http::credentials::Credentials as Offered;
+
+/// What stands for a secret where a configuration is shown.
+const HIDDEN: &str = "***";
+
+/// The value of an option that holds a secret, as it was typed: `NAME:SECRET`, or the name of a file of such lines. Shown, in a
+/// printed configuration or for debugging, it is the name of the file, or `***`.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct Secret(String);
+
+impl Secret {
+    fn shown(&self) -> &str {
+        if self.0.contains(':') { HIDDEN } else { &self.0 }
+    }
+}
+
+impl From<String> for Secret {
+    fn from(typed: String) -> Self {
+        Self(typed)
+    }
+}
+
+/// As it is shown.
+impl From<Secret> for String {
+    fn from(secret: Secret) -> Self {
+        secret.shown().to_owned()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.shown())
+    }
+}
+
+/// How somebody shows who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    /// A name and a password: RFC 7617.
+    Basic,
+    /// A token, which has a name for the logs: RFC 6750.
+    Bearer,
+}
+
+impl Scheme {
+    /// The option and how its value is written.
+    fn usage(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Basic => ("--basic-auth", "USER:PASSWORD"),
+            Self::Bearer => ("--bearer-auth", "NAME:TOKEN"),
+        }
+    }
+
+    /// Whether a client can send such a secret.
+    fn allows(self, secret: &str) -> bool {
+        match self {
+            Self::Basic => true,
+            Self::Bearer => Offered::parse(format!("Bearer {secret}").as_bytes())
+                .is_ok_and(|offered| offered == Offered::Bearer(secret.to_owned())),
+        }
+    }
+}
+
+/// The option.
+impl fmt::Display for Scheme {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.usage().0)
+    }
+}
+
+/// Names and their secrets.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Credentials(Vec<(String, String)>);
 
-/// Why there are none. No message holds a password.
+/// Why there are none. No message holds a secret; what has no colon may be a token that was typed without its name.
 #[derive(Debug, thiserror::Error)]
 pub enum CredentialsError {
     /// The file cannot be read.
-    #[error("--basic-auth: {path:?} has no colon, and is no file that can be read")]
+    #[error("{scheme}: {} has no colon, and is no file that can be read", given(*scheme, path))]
     Read {
-        /// The file.
+        /// Of what.
+        scheme: Scheme,
+        /// What was typed.
         path: PathBuf,
         /// What the system said.
         source: std::io::Error,
     },
-    /// A line is not `USER:PASSWORD`.
-    #[error("--basic-auth: line {line} of {path:?} is not USER:PASSWORD")]
+    /// A line is not what it should be.
+    #[error("{scheme}: line {line} of {path:?} is not {}", scheme.usage().1)]
     Line {
+        /// Of what.
+        scheme: Scheme,
         /// The file.
         path: PathBuf,
         /// The line, from 1.
         line: usize,
     },
     /// The file holds nobody.
-    #[error("--basic-auth: {0:?} has no line USER:PASSWORD")]
-    Nobody(PathBuf),
-    /// The name is empty.
-    #[error("--basic-auth: write it as USER:PASSWORD, with a name before the colon")]
-    NoName,
+    #[error("{0}: {1:?} has no line {form}", form = .0.usage().1)]
+    Nobody(Scheme, PathBuf),
+    /// The name is empty, or the token is none.
+    #[error("{0}: write it as {form}, with a name before the colon{rule}", form = .0.usage().1, rule = rule(*.0))]
+    Pair(Scheme),
+    /// It comes from a printed configuration.
+    #[error("{0}: {HIDDEN} stands for a secret that is not shown; write the secret again")]
+    Hidden(Scheme),
+}
+
+/// What was typed in place of a pair or a file.
+fn given(scheme: Scheme, path: &Path) -> String {
+    match scheme {
+        Scheme::Basic => format!("{path:?}"),
+        Scheme::Bearer => "what should be NAME:TOKEN or a file of such lines".to_owned(),
+    }
+}
+
+fn rule(scheme: Scheme) -> &'static str {
+    match scheme {
+        Scheme::Basic => "",
+        Scheme::Bearer => " and a token of letters, digits and -._~+/ behind it",
+    }
 }
 
 impl Credentials {
-    /// Reads the value of the option: with a colon it is a name and a password, without one the name of a file. In a file
+    /// Reads the value of an option: with a colon it is a name and a secret, without one the name of a file. In a file
     /// empty lines and those that begin with `#` are left out.
     ///
     /// # Errors
     /// The file cannot be read, or a line is not of this form.
-    pub fn load(text: &str) -> Result<Self, CredentialsError> {
+    pub fn load(scheme: Scheme, typed: &Secret) -> Result<Self, CredentialsError> {
+        let text = typed.0.as_str();
+        if text == HIDDEN {
+            return Err(CredentialsError::Hidden(scheme));
+        }
         if text.contains(':') {
-            let pair = pair(text).ok_or(CredentialsError::NoName)?;
+            let pair = pair(scheme, text).ok_or(CredentialsError::Pair(scheme))?;
             return Ok(Self(vec![pair]));
         }
-        let path = PathBuf::from(text);
-        match fs::read_to_string(&path) {
-            Ok(content) => Self::parse(path, &content),
-            Err(source) => Err(CredentialsError::Read { path, source }),
+        match fs::read_to_string(text) {
+            Ok(content) => Self::parse(scheme, text.into(), &content),
+            Err(source) => Err(CredentialsError::Read {
+                scheme,
+                path: text.into(),
+                source,
+            }),
         }
     }
 
-    fn parse(path: PathBuf, content: &str) -> Result<Self, CredentialsError> {
+    fn parse(scheme: Scheme, path: PathBuf, content: &str) -> Result<Self, CredentialsError> {
         let mut pairs = Vec::new();
         for (index, line) in content.lines().enumerate() {
             if line.is_empty() || line.starts_with('#') {
                 continue;
             }
-            match pair(line) {
-                Some(pair) => pairs.push(pair),
-                None => {
-                    return Err(CredentialsError::Line {
-                        path,
-                        line: index + 1,
-                    });
-                }
-            }
+            let Some(pair) = pair(scheme, line) else {
+                let line = index + 1;
+                return Err(CredentialsError::Line { scheme, path, line });
+            };
+            pairs.push(pair);
         }
         if pairs.is_empty() {
-            return Err(CredentialsError::Nobody(path));
+            return Err(CredentialsError::Nobody(scheme, path));
         }
         Ok(Self(pairs))
     }
 
-    /// Each name with its password.
+    /// Each name with its secret.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
         self.0
             .iter()
-            .map(|(name, password)| (name.as_str(), password.as_str()))
+            .map(|(name, secret)| (name.as_str(), secret.as_str()))
     }
 }
 
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set()
             .entries(self.0.iter().map(|(name, _)| name))
             .finish()
@@ -91,20 +190,25 @@ impl std::fmt::Debug for Credentials {
 }
 
 /// Splits at the first colon: a password may hold more (RFC 7617 section 2).
-fn pair(line: &str) -> Option<(String, String)> {
-    let (name, password) = line.split_once(':')?;
-    (!name.is_empty()).then(|| (name.to_owned(), password.to_owned()))
+fn pair(scheme: Scheme, line: &str) -> Option<(String, String)> {
+    let (name, secret) = line.split_once(':')?;
+    let fits = !name.is_empty() && scheme.allows(secret);
+    fits.then(|| (name.to_owned(), secret.to_owned()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn in_file(content: &str) -> Result<Credentials, CredentialsError> {
+    fn load(scheme: Scheme, text: &str) -> Result<Credentials, CredentialsError> {
+        Credentials::load(scheme, &Secret::from(text.to_owned()))
+    }
+
+    fn in_file(scheme: Scheme, content: &str) -> Result<Credentials, CredentialsError> {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("users");
         fs::write(&path, content).unwrap();
-        Credentials::load(path.to_str().unwrap())
+        load(scheme, path.to_str().unwrap())
     }
 
     #[test]
@@ -112,41 +216,72 @@ mod tests {
         let pairs = |credentials: &Credentials| -> Vec<(String, String)> {
             credentials
                 .iter()
-                .map(|(name, password)| (name.into(), password.into()))
+                .map(|(name, secret)| (name.into(), secret.into()))
                 .collect()
         };
         assert_eq!(
-            pairs(&Credentials::load("me:a:b").unwrap()),
+            pairs(&load(Scheme::Basic, "me:a:b").unwrap()),
             [("me".into(), "a:b".into())]
         );
-        let file = in_file("# who\n\nme:secret\nyou:\r\n").unwrap();
+        let file = in_file(Scheme::Basic, "# who\n\nme:secret\nyou:\r\n").unwrap();
         assert_eq!(
             pairs(&file),
             [("me".into(), "secret".into()), ("you".into(), String::new())]
         );
+        let file = in_file(Scheme::Bearer, "robot:aA0-._~+/==\nother:b\n").unwrap();
+        assert_eq!(
+            pairs(&file),
+            [
+                ("robot".into(), "aA0-._~+/==".into()),
+                ("other".into(), "b".into())
+            ]
+        );
     }
 
     #[test]
-    fn faults_are_named_and_passwords_are_not() {
+    fn faults_are_named_and_secrets_are_not() {
+        use Scheme::{Basic, Bearer};
         let rows = [
-            (Credentials::load(":secret"), "with a name before the colon"),
             (
-                Credentials::load("/nonexistent/users"),
-                "is no file that can be read",
+                load(Basic, ":secret"),
+                "--basic-auth: write it as USER:PASSWORD, with a name",
             ),
-            (in_file("me:secret\nsecret\n"), "line 2 of "),
-            (in_file("# nobody\n"), "has no line USER:PASSWORD"),
+            (
+                load(Basic, "/nonexistent"),
+                "\"/nonexistent\" has no colon, and is no file that can be read",
+            ),
+            (
+                load(Bearer, "secret"),
+                "--bearer-auth: what should be NAME:TOKEN or a file of such lines has no",
+            ),
+            (load(Bearer, ":secret"), "and a token of letters"),
+            (load(Bearer, "me:secret token"), "and a token of letters"),
+            (load(Bearer, "me:secret:token"), "and a token of letters"),
+            (load(Bearer, "me:"), "and a token of letters"),
+            (load(Bearer, "***"), "write the secret again"),
+            (in_file(Basic, "me:secret\nsecret\n"), "line 2 of "),
+            (in_file(Bearer, "me:secret\nyou: secret\n"), "is not NAME:TOKEN"),
+            (in_file(Basic, "# nobody\n"), "has no line USER:PASSWORD"),
         ];
         for (result, expected) in rows {
             let message = result.unwrap_err().to_string();
             assert!(
-                message.contains(expected) && !message.contains("secret"),
+                message.contains(expected) && !message.contains("secret\"") && !message.contains(":secret"),
                 "{message}"
             );
         }
-        assert_eq!(
-            format!("{:?}", Credentials::load("me:secret").unwrap()),
-            "{\"me\"}"
-        );
+        let shown = format!("{:?}", load(Basic, "me:secret").unwrap());
+        assert_eq!(shown, "{\"me\"}");
+    }
+
+    #[test]
+    fn what_is_shown_is_the_file_or_nothing() {
+        for (typed, expected) in [("me:secret", "***"), (":", "***"), ("/etc/users", "/etc/users")] {
+            let secret = Secret::from(typed.to_owned());
+            assert_eq!(
+                (format!("{secret:?}").as_str(), String::from(secret).as_str()),
+                (expected, expected)
+            );
+        }
     }
 }

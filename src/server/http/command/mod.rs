@@ -3,26 +3,25 @@
 //! [`Args`] is the command line. Its [`Options`] can also stand in a TOML file, under the same names. [`Config::load`] lays
 //! the command line over the file over the defaults and checks every value; nothing optional is left after it but what may
 //! really be absent. [`prepare`] reads the files that a configuration names and binds its sockets; [`run`] does all of it.
-//! [`serve`] is the short way for programs that bring a handler.
+//! Both say what they want to a [`Builder`](super::Builder), as any program does.
 
 mod application;
 mod args;
 mod config;
 mod credentials;
-mod engine;
 mod file;
 mod log;
 mod rows;
 mod run;
 mod show;
-mod status;
 pub mod units;
 
 pub use self::args::{Args, Options};
 pub use self::config::{
     AccessLogFormat, Config, ConfigError, DEFAULT_LISTEN, FilesConfig, LogConfig, LogFormat, LogLevel,
-    Replies, TlsFiles,
+    Replies, TlsClientAuth, TlsFiles,
 };
-pub use self::credentials::{Credentials, CredentialsError};
+pub use self::credentials::{Credentials, CredentialsError, Scheme, Secret};
 pub use self::log::{LogError, init as init_log};
-pub use self::run::{NAME, RunError, prepare, run, serve};
+pub use self::run::{CommandError, prepare, run};
+pub use super::builder::NAME;

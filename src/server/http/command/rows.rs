@@ -72,6 +72,7 @@ fn listening(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigErro
     way.value("tls-key", &mut o.tls_key, &mut c.tls.keys)?;
     way.value("tls-self-signed", &mut o.tls_self_signed, &mut c.tls.self_signed)?;
     way.maybe("tls-client-ca", &mut o.tls_client_ca, &mut c.tls.client_ca)?;
+    way.value("tls-client-auth", &mut o.tls_client_auth, &mut c.tls.client_auth)?;
     let handshake = &mut c.tls.handshake_timeout;
     way.range(
         "tls-handshake-timeout",
@@ -105,6 +106,7 @@ fn replies(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError>
     way.value("cors", &mut o.cors, &mut cors)?;
     replies.cors = cors.0;
     way.maybe("basic-auth", &mut o.basic_auth, &mut replies.basic_auth)?;
+    way.maybe("bearer-auth", &mut o.bearer_auth, &mut replies.bearer_auth)?;
     way.maybe("rate-limit", &mut o.rate_limit, &mut replies.rate_limit)?;
     way.range(
         "max-concurrent",

@@ -19,8 +19,8 @@ use super::super::response::Response;
 const MAX_BYTES: u64 = 1 << 30;
 /// Lines that `/stream` gives at most; httpbin gives 100.
 const MAX_LINES: u64 = 100_000;
-/// Milliseconds that `/delay` waits at most; httpbin waits 10 seconds.
-const MAX_DELAY: u64 = 60_000;
+/// Milliseconds that `/delay` waits at most: well below the time that a handler has by default. httpbin waits 10 seconds.
+const MAX_DELAY: u64 = 30_000;
 
 const BINARY: HeaderValue = HeaderValue::from_static("application/octet-stream");
 pub(super) const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
@@ -113,18 +113,19 @@ pub(super) async fn delay(request: Request) -> Result<Response, Problem> {
 
 /// A number in the path, up to a limit.
 fn number(request: &Request, name: &str, max: u64) -> Result<u64, Problem> {
-    let number = request.param(name)?;
-    if number > max {
-        return Err(Problem::bad_request(format!(
-            "path parameter {name}: at most {max}"
-        )));
-    }
-    Ok(number)
+    let text: String = request.param(name)?;
+    let number = text.parse().ok().filter(|number| *number <= max);
+    number.ok_or_else(|| {
+        Problem::bad_request(format!(
+            "path parameter {name}: {text:?} is no number from 0 to {max}"
+        ))
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::super::handler::Handler;
+    use super::super::super::settings::Settings;
     use super::super::super::testing::{field, get, read, request};
     use super::super::router;
     use super::*;
@@ -200,9 +201,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_delay_lasts() {
         let start = tokio::time::Instant::now();
-        let answer = read(get(&router(), "/delay/60000").await).await;
-        assert_eq!(answer, (200, "waited 60000 ms\n".to_owned()));
-        assert_eq!(start.elapsed(), Duration::from_secs(60));
+        let answer = read(get(&router(), "/delay/30000").await).await;
+        assert_eq!(answer, (200, "waited 30000 ms\n".to_owned()));
+        assert_eq!(start.elapsed(), Duration::from_secs(30));
+        assert!(
+            start.elapsed() < Settings::default().handler_timeout,
+            "it is answered"
+        );
     }
 
     #[tokio::test]
@@ -213,9 +218,15 @@ mod tests {
             "/bytes/x",
             "/bytes/99999999999999999999",
             "/stream/100001",
-            "/delay/60001",
+            "/delay/30001",
         ] {
-            assert_eq!(get(&router(), target).await.code(), 400, "{target}");
+            let (status, text) = read(get(&router(), target).await).await;
+            assert_eq!(status, 400, "{target}");
+            let (_, wrong) = target.rsplit_once('/').unwrap();
+            assert!(
+                text.contains(&format!("{wrong:?} is no number from 0 to ")),
+                "{text}"
+            );
         }
     }
 }

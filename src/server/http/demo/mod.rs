@@ -86,7 +86,7 @@ const SHOWN: &[Shown] = &[
     shown(
         "GET",
         "/delay/{ms}",
-        "an answer after so many milliseconds; up to a minute",
+        "an answer after so many milliseconds; up to 30,000",
         "/delay/500",
     ),
     shown(

@@ -36,11 +36,16 @@ pub(super) fn answer(head: &Head, variant: &Variant, now: SystemTime) -> Respons
         return response;
     }
     match selection(head, variant, now) {
-        Selection::Ignore => with_fields(variant, variant.content.body(variant.length)),
+        Selection::Ignore => whole(variant),
         Selection::Unsatisfiable => unsatisfiable(variant.length),
         Selection::Single(range) => single(variant, range),
         Selection::Multiple(ranges) => multiple(variant, &ranges),
     }
+}
+
+/// 200 with all of it, whatever was asked.
+pub(super) fn whole(variant: &Variant) -> Response {
+    with_fields(variant, variant.content.body(variant.length))
 }
 
 /// 412: the state that the client names is not the current one.

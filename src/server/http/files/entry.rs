@@ -92,6 +92,43 @@ impl Entry {
 }
 
 impl Variant {
+    /// A file of this name with its validators and the fields of a 200.
+    pub(super) fn new(
+        name: &[u8],
+        coding: Coding,
+        stamp: Stamp,
+        content: Content,
+        now: SystemTime,
+    ) -> Result<Self, Problem> {
+        let internal =
+            |error: &dyn std::fmt::Display| Problem::internal(format!("a field of a file: {error}"));
+        let etag = EntityTag::strong(stamp.tag() + coding.etag_suffix()).map_err(|error| internal(&error))?;
+        // RFC 9110 section 8.8.2.1: a date that lies ahead is replaced.
+        let modified = stamp.modified().min(now);
+        let mut fields = Fields::new();
+        fields.append(CONTENT_TYPE, content_type(name));
+        if coding != Coding::Identity {
+            fields.append(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
+        }
+        fields.append(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        fields.append(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).map_err(|error| internal(&error));
+        fields.append(ETAG, value(&etag.to_bytes())?);
+        fields.append(LAST_MODIFIED, value(&date::format(modified))?);
+        let validators = Validators {
+            etag: Some(etag),
+            last_modified: Some(modified),
+        };
+        Ok(Self {
+            coding,
+            stamp,
+            length: stamp.size,
+            validators,
+            fields,
+            content,
+        })
+    }
+
     /// Whether what would be sent is what the validators say. Content in memory always is; an open file may be written to.
     pub(super) fn is_intact(&self) -> bool {
         match &self.content {
@@ -110,15 +147,10 @@ impl Shared {
         for form in forms {
             let coding = form.coding;
             let (stamp, content) = self.content(&path, form).await?;
-            let (validators, fields) = self.fields(&path, coding, &stamp, !codings.is_empty(), now)?;
-            variants.push(Variant {
-                coding,
-                stamp,
-                length: stamp.size,
-                validators,
-                fields,
-                content,
-            });
+            let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(&path);
+            let mut variant = Variant::new(name, coding, stamp, content, now)?;
+            self.dress(&mut variant.fields, name, !codings.is_empty());
+            variants.push(variant);
         }
         Ok(Entry {
             path,
@@ -171,45 +203,17 @@ impl Shared {
             .map_err(failed)
     }
 
-    /// The validators and the fields of a 200.
-    fn fields(
-        &self,
-        path: &[u8],
-        coding: Coding,
-        stamp: &Stamp,
-        varies: bool,
-        now: SystemTime,
-    ) -> Result<(Validators, Fields), Problem> {
-        let internal =
-            |error: &dyn std::fmt::Display| Problem::internal(format!("a field of a file: {error}"));
-        let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(path);
-        let etag = EntityTag::strong(stamp.tag() + coding.etag_suffix()).map_err(|error| internal(&error))?;
-        // RFC 9110 section 8.8.2.1: a date that lies ahead is replaced.
-        let modified = stamp.modified().min(now);
-        let mut fields = Fields::new();
-        fields.append(CONTENT_TYPE, content_type(name));
-        if coding != Coding::Identity {
-            fields.append(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
-        }
+    /// Adds the fields that the options ask for.
+    fn dress(&self, fields: &mut Fields, name: &[u8], varies: bool) {
         if let Some(disposition) = self.options.disposition.value(name) {
             fields.append(CONTENT_DISPOSITION, disposition);
         }
-        fields.append(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-        fields.append(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).map_err(|error| internal(&error));
-        fields.append(ETAG, value(&etag.to_bytes())?);
-        fields.append(LAST_MODIFIED, value(&date::format(modified))?);
         if let Some(cache_control) = &self.options.cache_control {
             fields.append(CACHE_CONTROL, cache_control.clone());
         }
         if varies {
             fields.append(VARY, HeaderValue::from_static("Accept-Encoding"));
         }
-        let validators = Validators {
-            etag: Some(etag),
-            last_modified: Some(modified),
-        };
-        Ok((validators, fields))
     }
 }
 

@@ -6,7 +6,8 @@
 //! blocking lane. Large files are not read at all: the connection sends them from their descriptor.
 //!
 //! `root` opens and never leaves the root, `find` decides what a path leads to, `entry` makes it ready to be sent,
-//! `answer` weighs preconditions and ranges, `listing` writes the pages of directories.
+//! `answer` weighs preconditions and ranges, `listing` writes the pages of directories. `single` is for a handler that has
+//! one file to send: [`Response::file`].
 
 mod answer;
 mod cache;
@@ -16,6 +17,7 @@ mod find;
 mod listing;
 mod options;
 mod root;
+mod single;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -23,6 +25,7 @@ mod types;
 pub use self::cache::CacheLimits;
 pub use self::listing::MAX_LISTED;
 pub use self::options::{FilesError, FilesOptions};
+pub(super) use self::single::reply;
 pub use self::types::Disposition;
 
 use std::future::ready;

@@ -81,6 +81,16 @@ impl From<Errno> for OpenError {
     }
 }
 
+/// Opens a file by a path of the program's own, wherever it leads.
+pub(super) fn open(path: &Path) -> Result<(File, Stamp), OpenError> {
+    let opened = rustix::fs::open(path, READ, Mode::empty())?;
+    let stat = rustix::fs::fstat(&opened)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok((opened.into(), Stamp::of(&stat))),
+        _ => Err(OpenError::Missing),
+    }
+}
+
 /// What tells one state of a file from another.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {

@@ -23,14 +23,18 @@ impl Router {
         let path = request.head.path();
         let matched = self.table.at(path).ok();
         let route = matched.as_ref().and_then(|found| self.routes.get(*found.value));
-        if let Some(nested) = self.nested(path, route) {
+        if let Some((nested, found)) = self.nested(path, route) {
+            let params = params(path, &nested.names, &found);
             note(request, &nested.pattern);
+            request.params = params;
+            self.note_method(request);
             return Found::Handler(&nested.handler);
         }
         let Some((route, matched)) = route.zip(matched) else {
+            self.note_method(request);
             return self.fallback.as_ref().map_or(Found::Nothing, Found::Handler);
         };
-        let params = params(path, route, &matched.params);
+        let params = params(path, &route.names, &matched.params);
         note(request, &route.pattern);
         request.params = params;
         route
@@ -39,12 +43,21 @@ impl Router {
     }
 
     /// The fallback of a nested router, where it goes before `route`: the one is below a prefix, the other is not.
-    fn nested(&self, path: &str, route: Option<&Route>) -> Option<&Nested> {
+    fn nested<'p>(&self, path: &'p str, route: Option<&Route>) -> Option<(&Nested, matchit::Params<'_, 'p>)> {
         if self.nested.is_empty() {
             return None;
         }
-        let nested = self.nested.get(*self.below.at(path).ok()?.value)?;
-        route.is_none_or(|route| !nested.holds(route)).then_some(nested)
+        let matched = self.below.at(path).ok()?;
+        let nested = self.nested.get(*matched.value)?;
+        let wins = route.is_none_or(|route| !nested.holds(route));
+        wins.then_some((nested, matched.params))
+    }
+
+    /// Leaves word for [`not_found`], which may stand behind layers, that a route somewhere here has the method.
+    fn note_method(&self, request: &mut Request) {
+        if !STANDARD.contains(request.method()) && self.knows(request.method()) {
+            request.extensions.insert(KnownMethod);
+        }
     }
 
     fn knows(&self, method: &Method) -> bool {
@@ -89,6 +102,10 @@ enum Found<'a> {
     Nothing,
 }
 
+/// On a request: its method is none of the standard ones, but one of this router's.
+#[derive(Clone, Copy, Debug)]
+struct KnownMethod;
+
 /// The methods of RFC 9110 section 9 and RFC 5789.
 const STANDARD: [Method; 8] = [
     Method::GET,
@@ -108,22 +125,23 @@ fn note(request: &Request, pattern: &Arc<str>) {
     }
 }
 
-/// Where the parameters of `route` are in `path`.
-fn params(path: &str, route: &Route, found: &matchit::Params<'_, '_>) -> Params {
+/// Where the parameters of these names are in `path`.
+fn params(path: &str, names: &Arc<[Box<str>]>, found: &matchit::Params<'_, '_>) -> Params {
     let start = path.as_ptr().addr();
     let place = |value: &str| {
         let from = value.as_ptr().addr().saturating_sub(start);
         (from, from + value.len())
     };
     Params {
-        names: (!route.names.is_empty()).then(|| Arc::clone(&route.names)),
+        names: (!names.is_empty()).then(|| Arc::clone(names)),
         places: found.iter().map(|(_, value)| place(value)).collect(),
     }
 }
 
 pub(super) async fn not_found(request: Request) -> Problem {
     // What no route matches has no method either; but a method that nobody knows is 501 wherever it is sent.
-    if STANDARD.contains(request.method()) {
+    let known = request.extensions.get::<KnownMethod>().is_some();
+    if known || STANDARD.contains(request.method()) {
         Problem::not_found()
     } else {
         Problem::new(
@@ -142,9 +160,6 @@ impl Handler for Router {
                 Box::pin(std::future::ready(response))
             }
             Found::Server => Box::pin(std::future::ready(self.answer(None, &Method::OPTIONS))),
-            Found::Nothing if self.knows(request.method()) => {
-                Box::pin(std::future::ready(Problem::not_found().into_response()))
-            }
             Found::Nothing => Box::pin(async { not_found(request).await.into_response() }),
         }
     }

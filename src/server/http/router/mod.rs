@@ -161,7 +161,7 @@ impl Router {
     }
 
     /// All routes of `inner` below `prefix`: below `/api`, its route `/` answers `/api` and `/api/`. Its fallback answers
-    /// the two and what is below them, where no route of its own matches.
+    /// the two and what is below them, where no route of its own matches, and has the parameters of the prefix.
     ///
     /// # Panics
     /// As for [`route`](Self::route).

@@ -87,6 +87,8 @@ pub(super) struct Nested {
     pub(super) prefix: Box<str>,
     /// What stands for its route: a label, as the patterns are.
     pub(super) pattern: Arc<str>,
+    /// The parameters of the prefix; what follows it has no name.
+    pub(super) names: Arc<[Box<str>]>,
     pub(super) handler: SharedHandler,
 }
 
@@ -95,6 +97,7 @@ impl Nested {
         Self {
             prefix: prefix.into(),
             pattern: format!("{prefix}/{{*rest}}").into(),
+            names: names(prefix),
             handler,
         }
     }

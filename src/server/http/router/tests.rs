@@ -289,6 +289,59 @@ async fn a_nested_fallback_answers_what_is_left_below_its_prefix() {
 }
 
 #[tokio::test]
+async fn a_nested_fallback_has_the_parameters_of_its_prefix() {
+    let two = |request: Request| async move {
+        let [a, b] = ["a", "b"].map(|name| request.param::<String>(name).unwrap_or_default());
+        format!("{a} and {b}")
+    };
+    let inner = Router::new()
+        .get("/x", says("x"))
+        .nest("/with/{b}", Router::new().fallback(two))
+        .fallback(tells("of", "a"));
+    let router = Router::new().nest("/of/{a}", inner);
+    answers(
+        &router,
+        &[
+            ("GET /of/me", Ok("of me")),
+            ("GET /of/me/", Ok("of me")),
+            ("GET /of/me/x", Ok("x")),
+            ("GET /of/me/with/you", Ok("me and you")),
+            ("GET /of/m%65/with/you/and/all", Ok("me and you")),
+        ],
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_method_of_some_route_is_known_everywhere_also_behind_a_layer() {
+    let fetch = || Method::from_bytes(b"FETCH").unwrap();
+    let pass = |request: Request, next: Next| async move { next.run(request).await };
+    let inner = || Router::new().get("/x", says("x"));
+    let plain = || Router::new().route(fetch(), "/a", says("a"));
+    for router in [
+        plain(),
+        plain().layer(pass),
+        plain().layer(pass).layer(pass),
+        Router::new().layer(pass).route(fetch(), "/a", says("a")),
+        plain().nest("/n", inner().layer(pass)),
+        plain().nest("/n", inner().layer(pass)).layer(pass),
+    ] {
+        answers(
+            &router,
+            &[
+                ("FETCH /a", Ok("a")),
+                ("FETCH /nothing", Err(404)),
+                ("FETCH /n/nothing", Err(404)),
+                ("BREW /nothing", Err(501)),
+                ("BREW /n/nothing", Err(501)),
+                ("GET /nothing", Err(404)),
+            ],
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn a_layer_is_around_what_was_added_before_it() {
     async fn mark(name: &'static str, request: Request, next: Next) -> Response {
         let mut response = next.run(request).await;

@@ -190,6 +190,10 @@ fn options_that_need_another_say_so() {
             "--tls-handshake-timeout 1s",
             "--tls-handshake-timeout does nothing without --tls-cert",
         ),
+        (
+            "--tls-self-signed --tls-client-auth optional",
+            "--tls-client-auth does nothing without --tls-client-ca",
+        ),
         ("--spa index.html", "--spa does nothing without DIR"),
         ("--no-listing", "--no-listing does nothing without DIR"),
         ("--index a", "--index does nothing without DIR"),
@@ -223,9 +227,9 @@ fn options_that_need_another_say_so() {
 fn what_is_printed_parses_back_to_the_same() {
     let everything = "public --listen :80 --listen unix:/run/w.sock --listen fd:web --proxy-protocol-from 10.0.0.0/8,::1 \
         --max-connections 10 --max-connections-per-address 5 --threads 1023 --threading shared --tls-cert a --tls-key b \
-        --tls-self-signed --tls-client-ca ca --tls-handshake-timeout 3s --no-listing --index a --index b --spa s \
+        --tls-self-signed --tls-client-ca ca --tls-client-auth optional --tls-handshake-timeout 3s --no-listing --index a --index b --spa s \
         --hidden --follow-symlinks --cache-control no-store --no-precompressed --no-compress --cors * \
-        --basic-auth me:secret --rate-limit 5/m --max-concurrent 9 --security-headers --request-id \
+        --basic-auth users --bearer-auth tokens --rate-limit 5/m --max-concurrent 9 --security-headers --request-id \
         --server-header me --head-timeout 1s --idle-timeout 2s --stall-timeout 3s --handler-timeout 4s \
         --drain-timeout 5s --linger-timeout 6s --min-read-rate 7B --min-write-rate 8B --min-rate-grace 9s \
         --max-head 8KiB --max-uri 1KiB --max-fields 9 --max-body 10MB --max-chunk-extensions 1 --max-trailers 2KiB \
@@ -244,4 +248,15 @@ fn what_is_printed_parses_back_to_the_same() {
     for (name, value) in &typed {
         assert_ne!(defaults.get(name), Some(value), "{name} is missing in the test");
     }
+}
+
+#[test]
+fn secrets_are_not_printed() {
+    let line = "--basic-auth me:secret --bearer-auth robot:secret";
+    let config = config(line, "").unwrap();
+    let printed = config.to_toml().unwrap();
+    for shown in [&printed, &format!("{config:?}")] {
+        assert!(shown.contains("***") && !shown.contains("secret"), "{shown}");
+    }
+    assert!(printed.contains("\nbearer-auth = \"***\"\n"), "{printed}");
 }

@@ -73,7 +73,7 @@ const GATE: [Row<GateStats>; 6] = [
 ];
 
 /// Shows what the engine counts by itself.
-pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, blocking: &Blocking) {
+pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, workers: Option<&Blocking>) {
     let gate = Arc::clone(&part.gate);
     metrics.register_gauge("connections", "Connections that are open", move || {
         gate.connections() as u64
@@ -88,8 +88,9 @@ pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, blocking: &B
         "Connections that were cut within a reply",
         move || server.stats.cut.load(Ordering::Relaxed),
     );
-    let blocking = blocking.clone();
-    metrics.register_workers(move || blocking.stats());
+    if let Some(workers) = workers.cloned() {
+        metrics.register_workers(move || workers.stats());
+    }
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The wiring between a configuration and the engine: gate, server, TLS, PROXY header, sockets.
+//! The wiring between a builder and the engine: gate, server, TLS, PROXY header, sockets.
 
 use std::error::Error as StdError;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,20 +6,21 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::future::join_all;
+use http::StatusCode;
 use tokio_util::sync::CancellationToken;
 
-use super::config::Config;
-use super::run::Observers;
+use super::Plan;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
-use crate::net::limits::ConnectionLimits;
+use crate::net::limits::{ConnectionLimits, Refused};
 use crate::net::listen::Bound;
-use crate::net::serve::{Gate, GateSettings, Preamble, PreambleSettings};
-use crate::net::tls::{CertPair, ClientAuth, Tls, TlsConfig, TlsError, WATCH_INTERVAL};
+use crate::net::serve::{Gate, GateSettings, OnRefused, Preamble, PreambleSettings};
+use crate::net::tls::{Tls, TlsConfig, TlsError, WATCH_INTERVAL};
 use crate::proto::proxy::{self, Addresses, Parsed};
 use crate::server::http::body::Sent;
 use crate::server::http::handler::SharedHandler;
+use crate::server::http::metrics::HttpMetrics;
 use crate::server::http::middleware::access_log::AccessLog;
 use crate::server::http::serve::{OnRefusal, Server};
 use crate::server::http::settings::Settings;
@@ -45,31 +46,89 @@ pub(super) struct HttpPart {
     access_log: Option<AccessLog>,
 }
 
-/// The server of a configuration.
+/// Who is told of every request.
+#[derive(Clone, Default)]
+pub(super) struct Observers {
+    pub(super) access_log: Option<AccessLog>,
+    pub(super) metrics: Option<HttpMetrics>,
+}
+
+impl Observers {
+    /// Tells them of requests that no handler sees.
+    fn on_refusal(&self) -> Option<OnRefusal> {
+        let observers = self.wanted()?;
+        Some(Box::new(move |refusal| {
+            observers.count(refusal.reason);
+            if !refusal.begun {
+                observers.log(&refusal.peer, refusal.status);
+            }
+        }))
+    }
+
+    /// Tells them of connections over a limit. One that was closed without a word has no line in the access log: there was
+    /// no reply.
+    fn on_refused_connection(&self) -> Option<OnRefused> {
+        let observers = self.wanted()?;
+        Some(OnRefused::new(move |connection| {
+            observers.count(match connection.refused {
+                Refused::Total => "too_many_connections",
+                Refused::Address => "too_many_connections_of_address",
+            });
+            if connection.told {
+                observers.log(&connection.peer, StatusCode::SERVICE_UNAVAILABLE);
+            }
+        }))
+    }
+
+    /// A clone, if there is anybody.
+    fn wanted(&self) -> Option<Self> {
+        (self.access_log.is_some() || self.metrics.is_some()).then(|| self.clone())
+    }
+
+    fn count(&self, reason: &'static str) {
+        if let Some(metrics) = &self.metrics {
+            metrics.refused(reason);
+        }
+    }
+
+    fn log(&self, peer: &PeerAddr, status: StatusCode) {
+        if let Some(log) = &self.access_log {
+            let sent = Sent {
+                bytes: 0,
+                took: Duration::ZERO,
+                complete: true,
+            };
+            log.refused(peer, status, sent);
+        }
+    }
+}
+
+/// The server of a plan.
 pub(super) fn http(
-    config: &Config,
+    plan: Plan,
     handler: SharedHandler,
     observers: &Observers,
     tls: Option<Tls>,
     sockets: Vec<Vec<Bound>>,
     drain: Drain,
 ) -> HttpPart {
-    let preamble = (!config.proxies.is_empty()).then(|| PreambleSettings {
-        trusted: config.proxies.clone(),
-        timeout: config.settings.head_timeout,
+    let preamble = (!plan.proxies.is_empty()).then_some(PreambleSettings {
+        trusted: plan.proxies,
+        timeout: plan.settings.head_timeout,
         parse: proxy_header,
     });
     let gate = Gate::new(GateSettings {
-        limits: config.connections,
+        limits: plan.connections,
         tls,
-        tls_handshake_timeout: config.tls.handshake_timeout,
+        tls_handshake_timeout: plan.tls_handshake_timeout,
         preamble,
         refusal: Bytes::from_static(REFUSAL),
+        on_refusal: observers.on_refused_connection(),
     });
     let server = Server {
         drain,
-        on_refusal: on_refusal(observers),
-        ..Server::new(config.settings.clone(), handler)
+        on_refusal: observers.on_refusal(),
+        ..Server::new(plan.settings, handler)
     };
     HttpPart {
         server: Arc::new(server),
@@ -101,52 +160,13 @@ pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Dr
     }
 }
 
-/// The TLS of a configuration, with its files read.
-pub(super) fn tls(config: &Config) -> Result<Option<Tls>, TlsError> {
-    let files = &config.tls;
-    if !files.is_on() {
-        return Ok(None);
-    }
-    let pairs = files.certs.iter().zip(&files.keys);
-    let tls = Tls::new(TlsConfig {
-        certificates: pairs
-            .map(|(cert, key)| CertPair {
-                cert: cert.clone(),
-                key: key.clone(),
-            })
-            .collect(),
-        self_signed: files.self_signed,
-        client_auth: files
-            .client_ca
-            .clone()
-            .map_or(ClientAuth::None, ClientAuth::Required),
-        alpn: vec![b"http/1.1".to_vec()],
-    })?;
+/// TLS, with its files read.
+pub(super) fn tls(config: TlsConfig) -> Result<Tls, TlsError> {
+    let tls = Tls::new(config)?;
     if let Some(sha256) = tls.fingerprint() {
         tracing::info!(sha256, "made up a certificate for localhost");
     }
-    Ok(Some(tls))
-}
-
-/// Tells the observers of requests that no handler sees.
-fn on_refusal(observers: &Observers) -> Option<OnRefusal> {
-    let (log, metrics) = (observers.access_log.clone(), observers.metrics.clone());
-    if log.is_none() && metrics.is_none() {
-        return None;
-    }
-    Some(Box::new(move |refusal| {
-        if let Some(metrics) = &metrics {
-            metrics.refused(refusal.reason);
-        }
-        if let Some(log) = log.as_ref().filter(|_| !refusal.begun) {
-            let sent = Sent {
-                bytes: 0,
-                took: Duration::ZERO,
-                complete: true,
-            };
-            log.refused(&refusal.peer, refusal.status, sent);
-        }
-    }))
+    Ok(tls)
 }
 
 /// Reads a PROXY header for the gate, which knows no protocol.

@@ -2,9 +2,12 @@
 //!
 //! A server is a [`Part`]: it serves on each shard, and is told when files have to be read again. A [`Process`] runs any
 //! number of parts on the same shards. SIGTERM and SIGINT begin the drain, a second one ends it at once; SIGHUP reloads.
-//! Parts that report on the others are the last to go: they serve until the drain is over.
+//! A [`Handle`] does the same from the program itself. Parts that report on the others are the last to go: they serve
+//! until the drain is over.
 
-use std::future::Future;
+mod running;
+
+use std::future::{Future, pending};
 use std::io::{self, Write};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +18,7 @@ use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+pub use self::running::{Handle, Running};
 use crate::net::addr::ListenAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
@@ -53,6 +57,10 @@ pub struct Process {
     pub last_drain: Drain,
     /// Where the parts listen.
     pub addresses: Vec<Address>,
+    /// Whether SIGTERM, SIGINT and SIGHUP are heard. Without, only a [`Handle`] ends it.
+    pub signals: bool,
+    /// The drain is to end at once.
+    abort: CancellationToken,
 }
 
 /// Where a server listens.
@@ -97,18 +105,21 @@ impl Process {
             last: Vec::new(),
             last_drain: Drain::new(),
             addresses: Vec::new(),
+            signals: true,
+            abort: CancellationToken::new(),
         }
     }
 
     /// Runs until a signal, or until somebody begins the drain. `ready` is called once with all addresses, when
-    /// signals are heard: a client that connects and a signal that comes then are both served.
+    /// signals are heard: a client that connects and a signal that comes then are both served. It blocks, and makes
+    /// runtimes of its own: asynchronous code calls [`start`](Self::start).
     ///
     /// # Errors
     /// A thread or a runtime cannot be made, signals cannot be heard, or a part cannot begin.
     pub fn run(self, ready: impl FnOnce(&[Address]) + Send + 'static) -> io::Result<Outcome> {
         raise_descriptor_limit();
         let (threading, threads) = (self.threading, self.threads);
-        let running = Arc::new(Running {
+        let running = Arc::new(Run {
             process: self,
             ready: Mutex::new(Some(Box::new(ready))),
             done: CancellationToken::new(),
@@ -145,7 +156,7 @@ fn raise_descriptor_limit() {
 type Ready = Box<dyn FnOnce(&[Address]) + Send>;
 
 /// A process under way.
-struct Running {
+struct Run {
     process: Process,
     ready: Mutex<Option<Ready>>,
     /// The drain is over: every shard ends, and its tasks with it.
@@ -154,12 +165,14 @@ struct Running {
     failed: Mutex<Option<io::Error>>,
 }
 
-impl Running {
+impl Run {
     /// One shard. The first one hears the signals, and gives the outcome.
     async fn shard(self: Arc<Self>, shard: usize) -> io::Result<Option<Outcome>> {
         // Whatever happens to the first shard, the others do not wait for ever.
         let _done = (shard == 0).then(|| self.done.clone().drop_guard());
-        let signals = (shard == 0).then(Signals::new).transpose()?;
+        let signals = (shard == 0)
+            .then(|| Hearing::new(self.process.signals))
+            .transpose()?;
         let clock = Clock::new();
         let parts = tokio::spawn(Arc::clone(&self).serve(shard, clock));
         let Some(signals) = signals else {
@@ -187,7 +200,7 @@ impl Running {
     }
 
     /// Waits for the end, reloading on the way there, and goes down.
-    async fn control(&self, mut signals: Signals) -> Outcome {
+    async fn control(&self, mut signals: Hearing) -> Outcome {
         let drain = &self.process.drain;
         loop {
             let heard = tokio::select! {
@@ -209,6 +222,7 @@ impl Running {
         let aborted = tokio::select! {
             aborted = drain.finish(timeout) => aborted,
             () = signals.stop() => drain.abort().await,
+            () = self.process.abort.cancelled() => drain.abort().await,
         };
         if aborted > 0 {
             tracing::warn!(aborted, "stopped; connections were aborted");
@@ -262,6 +276,22 @@ impl Signals {
             _ = self.terminate.recv() => Heard::Stop,
             _ = self.interrupt.recv() => Heard::Stop,
             _ = self.hangup.recv() => Heard::Reload,
+        }
+    }
+}
+
+/// Signals, for those who want any.
+struct Hearing(Option<Signals>);
+
+impl Hearing {
+    fn new(wanted: bool) -> io::Result<Self> {
+        wanted.then(Signals::new).transpose().map(Self)
+    }
+
+    async fn next(&mut self) -> Heard {
+        match &mut self.0 {
+            Some(signals) => signals.next().await,
+            None => pending().await,
         }
     }
 

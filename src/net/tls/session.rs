@@ -1,0 +1,43 @@
+//! What a handshake has told about the client.
+
+use rustls::ServerConnection;
+use rustls::pki_types::CertificateDer;
+
+/// What is known of a client by its TLS handshake. Kept for as long as its connection; a resumed session has what the
+/// first handshake had.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsSession {
+    server_name: Option<Box<str>>,
+    alpn: Option<Box<[u8]>>,
+    certificates: Box<[CertificateDer<'static>]>,
+}
+
+impl TlsSession {
+    /// Of a connection whose handshake is through.
+    pub(in crate::net) fn of(connection: &ServerConnection) -> Self {
+        Self {
+            server_name: connection.server_name().map(Into::into),
+            alpn: connection.alpn_protocol().map(Into::into),
+            certificates: connection.peer_certificates().unwrap_or_default().into(),
+        }
+    }
+
+    /// The name of the server that the client asked for (SNI, RFC 6066 section 3), in lower case; `None` when it named none,
+    /// as one does that was given an IP address.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.server_name.as_deref()
+    }
+
+    /// The protocol that was agreed on (ALPN, RFC 7301), such as `http/1.1`; `None` when the client offered none.
+    #[must_use]
+    pub fn alpn(&self) -> Option<&[u8]> {
+        self.alpn.as_deref()
+    }
+
+    /// The client's certificate and those that it sent along, each as DER, its own first; none when it showed none. The
+    /// first is signed by an authority of [`ClientAuth`](super::ClientAuth), and the client has its key.
+    pub fn certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.certificates.iter().map(AsRef::as_ref)
+    }
+}

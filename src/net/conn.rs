@@ -35,6 +35,8 @@ pub const HIGH_WATER: usize = 64 * 1024;
 /// refuses them by its own limits first, or raises this by [`Conn::read_limit`].
 pub const READ_LIMIT: usize = 64 * 1024;
 
+const NANOS_PER_SECOND: u64 = 1_000_000_000;
+
 /// Slices of one `writev`.
 const SLICES: usize = 32;
 
@@ -72,7 +74,8 @@ pub struct MinRate {
 #[derive(Clone, Copy, Debug)]
 struct Pace {
     deadline: Instant,
-    per_byte: Duration,
+    /// Nanoseconds that a byte buys.
+    per_byte: u64,
     /// Where the deadline lies at most, from now.
     most: Duration,
 }
@@ -311,7 +314,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
     /// byte, yet never more than `gap` ahead. A peer that stalls and one that trickles both meet it.
     pub fn set_pace(&mut self, min: MinRate, gap: Duration) {
         let deadline = Instant::now() + min.grace.min(gap);
-        let per_byte = Duration::from_secs(1) / min.rate.max(1);
+        let per_byte = NANOS_PER_SECOND / u64::from(min.rate.max(1));
         self.pace = Some(Pace {
             deadline,
             per_byte,
@@ -322,7 +325,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
 
     fn moved(&mut self, n: usize) {
         if let Some(pace) = &mut self.pace {
-            let bought = pace.per_byte.saturating_mul(u32::try_from(n).unwrap_or(u32::MAX));
+            let bytes = u64::try_from(n).unwrap_or(u64::MAX);
+            let bought = Duration::from_nanos(pace.per_byte.saturating_mul(bytes));
             pace.deadline = (pace.deadline + bought.min(pace.most)).min(Instant::now() + pace.most);
             self.timer.set(pace.deadline);
         }

@@ -3,7 +3,7 @@
 //! While a connection waits for a request its task is small and holds no buffer; an exchange is boxed for as long as it
 //! lasts. Replies are fed, and leave together when the input is dry.
 
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -39,20 +39,12 @@ pub(super) struct Connection {
     place: Place,
 }
 
-/// What waiting for a request brought.
-enum Next {
-    Request(Box<Head>, Framing),
-    /// The end, with nothing to say.
-    Close,
-    /// No request that could be answered otherwise.
-    Refuse(StatusCode, &'static str),
-    /// Drop everything.
-    Cut,
-}
-
 impl Connection {
     pub(super) fn new(server: Arc<Server>, arrival: Arrival, timer: Timer) -> Self {
-        let peer = Peer::new(arrival.peer, arrival.io.is_tls(), arrival.number);
+        let mut peer = Peer::new(arrival.peer, arrival.io.is_tls(), arrival.number);
+        if let Some(session) = arrival.io.tls_session() {
+            peer = peer.over_tls(session);
+        }
         let codec = ServerCodec::new(server.settings.limits);
         let mut conn = Conn::new(arrival.io, codec, timer);
         conn.read_limit(server.settings.limits.head.max(crate::net::conn::READ_LIMIT));
@@ -66,48 +58,68 @@ impl Connection {
         }
     }
 
-    pub(super) async fn run(mut self) {
-        let server = Arc::clone(&self.server);
-        loop {
-            let mut request = match self.next_request().await {
-                Next::Request(head, framing) => Some((head, framing)),
-                Next::Close => return self.close().await,
-                Next::Refuse(status, reason) => return Box::pin(self.refuse(status, reason, false)).await,
-                Next::Cut => return,
-            };
-            self.served += 1;
-            if self.served >= server.settings.requests_per_connection || server.drain.is_stopping() {
-                self.conn.codec_mut().close();
-            }
-            let begun =
-                poll_fn(|cx| Poll::Ready(exchange::begin(&mut self, &server, request.take(), cx))).await;
-            let after = match begun {
-                Begun::Over(after) => after,
-                Begun::Open(exchange) => {
-                    let after = Box::pin(exchange.finish(&mut self.conn)).await;
-                    self.conn.touch();
-                    after
+    /// All of its life. The future is what an idle connection costs: it holds the connection once (the arguments of an
+    /// `async fn` that are moved on are held twice), and whatever is not waiting for a request is boxed.
+    pub(super) fn run(mut self) -> impl Future<Output = ()> + Send {
+        async move {
+            let after = loop {
+                let mut request = match self.next_request().await {
+                    Ok(request) => Some(request),
+                    Err(after) => break after,
+                };
+                let Self {
+                    conn,
+                    server,
+                    peer,
+                    served,
+                    ..
+                } = &mut self;
+                *served += 1;
+                if *served >= server.settings.requests_per_connection || server.drain.is_stopping() {
+                    conn.codec_mut().close();
+                }
+                let begun =
+                    poll_fn(|cx| Poll::Ready(exchange::begin(conn, server, peer, request.take(), cx)));
+                let after = match begun.await {
+                    Begun::Over(after) => after,
+                    Begun::Open(exchange) => {
+                        let after = Box::pin(exchange.finish(conn)).await;
+                        conn.touch();
+                        after
+                    }
+                };
+                if !matches!(after, After::Next) {
+                    break after;
                 }
             };
-            match after {
-                After::Next => {}
-                After::Close => return self.close().await,
-                After::Linger => return Box::pin(self.linger()).await,
-                After::Refuse(status, reason, begun) => {
-                    return Box::pin(self.refuse(status, reason, begun)).await;
-                }
-                After::Upgrade(then) => return Box::pin(self.upgrade(then)).await,
-                After::Cut => {
-                    Server::count(&server.stats.cut);
-                    return;
-                }
+            if !self.is_over(&after) {
+                Box::pin(self.end(after)).await;
             }
+        }
+    }
+
+    /// Whether nothing is left to do but to drop it: how most connections end.
+    fn is_over(&self, after: &After) -> bool {
+        matches!(after, After::Close) && self.conn.is_flushed() && !self.peer.tls
+    }
+
+    async fn end(self, after: After) {
+        match after {
+            After::Next | After::Close => self.close().await,
+            After::Linger => self.linger().await,
+            After::Refuse(status, reason, begun) => self.refuse(status, reason, begun).await,
+            After::Upgrade(then) => self.upgrade(then).await,
+            After::Cut => Server::count(&self.server.stats.cut),
+            After::Gone => {}
         }
     }
 
     /// Waits for a head. The first one is timed from accept; later ones from their first byte, and the wait for that byte has
     /// a limit of its own.
-    async fn next_request(&mut self) -> Next {
+    ///
+    /// # Errors
+    /// What follows instead.
+    async fn next_request(&mut self) -> Result<(Box<Head>, Framing), After> {
         let Self {
             conn, server, served, ..
         } = self;
@@ -161,19 +173,19 @@ impl Connection {
             Poll::Pending
         })
         .await;
-        match turn {
-            Some(Ok(Turn::Item(Incoming::Head(head, framing)))) => Next::Request(head, framing),
-            Some(Ok(Turn::Closed)) => Next::Close,
-            Some(Ok(Turn::Item(_) | Turn::Room)) | None => Next::Cut,
+        Err(match turn {
+            Some(Ok(Turn::Item(Incoming::Head(head, framing)))) => return Ok((head, framing)),
+            Some(Ok(Turn::Closed)) => After::Close,
+            Some(Ok(Turn::Item(_) | Turn::Room)) | None => After::Gone,
             Some(Err(ConnError::Proto(HttpError::Reject(reject)))) => {
-                Next::Refuse(reject.status(), reject.name())
+                After::Refuse(reject.status(), reject.name(), false)
             }
             Some(Err(ConnError::Idle)) if conn.has_input() => {
-                Next::Refuse(StatusCode::REQUEST_TIMEOUT, "head_timeout")
+                After::Refuse(StatusCode::REQUEST_TIMEOUT, "head_timeout", false)
             }
-            Some(Err(ConnError::Idle)) if conn.is_flushed() => Next::Close,
-            Some(Err(_)) => Next::Cut,
-        }
+            Some(Err(ConnError::Idle)) if conn.is_flushed() => After::Close,
+            Some(Err(_)) => After::Gone,
+        })
     }
 
     /// Answers with an error of the server's own, and closes so that the client can read it.
@@ -217,13 +229,10 @@ impl Connection {
     /// Ends a connection whose client has nothing more to say.
     async fn close(mut self) {
         let settings = &self.server.settings;
-        if self.conn.is_flushed() && !self.peer.tls {
-            return;
-        }
         self.conn
             .set_pace(settings.min_write_rate, settings.stall_timeout);
         // Nothing more is read; a client over TLS is told the end.
-        Box::pin(self.conn.linger(0)).await;
+        self.conn.linger(0).await;
     }
 
     /// Ends a connection whose client may be talking still (RFC 9112 section 9.6).

@@ -15,7 +15,6 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::body::{Body, BodyError, Frame, Kind, Segment, Sent};
-use super::connection::Connection;
 use super::fault::Fault;
 use super::handler::HandlerFuture;
 use super::inbound::{HttpConn, Inbound, Pumped, discard, no_trailers};
@@ -45,6 +44,8 @@ pub(super) enum After {
     Upgrade(OnUpgrade),
     /// The end, at once: the reply is incomplete, and must look so.
     Cut,
+    /// The end, at once, between two requests: the client is gone.
+    Gone,
 }
 
 /// An exchange whose handler was polled once.
@@ -52,7 +53,7 @@ pub(super) enum Begun<'a> {
     /// The reply was at hand and is on its way: the common case, which costs no task of its own.
     Over(After),
     /// It takes longer.
-    Open(Open<'a>),
+    Open(Box<Open<'a>>),
 }
 
 /// An exchange that takes longer than one poll.
@@ -68,22 +69,22 @@ pub(super) struct Open<'a> {
 
 /// Hands the request to the handler, polls it once, and feeds the reply when it is there.
 pub(super) fn begin<'a>(
-    connection: &mut Connection,
+    conn: &mut HttpConn,
     server: &'a Server,
+    peer: &Arc<Peer>,
     request: Option<(Box<Head>, Framing)>,
     cx: &mut Context<'_>,
 ) -> Begun<'a> {
     let Some((head, framing)) = request else {
         return Begun::Over(After::Cut);
     };
-    let conn = &mut connection.conn;
     let started = conn.heard();
     let offer = Offer::of(&head, &framing);
     let (inbound, body) = match Inbound::begin(conn, &framing) {
         Ok(begun) => begun,
         Err(fault) => return Begun::Over(refusal(&fault, None)),
     };
-    let request = Request::new(head, body, Arc::clone(&connection.peer));
+    let request = Request::new(head, body, Arc::clone(peer));
     let mut handler = server.handler.handle(request);
     let reply = match handler.as_mut().poll(cx) {
         Poll::Ready(mut response) if response.is_at_hand() && !conn.codec().in_body() => {
@@ -94,14 +95,14 @@ pub(super) fn begin<'a>(
         Poll::Pending => Err(handler),
     };
     conn.clear_deadline();
-    Begun::Open(Open {
+    Begun::Open(Box::new(Open {
         server,
-        peer: Arc::clone(&connection.peer),
+        peer: Arc::clone(peer),
         inbound,
         offer,
         started,
         reply,
-    })
+    }))
 }
 
 /// Feeds a reply whose body is in memory.

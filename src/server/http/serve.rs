@@ -7,7 +7,6 @@ use http::StatusCode;
 
 use super::connection::Connection;
 use super::handler::SharedHandler;
-use super::request::Peer;
 use super::settings::Settings;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
@@ -72,15 +71,7 @@ impl Server {
         drain.attach(&clock);
         let server = self;
         serve::serve(listener, gate, drain, move |arrival| {
-            let introduced = arrival
-                .io
-                .tls_session()
-                .map(|session| Arc::new(Peer::new(arrival.peer, true, arrival.number).over_tls(session)));
-            let mut connection = Connection::new(Arc::clone(&server), arrival, clock.timer());
-            if let Some(peer) = introduced {
-                connection.peer = peer;
-            }
-            async move { connection.run().await }
+            Connection::new(Arc::clone(&server), arrival, clock.timer()).run()
         })
         .await;
     }

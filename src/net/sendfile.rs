@@ -11,7 +11,7 @@ use tokio::io::Interest;
 use tokio::net::TcpStream;
 
 /// Bytes that one call sends at most. nginx's `sendfile_max_chunk` is 2 MiB, by default none in older versions.
-pub const SLICE: u64 = 512 * 1024;
+pub const SLICE: u64 = 2 * 1024 * 1024;
 
 /// Sends bytes of `file` from `offset`, at most `length` and at most [`SLICE`], when the socket takes some. Says how many left;
 /// 0 when the file ends at `offset`: it is shorter than it was.

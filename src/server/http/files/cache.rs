@@ -34,7 +34,7 @@ impl Default for CacheLimits {
             entries: 4096,                 // nginx's examples have 1000 to 10000; off by default there
             bytes: 64 << 20,               // Varnish 256 MiB
             descriptors: 256,              // a quarter of the customary limit of a process
-            file: 64 << 10,                // above, sendfile is cheaper than a copy
+            file: 32 << 10,                // above, sendfile is cheaper than a copy
             trust: Duration::from_secs(1), // nginx 60 s
         }
     }

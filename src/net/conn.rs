@@ -430,6 +430,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
 }
 
 impl<C: Codec> Conn<Io, C> {
+    /// Drops the connection so that the peer cannot take its end for an orderly one: plain TCP is reset, and TLS ends without
+    /// `close_notify`.
+    pub fn reset(self) {
+        if let Some(socket) = self.io.as_tcp() {
+            // Without it the peer sees an orderly end; there is nothing else to try.
+            let _ = socket.set_zero_linger();
+        }
+    }
+
     /// Sends bytes of a file behind what was fed, past this process, when the connection is plain TCP; `None` when it is not.
     /// Says how many left, at most a [`SLICE`](super::sendfile::SLICE); 0 when the file ends at `offset`.
     ///

@@ -4,8 +4,11 @@
 //! a connection sees [`is_stopping`](Drain::is_stopping) when the bell of its clock rings, and ends as soon as its
 //! protocol allows; after the deadline what is left is dropped where it stands.
 
+use std::future::{Future, poll_fn};
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -52,6 +55,17 @@ impl Drain {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .push(clock.clone());
+    }
+
+    /// The output of `future`, or `None` when the shutdown aborts before it has one. The future has to wait at a timer of an
+    /// attached clock, as a [`Conn`](super::conn::Conn) does: the clock's bell wakes it then.
+    pub async fn unless_aborting<F: Future>(&self, future: F) -> Option<F::Output> {
+        let mut future = pin!(future);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Pending if self.is_aborting() => Poll::Ready(None),
+            polled => polled.map(Some),
+        })
+        .await
     }
 
     /// Counts one thing more to wait for.

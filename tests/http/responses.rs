@@ -376,6 +376,24 @@ fn p81_a_reply_that_fails_looks_incomplete() {
     );
 }
 
+/// A client of HTTP/1.0 takes an orderly end of the connection for the end of the reply, so there is none.
+#[test]
+fn p81_a_reply_that_ends_with_its_connection_and_fails_is_reset() {
+    let failing = || {
+        stream::iter([Ok("part"), Err("failed")]).then(|item| async move {
+            tokio::task::yield_now().await;
+            item.map(Bytes::from)
+        })
+    };
+    let router = Router::new().get("/", move |_: Request| async move {
+        Response::new(Body::stream(failing()))
+    });
+    let server = Setup::new(router).start();
+    let mut wire = server.connect();
+    wire.send("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(wire.read_to_close().1, End::Reset);
+}
+
 #[test]
 fn p81_a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     const LENGTH: u64 = 64 << 20;

@@ -193,6 +193,12 @@ impl ServerCodec {
         matches!(self.outbound, Outbound::Body(length) if length != BodyLength::Empty)
     }
 
+    /// Whether the reply under way ends with the connection: a client takes any orderly end for its end.
+    #[must_use]
+    pub fn is_until_close(&self) -> bool {
+        self.outbound == Outbound::Body(BodyLength::UntilClose)
+    }
+
     /// Bytes of the request's body that are still to come, when it said how many.
     #[must_use]
     pub fn body_left(&self) -> Option<u64> {

@@ -358,6 +358,8 @@ impl http_body::Body for Body {
 pub struct Sent {
     /// Bytes of the reply's body that were handed to the connection.
     pub bytes: u64,
+    /// Bytes of the request's body that had been read by then.
+    pub received: u64,
     /// From the end of the request's head to the end of the reply.
     pub took: Duration,
     /// Whether the reply was handed over to its end.

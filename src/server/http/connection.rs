@@ -109,7 +109,12 @@ impl Connection {
             After::Linger => self.linger().await,
             After::Refuse(status, reason, begun) => self.refuse(status, reason, begun).await,
             After::Upgrade(then) => self.upgrade(then).await,
-            After::Cut => Server::count(&self.server.stats.cut),
+            After::Cut => {
+                Server::count(&self.server.stats.cut);
+                if self.conn.codec().is_until_close() {
+                    self.conn.reset();
+                }
+            }
             After::Gone => {}
         }
     }
@@ -232,7 +237,7 @@ impl Connection {
         self.conn
             .set_pace(settings.min_write_rate, settings.stall_timeout);
         // Nothing more is read; a client over TLS is told the end.
-        self.conn.linger(0).await;
+        self.server.drain.unless_aborting(self.conn.linger(0)).await;
     }
 
     /// Ends a connection whose client may be talking still (RFC 9112 section 9.6).
@@ -241,7 +246,8 @@ impl Connection {
         let settings = &self.server.settings;
         self.conn
             .set_pace(settings.min_write_rate, settings.stall_timeout);
-        if self.conn.flush().await.is_err() {
+        let flushed = self.server.drain.unless_aborting(self.conn.flush()).await;
+        if !matches!(flushed, Some(Ok(()))) {
             return;
         }
         let longest = self.server.settings.linger_timeout;
@@ -252,7 +258,8 @@ impl Connection {
             longest
         };
         self.conn.set_deadline(Instant::now() + longest);
-        self.conn.linger(self.server.settings.linger_limit).await;
+        let linger = self.conn.linger(self.server.settings.linger_limit);
+        self.server.drain.unless_aborting(linger).await;
     }
 
     async fn upgrade(self, then: OnUpgrade) {

@@ -23,6 +23,8 @@ pub(super) struct Inbound {
     feeder: Option<Feeder>,
     /// The client waits for `100 Continue`.
     continue_due: bool,
+    /// Bytes of the body that were read.
+    received: u64,
 }
 
 impl Inbound {
@@ -48,10 +50,15 @@ impl Inbound {
                 break None;
             }
         };
+        let received = size as u64;
         if let (Some(trailers), 0 | 1) = (&end, early.len())
             && trailers.is_empty()
         {
-            return Ok((Self::default(), early.pop().unwrap_or_default().into()));
+            let inbound = Self {
+                received,
+                ..Self::default()
+            };
+            return Ok((inbound, early.pop().unwrap_or_default().into()));
         }
         let (feeder, reader) = pipe();
         let arrived = !early.is_empty() || end.is_some();
@@ -62,8 +69,14 @@ impl Inbound {
         let inbound = Self {
             feeder: Some(feeder),
             continue_due: framing.expects_continue && !arrived,
+            received,
         };
         Ok((inbound, Body(Kind::Inbound(reader, length))))
+    }
+
+    /// Bytes of the body that were read so far.
+    pub(super) fn received(&self) -> u64 {
+        self.received
     }
 
     /// Whether the client was not told to send its body: it may never come.
@@ -99,6 +112,7 @@ impl Inbound {
         match conn.poll_turn(cx) {
             Poll::Pending => Ok(Pumped::Waiting),
             Poll::Ready(Ok(Turn::Item(Incoming::Data(data)))) => {
+                self.received += data.len() as u64;
                 feeder.push(data);
                 Ok(Pumped::Moved)
             }
@@ -122,7 +136,7 @@ impl Inbound {
 
     /// Reads, and throws away, what of an unwanted body is here already, without waiting: its framing is checked before the
     /// reply leaves.
-    pub(super) fn discard_arrived(&self, conn: &mut HttpConn, limit: u64) -> Result<(), Fault> {
+    pub(super) fn discard_arrived(&mut self, conn: &mut HttpConn, limit: u64) -> Result<(), Fault> {
         let mut size = 0;
         while size <= limit && conn.codec().in_body() {
             match conn.decode()? {
@@ -130,7 +144,21 @@ impl Inbound {
                 Some(Incoming::End(_) | Incoming::Head(..)) | None => break,
             }
         }
+        self.received += size;
         Ok(())
+    }
+
+    /// Reads the rest of a body that nobody wants, at most `limit` bytes. Whether it came to its end.
+    pub(super) async fn discard(&self, conn: &mut HttpConn, limit: u64) -> bool {
+        let mut size = 0;
+        while conn.codec().in_body() {
+            match conn.turn().await {
+                Ok(Turn::Item(Incoming::Data(data))) if size <= limit => size += data.len() as u64,
+                Ok(Turn::Item(Incoming::End(_)) | Turn::Room) => {}
+                _ => return false,
+            }
+        }
+        true
     }
 
     /// Whether the handler has dropped the body.
@@ -150,19 +178,6 @@ pub(super) enum Pumped {
     Waiting,
     /// Nothing is to be read.
     Idle,
-}
-
-/// Reads the rest of a body that nobody wants, at most `limit` bytes. Whether it came to its end.
-pub(super) async fn discard(conn: &mut HttpConn, limit: u64) -> bool {
-    let mut size = 0;
-    while conn.codec().in_body() {
-        match conn.turn().await {
-            Ok(Turn::Item(Incoming::Data(data))) if size <= limit => size += data.len() as u64,
-            Ok(Turn::Item(Incoming::End(_)) | Turn::Room) => {}
-            _ => return false,
-        }
-    }
-    true
 }
 
 impl From<HttpError> for Fault {

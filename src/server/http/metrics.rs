@@ -49,6 +49,7 @@ pub struct HttpMetrics(Arc<Inner>);
 struct Inner {
     registry: Mutex<Registry>,
     requests: Family<Answered, Counter>,
+    request_bytes: Family<Route, Counter>,
     reply_bytes: Family<Route, Counter>,
     seconds: Family<Route, Histogram, fn() -> Histogram>,
     in_flight: Gauge,
@@ -93,6 +94,7 @@ impl HttpMetrics {
     #[must_use]
     pub fn new() -> Self {
         let requests = Family::default();
+        let request_bytes = Family::default();
         let reply_bytes = Family::default();
         let seconds = Family::new_with_constructor((|| Histogram::new(LATENCY_BUCKETS)) as fn() -> Histogram);
         let in_flight = Gauge::default();
@@ -101,6 +103,8 @@ impl HttpMetrics {
         let mut registry = Registry::with_prefix("wireworks");
         let help = "Requests that were answered";
         registry.register("http_requests", help, requests.clone());
+        let help = "Bytes of requests that were read: heads, and bodies without their chunk framing";
+        registry.register_with_unit("http_request", help, Unit::Bytes, request_bytes.clone());
         let help = "Bytes of reply bodies that were sent";
         registry.register_with_unit("http_reply_body", help, Unit::Bytes, reply_bytes.clone());
         let help = "From the end of a request's head to the end of its reply";
@@ -112,6 +116,7 @@ impl HttpMetrics {
         Self(Arc::new(Inner {
             registry: Mutex::new(registry),
             requests,
+            request_bytes,
             reply_bytes,
             seconds,
             in_flight,
@@ -186,6 +191,7 @@ impl HttpMetrics {
             metrics: self.clone(),
             peer: Arc::clone(&request.peer),
             method: method_label(request.method()),
+            head: request.head.bytes().len() as u64,
             route,
             begun: Instant::now(),
             counted: false,
@@ -199,6 +205,8 @@ pub(super) struct Counting {
     metrics: HttpMetrics,
     peer: Arc<Peer>,
     method: &'static str,
+    /// Bytes of the request's head.
+    head: u64,
     route: RoutePattern,
     begun: Instant,
     counted: bool,
@@ -222,6 +230,8 @@ impl Counting {
         };
         inner.requests.get_or_create(&answered).inc();
         let route = Route { route };
+        let request_bytes = inner.request_bytes.get_or_create(&route);
+        request_bytes.inc_by(self.head + sent.received);
         inner.reply_bytes.get_or_create(&route).inc_by(sent.bytes);
         inner
             .seconds
@@ -235,6 +245,7 @@ impl Drop for Counting {
         if !self.counted {
             let sent = Sent {
                 bytes: 0,
+                received: 0,
                 took: self.begun.elapsed(),
                 complete: false,
             };
@@ -359,6 +370,7 @@ mod tests {
         for told in response.extra.take().unwrap().on_sent {
             told(Sent {
                 bytes,
+                received: 3,
                 took: Duration::from_millis(millis),
                 complete: true,
             });
@@ -383,6 +395,7 @@ mod tests {
             r#"wireworks_http_requests_total{route="/users/{id}",method="GET",status="200"} 2"#,
             r#"wireworks_http_requests_total{route="other",method="GET",status="404"} 1"#,
             r#"wireworks_http_requests_total{route="/users/{id}",method="other",status="501"} 1"#,
+            r#"wireworks_http_request_bytes_total{route="other"} 42"#,
             r#"wireworks_http_reply_body_bytes_total{route="other"} 10"#,
             r#"wireworks_http_request_duration_seconds_count{route="/users/{id}"} 3"#,
             r#"wireworks_http_request_duration_seconds_bucket{le="0.0025",route="/users/{id}"} 2"#,

@@ -95,6 +95,7 @@ impl Observers {
         if let Some(log) = &self.access_log {
             let sent = Sent {
                 bytes: 0,
+                received: 0,
                 took: Duration::ZERO,
                 complete: true,
             };

@@ -239,6 +239,7 @@ mod tests {
             status: 200,
             sent: Sent {
                 bytes: 2326,
+                received: 0,
                 took: Duration::from_millis(12),
                 complete: false,
             },

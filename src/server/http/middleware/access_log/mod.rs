@@ -124,6 +124,7 @@ impl Drop for Entry {
         if !self.written {
             let sent = Sent {
                 bytes: 0,
+                received: 0,
                 took: self.begun.elapsed(),
                 complete: false,
             };
@@ -152,6 +153,7 @@ mod tests {
         for told in response.extra.take().unwrap().on_sent {
             told(Sent {
                 bytes: 4,
+                received: 0,
                 took: Duration::from_millis(7),
                 complete: true,
             });
@@ -181,6 +183,7 @@ mod tests {
             StatusCode::BAD_REQUEST,
             Sent {
                 bytes: 1,
+                received: 0,
                 took: Duration::ZERO,
                 complete: true,
             },

@@ -1,0 +1,197 @@
+//! Sending a reply: its head, then its body as the client takes it, from memory, a stream or files.
+
+use std::future::poll_fn;
+use std::task::Poll;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::After;
+use super::run::{Run, Waiting};
+use crate::proto::http::reply::{ReplyHead, may_have_body};
+use crate::proto::http::server::{Misuse, Outgoing};
+use crate::server::http::body::{Body, BodyError, Frame, Kind, Segment, Sent};
+use crate::server::http::fault::Fault;
+use crate::server::http::inbound::no_trailers;
+use crate::server::http::now::date_text;
+use crate::server::http::response::Response;
+
+impl Run<'_> {
+    /// The first frame of a reply that is made of the request's body, when the client still waits to be told to send that:
+    /// `100 Continue` cannot follow the head of the reply.
+    async fn first_frame(&mut self, body: &mut Body) -> Result<Option<Result<Frame, BodyError>>, Fault> {
+        let made_of_it = matches!(body.0, Kind::Inbound(..) | Kind::Stream(..) | Kind::Limited(..));
+        if !self.inbound.is_held_back() || !made_of_it {
+            return Ok(None);
+        }
+        let abandoned = poll_fn(|cx| Poll::Ready(self.inbound.is_abandoned(cx))).await;
+        if abandoned {
+            Ok(None)
+        } else {
+            self.drive(body.frame()).await
+        }
+    }
+
+    /// Sends the reply, and says what follows.
+    pub(super) async fn reply(&mut self, mut response: Response, started: Instant) -> After {
+        let mut extra = response.extra.take().unwrap_or_default();
+        if self.server.drain.is_stopping() {
+            self.conn.codec_mut().close();
+        }
+        self.server.settings.sign(&mut response.fields);
+        let mut bytes = 0;
+        let result = self.send(&mut response, extra.length, &mut bytes).await;
+        let complete = result.is_ok();
+        for on_sent in std::mem::take(&mut extra.on_sent) {
+            on_sent(Sent {
+                bytes,
+                received: self.inbound.received(),
+                took: started.elapsed(),
+                complete,
+            });
+        }
+        if let Err(fault) = result {
+            tracing::debug!(%fault, "reply cut short");
+            return After::Cut;
+        }
+        if let Some(then) = extra
+            .upgrade
+            .filter(|_| response.status == StatusCode::SWITCHING_PROTOCOLS)
+        {
+            let settings = &self.server.settings;
+            self.conn
+                .set_pace(settings.min_write_rate, settings.stall_timeout);
+            return self
+                .conn
+                .flush()
+                .await
+                .map_or(After::Cut, |()| After::Upgrade(then));
+        }
+        self.after().await
+    }
+
+    async fn send(
+        &mut self,
+        response: &mut Response,
+        length_of_get: Option<u64>,
+        bytes: &mut u64,
+    ) -> Result<(), Fault> {
+        let mut body = std::mem::take(&mut response.body);
+        let length = length_of_get.or_else(|| body.len());
+        let first = self.first_frame(&mut body).await?;
+        let head = ReplyHead {
+            status: response.status,
+            fields: std::mem::take(&mut response.fields),
+            length,
+            date: date_text(),
+        };
+        self.conn.feed(Outgoing::Head(head))?;
+        if may_have_body(response.status) && self.conn.codec().reply_has_body() {
+            match body {
+                Body(Kind::Full(data)) => {
+                    *bytes += data.len() as u64;
+                    self.conn.feed(Outgoing::Data(data))?;
+                }
+                Body(Kind::Files(segments)) => self.files(segments, bytes).await?,
+                body => return self.stream(first, body, bytes).await,
+            }
+        }
+        Ok(self.conn.feed(Outgoing::End(no_trailers()))?)
+    }
+
+    async fn stream(
+        &mut self,
+        mut first: Option<Result<Frame, BodyError>>,
+        mut body: Body,
+        bytes: &mut u64,
+    ) -> Result<(), Fault> {
+        loop {
+            let frame = match first.take() {
+                Some(frame) => frame,
+                None => match self.drive(body.frame()).await? {
+                    Some(frame) => frame,
+                    None => break,
+                },
+            };
+            match frame.map_err(Fault::Body)? {
+                Frame::Data(data) => {
+                    *bytes += data.len() as u64;
+                    self.conn.feed(Outgoing::Data(data))?;
+                    self.room().await?;
+                }
+                Frame::Trailers(fields) => return Ok(self.conn.feed(Outgoing::End(fields))?),
+            }
+        }
+        Ok(self.conn.feed(Outgoing::End(no_trailers()))?)
+    }
+
+    /// Waits until the client has taken enough for more.
+    async fn room(&mut self) -> Result<(), Fault> {
+        if self.conn.has_room() {
+            return Ok(());
+        }
+        poll_fn(|cx| match self.turn(cx) {
+            Err(fault) => Poll::Ready(Err(fault)),
+            Ok(_) if self.conn.has_room() => Poll::Ready(Ok(())),
+            Ok(true) => {
+                cx.waker().wake_by_ref();
+                Poll::Pending
+            }
+            Ok(false) => Poll::Pending,
+        })
+        .await
+    }
+
+    async fn files(&mut self, segments: Vec<Segment>, bytes: &mut u64) -> Result<(), Fault> {
+        for segment in segments {
+            match segment {
+                Segment::File(part) if self.conn.io().as_tcp().is_some() => {
+                    let (mut offset, mut left) = (part.offset, part.length);
+                    while left > 0 {
+                        let sent = self.send_file(&part.file, offset, left).await?;
+                        // The file is shorter than it was: the reply cannot be finished.
+                        if sent == 0 {
+                            return Err(Misuse::BodyTooShort.into());
+                        }
+                        self.conn.feed(Outgoing::Aside(sent))?;
+                        (offset, left, *bytes) = (offset + sent, left - sent, *bytes + sent);
+                    }
+                }
+                segment => {
+                    let mut body = Body::files(vec![segment]);
+                    while let Some(data) = body.data().await {
+                        let data = data.map_err(Fault::Body)?;
+                        *bytes += data.len() as u64;
+                        self.conn.feed(Outgoing::Data(data))?;
+                        self.room().await?;
+                        // A file in the page cache is always ready: let the others have their turn.
+                        tokio::task::yield_now().await;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends one slice of a file past this process.
+    async fn send_file(&mut self, file: &std::fs::File, offset: u64, length: u64) -> Result<u64, Fault> {
+        let sent = poll_fn(|cx| {
+            if self.server.drain.is_aborting() {
+                return Poll::Ready(Err(Fault::Aborted));
+            }
+            match self.conn.poll_file(cx, file, offset, length) {
+                Some(Poll::Ready(sent)) => Poll::Ready(sent.map_err(Fault::from)),
+                Some(Poll::Pending) => {
+                    self.watch(Waiting::Writing);
+                    self.conn.poll_deadline(cx).map(|()| Err(Fault::TooSlow))
+                }
+                None => Poll::Ready(Ok(0)),
+            }
+        })
+        .await?;
+        if sent < length {
+            tokio::task::yield_now().await;
+        }
+        Ok(sent)
+    }
+}

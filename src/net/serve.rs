@@ -150,6 +150,25 @@ pub struct Arrival {
     pub place: Place,
 }
 
+#[cfg(test)]
+impl Arrival {
+    /// A connection within the process, that nobody had to let in.
+    pub(crate) fn in_memory(stream: tokio::io::DuplexStream) -> Self {
+        let place = Place {
+            _permit: Admission::new(ConnectionLimits::DEFAULT)
+                .admit(&PeerAddr::Unix)
+                .unwrap(),
+            _guard: Drain::new().guard(),
+        };
+        Self {
+            io: Io::Memory(stream),
+            peer: PeerAddr::Unix,
+            number: 1,
+            place,
+        }
+    }
+}
+
 /// A connection's place among those that are counted and waited for.
 #[derive(Debug)]
 pub struct Place {

@@ -31,6 +31,7 @@ fn a_file_for_a_client_that_holds_its_body_back() {
             file,
             offset: 0,
             length: 200_000,
+            workers: None,
         };
         let segments = vec![wireworks::server::http::body::Segment::File(part)];
         std::future::ready(Response::new(wireworks::server::http::body::Body::files(

@@ -405,6 +405,7 @@ fn p81_a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
             file: Arc::clone(&content),
             offset: 0,
             length: LENGTH,
+            workers: None,
         };
         async move {
             match request.path() {

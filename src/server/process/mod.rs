@@ -16,6 +16,7 @@ use std::time::Duration;
 use futures_util::future::try_join_all;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::running::{Handle, Running};
@@ -23,6 +24,7 @@ use crate::net::addr::ListenAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::shards::{self, Threading};
+use crate::net::workers::Blocking;
 
 /// The future of a part on one shard.
 pub type Serving = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
@@ -51,6 +53,8 @@ pub struct Process {
     pub parts: Vec<Arc<dyn Part>>,
     /// Their drain.
     pub drain: Drain,
+    /// Workers that are drained when the connections of the servers have ended.
+    pub workers: Vec<Blocking>,
     /// Parts that serve until that drain is over.
     pub last: Vec<Arc<dyn Part>>,
     /// The drain of those.
@@ -89,7 +93,7 @@ pub struct Outcome {
     pub aborted: usize,
 }
 
-/// What the connections of the last parts get to end.
+/// What workers, and the connections of the last parts, get to end.
 const LAST_DEADLINE: Duration = Duration::from_millis(500);
 
 impl Process {
@@ -102,6 +106,7 @@ impl Process {
             drain_timeout,
             parts: Vec::new(),
             drain: Drain::new(),
+            workers: Vec::new(),
             last: Vec::new(),
             last_drain: Drain::new(),
             addresses: Vec::new(),
@@ -224,6 +229,13 @@ impl Run {
             () = signals.stop() => drain.abort().await,
             () = self.process.abort.cancelled() => drain.abort().await,
         };
+        let deadline = Instant::now() + LAST_DEADLINE;
+        for workers in &self.process.workers {
+            let jobs = workers.drain(deadline).await;
+            if jobs > 0 {
+                tracing::warn!(jobs, "jobs of workers were given up");
+            }
+        }
         if aborted > 0 {
             tracing::warn!(aborted, "stopped; connections were aborted");
         } else {

@@ -238,7 +238,7 @@ impl Builder {
         self
     }
 
-    /// Shows these workers, which files or compression use, in the metrics.
+    /// Shows these workers, which files or compression use, in the metrics, and drains them when the server has stopped.
     pub fn workers(mut self, workers: Blocking) -> Self {
         self.workers = Some(workers);
         self
@@ -323,6 +323,7 @@ impl Builder {
         let sockets = bind(&self.plan.listen, process.threads)?;
         note(NAME, &sockets, process);
         let handler = stack.around(self.handler);
+        process.workers.extend(self.workers.clone());
         let drain = process.drain.clone();
         let part = Arc::new(engine::http(self.plan, handler, &observers, tls, sockets, drain));
         process.parts.push(part.clone());

@@ -1,5 +1,6 @@
 //! Sending a reply: its head, then its body as the client takes it, from memory, a stream or files.
 
+use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Poll;
 
@@ -92,7 +93,7 @@ impl Run<'_> {
                     *bytes += data.len() as u64;
                     self.conn.feed(Outgoing::Data(data))?;
                 }
-                Body(Kind::Files(segments)) => self.files(segments, bytes).await?,
+                Body(Kind::Files(files)) => self.files(files.segments, bytes).await?,
                 body => return self.stream(first, body, bytes).await,
             }
         }
@@ -142,7 +143,7 @@ impl Run<'_> {
         .await
     }
 
-    async fn files(&mut self, segments: Vec<Segment>, bytes: &mut u64) -> Result<(), Fault> {
+    async fn files(&mut self, segments: VecDeque<Segment>, bytes: &mut u64) -> Result<(), Fault> {
         for segment in segments {
             match segment {
                 Segment::File(part) if self.conn.io().as_tcp().is_some() => {
@@ -159,7 +160,7 @@ impl Run<'_> {
                 }
                 segment => {
                     let mut body = Body::files(vec![segment]);
-                    while let Some(data) = body.data().await {
+                    while let Some(data) = self.drive(body.data()).await? {
                         let data = data.map_err(Fault::Body)?;
                         *bytes += data.len() as u64;
                         self.conn.feed(Outgoing::Data(data))?;

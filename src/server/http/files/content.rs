@@ -1,22 +1,23 @@
 //! The bytes of a file: in memory when they are few, else by an open descriptor.
 
 use std::fs::File;
-use std::io::{self, IoSliceMut};
+use std::io;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rustix::io::{Errno, ReadWriteFlags};
 
 use super::root::{Stamp, stamp};
-use crate::server::http::body::{Body, FilePart, Segment};
+use crate::net::workers::Blocking;
+use crate::server::http::body::{Body, FilePart, Segment, read_at_once};
 
 /// The content of a file in one state.
 #[derive(Clone, Debug)]
 pub(super) enum Content {
     Memory(Bytes),
-    File(Arc<File>),
+    /// With those who read what is not in memory of it.
+    File(Arc<File>, Option<Blocking>),
 }
 
 impl Content {
@@ -24,7 +25,7 @@ impl Content {
     pub(super) fn body(&self, length: u64) -> Body {
         match self {
             Self::Memory(bytes) => bytes.clone().into(),
-            Self::File(_) => Body::files(vec![self.segment(0..length)]),
+            Self::File(..) => Body::files(vec![self.segment(0..length)]),
         }
     }
 
@@ -43,10 +44,11 @@ impl Content {
                 let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
                 Segment::Bytes(bytes.slice(at(range.start)..at(range.end)))
             }
-            Self::File(file) => Segment::File(FilePart {
+            Self::File(file, workers) => Segment::File(FilePart {
                 file: Arc::clone(file),
                 offset: range.start,
                 length: range.end.saturating_sub(range.start),
+                workers: workers.clone(),
             }),
         }
     }
@@ -103,14 +105,7 @@ fn read_some(file: &File, buffer: &mut [u8], offset: u64, patience: Patience) ->
     if patience == Patience::Any {
         return file.read_at(buffer, offset).map(Some);
     }
-    let mut slices = [IoSliceMut::new(buffer)];
-    match rustix::io::preadv2(file, &mut slices, offset, ReadWriteFlags::NOWAIT) {
-        Ok(n) => Ok(Some(n)),
-        // The file system, or the kernel, cannot tell; then it is most likely one in memory or one over a network.
-        Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INVAL) => Ok(None),
-        Err(Errno::INTR) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    read_at_once(file, buffer, offset)
 }
 
 #[cfg(test)]
@@ -158,7 +153,7 @@ mod tests {
     #[tokio::test]
     async fn parts_of_memory_and_of_files_are_the_same() {
         let bytes = Content::Memory(Bytes::from_static(b"0123456789"));
-        let descriptor = Content::File(Arc::new(file(b"0123456789")));
+        let descriptor = Content::File(Arc::new(file(b"0123456789")), None);
         for content in [bytes, descriptor] {
             assert_eq!(content.body(10).collect(99).await.unwrap(), "0123456789");
             assert_eq!(content.part(2..5).collect(99).await.unwrap(), "234");

@@ -79,14 +79,14 @@ impl Entry {
     pub(super) fn bytes(&self) -> usize {
         let in_memory = |variant: &Variant| match &variant.content {
             Content::Memory(bytes) => bytes.len(),
-            Content::File(_) => 0,
+            Content::File(..) => 0,
         };
         self.variants.iter().map(in_memory).sum()
     }
 
     /// Open descriptors.
     pub(super) fn descriptors(&self) -> usize {
-        let is_open = |variant: &&Variant| matches!(variant.content, Content::File(_));
+        let is_open = |variant: &&Variant| matches!(variant.content, Content::File(..));
         self.variants.iter().filter(is_open).count()
     }
 }
@@ -133,7 +133,7 @@ impl Variant {
     pub(super) fn is_intact(&self) -> bool {
         match &self.content {
             Content::Memory(_) => true,
-            Content::File(file) => stamp(file).is_ok_and(|now| now == self.stamp),
+            Content::File(file, _) => stamp(file).is_ok_and(|now| now == self.stamp),
         }
     }
 }
@@ -182,7 +182,7 @@ impl Shared {
                 Err(error) => return Err(problem(error)),
             }
         }
-        Ok((current, Content::File(file)))
+        Ok((current, Content::File(file, Some(self.blocking.clone()))))
     }
 
     /// A file that is in memory costs a few microseconds here, and ten times that in another thread; one that is not would

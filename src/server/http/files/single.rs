@@ -40,9 +40,9 @@ fn content(file: File, before: Stamp) -> std::io::Result<(Stamp, Content)> {
     if before.size <= CacheLimits::default().file {
         match read(&file, &before, Patience::None)? {
             Read::Whole(bytes) => return Ok((before, Content::Memory(bytes))),
-            Read::Changed => return Ok((stamp(&file)?, Content::File(Arc::new(file)))),
+            Read::Changed => return Ok((stamp(&file)?, Content::File(Arc::new(file), None))),
             Read::NotInMemory => {}
         }
     }
-    Ok((before, Content::File(Arc::new(file))))
+    Ok((before, Content::File(Arc::new(file), None)))
 }

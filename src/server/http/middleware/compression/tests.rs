@@ -119,6 +119,7 @@ fn files() -> Response {
         file,
         offset: 0,
         length: 5000,
+        workers: None,
     })]);
     response
 }

@@ -3,17 +3,20 @@
 //! One type for both directions, so that a handler may answer with the body that it got. A stream is pulled: of a
 //! request only as fast as the handler reads, of a reply only as fast as the client does.
 
+mod files;
+
 use std::error::Error as StdError;
-use std::fs::File;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
+use self::files::FileBody;
+pub(super) use self::files::read_at_once;
+pub use self::files::{FilePart, Segment};
 use super::pipe::Reader;
 use crate::proto::http::fields::Fields;
 use crate::proto::http::reject::Reject;
@@ -62,17 +65,6 @@ pub enum Frame {
     Trailers(Fields),
 }
 
-/// A range of an open file, sent without passing through this process where the connection allows it.
-#[derive(Clone, Debug)]
-pub struct FilePart {
-    /// The file, which must not shrink meanwhile: if it does, the connection is cut.
-    pub file: Arc<File>,
-    /// The first byte's place in the file.
-    pub offset: u64,
-    /// How many bytes.
-    pub length: u64,
-}
-
 /// A stream of frames.
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, BoxError>> + Send>>;
 
@@ -90,27 +82,9 @@ pub(super) enum Kind {
     /// Of a handler, with its length when known.
     Stream(FrameStream, Option<u64>),
     /// Ranges of files and the bytes between them, in order.
-    Files(Vec<Segment>),
+    Files(FileBody),
     /// Any of the others, of which so many bytes may still be read, of so many in all.
     Limited(Box<Body>, u64, u64),
-}
-
-/// A piece of a body that is made of files.
-#[derive(Clone, Debug)]
-pub enum Segment {
-    /// Bytes in memory.
-    Bytes(Bytes),
-    /// Bytes of a file.
-    File(FilePart),
-}
-
-impl Segment {
-    fn len(&self) -> u64 {
-        match self {
-            Self::Bytes(bytes) => size(bytes),
-            Self::File(part) => part.length,
-        }
-    }
 }
 
 impl Body {
@@ -138,10 +112,10 @@ impl Body {
         Self(Kind::Stream(Box::pin(stream), length))
     }
 
-    /// A body made of ranges of files and bytes between them. Its length is known.
+    /// A body made of ranges of files and bytes between them, in order. Its length is known.
     #[must_use]
     pub fn files(segments: Vec<Segment>) -> Self {
-        Self(Kind::Files(segments))
+        Self(Kind::Files(FileBody::new(segments)))
     }
 
     /// The same body, of which at most `limit` bytes can be read: then [`BodyError::TooLarge`].
@@ -161,7 +135,7 @@ impl Body {
             Kind::Empty => Some(0),
             Kind::Full(bytes) => Some(size(bytes)),
             Kind::Inbound(_, length) | Kind::Stream(_, length) => *length,
-            Kind::Files(segments) => Some(segments.iter().map(Segment::len).sum()),
+            Kind::Files(files) => Some(files.len()),
             Kind::Limited(inner, ..) => inner.len(),
         }
     }
@@ -182,7 +156,7 @@ impl Body {
         }
     }
 
-    /// The next piece, or `None` at the end. A body of files yields no file's bytes here: see [`Segment`].
+    /// The next piece, or `None` at the end.
     pub async fn frame(&mut self) -> Option<Result<Frame, BodyError>> {
         poll_fn(|cx| self.poll_next_frame(cx)).await
     }
@@ -237,7 +211,7 @@ impl Body {
             }
             Kind::Inbound(reader, _) => reader.poll_frame(cx),
             Kind::Stream(stream, _) => stream.as_mut().poll_next(cx).map_err(BodyError::Stream),
-            Kind::Files(segments) => Poll::Ready(files::next(segments)),
+            Kind::Files(files) => files.poll_next(cx),
             Kind::Limited(inner, left, limit) => {
                 let frame = std::task::ready!(inner.poll_next_frame(cx));
                 if let Some(Ok(Frame::Data(data))) = &frame {
@@ -249,42 +223,6 @@ impl Body {
                 Poll::Ready(frame)
             }
         }
-    }
-}
-
-/// A body of files that is read as a stream: by an adapter or a middleware, in the handler's own task.
-mod files {
-    use std::os::unix::fs::FileExt;
-
-    use super::{BodyError, Frame, Segment};
-
-    /// Bytes read at once.
-    const STEP: usize = 64 * 1024;
-
-    pub(super) fn next(segments: &mut Vec<Segment>) -> Option<Result<Frame, BodyError>> {
-        let first = segments.first_mut()?;
-        let bytes = match first {
-            Segment::Bytes(bytes) => std::mem::take(bytes),
-            Segment::File(part) => {
-                let mut buffer = vec![0; usize::try_from(part.length).unwrap_or(STEP).min(STEP)];
-                match part.file.read_at(&mut buffer, part.offset) {
-                    Ok(0) if part.length > 0 => {
-                        return Some(Err(BodyError::Stream("the file has shrunk".into())));
-                    }
-                    Ok(n) => {
-                        buffer.truncate(n);
-                        part.offset += n as u64;
-                        part.length -= n as u64;
-                        buffer.into()
-                    }
-                    Err(error) => return Some(Err(BodyError::Stream(error.into()))),
-                }
-            }
-        };
-        if first.len() == 0 {
-            segments.remove(0);
-        }
-        Some(Ok(Frame::Data(bytes)))
     }
 }
 
@@ -404,29 +342,5 @@ mod tests {
             assert!(matches!(body.collect(100).await, Err(BodyError::TooLarge(2))));
         }
         assert_eq!(chunks(&["ab", "c"]).limited(3).collect(100).await.unwrap(), "abc");
-    }
-
-    #[tokio::test]
-    async fn files_and_bytes_in_order() {
-        use std::io::Write;
-        let mut file = tempfile::tempfile().unwrap();
-        file.write_all(b"0123456789").unwrap();
-        let file = Arc::new(file);
-        let part = |offset, length| {
-            Segment::File(FilePart {
-                file: Arc::clone(&file),
-                offset,
-                length,
-            })
-        };
-        let body = Body::files(vec![
-            part(2, 3),
-            Segment::Bytes(Bytes::from_static(b"--")),
-            part(8, 2),
-        ]);
-        assert_eq!(body.len(), Some(7));
-        assert_eq!(body.collect(7).await.unwrap(), "234--89");
-        let shrunk = Body::files(vec![part(8, 3)]);
-        assert!(matches!(shrunk.collect(9).await, Err(BodyError::Stream(_))));
     }
 }

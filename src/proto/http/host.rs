@@ -22,10 +22,11 @@ pub fn is_host(value: &[u8]) -> bool {
         _ => {
             let end = value.iter().position(|&byte| !is_name_byte(byte));
             let (name, after) = value.split_at(end.unwrap_or(value.len()));
-            if name.contains(&b'%') && !is_encoded(name) {
-                return false;
+            match after {
+                // Few have it: they are looked at once more.
+                [b'%', ..] => split_encoded(value),
+                _ => (name, after),
             }
-            (name, after)
         }
     };
     !host.is_empty() && is_port(port)
@@ -57,20 +58,29 @@ fn is_ip_literal(literal: &[u8]) -> bool {
             !version.is_empty()
                 && version.iter().all(u8::is_ascii_hexdigit)
                 && !address.is_empty()
-                && address
-                    .iter()
-                    .all(|&byte| is_name_byte(byte) && byte != b'%' || byte == b':')
+                && address.iter().all(|&byte| is_name_byte(byte) || byte == b':')
         }
         _ => std::str::from_utf8(literal).is_ok_and(|text| text.parse::<std::net::Ipv6Addr>().is_ok()),
     }
 }
 
-/// reg-name: unreserved, sub-delims without the comma (a list of hosts is a fault, not a name), and `%`.
+/// reg-name: unreserved, and sub-delims without the comma (a list of hosts is a fault, not a name).
 fn is_name_byte(byte: u8) -> bool {
     NAME[usize::from(byte)]
 }
 
-const NAME: [bool; 256] = table(b"-._~%!$&'()*+;=");
+const NAME: [bool; 256] = table(b"-._~!$&'()*+;=");
+
+/// The name, percent signs and all, and what follows; without a name when a percent sign is not as it has to be.
+fn split_encoded(value: &[u8]) -> (&[u8], &[u8]) {
+    let end = value.iter().position(|&byte| !is_name_byte(byte) && byte != b'%');
+    let (name, after) = value.split_at(end.unwrap_or(value.len()));
+    if is_encoded(name) {
+        (name, after)
+    } else {
+        (b"", after)
+    }
+}
 
 /// Whether every percent sign encodes a byte (RFC 3986 section 2.1), and none of them NUL, which ends names in C.
 fn is_encoded(name: &[u8]) -> bool {

@@ -60,7 +60,7 @@ pub(super) fn write(head: &ReplyHead, asked: &mut Asked, dst: &mut BytesMut) -> 
     };
     asked.persist &= body != BodyLength::UntilClose;
 
-    dst.reserve(256);
+    dst.reserve(512);
     status_line(head.status, dst);
     let mut dated = false;
     for (name, value) in head.fields.iter().filter(|(name, _)| !is_framing(name)) {
@@ -68,15 +68,15 @@ pub(super) fn write(head: &ReplyHead, asked: &mut Asked, dst: &mut BytesMut) -> 
         field(name.as_str().as_bytes(), value.as_bytes(), dst);
     }
     if !dated {
-        field(b"date", &head.date, dst);
+        let mut line = *b"date: Sun, 06 Nov 1994 08:49:37 GMT\r\n";
+        line[6..6 + head.date.len()].copy_from_slice(&head.date);
+        dst.extend_from_slice(&line);
     }
     if body == BodyLength::Chunked {
         dst.extend_from_slice(b"transfer-encoding: chunked\r\n");
     }
     if let (Some(length), true) = (length, may_have_body(head.status)) {
-        dst.extend_from_slice(b"content-length: ");
-        decimal(length, dst);
-        dst.extend_from_slice(b"\r\n");
+        content_length(length, dst);
     }
     if let Some(options) = connection(head, *asked) {
         field(b"connection", options, dst);
@@ -124,18 +124,24 @@ pub(super) fn field(name: &[u8], value: &[u8], dst: &mut BytesMut) {
     dst.extend_from_slice(b"\r\n");
 }
 
-fn decimal(mut n: u64, dst: &mut BytesMut) {
-    let mut digits = [b'0'; 20];
-    let mut start = digits.len();
+/// Writes `Content-Length`, in one piece.
+fn content_length(mut n: u64, dst: &mut BytesMut) {
+    const NAME: &[u8; 16] = b"content-length: ";
+    const DIGITS: usize = 20;
+    let mut line = [b'0'; NAME.len() + DIGITS + 2];
+    let mut start = NAME.len() + DIGITS;
+    line[start..].copy_from_slice(b"\r\n");
     loop {
         start -= 1;
-        digits[start] = b'0' + u8::try_from(n % 10).unwrap_or(0);
+        line[start] = b'0' + u8::try_from(n % 10).unwrap_or(0);
         n /= 10;
         if n == 0 {
             break;
         }
     }
-    dst.extend_from_slice(&digits[start..]);
+    start -= NAME.len();
+    line[start..start + NAME.len()].copy_from_slice(NAME);
+    dst.extend_from_slice(&line[start..]);
 }
 
 #[cfg(test)]

@@ -64,10 +64,13 @@ impl Target {
         form: Form,
     ) -> Result<Self, Reject> {
         let rest = &target[start..];
-        let path_length = rest
-            .iter()
-            .position(|&byte| !PATH[usize::from(byte)])
-            .unwrap_or(rest.len());
+        let plain = rest.iter().position(|&byte| !PATH[usize::from(byte)]);
+        let path_length = match plain {
+            None => rest.len(),
+            // Few have it: they are looked at once more.
+            Some(at) if rest[at] == b'%' => encoded_path(rest).ok_or(Reject::Target)?,
+            Some(at) => at,
+        };
         let path = start..start + path_length;
         let query = match rest.get(path_length) {
             None => None,
@@ -77,7 +80,7 @@ impl Target {
         let query_is_sound = query
             .clone()
             .is_none_or(|query| target[query].iter().all(|&byte| QUERY[usize::from(byte)]));
-        if !query_is_sound || has_encoded_nul(&target[path.clone()]) {
+        if !query_is_sound {
             return Err(Reject::Target);
         }
         Ok(Self {
@@ -131,14 +134,20 @@ impl Target {
     }
 }
 
-/// `%00` ends strings in C, and has no meaning in a path.
-fn has_encoded_nul(path: &[u8]) -> bool {
-    path.contains(&b'%') && memchr::memmem::find(path, b"%00").is_some()
+/// The length of a path that has percent signs. `None` when it has `%00`, which ends strings in C, and has no meaning in a path.
+fn encoded_path(rest: &[u8]) -> Option<usize> {
+    let end = rest
+        .iter()
+        .position(|&byte| !PATH[usize::from(byte)] && byte != b'%')
+        .unwrap_or(rest.len());
+    memchr::memmem::find(&rest[..end], b"%00")
+        .is_none()
+        .then_some(end)
 }
 
-/// RFC 3986: unreserved, sub-delims, `:`, `@`, `/`, and `%`; with `[` and `]`, which occur in the wild.
-const PATH: [bool; 256] = table(b"-._~!$&'()*+,;=:@/%[]");
-/// PATH, `?`, and what browsers leave raw.
+/// RFC 3986: unreserved, sub-delims, `:`, `@` and `/`; with `[` and `]`, which occur in the wild. `%` is apart.
+const PATH: [bool; 256] = table(b"-._~!$&'()*+,;=:@/[]");
+/// PATH, `%`, `?`, and what browsers leave raw.
 const QUERY: [bool; 256] = table(b"-._~!$&'()*+,;=:@/%[]?|^{}`\"");
 
 /// Letters, digits and `marks`.

@@ -54,7 +54,9 @@ impl Response {
 
     /// 200 with a body of a media type.
     pub fn of(content_type: HeaderValue, body: impl Into<Body>) -> Self {
-        Self::new(body).with(CONTENT_TYPE, content_type)
+        let mut response = Self::new(body);
+        response.fields.append(CONTENT_TYPE, content_type);
+        response
     }
 
     /// 200 with `text/plain; charset=utf-8`.

@@ -28,6 +28,9 @@ pub(super) struct Suffixed {
 impl Suffixed {
     /// `None` when there are none.
     pub(super) fn find(head: &Head, coding: Coding, codings: &[Coding]) -> Option<Box<Self>> {
+        if head.field("if-none-match").is_none() && head.field("if-match").is_none() {
+            return None;
+        }
         let none_match = suffixed(head, "if-none-match", &[coding]);
         let must_match = suffixed(head, "if-match", codings);
         (!none_match.is_empty() || !must_match.is_empty()).then(|| {

@@ -25,6 +25,9 @@ const FILES: &[&str] = &[
     "nginx-read",
 ];
 
+/// One thread a core against one runtime for all.
+const THREADING: &[&str] = &["wireworks-2-per-core", "wireworks-2-shared"];
+
 /// One row of the bench: what is asked, of whom, and who is the measure of the others.
 pub(crate) struct Case {
     pub(crate) name: &'static str,
@@ -84,6 +87,24 @@ pub(crate) const CASES: &[Case] = &[
         },
         servers: &["wireworks", "hyper", "axum", "nginx"],
         reference: "nginx",
+        ..TEXT_CASE
+    },
+    Case {
+        name: "threading",
+        about: "As plaintext, with two threads: each with its own connections, or both with all of them",
+        servers: THREADING,
+        reference: "wireworks-2-per-core",
+        ..TEXT_CASE
+    },
+    Case {
+        name: "threading-churn",
+        about: "As churn, with two threads: each with its own connections, or both with all of them",
+        load: Load::Busy {
+            script: Some("churn.lua"),
+            idle: 0,
+        },
+        servers: THREADING,
+        reference: "wireworks-2-per-core",
         ..TEXT_CASE
     },
     Case {

@@ -26,7 +26,7 @@ pub(crate) fn config(name: &str, addr: SocketAddr, root: &Path, dir: &Path) -> S
         events {{ worker_connections 12000; }}
         http {{
             access_log off; {temporary}
-            {files} tcp_nopush on; tcp_nodelay on;
+            {files} tcp_nopush off; tcp_nodelay on;
             keepalive_timeout 600s; keepalive_requests 1000000000;
             types {{ application/octet-stream bin; }}
             server {{

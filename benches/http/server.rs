@@ -92,12 +92,13 @@ impl Bench {
         addr: SocketAddr,
     ) -> Result<()> {
         let listen = ["--listen", &addr.to_string()];
-        if name == "wireworks" {
+        if let Some(threading) = name.strip_prefix("wireworks") {
             command.args([env!("CARGO_BIN_EXE_wireworks"), "http"]);
-            command
-                .args(files.then_some(&self.files))
-                .args(listen)
-                .args(["--threads", "1"]);
+            command.args(files.then_some(&self.files)).args(listen);
+            match threading.strip_prefix("-2-") {
+                Some(threading) => command.args(["--threads", "2", "--threading", threading]),
+                None => command.args(["--threads", "1"]),
+            };
         } else {
             command.arg(self.peers()?).arg(name).args(listen);
             if files {

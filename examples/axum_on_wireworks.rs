@@ -44,9 +44,10 @@ async fn whoami(Extension(peer): Extension<Arc<Peer>>) -> String {
 }
 
 fn main() -> Result<(), RunError> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".to_owned());
     let app = Router::new()
         .route("/square/{number}", get(square))
         .route("/greet", post(greet))
         .route("/whoami", get(whoami));
-    wireworks::server::http::run("127.0.0.1:8080", tower::service(app))
+    wireworks::server::http::run(&address, tower::service(app))
 }

@@ -51,6 +51,7 @@ async fn say(words: Sender<String>, mut request: Request) -> Result<StatusCode, 
 }
 
 fn main() -> Result<(), RunError> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".to_owned());
     let words = Sender::new(WAITING);
     let listeners = words.clone();
     let router = Router::new()
@@ -60,5 +61,5 @@ fn main() -> Result<(), RunError> {
             async { Events::new(heard(words)) }
         })
         .post("/say", move |request| say(words.clone(), request));
-    wireworks::server::http::run("127.0.0.1:8080", router)
+    wireworks::server::http::run(&address, router)
 }

@@ -21,6 +21,7 @@ async fn hello_name(request: Request) -> Result<String, Problem> {
 }
 
 fn main() -> Result<(), RunError> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".to_owned());
     let router = Router::new().get("/", hello).get("/hello/{name}", hello_name);
-    wireworks::server::http::run("127.0.0.1:8080", router)
+    wireworks::server::http::run(&address, router)
 }

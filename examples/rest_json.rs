@@ -89,11 +89,12 @@ where
 }
 
 fn main() -> Result<(), RunError> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".to_owned());
     let todos = Todos::default();
     let router = Router::new()
         .get("/todos", with(&todos, Todos::list))
         .post("/todos", with(&todos, Todos::add))
         .put("/todos/{id}", with(&todos, Todos::replace))
         .delete("/todos/{id}", with(&todos, Todos::remove));
-    wireworks::server::http::run("127.0.0.1:8080", router)
+    wireworks::server::http::run(&address, router)
 }

@@ -32,7 +32,9 @@ async fn hello(request: Request) -> Result<String, Problem> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = std::env::args().nth(1).unwrap_or_else(|| "docs".into());
+    let mut args = std::env::args().skip(1);
+    let mut arg = |default: &str| args.next().unwrap_or(default.to_owned());
+    let (folder, address, metrics) = (arg("docs"), arg("127.0.0.1:8443"), arg("127.0.0.1:9090"));
     let workers = Blocking::new(BlockingConfig::default());
     let options = FilesOptions {
         listing: true,
@@ -48,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     Server::builder(Router::new().get("/hello/{name}", hello).fallback(files))
         .stack(stack)
-        .listen("127.0.0.1:8443")
+        .listen(&*address)
         .tls_self_signed()
         .settings(Settings {
             head_timeout: Duration::from_secs(10),
@@ -59,7 +61,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             ..ConnectionLimits::default()
         })
         .access_log(Format::Combined, Target::Stdout)
-        .metrics("127.0.0.1:9090")
+        .metrics(&*metrics)
         .workers(workers)
         .on_ready(announce)
         .run()?;

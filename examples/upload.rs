@@ -90,6 +90,7 @@ fn failed(name: &str, error: &io::Error) -> Problem {
 }
 
 fn main() -> Result<(), RunError> {
+    let address = std::env::args().nth(1).unwrap_or("127.0.0.1:8080".to_owned());
     let router = Router::new().get("/", form).post("/", upload);
-    wireworks::server::http::run("127.0.0.1:8080", router)
+    wireworks::server::http::run(&address, router)
 }

@@ -7,4 +7,5 @@ mod fuzz;
 mod http;
 mod http_clients;
 mod http_command;
+mod shown;
 mod support;

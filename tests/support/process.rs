@@ -124,6 +124,21 @@ impl Process {
         }
     }
 
+    /// Waits until `text` stands in what the child wrote to stdout.
+    #[track_caller]
+    pub(crate) fn wait_for_stdout(&mut self, text: &str) {
+        let deadline = Instant::now() + self.patience;
+        while !String::from_utf8_lossy(&self.stdout).contains(text) {
+            let more = self.hear(deadline);
+            assert!(
+                more,
+                "{} ended before it said {text:?}; {}",
+                self.name,
+                self.said()
+            );
+        }
+    }
+
     /// Sends a signal.
     #[track_caller]
     pub(crate) fn signal(&self, signal: Signal) {

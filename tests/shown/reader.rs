@@ -1,0 +1,315 @@
+//! Somebody who types the commands of a page, in a folder that has what the page takes for granted.
+//!
+//! A server goes on until the page starts the next one, and is asked by what stands between. It gets free ports in place
+//! of those of the page, and the commands that ask it get them too. What goes on without end (`curl -N`) goes on beside
+//! the rest, until it has said something and the server is stopped.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::page::stands_in;
+use super::root;
+use crate::support::process::{Ended, Process};
+
+/// Commands that cannot be typed here: the first installs, the second runs these tests.
+const NOT_HERE: [&str; 2] = ["cargo install ", "./scripts/test"];
+
+/// Folders of files in the page, all of which are in the reader's folder here.
+const FOLDERS: [(&str, &str); 3] = [("/srv/www", "public"), ("/etc/ssl/", ""), ("/var/log/web/", "")];
+
+/// What curl does besides: it tells the status of each reply.
+const CURLRC: &str = "silent\nshow-error\nverbose\nmax-time = 20\n";
+
+pub(super) struct Reader {
+    folder: TempDir,
+    server: Option<Server>,
+    /// What the last command said, if it has ended.
+    said: String,
+    typed: usize,
+}
+
+struct Server {
+    command: String,
+    process: Process,
+    http: SocketAddr,
+    metrics: Option<SocketAddr>,
+    /// Commands that go on until the server ends.
+    beside: Vec<(String, Process)>,
+    /// What the page shows of its output.
+    shown: Vec<String>,
+}
+
+impl Reader {
+    /// Somebody in a folder of files that the pages name.
+    pub(super) fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+        for name in ["public", "dist", "docs"] {
+            fs::create_dir(folder.path().join(name)).unwrap();
+            write(&format!("{name}/index.html"), &"<p>A page\n".repeat(40));
+        }
+        write(".curlrc", CURLRC);
+        write("README.md", "A page\n");
+        write("docs/http.md", "A page\n");
+        write("photo.jpg", "a picture");
+        write("users.txt", "me:secret\n");
+        write("tokens.txt", "robot:t0ken\n");
+        for name in ["site", "a", "b", "ours"] {
+            let names = ["localhost".to_owned(), format!("{name}.example.com")];
+            let made = rcgen::generate_simple_self_signed(names).unwrap();
+            write(&format!("{name}.pem"), &made.cert.pem());
+            write(&format!("{name}.key"), &made.signing_key.serialize_pem());
+        }
+        Self {
+            folder,
+            server: None,
+            said: String::new(),
+            typed: 0,
+        }
+    }
+
+    /// Puts a file of the page into the folder.
+    pub(super) fn writes(&self, name: &str, text: &str) {
+        let text = FOLDERS
+            .iter()
+            .fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
+        fs::write(self.folder.path().join(name), text).unwrap();
+    }
+
+    /// Types a command, which must do what it is there for.
+    #[track_caller]
+    pub(super) fn types(&mut self, command: &str) {
+        if NOT_HERE.iter().any(|start| command.starts_with(start)) {
+            return;
+        }
+        self.typed += 1;
+        match command.split(' ').next().unwrap() {
+            "cargo" | "wireworks" if command.ends_with("--help") || command.contains("--print-config") => {
+                self.said = self.start(command).wait().success().text();
+            }
+            "cargo" | "wireworks" => self.serves(command),
+            "curl" | "wrk" => self.asks(command),
+            _ => panic!("neither a server nor one who asks it: {command}"),
+        }
+    }
+
+    /// Types a command that must fail, and says its error.
+    #[track_caller]
+    pub(super) fn fails(&mut self, command: &str) -> String {
+        let ended = self.start(command).wait();
+        assert_eq!(ended.status.code(), Some(1), "{command}: {}", ended.stderr);
+        ended.stderr.trim_end().to_owned()
+    }
+
+    /// Compares what the page shows with what the last command said. A server is heard to its end first.
+    #[track_caller]
+    pub(super) fn sees(&mut self, shown: &str) {
+        // An error has a test of its own: the page shows the file without the fault.
+        if shown.starts_with("error: ") {
+            return;
+        }
+        let said = std::mem::take(&mut self.said);
+        match &mut self.server {
+            Some(server) if said.is_empty() => server.shown.push(shown.to_owned()),
+            _ => assert!(stands_in(shown, &said), "shown:\n{shown}\nsaid:\n{said}"),
+        }
+    }
+
+    /// Ends what still runs, and says how many commands were typed.
+    #[track_caller]
+    pub(super) fn leaves(mut self) -> usize {
+        self.stop();
+        self.typed
+    }
+
+    /// Starts a server, after the last one has ended.
+    #[track_caller]
+    fn serves(&mut self, command: &str) {
+        self.stop();
+        self.said.clear();
+        let mut words: Vec<&str> = command.split(' ').collect();
+        for word in &mut words {
+            let port = word.strip_prefix("127.0.0.1").unwrap_or(word).strip_prefix(':');
+            if port.is_some_and(|port| port.parse::<u16>().is_ok()) {
+                *word = "127.0.0.1:0";
+            }
+        }
+        if words.starts_with(&["wireworks", "http"]) && !words.contains(&"--listen") {
+            words.extend(["--listen", "127.0.0.1:0"]);
+        }
+        if words.contains(&"--example") {
+            if !words.contains(&"--") {
+                words.push("--");
+            }
+            // Where an example listens, and where it shows its metrics.
+            words.extend(["127.0.0.1:0"; 2]);
+        }
+        let mut process = self.start(&words.join(" "));
+        self.server = Some(Server {
+            command: command.to_owned(),
+            http: process.address("http"),
+            process,
+            metrics: None,
+            beside: Vec::new(),
+            shown: Vec::new(),
+        });
+    }
+
+    /// Asks the server that runs.
+    #[track_caller]
+    fn asks(&mut self, command: &str) {
+        let mut server = self
+            .server
+            .take()
+            .unwrap_or_else(|| panic!("nobody to ask: {command}"));
+        let mut process = self.start(&server.with_ports(command));
+        if command.contains(" -N ") {
+            process.wait_for_stderr("< HTTP/1.1 200 OK");
+            server.beside.push((command.to_owned(), process));
+        } else {
+            let ended = process.wait();
+            judge(command, &ended);
+            self.said = ended.text();
+        }
+        self.server = Some(server);
+    }
+
+    #[track_caller]
+    fn stop(&mut self) {
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
+        for (_, process) in &mut server.beside {
+            process.wait_for_stdout("\n");
+        }
+        server.process.signal(Signal::TERM);
+        if !server.beside.is_empty() {
+            // Whoever listens to events may do so as long as the server waits; who types a second ctrl-c does not wait.
+            server.process.signal(Signal::INT);
+        }
+        let said = server.process.wait().success().text();
+        for shown in &server.shown {
+            let shown = with_port(shown, &["8080"], server.http);
+            assert!(
+                stands_in(&shown, &said),
+                "{}\nshown:\n{shown}\nsaid:\n{said}",
+                server.command
+            );
+        }
+    }
+
+    /// Starts what a command names. A shell reads it, for its quotes, and becomes the program.
+    fn start(&self, command: &str) -> Process {
+        let command = match command.split_once("cargo run --release") {
+            Some(("", rest)) => match rest.strip_prefix(" --example ") {
+                Some(rest) => format!("{}/{}", EXAMPLES.as_str(), rest.replacen(" -- ", " ", 1)),
+                None => format!("wireworks {rest}"),
+            },
+            _ => command.to_owned(),
+        };
+        let programs = Path::new(env!("CARGO_BIN_EXE_wireworks")).parent().unwrap();
+        let path = std::env::var("PATH").unwrap();
+        let mut shell = Command::new("sh");
+        shell
+            .args(["-c", &format!("exec {command}")])
+            .current_dir(self.folder.path())
+            .env("PATH", format!("{}:{path}", programs.display()))
+            .env("CURL_HOME", self.folder.path())
+            .env_remove("RUST_LOG")
+            .env_remove("LISTEN_FDS");
+        Process::start(&mut shell, Vec::new())
+    }
+}
+
+impl Server {
+    /// The command with the ports that the server has got.
+    #[track_caller]
+    fn with_ports(&mut self, command: &str) -> String {
+        if command.contains(":9090/") && self.metrics.is_none() {
+            self.metrics = Some(self.process.address("metrics"));
+        }
+        let command = with_port(command, &["8080", "8443", "443"], self.http);
+        match self.metrics {
+            Some(metrics) => with_port(&command, &["9090"], metrics),
+            None => command,
+        }
+    }
+}
+
+fn with_port(text: &str, shown: &[&str], addr: SocketAddr) -> String {
+    shown.iter().fold(text.to_owned(), |text, port| {
+        text.replace(
+            &format!("127.0.0.1:{port}"),
+            &format!("127.0.0.1:{}", addr.port()),
+        )
+        .replace(
+            &format!("localhost:{port}"),
+            &format!("localhost:{}", addr.port()),
+        )
+    })
+}
+
+/// A client must have been answered, and well, unless it asked for an error.
+#[track_caller]
+fn judge(command: &str, ended: &Ended) {
+    assert!(
+        ended.status.success(),
+        "{command}: {}\n{}",
+        ended.status,
+        ended.stderr
+    );
+    if command.starts_with("wrk ") {
+        let text = ended.text();
+        assert!(
+            !text.contains("Non-2xx") && !text.contains("Socket errors"),
+            "{command}: {text}"
+        );
+        return;
+    }
+    let replies: Vec<&str> = ended
+        .stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("< HTTP/1.1 "))
+        .collect();
+    assert!(!replies.is_empty(), "{command}: no reply\n{}", ended.stderr);
+    let wanted = |reply: &&str| reply.starts_with(['1', '2']) || command.contains("/status/");
+    assert!(
+        replies.iter().all(wanted),
+        "{command}: {replies:?}\n{}",
+        ended.text()
+    );
+}
+
+/// The folder of the examples. `cargo test` alone has built them; with `--test integration` they may be old or absent.
+static EXAMPLES: LazyLock<String> = LazyLock::new(|| {
+    let profile = Path::new(env!("CARGO_BIN_EXE_wireworks")).parent().unwrap();
+    let manifest = root().join("Cargo.toml");
+    let target = profile.parent().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--examples"]);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    cargo.args(["--manifest-path".as_ref(), manifest.as_os_str()]);
+    cargo.args(["--target-dir".as_ref(), target.as_os_str()]);
+    // What cargo told these tests of themselves; build scripts that see it elsewhere run again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            cargo.env_remove(&name);
+        }
+    }
+    let patience = Duration::from_secs(600);
+    Process::start(&mut cargo, Vec::new())
+        .within(patience)
+        .wait()
+        .success();
+    profile.join("examples").display().to_string()
+});

@@ -1,32 +1,15 @@
-//! The command `wireworks http` under clients that were not written by us: curl, wrk, openssl and a browser.
+//! The command `wireworks http` under curl, and under more clients than it has descriptors for.
 
 use std::fs;
-use std::io::Write;
-use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use rustix::process::Signal;
-
-use crate::support::PATIENCE;
-use crate::support::command::wireworks;
+use crate::support::command::{server, stop};
 use crate::support::process::{Ended, Process};
 use crate::support::tool::Tool;
 use crate::support::wire::Wire;
 
 const BIG: usize = 5_000_000;
-
-fn server(args: &[&str]) -> Process {
-    wireworks(&[&["http", "--listen", "127.0.0.1:0"], args].concat())
-}
-
-#[track_caller]
-fn stop(server: Process) {
-    server.signal(Signal::TERM);
-    server.wait().success();
-}
 
 #[track_caller]
 fn curl(args: &[&str]) -> Ended {
@@ -165,132 +148,6 @@ fn curl_reads_over_tls_and_over_a_unix_socket() {
     stop(server);
 }
 
-/// Asks again and again on one connection, until the server says that it will close it; says how often.
-fn ask_until_closed(addr: SocketAddr) -> u32 {
-    let mut wire = Wire::connect(addr);
-    for count in 1.. {
-        wire.send("GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n");
-        let response = wire.read_response();
-        assert_eq!((response.status, response.text()), (200, "Hello, World!"));
-        if response.header("connection") == Some("close") {
-            wire.expect_close();
-            return count;
-        }
-    }
-    unreachable!()
-}
-
-/// A stop under load. A connection that is busy when the server stops gets its reply, and is told to go. What wrk calls
-/// read errors is not judged: it connects again at once when it is told to go, and such a connection may slip in between
-/// the last look at the queue of a listener and its end.
-#[test]
-fn a_stop_under_load_breaks_no_reply() {
-    let mut server = server(&["--threads", "2", "--metrics", "127.0.0.1:0"]);
-    let addr = server.address("http");
-    let url = format!("http://{addr}/plaintext");
-    let wrk = Tool::new("wrk")
-        .args(["-t1", "-c32", "-d3", "--latency", &url])
-        .start();
-    let clients: Vec<_> = (0..4)
-        .map(|_| thread::spawn(move || ask_until_closed(addr)))
-        .collect();
-    // All have come, and some hundred requests more are answered meanwhile: the load runs.
-    let mut metrics = Wire::connect(server.address("metrics"));
-    let mut count = |name: &str| {
-        metrics.send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
-        let text = metrics.read_response().text().to_owned();
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.map_or(0, |value| value.trim().parse::<u64>().unwrap())
-    };
-    let deadline = Instant::now() + PATIENCE;
-    let requests = "wireworks_http_requests_total{route=\"/plaintext\",method=\"GET\",status=\"200\"}";
-    while count("wireworks_connections ") < 36 || count(requests) < 1000 {
-        assert!(Instant::now() < deadline, "no load");
-    }
-    let since = Instant::now();
-    server.signal(Signal::TERM);
-    let ended = server.wait().success();
-    assert!(since.elapsed() < Duration::from_secs(10), "{:?}", since.elapsed());
-    assert!(!ended.stderr.contains("aborted"), "{}", ended.stderr);
-    for client in clients {
-        assert!(client.join().unwrap() > 1);
-    }
-    let report = wrk.wait().success().text();
-    assert!(!report.contains("Non-2xx"), "{report}");
-    assert!(
-        !report.contains("Socket errors") || report.contains("timeout 0"),
-        "{report}"
-    );
-    let replies = report
-        .lines()
-        .find(|line| line.contains(" requests in "))
-        .unwrap();
-    let replies: u32 = replies.split_whitespace().next().unwrap().parse().unwrap();
-    assert!(replies > 0, "{report}");
-}
-
-/// Makes a key and a certificate for 127.0.0.1.
-fn make_certificate(cert: &Path, key: &Path) {
-    let args = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=test",
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        text(key),
-        "-out",
-        text(cert),
-    ];
-    Tool::new("openssl").args(args).run().success();
-}
-
-#[test]
-fn a_hangup_brings_a_new_certificate() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = |name: &str| folder.path().join(name);
-    let [cert, key, old, fifo] = ["cert", "key", "old", "fifo"].map(file);
-    make_certificate(&cert, &key);
-    fs::copy(&cert, &old).unwrap();
-    let mut server = server(&["--tls-cert", text(&cert), "--tls-key", text(&key)]);
-    let addr = server.address("http").to_string();
-    let url = format!("https://{addr}/plaintext");
-    let trusts = |ca: &Path| {
-        let ended = Tool::new("curl").args(["-sS", "--cacert", text(ca), &url]).run();
-        ended.status.success() && ended.text() == "Hello, World!"
-    };
-
-    // A connection from before, which is spoken to through a pipe.
-    Tool::new("mkfifo").args([&fifo]).run().success();
-    let script = "exec openssl s_client -quiet -connect \"$0\" < \"$1\" 1>&2";
-    let mut client = Tool::new("sh").args(["-c", script, &addr, text(&fifo)]).start();
-    // Opened for reading too, or this would wait for the shell.
-    let mut pipe = fs::File::options().read(true).write(true).open(&fifo).unwrap();
-    pipe.write_all(b"GET /stream/1 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
-    client.wait_for_stderr("{\"line\":0}");
-    assert!(trusts(&old));
-
-    make_certificate(&cert, &key);
-    server.signal(Signal::HUP);
-    server.wait_for_stderr("reloaded");
-    assert!(trusts(&cert));
-    assert!(!trusts(&old));
-    pipe.write_all(b"GET /stream/2 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
-    client.wait_for_stderr("{\"line\":1}");
-    drop(client);
-    stop(server);
-}
-
 /// Processor time that a process has taken, in ticks: usually hundredths of a second.
 fn processor_time(id: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
@@ -328,48 +185,4 @@ fn out_of_descriptors_clients_wait_and_are_answered() {
         wires.drain(..20);
     }
     stop(server);
-}
-
-/// A picture of what a browser shows.
-fn screenshot(url: &str) -> Vec<u8> {
-    let folder = tempfile::tempdir().unwrap();
-    let picture = folder.path().join("picture.png");
-    let args = [
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-quic",
-        "--disable-dev-shm-usage",
-        "--no-first-run",
-        "--disable-background-networking",
-        "--disable-component-update",
-        "--disable-sync",
-        "--timeout=3000",
-        "--window-size=1000,1400",
-        &format!("--user-data-dir={}", folder.path().join("profile").display()),
-        &format!("--screenshot={}", picture.display()),
-        url,
-    ];
-    let patience = Duration::from_secs(90);
-    Tool::new("chromium").args(args).within(patience).run().success();
-    fs::read(&picture).unwrap()
-}
-
-#[test]
-fn a_browser_shows_the_demo_and_a_folder() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("file.txt"), "content").unwrap();
-    for args in [&[][..], &[text(folder.path())]] {
-        let mut server = server(&[args, &["--access-log", "-"]].concat());
-        let picture = screenshot(&format!("http://{}/", server.address("http")));
-        assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"), "{args:?}");
-        // Width and height begin the first chunk, after its length and name.
-        assert_eq!(
-            picture[16..24],
-            [1000_u32.to_be_bytes(), 1400_u32.to_be_bytes()].concat()
-        );
-        server.signal(Signal::TERM);
-        let log = server.wait().success().text();
-        assert!(log.contains("\"GET / HTTP/1.1\" 200 "), "{args:?}: {log}");
-    }
 }

@@ -7,16 +7,11 @@ use std::process::Command;
 
 use rustix::process::Signal;
 
-use crate::support::command::wireworks;
+use crate::support::command::{server, stop, wireworks};
 use crate::support::process::{Ended, Process};
 use crate::support::response::Response;
 use crate::support::tool::Tool;
 use crate::support::wire::Wire;
-
-/// A server on a port of its own, with further arguments.
-fn server(args: &[&str]) -> Process {
-    wireworks(&[&["http", "--listen", "127.0.0.1:0"], args].concat())
-}
 
 fn ask(addr: SocketAddr, path: &str, fields: &str) -> Response {
     let mut wire = Wire::connect(addr);
@@ -35,13 +30,6 @@ fn failure(args: &[&str], status: i32) -> String {
     assert_eq!(ended.status.code(), Some(status), "{args:?}: {}", ended.stderr);
     assert!(ended.stdout.is_empty(), "{args:?}: {}", ended.text());
     ended.stderr
-}
-
-/// Ends a server, which must end well.
-#[track_caller]
-fn stop(server: Process) -> Ended {
-    server.signal(Signal::TERM);
-    server.wait().success()
 }
 
 /// A connection whose request has begun and waits for the rest of its body.

@@ -5,7 +5,9 @@
 mod architecture;
 mod fuzz;
 mod http;
+mod http_browser;
 mod http_clients;
 mod http_command;
+mod http_load;
 mod shown;
 mod support;

@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
 use std::time::Duration;
 
 use wireworks::net::addr::ListenAddr;
@@ -16,6 +15,7 @@ use wireworks::server::http::settings::Settings;
 use wireworks::server::http::{Builder, Server};
 use wireworks::server::process::{Handle, Running};
 
+use crate::support::certificate::certificate;
 use crate::support::response::Response;
 use crate::support::tool::Tool;
 use crate::support::wire::Wire;
@@ -148,29 +148,6 @@ fn certificates_are_made_up_or_come_from_files_and_are_read_again() {
         "the first one is gone"
     );
     assert_eq!(curl(&running, &["-k"]).success().text(), "hello");
-}
-
-/// Writes a certificate for localhost, with its key.
-fn certificate(cert: &Path, key: &Path, name: &str) {
-    Tool::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-        ])
-        .args(["-nodes", "-days", "30", "-addext", "subjectAltName=DNS:localhost"])
-        .args(["-subj", &format!("/CN={name}")])
-        .args([
-            "-keyout".as_ref(),
-            key.as_os_str(),
-            "-out".as_ref(),
-            cert.as_os_str(),
-        ])
-        .run()
-        .success();
 }
 
 #[test]

@@ -16,6 +16,7 @@ use wireworks::proto::proxy::{Addresses, Header, Parsed, encode_v1, encode_v2, p
 use wireworks::server::http::files::FilesOptions;
 use wireworks::server::http::request::Request;
 
+use crate::support::certificate::certificate;
 use crate::support::process::Ended;
 use crate::support::tool::Tool;
 
@@ -166,36 +167,6 @@ fn a_handshake_that_fails_or_takes_too_long_ends_the_connection() {
     assert_eq!(server.requests(), 0);
 }
 
-/// Writes a certificate of this name, with its key.
-fn certificate(pair: &CertPair, name: &str) {
-    Tool::new("openssl")
-        .args([
-            "req",
-            "-x509",
-            "-newkey",
-            "ec",
-            "-pkeyopt",
-            "ec_paramgen_curve:prime256v1",
-            "-nodes",
-            "-days",
-            "30",
-        ])
-        .args([
-            "-subj",
-            &format!("/CN={name}"),
-            "-addext",
-            "subjectAltName=DNS:localhost",
-        ])
-        .args([
-            "-keyout".as_ref(),
-            pair.key.as_os_str(),
-            "-out".as_ref(),
-            pair.cert.as_os_str(),
-        ])
-        .run()
-        .success();
-}
-
 #[test]
 fn certificates_are_exchanged_under_load() {
     let folder = tempfile::tempdir().unwrap();
@@ -203,7 +174,7 @@ fn certificates_are_exchanged_under_load() {
         cert: folder.path().join("cert.pem"),
         key: folder.path().join("key.pem"),
     };
-    certificate(&pair, "first");
+    certificate(&pair.cert, &pair.key, "first");
     let tls = Tls::new(TlsConfig {
         certificates: vec![pair.clone()],
         alpn: vec![b"http/1.1".to_vec()],
@@ -225,7 +196,7 @@ fn certificates_are_exchanged_under_load() {
                 }
             });
         }
-        certificate(&pair, "second");
+        certificate(&pair.cert, &pair.key, "second");
         let start = Instant::now();
         while asked.load(Ordering::Relaxed) < 20 && start.elapsed() < Duration::from_secs(10) {
             tls.reload().unwrap();

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::process::Command;
 
-use super::process::Process;
+use rustix::process::Signal;
+
+use super::process::{Ended, Process};
 
 /// Starts `wireworks` with `args`, and with the environment of a user who has set nothing.
 #[track_caller]
@@ -15,6 +17,19 @@ pub(crate) fn wireworks(args: &[&str]) -> Process {
         .env_remove("LISTEN_FDS")
         .env_remove("LISTEN_PID");
     Process::start(&mut command, Vec::new())
+}
+
+/// An HTTP server on a port of its own, with further arguments.
+#[track_caller]
+pub(crate) fn server(args: &[&str]) -> Process {
+    wireworks(&[&["http", "--listen", "127.0.0.1:0"], args].concat())
+}
+
+/// Ends a server, which must end well.
+#[track_caller]
+pub(crate) fn stop(server: Process) -> Ended {
+    server.signal(Signal::TERM);
+    server.wait().success()
 }
 
 impl Process {

@@ -1,5 +1,7 @@
 //! What the tests share. Every wait here has a deadline, and none is a sleep.
 
+pub(crate) mod browser;
+pub(crate) mod certificate;
 pub(crate) mod command;
 pub(crate) mod process;
 pub(crate) mod response;

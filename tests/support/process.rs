@@ -112,23 +112,19 @@ impl Process {
     /// Waits until `text` stands in what the child wrote to stderr.
     #[track_caller]
     pub(crate) fn wait_for_stderr(&mut self, text: &str) {
-        let deadline = Instant::now() + self.patience;
-        while !String::from_utf8_lossy(&self.stderr).contains(text) {
-            let more = self.hear(deadline);
-            assert!(
-                more,
-                "{} ended before it said {text:?}; {}",
-                self.name,
-                self.said()
-            );
-        }
+        self.wait_for(text, |process| &process.stderr);
     }
 
     /// Waits until `text` stands in what the child wrote to stdout.
     #[track_caller]
     pub(crate) fn wait_for_stdout(&mut self, text: &str) {
+        self.wait_for(text, |process| &process.stdout);
+    }
+
+    #[track_caller]
+    fn wait_for(&mut self, text: &str, written: impl Fn(&Self) -> &[u8]) {
         let deadline = Instant::now() + self.patience;
-        while !String::from_utf8_lossy(&self.stdout).contains(text) {
+        while !String::from_utf8_lossy(written(self)).contains(text) {
             let more = self.hear(deadline);
             assert!(
                 more,

@@ -9,5 +9,6 @@ mod http_browser;
 mod http_clients;
 mod http_command;
 mod http_load;
+mod http_refusals;
 mod shown;
 mod support;

@@ -1,5 +1,7 @@
 //! Point 103: each limit has a status and a reason of its own, and each deadline is met, neither early nor late.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,6 +12,7 @@ use wireworks::server::http::problem::Problem;
 use wireworks::server::http::request::Request;
 use wireworks::server::http::response::Response;
 
+use crate::support::PATIENCE;
 use crate::support::tool::Tool;
 
 use super::server::{Setup, TestServer, echo};
@@ -316,4 +319,33 @@ fn a_client_that_does_not_take_its_reply_is_cut() {
             rest.len()
         );
     }
+}
+
+/// A client that takes its reply a byte at a time makes progress, so it never stalls; what cuts it is the least rate.
+#[test]
+fn a_client_that_takes_its_reply_in_drops_is_cut_by_the_rate_alone() {
+    const LENGTH: usize = 64 << 20;
+    let grace = Duration::from_millis(300);
+    let server = Setup::new(|_: Request| async { Response::new(vec![b'x'; LENGTH]) })
+        .settings(|settings| {
+            // More than anybody takes byte by byte.
+            settings.min_write_rate = MinRate {
+                rate: 1_000_000_000,
+                grace,
+            };
+            settings.stall_timeout = Duration::from_secs(60);
+        })
+        .start();
+    let start = Instant::now();
+    let mut stream = TcpStream::connect(server.addr()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(REQUEST.as_bytes()).unwrap();
+    wait_for_connections(&server, 1);
+    let mut taken = 0;
+    while server.gate.connections() == 1 {
+        taken += stream.read(&mut [0]).unwrap();
+        early_enough(start, grace);
+    }
+    not_before(start, grace);
+    assert!(taken < LENGTH, "{taken} bytes in drops");
 }

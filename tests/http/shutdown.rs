@@ -6,8 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use http::HeaderValue;
 use tokio::sync::Notify;
 use wireworks::server::http::request::Request;
+use wireworks::server::http::response::Response;
+use wireworks::server::http::upgrade::Upgraded;
+
+use crate::support::wire::Wire;
 
 use super::limits::{early_enough, not_before};
 use super::server::{Setup, TestServer, echo_server};
@@ -103,4 +108,61 @@ fn what_does_not_end_in_time_is_cut_and_counted() {
     for wire in &mut wires {
         wire.expect_close();
     }
+}
+
+/// A protocol that says everything again. One that listens says so when it is told that the server stops, and ends.
+async fn parrot(mut upgraded: Upgraded, listens: bool) {
+    loop {
+        let heard = tokio::select! {
+            () = upgraded.drain.stopping(), if listens => {
+                upgraded.conn.feed("bye".into()).unwrap();
+                return drop(upgraded.conn.flush().await);
+            }
+            heard = upgraded.conn.recv() => heard,
+        };
+        let Ok(Some(heard)) = heard else { return };
+        upgraded.conn.feed(heard).unwrap();
+        if upgraded.conn.flush().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A server whose connections become parrots, and one of them.
+fn parrots(listen: bool) -> (TestServer, Wire) {
+    let server = Setup::new(move |_: Request| async move {
+        Response::upgrade(HeaderValue::from_static("parrot"), move |upgraded| {
+            parrot(upgraded, listen)
+        })
+    })
+    .start();
+    let mut wire = server.connect();
+    wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: parrot\r\n\r\n");
+    assert_eq!(wire.read_response().status, 101);
+    wire.send("hello");
+    assert_eq!(wire.read_exact(5), b"hello");
+    (server, wire)
+}
+
+#[test]
+fn an_upgraded_connection_is_told_and_says_goodbye() {
+    let (server, mut wire) = parrots(true);
+    server.begin_stop();
+    assert_eq!(wire.read_exact(3), b"bye");
+    wire.expect_close();
+    assert_eq!(server.stop(LONG), 0);
+}
+
+#[test]
+fn an_upgraded_connection_that_does_not_listen_goes_on_until_it_is_cut() {
+    let (server, mut wire) = parrots(false);
+    server.begin_stop();
+    wire.send("still here");
+    assert_eq!(wire.read_exact(10), b"still here");
+    let deadline = Duration::from_millis(300);
+    let start = Instant::now();
+    assert_eq!(server.stop(deadline), 1);
+    not_before(start, deadline);
+    early_enough(start, deadline);
+    wire.expect_close();
 }

@@ -157,7 +157,14 @@ fn every_reason_is_counted_by_its_name() {
             if ends {
                 wire.half_close();
             }
-            assert_eq!(wire.read_response().status, status, "{reason}: {sends:?}");
+            let response = wire.read_response();
+            assert_eq!(response.status, status, "{reason}: {sends:?}");
+            // What is temporary says so (RFC 9110 section 15.6.4).
+            assert_eq!(
+                response.header("retry-after").is_some(),
+                status == 503,
+                "{reason}"
+            );
             wait_for_refusals(metrics, reason, 1);
         }
         stop(server);

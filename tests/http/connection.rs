@@ -15,6 +15,7 @@ use crate::support::socket::End;
 
 use super::limits::{early_enough, not_before};
 use super::server::{Setup, echo, echo_server};
+use super::ways::answered_last;
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
@@ -86,6 +87,8 @@ fn p50_close_is_heard_anywhere_in_the_list_and_ends_the_pipeline() {
         );
         wire.expect_close();
         assert_eq!(server.requests() - before, 2, "{fields}");
+        let alone = format!("GET /last HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
+        answered_last(&server, alone, 200, |_| {});
     }
     let mut wire = server.connect();
     wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: closed\r\n\r\n");

@@ -8,7 +8,7 @@ use wireworks::server::http::upgrade::Upgraded;
 use crate::support::wire::Wire;
 
 use super::server::{Setup, TestServer, echo_server};
-use super::ways::refused;
+use super::ways::{Turns, refused};
 
 const EXPECTING: &str = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\n";
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
@@ -46,20 +46,22 @@ fn a_file_for_a_client_that_holds_its_body_back() {
 #[test]
 fn p58_a_handler_that_reads_lets_the_client_continue() {
     let server = echo_server();
+    let mut turns = Turns::of(&server);
     for expect in ["Expect: 100-continue", "expect: 100-Continue"] {
         for (framing, body) in [
             ("Content-Length: 5", "hello"),
             ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"),
         ] {
-            let mut wire = server.connect();
-            wire.send(format!(
-                "POST / HTTP/1.1\r\nHost: a\r\n{expect}\r\n{framing}\r\n\r\n"
-            ));
-            assert_eq!(wire.read_exact(CONTINUE.len()), CONTINUE);
-            wire.send(body);
-            assert_eq!(wire.read_response().text(), "POST / host=a body=hello");
-            wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-            assert_eq!(wire.read_response().text(), "GET / host=a body=");
+            let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{expect}\r\n{framing}\r\n\r\n");
+            for at in 1..head.len() {
+                let mut wire = server.connect();
+                turns.send_cut(&mut wire, &head, at);
+                assert_eq!(wire.read_exact(CONTINUE.len()), CONTINUE, "at {at}");
+                turns.send_cut(&mut wire, body, 1 + at % (body.len() - 1));
+                assert_eq!(wire.read_response().text(), "POST / host=a body=hello");
+                wire.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+                assert_eq!(wire.read_response().text(), "GET / host=a body=");
+            }
         }
     }
 }
@@ -195,6 +197,17 @@ fn p63_an_upgrade_hands_the_connection_over_with_all_its_bytes() {
         assert_eq!(wire.read_exact(36), b"GET / HTTP/1.1\r\n\r\n".repeat(2));
         wire.half_close();
         wire.expect_close();
+    }
+    // Wherever the bytes are cut, those of the other protocol too.
+    let all = "GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: double\r\n\r\nab";
+    for at in 1..all.len() {
+        let mut wire = server.connect();
+        wire.send_split(all, at);
+        assert!(head(&mut wire).starts_with("HTTP/1.1 101 "), "at {at}");
+        wire.half_close();
+        let mut said = wire.read_to_end();
+        said.sort_unstable();
+        assert_eq!(said, b"aabb", "at {at}");
     }
 }
 

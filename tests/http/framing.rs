@@ -1,14 +1,14 @@
 //! Points 30 to 48: where a message ends (RFC 9112 sections 6 and 7). Any doubt ends the connection.
 
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::mpsc::channel;
 
 use wireworks::server::http::request::Request;
 
+use crate::support::PATIENCE;
 use crate::support::response::Response;
 
 use super::server::{Setup, TestServer, echo, echo_server};
-use super::ways::{accepted, refused};
+use super::ways::{Turns, accepted, refused};
 
 /// A request of HTTP/1.1 with these field lines, and what follows its head.
 fn post(fields: &str, rest: impl AsRef<[u8]>) -> Vec<u8> {
@@ -319,24 +319,30 @@ fn p43_trailers_are_kept_apart_and_checked() {
 }
 
 #[test]
-fn p44_a_body_that_ends_early_is_an_error_for_its_handler() {
-    let heard = Arc::new(Mutex::new(Vec::new()));
-    let hears = Arc::clone(&heard);
+fn p44_a_body_that_ends_early_is_an_error_for_its_reader() {
+    let (tell, told) = channel();
     let server = Setup::new(move |mut request: Request| {
-        let hears = Arc::clone(&hears);
+        let tell = tell.clone();
         async move {
-            loop {
-                match request.body_mut().data().await {
-                    Some(Ok(_)) => {}
-                    end => {
-                        hears.lock().unwrap().push(format!("{end:?}"));
-                        return "all of it";
-                    }
-                }
+            if request.path() == "/following" {
+                return "nothing to read";
             }
+            // The handler is given up when its request turns out to be none, so somebody else reads.
+            let reader = tokio::spawn(async move {
+                let end = loop {
+                    match request.body_mut().data().await {
+                        Some(Ok(_)) => {}
+                        end => break end,
+                    }
+                };
+                tell.send(matches!(end, Some(Err(_)))).unwrap();
+            });
+            reader.await.unwrap();
+            "all of it"
         }
     })
     .start();
+    let mut turns = Turns::of(&server);
     for request in [
         post("Content-Length: 10", "hello"),
         chunked("5\r\nhello\r\n"),
@@ -344,16 +350,25 @@ fn p44_a_body_that_ends_early_is_an_error_for_its_handler() {
         chunked("5\r\nhello\r\n0\r\n"),
         chunked("5\r\nhello\r\n0\r\nX: y\r\n"),
     ] {
-        let mut wire = server.connect();
-        wire.send(&request);
-        wire.half_close();
-        let response = wire.read_response();
-        assert_eq!(response.status, 400, "{}", request.escape_ascii());
-        assert_eq!(response.header("connection"), Some("close"));
-        wire.expect_close();
+        // Cut at every place, and at the end not at all.
+        for at in 1..=request.len() {
+            let mut wire = server.connect();
+            turns.send_cut(&mut wire, &request, at);
+            // The handler has begun by now.
+            turns.send_cut(&mut wire, "", 0);
+            wire.half_close();
+            let response = wire.read_response();
+            assert_eq!(response.status, 400, "{} at {at}", request.escape_ascii());
+            assert_eq!(response.header("connection"), Some("close"));
+            wire.expect_close();
+            assert_eq!(
+                told.recv_timeout(PATIENCE),
+                Ok(true),
+                "{} at {at}",
+                request.escape_ascii()
+            );
+        }
     }
-    let heard = heard.lock().unwrap();
-    assert!(heard.iter().all(|end| end.contains("Err")), "{heard:?}");
 }
 
 /// A handler that does not look at the body.

@@ -20,9 +20,22 @@ const SHORT: usize = 160;
 /// Another connection to a server of one thread. Once that has answered it, it has also read all that was sent before:
 /// sockets that became readable are served in the order in which they did. A connection that is not accepted yet takes
 /// one turn more.
-struct Turns(Wire);
+pub(super) struct Turns(Wire);
 
 impl Turns {
+    pub(super) fn of(server: &TestServer) -> Self {
+        Self(server.connect())
+    }
+
+    /// Sends `bytes` by `wire` in two pieces, the second one when the server has read the first.
+    #[track_caller]
+    pub(super) fn send_cut(&mut self, wire: &mut Wire, bytes: impl AsRef<[u8]>, at: usize) {
+        let (first, second) = bytes.as_ref().split_at(at);
+        wire.send(first);
+        self.pass();
+        wire.send(second);
+    }
+
     fn pass(&mut self) {
         for _ in 0..2 {
             self.0.send(FOLLOWING);
@@ -68,12 +81,24 @@ fn send(wire: &mut Wire, turns: &mut Turns, bytes: &[u8], then: &[u8], way: Way)
     }
 }
 
-/// `bytes` are answered with `status` and the end of the connection, however they arrive, and what follows them is never
+/// `bytes` are refused with `status` and the end of the connection, however they arrive, and what follows them is never
 /// taken for a request.
 #[track_caller]
 pub(super) fn refused(server: &TestServer, bytes: impl AsRef<[u8]>, status: u16) {
+    answered_last(server, bytes, status, |_| {});
+}
+
+/// `bytes` are answered with `status`, however they arrive, by a response in which `check` finds nothing wrong; it is the
+/// last one of its connection, and what follows them is never taken for a request.
+#[track_caller]
+pub(super) fn answered_last(
+    server: &TestServer,
+    bytes: impl AsRef<[u8]>,
+    status: u16,
+    check: impl Fn(&Response),
+) {
     let bytes = bytes.as_ref();
-    let mut turns = Turns(server.connect());
+    let mut turns = Turns::of(server);
     for way in ways(bytes.len()) {
         let mut wire = server.connect();
         send(&mut wire, &mut turns, bytes, SMUGGLED, way);
@@ -91,6 +116,7 @@ pub(super) fn refused(server: &TestServer, bytes: impl AsRef<[u8]>, status: u16)
         assert_eq!(response.status, status, "{}", context());
         assert_eq!(response.header("connection"), Some("close"), "{}", context());
         assert!(response.header("date").is_some(), "{}", context());
+        check(&response);
     }
 }
 
@@ -110,7 +136,7 @@ pub(super) fn answered(server: &TestServer, bytes: impl AsRef<[u8]>, status: u16
     let bytes = bytes.as_ref();
     let method = bytes.trim_ascii_start().split(|byte| *byte == b' ').next();
     let method = String::from_utf8_lossy(method.unwrap_or_default()).into_owned();
-    let mut turns = Turns(server.connect());
+    let mut turns = Turns::of(server);
     for way in ways(bytes.len()) {
         let mut wire = server.connect();
         send(&mut wire, &mut turns, bytes, FOLLOWING, way);
@@ -139,7 +165,7 @@ pub(super) fn accepted(server: &TestServer, bytes: impl AsRef<[u8]>, understood:
 #[test]
 fn after_its_turns_a_server_has_read_all() {
     let server = super::server::echo_server();
-    let mut turns = Turns(server.connect());
+    let mut turns = Turns::of(&server);
     for _ in 0..100 {
         let mut wire = server.connect();
         for piece in ["GET / HT", "T", "P/1.1\r\nHost: "] {

@@ -14,7 +14,7 @@ use rustix::process::Signal;
 
 use crate::support::PATIENCE;
 use crate::support::certificate::certificate;
-use crate::support::command::{server, stop};
+use crate::support::command::{metric, server, stop};
 use crate::support::tool::Tool;
 use crate::support::wire::Wire;
 
@@ -105,16 +105,10 @@ fn stop_under_load(connections: u64) -> Option<SocketErrors> {
         .map(|_| thread::spawn(move || ask_until_closed(addr)))
         .collect();
     // All have come, and some hundred requests more are answered meanwhile: the load runs.
-    let mut metrics = Wire::connect(server.address("metrics"));
-    let mut count = |name: &str| {
-        metrics.send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
-        let text = metrics.read_response().text().to_owned();
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        line.map_or(0, |value| value.trim().parse::<u64>().unwrap())
-    };
+    let metrics = server.address("metrics");
     let deadline = Instant::now() + PATIENCE;
     let requests = "wireworks_http_requests_total{route=\"/plaintext\",method=\"GET\",status=\"200\"}";
-    while count("wireworks_connections ") < connections + 4 || count(requests) < 1000 {
+    while metric(metrics, "wireworks_connections") < connections + 4 || metric(metrics, requests) < 1000 {
         assert!(Instant::now() < deadline, "no load");
     }
     let since = Instant::now();

@@ -7,7 +7,7 @@ use std::time::Instant;
 use wireworks::proto::http::reject::Reject;
 
 use crate::support::PATIENCE;
-use crate::support::command::{server, stop};
+use crate::support::command::{metric, server, stop};
 use crate::support::wire::Wire;
 
 /// What a bad client does, the status that it reads, and the reason that is counted.
@@ -28,14 +28,12 @@ fn row(sends: impl Into<String>, status: u16, reason: &'static str) -> Row {
     }
 }
 
-/// How often each reason was counted, as `/metrics` has it.
+/// How often a reason was counted.
 fn refusals(metrics: SocketAddr, reason: &str) -> u64 {
-    let mut wire = Wire::connect(metrics);
-    wire.send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
-    let text = wire.read_response().text().to_owned();
-    let start = format!("wireworks_http_refusals_total{{reason=\"{reason}\"}} ");
-    let count = text.lines().find_map(|line| line.strip_prefix(&start));
-    count.map_or(0, |count| count.parse().unwrap())
+    metric(
+        metrics,
+        &format!("wireworks_http_refusals_total{{reason=\"{reason}\"}}"),
+    )
 }
 
 #[track_caller]

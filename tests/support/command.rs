@@ -6,6 +6,7 @@ use std::process::Command;
 use rustix::process::Signal;
 
 use super::process::{Ended, Process};
+use super::wire::Wire;
 
 /// Starts `wireworks` with `args`, and with the environment of a user who has set nothing.
 #[track_caller]
@@ -30,6 +31,18 @@ pub(crate) fn server(args: &[&str]) -> Process {
 pub(crate) fn stop(server: Process) -> Ended {
     server.signal(Signal::TERM);
     server.wait().success()
+}
+
+/// What the page of metrics at `addr` says of `name`, labels included; 0 when it says nothing.
+#[track_caller]
+pub(crate) fn metric(addr: SocketAddr, name: &str) -> u64 {
+    let mut wire = Wire::connect(addr);
+    wire.send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
+    let text = wire.read_response().text().to_owned();
+    let value = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.map_or(0, |value| value.parse().unwrap())
 }
 
 impl Process {

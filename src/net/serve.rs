@@ -370,6 +370,8 @@ where
         }
     }
     // Whoever stands in the queue has connected, and may have asked: closing the listener would reset them.
+    listener.turn_away();
+    tokio::time::sleep(LAST_HANDSHAKES).await;
     loop {
         match listener.accept_queued() {
             Ok(Some((stream, peer))) => {
@@ -382,6 +384,9 @@ where
         }
     }
 }
+
+/// What a handshake of TCP that has begun may take to end before the listener is closed: a round trip, on most ways.
+const LAST_HANDSHAKES: Duration = Duration::from_millis(50);
 
 /// Pauses between attempts to accept when the process is out of descriptors.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
-use socket2::{Domain, Socket, Type};
+use socket2::{Domain, SockFilter, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 pub use self::error::ListenError;
@@ -34,6 +34,8 @@ pub struct Bound {
     socket: Socket,
     address: ListenAddr,
     file: Option<Arc<SocketFile>>,
+    /// The service manager goes on with the socket when we are gone.
+    inherited: bool,
 }
 
 impl Bound {
@@ -59,6 +61,7 @@ impl Bound {
             socket,
             address: self.address,
             _file: self.file,
+            inherited: self.inherited,
         })
     }
 
@@ -68,6 +71,7 @@ impl Bound {
             socket: self.socket.try_clone()?,
             address: self.address.clone(),
             file: self.file.clone(),
+            inherited: self.inherited,
         })
     }
 }
@@ -80,6 +84,7 @@ pub struct Listener {
     socket: Accepting,
     address: ListenAddr,
     _file: Option<Arc<SocketFile>>,
+    inherited: bool,
 }
 
 #[derive(Debug)]
@@ -112,6 +117,29 @@ impl Listener {
                 let (stream, _) = socket.accept().await?;
                 Ok((Stream::Unix(stream), PeerAddr::Unix))
             }
+        }
+    }
+
+    /// Lets nobody begin to connect any more. Who has begun comes into the queue still, and who is in it stays.
+    ///
+    /// Closing a listener resets whoever connects between the last look at its queue and the close, though it may have asked
+    /// already. So the kernel is told to drop what begins a connection (SYN without ACK, RFC 9293 section 3.1) on its way to
+    /// this socket: such a client tries again after a second, and meets our successor or nobody. A socket that the service
+    /// manager handed over is left as it is: it goes on without us.
+    pub fn turn_away(&self) {
+        // Byte 13 of a TCP header holds the flags; a packet may pass with none, or with all of its bytes.
+        const NEWCOMERS: [SockFilter; 5] = [
+            SockFilter::new(0x30, 0, 0, 13),          // load the flags
+            SockFilter::new(0x54, 0, 0, 0x12),        // keep SYN and ACK
+            SockFilter::new(0x15, 0, 1, 0x02),        // only SYN?
+            SockFilter::new(0x06, 0, 0, 0),           // drop
+            SockFilter::new(0x06, 0, 0, 0xFFFF_FFFF), // pass
+        ];
+        if let Accepting::Tcp(socket) = &self.socket
+            && !self.inherited
+            && let Err(error) = SockRef::from(socket).attach_filter(&NEWCOMERS)
+        {
+            tracing::debug!(%error, "newcomers are not turned away before the listener is closed");
         }
     }
 
@@ -225,6 +253,7 @@ fn bind_with(address: &ListenAddr, sharing: Sharing) -> Result<Bound, ListenErro
                 socket,
                 address: address.clone(),
                 file: Some(Arc::new(file)),
+                inherited: false,
             })
         }
         ListenAddr::Inherited(which) => {
@@ -238,6 +267,7 @@ fn bind_with(address: &ListenAddr, sharing: Sharing) -> Result<Bound, ListenErro
                 socket,
                 address,
                 file: None,
+                inherited: true,
             })
         }
     }
@@ -283,6 +313,7 @@ fn tcp(address: SocketAddr, only_v6: bool, sharing: Sharing) -> io::Result<Bound
         socket,
         address,
         file: None,
+        inherited: false,
     })
 }
 

@@ -335,6 +335,9 @@ fn name_of(socket: &Socket) -> io::Result<ListenAddr> {
 mod tests {
     use std::collections::HashSet;
     use std::io::{Read, Write};
+    use std::time::Duration;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;
 
@@ -359,6 +362,31 @@ mod tests {
         let (stream, peer) = listener.accept().await.unwrap();
         assert!(matches!(stream, Stream::Tcp(_)));
         assert_eq!(peer, client.local_addr().unwrap().into());
+    }
+
+    #[tokio::test]
+    async fn newcomers_are_turned_away_and_the_queue_stays() {
+        let listener = bind(&loopback(), false).unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], port(listener.local_addr())));
+        let mut early = std::net::TcpStream::connect(address).unwrap();
+        early.write_all(b"first").unwrap();
+        listener.turn_away();
+        let late = std::net::TcpStream::connect_timeout(&address, Duration::from_millis(100));
+        assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        let Some((Stream::Tcp(stream), _)) = listener.accept_queued().unwrap() else {
+            panic!("the queue is empty");
+        };
+        assert!(listener.accept_queued().unwrap().is_none());
+        drop(listener);
+        // The connection itself has no filter to suffer from.
+        let (mut reader, mut writer) = stream.into_split();
+        let mut heard = [0; 5];
+        reader.read_exact(&mut heard).await.unwrap();
+        writer.write_all(b"reply").await.unwrap();
+        drop((reader, writer));
+        let mut reply = String::new();
+        early.read_to_string(&mut reply).unwrap();
+        assert_eq!((&heard, &*reply), (b"first", "reply"));
     }
 
     #[tokio::test]

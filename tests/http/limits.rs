@@ -349,3 +349,34 @@ fn a_client_that_takes_its_reply_in_drops_is_cut_by_the_rate_alone() {
     not_before(start, grace);
     assert!(taken < LENGTH, "{taken} bytes in drops");
 }
+
+/// A client that takes its reply slowly, but many times faster than the least rate, gets all of it.
+///
+/// What the system takes at once, before the client is waited for, buys no time; and a socket is writable again only when
+/// a third of its buffer is free. So a client of 100 kB/s looks like one that takes nothing for seconds.
+#[test]
+fn a_client_faster_than_the_least_rate_is_not_cut() {
+    const LENGTH: usize = 64 << 20;
+    let grace = Duration::from_millis(300);
+    let server = Setup::new(|_: Request| async { Response::new(vec![b'x'; LENGTH]) })
+        .settings(|settings| {
+            settings.min_write_rate = MinRate { rate: 240, grace };
+            settings.stall_timeout = Duration::from_secs(60);
+        })
+        .start();
+    let start = Instant::now();
+    let mut stream = TcpStream::connect(server.addr()).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.write_all(REQUEST.as_bytes()).unwrap();
+    wait_for_connections(&server, 1);
+    let mut taken = 0;
+    while start.elapsed() < grace * 3 + TICK {
+        taken += stream.read(&mut [0]).unwrap();
+        assert_eq!(
+            server.gate.connections(),
+            1,
+            "cut after {taken} bytes and {:?}",
+            start.elapsed()
+        );
+    }
+}

@@ -18,12 +18,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use super::clock::Timer;
-use super::io::Io;
+use super::io::{Io, Transport};
+use super::pace::{MinRate, Pace};
 use super::pool;
 use super::sendfile::{poll_send_more, poll_sendfile};
 use crate::codec::{Codec, Outbox};
@@ -34,8 +34,6 @@ pub const HIGH_WATER: usize = 64 * 1024;
 /// Bytes that wait to be decoded, from which nothing more is read until some were. A codec that needs longer items
 /// refuses them by its own limits first, or raises this by [`Conn::read_limit`].
 pub const READ_LIMIT: usize = 64 * 1024;
-
-const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
 /// Slices of one `writev`.
 const SLICES: usize = 32;
@@ -59,25 +57,8 @@ pub struct Conn<S, C> {
     was_full: bool,
     /// The stream took bytes that it may hold back still, as TLS does.
     held: bool,
-    pace: Option<Pace>,
-}
-
-/// A minimum rate: each byte that moves buys time.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct MinRate {
-    /// Bytes per second.
-    pub rate: u32,
-    /// Time that is given for free.
-    pub grace: Duration,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    deadline: Instant,
-    /// Nanoseconds that a byte buys.
-    per_byte: u64,
-    /// Where the deadline lies at most, from now.
-    most: Duration,
+    /// Boxed, as few connections are ever held to one, and an idle one should be small.
+    pace: Option<Box<Pace>>,
 }
 
 /// What a turn brought.
@@ -111,7 +92,7 @@ pub enum ConnError<E> {
     Idle,
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
+impl<S: Transport, C: Codec> Conn<S, C> {
     /// A connection over `io`. `timer` keeps its deadline, which is not set yet.
     pub fn new(io: S, codec: C, timer: Timer) -> Self {
         Self {
@@ -259,7 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
             }
             self.out.advance(sent);
             self.held = true;
-            self.moved(sent);
+            self.sent(sent);
         }
         // A no-op for sockets; TLS may hold records back until the socket takes them.
         ready!(Pin::new(&mut self.io).poll_flush(cx))?;
@@ -287,7 +268,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
         self.eof = n == 0;
         self.dry = false;
         self.heard = Instant::now();
-        self.moved(n);
+        self.received(n);
         Poll::Ready(Ok(()))
     }
 
@@ -310,30 +291,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin, C: Codec> Conn<S, C> {
         self.timer.clear();
     }
 
-    /// Sets a deadline that each byte moved, either way, puts off: `min.grace` from now, then `1 / min.rate` seconds a
-    /// byte, yet never more than `gap` ahead. A peer that stalls and one that trickles both meet it.
+    /// Sets a deadline that each byte puts off, when it arrives or when the peer has taken it: `min.grace` from now, then
+    /// `1 / min.rate` seconds a byte, yet never more than `gap` ahead. A peer that stalls and one that trickles both meet it.
     pub fn set_pace(&mut self, min: MinRate, gap: Duration) {
-        let deadline = Instant::now() + min.grace.min(gap);
-        let per_byte = NANOS_PER_SECOND / u64::from(min.rate.max(1));
-        self.pace = Some(Pace {
-            deadline,
-            per_byte,
-            most: gap,
-        });
-        self.timer.set(deadline);
+        let queued = self.io.queued().unwrap_or(0);
+        let pace = Pace::new(min, gap, queued, Instant::now());
+        self.timer.set(pace.deadline());
+        self.pace = Some(Box::new(pace));
     }
 
-    fn moved(&mut self, n: usize) {
+    /// The peer sent so many bytes.
+    fn received(&mut self, n: usize) {
         if let Some(pace) = &mut self.pace {
-            let bytes = u64::try_from(n).unwrap_or(u64::MAX);
-            let bought = Duration::from_nanos(pace.per_byte.saturating_mul(bytes));
-            pace.deadline = (pace.deadline + bought.min(pace.most)).min(Instant::now() + pace.most);
-            self.timer.set(pace.deadline);
+            pace.moved(bytes(n), Instant::now());
+            self.timer.set(pace.deadline());
+        }
+    }
+
+    /// The stream took so many bytes.
+    fn sent(&mut self, n: usize) {
+        if let Some(pace) = &mut self.pace {
+            pace.gave(bytes(n));
         }
     }
 
     /// Ready when the deadline has passed.
     pub fn poll_deadline(&mut self, cx: &Context<'_>) -> Poll<()> {
+        ready!(self.timer.poll(cx));
+        let Some(pace) = &mut self.pace else {
+            return Poll::Ready(());
+        };
+        // A stream that cannot say what the peer has taken has no buffer worth the name.
+        let queued = self.io.queued().unwrap_or(0);
+        if !pace.look(queued, Instant::now()) {
+            return Poll::Ready(());
+        }
+        self.timer.set(pace.deadline());
         self.timer.poll(cx)
     }
 
@@ -461,7 +454,7 @@ impl<C: Codec> Conn<Io, C> {
         }
         let sent = poll_sendfile(self.io.as_tcp()?, cx, file, offset, length);
         if let Poll::Ready(Ok(n)) = &sent {
-            self.moved(usize::try_from(*n).unwrap_or(usize::MAX));
+            self.sent(usize::try_from(*n).unwrap_or(usize::MAX));
         }
         Some(sent)
     }
@@ -477,6 +470,10 @@ impl<C: Codec> Conn<Io, C> {
         }
         self.poll_flush(cx)
     }
+}
+
+fn bytes(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

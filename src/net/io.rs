@@ -8,7 +8,36 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::server::TlsStream;
 
+use super::queued::queued;
+
 use super::tls::TlsSession;
+
+/// A byte stream that a connection runs over.
+pub trait Transport: AsyncRead + AsyncWrite + Unpin {
+    /// Bytes that were sent, and wait in the system until the peer takes them; `None` when that is not known.
+    fn queued(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Transport for DuplexStream {}
+
+impl Transport for TcpStream {
+    fn queued(&self) -> Option<u64> {
+        queued(self)
+    }
+}
+
+impl Transport for Io {
+    fn queued(&self) -> Option<u64> {
+        match self {
+            Self::Tcp(stream) => queued(stream),
+            Self::Tls(stream) => queued(stream.get_ref().0),
+            Self::Unix(stream) => queued(stream),
+            Self::Memory(_) => None,
+        }
+    }
+}
 
 /// A byte stream to a peer.
 #[derive(Debug)]

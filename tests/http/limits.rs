@@ -6,7 +6,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use wireworks::net::clock::TICK;
-use wireworks::net::conn::MinRate;
+use wireworks::net::pace::MinRate;
 use wireworks::server::http::multipart::FormLimits;
 use wireworks::server::http::problem::Problem;
 use wireworks::server::http::request::Request;

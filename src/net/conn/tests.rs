@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::{Buf, Bytes};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 
 use super::super::clock::Clock;
 use super::*;
@@ -197,6 +197,8 @@ struct Holding {
     inner: DuplexStream,
     held: VecDeque<u8>,
 }
+
+impl Transport for Holding {}
 
 impl AsyncRead for Holding {
     fn poll_read(

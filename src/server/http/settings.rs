@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use http::header::SERVER;
 
-use crate::net::conn::MinRate;
+use crate::net::pace::MinRate;
 use crate::proto::http::fields::Fields;
 use crate::proto::http::limits::Limits;
 
@@ -52,7 +52,7 @@ impl Default for Settings {
             head_timeout: Duration::from_secs(30), // hyper 30 s, nginx 60 s
             idle_timeout: Duration::from_secs(75), // nginx 75 s
             handler_timeout: Duration::from_secs(60), // nginx 60 s for an upstream
-            stall_timeout: Duration::from_secs(30), // nginx 60 s
+            stall_timeout: Duration::from_secs(60), // nginx 60 s
             min_read_rate: min_rate,
             min_write_rate: min_rate,
             requests_per_connection: 100_000,        // nginx 1000

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{After, end};
-use crate::net::conn::MinRate;
+use crate::net::pace::MinRate;
 use crate::server::http::fault::Fault;
 use crate::server::http::inbound::{HttpConn, Inbound, Pumped};
 use crate::server::http::request::Peer;

@@ -6,12 +6,16 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::HeaderValue;
 use tokio::sync::Notify;
+use wireworks::server::http::body::Body;
 use wireworks::server::http::request::Request;
 use wireworks::server::http::response::Response;
 use wireworks::server::http::upgrade::Upgraded;
 
+use crate::support::socket::End;
 use crate::support::wire::Wire;
 
 use super::limits::{early_enough, not_before};
@@ -54,6 +58,27 @@ fn idle_connections_end_at_once_and_new_ones_are_not_taken() {
     fresh.expect_close();
     idle.expect_close();
     assert!(TcpStream::connect(addr).is_err());
+}
+
+/// It would hold up the shutdown; its client finds it ended in good order, and asks again soon.
+#[test]
+fn an_event_stream_ends_when_the_shutdown_begins() {
+    let server = Setup::new(|_: Request| async {
+        let first = [Ok::<_, std::io::Error>(Bytes::from_static(b"data: first\n\n"))];
+        let events = stream::iter(first).chain(stream::pending());
+        Response::of(
+            HeaderValue::from_static("text/event-stream; charset=utf-8"),
+            Body::stream(events),
+        )
+    })
+    .start();
+    let mut wire = server.connect();
+    wire.send(GET);
+    wire.read_until(b"first\n\n\r\n");
+    let start = Instant::now();
+    assert_eq!(server.stop(LONG), 0);
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+    assert_eq!(wire.read_to_close(), (b"0\r\n\r\n".to_vec(), End::Eof));
 }
 
 #[test]

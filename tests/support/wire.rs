@@ -132,6 +132,20 @@ impl Wire {
         self.buffer.drain(..count).collect()
     }
 
+    /// All bytes up to and with the first `end`.
+    #[track_caller]
+    pub(crate) fn read_until(&mut self, end: &[u8]) -> Vec<u8> {
+        let deadline = self.deadline();
+        loop {
+            let found = self.buffer.windows(end.len()).position(|window| window == end);
+            match found {
+                Some(at) => return self.buffer.drain(..at + end.len()).collect(),
+                None => assert!(self.end.is_none(), "it never came; {}", self.heard()),
+            }
+            self.fill(deadline);
+        }
+    }
+
     /// All bytes until the peer closes, which it must do without a reset.
     #[track_caller]
     pub(crate) fn read_to_end(&mut self) -> Vec<u8> {

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Poll;
 
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::After;
 use super::run::{Run, Waiting};
+use crate::proto::http::fields::Fields;
 use crate::proto::http::reply::{ReplyHead, may_have_body};
 use crate::proto::http::server::{Misuse, Outgoing};
 use crate::server::http::body::{Body, BodyError, Frame, Kind, Segment, Sent};
@@ -80,6 +81,7 @@ impl Run<'_> {
         let mut body = std::mem::take(&mut response.body);
         let length = length_of_get.or_else(|| body.len());
         let first = self.first_frame(&mut body).await?;
+        let ends_at_stop = is_event_stream(&response.fields);
         let head = ReplyHead {
             status: response.status,
             fields: std::mem::take(&mut response.fields),
@@ -94,22 +96,31 @@ impl Run<'_> {
                     self.conn.feed(Outgoing::Data(data))?;
                 }
                 Body(Kind::Files(files)) => self.files(files.segments, bytes).await?,
-                body => return self.stream(first, body, bytes).await,
+                body => return self.stream(first, body, ends_at_stop, bytes).await,
             }
         }
         Ok(self.conn.feed(Outgoing::End(no_trailers()))?)
     }
 
+    /// `ends_at_stop`: when the shutdown begins, as if the stream had ended.
     async fn stream(
         &mut self,
         mut first: Option<Result<Frame, BodyError>>,
         mut body: Body,
+        ends_at_stop: bool,
         bytes: &mut u64,
     ) -> Result<(), Fault> {
+        let server = self.server;
         loop {
+            let next = poll_fn(|cx| {
+                if ends_at_stop && server.drain.is_stopping() {
+                    return Poll::Ready(None);
+                }
+                body.poll_next_frame(cx)
+            });
             let frame = match first.take() {
                 Some(frame) => frame,
-                None => match self.drive(body.frame()).await? {
+                None => match self.drive(next).await? {
                     Some(frame) => frame,
                     None => break,
                 },
@@ -196,3 +207,12 @@ impl Run<'_> {
         Ok(sent)
     }
 }
+
+/// Whether a reply is a stream of server-sent events. It would hold up a shutdown to its deadline; a client that finds it ended
+/// asks again soon, and reaches whoever serves then.
+fn is_event_stream(fields: &Fields) -> bool {
+    let media_type = fields.find("content-type").map(HeaderValue::as_bytes);
+    media_type.is_some_and(|media_type| media_type.starts_with(EVENT_STREAM))
+}
+
+const EVENT_STREAM: &[u8] = b"text/event-stream";

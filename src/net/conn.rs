@@ -23,7 +23,7 @@ use tokio_util::io::poll_read_buf;
 
 use super::clock::Timer;
 use super::io::{Io, Transport};
-use super::pace::{MinRate, Pace};
+use super::pace::{Direction, MinRate, Pace};
 use super::pool;
 use super::sendfile::{poll_send_more, poll_sendfile};
 use crate::codec::{Codec, Outbox};
@@ -291,11 +291,15 @@ impl<S: Transport, C: Codec> Conn<S, C> {
         self.timer.clear();
     }
 
-    /// Sets a deadline that each byte puts off, when it arrives or when the peer has taken it: `min.grace` from now, then
-    /// `1 / min.rate` seconds a byte, yet never more than `gap` ahead. A peer that stalls and one that trickles both meet it.
-    pub fn set_pace(&mut self, min: MinRate, gap: Duration) {
-        let queued = self.io.queued().unwrap_or(0);
-        let pace = Pace::new(min, gap, queued, Instant::now());
+    /// Sets a deadline that each byte of `direction` puts off, when it arrives or when the peer has taken it: `min.grace` from
+    /// now, then `1 / min.rate` seconds a byte, yet never more than `gap` ahead. A peer that stalls and one that trickles
+    /// both meet it.
+    pub fn set_pace(&mut self, direction: Direction, min: MinRate, gap: Duration) {
+        let queued = match direction {
+            Direction::Reading => 0,
+            Direction::Writing => self.io.queued().unwrap_or(0),
+        };
+        let pace = Pace::new(direction, min, gap, queued, Instant::now());
         self.timer.set(pace.deadline());
         self.pace = Some(Box::new(pace));
     }
@@ -303,7 +307,7 @@ impl<S: Transport, C: Codec> Conn<S, C> {
     /// The peer sent so many bytes.
     fn received(&mut self, n: usize) {
         if let Some(pace) = &mut self.pace {
-            pace.moved(bytes(n), Instant::now());
+            pace.received(bytes(n), Instant::now());
             self.timer.set(pace.deadline());
         }
     }
@@ -318,7 +322,11 @@ impl<S: Transport, C: Codec> Conn<S, C> {
     /// Ready when the deadline has passed.
     pub fn poll_deadline(&mut self, cx: &Context<'_>) -> Poll<()> {
         ready!(self.timer.poll(cx));
-        let Some(pace) = &mut self.pace else {
+        let Some(pace) = self
+            .pace
+            .as_mut()
+            .filter(|pace| pace.direction() == Direction::Writing)
+        else {
             return Poll::Ready(());
         };
         // A stream that cannot say what the peer has taken has no buffer worth the name.
@@ -461,12 +469,12 @@ impl<C: Codec> Conn<Io, C> {
 
     /// What was fed is mostly the head of the reply: it shares a segment with the file's first bytes.
     fn poll_flush_before_file(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(tcp) = self.io.as_tcp() else {
-            return self.poll_flush(cx);
-        };
-        while let Some(head) = self.out.single().filter(|head| !head.is_empty()) {
+        while let Some(tcp) = self.io.as_tcp()
+            && let Some(head) = self.out.single().filter(|head| !head.is_empty())
+        {
             let sent = ready!(poll_send_more(tcp, cx, head))?;
             self.out.advance(sent);
+            self.sent(sent);
         }
         self.poll_flush(cx)
     }

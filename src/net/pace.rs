@@ -17,9 +17,19 @@ pub struct MinRate {
     pub grace: Duration,
 }
 
+/// Which bytes count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// Those that the peer sends.
+    Reading,
+    /// Those that the peer takes.
+    Writing,
+}
+
 /// The deadline of a peer that is held to a minimum rate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
+    direction: Direction,
     deadline: Instant,
     /// Nanoseconds that a byte buys.
     per_byte: u64,
@@ -36,8 +46,9 @@ const NANOS_PER_SECOND: u64 = 1_000_000_000;
 impl Pace {
     /// `min.grace` from `now`, then `1 / min.rate` seconds a byte, yet never more than `gap` ahead. `queued` bytes wait in the
     /// system for the peer to take them.
-    pub(super) fn new(min: MinRate, gap: Duration, queued: u64, now: Instant) -> Self {
+    pub(super) fn new(direction: Direction, min: MinRate, gap: Duration, queued: u64, now: Instant) -> Self {
         Self {
+            direction,
             deadline: now + min.grace.min(gap),
             per_byte: NANOS_PER_SECOND / u64::from(min.rate.max(1)),
             gap,
@@ -50,8 +61,18 @@ impl Pace {
         self.deadline
     }
 
-    /// So many bytes moved.
-    pub(super) fn moved(&mut self, bytes: u64, now: Instant) {
+    pub(super) fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// The peer sent so many bytes.
+    pub(super) fn received(&mut self, bytes: u64, now: Instant) {
+        if self.direction == Direction::Reading {
+            self.moved(bytes, now);
+        }
+    }
+
+    fn moved(&mut self, bytes: u64, now: Instant) {
         let bought = Duration::from_nanos(self.per_byte.saturating_mul(bytes));
         self.deadline = (self.deadline + bought.min(self.gap)).min(now + self.gap);
     }
@@ -89,16 +110,19 @@ mod tests {
     #[test]
     fn each_byte_buys_time_up_to_the_gap() {
         let start = Instant::now();
-        let mut pace = Pace::new(MIN, GAP, 0, start);
+        let mut pace = Pace::new(Direction::Reading, MIN, GAP, 0, start);
         assert_eq!(left(&pace, start), 5_000);
-        pace.moved(50, start);
+        pace.received(50, start);
         assert_eq!(left(&pace, start), 5_500);
-        pace.moved(u64::MAX, start);
+        pace.received(u64::MAX, start);
         assert_eq!(left(&pace, start), 30_000);
-        pace.moved(1, start + Duration::from_secs(10));
+        pace.received(1, start + Duration::from_secs(10));
         assert_eq!(left(&pace, start), 30_010, "never put forward");
         assert_eq!(
-            left(&Pace::new(MIN, Duration::from_secs(1), 0, start), start),
+            left(
+                &Pace::new(Direction::Reading, MIN, Duration::from_secs(1), 0, start),
+                start
+            ),
             1_000
         );
     }
@@ -106,8 +130,9 @@ mod tests {
     #[test]
     fn what_is_sent_counts_when_it_was_taken() {
         let start = Instant::now();
-        let mut pace = Pace::new(MIN, GAP, 1_000, start);
+        let mut pace = Pace::new(Direction::Writing, MIN, GAP, 1_000, start);
         pace.gave(500);
+        pace.received(u64::MAX, start);
         assert!(!pace.look(1_500, start), "the system has it all");
         assert_eq!(left(&pace, start), 5_000);
         assert!(pace.look(1_400, start));

@@ -221,10 +221,6 @@ impl Gate {
         } else {
             self.admission.admit(&peer)
         };
-        if let Stream::Tcp(tcp) = &stream {
-            // Replies are assembled before they are written: Nagle's algorithm could only delay them.
-            let _ = tcp.set_nodelay(true);
-        }
         match admitted {
             Ok(permit) => Some(Entrant {
                 stream,

@@ -243,17 +243,24 @@ impl Server {
     }
 }
 
+/// The text with the port of `addr` in place of those that are `shown`. One pass: a port that was put in may begin like another.
 fn with_port(text: &str, shown: &[&str], addr: SocketAddr) -> String {
-    shown.iter().fold(text.to_owned(), |text, port| {
-        text.replace(
-            &format!("127.0.0.1:{port}"),
-            &format!("127.0.0.1:{}", addr.port()),
-        )
-        .replace(
-            &format!("localhost:{port}"),
-            &format!("localhost:{}", addr.port()),
-        )
-    })
+    let mut done = String::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once(':') {
+        let digits = after.find(|c: char| !c.is_ascii_digit()).unwrap_or(after.len());
+        let (port, behind) = after.split_at(digits);
+        let is_ours = before.ends_with("127.0.0.1") || before.ends_with("localhost");
+        done += before;
+        done.push(':');
+        if is_ours && shown.contains(&port) {
+            done += &addr.port().to_string();
+        } else {
+            done += port;
+        }
+        rest = behind;
+    }
+    done + rest
 }
 
 /// A client must have been answered, and well, unless it asked for an error.

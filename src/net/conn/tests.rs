@@ -84,7 +84,7 @@ async fn a_trickle_meets_the_minimum_rate_and_a_steady_peer_does_not() {
     };
     for (bytes_per_second, survives) in [(1_usize, false), (20, true)] {
         let (mut conn, mut peer) = pair(1024);
-        conn.set_pace(min, Duration::from_secs(30));
+        conn.set_pace(Direction::Reading, min, Duration::from_secs(30));
         let sending = async {
             for _ in 0..60 {
                 tokio::time::sleep(Duration::from_secs(1)).await;

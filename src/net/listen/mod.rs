@@ -51,6 +51,9 @@ impl Bound {
     /// The system refused the registration, for lack of descriptors or memory.
     pub fn into_async(self) -> io::Result<Listener> {
         let unix = self.socket.local_addr()?.domain() == Domain::UNIX;
+        if self.inherited && !unix {
+            self.socket.set_tcp_nodelay(true)?;
+        }
         let descriptor = OwnedFd::from(self.socket);
         let socket = if unix {
             Accepting::Unix(UnixListener::from_std(descriptor.into())?)
@@ -306,6 +309,8 @@ fn tcp(address: SocketAddr, only_v6: bool, sharing: Sharing) -> io::Result<Bound
     socket.bind(&address.into())?;
     // The kernel compares the options when the next socket binds and forms the group when this one listens.
     socket.set_reuse_port(sharing != Sharing::None)?;
+    // Replies are assembled before they are written: Nagle's algorithm could only delay them. Accepted sockets inherit it.
+    socket.set_tcp_nodelay(true)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     let address = name_of(&socket)?;
@@ -360,7 +365,10 @@ mod tests {
         let address = listener.local_addr().to_string();
         let client = TcpStream::connect(&address).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
-        assert!(matches!(stream, Stream::Tcp(_)));
+        let Stream::Tcp(stream) = stream else {
+            panic!("{stream:?}")
+        };
+        assert!(stream.nodelay().unwrap(), "as the listener has it");
         assert_eq!(peer, client.local_addr().unwrap().into());
     }
 

@@ -82,6 +82,8 @@ pub struct ServerCodec {
     inbound: Inbound,
     outbound: Outbound,
     asked: Asked,
+    /// The last reply is delimited by the end of the connection.
+    until_close: bool,
 }
 
 /// Where in the request.
@@ -140,6 +142,7 @@ impl ServerCodec {
             inbound: FRESH,
             outbound: Outbound::Head,
             asked,
+            until_close: false,
         }
     }
 
@@ -193,10 +196,10 @@ impl ServerCodec {
         matches!(self.outbound, Outbound::Body(length) if length != BodyLength::Empty)
     }
 
-    /// Whether the reply under way ends with the connection: a client takes any orderly end for its end.
+    /// Whether the last reply ends with the connection: a client takes any orderly end for its end.
     #[must_use]
     pub fn is_until_close(&self) -> bool {
-        self.outbound == Outbound::Body(BodyLength::UntilClose)
+        self.until_close
     }
 
     /// Bytes of the request's body that are still to come, when it said how many.
@@ -308,8 +311,14 @@ impl ServerCodec {
         }
     }
 
+    fn head_of_reply(&mut self, head: &ReplyHead, dst: &mut Outbox) {
+        let body = reply::write(head, &mut self.asked, dst.tail());
+        self.until_close = body == BodyLength::UntilClose;
+        self.outbound = Outbound::Body(body);
+    }
+
     fn whole(&mut self, head: &ReplyHead, body: Bytes, dst: &mut Outbox) -> Result<(), Misuse> {
-        self.outbound = Outbound::Body(reply::write(head, &mut self.asked, dst.tail()));
+        self.head_of_reply(head, dst);
         self.data(body, dst)?;
         self.end(&Fields::new(), dst)
     }
@@ -388,7 +397,7 @@ impl Codec for ServerCodec {
                 dst.put(b"HTTP/1.1 100 Continue\r\n\r\n");
             }
             Outgoing::Head(head) if self.outbound == Outbound::Head => {
-                self.outbound = Outbound::Body(reply::write(&head, &mut self.asked, dst.tail()));
+                self.head_of_reply(&head, dst);
             }
             Outgoing::Whole(head, body) if self.outbound == Outbound::Head => self.whole(&head, body, dst)?,
             Outgoing::Continue | Outgoing::Whole(..) | Outgoing::Head(_) => {

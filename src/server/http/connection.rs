@@ -23,6 +23,7 @@ use super::upgrade::Upgraded;
 use crate::codec::Raw;
 use crate::net::clock::Timer;
 use crate::net::conn::{Conn, ConnError, Turn};
+use crate::net::pace::Direction;
 use crate::net::serve::{Arrival, Place};
 use crate::proto::http::fields::Fields;
 use crate::proto::http::head::{Framing, Head};
@@ -95,15 +96,13 @@ impl Connection {
                     break after;
                 }
             };
-            if !self.is_over(&after) {
+            // How most connections end: when what waits has been sent, nothing is left to do.
+            let plain_end = matches!(after, After::Close) && !self.peer.tls;
+            let over = poll_fn(|cx| Poll::Ready(plain_end && self.conn.poll_flush(cx).is_ready()));
+            if !over.await {
                 Box::pin(self.end(after)).await;
             }
         }
-    }
-
-    /// Whether nothing is left to do but to drop it: how most connections end.
-    fn is_over(&self, after: &After) -> bool {
-        matches!(after, After::Close) && self.conn.is_flushed() && !self.peer.tls
     }
 
     async fn end(self, after: After) {
@@ -112,14 +111,27 @@ impl Connection {
             After::Linger => self.linger().await,
             After::Refuse(status, reason, begun) => self.refuse(status, reason, begun).await,
             After::Upgrade(then) => self.upgrade(then).await,
-            After::Cut => {
-                Server::count(&self.server.stats.cut);
-                if self.conn.codec().is_until_close() {
-                    self.conn.reset();
-                }
-            }
+            After::Cut => self.cut(),
+            After::Gone if !self.conn.is_flushed() => self.cut(),
             After::Gone => {}
         }
+    }
+
+    /// Drops the connection within a reply, so that the client does not take the part for the whole.
+    fn cut(self) {
+        Server::count(&self.server.stats.cut);
+        if self.conn.codec().is_until_close() {
+            self.conn.reset();
+        }
+    }
+
+    /// Sends what is left of the replies, with the time that every reply has. Whether it was sent.
+    async fn finish(&mut self) -> bool {
+        let settings = &self.server.settings;
+        let (min, gap) = (settings.min_write_rate, settings.stall_timeout);
+        self.conn.set_pace(Direction::Writing, min, gap);
+        let flushed = self.server.drain.unless_aborting(self.conn.flush()).await;
+        matches!(flushed, Some(Ok(())))
     }
 
     /// Waits for a head. The first one is timed from accept; later ones from their first byte, and the wait for that byte has
@@ -171,7 +183,13 @@ impl Connection {
                 let (settings, now) = (&server.settings, conn.heard());
                 match wanted {
                     Waiting::Head => conn.set_deadline(now + settings.head_timeout),
-                    Waiting::Writing => conn.set_pace(settings.min_write_rate, settings.stall_timeout),
+                    Waiting::Writing => {
+                        conn.set_pace(
+                            Direction::Writing,
+                            settings.min_write_rate,
+                            settings.stall_timeout,
+                        );
+                    }
                     Waiting::Idle | Waiting::Unset => conn.set_deadline(now + settings.idle_timeout),
                 }
             }
@@ -236,22 +254,18 @@ impl Connection {
 
     /// Ends a connection whose client has nothing more to say.
     async fn close(mut self) {
-        let settings = &self.server.settings;
-        self.conn
-            .set_pace(settings.min_write_rate, settings.stall_timeout);
+        if !self.finish().await {
+            return self.cut();
+        }
         // Nothing more is read; a client over TLS is told the end.
         self.server.drain.unless_aborting(self.conn.linger(0)).await;
     }
 
     /// Ends a connection whose client may be talking still (RFC 9112 section 9.6).
     async fn linger(mut self) {
-        // The reply has the time that every reply has; only then the client's talk is limited.
-        let settings = &self.server.settings;
-        self.conn
-            .set_pace(settings.min_write_rate, settings.stall_timeout);
-        let flushed = self.server.drain.unless_aborting(self.conn.flush()).await;
-        if !matches!(flushed, Some(Ok(()))) {
-            return;
+        // Only then the client's talk is limited.
+        if !self.finish().await {
+            return self.cut();
         }
         let longest = self.server.settings.linger_timeout;
         let stopping = self.server.drain.is_stopping();

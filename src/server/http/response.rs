@@ -34,7 +34,7 @@ pub(super) struct Extra {
     pub(super) length: Option<u64>,
 }
 
-/// Called once, when the reply has left or its connection was lost.
+/// Called once, when the reply was handed to its connection to the end, or cannot be.
 pub type OnSent = Box<dyn FnOnce(Sent) + Send>;
 /// Called with the connection after `101 Switching Protocols` has left.
 pub type OnUpgrade = Box<dyn FnOnce(Upgraded) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;

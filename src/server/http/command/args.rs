@@ -183,9 +183,12 @@ pub struct Options {
     /// Reply's bytes per second; slower is cut.
     #[arg(long, value_name = "SIZE", help_heading = TIMEOUTS)]
     pub min_write_rate: Option<ByteSize>,
-    /// Time before the two rates count.
+    /// Time before the read rate counts.
     #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
-    pub min_rate_grace: Option<TimeSpan>,
+    pub min_read_grace: Option<TimeSpan>,
+    /// Time before the write rate counts.
+    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
+    pub min_write_grace: Option<TimeSpan>,
 
     /// Head of a request; over it 431.
     #[arg(long, value_name = "SIZE", help_heading = LIMITS)]

@@ -173,15 +173,18 @@ fn timeouts(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError
         &mut s.min_write_rate.rate,
         1..=1 << 30,
     )?;
-    // One option for both: who wants two graces?
     way.range(
-        "min-rate-grace",
-        &mut o.min_rate_grace,
+        "min-read-grace",
+        &mut o.min_read_grace,
         &mut s.min_read_rate.grace,
         Duration::ZERO..=HOUR,
     )?;
-    s.min_write_rate.grace = s.min_read_rate.grace;
-    Ok(())
+    way.range(
+        "min-write-grace",
+        &mut o.min_write_grace,
+        &mut s.min_write_rate.grace,
+        Duration::ZERO..=HOUR,
+    )
 }
 
 fn limits(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::task::Poll;
 
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use tokio::time::Instant;
 
 use super::After;
 use super::run::{Run, Waiting};
+use crate::net::pace::Direction;
 use crate::proto::http::fields::Fields;
 use crate::proto::http::reply::{ReplyHead, may_have_body};
 use crate::proto::http::server::{Misuse, Outgoing};
@@ -61,13 +62,12 @@ impl Run<'_> {
             .filter(|_| response.status == StatusCode::SWITCHING_PROTOCOLS)
         {
             let settings = &self.server.settings;
-            self.conn
-                .set_pace(settings.min_write_rate, settings.stall_timeout);
-            return self
-                .conn
-                .flush()
-                .await
-                .map_or(After::Cut, |()| After::Upgrade(then));
+            let (min, gap) = (settings.min_write_rate, settings.stall_timeout);
+            self.conn.set_pace(Direction::Writing, min, gap);
+            return match self.server.drain.unless_aborting(self.conn.flush()).await {
+                Some(Ok(())) => After::Upgrade(then),
+                Some(Err(_)) | None => After::Cut,
+            };
         }
         self.after().await
     }
@@ -81,7 +81,7 @@ impl Run<'_> {
         let mut body = std::mem::take(&mut response.body);
         let length = length_of_get.or_else(|| body.len());
         let first = self.first_frame(&mut body).await?;
-        let ends_at_stop = is_event_stream(&response.fields);
+        let ends_at_stop = length.is_none() && is_event_stream(&response.fields);
         let head = ReplyHead {
             status: response.status,
             fields: std::mem::take(&mut response.fields),
@@ -211,8 +211,7 @@ impl Run<'_> {
 /// Whether a reply is a stream of server-sent events. It would hold up a shutdown to its deadline; a client that finds it ended
 /// asks again soon, and reaches whoever serves then.
 fn is_event_stream(fields: &Fields) -> bool {
-    let media_type = fields.find("content-type").map(HeaderValue::as_bytes);
-    media_type.is_some_and(|media_type| media_type.starts_with(EVENT_STREAM))
+    let media_type = fields.find("content-type").and_then(|value| value.to_str().ok());
+    let essence = media_type.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("text/event-stream"))
 }
-
-const EVENT_STREAM: &[u8] = b"text/event-stream";

@@ -5,12 +5,11 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{After, end};
-use crate::net::pace::MinRate;
+use crate::net::pace::Direction;
 use crate::server::http::fault::Fault;
 use crate::server::http::inbound::{HttpConn, Inbound, Pumped};
 use crate::server::http::request::Peer;
@@ -106,13 +105,18 @@ impl<'a> Run<'a> {
         }
         self.waiting = waiting;
         let settings = &self.server.settings;
-        let pace = |conn: &mut HttpConn, min: MinRate, gap: Duration| conn.set_pace(min, gap);
         match waiting {
             Waiting::Nobody => self.conn.clear_deadline(),
             Waiting::Handler if settings.handler_timeout.is_zero() => self.conn.clear_deadline(),
             Waiting::Handler => self.conn.set_deadline(Instant::now() + settings.handler_timeout),
-            Waiting::Reading => pace(self.conn, settings.min_read_rate, settings.stall_timeout),
-            Waiting::Writing => pace(self.conn, settings.min_write_rate, settings.stall_timeout),
+            Waiting::Reading => {
+                let (min, gap) = (settings.min_read_rate, settings.stall_timeout);
+                self.conn.set_pace(Direction::Reading, min, gap);
+            }
+            Waiting::Writing => {
+                let (min, gap) = (settings.min_write_rate, settings.stall_timeout);
+                self.conn.set_pace(Direction::Writing, min, gap);
+            }
         }
     }
 
@@ -148,7 +152,8 @@ impl<'a> Run<'a> {
         }
         if persists && self.conn.codec().in_body() {
             let settings = &self.server.settings;
-            self.conn.set_pace(settings.min_read_rate, settings.stall_timeout);
+            let (min, gap) = (settings.min_read_rate, settings.stall_timeout);
+            self.conn.set_pace(Direction::Reading, min, gap);
             let discard = self.inbound.discard(self.conn, settings.drain_limit);
             return match self.server.drain.unless_aborting(discard).await {
                 Some(true) => After::Next,

@@ -105,7 +105,8 @@ fn every_range_is_checked_and_named() {
         ("stall-timeout", "99ms", "100ms", "1d", "25h"),
         ("drain-timeout", "", "0s", "1d", "25h"),
         ("linger-timeout", "", "0s", "1h", "61m"),
-        ("min-rate-grace", "", "0s", "1h", "61m"),
+        ("min-read-grace", "", "0s", "1h", "61m"),
+        ("min-write-grace", "", "0s", "1h", "61m"),
         ("min-read-rate", "0B", "1B", "1GiB", "1025MiB"),
         ("min-write-rate", "0B", "1B", "1GiB", "1025MiB"),
         ("max-head", "1023B", "1KiB", "16MiB", "17MiB"),
@@ -231,7 +232,7 @@ fn what_is_printed_parses_back_to_the_same() {
         --hidden --follow-symlinks --cache-control no-store --no-precompressed --no-compress --cors * \
         --basic-auth users --bearer-auth tokens --rate-limit 5/m --max-concurrent 9 --security-headers --request-id \
         --server-header me --head-timeout 1s --idle-timeout 2s --stall-timeout 3s --handler-timeout 4s \
-        --drain-timeout 5s --linger-timeout 6s --min-read-rate 7B --min-write-rate 8B --min-rate-grace 9s \
+        --drain-timeout 5s --linger-timeout 6s --min-read-rate 7B --min-write-rate 8B --min-read-grace 9s --min-write-grace 8s \
         --max-head 8KiB --max-uri 1KiB --max-fields 9 --max-body 10MB --max-chunk-extensions 1 --max-trailers 2KiB \
         --max-requests-per-connection 3 --max-drain 4 --max-linger 5 --access-log - --access-log-format json \
         --metrics :9 --log json --log-level debug";

@@ -82,8 +82,8 @@ impl Process {
         self
     }
 
-    /// Runs on threads of its own, without hearing signals, and returns when it serves. For programs that have something
-    /// else to do, asynchronous ones among them.
+    /// Runs on threads of its own, without hearing signals, and returns when `ready` has: who connects from then on is
+    /// served. For programs that have something else to do, asynchronous ones among them.
     ///
     /// # Errors
     /// As for [`run`](Self::run).
@@ -197,9 +197,15 @@ impl fmt::Debug for Running {
 
 #[cfg(test)]
 mod tests {
+    use std::env;
+    use std::process::Command;
     use std::sync::Mutex;
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
     use std::time::Duration;
+
+    use rustix::io::Errno;
+    use rustix::process::{Resource, Rlimit, setrlimit};
 
     use super::super::Serving;
     use super::*;
@@ -277,6 +283,39 @@ mod tests {
         let handle = running.handle();
         drop(running);
         assert!(handle.is_stopping());
+    }
+
+    /// The test runs itself again in a process of its own, which is the one that lacks descriptors.
+    #[test]
+    fn without_descriptors_for_every_shard_it_does_not_start() {
+        const WITHIN: &str = "WIREWORKS_TEST_WITHIN";
+        if env::var_os(WITHIN).is_none() {
+            let name =
+                "server::process::running::tests::without_descriptors_for_every_shard_it_does_not_start";
+            let mut command = Command::new(env::current_exe().unwrap());
+            let output = command.args(["--exact", name]).env(WITHIN, "1").output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            assert!(
+                output.status.success() && text.contains("1 passed"),
+                "{text}{}",
+                String::from_utf8_lossy(&output.stderr)
+            );
+            return;
+        }
+        let limit = Rlimit {
+            current: Some(40),
+            maximum: Some(40),
+        };
+        setrlimit(Resource::Nofile, limit).unwrap();
+        let (mut process, _) = process(false);
+        process.threads = 64;
+        let (tell, told) = channel();
+        thread::spawn(move || tell.send(process.start(|_| {}).map(drop)));
+        let started = told
+            .recv_timeout(Duration::from_secs(30))
+            .expect("it does not wait for what cannot come");
+        let error = started.unwrap_err();
+        assert_eq!(Errno::from_io_error(&error), Some(Errno::MFILE), "{error}");
     }
 
     #[tokio::test]

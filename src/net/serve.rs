@@ -117,7 +117,7 @@ pub enum Preamble {
 pub struct Gate {
     settings: GateSettings,
     admission: Admission,
-    stats: GateStats,
+    stats: Arc<GateStats>,
 }
 
 /// What happened at a gate. Counters, since the start.
@@ -184,13 +184,13 @@ impl Gate {
         Self {
             settings,
             admission,
-            stats: GateStats::default(),
+            stats: Arc::default(),
         }
     }
 
-    /// What happened here.
+    /// What happened here: to be kept by whoever shows it, in place of the gate.
     #[must_use]
-    pub fn stats(&self) -> &GateStats {
+    pub fn stats(&self) -> &Arc<GateStats> {
         &self.stats
     }
 
@@ -198,6 +198,12 @@ impl Gate {
     #[must_use]
     pub fn connections(&self) -> usize {
         self.admission.connections()
+    }
+
+    /// What counts them.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.admission
     }
 
     /// TLS, if there is any.

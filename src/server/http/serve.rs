@@ -22,10 +22,10 @@ pub struct Server {
     pub handler: SharedHandler,
     /// The shutdown.
     pub drain: Drain,
-    /// Who is told of requests that no handler sees.
+    /// Who is told of requests that no handler sees, or whose handler was stopped.
     pub on_refusal: Option<OnRefusal>,
     /// What happened.
-    pub stats: ServerStats,
+    pub stats: Arc<ServerStats>,
 }
 
 /// Told of each request that was refused.
@@ -60,7 +60,7 @@ impl Server {
             handler,
             drain: Drain::new(),
             on_refusal: None,
-            stats: ServerStats::default(),
+            stats: Arc::default(),
         }
     }
 

@@ -72,21 +72,22 @@ const GATE: [Row<GateStats>; 6] = [
     ),
 ];
 
-/// Shows what the engine counts by itself.
+/// Shows what the engine counts by itself. The metrics get the counters and nothing else: the server, whose stack and
+/// observers hold the metrics, would never be dropped.
 pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, workers: Option<&Blocking>) {
-    let gate = Arc::clone(&part.gate);
+    let admission = part.gate.admission().clone();
     metrics.register_gauge("connections", "Connections that are open", move || {
-        gate.connections() as u64
+        admission.connections() as u64
     });
     for (name, help, counter) in GATE {
-        let gate = Arc::clone(&part.gate);
-        metrics.register_counter(name, help, move || counter(gate.stats()).load(Ordering::Relaxed));
+        let stats = Arc::clone(part.gate.stats());
+        metrics.register_counter(name, help, move || counter(&stats).load(Ordering::Relaxed));
     }
-    let server = Arc::clone(&part.server);
+    let stats = Arc::clone(&part.server.stats);
     metrics.register_counter(
         "replies_cut",
         "Connections that were cut within a reply",
-        move || server.stats.cut.load(Ordering::Relaxed),
+        move || stats.cut.load(Ordering::Relaxed),
     );
     if let Some(workers) = workers.cloned() {
         metrics.register_workers(move || workers.stats());

@@ -335,7 +335,8 @@ impl From<Stream> for Io {
 
 /// Accepts until the shutdown begins, and spawns `handle` for each connection.
 ///
-/// Out of descriptors it waits, longer each time, and goes on.
+/// Out of descriptors it waits, longer each time, and goes on. A listener that cannot accept any more, since somebody has
+/// shut it down, is closed.
 pub async fn serve<H, Fut>(listener: Listener, gate: Arc<Gate>, drain: Drain, handle: H)
 where
     H: Fn(Arrival) -> Fut + Clone + Send + 'static,
@@ -359,16 +360,23 @@ where
                     spawn(entrant, &gate, &drain, &handle);
                 }
             }
-            // The client was gone before it was accepted.
-            Err(error) if !is_exhaustion(&error) => tracing::debug!(%error, "accept failed"),
-            Err(error) => {
-                gate.stats.exhausted.fetch_add(1, Ordering::Relaxed);
-                tracing::warn!(%error, pause_ms = pause.as_millis(), listener = %listener.local_addr(), "cannot accept");
-                tokio::select! {
-                    () = &mut stopping => break,
-                    () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+            Err(error) => match Failure::of(&error) {
+                Failure::Connection => tracing::debug!(%error, "accept failed"),
+                Failure::Listener => {
+                    tracing::error!(%error, listener = %listener.local_addr(), "the listener is of no use any more: it is closed");
+                    break;
                 }
-            }
+                failure => {
+                    if failure == Failure::Exhaustion {
+                        gate.stats.exhausted.fetch_add(1, Ordering::Relaxed);
+                    }
+                    tracing::warn!(%error, pause_ms = pause.as_millis(), listener = %listener.local_addr(), "cannot accept");
+                    tokio::select! {
+                        () = &mut stopping => break,
+                        () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+                    }
+                }
+            },
         }
     }
     // Whoever stands in the queue has connected, and may have asked: closing the listener would reset them.
@@ -381,7 +389,8 @@ where
                     spawn(entrant, &gate, &drain, &handle);
                 }
             }
-            Err(error) if !is_exhaustion(&error) => {}
+            // Each of these has taken a connection off the queue, which nobody joins any more.
+            Err(error) if Failure::of(&error) == Failure::Connection => {}
             Ok(None) | Err(_) => break,
         }
     }
@@ -394,11 +403,44 @@ const LAST_HANDSHAKES: Duration = Duration::from_millis(50);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-fn is_exhaustion(error: &io::Error) -> bool {
-    matches!(
-        Errno::from_io_error(error),
-        Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM)
-    )
+/// What an error of accept is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Failure {
+    /// One connection, which is gone: the next one may be well.
+    Connection,
+    /// The process or the system has no room now.
+    Exhaustion,
+    /// The listener: it will not accept again.
+    Listener,
+    /// Something else, which may pass: a rule of the system that forbids it, for one.
+    Other,
+}
+
+impl Failure {
+    /// By accept(2), which names the errors of the network that a connection may bring with it. EOPNOTSUPP is among those
+    /// and means a socket without connections too: as [`Failure::Other`], neither does harm.
+    fn of(error: &io::Error) -> Self {
+        match Errno::from_io_error(error) {
+            Some(
+                Errno::CONNABORTED
+                | Errno::CONNRESET
+                | Errno::NOTCONN
+                | Errno::INTR
+                | Errno::PROTO
+                | Errno::NOPROTOOPT
+                | Errno::TIMEDOUT
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::NONET
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH,
+            ) => Self::Connection,
+            Some(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => Self::Exhaustion,
+            // What is not of the system is the runtime's: it is shutting down.
+            Some(Errno::INVAL | Errno::BADF | Errno::NOTSOCK) | None => Self::Listener,
+            Some(_) => Self::Other,
+        }
+    }
 }
 
 fn spawn<H, Fut>(entrant: Entrant, gate: &Arc<Gate>, drain: &Drain, handle: &H)
@@ -455,5 +497,53 @@ fn say_at_once(stream: &Stream, bytes: &[u8]) {
         Stream::Unix(unix) => {
             let _ = unix.try_write(bytes);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use super::*;
+    use crate::net::listen::bind;
+
+    #[test]
+    fn a_listener_that_was_shut_down_is_given_up() {
+        for stopped in [false, true] {
+            let (tell, told) = channel();
+            // A thread of its own: a loop that spins would not let a timeout pass.
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+                runtime.unwrap().block_on(async {
+                    let listener = bind(&"127.0.0.1:0".parse().unwrap(), false).unwrap();
+                    listener.shut_down().unwrap();
+                    let drain = Drain::new();
+                    if stopped {
+                        drain.stop();
+                    }
+                    let gate = Arc::new(Gate::new(GateSettings::default()));
+                    serve(listener, gate, drain.clone(), |_| async {}).await;
+                    assert_eq!(drain.live(), 0);
+                });
+                tell.send(()).unwrap();
+            });
+            told.recv_timeout(Duration::from_secs(30)).expect("the loop ends");
+        }
+    }
+
+    #[test]
+    fn errors_of_accept_are_about_one_connection_the_process_or_the_listener() {
+        let rows = [
+            (Failure::Connection, [Errno::CONNABORTED, Errno::NETUNREACH]),
+            (Failure::Exhaustion, [Errno::MFILE, Errno::NOMEM]),
+            (Failure::Listener, [Errno::INVAL, Errno::BADF]),
+            (Failure::Other, [Errno::PERM, Errno::OPNOTSUPP]),
+        ];
+        for (expected, errors) in rows {
+            for error in errors {
+                assert_eq!(Failure::of(&error.into()), expected, "{error}");
+            }
+        }
+        assert_eq!(Failure::of(&io::Error::other("no runtime")), Failure::Listener);
     }
 }

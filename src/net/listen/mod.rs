@@ -109,7 +109,8 @@ impl Listener {
     /// Waits for a connection. Dropping the future loses none.
     ///
     /// # Errors
-    /// What the system said: out of descriptors (wait and go on), or the connection is gone already (go on).
+    /// What the system said: out of descriptors (wait and go on), the connection is gone already (go on), or the listener
+    /// was shut down (give it up).
     pub async fn accept(&self) -> io::Result<(Stream, PeerAddr)> {
         match &self.socket {
             Accepting::Tcp(socket) => {
@@ -181,6 +182,16 @@ impl Listener {
     #[must_use]
     pub fn local_addr(&self) -> &ListenAddr {
         &self.address
+    }
+
+    /// Does to the socket what somebody else who has it may do.
+    #[cfg(test)]
+    pub(crate) fn shut_down(&self) -> io::Result<()> {
+        let socket = match &self.socket {
+            Accepting::Tcp(socket) => SockRef::from(socket),
+            Accepting::Unix(socket) => SockRef::from(socket),
+        };
+        socket.shutdown(std::net::Shutdown::Both)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::fs;
 use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use wireworks::net::addr::ListenAddr;
@@ -13,7 +15,7 @@ use wireworks::server::http::middleware::request_id::RequestIds;
 use wireworks::server::http::request::Request;
 use wireworks::server::http::settings::Settings;
 use wireworks::server::http::{Builder, Server};
-use wireworks::server::process::{Handle, Running};
+use wireworks::server::process::{Address, Handle, Running};
 
 use crate::support::certificate::certificate;
 use crate::support::response::Response;
@@ -101,6 +103,61 @@ fn a_handle_stops_it_from_anywhere() {
     assert_eq!(response.text(), "stopping");
     assert!(handle.is_stopping());
     assert_eq!(running.wait().unwrap().aborted, 0);
+}
+
+#[test]
+fn who_has_connected_when_it_is_ready_is_served_even_if_it_stops_at_once() {
+    for threading in [Threading::PerCore, Threading::Shared] {
+        let handle = Handle::new();
+        let (tell, told) = channel();
+        let stop = handle.clone();
+        let running = server()
+            .threading(threading)
+            .handle(handle)
+            .on_ready(move |addresses: &[Address]| {
+                let ListenAddr::Tcp(address) = addresses[0].address else {
+                    panic!("{addresses:?}")
+                };
+                let mut wire = Wire::connect(address);
+                wire.send(GET);
+                stop.stop();
+                tell.send(wire).unwrap();
+            })
+            .start()
+            .unwrap();
+        let mut wire = told.recv().unwrap();
+        assert_eq!(wire.read_response().text(), "hello", "{threading:?}");
+        assert_eq!(running.wait().unwrap().aborted, 0);
+    }
+}
+
+#[test]
+fn a_server_that_has_ended_is_let_go() {
+    let folder = tempfile::tempdir().unwrap();
+    for threading in [Threading::PerCore, Threading::Shared] {
+        let held = Arc::new(());
+        let left = Arc::downgrade(&held);
+        let handler = move |_: Request| {
+            let _held = Arc::clone(&held);
+            async { "hello" }
+        };
+        let log = folder.path().join("access.log");
+        let running = Server::builder(handler)
+            .listen("127.0.0.1:0")
+            .metrics("127.0.0.1:0")
+            .access_log(Format::Json, Target::File(log))
+            .threading(threading)
+            .start()
+            .unwrap();
+        let address = running.tcp().unwrap();
+        assert_eq!(ask(Wire::connect(address), GET).text(), "hello");
+        assert_eq!(ask(Wire::connect(address), "GET\r\n\r\n").status, 400);
+        let metrics = ports(&running, "metrics")[0];
+        let text = ask(Wire::connect(metrics), "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        assert!(text.text().contains("wireworks_connections_accepted_total 2\n"));
+        running.stop().unwrap();
+        assert_eq!(left.strong_count(), 0, "{threading:?}");
+    }
 }
 
 #[test]

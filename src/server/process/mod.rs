@@ -7,12 +7,14 @@
 
 mod running;
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, poll_fn};
 use std::io::{self, Write};
-use std::pin::Pin;
+use std::panic::AssertUnwindSafe;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use futures_util::future::try_join_all;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -22,7 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::running::{Handle, Running};
 use crate::net::addr::ListenAddr;
 use crate::net::clock::Clock;
-use crate::net::drain::Drain;
+use crate::net::drain::{Accepting, Drain};
 use crate::net::shards::{self, Threading};
 use crate::net::workers::Blocking;
 
@@ -31,10 +33,12 @@ pub type Serving = Pin<Box<dyn Future<Output = io::Result<()>> + Send>>;
 
 /// Something that serves on every shard until its drain begins.
 pub trait Part: Send + Sync + 'static {
-    /// Serves on one shard, whose clock this is. Ends when it accepts no more; its connections may live on.
+    /// Serves on one shard, whose clock this is. Ends when it accepts no more; its connections may live on. Whatever
+    /// accepts has a [guard](Drain::accepting) of the drain from the first poll on, so that a shutdown that comes early
+    /// waits for it.
     ///
     /// # Errors
-    /// It cannot begin. The process ends then.
+    /// It cannot begin. The process ends then, as it does when a part panics.
     fn serve(self: Arc<Self>, shard: usize, clock: Clock) -> Serving;
 
     /// Reads files again. May block. What fails is logged, and what was there before stays in use.
@@ -115,20 +119,23 @@ impl Process {
         }
     }
 
-    /// Runs until a signal, or until somebody begins the drain. `ready` is called once with all addresses, when
-    /// signals are heard: a client that connects and a signal that comes then are both served. It blocks, and makes
-    /// runtimes of its own: asynchronous code calls [`start`](Self::start).
+    /// Runs until a signal, or until somebody begins the drain. `ready` is called once with all addresses, when every
+    /// shard has its thread and signals are heard. Shards may not accept yet, but who connects from then on is served,
+    /// even if the drain begins at once. It blocks, and makes runtimes of its own: asynchronous code calls
+    /// [`start`](Self::start).
     ///
     /// # Errors
     /// A thread or a runtime cannot be made, signals cannot be heard, or a part cannot begin.
     pub fn run(self, ready: impl FnOnce(&[Address]) + Send + 'static) -> io::Result<Outcome> {
         raise_descriptor_limit();
         let (threading, threads) = (self.threading, self.threads);
+        let unserved = (0..threads).map(|_| Unserved::new(&self)).collect();
         let running = Arc::new(Run {
             process: self,
             ready: Mutex::new(Some(Box::new(ready))),
             done: CancellationToken::new(),
             failed: Mutex::new(None),
+            unserved: Mutex::new(unserved),
         });
         let shared = Arc::clone(&running);
         let outcomes = shards::run(threading, threads, move |shard| {
@@ -168,6 +175,23 @@ struct Run {
     done: CancellationToken,
     /// Why a part could not begin.
     failed: Mutex<Option<io::Error>>,
+    /// One for each shard, until it serves.
+    unserved: Mutex<Vec<Unserved>>,
+}
+
+/// Lets the drains wait for a shard that does not accept yet: clients may be in the queues of its sockets.
+struct Unserved {
+    _parts: Accepting,
+    _last: Accepting,
+}
+
+impl Unserved {
+    fn new(process: &Process) -> Self {
+        Self {
+            _parts: process.drain.accepting(),
+            _last: process.last_drain.accepting(),
+        }
+    }
 }
 
 impl Run {
@@ -196,12 +220,27 @@ impl Run {
     async fn serve(self: Arc<Self>, shard: usize, clock: Clock) {
         self.process.drain.attach(&clock);
         self.process.last_drain.attach(&clock);
+        let mut unserved = lock(&self.unserved).pop();
+        let mut serving = pin!(AssertUnwindSafe(self.serve_all(shard, &clock)).catch_unwind());
+        let served = poll_fn(|cx| {
+            let polled = serving.as_mut().poll(cx);
+            // What accepts has guards of its own now.
+            drop(unserved.take());
+            polled
+        });
+        let error = match served.await {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(_) => io::Error::other("a part of the server panicked"),
+        };
+        lock(&self.failed).get_or_insert(error);
+        self.process.drain.stop();
+    }
+
+    async fn serve_all(&self, shard: usize, clock: &Clock) -> io::Result<()> {
         let all = self.process.parts.iter().chain(&self.process.last);
         let serving = all.map(|part| Arc::clone(part).serve(shard, clock.clone()));
-        if let Err(error) = try_join_all(serving).await {
-            lock(&self.failed).get_or_insert(error);
-            self.process.drain.stop();
-        }
+        try_join_all(serving).await.map(drop)
     }
 
     /// Waits for the end, reloading on the way there, and goes down.
@@ -316,6 +355,7 @@ impl Hearing {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::mpsc::channel;
 
     use super::*;
 
@@ -349,6 +389,37 @@ mod tests {
     impl Part for Broken {
         fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
             Box::pin(async { Err(io::Error::other("no luck")) })
+        }
+    }
+
+    /// A part that panics on the second shard.
+    struct Panicking(Drain);
+
+    impl Part for Panicking {
+        fn serve(self: Arc<Self>, shard: usize, _: Clock) -> Serving {
+            Box::pin(async move {
+                assert_eq!(shard, 0, "on purpose");
+                self.0.stopping().await;
+                Ok(())
+            })
+        }
+    }
+
+    /// A part that is through when it has accepted what had come before the drain began.
+    struct Late {
+        drain: Drain,
+        accepted: AtomicUsize,
+    }
+
+    impl Part for Late {
+        fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
+            Box::pin(async move {
+                let _guard = self.drain.accepting();
+                self.drain.stopping().await;
+                tokio::task::yield_now().await;
+                self.accepted.fetch_add(1, Ordering::SeqCst);
+                Ok(())
+            })
         }
     }
 
@@ -422,6 +493,37 @@ mod tests {
     fn a_part_that_cannot_begin_ends_the_process() {
         let process = process(Threading::PerCore, Arc::new(Broken), Drain::new(), Duration::ZERO);
         assert_eq!(process.run(|_| {}).unwrap_err().to_string(), "no luck");
+    }
+
+    #[test]
+    fn a_part_that_panics_ends_the_process() {
+        for threading in [Threading::PerCore, Threading::Shared] {
+            let drain = Drain::new();
+            let part = Arc::new(Panicking(drain.clone()));
+            let process = process(threading, part, drain, Duration::from_secs(60));
+            let running = process.start(|_| {}).unwrap();
+            let (tell, told) = channel();
+            std::thread::spawn(move || tell.send(running.wait()));
+            let ended = told
+                .recv_timeout(Duration::from_secs(30))
+                .expect("it ends by itself");
+            assert_eq!(ended.unwrap_err().to_string(), "a part of the server panicked");
+        }
+    }
+
+    #[test]
+    fn a_stop_right_after_ready_waits_for_every_shard() {
+        for threading in [Threading::PerCore, Threading::Shared] {
+            let drain = Drain::new();
+            let part = Arc::new(Late {
+                drain: drain.clone(),
+                accepted: AtomicUsize::new(0),
+            });
+            let process = process(threading, part.clone(), drain.clone(), Duration::from_secs(60));
+            let outcome = process.run(move |_| drain.stop()).unwrap();
+            assert_eq!(outcome, Outcome { aborted: 0 });
+            assert_eq!(part.accepted.load(Ordering::SeqCst), 2, "{threading:?}");
+        }
     }
 
     #[test]

@@ -12,14 +12,20 @@ use crate::proto::http::credentials::Credentials as Offered;
 const HIDDEN: &str = "***";
 
 /// The value of an option that holds a secret, as it was typed: `NAME:SECRET`, or the name of a file of such lines. Shown, in a
-/// printed configuration or for debugging, it is the name of the file, or `***`.
+/// printed configuration or for debugging, it is the name of a file that is there, or `***`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Secret(String);
 
 impl Secret {
+    /// What has no colon may be a secret all the same, typed without its name.
     fn shown(&self) -> &str {
-        if self.0.contains(':') { HIDDEN } else { &self.0 }
+        let is_file = || fs::metadata(&self.0).is_ok_and(|found| !found.is_dir());
+        if !self.0.contains(':') && is_file() {
+            &self.0
+        } else {
+            HIDDEN
+        }
     }
 }
 
@@ -276,7 +282,19 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_the_file_or_nothing() {
-        for (typed, expected) in [("me:secret", "***"), (":", "***"), ("/etc/users", "/etc/users")] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("users");
+        fs::write(&path, "me:secret").unwrap();
+        let [file, folder] = [&path, folder.path()].map(|path| path.to_str().unwrap());
+        let rows = [
+            ("me:secret", "***"),
+            (":", "***"),
+            ("secret", "***"),
+            ("", "***"),
+            (folder, "***"),
+            (file, file),
+        ];
+        for (typed, expected) in rows {
             let secret = Secret::from(typed.to_owned());
             assert_eq!(
                 (format!("{secret:?}").as_str(), String::from(secret).as_str()),

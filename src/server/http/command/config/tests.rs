@@ -230,7 +230,7 @@ fn what_is_printed_parses_back_to_the_same() {
         --max-connections 10 --max-connections-per-address 5 --threads 1023 --threading shared --tls-cert a --tls-key b \
         --tls-self-signed --tls-client-ca ca --tls-client-auth optional --tls-handshake-timeout 3s --no-listing --index a --index b --spa s \
         --hidden --follow-symlinks --cache-control no-store --no-precompressed --no-compress --cors * \
-        --basic-auth users --bearer-auth tokens --rate-limit 5/m --max-concurrent 9 --security-headers --request-id \
+        --basic-auth Cargo.toml --bearer-auth README.md --rate-limit 5/m --max-concurrent 9 --security-headers --request-id \
         --server-header me --head-timeout 1s --idle-timeout 2s --stall-timeout 3s --handler-timeout 4s \
         --drain-timeout 5s --linger-timeout 6s --min-read-rate 7B --min-write-rate 8B --min-read-grace 9s --min-write-grace 8s \
         --max-head 8KiB --max-uri 1KiB --max-fields 9 --max-body 10MB --max-chunk-extensions 1 --max-trailers 2KiB \
@@ -253,11 +253,15 @@ fn what_is_printed_parses_back_to_the_same() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let line = "--basic-auth me:secret --bearer-auth robot:secret";
-    let config = config(line, "").unwrap();
-    let printed = config.to_toml().unwrap();
-    for shown in [&printed, &format!("{config:?}")] {
-        assert!(shown.contains("***") && !shown.contains("secret"), "{shown}");
+    for line in [
+        "--basic-auth me:secret --bearer-auth robot:secret",
+        "--basic-auth secret --bearer-auth secret",
+    ] {
+        let config = config(line, "").unwrap();
+        let printed = config.to_toml().unwrap();
+        for shown in [&printed, &format!("{config:?}")] {
+            assert!(shown.contains("***") && !shown.contains("secret"), "{shown}");
+        }
+        assert!(printed.contains("\nbearer-auth = \"***\"\n"), "{printed}");
     }
-    assert!(printed.contains("\nbearer-auth = \"***\"\n"), "{printed}");
 }

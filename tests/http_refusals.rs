@@ -1,4 +1,4 @@
-//! What no handler saw stands in the metrics, by its reason: one bad client a reason, against the command.
+//! What was refused stands in the metrics, by its reason: one bad client a reason, against the command.
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

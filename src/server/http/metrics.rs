@@ -111,7 +111,7 @@ impl HttpMetrics {
         registry.register_with_unit("http_request_duration", help, Unit::Seconds, seconds.clone());
         let help = "Requests whose reply has not left";
         registry.register("http_requests_in_flight", help, in_flight.clone());
-        let help = "Requests and connections that were refused before a handler saw them";
+        let help = "Requests and connections that were refused, also while a handler was at work";
         registry.register("http_refusals", help, refusals.clone());
         Self(Arc::new(Inner {
             registry: Mutex::new(registry),

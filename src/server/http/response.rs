@@ -79,7 +79,8 @@ impl Response {
 
     /// The file at `path`, as an answer to `request`: with `Content-Type` by its name, `ETag` and `Last-Modified`; to GET and
     /// HEAD with preconditions and ranges heeded, so also 304, 412, 206 and 416. Large files are sent from their
-    /// descriptor. Other methods get 200 with all of it.
+    /// descriptor, by the thread of the connection: over TLS too, where [`Files`](super::files::Files) has workers for that.
+    /// Other methods get 200 with all of it.
     ///
     /// The path is the program's own: it is opened as it stands, symbolic links and all. What is made of a request's text
     /// may lead anywhere; [`Files`](super::files::Files) stays in its folder.

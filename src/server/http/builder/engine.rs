@@ -54,7 +54,7 @@ pub(super) struct Observers {
 }
 
 impl Observers {
-    /// Tells them of requests that no handler sees.
+    /// Tells them of requests that no handler sees, or whose handler was stopped. The latter have a line in the log already.
     fn on_refusal(&self) -> Option<OnRefusal> {
         let observers = self.wanted()?;
         Some(Box::new(move |refusal| {

@@ -269,7 +269,8 @@ impl Builder {
         self
     }
 
-    /// Calls `ready` with the addresses, real ports and all, when the server serves.
+    /// Calls `ready` with the addresses, real ports and all, when nothing can fail any more: who connects from then on is
+    /// served, even if the server is stopped at once.
     /// [`announce`] prints them as the command does.
     pub fn on_ready(mut self, ready: impl FnOnce(&[Address]) + Send + 'static) -> Self {
         self.ready = Some(Box::new(ready));
@@ -287,7 +288,7 @@ impl Builder {
         Ok(self.process()?.run(ready)?)
     }
 
-    /// Serves on threads of its own, and returns when it does. Signals are the program's: it stops the server by the
+    /// Serves on threads of its own, and returns when clients can connect. Signals are the program's: it stops the server by the
     /// [`Handle`] of what is returned, or by dropping that.
     ///
     /// # Errors

@@ -35,7 +35,9 @@ pub(in crate::server::http) fn reply(head: &Head, path: &Path) -> Result<Respons
     })
 }
 
-/// A small file that is in memory anyway is copied, all else is sent from its descriptor: nobody waits for the disk here.
+/// A small file that is in memory anyway is copied, all else is sent from its descriptor. So nothing is read from the disk
+/// before the reply begins, but there are no workers: what the disk has yet to bring is read by the connection's thread, by
+/// `sendfile` or, over TLS, piece by piece.
 fn content(file: File, before: Stamp) -> std::io::Result<(Stamp, Content)> {
     if before.size <= CacheLimits::default().file {
         match read(&file, &before, Patience::None)? {

@@ -72,9 +72,8 @@ fn exchange(bencher: Bencher<'_, '_>, name: &str) {
 #[divan::bench(args = ["/plaintext", "/route/50/users/7/posts", "/files/a/b/c.txt"])]
 fn route(bencher: Bencher<'_, '_>, path: &str) {
     let reply = |_: Request| async { Response::text("Hello, World!") };
-    let router = (0..100).fold(Router::new(), |router, n| {
-        router.get(&format!("/route/{n}/users/{{id}}/posts"), reply)
-    });
+    let router = (0..100)
+        .fold(Router::new(), |router, n| router.get(&format!("/route/{n}/users/{{id}}/posts"), reply));
     let router = router.get("/plaintext", reply).get("/files/{*rest}", reply);
     let wire = format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n");
     let Ok((head, _)) = parse(wire.into(), &Limits::default()) else {

@@ -27,9 +27,7 @@ struct Greeting {
 }
 
 async fn square(Path(number): Path<u32>) -> Result<String, StatusCode> {
-    let square = number
-        .checked_mul(number)
-        .ok_or(StatusCode::UNPROCESSABLE_ENTITY)?;
+    let square = number.checked_mul(number).ok_or(StatusCode::UNPROCESSABLE_ENTITY)?;
     Ok(format!("{square}\n"))
 }
 

@@ -52,10 +52,7 @@ impl Todos {
     async fn add(self, mut request: Request) -> Result<(StatusCode, Json<Todo>), Problem> {
         let mut todo: Todo = request.json().await?;
         if todo.title.is_empty() {
-            return Err(Problem::new(
-                StatusCode::UNPROCESSABLE_ENTITY,
-                "a thing to do has a title",
-            ));
+            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "a thing to do has a title"));
         }
         let mut todos = self.lock();
         todo.id = todos.last_key_value().map_or(1, |(last, _)| last + 1);

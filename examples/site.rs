@@ -36,10 +36,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut arg = |default: &str| args.next().unwrap_or(default.to_owned());
     let (folder, address, metrics) = (arg("docs"), arg("127.0.0.1:8443"), arg("127.0.0.1:9090"));
     let workers = Blocking::new(BlockingConfig::default());
-    let options = FilesOptions {
-        listing: true,
-        ..FilesOptions::default()
-    };
+    let options = FilesOptions { listing: true, ..FilesOptions::default() };
     let files = Files::new(Path::new(&folder), options, workers.clone())?;
     let stack = Stack {
         request_id: Some(RequestIds),
@@ -52,14 +49,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .stack(stack)
         .listen(&*address)
         .tls_self_signed()
-        .settings(Settings {
-            head_timeout: Duration::from_secs(10),
-            ..Settings::default()
-        })
-        .connections(ConnectionLimits {
-            per_address: 100,
-            ..ConnectionLimits::default()
-        })
+        .settings(Settings { head_timeout: Duration::from_secs(10), ..Settings::default() })
+        .connections(ConnectionLimits { per_address: 100, ..ConnectionLimits::default() })
         .access_log(Format::Combined, Target::Stdout)
         .metrics(&*metrics)
         .workers(workers)

@@ -25,11 +25,7 @@ const FORM: &str = "<!doctype html><title>Upload</title>
 
 const FOLDER: &str = "uploads";
 
-const LIMITS: FormLimits = FormLimits {
-    part: 1 << 30,
-    total: 4 << 30,
-    ..FormLimits::DEFAULT
-};
+const LIMITS: FormLimits = FormLimits { part: 1 << 30, total: 4 << 30, ..FormLimits::DEFAULT };
 
 async fn form(_: Request) -> Response {
     Response::html(FORM)
@@ -53,13 +49,9 @@ async fn upload(mut request: Request) -> Result<(StatusCode, String), Problem> {
 
 /// Writes a part to a file that is not there yet, so that nobody overwrites what another has sent.
 async fn store(part: Part<'_>, name: &str) -> Result<u64, Problem> {
-    create_dir_all(FOLDER)
-        .await
-        .map_err(|error| failed(name, &error))?;
+    create_dir_all(FOLDER).await.map_err(|error| failed(name, &error))?;
     let path = Path::new(FOLDER).join(name);
-    let file = File::create_new(&path)
-        .await
-        .map_err(|error| failed(name, &error))?;
+    let file = File::create_new(&path).await.map_err(|error| failed(name, &error))?;
     let stored = write(part, file, name).await;
     if stored.is_err() {
         // Half a file is worse than none.
@@ -71,9 +63,7 @@ async fn store(part: Part<'_>, name: &str) -> Result<u64, Problem> {
 async fn write(mut part: Part<'_>, mut file: File, name: &str) -> Result<u64, Problem> {
     let mut size = 0;
     while let Some(data) = part.chunk().await? {
-        file.write_all(&data)
-            .await
-            .map_err(|error| failed(name, &error))?;
+        file.write_all(&data).await.map_err(|error| failed(name, &error))?;
         size += data.len() as u64;
     }
     file.flush().await.map_err(|error| failed(name, &error))?;

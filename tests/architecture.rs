@@ -42,16 +42,8 @@ fn files(folder: &Path) -> Vec<File> {
 
 /// The crates that the library depends on, as code writes their names.
 fn dependencies() -> Vec<String> {
-    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml"))
-        .unwrap()
-        .parse()
-        .unwrap();
-    manifest["dependencies"]
-        .as_table()
-        .unwrap()
-        .keys()
-        .map(|name| name.replace('-', "_"))
-        .collect()
+    let manifest: toml::Table = fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
+    manifest["dependencies"].as_table().unwrap().keys().map(|name| name.replace('-', "_")).collect()
 }
 
 fn complain(complaints: &[String]) {

@@ -92,16 +92,8 @@ fn the_framing_of_every_combination() {
         .flat_map(|(version, codings)| LENGTHS.iter().map(move |lengths| (*version, *codings, *lengths)))
     {
         let mut head = format!("POST / {version:?}\r\nHost: a\r\n");
-        head.extend(
-            lengths
-                .iter()
-                .map(|length| format!("Content-Length: {length}\r\n")),
-        );
-        head.extend(
-            codings
-                .iter()
-                .map(|coding| format!("Transfer-Encoding: {coding}\r\n")),
-        );
+        head.extend(lengths.iter().map(|length| format!("Content-Length: {length}\r\n")));
+        head.extend(codings.iter().map(|coding| format!("Transfer-Encoding: {coding}\r\n")));
         let parsed = parse(format!("{head}\r\n").into(), &limits).ok();
         let body = parsed.map(|(_, framing)| framing.body);
         let bytes = |values: &[&'static str]| values.iter().map(|value| value.as_bytes()).collect::<Vec<_>>();
@@ -134,10 +126,7 @@ fn run(target: &str, check: impl Fn(&[u8]) -> bool, rounds: usize) {
         outcomes[usize::from(told(&input, &check))] += 1;
     }
     let rare = rounds / 50;
-    assert!(
-        outcomes[0] > rare && outcomes[1] > rare,
-        "one-sided: {outcomes:?} refused and accepted"
-    );
+    assert!(outcomes[0] > rare && outcomes[1] > rare, "one-sided: {outcomes:?} refused and accepted");
 }
 
 /// Runs the checker; if it panics, the input is printed as a Rust literal.
@@ -157,16 +146,10 @@ fn told(input: &[u8], check: impl Fn(&[u8]) -> bool) -> bool {
 /// The files of a folder, by name.
 fn seeds(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    let mut seeds: Vec<_> = entries
-        .map(|path| (name(&path), fs::read(&path).unwrap()))
-        .collect();
+    let mut seeds: Vec<_> = entries.map(|path| (name(&path), fs::read(&path).unwrap())).collect();
     seeds.sort();
     let is_named = |(name, _): &(String, _)| name.starts_with("ok-") || name.starts_with("bad-");
-    assert!(
-        seeds.len() >= 5 && seeds.iter().all(is_named),
-        "{}",
-        folder.display()
-    );
+    assert!(seeds.len() >= 5 && seeds.iter().all(is_named), "{}", folder.display());
     seeds
 }
 

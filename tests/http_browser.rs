@@ -36,10 +36,7 @@ fn a_browser_shows_the_demo_and_a_folder() {
         let picture = screenshot(&format!("http://{}/", server.address("http")));
         assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"), "{dir:?}");
         // Width and height begin the first chunk, after its length and name.
-        assert_eq!(
-            picture[16..24],
-            [1000_u32.to_be_bytes(), 1400_u32.to_be_bytes()].concat()
-        );
+        assert_eq!(picture[16..24], [1000_u32.to_be_bytes(), 1400_u32.to_be_bytes()].concat());
         let log = stop(server).text();
         assert!(log.contains("\"GET / HTTP/1.1\" 200 "), "{dir:?}: {log}");
     }
@@ -92,10 +89,7 @@ fn elsewhere(demo: &str) -> (Running, Receiver<String>) {
                 Ok::<_, Problem>("")
             }
         });
-    (
-        Server::builder(router).listen("127.0.0.1:0").start().unwrap(),
-        told,
-    )
+    (Server::builder(router).listen("127.0.0.1:0").start().unwrap(), told)
 }
 
 #[test]

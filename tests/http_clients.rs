@@ -51,10 +51,7 @@ fn curl_reads_the_demo() {
 
     let page = ask(&[], "/").stdout;
     let head = ask(&["-I"], "/").text();
-    assert!(
-        head.contains(&format!("\r\ncontent-length: {}\r\n", page.len())),
-        "{head}"
-    );
+    assert!(head.contains(&format!("\r\ncontent-length: {}\r\n", page.len())), "{head}");
     assert!(head.ends_with("\r\n\r\n"), "{head}");
 
     let squeezed = ask(&["-i", "--compressed"], "/").stdout;
@@ -74,15 +71,8 @@ fn curl_sends_five_megabytes() {
     let put = format!("{base}/name");
     for (expect, interim) in [("Expect: 100-continue", true), ("Expect:", false)] {
         let reply = curl(&["-i", "-H", expect, "-T", text(&file), &put]).text();
-        assert_eq!(
-            reply.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"),
-            interim,
-            "{reply}"
-        );
-        assert!(
-            reply.ends_with("\r\n\r\n{\"path\":\"/name\",\"bytes\":5000000}"),
-            "{reply}"
-        );
+        assert_eq!(reply.starts_with("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\n"), interim, "{reply}");
+        assert!(reply.ends_with("\r\n\r\n{\"path\":\"/name\",\"bytes\":5000000}"), "{reply}");
     }
     let data = format!("@{}", file.display());
     let echoed = folder.path().join("echoed");
@@ -106,10 +96,7 @@ fn curl_reads_a_folder() {
     assert!(curl(&["-r", "4999990-", &big]).stdout == content[4_999_990..]);
     let head = curl(&["-I", &small]).text();
     let length = format!("\r\ncontent-length: {}\r\n", lines.len());
-    assert!(
-        head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains(&length),
-        "{head}"
-    );
+    assert!(head.starts_with("HTTP/1.1 200 OK\r\n") && head.contains(&length), "{head}");
 
     let reply = curl(&["-i", "-r", "0-99,200-299", &small]).text();
     let (head, body) = reply.split_once("\r\n\r\n").unwrap();
@@ -119,17 +106,9 @@ fn curl_reads_a_folder() {
     let parts: Vec<_> = body.split(&mark).collect();
     assert_eq!((parts.len(), parts[0], parts[3].trim_end()), (4, "", "--"));
     for (part, range) in [(parts[1], 0..100), (parts[2], 200..300)] {
-        let field = format!(
-            "Content-Range: bytes {}-{}/{}\r\n",
-            range.start,
-            range.end - 1,
-            lines.len()
-        );
+        let field = format!("Content-Range: bytes {}-{}/{}\r\n", range.start, range.end - 1, lines.len());
         assert!(part.contains(&field), "{part}");
-        assert!(
-            part.ends_with(&format!("\r\n\r\n{}\r\n", &lines[range])),
-            "{part}"
-        );
+        assert!(part.ends_with(&format!("\r\n\r\n{}\r\n", &lines[range])), "{part}");
     }
     stop(server);
 }

@@ -42,25 +42,14 @@ fn half_a_request(addr: SocketAddr) -> Wire {
 
 #[test]
 fn help_and_version_are_answers() {
-    for args in [
-        &["--help"][..],
-        &["help"],
-        &["http", "--help"],
-        &["http", "-h"],
-        &["--version"],
-    ] {
+    for args in [&["--help"][..], &["help"], &["http", "--help"], &["http", "-h"], &["--version"]] {
         let text = ended(args).success().text();
         assert!(!text.is_empty(), "{args:?}");
     }
     // Wrapped by the width of the terminal.
     let help = ended(&["http", "--help"]).text();
     let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
-    for word in [
-        "Examples:",
-        "[default: 127.0.0.1:8080]",
-        "Timeouts",
-        "--print-config",
-    ] {
+    for word in ["Examples:", "[default: 127.0.0.1:8080]", "Timeouts", "--print-config"] {
         assert!(help.contains(word), "{word}");
     }
 }
@@ -94,37 +83,19 @@ fn what_cannot_be_done_is_one_line_and_1() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
     let rows: [(&[&str], &str); 9] = [
-        (
-            &["--listen", &taken],
-            &format!("cannot listen on {taken}: the address is in use"),
-        ),
-        (
-            &["--metrics", &taken, "--listen", "127.0.0.1:0"],
-            &format!("cannot listen on {taken}: "),
-        ),
+        (&["--listen", &taken], &format!("cannot listen on {taken}: the address is in use")),
+        (&["--metrics", &taken, "--listen", "127.0.0.1:0"], &format!("cannot listen on {taken}: ")),
         (&["--threads", "0"], "--threads cannot be 0: the least is 1"),
-        (
-            &["--config", &unknown],
-            "unknown.toml:2: there is no option `lisen`",
-        ),
+        (&["--config", &unknown], "unknown.toml:2: there is no option `lisen`"),
         (&["--config", &range], "range.toml: --max-fields cannot be 9999"),
-        (
-            &["--config", "/nonexistent.toml"],
-            "cannot read /nonexistent.toml: No such file",
-        ),
+        (&["--config", "/nonexistent.toml"], "cannot read /nonexistent.toml: No such file"),
         (&["/nonexistent"], "/nonexistent"),
-        (
-            &["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"],
-            "cannot read /nonexistent",
-        ),
+        (&["--tls-cert", "/nonexistent", "--tls-key", "/nonexistent"], "cannot read /nonexistent"),
         (&["--spa", "index.html"], "--spa does nothing without DIR"),
     ];
     for (args, expected) in rows {
         let message = failure(&[&["http"], args].concat(), 1);
-        assert!(
-            message.starts_with("error: ") && message.contains(expected),
-            "{args:?}: {message}"
-        );
+        assert!(message.starts_with("error: ") && message.contains(expected), "{args:?}: {message}");
         assert_eq!(message.lines().count(), 1, "{message}");
     }
 }
@@ -134,14 +105,7 @@ fn each_listener_has_its_line() {
     let folder = tempfile::tempdir().unwrap();
     let socket = folder.path().join("web.sock");
     let unix = format!("unix:{}", socket.display());
-    let mut server = server(&[
-        "--listen",
-        "127.0.0.1:0",
-        "--listen",
-        &unix,
-        "--metrics",
-        "127.0.0.1:0",
-    ]);
+    let mut server = server(&["--listen", "127.0.0.1:0", "--listen", &unix, "--metrics", "127.0.0.1:0"]);
     let first = server.address("http");
     let second = server.address("http");
     assert_ne!(first, second);
@@ -240,12 +204,7 @@ fn health_says_that_the_server_is_going() {
 fn a_hangup_opens_the_access_log_again() {
     let folder = tempfile::tempdir().unwrap();
     let [log, old] = ["access.log", "access.log.1"].map(|name| folder.path().join(name));
-    let mut server = server(&[
-        "--access-log",
-        log.to_str().unwrap(),
-        "--access-log-format",
-        "json",
-    ]);
+    let mut server = server(&["--access-log", log.to_str().unwrap(), "--access-log-format", "json"]);
     let addr = server.address("http");
     ask(addr, "/plaintext", "");
     fs::rename(&log, &old).unwrap();
@@ -254,11 +213,7 @@ fn a_hangup_opens_the_access_log_again() {
     ask(addr, "/json", "");
     stop(server);
     let text = |path: &Path| fs::read_to_string(path).unwrap();
-    assert!(
-        text(&log).contains("/json") && text(&log).starts_with('{'),
-        "{}",
-        text(&log)
-    );
+    assert!(text(&log).contains("/json") && text(&log).starts_with('{'), "{}", text(&log));
     assert!(!text(&old).contains("/json"));
 }
 
@@ -267,10 +222,7 @@ fn the_access_log_goes_to_stdout() {
     let mut server = server(&["--access-log", "-"]);
     ask(server.address("http"), "/plaintext", "User-Agent: tester\r\n");
     let text = stop(server).text();
-    assert!(
-        text.contains("\"GET /plaintext HTTP/1.1\" 200 13") && text.contains("\"tester\""),
-        "{text}"
-    );
+    assert!(text.contains("\"GET /plaintext HTTP/1.1\" 200 13") && text.contains("\"tester\""), "{text}");
 }
 
 #[test]
@@ -285,12 +237,7 @@ fn a_trusted_proxy_names_its_client() {
     wire.send("GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n");
     let (bytes, _) = wire.read_to_close();
     assert!(bytes.is_empty());
-    assert!(
-        stop(server)
-            .text()
-            .lines()
-            .any(|line| line.starts_with("192.0.2.7 "))
-    );
+    assert!(stop(server).text().lines().any(|line| line.starts_with("192.0.2.7 ")));
 }
 
 #[test]
@@ -303,11 +250,7 @@ fn each_layer_is_there_when_it_is_asked_for() {
     };
     let rows: [(&[&str], &str, &str); 5] = [
         (&["--security-headers"], "x-content-type-options", "nosniff"),
-        (
-            &["--cors", "https://a.test"],
-            "access-control-allow-origin",
-            "https://a.test",
-        ),
+        (&["--cors", "https://a.test"], "access-control-allow-origin", "https://a.test"),
         (&["--cors", "*"], "access-control-allow-origin", "*"),
         (&["--server-header", "mine"], "server", "mine"),
         (&["--request-id"], "x-request-id", ""),
@@ -316,9 +259,7 @@ fn each_layer_is_there_when_it_is_asked_for() {
         assert_eq!(plain.header(name), None, "{name}");
         let mut server = server(args);
         let response = ask(server.address("http"), "/plaintext", "Origin: https://a.test\r\n");
-        let found = response
-            .header(name)
-            .unwrap_or_else(|| panic!("no {name} with {args:?}"));
+        let found = response.header(name).unwrap_or_else(|| panic!("no {name} with {args:?}"));
         assert!(value.is_empty() || found == value, "{name}: {found}");
         stop(server);
     }
@@ -337,11 +278,7 @@ fn every_reply_is_signed_when_there_is_a_name() {
         let mut wire = Wire::connect(addr);
         wire.send(request);
         let response = wire.read_response();
-        assert_eq!(
-            (response.status, response.header("server")),
-            (status, Some("mine")),
-            "{request}"
-        );
+        assert_eq!((response.status, response.header("server")), (status, Some("mine")), "{request}");
     }
     stop(server);
 }
@@ -359,24 +296,9 @@ fn limits_of_requests_are_kept() {
     stop(server);
 
     let rows = [
-        (
-            "--max-body",
-            "4B",
-            "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nabcde",
-            413,
-        ),
-        (
-            "--max-uri",
-            "256B",
-            &format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", "a".repeat(300)),
-            414,
-        ),
-        (
-            "--max-fields",
-            "8",
-            &format!("GET / HTTP/1.1\r\nHost: test\r\n{}\r\n", "A: b\r\n".repeat(8)),
-            431,
-        ),
+        ("--max-body", "4B", "POST / HTTP/1.1\r\nHost: test\r\nContent-Length: 5\r\n\r\nabcde", 413),
+        ("--max-uri", "256B", &format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", "a".repeat(300)), 414),
+        ("--max-fields", "8", &format!("GET / HTTP/1.1\r\nHost: test\r\n{}\r\n", "A: b\r\n".repeat(8)), 431),
         (
             "--max-head",
             "1KiB",
@@ -403,10 +325,7 @@ fn a_connection_over_the_limit_is_told_so() {
     first.send("GET /plaintext HTTP/1.1\r\nHost: test\r\n\r\n");
     first.read_response();
     let response = Wire::connect(addr).read_response();
-    assert_eq!(
-        (response.status, response.header("retry-after")),
-        (503, Some("1"))
-    );
+    assert_eq!((response.status, response.header("retry-after")), (503, Some("1")));
     stop(server);
 }
 
@@ -437,10 +356,7 @@ fn tokens_come_from_the_line_or_a_file_and_stand_beside_names() {
         let challenges = refused.headers_named("www-authenticate");
         assert_eq!((refused.status, challenges.len()), (401, 2), "{challenges:?}");
         for good in ["Bearer t0ken", "Basic bWU6c2VjcmV0"] {
-            assert_eq!(
-                ask(addr, "/plaintext", &format!("Authorization: {good}\r\n")).status,
-                200
-            );
+            assert_eq!(ask(addr, "/plaintext", &format!("Authorization: {good}\r\n")).status, 200);
         }
         stop(server);
     }
@@ -450,18 +366,12 @@ fn tokens_come_from_the_line_or_a_file_and_stand_beside_names() {
 fn secrets_are_hidden_and_what_is_hidden_is_not_taken() {
     let args = ["http", "--bearer-auth", "robot:t0ken", "--print-config"];
     let printed = ended(&args).success().text();
-    assert!(
-        printed.contains("bearer-auth = \"***\"") && !printed.contains("t0ken"),
-        "{printed}"
-    );
+    assert!(printed.contains("bearer-auth = \"***\"") && !printed.contains("t0ken"), "{printed}");
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("web.toml");
     fs::write(&file, &printed).unwrap();
     let message = failure(&["http", "--config", file.to_str().unwrap()], 1);
-    assert!(
-        message.contains("--bearer-auth: *** stands for a secret"),
-        "{message}"
-    );
+    assert!(message.contains("--bearer-auth: *** stands for a secret"), "{message}");
 }
 
 #[test]
@@ -484,38 +394,18 @@ fn clients_show_certificates_when_they_must() {
 fn a_made_up_certificate_serves_tls() {
     let mut server = server(&["--tls-self-signed"]);
     let url = format!("https://{}/plaintext", server.address("http"));
-    let text = Tool::new("curl")
-        .args(["-sSk", url.as_str()])
-        .run()
-        .success()
-        .text();
+    let text = Tool::new("curl").args(["-sSk", url.as_str()]).run().success().text();
     assert_eq!(text, "Hello, World!");
     stop(server);
 }
 
 #[test]
 fn what_is_printed_is_a_file_that_says_the_same() {
-    let args = [
-        "http",
-        "public",
-        "--listen",
-        ":80",
-        "--head-timeout",
-        "5s",
-        "--no-listing",
-        "--print-config",
-    ];
+    let args =
+        ["http", "public", "--listen", ":80", "--head-timeout", "5s", "--no-listing", "--print-config"];
     let printed = ended(&args).success().text();
-    for line in [
-        "dir = \"public\"",
-        "listen = [\":80\"]",
-        "head-timeout = \"5s\"",
-        "listing = false",
-    ] {
-        assert!(
-            printed.lines().any(|printed| printed == line),
-            "{line} in\n{printed}"
-        );
+    for line in ["dir = \"public\"", "listen = [\":80\"]", "head-timeout = \"5s\"", "listing = false"] {
+        assert!(printed.lines().any(|printed| printed == line), "{line} in\n{printed}");
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("web.toml");

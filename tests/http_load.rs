@@ -48,34 +48,20 @@ struct SocketErrors {
 
 /// Reads `Socket errors: connect 0, read 0, write 7, timeout 0`.
 fn socket_errors(report: &str) -> Option<SocketErrors> {
-    let line = report
-        .lines()
-        .find_map(|line| line.trim().strip_prefix("Socket errors: "))?;
-    let counts: Vec<u32> = line
-        .split(", ")
-        .map(|count| count.split(' ').nth(1).unwrap().parse().unwrap())
-        .collect();
+    let line = report.lines().find_map(|line| line.trim().strip_prefix("Socket errors: "))?;
+    let counts: Vec<u32> =
+        line.split(", ").map(|count| count.split(' ').nth(1).unwrap().parse().unwrap()).collect();
     let [connect, read, write, timeout] = counts[..] else {
         panic!("{line}");
     };
-    Some(SocketErrors {
-        connect,
-        read,
-        write,
-        timeout,
-    })
+    Some(SocketErrors { connect, read, write, timeout })
 }
 
 #[test]
 fn the_errors_of_wrk_are_read() {
     let report =
         "  9 requests in 1.00s\n  Socket errors: connect 1, read 2, write 3, timeout 4\nRequests/sec: 9\n";
-    let errors = SocketErrors {
-        connect: 1,
-        read: 2,
-        write: 3,
-        timeout: 4,
-    };
+    let errors = SocketErrors { connect: 1, read: 2, write: 3, timeout: 4 };
     assert_eq!(socket_errors(report), Some(errors));
     assert_eq!(socket_errors("  9 requests in 1.00s\n"), None);
 }
@@ -99,12 +85,8 @@ fn stop_under_load(connections: u64) -> Option<SocketErrors> {
     let mut server = server(&["--threads", "2", "--metrics", "127.0.0.1:0"]);
     let addr = server.address("http");
     let url = format!("http://{addr}/plaintext");
-    let wrk = Tool::new("wrk")
-        .args(["-t1", &format!("-c{connections}"), "-d2", &url])
-        .start();
-    let clients: Vec<_> = (0..4)
-        .map(|_| thread::spawn(move || ask_until_closed(addr)))
-        .collect();
+    let wrk = Tool::new("wrk").args(["-t1", &format!("-c{connections}"), "-d2", &url]).start();
+    let clients: Vec<_> = (0..4).map(|_| thread::spawn(move || ask_until_closed(addr))).collect();
     // All have come, and some hundred requests more are answered meanwhile: the load runs.
     let metrics = server.address("metrics");
     let deadline = Instant::now() + PATIENCE;
@@ -121,10 +103,7 @@ fn stop_under_load(connections: u64) -> Option<SocketErrors> {
     }
     let report = wrk.wait().success().text();
     assert!(!report.contains("Non-2xx"), "{report}");
-    let replies = report
-        .lines()
-        .find(|line| line.contains(" requests in "))
-        .unwrap();
+    let replies = report.lines().find(|line| line.contains(" requests in ")).unwrap();
     let replies: u32 = replies.split_whitespace().next().unwrap().parse().unwrap();
     assert!(replies > 0, "{report}");
     socket_errors(&report)
@@ -151,8 +130,7 @@ fn a_hangup_brings_a_new_certificate() {
     let mut client = Tool::new("sh").args(["-c", script, &addr, text(&fifo)]).start();
     // Opened for reading too, or this would wait for the shell.
     let mut pipe = fs::File::options().read(true).write(true).open(&fifo).unwrap();
-    pipe.write_all(b"GET /stream/1 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    pipe.write_all(b"GET /stream/1 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     client.wait_for_stderr("{\"line\":0}");
     assert!(trusts(&old));
 
@@ -161,8 +139,7 @@ fn a_hangup_brings_a_new_certificate() {
     server.wait_for_stderr("reloaded");
     assert!(trusts(&cert));
     assert!(!trusts(&old));
-    pipe.write_all(b"GET /stream/2 HTTP/1.1\r\nHost: test\r\n\r\n")
-        .unwrap();
+    pipe.write_all(b"GET /stream/2 HTTP/1.1\r\nHost: test\r\n\r\n").unwrap();
     client.wait_for_stderr("{\"line\":1}");
     drop(client);
     stop(server);

@@ -20,31 +20,19 @@ struct Row {
 }
 
 fn row(sends: impl Into<String>, status: u16, reason: &'static str) -> Row {
-    Row {
-        sends: sends.into(),
-        ends: false,
-        status,
-        reason,
-    }
+    Row { sends: sends.into(), ends: false, status, reason }
 }
 
 /// How often a reason was counted.
 fn refusals(metrics: SocketAddr, reason: &str) -> u64 {
-    metric(
-        metrics,
-        &format!("wireworks_http_refusals_total{{reason=\"{reason}\"}}"),
-    )
+    metric(metrics, &format!("wireworks_http_refusals_total{{reason=\"{reason}\"}}"))
 }
 
 #[track_caller]
 fn wait_for_refusals(metrics: SocketAddr, reason: &str, count: u64) {
     let deadline = Instant::now() + PATIENCE;
     while refusals(metrics, reason) != count {
-        assert!(
-            Instant::now() < deadline,
-            "{reason}: {}",
-            refusals(metrics, reason)
-        );
+        assert!(Instant::now() < deadline, "{reason}: {}", refusals(metrics, reason));
     }
 }
 
@@ -61,55 +49,24 @@ fn messages() -> Vec<Row> {
         row("GET /a#b HTTP/1.1\r\nHost: test\r\n\r\n", 400, "target"),
         row(format!("{get}X : y\r\n\r\n"), 400, "field_line"),
         row("GET / HTTP/1.1\r\n\r\n", 400, "host"),
-        row(
-            format!("{head}Content-Length: +1\r\n\r\nx"),
-            400,
-            "content_length",
-        ),
+        row(format!("{head}Content-Length: +1\r\n\r\nx"), 400, "content_length"),
         row(
             format!("{head}Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"),
             400,
             "transfer_encoding",
         ),
-        row(
-            format!("{head}Transfer-Encoding: gzip, chunked\r\n\r\n"),
-            501,
-            "unknown_coding",
-        ),
+        row(format!("{head}Transfer-Encoding: gzip, chunked\r\n\r\n"), 501, "unknown_coding"),
         row(format!("{chunked}-1\r\n"), 400, "chunk"),
-        row(
-            format!("{chunked}1;{}\r\nx\r\n0\r\n\r\n", long(2000)),
-            400,
-            "chunk_extensions",
-        ),
+        row(format!("{chunked}1;{}\r\nx\r\n0\r\n\r\n", long(2000)), 400, "chunk_extensions"),
         row(format!("{chunked}0\r\nHost: other\r\n\r\n"), 400, "trailer"),
         row("GET / HTTP/2.0\r\nHost: test\r\n\r\n", 505, "version"),
-        row(
-            format!("{} / HTTP/1.1\r\nHost: test\r\n\r\n", "X".repeat(33)),
-            501,
-            "method_too_long",
-        ),
-        row(
-            format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", long(300)),
-            414,
-            "target_too_long",
-        ),
+        row(format!("{} / HTTP/1.1\r\nHost: test\r\n\r\n", "X".repeat(33)), 501, "method_too_long"),
+        row(format!("GET /{} HTTP/1.1\r\nHost: test\r\n\r\n", long(300)), 414, "target_too_long"),
         row(format!("{get}X: {}\r\n\r\n", long(2000)), 431, "head_too_large"),
-        row(
-            format!("{get}{}\r\n", "X: y\r\n".repeat(8)),
-            431,
-            "too_many_fields",
-        ),
+        row(format!("{get}{}\r\n", "X: y\r\n".repeat(8)), 431, "too_many_fields"),
         row(format!("{head}Content-Length: 5\r\n\r\n"), 413, "body_too_large"),
-        row(
-            format!("{head}Expect: tea\r\nContent-Length: 1\r\n\r\n"),
-            417,
-            "expectation",
-        ),
-        Row {
-            ends: true,
-            ..row(format!("{head}Content-Length: 4\r\n\r\nabc"), 400, "incomplete")
-        },
+        row(format!("{head}Expect: tea\r\nContent-Length: 1\r\n\r\n"), 417, "expectation"),
+        Row { ends: true, ..row(format!("{head}Content-Length: 4\r\n\r\nabc"), 400, "incomplete") },
     ]
 }
 
@@ -124,16 +81,9 @@ fn every_reason_is_counted_by_its_name() {
         "--max-chunk-extensions=1KiB",
     ];
     let slow_head = vec![row("GET / HTTP/1.1\r\nHost:", 408, "head_timeout")];
-    let slow_body = vec![row(
-        "PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nabc",
-        408,
-        "too_slow",
-    )];
-    let slow_handler = vec![row(
-        "GET /delay/30000 HTTP/1.1\r\nHost: test\r\n\r\n",
-        503,
-        "handler_timeout",
-    )];
+    let slow_body =
+        vec![row("PUT /name HTTP/1.1\r\nHost: test\r\nContent-Length: 4\r\n\r\nabc", 408, "too_slow")];
+    let slow_handler = vec![row("GET /delay/30000 HTTP/1.1\r\nHost: test\r\n\r\n", 503, "handler_timeout")];
     for (args, rows) in [
         (&limits[..], messages()),
         (&["--head-timeout=200ms"], slow_head),
@@ -142,13 +92,7 @@ fn every_reason_is_counted_by_its_name() {
     ] {
         let mut server = server(&[args, &["--metrics", "127.0.0.1:0"]].concat());
         let (addr, metrics) = (server.address("http"), server.address("metrics"));
-        for Row {
-            sends,
-            ends,
-            status,
-            reason,
-        } in rows
-        {
+        for Row { sends, ends, status, reason } in rows {
             assert_eq!(refusals(metrics, reason), 0, "{reason}");
             let mut wire = Wire::connect(addr);
             wire.send(&sends);
@@ -158,11 +102,7 @@ fn every_reason_is_counted_by_its_name() {
             let response = wire.read_response();
             assert_eq!(response.status, status, "{reason}: {sends:?}");
             // What is temporary says so (RFC 9110 section 15.6.4).
-            assert_eq!(
-                response.header("retry-after").is_some(),
-                status == 503,
-                "{reason}"
-            );
+            assert_eq!(response.header("retry-after").is_some(), status == 503, "{reason}");
             wait_for_refusals(metrics, reason, 1);
         }
         stop(server);
@@ -180,10 +120,7 @@ fn no_reason_is_left_out() {
 fn connections_over_a_limit_are_counted_by_it() {
     for (limit, reason) in [
         ("--max-connections=1", "too_many_connections"),
-        (
-            "--max-connections-per-address=1",
-            "too_many_connections_of_address",
-        ),
+        ("--max-connections-per-address=1", "too_many_connections_of_address"),
     ] {
         let mut server = server(&[limit, "--metrics", "127.0.0.1:0"]);
         let (addr, metrics) = (server.address("http"), server.address("metrics"));

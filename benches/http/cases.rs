@@ -16,14 +16,8 @@ const SETTLE: Duration = Duration::from_secs(2);
 
 const HELLO: usize = "Hello, World!".len();
 const TEXT: &[&str] = &["floor", "wireworks", "hyper", "axum", "nginx"];
-const FILES: &[&str] = &[
-    "wireworks",
-    "axum",
-    "nginx-sendfile-cache",
-    "nginx-read-cache",
-    "nginx-sendfile",
-    "nginx-read",
-];
+const FILES: &[&str] =
+    &["wireworks", "axum", "nginx-sendfile-cache", "nginx-read-cache", "nginx-sendfile", "nginx-read"];
 
 /// One thread a core against one runtime for all.
 const THREADING: &[&str] = &["wireworks-2-per-core", "wireworks-2-shared"];
@@ -45,46 +39,31 @@ pub(crate) struct Case {
 #[derive(Clone, Copy)]
 pub(crate) enum Load {
     /// wrk on 64 connections, by a script of `benches/wrk`, beside some silent connections.
-    Busy {
-        script: Option<&'static str>,
-        idle: usize,
-    },
+    Busy { script: Option<&'static str>, idle: usize },
     /// Connections that asked once and then stay silent.
     Idle { connections: usize },
 }
 
 /// Every case, in the order of the tables.
 pub(crate) const CASES: &[Case] = &[
-    Case {
-        about: "`GET /plaintext`, keep-alive, 64 connections",
-        ..TEXT_CASE
-    },
+    Case { about: "`GET /plaintext`, keep-alive, 64 connections", ..TEXT_CASE },
     Case {
         name: "browser-headers",
         about: "`GET /plaintext` with the header fields of a browser (about 700 bytes), 64 connections",
-        load: Load::Busy {
-            script: Some("browser.lua"),
-            idle: 0,
-        },
+        load: Load::Busy { script: Some("browser.lua"), idle: 0 },
         ..TEXT_CASE
     },
     Case {
         name: "pipelined-16",
         about: "`GET /plaintext`, 16 requests in each write, 64 connections",
-        load: Load::Busy {
-            script: Some("pipelined.lua"),
-            idle: 0,
-        },
+        load: Load::Busy { script: Some("pipelined.lua"), idle: 0 },
         servers: &["floor", "wireworks", "hyper", "hyper-flush", "axum", "nginx"],
         ..TEXT_CASE
     },
     Case {
         name: "churn",
         about: "`GET /plaintext` with `Connection: close`: a connection for each request, 64 at a time",
-        load: Load::Busy {
-            script: Some("churn.lua"),
-            idle: 0,
-        },
+        load: Load::Busy { script: Some("churn.lua"), idle: 0 },
         servers: &["wireworks", "hyper", "axum", "nginx"],
         reference: "nginx",
         ..TEXT_CASE
@@ -99,10 +78,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "threading-churn",
         about: "As churn, with two threads: each with its own connections, or both with all of them",
-        load: Load::Busy {
-            script: Some("churn.lua"),
-            idle: 0,
-        },
+        load: Load::Busy { script: Some("churn.lua"), idle: 0 },
         servers: THREADING,
         reference: "wireworks-2-per-core",
         ..TEXT_CASE
@@ -138,10 +114,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "idle-plus-busy",
         about: "As plaintext, beside 10,000 silent connections, each of which must still answer afterwards",
-        load: Load::Busy {
-            script: None,
-            idle: IDLE,
-        },
+        load: Load::Busy { script: None, idle: IDLE },
         ..TEXT_CASE
     },
 ];
@@ -151,19 +124,12 @@ const TEXT_CASE: Case = Case {
     about: "",
     path: "/plaintext",
     body: HELLO,
-    load: Load::Busy {
-        script: None,
-        idle: 0,
-    },
+    load: Load::Busy { script: None, idle: 0 },
     servers: TEXT,
     reference: "floor",
 };
 
-const FILE_CASE: Case = Case {
-    servers: FILES,
-    reference: "nginx",
-    ..TEXT_CASE
-};
+const FILE_CASE: Case = Case { servers: FILES, reference: "nginx", ..TEXT_CASE };
 
 /// The names of all cases, for the command line.
 pub(crate) fn names() -> Vec<&'static str> {
@@ -211,15 +177,8 @@ impl fmt::Display for Sample {
             Self::Busy { cost, rate, errors } => {
                 write!(f, "{cost:8.2} us/request {rate:8.0} requests/s {errors} errors")
             }
-            Self::Idle {
-                bytes,
-                wakeups,
-                errors,
-            } => {
-                write!(
-                    f,
-                    "{bytes:8.0} bytes/connection {wakeups} wake-ups {errors} errors"
-                )
+            Self::Idle { bytes, wakeups, errors } => {
+                write!(f, "{bytes:8.0} bytes/connection {wakeups} wake-ups {errors} errors")
             }
         }
     }
@@ -272,9 +231,5 @@ pub(crate) fn idle(server: &Server, path: &str, connections: usize) -> Result<Sa
     let grown = procfs::private_memory(server.pid())?.saturating_sub(before);
     let errors = client::count_lost(&mut silent, path);
     client::reset(silent);
-    Ok(Sample::Idle {
-        bytes: grown as f64 / connections as f64,
-        wakeups,
-        errors,
-    })
+    Ok(Sample::Idle { bytes: grown as f64 / connections as f64, wakeups, errors })
 }

@@ -18,11 +18,7 @@ pub(crate) fn probe(addr: SocketAddr, path: &str, body: usize) -> Result<()> {
     let mut stream = connect(addr)?;
     let got = ask(&mut stream, path)?;
     reset(vec![stream]);
-    if got == body {
-        Ok(())
-    } else {
-        Err(format!("{path}: {got} bytes of body, {body} expected").into())
-    }
+    if got == body { Ok(()) } else { Err(format!("{path}: {got} bytes of body, {body} expected").into()) }
 }
 
 /// Opens `count` connections; each asks once, so that the server has had to do with it.
@@ -90,10 +86,7 @@ fn parse(received: &[u8]) -> Result<Option<(usize, usize)>> {
     if response.code != Some(200) {
         return Err(format!("status {}", response.code.unwrap_or_default()).into());
     }
-    let length = response
-        .headers
-        .iter()
-        .find(|field| field.name.eq_ignore_ascii_case("content-length"));
+    let length = response.headers.iter().find(|field| field.name.eq_ignore_ascii_case("content-length"));
     let length = length.ok_or("no content-length")?;
     Ok(Some((head, std::str::from_utf8(length.value)?.parse()?)))
 }

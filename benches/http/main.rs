@@ -57,11 +57,7 @@ struct Args {
 fn main() -> Result<()> {
     let args = Args::parse();
     let chosen = |list: &[String], name: &str| list.is_empty() || list.iter().any(|n| n == name);
-    if let Some(unknown) = args
-        .servers
-        .iter()
-        .find(|name| !CASES.iter().any(|case| case.has(name)))
-    {
+    if let Some(unknown) = args.servers.iter().find(|name| !CASES.iter().any(|case| case.has(name))) {
         return Err(format!("no case measures a server named {unknown}").into());
     }
     pin()?;
@@ -70,12 +66,7 @@ fn main() -> Result<()> {
     write_files(files.path())?;
     let mut bench = Bench::new(files.path());
     for case in CASES.iter().filter(|case| chosen(&args.cases, case.name)) {
-        let names = case
-            .servers
-            .iter()
-            .copied()
-            .filter(|name| chosen(&args.servers, name))
-            .collect();
+        let names = case.servers.iter().copied().filter(|name| chosen(&args.servers, name)).collect();
         let rows = measure(&mut bench, case, names, &args);
         println!("{}", table::markdown(case, &rows));
     }
@@ -86,9 +77,7 @@ fn main() -> Result<()> {
 fn measure(bench: &mut Bench, case: &Case, names: Vec<&'static str>, args: &Args) -> Vec<Row> {
     let mut rows: Vec<Row> = names.into_iter().map(Row::new).collect();
     for round in 1..=args.rounds {
-        let mut order: Vec<usize> = (0..rows.len())
-            .filter(|&row| rows[row].failure.is_none())
-            .collect();
+        let mut order: Vec<usize> = (0..rows.len()).filter(|&row| rows[row].failure.is_none()).collect();
         fastrand::shuffle(&mut order);
         for at in order {
             let row = &mut rows[at];
@@ -98,10 +87,7 @@ fn measure(bench: &mut Bench, case: &Case, names: Vec<&'static str>, args: &Args
                     row.samples.push(sample);
                 }
                 Err(error) => {
-                    eprintln!(
-                        "{} {round}/{} {:20} failed: {error}",
-                        case.name, args.rounds, row.name
-                    );
+                    eprintln!("{} {round}/{} {:20} failed: {error}", case.name, args.rounds, row.name);
                     row.failure = Some(error.to_string());
                 }
             }
@@ -134,13 +120,7 @@ fn pin() -> Result<()> {
 /// Takes as many descriptors as this process may, for itself and the servers it starts.
 fn raise_descriptor_limit() -> Result<()> {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    setrlimit(
-        Resource::Nofile,
-        Rlimit {
-            current: maximum,
-            maximum,
-        },
-    )?;
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum })?;
     let needed = 11_000;
     match maximum {
         Some(limit) if limit < needed => {

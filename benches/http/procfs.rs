@@ -52,11 +52,7 @@ pub(crate) fn family(pid: u32) -> Result<Vec<u32>> {
     while let Some(&parent) = found.get(at) {
         for task in tasks(parent)? {
             let children = fs::read_to_string(format!("{task}/children"))?;
-            found.extend(
-                children
-                    .split_ascii_whitespace()
-                    .filter_map(|child| child.parse::<u32>().ok()),
-            );
+            found.extend(children.split_ascii_whitespace().filter_map(|child| child.parse::<u32>().ok()));
         }
         at += 1;
     }
@@ -76,9 +72,7 @@ fn sum_tasks(pid: u32, value: impl Fn(&str) -> Result<u64>) -> Result<u64> {
 /// The directories of a process's threads.
 fn tasks(pid: u32) -> Result<Vec<String>> {
     let entries = fs::read_dir(format!("/proc/{pid}/task"))?;
-    entries
-        .map(|entry| Ok(entry?.path().display().to_string()))
-        .collect()
+    entries.map(|entry| Ok(entry?.path().display().to_string())).collect()
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Result<&'a str> {
@@ -87,9 +81,6 @@ fn field<'a>(text: &'a str, name: &str) -> Result<&'a str> {
 }
 
 fn first_number(text: &str) -> Result<u64> {
-    let number = text
-        .split_ascii_whitespace()
-        .next()
-        .ok_or("a number was expected")?;
+    let number = text.split_ascii_whitespace().next().ok_or("a number was expected")?;
     Ok(number.parse()?)
 }

@@ -37,10 +37,7 @@ pub(crate) struct Server {
 impl Bench {
     /// A bench whose servers serve `files`.
     pub(crate) fn new(files: &Path) -> Self {
-        Self {
-            files: files.to_owned(),
-            peers: None,
-        }
+        Self { files: files.to_owned(), peers: None }
     }
 
     /// Starts the server `name`, with files or without, pinned to its CPU, and waits until it listens.
@@ -59,26 +56,13 @@ impl Bench {
             self.ours_or_peer(&mut command, name, files, addr)?;
         }
         let log = dir.path().join("log");
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(fs::File::create(&log)?);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(fs::File::create(&log)?);
         let mut child = command.spawn().map_err(|error| format!("taskset: {error}"))?;
         let stdout = child.stdout.take();
-        let mut server = Server {
-            addr,
-            child,
-            _dir: dir,
-        };
-        let ready = if is_nginx {
-            server.await_connect()
-        } else {
-            server.await_line(stdout)
-        };
+        let mut server = Server { addr, child, _dir: dir };
+        let ready = if is_nginx { server.await_connect() } else { server.await_line(stdout) };
         ready.map_err(|error| {
-            format!("{error} {}", fs::read_to_string(&log).unwrap_or_default())
-                .trim()
-                .to_owned()
+            format!("{error} {}", fs::read_to_string(&log).unwrap_or_default()).trim().to_owned()
         })?;
         Ok(server)
     }
@@ -115,39 +99,21 @@ impl Bench {
             return Ok(peers.clone());
         }
         let own = env::current_exe()?;
-        let target = own
-            .ancestors()
-            .nth(3)
-            .ok_or("this binary is in no target directory")?;
+        let target = own.ancestors().nth(3).ok_or("this binary is in no target directory")?;
         let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo
-            .args([
-                "bench",
-                "--bench",
-                "peers",
-                "--no-run",
-                "--message-format=json",
-                "--target-dir",
-            ])
+            .args(["bench", "--bench", "peers", "--no-run", "--message-format=json", "--target-dir"])
             .arg(target);
         // What cargo told this binary about its package would look to build scripts like a change.
         let told = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_"];
-        let is_told = |name: &OsString| {
-            told.iter()
-                .any(|t| name.as_encoded_bytes().starts_with(t.as_bytes()))
-        };
+        let is_told =
+            |name: &OsString| told.iter().any(|t| name.as_encoded_bytes().starts_with(t.as_bytes()));
         for name in env::vars_os().map(|(name, _)| name).filter(is_told) {
             cargo.env_remove(name);
         }
-        let output = cargo
-            .current_dir(env!("CARGO_MANIFEST_DIR"))
-            .stderr(Stdio::inherit())
-            .output()?;
+        let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stderr(Stdio::inherit()).output()?;
         let messages = String::from_utf8(output.stdout)?;
-        let path = messages
-            .lines()
-            .find_map(executable)
-            .ok_or("cargo built no peers")?;
+        let path = messages.lines().find_map(executable).ok_or("cargo built no peers")?;
         Ok(self.peers.insert(path).clone())
     }
 }
@@ -184,9 +150,7 @@ impl Server {
             RecvTimeoutError::Timeout => "it did not say that it listens",
             RecvTimeoutError::Disconnected => "it ended before it listened",
         })?;
-        let addr = line
-            .strip_prefix("listening ")
-            .and_then(|rest| rest.split_ascii_whitespace().nth(1));
+        let addr = line.strip_prefix("listening ").and_then(|rest| rest.split_ascii_whitespace().nth(1));
         self.addr = addr.ok_or_else(|| format!("unexpected line: {line}"))?.parse()?;
         Ok(())
     }

@@ -15,11 +15,7 @@ pub(crate) struct Row {
 impl Row {
     /// A row without a turn.
     pub(crate) fn new(name: &'static str) -> Self {
-        Self {
-            name,
-            samples: Vec::new(),
-            failure: None,
-        }
+        Self { name, samples: Vec::new(), failure: None }
     }
 
     /// The measured quantity of each turn, in ascending order.
@@ -72,18 +68,14 @@ pub(crate) fn markdown(case: &Case, rows: &[Row]) -> String {
 /// The cells of one row after the name.
 fn line(row: &Row, reference: Option<f64>, digits: usize) -> String {
     let costs = row.costs();
-    let failed = row
-        .failure
-        .as_deref()
-        .map(|reason| format!("failed: {}", reason.lines().next().unwrap_or("")));
+    let failed =
+        row.failure.as_deref().map(|reason| format!("failed: {}", reason.lines().next().unwrap_or("")));
     let (Some(cost), Some(side), Some(least), Some(most)) =
         (median(&costs), median(&row.sides()), costs.first(), costs.last())
     else {
         return format!("{} | | |", failed.unwrap_or_default());
     };
-    let ratio = reference
-        .filter(|&by| by > 0.0)
-        .map_or(String::new(), |by| format!("{:.2}", cost / by));
+    let ratio = reference.filter(|&by| by > 0.0).map_or(String::new(), |by| format!("{:.2}", cost / by));
     let errors = failed.unwrap_or_else(|| row.errors().to_string());
     format!("{cost:.digits$} [{least:.digits$}..{most:.digits$}] | {ratio} | {side:.0} | {errors}")
 }

@@ -33,13 +33,8 @@ pub(crate) fn run(addr: SocketAddr, path: &str, script: Option<&str>, seconds: u
     if let Some(script) = script {
         command.args(["-s", &format!("{SCRIPTS}/{script}")]);
     }
-    command
-        .arg(format!("http://{addr}{path}"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped());
-    let mut child = command
-        .spawn()
-        .map_err(|error| format!("wrk (Debian package wrk): {error}"))?;
+    command.arg(format!("http://{addr}{path}")).stdin(Stdio::null()).stdout(Stdio::piped());
+    let mut child = command.spawn().map_err(|error| format!("wrk (Debian package wrk): {error}"))?;
     let status = wait(&mut child, Duration::from_secs(seconds) + GRACE)?;
     let mut text = String::new();
     if let Some(mut stdout) = child.stdout.take() {
@@ -70,24 +65,17 @@ fn wait(child: &mut Child, patience: Duration) -> Result<ExitStatus> {
 /// Reads lines such as `9 requests in 1.00s, 1KB read`, `Requests/sec: 9.0`, `Non-2xx or 3xx responses: 9` and
 /// `Socket errors: connect 0, read 9, write 0, timeout 0`; the last two are there only when something failed.
 fn parse(text: &str) -> Result<Report> {
-    let mut report = Report {
-        requests: 0,
-        rate: 0.0,
-        errors: 0,
-    };
+    let mut report = Report { requests: 0, rate: 0.0, errors: 0 };
     for line in text.lines().map(str::trim) {
         if let Some((requests, _)) = line.split_once(" requests in ") {
             report.requests = requests.parse()?;
         } else if let Some(rate) = line.strip_prefix("Requests/sec:") {
             report.rate = rate.trim().parse()?;
-        } else if let Some(errors) = line
-            .strip_prefix("Socket errors:")
-            .or_else(|| line.strip_prefix("Non-2xx or 3xx responses:"))
+        } else if let Some(errors) =
+            line.strip_prefix("Socket errors:").or_else(|| line.strip_prefix("Non-2xx or 3xx responses:"))
         {
             eprintln!("wrk: {line}");
-            let numbers = errors
-                .split([' ', ','])
-                .filter_map(|word| word.parse::<u64>().ok());
+            let numbers = errors.split([' ', ',']).filter_map(|word| word.parse::<u64>().ok());
             report.errors += numbers.sum::<u64>();
         }
     }

@@ -154,10 +154,7 @@ impl Conn {
             count += 1;
             unmatched = &rest[found + END.len()..];
         }
-        self.matched = (1..END.len())
-            .rev()
-            .find(|&n| unmatched.ends_with(&END[..n]))
-            .unwrap_or(0);
+        self.matched = (1..END.len()).rev().find(|&n| unmatched.ends_with(&END[..n])).unwrap_or(0);
         count
     }
 }

@@ -50,10 +50,7 @@ fn main() -> io::Result<()> {
     let Some(peer) = args.peer else { return Ok(()) };
     let listener = TcpListener::bind(args.listen)?;
     listener.set_nonblocking(true)?;
-    let name = peer
-        .to_possible_value()
-        .map(|value| value.get_name().to_owned())
-        .unwrap_or_default();
+    let name = peer.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     println!("listening {name} {}", listener.local_addr()?);
     match peer {
         Peer::Floor => floor::run(&listener),

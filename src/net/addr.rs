@@ -79,14 +79,10 @@ impl FromStr for ListenAddr {
     fn from_str(text: &str) -> Result<Self, AddrError> {
         if let Some(path) = text.strip_prefix("unix:") {
             let usable = !path.is_empty() && !path.contains('\0');
-            return usable
-                .then(|| Self::Unix(path.into()))
-                .ok_or_else(|| AddrError::Path(text.into()));
+            return usable.then(|| Self::Unix(path.into())).ok_or_else(|| AddrError::Path(text.into()));
         }
         if let Some(which) = text.strip_prefix("fd:") {
-            return inherited(which)
-                .map(Self::Inherited)
-                .ok_or_else(|| AddrError::Descriptor(text.into()));
+            return inherited(which).map(Self::Inherited).ok_or_else(|| AddrError::Descriptor(text.into()));
         }
         let (host, port) = split_port(text)?;
         let ip = match host {
@@ -100,9 +96,7 @@ impl FromStr for ListenAddr {
 
 /// Splits `HOST:PORT` at its last colon.
 fn split_port(text: &str) -> Result<(&str, u16), AddrError> {
-    let (host, port) = text
-        .rsplit_once(':')
-        .ok_or_else(|| AddrError::NoPort(text.into()))?;
+    let (host, port) = text.rsplit_once(':').ok_or_else(|| AddrError::NoPort(text.into()))?;
     if host.starts_with('[') && !host.ends_with(']') {
         return Err(AddrError::NoPort(text.into()));
     }
@@ -236,11 +230,7 @@ impl FromStr for Prefixes {
     type Err = AddrError;
 
     fn from_str(text: &str) -> Result<Self, AddrError> {
-        text.split(',')
-            .map(str::trim)
-            .filter(|part| !part.is_empty())
-            .map(parse_prefix)
-            .collect()
+        text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(parse_prefix).collect()
     }
 }
 
@@ -292,9 +282,7 @@ impl fmt::Display for Prefixes {
 /// One prefix or bare address; a prefix of mapped addresses becomes the IPv4 prefix it stands for.
 fn parse_prefix(text: &str) -> Result<IpNet, AddrError> {
     let bare = text.parse::<IpAddr>().ok().map(IpNet::from);
-    let prefix = bare
-        .or_else(|| text.parse().ok())
-        .ok_or_else(|| AddrError::Prefix(text.into()))?;
+    let prefix = bare.or_else(|| text.parse().ok()).ok_or_else(|| AddrError::Prefix(text.into()))?;
     let mapped = match prefix {
         IpNet::V6(v6) => v6.addr().to_ipv4_mapped().zip(v6.prefix_len().checked_sub(96)),
         IpNet::V4(_) => None,
@@ -332,42 +320,15 @@ mod tests {
     #[test]
     fn what_is_no_address_is_named() {
         let rows = [
-            (
-                "",
-                "\"\" has no port: write it as ADDRESS:PORT, for example 127.0.0.1:8080",
-            ),
-            (
-                "8080",
-                "\"8080\" has no port: write it as ADDRESS:PORT, for example 127.0.0.1:8080",
-            ),
-            (
-                "[::1]",
-                "\"[::1]\" has no port: write it as ADDRESS:PORT, for example 127.0.0.1:8080",
-            ),
-            (
-                "a:",
-                "\"\" in \"a:\" is not a port: a port is a number from 0 to 65535",
-            ),
-            (
-                ":65536",
-                "\"65536\" in \":65536\" is not a port: a port is a number from 0 to 65535",
-            ),
-            (
-                ":+80",
-                "\"+80\" in \":+80\" is not a port: a port is a number from 0 to 65535",
-            ),
-            (
-                "unix:",
-                "\"unix:\" has no usable path: write it as unix:/run/app.sock",
-            ),
-            (
-                "unix:a\0b",
-                "\"unix:a\\0b\" has no usable path: write it as unix:/run/app.sock",
-            ),
-            (
-                "fd:",
-                "\"fd:\" names no descriptor: write it as fd:0 for the first one, or fd:NAME",
-            ),
+            ("", "\"\" has no port: write it as ADDRESS:PORT, for example 127.0.0.1:8080"),
+            ("8080", "\"8080\" has no port: write it as ADDRESS:PORT, for example 127.0.0.1:8080"),
+            ("[::1]", "\"[::1]\" has no port: write it as ADDRESS:PORT, for example 127.0.0.1:8080"),
+            ("a:", "\"\" in \"a:\" is not a port: a port is a number from 0 to 65535"),
+            (":65536", "\"65536\" in \":65536\" is not a port: a port is a number from 0 to 65535"),
+            (":+80", "\"+80\" in \":+80\" is not a port: a port is a number from 0 to 65535"),
+            ("unix:", "\"unix:\" has no usable path: write it as unix:/run/app.sock"),
+            ("unix:a\0b", "\"unix:a\\0b\" has no usable path: write it as unix:/run/app.sock"),
+            ("fd:", "\"fd:\" names no descriptor: write it as fd:0 for the first one, or fd:NAME"),
             (
                 "fd:99999999999999999999",
                 "\"fd:99999999999999999999\" names no descriptor: write it as fd:0 for the first one, or fd:NAME",
@@ -376,18 +337,8 @@ mod tests {
         for (text, message) in rows {
             assert_eq!(text.parse::<ListenAddr>().unwrap_err().to_string(), message);
         }
-        for host in [
-            "example.com:80",
-            "::1:80",
-            "[127.0.0.1]:80",
-            "127.1:80",
-            " 127.0.0.1:80",
-            "*:80",
-        ] {
-            assert!(
-                matches!(host.parse::<ListenAddr>(), Err(AddrError::Host(..))),
-                "{host}"
-            );
+        for host in ["example.com:80", "::1:80", "[127.0.0.1]:80", "127.1:80", " 127.0.0.1:80", "*:80"] {
+            assert!(matches!(host.parse::<ListenAddr>(), Err(AddrError::Host(..))), "{host}");
         }
     }
 
@@ -395,9 +346,7 @@ mod tests {
     fn a_listen_address_is_a_string_in_files() {
         let address: ListenAddr = serde_json::from_str("\":80\"").unwrap();
         assert_eq!(serde_json::to_string(&address).unwrap(), "\":80\"");
-        let error = serde_json::from_str::<ListenAddr>("\"nowhere\"")
-            .unwrap_err()
-            .to_string();
+        let error = serde_json::from_str::<ListenAddr>("\"nowhere\"").unwrap_err().to_string();
         assert!(error.contains("has no port"), "{error}");
     }
 
@@ -420,9 +369,7 @@ mod tests {
 
     #[test]
     fn prefixes_contain_what_they_cover() {
-        let prefixes: Prefixes = "10.0.0.0/8, 192.0.2.7,2001:db8::/32,::ffff:172.16.0.0/108"
-            .parse()
-            .unwrap();
+        let prefixes: Prefixes = "10.0.0.0/8, 192.0.2.7,2001:db8::/32,::ffff:172.16.0.0/108".parse().unwrap();
         let rows = [
             ("10.255.0.1", true),
             ("11.0.0.1", false),
@@ -438,10 +385,7 @@ mod tests {
         for (ip, expected) in rows {
             assert_eq!(prefixes.contains(ip.parse().unwrap()), expected, "{ip}");
         }
-        assert_eq!(
-            prefixes.to_string(),
-            "10.0.0.0/8,192.0.2.7/32,2001:db8::/32,172.16.0.0/12"
-        );
+        assert_eq!(prefixes.to_string(), "10.0.0.0/8,192.0.2.7/32,2001:db8::/32,172.16.0.0/12");
         let all: Prefixes = "::/0".parse().unwrap();
         assert!(all.contains("2001:db8::1".parse().unwrap()) && !all.contains("192.0.2.1".parse().unwrap()));
     }
@@ -449,10 +393,7 @@ mod tests {
     #[test]
     fn prefixes_are_a_list_in_files() {
         let prefixes: Prefixes = serde_json::from_str(r#"["10.0.0.0/8","::1"]"#).unwrap();
-        assert_eq!(
-            serde_json::to_string(&prefixes).unwrap(),
-            r#"["10.0.0.0/8","::1/128"]"#
-        );
+        assert_eq!(serde_json::to_string(&prefixes).unwrap(), r#"["10.0.0.0/8","::1/128"]"#);
         assert!(Prefixes::default().is_empty() && !Prefixes::default().contains(Ipv4Addr::LOCALHOST.into()));
         for bad in ["10.0.0.0/33", "10.0.0", "example.com", "10.0.0.0/8;::1"] {
             assert_eq!(bad.parse::<Prefixes>(), Err(AddrError::Prefix(bad.into())));

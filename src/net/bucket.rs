@@ -37,10 +37,7 @@ impl Bucket {
     /// A full bucket.
     #[must_use]
     pub fn full(rate: Rate, now: Instant) -> Self {
-        Self {
-            tokens: rate.burst,
-            at: now,
-        }
+        Self { tokens: rate.burst, at: now }
     }
 
     /// Takes one token.
@@ -87,12 +84,7 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
     /// Buckets of this rate for at most `max_keys` keys (at least one).
     #[must_use]
     pub fn new(rate: Rate, max_keys: usize) -> Self {
-        Self {
-            rate,
-            max_keys: max_keys.max(1),
-            buckets: HashMap::new(),
-            order: VecDeque::new(),
-        }
+        Self { rate, max_keys: max_keys.max(1), buckets: HashMap::new(), order: VecDeque::new() }
     }
 
     /// Takes a token for `key`.
@@ -128,9 +120,7 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
         let (rate, buckets) = (self.rate, &mut self.buckets);
         let sample = SAMPLE.min(self.order.len());
         let level = |buckets: &HashMap<K, Bucket>, key: &K| {
-            buckets
-                .get(key)
-                .map_or(rate.burst, |bucket| bucket.level(rate, now))
+            buckets.get(key).map_or(rate.burst, |bucket| bucket.level(rate, now))
         };
         let mut kept: Vec<(f64, K)> = Vec::with_capacity(sample);
         for key in self.order.drain(..sample) {
@@ -193,10 +183,7 @@ mod tests {
         let mut bucket = Bucket::full(rate, at(start, 5_000));
         bucket.take(rate, at(start, 5_000)).unwrap();
         assert_eq!(bucket.take(rate, start), Err(Duration::from_secs(1)));
-        assert_eq!(
-            bucket.take(rate, at(start, 5_500)),
-            Err(Duration::from_millis(500))
-        );
+        assert_eq!(bucket.take(rate, at(start, 5_500)), Err(Duration::from_millis(500)));
     }
 
     #[test]
@@ -206,11 +193,7 @@ mod tests {
         }
         let slow = rate(1e-300, 0);
         let mut bucket = Bucket::full(slow, Instant::now());
-        assert_eq!(
-            bucket.take(slow, Instant::now()),
-            Ok(()),
-            "a burst is at least one"
-        );
+        assert_eq!(bucket.take(slow, Instant::now()), Ok(()), "a burst is at least one");
         assert_eq!(bucket.take(slow, Instant::now()), Err(Duration::MAX));
     }
 
@@ -233,10 +216,7 @@ mod tests {
         buckets.take("new", at(start, 900)).unwrap();
         buckets.take("third", at(start, 1_000)).unwrap();
         assert_eq!(buckets.len(), 2);
-        assert!(
-            buckets.take("new", at(start, 1_000)).is_err(),
-            "the one that was not full is remembered"
-        );
+        assert!(buckets.take("new", at(start, 1_000)).is_err(), "the one that was not full is remembered");
     }
 
     #[test]

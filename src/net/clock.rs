@@ -77,11 +77,7 @@ impl Clock {
     /// A clock of the runtime it is made in.
     #[must_use]
     pub fn new() -> Self {
-        Self(Arc::new(Shared {
-            epoch: Instant::now(),
-            state: Mutex::default(),
-            sooner: Notify::new(),
-        }))
+        Self(Arc::new(Shared { epoch: Instant::now(), state: Mutex::default(), sooner: Notify::new() }))
     }
 
     /// A timer, not set.
@@ -101,10 +97,7 @@ impl Clock {
         entry.deadline.store(NEVER, Ordering::Relaxed);
         entry.passed.store(false, Ordering::Relaxed);
         drop(state);
-        Timer {
-            clock: self.clone(),
-            entry,
-        }
+        Timer { clock: self.clone(), entry }
     }
 
     /// Wakes every task that waits at a timer of this clock, whatever its deadline.
@@ -329,11 +322,7 @@ mod tests {
         let rung = std::sync::atomic::AtomicBool::new(false);
         let waiting = poll_fn(|cx| {
             let _ = timer.poll(cx);
-            if rung.load(Ordering::Relaxed) {
-                Poll::Ready(())
-            } else {
-                Poll::Pending
-            }
+            if rung.load(Ordering::Relaxed) { Poll::Ready(()) } else { Poll::Pending }
         });
         let ringing = async {
             tokio::task::yield_now().await;

@@ -169,11 +169,8 @@ impl<S: Transport, C: Codec> Conn<S, C> {
         if self.dry {
             return Ok(None);
         }
-        let item = if self.eof {
-            self.codec.decode_eof(&mut self.rbuf)
-        } else {
-            self.codec.decode(&mut self.rbuf)
-        }?;
+        let item =
+            if self.eof { self.codec.decode_eof(&mut self.rbuf) } else { self.codec.decode(&mut self.rbuf) }?;
         self.dry = item.is_none();
         Ok(item)
     }
@@ -209,9 +206,7 @@ impl<S: Transport, C: Codec> Conn<S, C> {
     /// The stream's error; of kind `TimedOut` when the deadline passed.
     pub async fn flush(&mut self) -> io::Result<()> {
         poll_fn(|cx| match self.poll_flush(cx) {
-            Poll::Pending => self
-                .poll_deadline(cx)
-                .map(|()| Err(io::ErrorKind::TimedOut.into())),
+            Poll::Pending => self.poll_deadline(cx).map(|()| Err(io::ErrorKind::TimedOut.into())),
             done => done,
         })
         .await
@@ -322,11 +317,7 @@ impl<S: Transport, C: Codec> Conn<S, C> {
     /// Ready when the deadline has passed.
     pub fn poll_deadline(&mut self, cx: &Context<'_>) -> Poll<()> {
         ready!(self.timer.poll(cx));
-        let Some(pace) = self
-            .pace
-            .as_mut()
-            .filter(|pace| pace.direction() == Direction::Writing)
-        else {
+        let Some(pace) = self.pace.as_mut().filter(|pace| pace.direction() == Direction::Writing) else {
             return Poll::Ready(());
         };
         // A stream that cannot say what the peer has taken has no buffer worth the name.

@@ -50,11 +50,7 @@ impl Drain {
 
     /// Lets the bell of `clock` ring when the shutdown begins, and when it aborts.
     pub fn attach(&self, clock: &Clock) {
-        self.0
-            .clocks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(clock.clone());
+        self.0.clocks.lock().unwrap_or_else(PoisonError::into_inner).push(clock.clone());
     }
 
     /// The output of `future`, or `None` when the shutdown aborts before it has one. The future has to wait at a timer of an
@@ -123,9 +119,7 @@ impl Drain {
 
     /// Drops what is left, now. Says how many there were.
     pub async fn abort(&self) -> usize {
-        let left = self
-            .live()
-            .saturating_sub(self.0.accepting.load(Ordering::Relaxed));
+        let left = self.live().saturating_sub(self.0.accepting.load(Ordering::Relaxed));
         self.0.aborting.store(true, Ordering::SeqCst);
         self.stop();
         // A connection that cannot end, as its handler blocks its thread, is left to the end of the process.

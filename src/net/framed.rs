@@ -39,9 +39,7 @@ impl<C: Codec> Encoder<C::Out> for Adapter<C> {
             let mut slices = [std::io::IoSlice::new(&[]); 16];
             let used = out.slices(&mut slices);
             let before = dst.len();
-            slices[..used]
-                .iter()
-                .for_each(|slice| dst.extend_from_slice(slice));
+            slices[..used].iter().for_each(|slice| dst.extend_from_slice(slice));
             out.advance(dst.len() - before);
         }
         Ok(())

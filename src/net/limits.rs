@@ -25,10 +25,7 @@ pub struct ConnectionLimits {
 impl ConnectionLimits {
     /// 65536 in all (HAProxy derives its `maxconn` from the descriptor limit; nginx has 512 a worker), and no limit by
     /// address, because many users can share one.
-    pub const DEFAULT: Self = Self {
-        total: 65_536,
-        per_address: 0,
-    };
+    pub const DEFAULT: Self = Self { total: 65_536, per_address: 0 };
 }
 
 impl Default for ConnectionLimits {
@@ -86,9 +83,7 @@ impl Counts {
     fn map(&self, source: Source) -> MutexGuard<'_, HashMap<Source, usize>> {
         let index = self.hasher.hash_one(source) % MAPS as u64;
         // A count is changed in one step, so a panic elsewhere cannot have left it half done.
-        self.by_source[index as usize]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.by_source[index as usize].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -120,16 +115,9 @@ impl Admission {
     /// [`Refused::Total`].
     pub fn admit_unknown(&self) -> Result<Permit, Refused> {
         let before = self.0.total.fetch_add(1, Ordering::Relaxed);
-        let permit = Permit {
-            counts: Arc::clone(&self.0),
-            source: None,
-        };
+        let permit = Permit { counts: Arc::clone(&self.0), source: None };
         let limit = self.0.limits.total;
-        if limit > 0 && before >= limit {
-            Err(Refused::Total)
-        } else {
-            Ok(permit)
-        }
+        if limit > 0 && before >= limit { Err(Refused::Total) } else { Ok(permit) }
     }
 
     /// How many connections there are.
@@ -196,12 +184,7 @@ mod tests {
     }
 
     fn sources(admission: &Admission) -> usize {
-        admission
-            .0
-            .by_source
-            .iter()
-            .map(|map| map.lock().unwrap().len())
-            .sum()
+        admission.0.by_source.iter().map(|map| map.lock().unwrap().len()).sum()
     }
 
     #[test]
@@ -209,19 +192,12 @@ mod tests {
         let admission = admission(2, 0);
         let first = admission.admit(&peer("192.0.2.1")).unwrap();
         let _second = admission.admit(&PeerAddr::Unix).unwrap();
-        assert_eq!(
-            admission.clone().admit(&peer("192.0.2.3")).unwrap_err(),
-            Refused::Total
-        );
+        assert_eq!(admission.clone().admit(&peer("192.0.2.3")).unwrap_err(), Refused::Total);
         assert_eq!(admission.connections(), 2, "a refusal counts nothing");
         drop(first);
         let _third = admission.admit(&peer("192.0.2.3")).unwrap();
         assert_eq!(admission.connections(), 2);
-        assert_eq!(
-            sources(&admission),
-            0,
-            "without a limit by address no map is touched"
-        );
+        assert_eq!(sources(&admission), 0, "without a limit by address no map is touched");
     }
 
     #[test]
@@ -237,26 +213,16 @@ mod tests {
             let admission = admission(0, 1);
             let held = admission.admit(&peer(first)).unwrap();
             let other = admission.admit(&peer(second));
-            assert_eq!(
-                other.as_ref().err(),
-                same.then_some(&Refused::Address),
-                "{first} and {second}"
-            );
+            assert_eq!(other.as_ref().err(), same.then_some(&Refused::Address), "{first} and {second}");
             drop((held, other));
-            assert_eq!(
-                (admission.connections(), sources(&admission)),
-                (0, 0),
-                "nothing is left behind"
-            );
+            assert_eq!((admission.connections(), sources(&admission)), (0, 0), "nothing is left behind");
         }
     }
 
     #[test]
     fn unix_peers_have_no_share() {
         let admission = admission(0, 1);
-        let held: Vec<_> = (0..10)
-            .map(|_| admission.admit(&PeerAddr::Unix).unwrap())
-            .collect();
+        let held: Vec<_> = (0..10).map(|_| admission.admit(&PeerAddr::Unix).unwrap()).collect();
         assert_eq!(admission.connections(), held.len());
     }
 

@@ -96,10 +96,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    const MIN: MinRate = MinRate {
-        rate: 100,
-        grace: Duration::from_secs(5),
-    };
+    const MIN: MinRate = MinRate { rate: 100, grace: Duration::from_secs(5) };
     const GAP: Duration = Duration::from_secs(30);
 
     /// Milliseconds from `start` to the deadline.
@@ -118,13 +115,7 @@ mod tests {
         assert_eq!(left(&pace, start), 30_000);
         pace.received(1, start + Duration::from_secs(10));
         assert_eq!(left(&pace, start), 30_010, "never put forward");
-        assert_eq!(
-            left(
-                &Pace::new(Direction::Reading, MIN, Duration::from_secs(1), 0, start),
-                start
-            ),
-            1_000
-        );
+        assert_eq!(left(&Pace::new(Direction::Reading, MIN, Duration::from_secs(1), 0, start), start), 1_000);
     }
 
     #[test]

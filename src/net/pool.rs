@@ -20,9 +20,7 @@ thread_local! {
 /// An empty buffer with room for [`BUFFER`] bytes.
 #[must_use]
 pub fn take() -> BytesMut {
-    BUFFERS
-        .with_borrow_mut(Vec::pop)
-        .unwrap_or_else(|| BytesMut::with_capacity(BUFFER))
+    BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(BUFFER))
 }
 
 /// Gives a buffer back; what it holds is forgotten. One that grew, or of which a part is still in use, is freed instead.

@@ -85,10 +85,7 @@ mod tests {
         Ok(if rest.len() + 1 < consumed {
             Preamble::Incomplete
         } else {
-            Preamble::Complete {
-                consumed,
-                client: None,
-            }
+            Preamble::Complete { consumed, client: None }
         })
     }
 
@@ -122,10 +119,8 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_no_header() {
-        let cases: [(&[u8], &str); 2] = [
-            (&[0xFF], "not a header"),
-            (&[5, 1, 2], "the connection ended within the header"),
-        ];
+        let cases: [(&[u8], &str); 2] =
+            [(&[0xFF], "not a header"), (&[5, 1, 2], "the connection ended within the header")];
         for (wire, expected) in cases {
             let (ours, mut theirs) = pair().await;
             theirs.write_all(wire).await.unwrap();

@@ -26,9 +26,11 @@ pub fn poll_sendfile(
     length: u64,
 ) -> Poll<io::Result<u64>> {
     let count = usize::try_from(length.min(SLICE)).unwrap_or(usize::MAX);
-    poll_write(socket, cx, || {
-        Ok(rustix::fs::sendfile(socket, file, Some(&mut offset.clone()), count)? as u64)
-    })
+    poll_write(
+        socket,
+        cx,
+        || Ok(rustix::fs::sendfile(socket, file, Some(&mut offset.clone()), count)? as u64),
+    )
 }
 
 /// Writes `bytes` to a socket on which more will follow, so that they can share a segment (`MSG_MORE`). Says how many left.
@@ -77,9 +79,7 @@ mod tests {
             let head = poll_fn(|cx| poll_send_more(&socket, cx, b"head")).await;
             assert_eq!(head.unwrap(), 4);
             let send = async |offset, length| {
-                poll_fn(|cx| poll_sendfile(&socket, cx, &file, offset, length))
-                    .await
-                    .unwrap()
+                poll_fn(|cx| poll_sendfile(&socket, cx, &file, offset, length)).await.unwrap()
             };
             let (mut offset, end) = (1_000, 1_900_000);
             while offset < end {
@@ -91,12 +91,7 @@ mod tests {
         };
         let reading = async {
             let mut got = Vec::new();
-            TcpStream::connect(address)
-                .await
-                .unwrap()
-                .read_to_end(&mut got)
-                .await
-                .unwrap();
+            TcpStream::connect(address).await.unwrap().read_to_end(&mut got).await.unwrap();
             got
         };
         let ((), got) = tokio::join!(sending, reading);

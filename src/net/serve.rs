@@ -155,17 +155,10 @@ impl Arrival {
     /// A connection within the process, that nobody had to let in.
     pub(crate) fn in_memory(stream: tokio::io::DuplexStream) -> Self {
         let place = Place {
-            _permit: Admission::new(ConnectionLimits::DEFAULT)
-                .admit(&PeerAddr::Unix)
-                .unwrap(),
+            _permit: Admission::new(ConnectionLimits::DEFAULT).admit(&PeerAddr::Unix).unwrap(),
             _guard: Drain::new().guard(),
         };
-        Self {
-            io: Io::Memory(stream),
-            peer: PeerAddr::Unix,
-            number: 1,
-            place,
-        }
+        Self { io: Io::Memory(stream), peer: PeerAddr::Unix, number: 1, place }
     }
 }
 
@@ -181,11 +174,7 @@ impl Gate {
     #[must_use]
     pub fn new(settings: GateSettings) -> Self {
         let admission = Admission::new(settings.limits);
-        Self {
-            settings,
-            admission,
-            stats: Arc::default(),
-        }
+        Self { settings, admission, stats: Arc::default() }
     }
 
     /// What happened here: to be kept by whoever shows it, in place of the gate.
@@ -222,18 +211,10 @@ impl Gate {
     fn admit(&self, stream: Stream, peer: PeerAddr) -> Option<Entrant> {
         let number = self.stats.accepted.fetch_add(1, Ordering::Relaxed) + 1;
         let behind_proxy = self.preamble(&peer).is_some();
-        let admitted = if behind_proxy {
-            self.admission.admit_unknown()
-        } else {
-            self.admission.admit(&peer)
-        };
+        let admitted =
+            if behind_proxy { self.admission.admit_unknown() } else { self.admission.admit(&peer) };
         match admitted {
-            Ok(permit) => Some(Entrant {
-                stream,
-                peer,
-                number,
-                permit,
-            }),
+            Ok(permit) => Some(Entrant { stream, peer, number, permit }),
             Err(refused) => {
                 self.refuse(&stream, peer, refused);
                 None
@@ -275,11 +256,7 @@ impl Gate {
                 return None;
             }
         }
-        let entered = Entered {
-            peer: entrant.peer,
-            number: entrant.number,
-            permit: entrant.permit,
-        };
+        let entered = Entered { peer: entrant.peer, number: entrant.number, permit: entrant.permit };
         match (entrant.stream, &self.settings.tls) {
             (Stream::Tcp(tcp), Some(tls)) => self.shake_hands(tcp, tls, entered).await,
             (stream, _) => Some((stream.into(), entered)),
@@ -289,10 +266,7 @@ impl Gate {
     async fn shake_hands(&self, tcp: TcpStream, tls: &Tls, entered: Entered) -> Option<(Io, Entered)> {
         let handshake = tls.acceptor().accept(tcp);
         let result = tokio::time::timeout(self.settings.tls_handshake_timeout, handshake).await;
-        match result
-            .map_err(|_| io::Error::from(io::ErrorKind::TimedOut))
-            .flatten()
-        {
+        match result.map_err(|_| io::Error::from(io::ErrorKind::TimedOut)).flatten() {
             Ok(stream) => Some((Io::Tls(Box::new(stream)), entered)),
             Err(error) => {
                 self.stats.tls_failed.fetch_add(1, Ordering::Relaxed);
@@ -450,17 +424,9 @@ where
 {
     let guard = drain.guard();
     if gate.is_plain(&entrant) {
-        let place = Place {
-            _permit: entrant.permit,
-            _guard: guard,
-        };
+        let place = Place { _permit: entrant.permit, _guard: guard };
         let io = entrant.stream.into();
-        tokio::spawn(handle(Arrival {
-            io,
-            peer: entrant.peer,
-            number: entrant.number,
-            place,
-        }));
+        tokio::spawn(handle(Arrival { io, peer: entrant.peer, number: entrant.number, place }));
         return;
     }
     let (gate, drain, handle) = (Arc::clone(gate), drain.clone(), handle.clone());
@@ -471,16 +437,8 @@ where
             () = drain.stopping() => None,
         };
         if let Some((io, entered)) = established {
-            let place = Place {
-                _permit: entered.permit,
-                _guard: guard,
-            };
-            let arrival = Arrival {
-                io,
-                peer: entered.peer,
-                number: entered.number,
-                place,
-            };
+            let place = Place { _permit: entered.permit, _guard: guard };
+            let arrival = Arrival { io, peer: entered.peer, number: entered.number, place };
             Box::pin(handle(arrival)).await;
         }
     });

@@ -111,12 +111,7 @@ impl<S> Limit<S> {
     /// queue of zero a call is refused as soon as all are busy.
     pub fn new(inner: S, concurrent: usize, queue: usize) -> Self {
         let permits = Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS));
-        Self {
-            inner,
-            permits,
-            queue,
-            waiting: AtomicUsize::new(0),
-        }
+        Self { inner, permits, queue, waiting: AtomicUsize::new(0) }
     }
 
     /// Calls that wait for their turn.
@@ -190,19 +185,13 @@ impl<S, K: Eq + Hash + Clone, F> RateLimit<S, K, F> {
     /// Limits calls of `inner` at `rate` for each key that `key` finds in a request, remembering at most `max_keys` keys.
     /// Requests without a key pass.
     pub fn new(inner: S, rate: Rate, max_keys: usize, key: F) -> Self {
-        Self {
-            inner,
-            key,
-            buckets: Mutex::new(Buckets::new(rate, max_keys)),
-        }
+        Self { inner, key, buckets: Mutex::new(Buckets::new(rate, max_keys)) }
     }
 }
 
 impl<S: fmt::Debug, K, F> fmt::Debug for RateLimit<S, K, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RateLimit")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
+        f.debug_struct("RateLimit").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
@@ -245,9 +234,7 @@ impl<S, F> MapErr<S, F> {
 
 impl<S: fmt::Debug, F> fmt::Debug for MapErr<S, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("MapErr")
-            .field("inner", &self.inner)
-            .finish_non_exhaustive()
+        f.debug_struct("MapErr").field("inner", &self.inner).finish_non_exhaustive()
     }
 }
 
@@ -360,12 +347,7 @@ mod tests {
         assert_eq!(service.call(("a", 1)).await, Ok(1));
         assert_eq!(service.call(("a", 2)).await, Ok(2));
         let limited = service.call(("a", 3)).await.unwrap_err();
-        assert_eq!(
-            limited,
-            Limited {
-                retry_after: Duration::from_secs(2)
-            }
-        );
+        assert_eq!(limited, Limited { retry_after: Duration::from_secs(2) });
         assert_eq!(service.call(("b", 4)).await, Ok(4));
         for i in 0..10 {
             assert_eq!(service.call(("", i)).await, Ok(i), "without a key");
@@ -378,21 +360,12 @@ mod tests {
     fn retry_after_is_rounded_up_and_never_zero() {
         for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
             assert_eq!(
-                Limited {
-                    retry_after: Duration::from_millis(millis)
-                }
-                .seconds(),
+                Limited { retry_after: Duration::from_millis(millis) }.seconds(),
                 seconds,
                 "{millis} ms"
             );
         }
-        assert_eq!(
-            Limited {
-                retry_after: Duration::MAX
-            }
-            .seconds(),
-            u64::MAX
-        );
+        assert_eq!(Limited { retry_after: Duration::MAX }.seconds(), u64::MAX);
     }
 
     #[tokio::test(start_paused = true)]

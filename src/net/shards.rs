@@ -73,18 +73,14 @@ where
     let first = all.then(move || own.block_on(make(0)));
     let mut outputs: Vec<_> = first.into_iter().collect();
     for thread in others {
-        let output = thread
-            .join()
-            .map_err(|_| io::Error::other("a thread of the server panicked"))?;
+        let output = thread.join().map_err(|_| io::Error::other("a thread of the server panicked"))?;
         outputs.extend(output);
     }
     spawned.map(|()| outputs)
 }
 
 fn spawn<T: Send + 'static>(shard: usize, work: Work<T>) -> io::Result<JoinHandle<Option<T>>> {
-    thread::Builder::new()
-        .name(format!("wireworks-{shard}"))
-        .spawn(work)
+    thread::Builder::new().name(format!("wireworks-{shard}")).spawn(work)
 }
 
 /// A runtime of one thread. It looks for new events every 61 tasks, as tokio does by default.
@@ -97,11 +93,8 @@ where
     F: Fn(usize) -> Fut,
     Fut: Future<Output: Send + 'static> + Send + 'static,
 {
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("wireworks")
-        .enable_all()
-        .build()?;
+    let runtime =
+        Builder::new_multi_thread().worker_threads(threads).thread_name("wireworks").enable_all().build()?;
     runtime.block_on(async {
         let tasks: Vec<_> = (0..threads).map(|shard| tokio::spawn(make(shard))).collect();
         let mut outputs = Vec::new();
@@ -139,21 +132,14 @@ mod tests {
     #[test]
     fn each_shard_runs_once() {
         for threading in [Threading::PerCore, Threading::Shared] {
-            assert_eq!(
-                run(threading, 3, |shard| async move { shard * 2 }).unwrap(),
-                [0, 2, 4]
-            );
+            assert_eq!(run(threading, 3, |shard| async move { shard * 2 }).unwrap(), [0, 2, 4]);
         }
     }
 
     #[test]
     fn a_panic_in_a_shard_is_an_error() {
         for threading in [Threading::PerCore, Threading::Shared] {
-            let result = run(
-                threading,
-                2,
-                |shard| async move { assert_eq!(shard, 0, "on purpose") },
-            );
+            let result = run(threading, 2, |shard| async move { assert_eq!(shard, 0, "on purpose") });
             assert!(result.is_err());
         }
     }

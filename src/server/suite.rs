@@ -33,10 +33,7 @@ static ROWS: [Row; 1] = [Row {
 }];
 
 fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
-    let config = Config {
-        listen: vec![address],
-        ..Config::default()
-    };
+    let config = Config { listen: vec![address], ..Config::default() };
     http::prepare(&config, process)
 }
 
@@ -111,11 +108,7 @@ fn table(addresses: &[Address], moved: &[&Row]) -> String {
     }
     text.push('\n');
     for row in moved {
-        let _ = writeln!(
-            text,
-            "{} is in use, so {} took a free port.",
-            row.address, row.name
-        );
+        let _ = writeln!(text, "{} is in use, so {} took a free port.", row.address, row.name);
     }
     text.push_str("Ctrl-C stops it. `wireworks --help` shows more.\n");
     text
@@ -135,19 +128,13 @@ mod tests {
 
     #[test]
     fn the_table_says_what_runs_where() {
-        let at = |port| Address {
-            server: "http",
-            address: address(port),
-        };
+        let at = |port| Address { server: "http", address: address(port) };
         let expected = "\n  server   address                  try\
                         \n  http     http://127.0.0.1:8080/   curl -i http://127.0.0.1:8080/\
                         \n\nCtrl-C stops it. `wireworks --help` shows more.\n";
         assert_eq!(table(&[at(8080)], &[]), expected);
         let moved = table(&[at(40_000)], &[&ROWS[0]]);
-        assert!(
-            moved.contains("127.0.0.1:8080 is in use, so http took a free port."),
-            "{moved}"
-        );
+        assert!(moved.contains("127.0.0.1:8080 is in use, so http took a free port."), "{moved}");
         assert!(moved.contains("curl -i http://127.0.0.1:40000/"), "{moved}");
     }
 
@@ -167,9 +154,7 @@ mod tests {
     fn each_server_has_one_row_and_a_loopback_address() {
         for row in &ROWS {
             assert_eq!(ROWS.iter().filter(|other| other.name == row.name).count(), 1);
-            let ListenAddr::Tcp(address) = row.address else {
-                panic!("{}", row.address)
-            };
+            let ListenAddr::Tcp(address) = row.address else { panic!("{}", row.address) };
             assert!(address.ip().is_loopback());
             assert!((row.show)(&row.address).1.contains(&address.to_string()));
         }

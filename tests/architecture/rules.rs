@@ -7,22 +7,10 @@ use super::source::{File, Name};
 
 /// Names that end the purity of `src/proto`, each with the place where such code belongs.
 const SANS_IO: &[(&str, &str)] = &[
-    (
-        "tokio",
-        "tasks and sockets belong in src/net, or in src/server where a protocol meets them",
-    ),
-    (
-        "tokio_util",
-        "tasks and sockets belong in src/net, or in src/server where a protocol meets them",
-    ),
-    (
-        "async",
-        "what waits belongs in src/net or src/server; a protocol is handed bytes",
-    ),
-    (
-        "await",
-        "what waits belongs in src/net or src/server; a protocol is handed bytes",
-    ),
+    ("tokio", "tasks and sockets belong in src/net, or in src/server where a protocol meets them"),
+    ("tokio_util", "tasks and sockets belong in src/net, or in src/server where a protocol meets them"),
+    ("async", "what waits belongs in src/net or src/server; a protocol is handed bytes"),
+    ("await", "what waits belongs in src/net or src/server; a protocol is handed bytes"),
     ("TcpStream", "sockets belong in src/net"),
     ("TcpListener", "sockets belong in src/net"),
     ("UdpSocket", "sockets belong in src/net"),
@@ -30,52 +18,19 @@ const SANS_IO: &[(&str, &str)] = &[
     ("UnixListener", "sockets belong in src/net"),
     ("UnixDatagram", "sockets belong in src/net"),
     ("ToSocketAddrs", "looking a name up belongs in src/net"),
-    (
-        "std::fs",
-        "files belong in src/server, or in the blocking lane of src/net/workers",
-    ),
-    (
-        "fs::File",
-        "files belong in src/server, or in the blocking lane of src/net/workers",
-    ),
-    (
-        "File::open",
-        "files belong in src/server, or in the blocking lane of src/net/workers",
-    ),
-    (
-        "OpenOptions",
-        "files belong in src/server, or in the blocking lane of src/net/workers",
-    ),
-    (
-        "std::env",
-        "the environment is read by the doors, in src/bin/wireworks",
-    ),
+    ("std::fs", "files belong in src/server, or in the blocking lane of src/net/workers"),
+    ("fs::File", "files belong in src/server, or in the blocking lane of src/net/workers"),
+    ("File::open", "files belong in src/server, or in the blocking lane of src/net/workers"),
+    ("OpenOptions", "files belong in src/server, or in the blocking lane of src/net/workers"),
+    ("std::env", "the environment is read by the doors, in src/bin/wireworks"),
     ("std::process", "processes belong in src/bin/wireworks"),
     ("std::thread", "threads belong in src/net"),
-    (
-        "Instant::now",
-        "the clock is read in src/net or src/server; take `now` as an argument",
-    ),
-    (
-        "SystemTime::now",
-        "the clock is read in src/net or src/server; take `now` as an argument",
-    ),
-    (
-        ".elapsed",
-        "the clock is read in src/net or src/server; take `now` as an argument and subtract",
-    ),
-    (
-        "fastrand",
-        "randomness comes from src/server; take the value or a seed as an argument",
-    ),
-    (
-        "rand::",
-        "randomness comes from src/server; take the value or a seed as an argument",
-    ),
-    (
-        "getrandom",
-        "randomness comes from src/server; take the value or a seed as an argument",
-    ),
+    ("Instant::now", "the clock is read in src/net or src/server; take `now` as an argument"),
+    ("SystemTime::now", "the clock is read in src/net or src/server; take `now` as an argument"),
+    (".elapsed", "the clock is read in src/net or src/server; take `now` as an argument and subtract"),
+    ("fastrand", "randomness comes from src/server; take the value or a seed as an argument"),
+    ("rand::", "randomness comes from src/server; take the value or a seed as an argument"),
+    ("getrandom", "randomness comes from src/server; take the value or a seed as an argument"),
 ];
 
 /// The crates that a language may use: they compute, and touch nothing outside. Any other dependency is refused.
@@ -94,32 +49,13 @@ const PROTO_CRATES: &[&str] = &[
 ];
 
 /// Crates that know a protocol: not for the plumbing.
-const PROTOCOL_CRATES: &[&str] = &[
-    "http",
-    "http_body",
-    "httparse",
-    "httpdate",
-    "matchit",
-    "mime_guess",
-];
+const PROTOCOL_CRATES: &[&str] = &["http", "http_body", "httparse", "httpdate", "matchit", "mime_guess"];
 
 /// What a room may not see of the crate, and why.
 const WALLS: &[(&str, &[&str], &str)] = &[
-    (
-        "codec",
-        &["net", "proto", "server"],
-        "the treaty stands below both of its parties and knows neither",
-    ),
-    (
-        "net",
-        &["proto", "server"],
-        "the plumbing knows no protocol; what needs both belongs in src/server",
-    ),
-    (
-        "proto",
-        &["net", "server"],
-        "a language knows no plumbing; what needs both belongs in src/server",
-    ),
+    ("codec", &["net", "proto", "server"], "the treaty stands below both of its parties and knows neither"),
+    ("net", &["proto", "server"], "the plumbing knows no protocol; what needs both belongs in src/server"),
+    ("proto", &["net", "server"], "a language knows no plumbing; what needs both belongs in src/server"),
 ];
 
 /// Inside proto, downward only: the first may mention the second.
@@ -176,9 +112,7 @@ pub(crate) fn needless(files: &[File]) -> Vec<String> {
         file.is_some_and(|file| file.names.iter().any(|name| name.mentions("unsafe")))
     };
     let needless = UNSAFE_FILES.iter().filter(|(path, _)| !needed(path));
-    needless
-        .map(|(path, _)| format!("{path} holds no `unsafe`: take it out of UNSAFE_FILES"))
-        .collect()
+    needless.map(|(path, _)| format!("{path} holds no `unsafe`: take it out of UNSAFE_FILES")).collect()
 }
 
 /// The room of a file: the first folder under `src/`, or the name of a file that stands there.
@@ -196,10 +130,7 @@ fn sans_io(file: &File) -> Vec<String> {
         return Vec::new();
     }
     let found = |name| SANS_IO.iter().find(|(pattern, _)| Name::mentions(name, pattern));
-    file.names
-        .iter()
-        .filter_map(|name| Some(complaint(file, name, found(name)?.1)))
-        .collect()
+    file.names.iter().filter_map(|name| Some(complaint(file, name, found(name)?.1))).collect()
 }
 
 fn crates(file: &File, dependencies: &[String]) -> Vec<String> {
@@ -217,13 +148,8 @@ fn crates(file: &File, dependencies: &[String]) -> Vec<String> {
         }
         _ => None,
     };
-    let outer = file
-        .names
-        .iter()
-        .filter(|name| name.import || name.segments.len() > 1);
-    outer
-        .filter_map(|name| Some(complaint(file, name, refused(&name.segments[0])?)))
-        .collect()
+    let outer = file.names.iter().filter(|name| name.import || name.segments.len() > 1);
+    outer.filter_map(|name| Some(complaint(file, name, refused(&name.segments[0])?))).collect()
 }
 
 fn walls(file: &File) -> Vec<String> {
@@ -235,11 +161,7 @@ fn walls(file: &File) -> Vec<String> {
         let target = name.within(&module).and_then(|path| path.into_iter().next());
         target.is_some_and(|target| hidden.contains(&target.as_str()))
     };
-    file.names
-        .iter()
-        .filter(crosses)
-        .map(|name| complaint(file, name, sentence))
-        .collect()
+    file.names.iter().filter(crosses).map(|name| complaint(file, name, sentence)).collect()
 }
 
 fn downward(file: &File) -> Vec<String> {
@@ -263,10 +185,7 @@ fn downward(file: &File) -> Vec<String> {
             )
         })
     };
-    file.names
-        .iter()
-        .filter_map(|name| Some(complaint(file, name, &upward(name)?)))
-        .collect()
+    file.names.iter().filter_map(|name| Some(complaint(file, name, &upward(name)?))).collect()
 }
 
 fn treaty(file: &File, dependencies: &[String]) -> Vec<String> {
@@ -275,9 +194,8 @@ fn treaty(file: &File, dependencies: &[String]) -> Vec<String> {
     }
     let foreign = |name: &&Name| {
         let path = name.to_string();
-        let allowed = CODEC_IMPORTS
-            .iter()
-            .any(|allowed| path == *allowed || path.starts_with(&format!("{allowed}::")));
+        let allowed =
+            CODEC_IMPORTS.iter().any(|allowed| path == *allowed || path.starts_with(&format!("{allowed}::")));
         let outer = name.import
             || path.starts_with("std::io")
             || name.segments.len() > 1 && { dependencies.contains(&name.segments[0]) };
@@ -285,11 +203,7 @@ fn treaty(file: &File, dependencies: &[String]) -> Vec<String> {
     };
     let sentence = "the treaty imports `bytes`, std's collections and `IoSlice` only; I/O belongs in src/net, \
                     a protocol in src/proto";
-    file.names
-        .iter()
-        .filter(foreign)
-        .map(|name| complaint(file, name, sentence))
-        .collect()
+    file.names.iter().filter(foreign).map(|name| complaint(file, name, sentence)).collect()
 }
 
 fn safety(file: &File) -> Vec<String> {
@@ -308,10 +222,7 @@ fn length(file: &File) -> Option<String> {
             DOOR_LINES,
             "a door only turns arguments into a configuration and calls; the rest belongs in src/server",
         ),
-        _ => (
-            FILE_LINES,
-            "it holds more than one idea; make it a folder with a file for each",
-        ),
+        _ => (FILE_LINES, "it holds more than one idea; make it a folder with a file for each"),
     };
     let (path, lines) = (&file.path, file.lines);
     (lines > limit).then(|| format!("{path} has {lines} lines before its tests, at most {limit}: {advice}"))
@@ -321,10 +232,7 @@ fn head(file: &File) -> Option<String> {
     let said = file.doc.chars().any(char::is_alphabetic);
     let is_test = file.path.ends_with("/tests.rs") || file.path.contains("/tests/");
     (!said && !is_test).then(|| {
-        format!(
-            "{} does not begin with a `//!` comment: say in its first line what lives there",
-            file.path
-        )
+        format!("{} does not begin with a `//!` comment: say in its first line what lives there", file.path)
     })
 }
 
@@ -335,24 +243,15 @@ mod tests {
     /// The complaints about `code` in the file at `path`, behind a proper head.
     fn about(path: &str, code: &str) -> Vec<String> {
         let dependencies = ["tokio", "bytes", "http", "serde_json", "rustix"].map(str::to_owned);
-        check(
-            &[File::read(path, &format!("//! A file.\n{code}"))],
-            &dependencies,
-        )
+        check(&[File::read(path, &format!("//! A file.\n{code}"))], &dependencies)
     }
 
     #[track_caller]
     fn refused(path: &str, code: &str, sentence: &str) {
         let complaints = about(path, code);
         assert!(!complaints.is_empty(), "{path} was let through with: {code}");
-        assert!(
-            complaints.iter().any(|text| text.contains(sentence)),
-            "{code}: {complaints:?}"
-        );
-        assert!(
-            complaints.iter().all(|text| text.starts_with(path)),
-            "{complaints:?}"
-        );
+        assert!(complaints.iter().any(|text| text.contains(sentence)), "{code}: {complaints:?}");
+        assert!(complaints.iter().all(|text| text.starts_with(path)), "{complaints:?}");
     }
 
     #[track_caller]
@@ -371,14 +270,8 @@ mod tests {
             ("fn f(s: &std::net::UdpSocket) {}", "sockets belong in src/net"),
             ("use std::{fs, io};", "files belong in src/server"),
             ("fn f() { std::fs::read(p) }", "files belong in src/server"),
-            (
-                "fn f() { let now = Instant::now(); }",
-                "take `now` as an argument",
-            ),
-            (
-                "fn f() { std::time::SystemTime::now() }",
-                "take `now` as an argument",
-            ),
+            ("fn f() { let now = Instant::now(); }", "take `now` as an argument"),
+            ("fn f() { std::time::SystemTime::now() }", "take `now` as an argument"),
             ("fn f() { start.elapsed() }", "take `now` as an argument"),
             ("fn f() { fastrand::u64(..) }", "a seed as an argument"),
             ("use rand::Rng;", "a seed as an argument"),
@@ -399,46 +292,16 @@ mod tests {
 
     #[test]
     fn net_and_proto_never_see_each_other() {
-        refused(
-            "src/net/conn.rs",
-            "use crate::proto::http;",
-            "belongs in src/server",
-        );
-        refused(
-            "src/net/conn.rs",
-            "use crate::{codec::Codec, server::http};",
-            "belongs in src/server",
-        );
-        refused(
-            "src/net/tls/mod.rs",
-            "use super::super::proto;",
-            "belongs in src/server",
-        );
-        refused(
-            "src/net/conn.rs",
-            "fn f() { crate::server::http::run() }",
-            "belongs in src/server",
-        );
+        refused("src/net/conn.rs", "use crate::proto::http;", "belongs in src/server");
+        refused("src/net/conn.rs", "use crate::{codec::Codec, server::http};", "belongs in src/server");
+        refused("src/net/tls/mod.rs", "use super::super::proto;", "belongs in src/server");
+        refused("src/net/conn.rs", "fn f() { crate::server::http::run() }", "belongs in src/server");
         refused("src/net/conn.rs", "use http::Request;", "knows no protocol");
-        refused(
-            "src/proto/http/head.rs",
-            "use crate::net::Conn;",
-            "belongs in src/server",
-        );
-        refused(
-            "src/proto/proxy.rs",
-            "fn f() { crate::server::run() }",
-            "belongs in src/server",
-        );
+        refused("src/proto/http/head.rs", "use crate::net::Conn;", "belongs in src/server");
+        refused("src/proto/proxy.rs", "fn f() { crate::server::run() }", "belongs in src/server");
         refused("src/codec.rs", "fn f() { crate::net::conn() }", "knows neither");
-        allowed(
-            "src/net/conn.rs",
-            "use crate::codec::Codec; use super::limits; use crate::net::tls;",
-        );
-        allowed(
-            "src/proto/http/head.rs",
-            "use crate::codec::Codec; use super::date; use http::Method;",
-        );
+        allowed("src/net/conn.rs", "use crate::codec::Codec; use super::limits; use crate::net::tls;");
+        allowed("src/proto/http/head.rs", "use crate::codec::Codec; use super::date; use http::Method;");
         allowed("src/server/http/mod.rs", "use crate::{net, proto, codec};");
     }
 
@@ -458,60 +321,28 @@ mod tests {
 
     #[test]
     fn inside_proto_imports_go_downward() {
-        refused(
-            "src/proto/http/head.rs",
-            "use crate::proto::ws::Frame;",
-            "`http` does not stand above `ws`",
-        );
-        refused(
-            "src/proto/http/head.rs",
-            "use super::super::proxy;",
-            "`http` does not stand above `proxy`",
-        );
-        refused(
-            "src/proto/proxy.rs",
-            "use super::http;",
-            "`proxy` does not stand above `http`",
-        );
+        refused("src/proto/http/head.rs", "use crate::proto::ws::Frame;", "`http` does not stand above `ws`");
+        refused("src/proto/http/head.rs", "use super::super::proxy;", "`http` does not stand above `proxy`");
+        refused("src/proto/proxy.rs", "use super::http;", "`proxy` does not stand above `http`");
         allowed("src/proto/ws/handshake.rs", "use crate::proto::http::head;");
-        allowed(
-            "src/proto/http/head.rs",
-            "use crate::proto::http::date; use super::list;",
-        );
+        allowed("src/proto/http/head.rs", "use crate::proto::http::date; use super::list;");
         allowed("src/proto/mod.rs", "pub use self::http::Head;");
         for (above, below) in BELOW {
-            assert!(
-                !reaches(below, above),
-                "{above} and {below} stand above each other"
-            );
+            assert!(!reaches(below, above), "{above} and {below} stand above each other");
         }
     }
 
     fn reaches(from: &str, to: &str) -> bool {
-        BELOW
-            .iter()
-            .any(|(above, below)| *above == from && (*below == to || reaches(below, to)))
+        BELOW.iter().any(|(above, below)| *above == from && (*below == to || reaches(below, to)))
     }
 
     #[test]
     fn a_file_has_a_length_and_a_head() {
         let lines = |count: usize| "fn f() {}\n".repeat(count);
-        refused(
-            "src/bin/wireworks/http.rs",
-            &lines(DOOR_LINES),
-            "a door only turns arguments",
-        );
-        refused(
-            "src/bin/wireworks/main.rs",
-            &lines(DOOR_LINES),
-            "a door only turns arguments",
-        );
+        refused("src/bin/wireworks/http.rs", &lines(DOOR_LINES), "a door only turns arguments");
+        refused("src/bin/wireworks/main.rs", &lines(DOOR_LINES), "a door only turns arguments");
         refused("src/net/conn.rs", &lines(FILE_LINES), "more than one idea");
-        let tests = format!(
-            "{}#[cfg(test)]\nmod tests {{\n{}}}",
-            lines(FILE_LINES - 1),
-            lines(900)
-        );
+        let tests = format!("{}#[cfg(test)]\nmod tests {{\n{}}}", lines(FILE_LINES - 1), lines(900));
         allowed("src/net/conn.rs", &tests);
         for text in ["", "use a;", "//! .\n", "// A file.\n"] {
             let complaints = check(&[File::read("src/net/conn.rs", text)], &[]);
@@ -533,10 +364,7 @@ mod tests {
                 needless(&[File::read(path, "fn f() { unsafe { x() } }")]).len(),
                 UNSAFE_FILES.len() - 1
             );
-            assert_eq!(
-                needless(&[File::read(path, "// unsafe")]).len(),
-                UNSAFE_FILES.len()
-            );
+            assert_eq!(needless(&[File::read(path, "// unsafe")]).len(), UNSAFE_FILES.len());
         }
     }
 }

@@ -42,10 +42,7 @@ impl File {
     pub(crate) fn module(&self) -> Vec<String> {
         let path = self.path.trim_start_matches("src/").trim_end_matches(".rs");
         let path = path.trim_end_matches("/mod");
-        path.split('/')
-            .filter(|part| !matches!(*part, "lib" | "main"))
-            .map(str::to_owned)
-            .collect()
+        path.split('/').filter(|part| !matches!(*part, "lib" | "main")).map(str::to_owned).collect()
     }
 }
 
@@ -90,14 +87,8 @@ impl std::fmt::Display for Name {
 
 /// The first paragraph of the module's documentation.
 fn doc(text: &str) -> String {
-    let lines = text
-        .lines()
-        .map_while(|line| line.strip_prefix("//!"))
-        .map(str::trim);
-    lines
-        .take_while(|line| !line.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
+    let lines = text.lines().map_while(|line| line.strip_prefix("//!")).map(str::trim);
+    lines.take_while(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -113,10 +104,7 @@ fn tokens(text: &str) -> Vec<Token> {
     while let Some(first) = rest.chars().next() {
         let (length, token) = lex(rest, first);
         if let Some(text) = token {
-            tokens.push(Token {
-                line,
-                text: text.to_owned(),
-            });
+            tokens.push(Token { line, text: text.to_owned() });
         }
         line += rest[..length].matches('\n').count();
         rest = &rest[length..];
@@ -138,14 +126,9 @@ fn lex(rest: &str, first: char) -> (usize, Option<&str>) {
     if rest.starts_with("::") {
         return (2, Some("::"));
     }
-    let word = rest
-        .find(|c: char| !(c.is_alphanumeric() || c == '_'))
-        .unwrap_or(rest.len());
+    let word = rest.find(|c: char| !(c.is_alphanumeric() || c == '_')).unwrap_or(rest.len());
     match word {
-        0 => (
-            first.len_utf8(),
-            (!first.is_whitespace()).then(|| &rest[..first.len_utf8()]),
-        ),
+        0 => (first.len_utf8(), (!first.is_whitespace()).then(|| &rest[..first.len_utf8()])),
         _ => (word, Some(&rest[..word])),
     }
 }
@@ -176,23 +159,14 @@ fn string(rest: &str) -> Option<usize> {
     if !rest.starts_with(['"', 'b', 'c', 'r']) {
         return None;
     }
-    let prefix = rest
-        .find(['"', '#'])
-        .filter(|&at| matches!(&rest[..at], "" | "b" | "c" | "r" | "br" | "cr"))?;
+    let prefix =
+        rest.find(['"', '#']).filter(|&at| matches!(&rest[..at], "" | "b" | "c" | "r" | "br" | "cr"))?;
     let body = &rest[prefix..];
     if rest[..prefix].ends_with('r') {
-        let hashes = body
-            .find(|c| c != '#')
-            .filter(|&at| body[at..].starts_with('"'))?;
+        let hashes = body.find(|c| c != '#').filter(|&at| body[at..].starts_with('"'))?;
         let end = format!("\"{}", &body[..hashes]);
         let open = hashes + 1;
-        return Some(
-            prefix
-                + open
-                + body[open..]
-                    .find(&end)
-                    .map_or(body.len() - open, |at| at + end.len()),
-        );
+        return Some(prefix + open + body[open..].find(&end).map_or(body.len() - open, |at| at + end.len()));
     }
     let mut bytes = body.strip_prefix('"')?.bytes().enumerate();
     while let Some((at, byte)) = bytes.next() {
@@ -213,16 +187,9 @@ fn character(rest: &str) -> Option<usize> {
     let body = rest[prefix..].strip_prefix('\'')?;
     let mut chars = body.char_indices();
     let (_, first) = chars.next()?;
-    let from = if first == '\\' {
-        chars.next().map_or(1, |(at, c)| at + c.len_utf8())
-    } else {
-        first.len_utf8()
-    };
-    let end = if first == '\\' {
-        body[from..].find('\'')? + from
-    } else {
-        from
-    };
+    let from =
+        if first == '\\' { chars.next().map_or(1, |(at, c)| at + c.len_utf8()) } else { first.len_utf8() };
+    let end = if first == '\\' { body[from..].find('\'')? + from } else { from };
     body[end..].starts_with('\'').then_some(prefix + end + 2)
 }
 
@@ -293,11 +260,7 @@ fn path(tokens: &[Token], method: bool, names: &mut Vec<Name>) -> usize {
     if method && tokens.get(1).is_some_and(|next| next.text == "(") {
         segments[0].insert(0, '.');
     }
-    names.push(Name {
-        line: tokens[0].line,
-        import: false,
-        segments,
-    });
+    names.push(Name { line: tokens[0].line, import: false, segments });
     at
 }
 
@@ -309,10 +272,7 @@ fn spread(tokens: &[Token], before: &[String], names: &mut Vec<Name>) -> usize {
         match token.text.as_str() {
             "," | "}" | ";" => break,
             "{" => {
-                while tokens
-                    .get(at)
-                    .is_some_and(|token| matches!(token.text.as_str(), "{" | ","))
-                {
+                while tokens.get(at).is_some_and(|token| matches!(token.text.as_str(), "{" | ",")) {
                     at += 1;
                     if tokens.get(at).is_some_and(|token| token.text != "}") {
                         at += spread(&tokens[at..], &segments, names);
@@ -327,11 +287,7 @@ fn spread(tokens: &[Token], before: &[String], names: &mut Vec<Name>) -> usize {
         }
         at += 1;
     }
-    names.push(Name {
-        line: tokens.first().map_or(0, |token| token.line),
-        import: true,
-        segments,
-    });
+    names.push(Name { line: tokens.first().map_or(0, |token| token.line), import: true, segments });
     at
 }
 
@@ -340,11 +296,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Vec<String> {
-        File::read("src/proto/x.rs", text)
-            .names
-            .iter()
-            .map(ToString::to_string)
-            .collect()
+        File::read("src/proto/x.rs", text).names.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -22,9 +22,7 @@ type Tree = BTreeMap<String, String>;
 /// Complains about what the document's block and the files on disk do not share.
 pub(crate) fn check(document: &str, files: &[File]) -> Vec<String> {
     let Some((_, block, _)) = cut(document) else {
-        return vec![format!(
-            "ARCHITECTURE.md has no fenced block behind the line {MARK}"
-        )];
+        return vec![format!("ARCHITECTURE.md has no fenced block behind the line {MARK}")];
     };
     let (printed, disk) = (parse(block), on_disk(files));
     let mut complaints = Vec::new();
@@ -33,13 +31,9 @@ pub(crate) fn check(document: &str, files: &[File]) -> Vec<String> {
     }
     for (path, purpose) in &printed {
         if !disk.contains_key(path) {
-            complaints.push(format!(
-                "ARCHITECTURE.md shows {path}, which is not on disk: {ADVICE}"
-            ));
+            complaints.push(format!("ARCHITECTURE.md shows {path}, which is not on disk: {ADVICE}"));
         } else if purpose.is_empty() {
-            complaints.push(format!(
-                "ARCHITECTURE.md does not say what {path} is for: write it there"
-            ));
+            complaints.push(format!("ARCHITECTURE.md does not say what {path} is for: write it there"));
         }
     }
     if complaints.is_empty() && render(&printed) != block {
@@ -55,10 +49,8 @@ pub(crate) fn update(document: &str, files: &[File]) -> String {
     };
     let printed = parse(block);
     let kept = |path: &String| printed.get(path).filter(|purpose| !purpose.is_empty()).cloned();
-    let tree = on_disk(files)
-        .into_iter()
-        .map(|(path, new)| (path.clone(), kept(&path).unwrap_or(new)))
-        .collect();
+    let tree =
+        on_disk(files).into_iter().map(|(path, new)| (path.clone(), kept(&path).unwrap_or(new))).collect();
     format!("{before}{}{after}", render(&tree))
 }
 
@@ -89,23 +81,13 @@ fn on_disk(files: &[File]) -> Tree {
 /// The first sentence, without marks of code and links; a long one is cut where its list or its aside begins.
 fn purpose(doc: &str) -> String {
     let sentence = doc.split(". ").next().unwrap_or(doc).trim_end_matches('.');
-    let plain: String = sentence
-        .chars()
-        .filter(|c| !matches!(c, '[' | ']' | '`'))
-        .collect();
+    let plain: String = sentence.chars().filter(|c| !matches!(c, '[' | ']' | '`')).collect();
     if plain.chars().count() <= WIDTH {
         return plain;
     }
-    let last = |marks: &[&str]| {
-        marks
-            .iter()
-            .filter_map(|mark| plain.find(mark))
-            .filter(|at| *at <= WIDTH)
-            .max()
-    };
-    let cut = last(&[": ", "; ", " ("])
-        .or_else(|| last(&[", "]))
-        .unwrap_or(plain.len());
+    let last =
+        |marks: &[&str]| marks.iter().filter_map(|mark| plain.find(mark)).filter(|at| *at <= WIDTH).max();
+    let cut = last(&[": ", "; ", " ("]).or_else(|| last(&[", "])).unwrap_or(plain.len());
     plain[..cut].to_owned()
 }
 
@@ -115,19 +97,11 @@ fn render(tree: &Tree) -> String {
     paths.sort_by_key(|path| order(path));
     let label = |path: &str| {
         let name = path.trim_end_matches('/').rsplit('/').next().unwrap_or(path);
-        format!(
-            "{}{name}{}",
-            "  ".repeat(depth(path)),
-            if path.ends_with('/') { "/" } else { "" }
-        )
+        format!("{}{name}{}", "  ".repeat(depth(path)), if path.ends_with('/') { "/" } else { "" })
     };
     let width = paths.iter().map(|path| label(path).len()).max().unwrap_or(0);
-    let line = |path: &&String| {
-        format!("{:width$}  {}", label(path), tree[*path])
-            .trim_end()
-            .to_owned()
-            + "\n"
-    };
+    let line =
+        |path: &&String| format!("{:width$}  {}", label(path), tree[*path]).trim_end().to_owned() + "\n";
     paths.iter().map(line).collect()
 }
 
@@ -199,10 +173,7 @@ src/        sources
             ("z.rs    ", "z.rs  ", "out of order"),
         ] {
             let complaints = check(&document(&TREE.replace(from, to)), &disk());
-            assert!(
-                complaints.iter().any(|text| text.contains(sentence)),
-                "{sentence}: {complaints:?}"
-            );
+            assert!(complaints.iter().any(|text| text.contains(sentence)), "{sentence}: {complaints:?}");
         }
         assert!(check("# Title", &disk())[0].contains("no fenced block"));
     }

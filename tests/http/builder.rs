@@ -39,10 +39,7 @@ fn ask(mut wire: Wire, request: &str) -> Response {
 
 /// The addresses of a server of this name that have ports.
 fn ports(running: &Running, name: &str) -> Vec<SocketAddr> {
-    let addresses = running
-        .addresses()
-        .iter()
-        .filter(|address| address.server == name);
+    let addresses = running.addresses().iter().filter(|address| address.server == name);
     addresses
         .filter_map(|address| match address.address {
             ListenAddr::Tcp(address) => Some(address),
@@ -74,11 +71,7 @@ fn it_listens_at_several_addresses_and_says_where() {
         assert_eq!(ask(Wire::connect_unix(&path), GET).text(), "hello");
         let metrics = ports(&running, "metrics")[0];
         let text = ask(Wire::connect(metrics), "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert!(
-            text.text().contains("wireworks_http_requests_total{"),
-            "{}",
-            text.text()
-        );
+        assert!(text.text().contains("wireworks_http_requests_total{"), "{}", text.text());
         assert_eq!(running.stop().unwrap().aborted, 0);
         assert!(TcpStream::connect(tcp[0]).is_err() && !path.exists());
     }
@@ -95,9 +88,7 @@ fn a_handle_stops_it_from_anywhere() {
             "stopping"
         }
     };
-    let server = Server::builder(stopping)
-        .listen("127.0.0.1:0")
-        .handle(handle.clone());
+    let server = Server::builder(stopping).listen("127.0.0.1:0").handle(handle.clone());
     let running = server.start().unwrap();
     let response = ask(Wire::connect(running.tcp().unwrap()), GET);
     assert_eq!(response.text(), "stopping");
@@ -115,9 +106,7 @@ fn who_has_connected_when_it_is_ready_is_served_even_if_it_stops_at_once() {
             .threading(threading)
             .handle(handle)
             .on_ready(move |addresses: &[Address]| {
-                let ListenAddr::Tcp(address) = addresses[0].address else {
-                    panic!("{addresses:?}")
-                };
+                let ListenAddr::Tcp(address) = addresses[0].address else { panic!("{addresses:?}") };
                 let mut wire = Wire::connect(address);
                 wire.send(GET);
                 stop.stop();
@@ -185,11 +174,7 @@ fn certificates_are_made_up_or_come_from_files_and_are_read_again() {
     certificate(&cert, &key, "first");
     let curl = |running: &Running, args: &[&str]| {
         let url = format!("https://localhost:{}/", running.tcp().unwrap().port());
-        Tool::new("curl")
-            .args(["-sS"])
-            .args(args)
-            .args([url.as_str()])
-            .run()
+        Tool::new("curl").args(["-sS"]).args(args).args([url.as_str()]).run()
     };
     let made_up = server().tls_self_signed().start().unwrap();
     assert_eq!(curl(&made_up, &["-k"]).success().text(), "hello");
@@ -200,29 +185,17 @@ fn certificates_are_made_up_or_come_from_files_and_are_read_again() {
     assert_eq!(curl(&running, &trusting).success().text(), "hello");
     certificate(&cert, &key, "second");
     running.reload();
-    assert!(
-        !curl(&running, &trusting).status.success(),
-        "the first one is gone"
-    );
+    assert!(!curl(&running, &trusting).status.success(), "the first one is gone");
     assert_eq!(curl(&running, &["-k"]).success().text(), "hello");
 }
 
 #[test]
 fn settings_limits_and_the_stack_are_as_they_were_given() {
-    let settings = Settings {
-        server_name: Some("mine".parse().unwrap()),
-        ..Settings::default()
-    };
+    let settings = Settings { server_name: Some("mine".parse().unwrap()), ..Settings::default() };
     let running = server()
         .settings(settings)
-        .connections(ConnectionLimits {
-            total: 1,
-            per_address: 0,
-        })
-        .stack(Stack {
-            request_id: Some(RequestIds),
-            ..Stack::default()
-        })
+        .connections(ConnectionLimits { total: 1, per_address: 0 })
+        .stack(Stack { request_id: Some(RequestIds), ..Stack::default() })
         .start()
         .unwrap();
     let address = running.tcp().unwrap();
@@ -261,25 +234,16 @@ fn connections_over_a_limit_are_counted_and_logged() {
         fs::write(&path, "").unwrap();
         running
     };
-    let one_in_all = ConnectionLimits {
-        total: 1,
-        per_address: 0,
-    };
-    let one_of_each = ConnectionLimits {
-        total: 0,
-        per_address: 1,
-    };
+    let one_in_all = ConnectionLimits { total: 1, per_address: 0 };
+    let one_of_each = ConnectionLimits { total: 0, per_address: 1 };
     let lines = || {
         let text = fs::read_to_string(&path).unwrap();
-        let refused = text
-            .lines()
-            .filter(|line| line.ends_with("\"-\" 503 0 \"-\" \"-\""));
+        let refused = text.lines().filter(|line| line.ends_with("\"-\" 503 0 \"-\" \"-\""));
         (refused.count(), text)
     };
-    for (limits, reason) in [
-        (one_in_all, "too_many_connections"),
-        (one_of_each, "too_many_connections_of_address"),
-    ] {
+    for (limits, reason) in
+        [(one_in_all, "too_many_connections"), (one_of_each, "too_many_connections_of_address")]
+    {
         let running = limited(limits).start().unwrap();
         let mut held = Wire::connect(running.tcp().unwrap());
         held.send(GET);
@@ -292,10 +256,7 @@ fn connections_over_a_limit_are_counted_and_logged() {
         running.stop().unwrap();
         let (refused, text) = lines();
         assert_eq!(refused, 2, "{text}");
-        assert!(
-            text.lines().all(|line| line.starts_with("127.0.0.1 - - [")),
-            "{text}"
-        );
+        assert!(text.lines().all(|line| line.starts_with("127.0.0.1 - - [")), "{text}");
     }
     // Over TLS there is no reply, and so no line.
     let running = limited(one_in_all).tls_self_signed().start().unwrap();
@@ -313,9 +274,7 @@ fn refusals(running: &Running, reason: &str) -> u64 {
     let reply = ask(Wire::connect(metrics), "GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
     let name = format!("wireworks_http_refusals_total{{reason=\"{reason}\"}} ");
     let mut lines = reply.text().lines();
-    lines
-        .find_map(|line| line.strip_prefix(&name)?.parse().ok())
-        .unwrap_or_default()
+    lines.find_map(|line| line.strip_prefix(&name)?.parse().ok()).unwrap_or_default()
 }
 
 #[test]
@@ -323,11 +282,7 @@ fn a_panic_is_answered_for_unless_the_program_wants_otherwise() {
     async fn panics(_: Request) -> &'static str {
         panic!("on purpose")
     }
-    let running = Server::builder(panics)
-        .listen("127.0.0.1:0")
-        .threads(1)
-        .start()
-        .unwrap();
+    let running = Server::builder(panics).listen("127.0.0.1:0").threads(1).start().unwrap();
     assert_eq!(ask(Wire::connect(running.tcp().unwrap()), GET).status, 500);
 }
 

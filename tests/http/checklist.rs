@@ -8,10 +8,7 @@ use std::path::Path;
 fn tests() -> BTreeSet<String> {
     let above = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
     let mut tests = BTreeSet::new();
-    for entry in [above.join("http"), above]
-        .iter()
-        .flat_map(|folder| fs::read_dir(folder).unwrap())
-    {
+    for entry in [above.join("http"), above].iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
         let path = entry.unwrap().path();
         if path.is_dir() {
             continue;
@@ -30,10 +27,7 @@ fn each_point_has_a_row_and_each_row_its_tests() {
     let page = include_str!("../../docs/http-checklist.md");
     let (mut tests, all) = (tests(), tests());
     let mut number = 0;
-    for row in page
-        .lines()
-        .filter(|line| line.starts_with("| ") && !line.starts_with("| #"))
-    {
+    for row in page.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| #")) {
         let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
         let [point, _, proof] = cells[..] else {
             panic!("not three cells: {row}");

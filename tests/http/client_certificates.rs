@@ -31,10 +31,7 @@ struct Hall {
 impl Hall {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let pair = CertPair {
-            cert: folder.path().join("cert.pem"),
-            key: folder.path().join("key.pem"),
-        };
+        let pair = CertPair { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
         let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
         let server = rcgen::generate_simple_self_signed(names).unwrap();
         fs::write(&pair.cert, server.cert.pem()).unwrap();
@@ -80,10 +77,7 @@ impl Hall {
         let mut config = match shown {
             None => builder.with_no_client_auth(),
             Some((certificate, key)) => builder
-                .with_client_auth_cert(
-                    vec![certificate.clone()],
-                    PrivateKeyDer::Pkcs8(key.clone().into()),
-                )
+                .with_client_auth_cert(vec![certificate.clone()], PrivateKeyDer::Pkcs8(key.clone().into()))
                 .unwrap(),
         };
         config.alpn_protocols = alpn.iter().map(|name| name.as_bytes().to_vec()).collect();
@@ -118,10 +112,7 @@ fn ask(server: &TestServer, client: &Arc<ClientConfig>, name: &str) -> String {
     let _ = tls.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     let mut reply = String::new();
     let _ = tls.read_to_string(&mut reply);
-    reply
-        .split_once("\r\n\r\n")
-        .map(|(_, body)| body.to_owned())
-        .unwrap_or_default()
+    reply.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()).unwrap_or_default()
 }
 
 #[test]
@@ -130,19 +121,9 @@ fn a_handler_sees_the_name_the_protocol_and_the_certificate() {
     let shown = hall.good.0.len();
     let server = hall.serve(ClientAuth::Optional);
     for (alpn, certificate, name, expected) in [
-        (
-            &["http/1.1"][..],
-            None,
-            "localhost",
-            "tls=true localhost http/1.1 []".to_owned(),
-        ),
+        (&["http/1.1"][..], None, "localhost", "tls=true localhost http/1.1 []".to_owned()),
         (&[], None, "127.0.0.1", "tls=true - - []".to_owned()),
-        (
-            &[],
-            Some(&hall.good),
-            "localhost",
-            format!("tls=true localhost - [{shown}]"),
-        ),
+        (&[], Some(&hall.good), "localhost", format!("tls=true localhost - [{shown}]")),
         (&[], Some(&hall.stranger), "localhost", String::new()),
     ] {
         let client = hall.client(alpn, certificate);

@@ -46,11 +46,7 @@ fn p83_files_have_validators() {
     let ahead = SystemTime::now() + Duration::from_secs(1000);
     age(&path, ahead.duration_since(UNIX_EPOCH).unwrap().as_secs());
     let response = server.get("/b.txt", "");
-    let read = |name| {
-        response
-            .header(name)
-            .map(|text| date::parse(text.as_bytes(), ahead).unwrap())
-    };
+    let read = |name| response.header(name).map(|text| date::parse(text.as_bytes(), ahead).unwrap());
     assert!(read("last-modified") <= read("date"), "{response:?}");
 }
 
@@ -78,10 +74,7 @@ fn p85_if_unmodified_since_counts_only_by_itself() {
             (&format!("If-Unmodified-Since: {MODIFIED}\r\n"), 200),
             (&format!("If-Unmodified-Since: {LATER}\r\n"), 200),
             (&format!("If-Unmodified-Since: {EARLIER}\r\n"), 412),
-            (
-                &format!("If-Match: {tag}\r\nIf-Unmodified-Since: {EARLIER}\r\n"),
-                200,
-            ),
+            (&format!("If-Match: {tag}\r\nIf-Unmodified-Since: {EARLIER}\r\n"), 200),
             ("If-Unmodified-Since: yesterday\r\n", 200),
         ],
     );
@@ -102,9 +95,7 @@ fn p86_if_none_match_compares_weakly_in_any_list() {
             (&format!("If-None-Match: \"x,{}\r\n", &tag[1..]), 200),
         ],
     );
-    let head = server.ask(format!(
-        "HEAD /a.txt HTTP/1.1\r\nHost: a\r\nIf-None-Match: {tag}\r\n\r\n"
-    ));
+    let head = server.ask(format!("HEAD /a.txt HTTP/1.1\r\nHost: a\r\nIf-None-Match: {tag}\r\n\r\n"));
     assert_eq!(head.status, 304);
 }
 
@@ -120,10 +111,7 @@ fn p87_if_modified_since_takes_dates_of_all_times() {
             (&format!("If-Modified-Since: {EARLIER}\r\n"), 200),
             ("If-Modified-Since: yesterday\r\n", 200),
             (&format!("If-Modified-Since: {MODIFIED}, {MODIFIED}\r\n"), 200),
-            (
-                &format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {MODIFIED}\r\n"),
-                200,
-            ),
+            (&format!("If-None-Match: \"x\"\r\nIf-Modified-Since: {MODIFIED}\r\n"), 200),
         ],
     );
 }
@@ -131,17 +119,12 @@ fn p87_if_modified_since_takes_dates_of_all_times() {
 #[test]
 fn p88_preconditions_count_only_where_there_is_something() {
     let (_site, server, tag) = site();
-    for fields in [
-        "If-None-Match: *\r\n".to_owned(),
-        format!("If-Modified-Since: {LATER}\r\n"),
-    ] {
+    for fields in ["If-None-Match: *\r\n".to_owned(), format!("If-Modified-Since: {LATER}\r\n")] {
         assert_eq!(server.get("/nowhere", &fields).status, 404);
     }
     let options = server.ask("OPTIONS /a.txt HTTP/1.1\r\nHost: a\r\nIf-Match: \"x\"\r\n\r\n");
     assert_eq!(options.status, 204);
-    let post = server.ask(format!(
-        "POST /a.txt HTTP/1.1\r\nHost: a\r\nIf-None-Match: {tag}\r\n\r\n"
-    ));
+    let post = server.ask(format!("POST /a.txt HTTP/1.1\r\nHost: a\r\nIf-None-Match: {tag}\r\n\r\n"));
     assert_eq!(post.status, 405);
 }
 
@@ -161,8 +144,5 @@ fn p70_and_89_a_304_has_no_body_and_repeats_what_caches_need() {
     assert!(response.header("date").is_some());
     assert!(response.header("content-type").is_none());
     let length = response.header("content-length");
-    assert!(
-        length.is_none() || length == full.header("content-length"),
-        "{length:?}"
-    );
+    assert!(length.is_none() || length == full.header("content-length"), "{length:?}");
 }

@@ -36,10 +36,7 @@ fn p49_connections_persist_by_the_rules_of_their_version() {
         wire.send(&request);
         let response = wire.read_response();
         assert_eq!(response.header("connection"), said, "{request}");
-        assert_eq!(
-            response.version, "HTTP/1.1",
-            "the version is ours, not the client's"
-        );
+        assert_eq!(response.version, "HTTP/1.1", "the version is ours, not the client's");
         if persists {
             wire.send(&request);
             assert_eq!(wire.read_response().status, 200, "{request}");
@@ -52,10 +49,7 @@ fn p49_connections_persist_by_the_rules_of_their_version() {
     let mut wire = server.connect();
     wire.send("GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
     let response = wire.read_response();
-    assert_eq!(
-        (response.text(), response.header("connection")),
-        ("ab", Some("close"))
-    );
+    assert_eq!((response.text(), response.header("connection")), ("ab", Some("close")));
 }
 
 /// A body of unknown length.
@@ -76,15 +70,10 @@ fn p50_close_is_heard_anywhere_in_the_list_and_ends_the_pipeline() {
     ] {
         let before = server.requests();
         let mut wire = server.connect();
-        wire.send(format!(
-            "{GET}GET /last HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{GET}{GET}"
-        ));
+        wire.send(format!("{GET}GET /last HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n{GET}{GET}"));
         assert_eq!(wire.read_response().header("connection"), None);
         let last = wire.read_response();
-        assert_eq!(
-            (last.text(), last.header("connection")),
-            ("GET /last host=a body=", Some("close"))
-        );
+        assert_eq!((last.text(), last.header("connection")), ("GET /last host=a body=", Some("close")));
         wire.expect_close();
         assert_eq!(server.requests() - before, 2, "{fields}");
         let alone = format!("GET /last HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n");
@@ -105,9 +94,7 @@ fn p51_responses_come_in_the_order_of_the_requests() {
         request.path().to_owned()
     })
     .start();
-    let requests: String = (0..500)
-        .map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n"))
-        .collect();
+    let requests: String = (0..500).map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
     let mut wire = server.connect();
     wire.send(requests);
     for n in 0..500 {
@@ -148,27 +135,19 @@ fn p52_a_client_that_is_through_is_still_answered() {
     wire.send("GET / HTTP/1.1\r\nHo");
     wire.half_close();
     let response = wire.read_response();
-    assert_eq!(
-        (response.status, response.header("connection")),
-        (400, Some("close"))
-    );
+    assert_eq!((response.status, response.header("connection")), (400, Some("close")));
     wire.expect_close();
 }
 
 #[test]
 fn p53_a_refused_client_that_goes_on_talking_can_read_the_answer() {
-    let server = Setup::new(echo)
-        .settings(|settings| settings.limits.body = 1000)
-        .start();
+    let server = Setup::new(echo).settings(|settings| settings.limits.body = 1000).start();
     let mut wire = server.connect();
     wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n");
     // Far more than the buffers of both ends hold: without someone who reads, this would fail or reset the connection.
     wire.send(vec![b'x'; 8_000_000]);
     let response = wire.read_response();
-    assert_eq!(
-        (response.status, response.header("connection")),
-        (413, Some("close"))
-    );
+    assert_eq!((response.status, response.header("connection")), (413, Some("close")));
     wire.expect_close();
 }
 
@@ -195,18 +174,14 @@ fn p53_the_patience_with_a_refused_client_has_bounds() {
     let mut wire = server.connect();
     wire.send("what\r\n\r\n");
     assert_eq!(wire.read_response().status, 400);
-    let sent = (0..10_000)
-        .take_while(|_| wire.try_send([b'x'; 10_000]).is_ok())
-        .count();
+    let sent = (0..10_000).take_while(|_| wire.try_send([b'x'; 10_000]).is_ok()).count();
     assert!(sent < 10_000, "the server reads without end");
     assert!(matches!(wire.read_to_close().1, End::Eof | End::Reset));
 }
 
 #[test]
 fn p55_a_connection_has_so_many_requests() {
-    let server = Setup::new(echo)
-        .settings(|settings| settings.requests_per_connection = 3)
-        .start();
+    let server = Setup::new(echo).settings(|settings| settings.requests_per_connection = 3).start();
     let mut wire = server.connect();
     wire.send(GET.repeat(5));
     for _ in 0..2 {
@@ -220,9 +195,7 @@ fn p55_a_connection_has_so_many_requests() {
 #[test]
 fn p55_an_idle_connection_ends_without_a_word() {
     let idle = Duration::from_millis(500);
-    let server = Setup::new(echo)
-        .settings(|settings| settings.idle_timeout = idle)
-        .start();
+    let server = Setup::new(echo).settings(|settings| settings.idle_timeout = idle).start();
     let mut wire = server.connect();
     let mut start = Instant::now();
     for _ in 0..2 {
@@ -262,9 +235,7 @@ fn p55_idle_time_begins_when_the_reply_has_left() {
 #[test]
 fn p56_a_head_that_takes_too_long_is_408_and_none_at_all_is_silence() {
     let timeout = Duration::from_millis(300);
-    let server = Setup::new(echo)
-        .settings(|settings| settings.head_timeout = timeout)
-        .start();
+    let server = Setup::new(echo).settings(|settings| settings.head_timeout = timeout).start();
     // From accept, even if bytes keep coming.
     for first in ["", "G", "GET / HTTP/1.1\r\nHost: a\r\n"] {
         let start = Instant::now();
@@ -274,10 +245,7 @@ fn p56_a_head_that_takes_too_long_is_408_and_none_at_all_is_silence() {
             wire.expect_close();
         } else {
             let response = wire.read_response();
-            assert_eq!(
-                (response.status, response.header("connection")),
-                (408, Some("close"))
-            );
+            assert_eq!((response.status, response.header("connection")), (408, Some("close")));
             wire.expect_close();
         }
         not_before(start, timeout);
@@ -297,9 +265,7 @@ fn p56_a_head_that_takes_too_long_is_408_and_none_at_all_is_silence() {
 #[test]
 fn p56_a_head_that_trickles_gains_no_time() {
     let timeout = Duration::from_millis(300);
-    let server = Setup::new(echo)
-        .settings(|settings| settings.head_timeout = timeout)
-        .start();
+    let server = Setup::new(echo).settings(|settings| settings.head_timeout = timeout).start();
     let start = Instant::now();
     let mut wire = server.connect();
     // A byte each time the server has taken the one before: there is always something new.
@@ -336,9 +302,7 @@ fn p57_a_handler_that_does_not_read_holds_its_client_back() {
     .start();
     let mut wire = server.connect();
     let mut other = server.connect();
-    wire.send(format!(
-        "POST /held HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n"
-    ));
+    wire.send(format!("POST /held HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n"));
     let sending = std::thread::spawn(move || {
         wire.send(vec![b'x'; LENGTH]);
         wire
@@ -372,9 +336,7 @@ fn p57_a_client_that_does_not_read_is_not_served_ahead() {
         }
     })
     .start();
-    let requests: String = (0..REQUESTS)
-        .map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n"))
-        .collect();
+    let requests: String = (0..REQUESTS).map(|n| format!("GET /{n} HTTP/1.1\r\nHost: a\r\n\r\n")).collect();
     let mut wire = server.connect();
     wire.send(&requests);
     // The server has one thread: while it answers others, it has done all that it can do for this client.
@@ -390,10 +352,7 @@ fn p57_a_client_that_does_not_read_is_not_served_ahead() {
         }
     };
     // What the sockets hold, and a little more.
-    assert!(
-        settled * REPLY < 24 << 20,
-        "{settled} replies were made for a client that reads none"
-    );
+    assert!(settled * REPLY < 24 << 20, "{settled} replies were made for a client that reads none");
     for n in 0..REQUESTS {
         let response = wire.read_response();
         assert_eq!(response.header("etag"), Some(&n.to_string()[..]));

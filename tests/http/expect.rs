@@ -27,16 +27,10 @@ fn a_file_for_a_client_that_holds_its_body_back() {
     let file = std::sync::Arc::new(file);
     let server = Setup::new(move |_: Request| {
         let file = std::sync::Arc::clone(&file);
-        let part = wireworks::server::http::body::FilePart {
-            file,
-            offset: 0,
-            length: 200_000,
-            workers: None,
-        };
+        let part =
+            wireworks::server::http::body::FilePart { file, offset: 0, length: 200_000, workers: None };
         let segments = vec![wireworks::server::http::body::Segment::File(part)];
-        std::future::ready(Response::new(wireworks::server::http::body::Body::files(
-            segments,
-        )))
+        std::future::ready(Response::new(wireworks::server::http::body::Body::files(segments)))
     })
     .start();
     let reply = server.get("/", "Expect: 100-continue\r\nContent-Length: 5\r\n");
@@ -48,10 +42,9 @@ fn p58_a_handler_that_reads_lets_the_client_continue() {
     let server = echo_server();
     let mut turns = Turns::of(&server);
     for expect in ["Expect: 100-continue", "expect: 100-Continue"] {
-        for (framing, body) in [
-            ("Content-Length: 5", "hello"),
-            ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n"),
-        ] {
+        for (framing, body) in
+            [("Content-Length: 5", "hello"), ("Transfer-Encoding: chunked", "5\r\nhello\r\n0\r\n\r\n")]
+        {
             let head = format!("POST / HTTP/1.1\r\nHost: a\r\n{expect}\r\n{framing}\r\n\r\n");
             for at in 1..head.len() {
                 let mut wire = server.connect();
@@ -74,10 +67,7 @@ fn p58_and_62_a_handler_that_does_not_read_answers_instead_and_the_connection_en
         let mut wire = server.connect();
         wire.send(format!("{EXPECTING}{framing}\r\n\r\n"));
         let response = wire.read_response();
-        assert_eq!(
-            (response.status, response.header("connection")),
-            (403, Some("close"))
-        );
+        assert_eq!((response.status, response.header("connection")), (403, Some("close")));
         // A client that takes the answer for a leave to send its next request must not be taken by its word.
         drop(wire.try_send("GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n"));
         wire.expect_close();
@@ -105,10 +95,7 @@ fn p60_no_100_without_a_body_or_after_it() {
         ("\r\n", ""),
         ("Content-Length: 0\r\n\r\n", ""),
         ("Content-Length: 5\r\n\r\nhello", "hello"),
-        (
-            "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
-            "hello",
-        ),
+        ("Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "hello"),
     ] {
         let response = server.ask(format!("{EXPECTING}{framing}"));
         assert_eq!(
@@ -127,18 +114,8 @@ fn p60_no_100_without_a_body_or_after_it() {
 #[test]
 fn p61_an_unknown_expectation_is_417() {
     let server = echo_server();
-    for expect in [
-        "tea",
-        "100-continued",
-        "100-continue, tea",
-        "100-continue; q=1",
-        "",
-    ] {
-        refused(
-            &server,
-            format!("POST / HTTP/1.1\r\nHost: a\r\nExpect: {expect}\r\n\r\n"),
-            417,
-        );
+    for expect in ["tea", "100-continued", "100-continue, tea", "100-continue; q=1", ""] {
+        refused(&server, format!("POST / HTTP/1.1\r\nHost: a\r\nExpect: {expect}\r\n\r\n"), 417);
     }
 }
 
@@ -172,11 +149,7 @@ fn head(wire: &mut Wire) -> String {
 #[test]
 fn p63_an_upgrade_hands_the_connection_over_with_all_its_bytes() {
     let server = doubling();
-    for offer in [
-        "double",
-        "websocket, Double",
-        "triple,double/2\r\nUpgrade: double",
-    ] {
+    for offer in ["double", "websocket, Double", "triple,double/2\r\nUpgrade: double"] {
         let mut wire = server.connect();
         // The first words of the other protocol share a segment with the request.
         wire.send(format!(
@@ -184,14 +157,8 @@ fn p63_an_upgrade_hands_the_connection_over_with_all_its_bytes() {
         ));
         let head = head(&mut wire);
         assert!(head.starts_with("HTTP/1.1 101 Switching Protocols\r\n"), "{head}");
-        assert!(
-            head.contains("upgrade: double\r\n") && head.contains("connection: upgrade\r\n"),
-            "{head}"
-        );
-        assert!(
-            !head.contains("content-length") && !head.contains("transfer-encoding"),
-            "{head}"
-        );
+        assert!(head.contains("upgrade: double\r\n") && head.contains("connection: upgrade\r\n"), "{head}");
+        assert!(!head.contains("content-length") && !head.contains("transfer-encoding"), "{head}");
         assert_eq!(wire.read_exact(4), b"abab");
         wire.send("GET / HTTP/1.1\r\n\r\n");
         assert_eq!(wire.read_exact(36), b"GET / HTTP/1.1\r\n\r\n".repeat(2));
@@ -235,9 +202,7 @@ fn p63_only_what_was_offered_is_switched_to() {
 fn p63_continue_comes_before_switching() {
     let server = doubling();
     let mut wire = server.connect();
-    wire.send(format!(
-        "{EXPECTING}Connection: upgrade\r\nUpgrade: double\r\nContent-Length: 5\r\n\r\n"
-    ));
+    wire.send(format!("{EXPECTING}Connection: upgrade\r\nUpgrade: double\r\nContent-Length: 5\r\n\r\n"));
     assert_eq!(wire.read_exact(CONTINUE.len()), CONTINUE);
     wire.send("helloab");
     assert!(head(&mut wire).starts_with("HTTP/1.1 101 "));

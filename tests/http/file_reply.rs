@@ -20,24 +20,13 @@ const SMALL: &str = "0123456789";
 fn server() -> (TempDir, Vec<u8>, TestServer) {
     let folder = tempfile::tempdir().unwrap();
     let large: Vec<u8> = (0..2_000_000_u32).map(|n| (n % 251) as u8).collect();
-    for (name, content) in [
-        ("small.txt", SMALL.as_bytes()),
-        ("large.bin", &large),
-        ("empty", b""),
-    ] {
+    for (name, content) in [("small.txt", SMALL.as_bytes()), ("large.bin", &large), ("empty", b"")] {
         let path = folder.path().join(name);
         fs::write(&path, content).unwrap();
         age(&path, 784_111_777);
     }
     fs::create_dir(folder.path().join("folder")).unwrap();
-    mknodat(
-        CWD,
-        folder.path().join("fifo"),
-        FileType::Fifo,
-        Mode::from_raw_mode(0o644),
-        0,
-    )
-    .unwrap();
+    mknodat(CWD, folder.path().join("fifo"), FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
     let root = folder.path().to_owned();
     (folder, large, Setup::new(sending(root)).start())
 }
@@ -90,18 +79,10 @@ fn preconditions_and_ranges_are_heeded() {
         assert!(response.text().starts_with(body), "{fields}: {}", response.text());
     }
     let part = server.get("/large.bin", "Range: bytes=1000000-1499999\r\n");
-    assert_eq!(
-        part.header("content-range"),
-        Some("bytes 1000000-1499999/2000000")
-    );
+    assert_eq!(part.header("content-range"), Some("bytes 1000000-1499999/2000000"));
     assert!(part.body == large[1_000_000..1_500_000]);
     let parts = server.get("/large.bin", "Range: bytes=0-9,1999990-\r\n");
-    assert!(
-        parts
-            .header("content-type")
-            .unwrap()
-            .starts_with("multipart/byteranges")
-    );
+    assert!(parts.header("content-type").unwrap().starts_with("multipart/byteranges"));
 }
 
 #[test]
@@ -137,18 +118,12 @@ fn it_is_compressed_by_whoever_compresses() {
     let folder = tempfile::tempdir().unwrap();
     let text = "All work and no play makes Jack a dull boy.\n".repeat(100);
     fs::write(folder.path().join("a.txt"), &text).unwrap();
-    let stack = Stack {
-        compression: Some(Compression::default()),
-        ..Stack::default()
-    };
+    let stack = Stack { compression: Some(Compression::default()), ..Stack::default() };
     let handler = stack.around(std::sync::Arc::new(sending(folder.path().to_owned())));
     let server = Setup::shared(handler).start();
     let response = server.get("/a.txt", "Accept-Encoding: gzip\r\n");
     assert_eq!(response.header("content-encoding"), Some("gzip"));
     let etag = response.header("etag").unwrap();
-    let again = server.get(
-        "/a.txt",
-        &format!("Accept-Encoding: gzip\r\nIf-None-Match: {etag}\r\n"),
-    );
+    let again = server.get("/a.txt", &format!("Accept-Encoding: gzip\r\nIf-None-Match: {etag}\r\n"));
     assert_eq!(again.status, 304);
 }

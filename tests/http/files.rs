@@ -58,10 +58,7 @@ fn text() -> String {
 }
 
 fn compressing(handler: SharedHandler) -> TestServer {
-    let stack = Stack {
-        compression: Some(Compression::default()),
-        ..Stack::default()
-    };
+    let stack = Stack { compression: Some(Compression::default()), ..Stack::default() };
     Setup::shared(stack.around(handler)).start()
 }
 
@@ -70,26 +67,16 @@ fn p97_ranges_are_of_what_is_sent() {
     let text = text();
     let site = Site::new(
         FilesOptions::default(),
-        &[
-            ("a.txt", text.as_bytes()),
-            ("b.txt", text.as_bytes()),
-            ("b.txt.gz", b"compressed before"),
-        ],
+        &[("a.txt", text.as_bytes()), ("b.txt", text.as_bytes()), ("b.txt.gz", b"compressed before")],
     );
     let server = compressing(Arc::clone(&site.files));
     let compressed = server.get("/a.txt", "Accept-Encoding: gzip\r\n");
     assert_eq!(
-        (
-            compressed.header("content-encoding"),
-            compressed.header("accept-ranges")
-        ),
+        (compressed.header("content-encoding"), compressed.header("accept-ranges")),
         (Some("gzip"), None)
     );
     let part = server.get("/a.txt", "Accept-Encoding: gzip\r\nRange: bytes=0-2\r\n");
-    assert_eq!(
-        (part.status, part.header("content-encoding"), part.text()),
-        (206, None, "All")
-    );
+    assert_eq!((part.status, part.header("content-encoding"), part.text()), (206, None, "All"));
     let before = server.get("/b.txt", "Accept-Encoding: gzip\r\n");
     assert_eq!(
         (before.header("content-encoding"), before.header("accept-ranges")),
@@ -97,10 +84,7 @@ fn p97_ranges_are_of_what_is_sent() {
     );
     assert_eq!(before.text(), "compressed before");
     let part = server.get("/b.txt", "Accept-Encoding: gzip\r\nRange: bytes=-6\r\n");
-    assert_eq!(
-        (part.status, part.header("content-encoding"), part.text()),
-        (206, Some("gzip"), "before")
-    );
+    assert_eq!((part.status, part.header("content-encoding"), part.text()), (206, Some("gzip"), "before"));
 }
 
 #[test]
@@ -117,11 +101,7 @@ fn p98_variants_vary_and_have_tags_of_their_own() {
         let tag = response.header("etag").expect("a tag").to_owned();
         // And it is understood when it comes back.
         let again = server.get("/a.txt", &format!("{fields}If-None-Match: {tag}\r\n"));
-        assert_eq!(
-            (again.status, again.header("etag")),
-            (304, Some(&tag[..])),
-            "{coding}"
-        );
+        assert_eq!((again.status, again.header("etag")), (304, Some(&tag[..])), "{coding}");
         tags.push(tag);
     }
     tags.sort();
@@ -166,30 +146,17 @@ fn p100_what_must_stay_as_it_is_stays() {
                 "/sse" => typed("text/event-stream"),
                 "/image" => typed("image/png"),
                 "/tiny" => Response::text("tiny"),
-                "/final" => typed("text/plain").with(
-                    http::header::CACHE_CONTROL,
-                    http::HeaderValue::from_static("no-transform"),
-                ),
+                "/final" => typed("text/plain")
+                    .with(http::header::CACHE_CONTROL, http::HeaderValue::from_static("no-transform")),
                 "/empty" => Response::empty(http::StatusCode::NO_CONTENT),
                 _ => typed("text/plain"),
             }
         }
     };
     let server = compressing(Arc::new(handler));
-    assert_eq!(
-        server
-            .get("/", "Accept-Encoding: gzip\r\n")
-            .header("content-encoding"),
-        Some("gzip")
-    );
+    assert_eq!(server.get("/", "Accept-Encoding: gzip\r\n").header("content-encoding"), Some("gzip"));
     for path in ["/sse", "/image", "/tiny", "/final", "/empty"] {
-        assert_eq!(
-            server
-                .get(path, "Accept-Encoding: gzip\r\n")
-                .header("content-encoding"),
-            None,
-            "{path}"
-        );
+        assert_eq!(server.get(path, "Accept-Encoding: gzip\r\n").header("content-encoding"), None, "{path}");
     }
 }
 
@@ -197,12 +164,7 @@ fn p100_what_must_stay_as_it_is_stays() {
 fn p101_no_path_leads_out_of_the_root() {
     let site = Site::new(
         FilesOptions::default(),
-        &[
-            ("a.txt", b"a"),
-            ("dir/b c.txt", b"b"),
-            (".hidden", b"h"),
-            ("dir/.git/x", b"x"),
-        ],
+        &[("a.txt", b"a"), ("dir/b c.txt", b"b"), (".hidden", b"h"), ("dir/.git/x", b"x")],
     );
     let outside = site.folder.path().parent().unwrap().join("wireworks-outside.txt");
     fs::write(&outside, "secret").unwrap();
@@ -233,11 +195,7 @@ fn p101_no_path_leads_out_of_the_root() {
         "/a.txt/b",
     ] {
         let response = server.get(path, "");
-        assert!(
-            (400..500).contains(&response.status),
-            "{path}: {}",
-            response.status
-        );
+        assert!((400..500).contains(&response.status), "{path}: {}", response.status);
         assert!(!response.text().contains("secret"), "{path}");
     }
     fs::remove_file(outside).unwrap();
@@ -245,58 +203,36 @@ fn p101_no_path_leads_out_of_the_root() {
 
 #[test]
 fn p78_a_directory_redirects_to_itself_and_nowhere_else() {
-    let site = Site::new(
-        FilesOptions::default(),
-        &[("dir/index.html", b"index"), ("example.com/index.html", b"x")],
-    );
+    let site =
+        Site::new(FilesOptions::default(), &[("dir/index.html", b"index"), ("example.com/index.html", b"x")]);
     let server = site.serve();
     let response = server.get("/dir?q=1", "");
     assert!(matches!(response.status, 301 | 307 | 308), "{}", response.status);
     assert_eq!(response.header("location"), Some("/dir/?q=1"));
     assert_eq!(server.get("/dir/", "").text(), "index");
-    for path in [
-        "//example.com",
-        "///example.com",
-        "/%2fexample.com",
-        "/.//example.com",
-    ] {
+    for path in ["//example.com", "///example.com", "/%2fexample.com", "/.//example.com"] {
         let response = server.get(path, "");
         let location = response.header("location").unwrap_or("/");
-        assert!(
-            location.starts_with('/') && !location.starts_with("//"),
-            "{path}: {location}"
-        );
+        assert!(location.starts_with('/') && !location.starts_with("//"), "{path}: {location}");
     }
 }
 
 #[test]
 fn p102_listings_are_escaped_and_files_can_be_guarded() {
-    let options = FilesOptions {
-        listing: true,
-        disposition: Disposition::Attachment,
-        ..FilesOptions::default()
-    };
+    let options =
+        FilesOptions { listing: true, disposition: Disposition::Attachment, ..FilesOptions::default() };
     let site = Site::new(
         options,
-        &[
-            ("<script>alert(1)</script>.txt".replace('/', "_").as_str(), b"x"),
-            ("a&\"b\".txt", b"y"),
-        ],
+        &[("<script>alert(1)</script>.txt".replace('/', "_").as_str(), b"x"), ("a&\"b\".txt", b"y")],
     );
-    let stack = Stack {
-        security_headers: Some(SecurityHeaders::default()),
-        ..Stack::default()
-    };
+    let stack = Stack { security_headers: Some(SecurityHeaders::default()), ..Stack::default() };
     let server = Setup::shared(stack.around(Arc::clone(&site.files))).start();
     let listing = server.get("/", "Accept: text/html\r\n");
     assert_eq!(listing.status, 200);
     assert!(!listing.text().contains("<script>alert"), "{}", listing.text());
     assert!(listing.text().contains("&lt;script&gt;"), "{}", listing.text());
     let file = server.get("/a&%22b%22.txt", "");
-    assert_eq!(
-        (file.text(), file.header("x-content-type-options")),
-        ("y", Some("nosniff"))
-    );
+    assert_eq!((file.text(), file.header("x-content-type-options")), ("y", Some("nosniff")));
     let disposition = file.header("content-disposition").expect("Content-Disposition");
     assert!(disposition.starts_with("attachment"), "{disposition}");
 }
@@ -304,10 +240,7 @@ fn p102_listings_are_escaped_and_files_can_be_guarded() {
 #[test]
 fn a_large_file_arrives_over_every_transport() {
     let content: Vec<u8> = (0..3_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let site = Site::new(
-        FilesOptions::default(),
-        &[("large", &content), ("64k", &content[..65_537])],
-    );
+    let site = Site::new(FilesOptions::default(), &[("large", &content), ("64k", &content[..65_537])]);
     let socket = site.folder.path().join("socket");
     let over_tcp = site.serve();
     let over_unix = Setup::shared(Arc::clone(&site.files)).at(&socket).start();
@@ -323,10 +256,7 @@ fn a_large_file_arrives_over_every_transport() {
         wire.send("GET /large HTTP/1.1\r\nHost: a\r\nRange: bytes=1000000-2000000\r\n\r\n");
         assert!(wire.read_response().body == content[1_000_000..=2_000_000]);
         wire.send("HEAD /large HTTP/1.1\r\nHost: a\r\n\r\nGET /64k HTTP/1.1\r\nHost: a\r\n\r\n");
-        assert_eq!(
-            wire.read_response_to("HEAD").header("content-length"),
-            Some("3000000")
-        );
+        assert_eq!(wire.read_response_to("HEAD").header("content-length"), Some("3000000"));
         assert!(wire.read_response().body == content[..65_537]);
     }
 }

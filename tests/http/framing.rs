@@ -41,28 +41,14 @@ fn p31_two_lengths_are_one_too_many() {
     ] {
         refused(&server, post(fields, FIVE_AND_END), 400);
     }
-    refused(
-        &server,
-        post("Content-Length: 5\r\nTransfer-Encoding: identity", "hello"),
-        400,
-    );
+    refused(&server, post("Content-Length: 5\r\nTransfer-Encoding: identity", "hello"), 400);
 }
 
 #[test]
 fn p32_chunked_comes_last() {
     let server = echo_server();
-    for coding in [
-        "chunked, gzip",
-        "gzip",
-        "identity",
-        "chunked, identity",
-        "x, chunked, y",
-    ] {
-        refused(
-            &server,
-            post(&format!("Transfer-Encoding: {coding}"), FIVE_AND_END),
-            400,
-        );
+    for coding in ["chunked, gzip", "gzip", "identity", "chunked, identity", "x, chunked, y"] {
+        refused(&server, post(&format!("Transfer-Encoding: {coding}"), FIVE_AND_END), 400);
     }
 }
 
@@ -70,11 +56,7 @@ fn p32_chunked_comes_last() {
 fn p33_an_unknown_coding_is_501() {
     let server = echo_server();
     for coding in ["gzip, chunked", "x,chunked", "deflate, gzip, chunked"] {
-        refused(
-            &server,
-            post(&format!("Transfer-Encoding: {coding}"), FIVE_AND_END),
-            501,
-        );
+        refused(&server, post(&format!("Transfer-Encoding: {coding}"), FIVE_AND_END), 501);
     }
 }
 
@@ -105,11 +87,7 @@ fn p34_chunked_is_named_once_without_anything_else() {
 #[test]
 fn p35_content_length_is_digits_that_fit() {
     let server = echo_server();
-    accepted(
-        &server,
-        post("Content-Length: 5", "hello"),
-        "POST / host=a body=hello",
-    );
+    accepted(&server, post("Content-Length: 5", "hello"), "POST / host=a body=hello");
     for length in [
         "+5",
         "-5",
@@ -147,11 +125,7 @@ fn p36_content_length_is_said_once() {
 #[test]
 fn p37_leading_zeros_are_decimal() {
     let server = echo_server();
-    accepted(
-        &server,
-        post("Content-Length: 010", "helloworld"),
-        "POST / host=a body=helloworld",
-    );
+    accepted(&server, post("Content-Length: 010", "helloworld"), "POST / host=a body=helloworld");
     accepted(
         &server,
         post("Content-Length: 00000000000000000000000005", "hello"),
@@ -162,11 +136,7 @@ fn p37_leading_zeros_are_decimal() {
 #[test]
 fn p38_without_a_length_there_is_no_body() {
     let server = echo_server();
-    accepted(
-        &server,
-        "POST / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "POST / host=a body=",
-    );
+    accepted(&server, "POST / HTTP/1.1\r\nHost: a\r\n\r\n", "POST / host=a body=");
     accepted(&server, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / host=a body=");
 }
 
@@ -226,18 +196,9 @@ fn p40_chunk_framing_has_cr_and_lf() {
 
 #[test]
 fn p41_extensions_are_ignored_when_they_are_sound() {
-    let server = Setup::new(echo)
-        .settings(|settings| settings.limits.chunk_extensions = 80)
-        .start();
-    for extension in [
-        ";a",
-        ";a=b",
-        ";a=\"b c\"",
-        ";a=\"\\\"\\\\\"",
-        ";a;b=c;d",
-        " ; a = b",
-        ";a=\"\u{e9}\"",
-    ] {
+    let server = Setup::new(echo).settings(|settings| settings.limits.chunk_extensions = 80).start();
+    for extension in [";a", ";a=b", ";a=\"b c\"", ";a=\"\\\"\\\\\"", ";a;b=c;d", " ; a = b", ";a=\"\u{e9}\""]
+    {
         let request = chunked(format!("5{extension}\r\nhello\r\n0{extension}\r\n\r\n"));
         accepted(&server, request, "POST / host=a body=hello");
     }
@@ -257,11 +218,7 @@ fn p41_extensions_are_ignored_when_they_are_sound() {
         ";a=\"\r\n\"",
         ";a\n",
     ] {
-        refused(
-            &server,
-            chunked(format!("5{extension}\r\nhello\r\n0\r\n\r\n")),
-            400,
-        );
+        refused(&server, chunked(format!("5{extension}\r\nhello\r\n0\r\n\r\n")), 400);
     }
     // A limit over all chunks of a body. The CR that ends an extension counts.
     accepted(
@@ -275,20 +232,14 @@ fn p41_extensions_are_ignored_when_they_are_sound() {
 #[test]
 fn p42_a_chunk_longer_than_its_size_is_refused() {
     let server = echo_server();
-    for chunks in [
-        "5\r\nhello!\r\n0\r\n\r\n",
-        "4\r\nhello\r\n0\r\n\r\n",
-        "5\r\nhelloworld\r\n0\r\n\r\n",
-    ] {
+    for chunks in ["5\r\nhello!\r\n0\r\n\r\n", "4\r\nhello\r\n0\r\n\r\n", "5\r\nhelloworld\r\n0\r\n\r\n"] {
         refused(&server, chunked(chunks), 400);
     }
 }
 
 #[test]
 fn p43_trailers_are_kept_apart_and_checked() {
-    let server = Setup::new(echo)
-        .settings(|settings| settings.limits.trailers = 128)
-        .start();
+    let server = Setup::new(echo).settings(|settings| settings.limits.trailers = 128).start();
     let request = chunked("5\r\nhello\r\n0\r\nX: trailer\r\nEtag: a\r\n\r\n");
     // X is among the fields of no head.
     accepted(&server, request, "POST / host=a body=hello x=trailer etag=a");
@@ -309,11 +260,7 @@ fn p43_trailers_are_kept_apart_and_checked() {
     ] {
         refused(&server, chunked(format!("0\r\n{trailer}\r\n\r\n")), 400);
     }
-    refused(
-        &server,
-        chunked(format!("0\r\nX: {}\r\n\r\n", "y".repeat(128))),
-        431,
-    );
+    refused(&server, chunked(format!("0\r\nX: {}\r\n\r\n", "y".repeat(128))), 431);
     // Before the section is over.
     refused(&server, chunked(format!("0\r\nX: {}", "y".repeat(300))), 431);
 }
@@ -361,12 +308,7 @@ fn p44_a_body_that_ends_early_is_an_error_for_its_reader() {
             assert_eq!(response.status, 400, "{} at {at}", request.escape_ascii());
             assert_eq!(response.header("connection"), Some("close"));
             wire.expect_close();
-            assert_eq!(
-                told.recv_timeout(PATIENCE),
-                Ok(true),
-                "{} at {at}",
-                request.escape_ascii()
-            );
+            assert_eq!(told.recv_timeout(PATIENCE), Ok(true), "{} at {at}", request.escape_ascii());
         }
     }
 }
@@ -378,9 +320,7 @@ async fn indifferent(_: Request) -> &'static str {
 
 #[test]
 fn p45_a_body_that_nobody_read_never_becomes_a_request() {
-    let server = Setup::new(indifferent)
-        .settings(|settings| settings.drain_limit = 1000)
-        .start();
+    let server = Setup::new(indifferent).settings(|settings| settings.drain_limit = 1000).start();
     let smuggled = "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n".repeat(10);
     // Short: it is read, and the connection goes on.
     for body in [post(&format!("Content-Length: {}", smuggled.len()), &smuggled), {
@@ -391,10 +331,7 @@ fn p45_a_body_that_nobody_read_never_becomes_a_request() {
         for _ in 0..3 {
             wire.send(&body);
             let response = wire.read_response();
-            assert_eq!(
-                (response.text(), response.header("connection")),
-                ("whatever", None)
-            );
+            assert_eq!((response.text(), response.header("connection")), ("whatever", None));
         }
         // In two pieces, so that the reply leaves before the body is here.
         wire.send_split(&body, body.len() - 50);
@@ -455,11 +392,7 @@ fn p47_a_body_is_framed_whatever_the_method_is() {
             format!("{head}Transfer-Encoding: chunked\r\n\r\n{FIVE_AND_END}"),
             &format!("{method} / host=a body=hello"),
         );
-        refused(
-            &server,
-            format!("{head}Transfer-Encoding: chunked\r\n\r\nhello"),
-            400,
-        );
+        refused(&server, format!("{head}Transfer-Encoding: chunked\r\n\r\nhello"), 400);
     }
     // The reply to HEAD says by its length that the body was understood.
     let length = "HEAD / host=a body=hello".len().to_string();
@@ -478,11 +411,7 @@ fn p48_a_framing_error_that_is_here_already_overrides_the_reply() {
         let mut wire = server.connect();
         wire.send(chunked(chunks));
         let response = wire.read_response();
-        assert_eq!(
-            (response.status, response.header("connection")),
-            (400, Some("close")),
-            "{chunks:?}"
-        );
+        assert_eq!((response.status, response.header("connection")), (400, Some("close")), "{chunks:?}");
         wire.expect_close();
     }
 }

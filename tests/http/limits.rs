@@ -32,10 +32,7 @@ pub(super) fn not_before(start: Instant, after: Duration) {
 #[track_caller]
 pub(super) fn early_enough(start: Instant, after: Duration) {
     let took = start.elapsed();
-    assert!(
-        took <= after + TICK + SLACK,
-        "only after {took:?}, {after:?} were given"
-    );
+    assert!(took <= after + TICK + SLACK, "only after {took:?}, {after:?} were given");
 }
 
 const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -45,11 +42,7 @@ const REQUEST: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 fn wait_for_connections(server: &TestServer, count: usize) {
     let start = Instant::now();
     while server.gate.connections() != count {
-        assert!(
-            start.elapsed() < Duration::from_secs(10),
-            "{} connections",
-            server.gate.connections()
-        );
+        assert!(start.elapsed() < Duration::from_secs(10), "{} connections", server.gate.connections());
         thread::yield_now();
     }
 }
@@ -69,71 +62,25 @@ fn each_limit_of_a_message_has_its_status_and_its_reason() {
     let head = "POST / HTTP/1.1\r\nHost: a\r\n";
     let chunked = format!("{head}Transfer-Encoding: chunked\r\n\r\n");
     for (request, status, reason) in [
-        (
-            format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "t".repeat(100)),
-            414,
-            "target_too_long",
-        ),
-        (
-            format!("{head}X: {}\r\n\r\n", "x".repeat(2000)),
-            431,
-            "head_too_large",
-        ),
-        (
-            format!("{head}{}\r\n", "X: y\r\n".repeat(5)),
-            431,
-            "too_many_fields",
-        ),
-        (
-            format!("{head}Content-Length: 101\r\n\r\n"),
-            413,
-            "body_too_large",
-        ),
+        (format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "t".repeat(100)), 414, "target_too_long"),
+        (format!("{head}X: {}\r\n\r\n", "x".repeat(2000)), 431, "head_too_large"),
+        (format!("{head}{}\r\n", "X: y\r\n".repeat(5)), 431, "too_many_fields"),
+        (format!("{head}Content-Length: 101\r\n\r\n"), 413, "body_too_large"),
         (format!("{chunked}65\r\n"), 413, "body_too_large"),
-        (
-            format!("{chunked}32\r\n{}\r\n33\r\n", "x".repeat(50)),
-            413,
-            "body_too_large",
-        ),
-        (
-            format!("{chunked}1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(20)),
-            400,
-            "chunk_extensions",
-        ),
-        (
-            format!("{chunked}0\r\nX: {}\r\n\r\n", "x".repeat(50)),
-            431,
-            "head_too_large",
-        ),
+        (format!("{chunked}32\r\n{}\r\n33\r\n", "x".repeat(50)), 413, "body_too_large"),
+        (format!("{chunked}1;{}\r\nx\r\n0\r\n\r\n", "e".repeat(20)), 400, "chunk_extensions"),
+        (format!("{chunked}0\r\nX: {}\r\n\r\n", "x".repeat(50)), 431, "head_too_large"),
     ] {
         refused(&server, &request, status);
         let refusals = server.refusals();
         assert!(!refusals.is_empty());
-        assert!(
-            refusals.iter().all(|refusal| *refusal == (status, reason)),
-            "{request:?}: {refusals:?}"
-        );
+        assert!(refusals.iter().all(|refusal| *refusal == (status, reason)), "{request:?}: {refusals:?}");
     }
     // Up to the limit all is well.
     let hundred = "x".repeat(100);
-    answered(
-        &server,
-        format!("{head}Content-Length: 100\r\n\r\n{hundred}"),
-        200,
-        |_| {},
-    );
-    answered(
-        &server,
-        format!("{chunked}64\r\n{hundred}\r\n0\r\n\r\n"),
-        200,
-        |_| {},
-    );
-    answered(
-        &server,
-        format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "t".repeat(99)),
-        200,
-        |_| {},
-    );
+    answered(&server, format!("{head}Content-Length: 100\r\n\r\n{hundred}"), 200, |_| {});
+    answered(&server, format!("{chunked}64\r\n{hundred}\r\n0\r\n\r\n"), 200, |_| {});
+    answered(&server, format!("GET /{} HTTP/1.1\r\nHost: a\r\n\r\n", "t".repeat(99)), 200, |_| {});
 }
 
 #[test]
@@ -147,20 +94,10 @@ fn connections_over_the_limit_are_503_until_one_ends() {
     for _ in 0..2 {
         let mut over = server.connect();
         let response = over.read_response();
-        assert_eq!(
-            (response.status, response.header("retry-after")),
-            (503, Some("1"))
-        );
+        assert_eq!((response.status, response.header("retry-after")), (503, Some("1")));
         assert_eq!(response.header("connection"), Some("close"));
     }
-    assert_eq!(
-        server
-            .gate
-            .stats()
-            .refused_total
-            .load(std::sync::atomic::Ordering::Relaxed),
-        2
-    );
+    assert_eq!(server.gate.stats().refused_total.load(std::sync::atomic::Ordering::Relaxed), 2);
     held[0].send(REQUEST);
     assert_eq!(held[0].read_response().status, 200, "those that are in go on");
     held.pop();
@@ -175,24 +112,10 @@ fn one_address_has_its_share_and_others_have_theirs() {
     held.send(REQUEST);
     assert_eq!(held.read_response().status, 200);
     assert_eq!(server.connect().read_response().status, 503);
-    assert_eq!(
-        server
-            .gate
-            .stats()
-            .refused_address
-            .load(std::sync::atomic::Ordering::Relaxed),
-        1
-    );
+    assert_eq!(server.gate.stats().refused_address.load(std::sync::atomic::Ordering::Relaxed), 1);
     let url = format!("http://{}/", server.addr());
-    let other = Tool::new("curl")
-        .args(["-s", "--interface", "127.0.0.2", &url])
-        .run()
-        .success();
-    assert!(
-        other.text().starts_with("GET / host=127.0.0.1:"),
-        "{}",
-        other.text()
-    );
+    let other = Tool::new("curl").args(["-s", "--interface", "127.0.0.2", &url]).run().success();
+    assert!(other.text().starts_with("GET / host=127.0.0.1:"), "{}", other.text());
 }
 
 #[test]
@@ -200,27 +123,18 @@ fn a_body_that_stalls_or_trickles_is_408() {
     let grace = Duration::from_millis(300);
     let server = Setup::new(echo)
         .settings(|settings| {
-            settings.min_read_rate = MinRate {
-                rate: 10_000_000,
-                grace,
-            };
+            settings.min_read_rate = MinRate { rate: 10_000_000, grace };
             settings.stall_timeout = grace;
         })
         .start();
     let head = "POST / HTTP/1.1\r\nHost: a\r\n";
-    for framing in [
-        "Content-Length: 100000\r\n\r\n",
-        "Transfer-Encoding: chunked\r\n\r\n186a0\r\n",
-    ] {
+    for framing in ["Content-Length: 100000\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n186a0\r\n"] {
         // It stalls.
         let start = Instant::now();
         let mut wire = server.connect();
         wire.send(format!("{head}{framing}abc"));
         let response = wire.read_response();
-        assert_eq!(
-            (response.status, response.header("connection")),
-            (408, Some("close"))
-        );
+        assert_eq!((response.status, response.header("connection")), (408, Some("close")));
         wire.expect_close();
         not_before(start, grace);
         early_enough(start, grace);
@@ -274,10 +188,7 @@ fn a_client_that_is_gone_ends_its_reply() {
     wire.read_exact(100);
     wire.reset();
     wait_for_connections(&server, 0);
-    assert_eq!(
-        server.server.stats.cut.load(std::sync::atomic::Ordering::Relaxed),
-        1
-    );
+    assert_eq!(server.server.stats.cut.load(std::sync::atomic::Ordering::Relaxed), 1);
 }
 
 #[test]
@@ -296,10 +207,7 @@ fn a_client_that_does_not_take_its_reply_is_cut() {
         }
     })
     .settings(|settings| {
-        settings.min_write_rate = MinRate {
-            rate: 1_000_000_000,
-            grace,
-        };
+        settings.min_write_rate = MinRate { rate: 1_000_000_000, grace };
         settings.stall_timeout = grace;
     })
     .start();
@@ -313,11 +221,7 @@ fn a_client_that_does_not_take_its_reply_is_cut() {
         early_enough(start, grace);
         // What was on its way is not the whole.
         let (rest, _) = wire.read_to_close();
-        assert!(
-            rest.len() < LENGTH && !rest.ends_with(b"\r\n0\r\n\r\n"),
-            "{} bytes",
-            rest.len()
-        );
+        assert!(rest.len() < LENGTH && !rest.ends_with(b"\r\n0\r\n\r\n"), "{} bytes", rest.len());
     }
 }
 
@@ -329,10 +233,7 @@ fn a_client_that_takes_its_reply_in_drops_is_cut_by_the_rate_alone() {
     let server = Setup::new(|_: Request| async { Response::new(vec![b'x'; LENGTH]) })
         .settings(|settings| {
             // More than anybody takes byte by byte.
-            settings.min_write_rate = MinRate {
-                rate: 1_000_000_000,
-                grace,
-            };
+            settings.min_write_rate = MinRate { rate: 1_000_000_000, grace };
             settings.stall_timeout = Duration::from_secs(60);
         })
         .start();
@@ -372,11 +273,6 @@ fn a_client_faster_than_the_least_rate_is_not_cut() {
     let mut taken = 0;
     while start.elapsed() < grace * 3 + TICK {
         taken += stream.read(&mut [0]).unwrap();
-        assert_eq!(
-            server.gate.connections(),
-            1,
-            "cut after {taken} bytes and {:?}",
-            start.elapsed()
-        );
+        assert_eq!(server.gate.connections(), 1, "cut after {taken} bytes and {:?}", start.elapsed());
     }
 }

@@ -10,10 +10,7 @@ use super::ways::{accepted, answered, refused};
 /// A server with two routes.
 fn routed() -> TestServer {
     let hello = |_: Request| async { "hello" };
-    let router = Router::new()
-        .get("/", hello)
-        .get("/following", echo)
-        .route(Method::POST, "/form", hello);
+    let router = Router::new().get("/", hello).get("/following", echo).route(Method::POST, "/form", hello);
     Setup::new(router).start()
 }
 
@@ -70,11 +67,7 @@ fn p03_a_bare_lf_is_refused_wherever_it_stands() {
 #[test]
 fn p04_one_empty_line_before_the_request_is_skipped() {
     let server = echo_server();
-    accepted(
-        &server,
-        "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET / host=a body=",
-    );
+    accepted(&server, "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", "GET / host=a body=");
     refused(&server, "\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n", 400);
     // Some clients end a body with a line end that its length does not count.
     accepted(
@@ -147,12 +140,7 @@ fn p09_an_unknown_method_is_501() {
     let server = routed();
     for method in ["BREW", "PROPFIND", "UPDATEREDIRECTREF", "get"] {
         for path in ["/", "/nowhere"] {
-            answered(
-                &server,
-                format!("{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n"),
-                501,
-                |_| {},
-            );
+            answered(&server, format!("{method} {path} HTTP/1.1\r\nHost: a\r\n\r\n"), 501, |_| {});
         }
     }
     // One that is longer than any there is, whether the rest of its line is here or not.
@@ -181,16 +169,8 @@ fn p10_a_target_of_8000_octets_is_fine_and_one_over_the_limit_is_414() {
 #[test]
 fn p11_origin_form_begins_with_a_slash() {
     let server = echo_server();
-    accepted(
-        &server,
-        "GET /a/b?c=d HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET /a/b?c=d host=a body=",
-    );
-    accepted(
-        &server,
-        "GET //a HTTP/1.1\r\nHost: a\r\n\r\n",
-        "GET //a host=a body=",
-    );
+    accepted(&server, "GET /a/b?c=d HTTP/1.1\r\nHost: a\r\n\r\n", "GET /a/b?c=d host=a body=");
+    accepted(&server, "GET //a HTTP/1.1\r\nHost: a\r\n\r\n", "GET //a host=a body=");
     for target in ["a", "?a", "a/b", "a:80", ".", "%2F"] {
         refused(&server, format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
     }
@@ -211,14 +191,7 @@ fn p12_the_authority_of_absolute_form_overrides_host() {
             &format!("GET {target} host={authority} body="),
         );
     }
-    for target in [
-        "ftp://b/",
-        "http:///c",
-        "http://u@b/",
-        "http://b:99999/",
-        "http:b",
-        "http://",
-    ] {
+    for target in ["ftp://b/", "http:///c", "http://u@b/", "http://b:99999/", "http:b", "http://"] {
         refused(&server, format!("GET {target} HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
     }
     // Host is required all the same.
@@ -228,28 +201,9 @@ fn p12_the_authority_of_absolute_form_overrides_host() {
 #[test]
 fn p13_authority_form_is_for_connect_which_is_refused() {
     let server = routed();
-    answered(
-        &server,
-        "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n",
-        501,
-        |_| {},
-    );
-    for target in [
-        "a",
-        "a:",
-        "a:x",
-        "a:99999",
-        ":443",
-        "/",
-        "*",
-        "http://a:443/",
-        "u@a:443",
-    ] {
-        refused(
-            &server,
-            format!("CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\n"),
-            400,
-        );
+    answered(&server, "CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n", 501, |_| {});
+    for target in ["a", "a:", "a:x", "a:99999", ":443", "/", "*", "http://a:443/", "u@a:443"] {
+        refused(&server, format!("CONNECT {target} HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
     }
     refused(&server, "GET a:443 HTTP/1.1\r\nHost: a\r\n\r\n", 400);
 }
@@ -257,14 +211,9 @@ fn p13_authority_form_is_for_connect_which_is_refused() {
 #[test]
 fn p14_an_asterisk_is_for_options() {
     let server = routed();
-    answered(
-        &server,
-        "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
-        204,
-        |response| {
-            assert!(response.header("allow").is_some());
-        },
-    );
+    answered(&server, "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", 204, |response| {
+        assert!(response.header("allow").is_some());
+    });
     for method in ["GET", "HEAD", "POST", "OPTION"] {
         refused(&server, format!("{method} * HTTP/1.1\r\nHost: a\r\n\r\n"), 400);
     }
@@ -298,11 +247,7 @@ fn p15_no_target_has_a_byte_that_no_uri_has() {
 fn p16_the_version_is_http_slash_digit_dot_digit() {
     let server = echo_server();
     for version in ["HTTP/1.1", "HTTP/1.2", "HTTP/1.9"] {
-        accepted(
-            &server,
-            format!("GET / {version}\r\nHost: a\r\n\r\n"),
-            "GET / host=a body=",
-        );
+        accepted(&server, format!("GET / {version}\r\nHost: a\r\n\r\n"), "GET / host=a body=");
     }
     for (version, status) in [
         ("HTTP/2.0", 505),
@@ -329,12 +274,7 @@ fn p16_the_version_is_http_slash_digit_dot_digit() {
 fn p17_methods_are_case_sensitive() {
     let server = routed();
     for method in ["get", "Get", "GEt"] {
-        answered(
-            &server,
-            format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"),
-            501,
-            |_| {},
-        );
+        answered(&server, format!("{method} / HTTP/1.1\r\nHost: a\r\n\r\n"), 501, |_| {});
     }
     let server = echo_server();
     accepted(&server, "gEt / HTTP/1.1\r\nHost: a\r\n\r\n", "gEt / host=a body=");

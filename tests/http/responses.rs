@@ -64,19 +64,12 @@ fn p67_and_68_lengths_are_said_where_they_belong() {
     // The parser of the tests takes no Content-Length or Transfer-Encoding with 204, and no two of them.
     for (status, length, body) in [(200, Some("7"), "content"), (204, None, ""), (304, None, "")] {
         let response = server.get(&format!("/{status}"), "");
-        assert_eq!(
-            (response.header("content-length"), response.text()),
-            (length, body),
-            "{status}"
-        );
+        assert_eq!((response.header("content-length"), response.text()), (length, body), "{status}");
         assert_eq!(response.header("transfer-encoding"), None);
     }
     let server = Setup::new(|_: Request| async { Response::new(three_parts()) }).start();
     let old = server.ask("GET / HTTP/1.0\r\n\r\n");
-    assert_eq!(
-        (old.header("transfer-encoding"), old.text()),
-        (None, "onetwothree")
-    );
+    assert_eq!((old.header("transfer-encoding"), old.text()), (None, "onetwothree"));
 }
 
 /// A body of unknown length.
@@ -109,21 +102,14 @@ fn p69_head_is_get_without_the_body() {
         };
         assert_eq!(comparable(&head.headers), comparable(&get.headers), "{path}");
         assert_eq!(head.header("content-length").is_some(), path != "/stream");
-        assert_eq!(
-            wire.read_response().text(),
-            "GET /following host=a body=",
-            "nothing was between"
-        );
+        assert_eq!(wire.read_response().text(), "GET /following host=a body=", "nothing was between");
     }
 }
 
 #[test]
 fn p71_a_205_has_no_content() {
     let response = statuses().get("/205", "");
-    assert_eq!(
-        (response.header("content-length"), response.text()),
-        (Some("0"), "")
-    );
+    assert_eq!((response.header("content-length"), response.text()), (Some("0"), ""));
 }
 
 #[test]
@@ -144,20 +130,11 @@ fn p72_the_length_is_said_when_it_is_known() {
         });
     let server = Setup::new(router).start();
     let known = server.get("/known", "");
-    assert_eq!(
-        (known.header("content-length"), known.header("transfer-encoding")),
-        (Some("7"), None)
-    );
-    assert!(matches!(
-        server.get("/empty", "").header("content-length"),
-        Some("0") | None
-    ));
+    assert_eq!((known.header("content-length"), known.header("transfer-encoding")), (Some("7"), None));
+    assert!(matches!(server.get("/empty", "").header("content-length"), Some("0") | None));
     let streamed = server.get("/stream", "");
     assert_eq!(
-        (
-            streamed.header("content-length"),
-            streamed.header("transfer-encoding")
-        ),
+        (streamed.header("content-length"), streamed.header("transfer-encoding")),
         (None, Some("chunked"))
     );
     assert_eq!(streamed.text(), "onetwothree");
@@ -174,11 +151,7 @@ fn p73_no_field_splits_a_reply() {
         assert!(HeaderValue::from_bytes(bytes).is_err());
         assert!(http::HeaderName::from_bytes(bytes).is_err());
     }
-    assert!(
-        Response::text("")
-            .cookie(&SetCookie::new("name", "a\r\nX: y"))
-            .is_err()
-    );
+    assert!(Response::text("").cookie(&SetCookie::new("name", "a\r\nX: y")).is_err());
     let server =
         Setup::new(|_: Request| async { Response::redirect(StatusCode::FOUND, "/a\r\nX: y") }).start();
     let response = server.get("/", "");
@@ -196,26 +169,15 @@ fn p74_a_field_that_frames_is_said_once_and_by_the_server() {
             (CONNECTION, "close"),
             (DATE, "Sun, 06 Nov 1994 08:49:37 GMT"),
         ] {
-            response
-                .fields_mut()
-                .append(name, HeaderValue::from_static(value));
+            response.fields_mut().append(name, HeaderValue::from_static(value));
         }
         response
     })
     .start();
     let response = server.get("/", "");
     // `header` finds one, or the test fails.
-    assert_eq!(
-        (response.header("content-length"), response.text()),
-        (Some("7"), "content")
-    );
-    assert_eq!(
-        (
-            response.header("transfer-encoding"),
-            response.header("connection")
-        ),
-        (None, None)
-    );
+    assert_eq!((response.header("content-length"), response.text()), (Some("7"), "content"));
+    assert_eq!((response.header("transfer-encoding"), response.header("connection")), (None, None));
     assert_eq!(response.header("date"), Some("Sun, 06 Nov 1994 08:49:37 GMT"));
     assert!(response.header("content-type").is_some());
 }
@@ -236,34 +198,21 @@ fn p75_a_method_that_is_not_allowed_learns_those_that_are() {
 
 #[test]
 fn p76_a_401_says_how_to_authenticate() {
-    let stack = Stack {
-        auth: Some(Auth::new("the realm").user("me", "secret")),
-        ..Stack::default()
-    };
+    let stack = Stack { auth: Some(Auth::new("the realm").user("me", "secret")), ..Stack::default() };
     let server = Setup::shared(stack.around(Arc::new(echo))).start();
-    for fields in [
-        "",
-        "Authorization: Basic bWU6d3Jvbmc=\r\n",
-        "Authorization: nonsense\r\n",
-    ] {
+    for fields in ["", "Authorization: Basic bWU6d3Jvbmc=\r\n", "Authorization: nonsense\r\n"] {
         let response = server.get("/", fields);
         assert_eq!(response.status, 401);
         let challenge = response.headers_named("www-authenticate").join(", ");
         assert!(challenge.contains("Basic realm=\"the realm\""), "{challenge}");
     }
-    assert_eq!(
-        server.get("/", "Authorization: Basic bWU6c2VjcmV0\r\n").status,
-        200
-    );
+    assert_eq!(server.get("/", "Authorization: Basic bWU6c2VjcmV0\r\n").status, 200);
 }
 
 #[test]
 fn p77_content_has_a_type() {
     let server = echo_server();
-    assert_eq!(
-        server.get("/", "").header("content-type"),
-        Some("text/plain; charset=utf-8")
-    );
+    assert_eq!(server.get("/", "").header("content-type"), Some("text/plain; charset=utf-8"));
     let refused = server.ask("GET / HTTP/1.1\r\n\r\n");
     assert_eq!(refused.header("content-type"), Some("text/plain; charset=utf-8"));
 }
@@ -280,10 +229,7 @@ fn p79_what_is_too_much_for_now_says_when_to_come_again() {
     assert_eq!(response.status, 429);
     assert!(response.header("retry-after").unwrap().parse::<u32>().unwrap() > 0);
 
-    let stack = Stack {
-        concurrency: Some(Concurrency::new(1, 0)),
-        ..Stack::default()
-    };
+    let stack = Stack { concurrency: Some(Concurrency::new(1, 0)), ..Stack::default() };
     let busy = Setup::shared(stack.around(Arc::new(|request: Request| async move {
         if request.path() == "/long" {
             pending::<()>().await;
@@ -295,10 +241,7 @@ fn p79_what_is_too_much_for_now_says_when_to_come_again() {
     long.send("GET /long HTTP/1.1\r\nHost: a\r\n\r\n");
     long.wait_until_read();
     let response = busy.get("/", "");
-    assert_eq!(
-        (response.status, response.header("retry-after").is_some()),
-        (503, true)
-    );
+    assert_eq!((response.status, response.header("retry-after").is_some()), (503, true));
     assert_eq!(busy.stop(Duration::from_millis(10)), 1);
 }
 
@@ -307,10 +250,7 @@ fn p80_errors_are_explained_except_to_head() {
     let server = Setup::new(Router::new().get("/", echo)).start();
     for request in ["GET /nowhere", "DELETE /", "GET x"] {
         let response = server.ask(format!("{request} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert!(
-            response.text().starts_with(&response.status.to_string()),
-            "{request}"
-        );
+        assert!(response.text().starts_with(&response.status.to_string()), "{request}");
     }
     let response = server.ask("HEAD /nowhere HTTP/1.1\r\nHost: a\r\n\r\n");
     assert_eq!((response.status, response.body.len()), (404, 0));
@@ -346,9 +286,7 @@ fn p81_a_reply_that_fails_looks_incomplete() {
     };
     let router = Router::new()
         .get("/alive", |_: Request| async { "alive" })
-        .get("/chunked", move |_: Request| async move {
-            Response::new(Body::stream(failing()))
-        })
+        .get("/chunked", move |_: Request| async move { Response::new(Body::stream(failing())) })
         .get("/short", move |_: Request| async move { frames(7) })
         .get("/long", move |_: Request| async move { frames(5) })
         .get("/nothing", |_: Request| async {
@@ -360,20 +298,14 @@ fn p81_a_reply_that_fails_looks_incomplete() {
     assert!(chunked.ends_with("\r\n4\r\npart\r\n"), "no last chunk: {chunked}");
     let short = is_cut(&server, "/short");
     let (head, body) = short.split_once("\r\n\r\n").unwrap();
-    assert!(
-        head.contains("content-length: 7") && !body.is_empty() && "onetwo".starts_with(body),
-        "{short}"
-    );
+    assert!(head.contains("content-length: 7") && !body.is_empty() && "onetwo".starts_with(body), "{short}");
     // What is too much is not sent, and could not be: the next reply would begin there.
     let long = is_cut(&server, "/long");
     assert!(!long.contains("onetwo"), "{long}");
     // Before its first byte, nothing is worth sending.
     assert_eq!(is_cut(&server, "/nothing"), "");
     assert_eq!(server.get("/right", "").text(), "onetwo");
-    assert_eq!(
-        server.server.stats.cut.load(std::sync::atomic::Ordering::Relaxed),
-        4
-    );
+    assert_eq!(server.server.stats.cut.load(std::sync::atomic::Ordering::Relaxed), 4);
 }
 
 /// A client of HTTP/1.0 takes an orderly end of the connection for the end of the reply, so there is none.
@@ -385,9 +317,8 @@ fn p81_a_reply_that_ends_with_its_connection_and_fails_is_reset() {
             item.map(Bytes::from)
         })
     };
-    let router = Router::new().get("/", move |_: Request| async move {
-        Response::new(Body::stream(failing()))
-    });
+    let router =
+        Router::new().get("/", move |_: Request| async move { Response::new(Body::stream(failing())) });
     let server = Setup::new(router).start();
     let mut wire = server.connect();
     wire.send("GET / HTTP/1.0\r\n\r\n");
@@ -401,12 +332,7 @@ fn p81_a_file_that_shrinks_while_it_is_sent_ends_the_connection() {
     let content: Arc<File> = Arc::clone(&file);
     let folder = tempfile::tempdir().unwrap();
     let handler = move |request: Request| {
-        let part = FilePart {
-            file: Arc::clone(&content),
-            offset: 0,
-            length: LENGTH,
-            workers: None,
-        };
+        let part = FilePart { file: Arc::clone(&content), offset: 0, length: LENGTH, workers: None };
         async move {
             match request.path() {
                 "/alive" => Response::text("alive"),
@@ -440,10 +366,7 @@ fn p82_the_server_is_named_when_it_has_a_name() {
     .start();
     for (request, status) in [("GET /", 200), ("GET /nowhere", 404), ("GET x", 400)] {
         let response = server.ask(format!("{request} HTTP/1.1\r\nHost: a\r\n\r\n"));
-        assert_eq!(
-            (response.status, response.header("server")),
-            (status, Some("wireworks"))
-        );
+        assert_eq!((response.status, response.header("server")), (status, Some("wireworks")));
     }
     let body =
         server.ask("GET / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n");
@@ -457,10 +380,7 @@ fn a_panic_is_a_500_where_it_is_caught_and_else_the_end_of_its_connection() {
         assert_ne!(request.path(), "/panic", "as asked for");
         "alive"
     }
-    let stack = Stack {
-        catch_panics: true,
-        ..Stack::default()
-    };
+    let stack = Stack { catch_panics: true, ..Stack::default() };
     let server = Setup::shared(stack.around(Arc::new(panics))).start();
     let mut wire = server.connect();
     wire.send("GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");

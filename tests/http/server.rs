@@ -57,10 +57,7 @@ impl Setup {
         Self {
             handler,
             settings: Settings::default(),
-            gate: GateSettings {
-                refusal: Bytes::from_static(REFUSAL),
-                ..GateSettings::default()
-            },
+            gate: GateSettings { refusal: Bytes::from_static(REFUSAL), ..GateSettings::default() },
             listen: "127.0.0.1:0".parse().unwrap(),
         }
     }
@@ -87,15 +84,10 @@ impl Setup {
         let refusals = Arc::new(Mutex::new(Vec::new()));
         let told = Arc::clone(&refusals);
         let requests = Arc::new(AtomicU64::new(0));
-        let counting = Counting {
-            requests: Arc::clone(&requests),
-            handler: self.handler,
-        };
+        let counting = Counting { requests: Arc::clone(&requests), handler: self.handler };
         let server = Arc::new(Server {
             on_refusal: Some(Box::new(move |refusal| {
-                told.lock()
-                    .unwrap()
-                    .push((refusal.status.as_u16(), refusal.reason));
+                told.lock().unwrap().push((refusal.status.as_u16(), refusal.reason));
             })),
             ..Server::new(self.settings, Arc::new(counting))
         });
@@ -104,10 +96,7 @@ impl Setup {
         let (ready, is_ready) = channel();
         let (serving, passing, listen) = (Arc::clone(&server), Arc::clone(&gate), self.listen);
         let thread = thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread()
-                .enable_all()
-                .build()
-                .unwrap();
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
                 let listener = bind(&listen, false).unwrap();
                 ready.send(listener.local_addr().clone()).unwrap();
@@ -118,15 +107,7 @@ impl Setup {
             })
         });
         let addr = is_ready.recv().expect("a server that listens");
-        TestServer {
-            server,
-            gate,
-            requests,
-            refusals,
-            addr,
-            stop: Some(stop),
-            thread: Some(thread),
-        }
+        TestServer { server, gate, requests, refusals, addr, stop: Some(stop), thread: Some(thread) }
     }
 }
 

@@ -66,10 +66,7 @@ fn an_event_stream_ends_when_the_shutdown_begins() {
     let server = Setup::new(|_: Request| async {
         let first = [Ok::<_, std::io::Error>(Bytes::from_static(b"data: first\n\n"))];
         let events = stream::iter(first).chain(stream::pending());
-        Response::of(
-            HeaderValue::from_static("text/event-stream; charset=utf-8"),
-            Body::stream(events),
-        )
+        Response::of(HeaderValue::from_static("text/event-stream; charset=utf-8"), Body::stream(events))
     })
     .start();
     let mut wire = server.connect();
@@ -100,17 +97,11 @@ fn a_request_that_runs_is_answered_and_says_close() {
     // Nothing ends before its time: the rest of the head is taken and answered.
     late.send("Host: a\r\n\r\n");
     let response = late.read_response();
-    assert_eq!(
-        (response.text(), response.header("connection")),
-        ("done", Some("close"))
-    );
+    assert_eq!((response.text(), response.header("connection")), ("done", Some("close")));
     late.expect_close();
     leave.notify_one();
     let response = wire.read_response();
-    assert_eq!(
-        (response.text(), response.header("connection")),
-        ("done", Some("close"))
-    );
+    assert_eq!((response.text(), response.header("connection")), ("done", Some("close")));
     wire.expect_close();
     assert_eq!(server.stop(LONG), 0);
 }
@@ -156,9 +147,7 @@ async fn parrot(mut upgraded: Upgraded, listens: bool) {
 /// A server whose connections become parrots, and one of them.
 fn parrots(listen: bool) -> (TestServer, Wire) {
     let server = Setup::new(move |_: Request| async move {
-        Response::upgrade(HeaderValue::from_static("parrot"), move |upgraded| {
-            parrot(upgraded, listen)
-        })
+        Response::upgrade(HeaderValue::from_static("parrot"), move |upgraded| parrot(upgraded, listen))
     })
     .start();
     let mut wire = server.connect();

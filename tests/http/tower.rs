@@ -35,18 +35,14 @@ fn an_axum_router_runs_unmodified() {
         ("DELETE /sum", "", "", 405, ""),
     ] {
         let length = body.len();
-        wire.send(format!(
-            "{request} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
-        ));
+        wire.send(format!("{request} HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{body}"));
         let response = wire.read_response();
         assert_eq!((response.status, response.text()), (status, text), "{request}");
     }
     // Its own refusals are its own: only the status is sure.
     for (fields, body, status) in [("", "{}", 415), (json, "{", 400), (json, r#"{"a":"b"}"#, 422)] {
         let length = body.len();
-        wire.send(format!(
-            "POST /sum HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{body}"
-        ));
+        wire.send(format!("POST /sum HTTP/1.1\r\nHost: a\r\n{fields}Content-Length: {length}\r\n\r\n{body}"));
         assert_eq!(wire.read_response().status, status, "{body}");
     }
 }

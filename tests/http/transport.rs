@@ -26,12 +26,8 @@ use super::server::{Setup, TestServer, echo};
 
 /// TLS with a certificate that nobody knows.
 fn tls() -> Tls {
-    Tls::new(TlsConfig {
-        self_signed: true,
-        alpn: vec![b"http/1.1".to_vec()],
-        ..TlsConfig::default()
-    })
-    .unwrap()
+    Tls::new(TlsConfig { self_signed: true, alpn: vec![b"http/1.1".to_vec()], ..TlsConfig::default() })
+        .unwrap()
 }
 
 fn encrypted(setup: Setup) -> TestServer {
@@ -40,26 +36,14 @@ fn encrypted(setup: Setup) -> TestServer {
 
 /// curl, which trusts anybody.
 fn curl(args: &[&str], url: &str) -> Ended {
-    Tool::new("curl")
-        .args(["-sSk", "--max-time", "20"])
-        .args(args)
-        .args([url])
-        .run()
+    Tool::new("curl").args(["-sSk", "--max-time", "20"]).args(args).args([url]).run()
 }
 
 /// What `openssl s_client` says of an exchange, protocol messages included.
 fn s_client(server: &TestServer, request: &str) -> Ended {
     let addr = server.addr().to_string();
     Tool::new("openssl")
-        .args([
-            "s_client",
-            "-connect",
-            &addr,
-            "-servername",
-            "localhost",
-            "-msg",
-            "-ign_eof",
-        ])
+        .args(["s_client", "-connect", &addr, "-servername", "localhost", "-msg", "-ign_eof"])
         .input(request)
         .run()
 }
@@ -67,26 +51,18 @@ fn s_client(server: &TestServer, request: &str) -> Ended {
 #[test]
 fn files_of_all_sizes_arrive_over_tls() {
     let large: Vec<u8> = (0..2_000_000_u32).map(|n| (n % 251) as u8).collect();
-    let site = Site::new(
-        FilesOptions::default(),
-        &[("large", &large), ("small.txt", b"small")],
-    );
+    let site = Site::new(FilesOptions::default(), &[("large", &large), ("small.txt", b"small")]);
     let server = encrypted(Setup::shared(Arc::clone(&site.files)));
     let url = |path: &str| format!("https://localhost:{}{path}", server.addr().port());
     assert_eq!(curl(&[], &url("/small.txt")).success().text(), "small");
     assert!(curl(&[], &url("/large")).success().stdout == large);
     assert!(curl(&["-r", "500000-1499999"], &url("/large")).success().stdout == large[500_000..1_500_000]);
     // Two on one connection, and what curl thinks of it.
-    let both = curl(
-        &["-w", "%{http_version} %{num_connects}\n", &url("/small.txt")],
-        &url("/small.txt"),
-    )
-    .success();
+    let both =
+        curl(&["-w", "%{http_version} %{num_connects}\n", &url("/small.txt")], &url("/small.txt")).success();
     assert_eq!(both.text(), "small1.1 1\nsmall1.1 0\n");
     assert_eq!(
-        curl(&["-I", "-o", "/dev/null", "-w", "%{http_code}"], &url("/large"))
-            .success()
-            .text(),
+        curl(&["-I", "-o", "/dev/null", "-w", "%{http_code}"], &url("/large")).success().text(),
         "200"
     );
 }
@@ -102,18 +78,8 @@ fn bodies_arrive_over_tls_and_are_refused_there_so_that_it_can_be_read() {
     fs::write(&upload, vec![b'x'; 5_000_000]).unwrap();
     let data = format!("@{}", upload.display());
     for framing in ["X: y", "Transfer-Encoding: chunked"] {
-        let args = [
-            "-H",
-            "Expect:",
-            "-H",
-            framing,
-            "--data-binary",
-            &data,
-            "-o",
-            "/dev/null",
-            "-w",
-            "%{http_code}",
-        ];
+        let args =
+            ["-H", "Expect:", "-H", framing, "--data-binary", &data, "-o", "/dev/null", "-w", "%{http_code}"];
         // curl may complain that it could not send all, which is true.
         assert_eq!(curl(&args, &url).text(), "413", "{framing}");
     }
@@ -132,10 +98,7 @@ fn p54_the_end_of_a_tls_connection_is_told() {
         let said = s_client(&server, request).text();
         assert!(said.contains("HTTP/1.1 "), "{request:?}: {said}");
         let theirs = said.split("<<<").skip(1).any(|message| {
-            message
-                .split(">>>")
-                .next()
-                .is_some_and(|message| message.contains("close_notify"))
+            message.split(">>>").next().is_some_and(|message| message.contains("close_notify"))
         });
         assert!(theirs, "no close_notify after {request:?}: {said}");
     }
@@ -170,10 +133,7 @@ fn a_handshake_that_fails_or_takes_too_long_ends_the_connection() {
 #[test]
 fn certificates_are_exchanged_under_load() {
     let folder = tempfile::tempdir().unwrap();
-    let pair = CertPair {
-        cert: folder.path().join("cert.pem"),
-        key: folder.path().join("key.pem"),
-    };
+    let pair = CertPair { cert: folder.path().join("cert.pem"), key: folder.path().join("key.pem") };
     certificate(&pair.cert, &pair.key, "first");
     let tls = Tls::new(TlsConfig {
         certificates: vec![pair.clone()],
@@ -216,10 +176,7 @@ fn certificates_are_exchanged_under_load() {
 fn a_unix_socket_carries_everything_that_tcp_does() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("socket");
-    let server = Setup::new(echo)
-        .at(&path)
-        .settings(|settings| settings.limits.body = 1000)
-        .start();
+    let server = Setup::new(echo).at(&path).settings(|settings| settings.limits.body = 1000).start();
     let mut wire = server.connect();
     wire.send(
         "GET /1 HTTP/1.1\r\nHost: a\r\n\r\nPOST /2 HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello",
@@ -272,10 +229,7 @@ fn headers() -> Vec<(Vec<u8>, Option<SocketAddr>)> {
         let addresses = Addresses::Ip { source, destination };
         let (mut v1, mut v2) = (BytesMut::new(), BytesMut::new());
         encode_v1(Some(&addresses), &mut v1);
-        let header = Header {
-            addresses: Some(addresses),
-            ..Header::default()
-        };
+        let header = Header { addresses: Some(addresses), ..Header::default() };
         encode_v2(&header, true, &mut v2).unwrap();
         headers.push((v1.to_vec(), Some(source)));
         headers.push((v2.to_vec(), Some(source)));
@@ -314,9 +268,7 @@ fn a_trusted_proxy_names_its_client() {
 #[test]
 fn a_trusted_proxy_must_send_a_sound_header_in_time() {
     let timeout = Duration::from_millis(300);
-    let server = behind("127.0.0.1")
-        .gate(|gate| gate.preamble.as_mut().unwrap().timeout = timeout)
-        .start();
+    let server = behind("127.0.0.1").gate(|gate| gate.preamble.as_mut().unwrap().timeout = timeout).start();
     for bytes in [
         REQUEST,
         "PROXY TCP4 1.2.3.4 5.6.7.8 1 99999\r\n",
@@ -346,10 +298,7 @@ fn nobody_else_is_believed() {
         let mut wire = server.connect();
         wire.send([&header[..], REQUEST.as_bytes()].concat());
         let response = wire.read_response();
-        assert_eq!(
-            (response.status, response.header("connection")),
-            (400, Some("close"))
-        );
+        assert_eq!((response.status, response.header("connection")), (400, Some("close")));
         wire.expect_close();
     }
     assert!(server.ask(REQUEST).text().starts_with("127.0.0.1:"));
@@ -357,9 +306,7 @@ fn nobody_else_is_believed() {
 
 #[test]
 fn a_client_behind_a_proxy_counts_for_its_own_address() {
-    let server = behind("127.0.0.1")
-        .gate(|gate| gate.limits.per_address = 1)
-        .start();
+    let server = behind("127.0.0.1").gate(|gate| gate.limits.per_address = 1).start();
     let header = |client: &str| format!("PROXY TCP4 {client} 192.0.2.1 1000 80\r\n");
     let mut held = server.connect();
     held.send(format!("{}{REQUEST}", header("192.0.2.7")));
@@ -379,8 +326,5 @@ fn the_proxy_header_comes_before_tls() {
     let text = curl(&["-4", "--haproxy-protocol"], &url).success().text();
     assert!(text.starts_with("127.0.0.1:"), "{text}");
     let failed = curl(&["-4"], &url);
-    assert!(
-        !failed.status.success(),
-        "without the header there is no handshake"
-    );
+    assert!(!failed.status.success(), "without the header there is no handshake");
 }

@@ -55,9 +55,7 @@ enum Way {
 fn ways(length: usize) -> impl Iterator<Item = Way> {
     let cuts = if length <= SHORT { 1..length } else { 1..1 };
     let drip = (length <= 4 * SHORT).then_some(Way::ByteByByte);
-    std::iter::once(Way::Whole)
-        .chain(drip)
-        .chain(cuts.map(Way::CutAt))
+    std::iter::once(Way::Whole).chain(drip).chain(cuts.map(Way::CutAt))
 }
 
 /// Sends `bytes` to a peer that may have heard enough on the way, and then ends the connection.
@@ -105,11 +103,7 @@ pub(super) fn answered_last(
         let (all, end) = wire.read_to_close();
         wire.reset();
         let context = || {
-            format!(
-                "{:?} {way:?}: {:?}",
-                bytes.escape_ascii().to_string(),
-                all.escape_ascii().to_string()
-            )
+            format!("{:?} {way:?}: {:?}", bytes.escape_ascii().to_string(), all.escape_ascii().to_string())
         };
         assert_eq!(end, End::Eof, "{}", context());
         let response = only(&all).unwrap_or_else(|error| panic!("{error}: {}", context()));
@@ -141,12 +135,7 @@ pub(super) fn answered(server: &TestServer, bytes: impl AsRef<[u8]>, status: u16
         let mut wire = server.connect();
         send(&mut wire, &mut turns, bytes, FOLLOWING, way);
         let response = wire.read_response_to(&method);
-        assert_eq!(
-            response.status,
-            status,
-            "{:?} {way:?}: {response:?}",
-            bytes.escape_ascii().to_string()
-        );
+        assert_eq!(response.status, status, "{:?} {way:?}: {response:?}", bytes.escape_ascii().to_string());
         check(&response);
         let following = wire.read_response();
         assert_eq!(following.text(), "GET /following host=a body=", "{way:?}");

@@ -65,9 +65,7 @@ pub(super) fn stands_in(pattern: &str, said: &str) -> bool {
 
 /// Lines without spaces at their ends or several in a row.
 fn plain(text: &str) -> String {
-    let lines = text
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
     lines.collect::<Vec<_>>().join("\n").trim().to_owned()
 }
 
@@ -86,10 +84,7 @@ mod tests {
                 command("a b"),
                 command("c '#'"),
                 Part::Printed("said\n".to_owned()),
-                Part::File {
-                    name: "x.toml".to_owned(),
-                    text: "# x.toml\ny = 1\n".to_owned()
-                }
+                Part::File { name: "x.toml".to_owned(), text: "# x.toml\ny = 1\n".to_owned() }
             ]
         );
     }

@@ -67,19 +67,12 @@ impl Reader {
             write(&format!("{name}.pem"), &made.cert.pem());
             write(&format!("{name}.key"), &made.signing_key.serialize_pem());
         }
-        Self {
-            folder,
-            server: None,
-            said: String::new(),
-            typed: 0,
-        }
+        Self { folder, server: None, said: String::new(), typed: 0 }
     }
 
     /// Puts a file of the page into the folder.
     pub(super) fn writes(&self, name: &str, text: &str) {
-        let text = FOLDERS
-            .iter()
-            .fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
+        let text = FOLDERS.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
         fs::write(self.folder.path().join(name), text).unwrap();
     }
 
@@ -165,10 +158,7 @@ impl Reader {
     /// Asks the server that runs.
     #[track_caller]
     fn asks(&mut self, command: &str) {
-        let mut server = self
-            .server
-            .take()
-            .unwrap_or_else(|| panic!("nobody to ask: {command}"));
+        let mut server = self.server.take().unwrap_or_else(|| panic!("nobody to ask: {command}"));
         let mut process = self.start(&server.with_ports(command));
         if command.contains(" -N ") {
             process.wait_for_stderr("< HTTP/1.1 200 OK");
@@ -197,11 +187,7 @@ impl Reader {
         let said = server.process.wait().success().text();
         for shown in &server.shown {
             let shown = with_port(shown, &["8080"], server.http);
-            assert!(
-                stands_in(&shown, &said),
-                "{}\nshown:\n{shown}\nsaid:\n{said}",
-                server.command
-            );
+            assert!(stands_in(&shown, &said), "{}\nshown:\n{shown}\nsaid:\n{said}", server.command);
         }
     }
 
@@ -266,32 +252,17 @@ fn with_port(text: &str, shown: &[&str], addr: SocketAddr) -> String {
 /// A client must have been answered, and well, unless it asked for an error.
 #[track_caller]
 fn judge(command: &str, ended: &Ended) {
-    assert!(
-        ended.status.success(),
-        "{command}: {}\n{}",
-        ended.status,
-        ended.stderr
-    );
+    assert!(ended.status.success(), "{command}: {}\n{}", ended.status, ended.stderr);
     if command.starts_with("wrk ") {
         let text = ended.text();
-        assert!(
-            !text.contains("Non-2xx") && !text.contains("Socket errors"),
-            "{command}: {text}"
-        );
+        assert!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "{command}: {text}");
         return;
     }
-    let replies: Vec<&str> = ended
-        .stderr
-        .lines()
-        .filter_map(|line| line.strip_prefix("< HTTP/1.1 "))
-        .collect();
+    let replies: Vec<&str> =
+        ended.stderr.lines().filter_map(|line| line.strip_prefix("< HTTP/1.1 ")).collect();
     assert!(!replies.is_empty(), "{command}: no reply\n{}", ended.stderr);
     let wanted = |reply: &&str| reply.starts_with(['1', '2']) || command.contains("/status/");
-    assert!(
-        replies.iter().all(wanted),
-        "{command}: {replies:?}\n{}",
-        ended.text()
-    );
+    assert!(replies.iter().all(wanted), "{command}: {replies:?}\n{}", ended.text());
 }
 
 /// The folder of the examples. `cargo test` alone has built them; with `--test integration` they may be old or absent.
@@ -314,9 +285,6 @@ static EXAMPLES: LazyLock<String> = LazyLock::new(|| {
         }
     }
     let patience = Duration::from_secs(600);
-    Process::start(&mut cargo, Vec::new())
-        .within(patience)
-        .wait()
-        .success();
+    Process::start(&mut cargo, Vec::new()).within(patience).wait().success();
     profile.join("examples").display().to_string()
 });

@@ -12,11 +12,7 @@ use super::wire::Wire;
 #[track_caller]
 pub(crate) fn wireworks(args: &[&str]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wireworks"));
-    command
-        .args(args)
-        .env_remove("RUST_LOG")
-        .env_remove("LISTEN_FDS")
-        .env_remove("LISTEN_PID");
+    command.args(args).env_remove("RUST_LOG").env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
     Process::start(&mut command, Vec::new())
 }
 
@@ -39,9 +35,7 @@ pub(crate) fn metric(addr: SocketAddr, name: &str) -> u64 {
     let mut wire = Wire::connect(addr);
     wire.send("GET /metrics HTTP/1.1\r\nHost: test\r\n\r\n");
     let text = wire.read_response().text().to_owned();
-    let value = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
     value.map_or(0, |value| value.parse().unwrap())
 }
 
@@ -50,8 +44,7 @@ impl Process {
     #[track_caller]
     pub(crate) fn address(&mut self, name: &str) -> SocketAddr {
         let addr = self.listening(name);
-        addr.parse()
-            .unwrap_or_else(|_| panic!("{addr:?} is not an address and a port"))
+        addr.parse().unwrap_or_else(|_| panic!("{addr:?} is not an address and a port"))
     }
 }
 

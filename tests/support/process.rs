@@ -47,10 +47,7 @@ impl Process {
     #[track_caller]
     pub(crate) fn start(command: &mut Command, input: Vec<u8>) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match command.spawn() {
             Ok(child) => child,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -64,15 +61,7 @@ impl Process {
         thread::spawn(move || stdin.write_all(&input));
         watch(child.stdout.take().unwrap(), sender.clone(), Event::Stdout);
         watch(child.stderr.take().unwrap(), sender, Event::Stderr);
-        Self {
-            name,
-            child,
-            events,
-            patience: PATIENCE,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            seen: 0,
-        }
+        Self { name, child, events, patience: PATIENCE, stdout: Vec::new(), stderr: Vec::new(), seen: 0 }
     }
 
     /// Sets how long each call may take.
@@ -100,12 +89,7 @@ impl Process {
                 }
             }
             let more = self.hear(deadline);
-            assert!(
-                more,
-                "{} ended before it said {start:?}; {}",
-                self.name,
-                self.said()
-            );
+            assert!(more, "{} ended before it said {start:?}; {}", self.name, self.said());
         }
     }
 
@@ -126,12 +110,7 @@ impl Process {
         let deadline = Instant::now() + self.patience;
         while !String::from_utf8_lossy(written(self)).contains(text) {
             let more = self.hear(deadline);
-            assert!(
-                more,
-                "{} ended before it said {text:?}; {}",
-                self.name,
-                self.said()
-            );
+            assert!(more, "{} ended before it said {text:?}; {}", self.name, self.said());
         }
     }
 
@@ -149,20 +128,13 @@ impl Process {
         while self.hear(deadline) {}
         let status = self.child.wait().unwrap();
         let stdout = std::mem::take(&mut self.stdout);
-        Ended {
-            status,
-            stdout,
-            stderr: String::from_utf8_lossy(&self.stderr).into_owned(),
-        }
+        Ended { status, stdout, stderr: String::from_utf8_lossy(&self.stderr).into_owned() }
     }
 
     /// Takes the next output; `false` when both are closed.
     #[track_caller]
     fn hear(&mut self, deadline: Instant) -> bool {
-        match self
-            .events
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
+        match self.events.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             Ok(Event::Stdout(bytes)) => self.stdout.extend(bytes),
             Ok(Event::Stderr(bytes)) => self.stderr.extend(bytes),
             Err(RecvTimeoutError::Disconnected) => return false,
@@ -175,10 +147,7 @@ impl Process {
 
     /// For a failed test: what the child wrote.
     fn said(&self) -> String {
-        let (stdout, stderr) = (
-            String::from_utf8_lossy(&self.stdout),
-            String::from_utf8_lossy(&self.stderr),
-        );
+        let (stdout, stderr) = (String::from_utf8_lossy(&self.stdout), String::from_utf8_lossy(&self.stderr));
         format!("stdout: {stdout}\nstderr: {stderr}")
     }
 }
@@ -200,13 +169,7 @@ impl Ended {
     /// The child must have ended with status 0.
     #[track_caller]
     pub(crate) fn success(self) -> Self {
-        assert!(
-            self.status.success(),
-            "{}: {}\n{}",
-            self.status,
-            self.stderr,
-            self.text()
-        );
+        assert!(self.status.success(), "{}: {}\n{}", self.status, self.stderr, self.text());
         self
     }
 }
@@ -257,11 +220,8 @@ mod tests {
     #[test]
     fn output_and_status_are_kept() {
         let mut command = Command::new("sh");
-        let ended = Process::start(
-            command.args(["-c", "cat; echo no >&2; exit 4"]),
-            b"input".to_vec(),
-        )
-        .wait();
+        let ended =
+            Process::start(command.args(["-c", "cat; echo no >&2; exit 4"]), b"input".to_vec()).wait();
         assert_eq!((ended.text().as_str(), ended.stderr.as_str()), ("input", "no\n"));
         assert_eq!(ended.status.code(), Some(4));
         assert!(std::panic::catch_unwind(|| ended.success()).is_err());
@@ -276,9 +236,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "waited 20ms for sh")]
     fn a_silent_child_fails_the_test() {
-        shell("exec sleep 1000")
-            .within(Duration::from_millis(20))
-            .listening("x");
+        shell("exec sleep 1000").within(Duration::from_millis(20)).listening("x");
     }
 
     #[test]

@@ -40,20 +40,13 @@ impl Response {
     #[track_caller]
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let values = self.headers_named(name);
-        assert!(
-            values.len() < 2,
-            "{name} is there {} times: {values:?}",
-            values.len()
-        );
+        assert!(values.len() < 2, "{name} is there {} times: {values:?}", values.len());
         values.first().copied()
     }
 
     /// All values of a header, in order.
     pub(crate) fn headers_named(&self, name: &str) -> Vec<&str> {
-        let named = self
-            .headers
-            .iter()
-            .filter(|(key, _)| key.eq_ignore_ascii_case(name));
+        let named = self.headers.iter().filter(|(key, _)| key.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str()).collect()
     }
 
@@ -178,17 +171,13 @@ fn line<'a>(rest: &'a [u8], at: &mut usize) -> Result<Option<&'a str>, String> {
     };
     let line = &rest[*at..*at + end];
     *at += end + 2;
-    std::str::from_utf8(line)
-        .map(Some)
-        .map_err(|_| "a line of a chunked body that is not text".to_owned())
+    std::str::from_utf8(line).map(Some).map_err(|_| "a line of a chunked body that is not text".to_owned())
 }
 
 fn number(digits: &str, radix: u32) -> Result<usize, String> {
     let plain = !digits.is_empty() && digits.chars().all(|digit| digit.is_digit(radix));
     let number = plain.then(|| usize::from_str_radix(digits, radix).ok()).flatten();
-    number
-        .filter(|number| *number < 1 << 40)
-        .ok_or_else(|| format!("a strange length: {digits:?}"))
+    number.filter(|number| *number < 1 << 40).ok_or_else(|| format!("a strange length: {digits:?}"))
 }
 
 fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
@@ -212,12 +201,7 @@ mod tests {
     #[test]
     fn a_body_ends_where_its_frame_says() {
         for (wire, method, rest, trailers) in [
-            (
-                "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody",
-                "GET",
-                "HTTP/1.1",
-                0,
-            ),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nbody", "GET", "HTTP/1.1", 0),
             (
                 "HTTP/1.1 200 \r\ntransfer-encoding: Chunked\r\n\r\n2\r\nbo\r\n2;x=y\r\ndy\r\n0\r\n\r\n",
                 "GET",
@@ -233,11 +217,7 @@ mod tests {
             ("HTTP/1.0 200 OK\r\n\r\nbody", "GET", "", 0),
         ] {
             let all = format!("{wire}{rest}");
-            assert_eq!(
-                read(&all, method, true),
-                Some(("body".into(), wire.len(), trailers)),
-                "{wire}"
-            );
+            assert_eq!(read(&all, method, true), Some(("body".into(), wire.len(), trailers)), "{wire}");
             for at in 0..wire.len() {
                 assert_eq!(read(&wire[..at], method, false), None, "{at} bytes of {wire}");
             }

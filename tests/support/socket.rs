@@ -41,12 +41,12 @@ impl Socket {
         while sent < bytes.len() {
             let left = left(deadline)?;
             let step = match self {
-                Self::Tcp(stream) => stream
-                    .set_write_timeout(Some(left))
-                    .and_then(|()| stream.write(&bytes[sent..])),
-                Self::Unix(stream) => stream
-                    .set_write_timeout(Some(left))
-                    .and_then(|()| stream.write(&bytes[sent..])),
+                Self::Tcp(stream) => {
+                    stream.set_write_timeout(Some(left)).and_then(|()| stream.write(&bytes[sent..]))
+                }
+                Self::Unix(stream) => {
+                    stream.set_write_timeout(Some(left)).and_then(|()| stream.write(&bytes[sent..]))
+                }
             };
             sent += again(step)?;
         }
@@ -59,12 +59,12 @@ impl Socket {
         loop {
             let left = left(deadline)?;
             let step = match self {
-                Self::Tcp(stream) => stream
-                    .set_read_timeout(Some(left))
-                    .and_then(|()| stream.read(&mut chunk)),
-                Self::Unix(stream) => stream
-                    .set_read_timeout(Some(left))
-                    .and_then(|()| stream.read(&mut chunk)),
+                Self::Tcp(stream) => {
+                    stream.set_read_timeout(Some(left)).and_then(|()| stream.read(&mut chunk))
+                }
+                Self::Unix(stream) => {
+                    stream.set_read_timeout(Some(left)).and_then(|()| stream.read(&mut chunk))
+                }
             };
             match step {
                 Ok(0) => return Ok(Some(End::Eof)),
@@ -103,11 +103,7 @@ impl Socket {
             return Ok(());
         };
         let (ours, theirs) = (stream.local_addr()?.port(), stream.peer_addr()?.port());
-        while !all_read(
-            &(fs::read_to_string("/proc/net/tcp")? + &ipv6_table()),
-            ours,
-            theirs,
-        ) {
+        while !all_read(&(fs::read_to_string("/proc/net/tcp")? + &ipv6_table()), ours, theirs) {
             left(deadline)?;
             thread::yield_now();
         }
@@ -142,11 +138,7 @@ fn all_read(table: &str, ours: u16, theirs: u16) -> bool {
 /// The time until `deadline`, or the error that it has passed.
 fn left(deadline: Instant) -> io::Result<Duration> {
     let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() {
-        Err(ErrorKind::TimedOut.into())
-    } else {
-        Ok(left)
-    }
+    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 /// The bytes moved; none when the call must be made again, which then sees whether the deadline has passed.
@@ -179,10 +171,7 @@ mod tests {
             "a connection that is gone has been read as far as it ever will be"
         );
         for (rows, read) in [
-            (
-                row(a, b, "00000000:00000000") + &row(b, a, "00000000:00000000"),
-                true,
-            ),
+            (row(a, b, "00000000:00000000") + &row(b, a, "00000000:00000000"), true),
             (row(a, b, "00000001:00000000"), false),
             (row(a, b, "00000000:00000001"), true),
             (row(b, a, "00000000:00000001"), false),

@@ -82,11 +82,8 @@ fn hear<C: Codec>(mut codec: C, chunks: &[&[u8]]) -> (Vec<C::In>, Result<usize, 
             src.extend_from_slice(chunk);
         }
         loop {
-            let decoded = if step < chunks.len() {
-                codec.decode(&mut src)
-            } else {
-                codec.decode_eof(&mut src)
-            };
+            let decoded =
+                if step < chunks.len() { codec.decode(&mut src) } else { codec.decode_eof(&mut src) };
             match decoded {
                 Ok(Some(item)) => items.push(item),
                 Ok(None) => break,
@@ -144,10 +141,7 @@ mod tests {
     fn the_items_come_back() {
         assert_eq!(any_split(Lines::default, b"one\ntwo\n"), ["one\n", "two\n"]);
         assert_eq!(any_split(Lines::default, b""), Vec::<String>::new());
-        assert_eq!(
-            any_split_joined(|| Raw, b"any bytes", |items| items.concat()),
-            b"any bytes"
-        );
+        assert_eq!(any_split_joined(|| Raw, b"any bytes", |items| items.concat()), b"any bytes");
         let refused = any_split_refused(Lines::default, b"one\n\0", |items| items);
         assert_eq!(refused, (vec!["one\n".to_owned()], "a zero".to_owned()));
     }
@@ -155,13 +149,7 @@ mod tests {
     #[test]
     #[should_panic(expected = "split before byte 3")]
     fn a_codec_that_loses_a_byte_is_found() {
-        any_split(
-            || Lines {
-                forgets: true,
-                ..Lines::default()
-            },
-            b"first\n",
-        );
+        any_split(|| Lines { forgets: true, ..Lines::default() }, b"first\n");
     }
 
     #[test]
@@ -191,12 +179,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "items without end")]
     fn an_endless_codec_is_found() {
-        any_split(
-            || Lines {
-                endless: true,
-                ..Lines::default()
-            },
-            b"one\n",
-        );
+        any_split(|| Lines { endless: true, ..Lines::default() }, b"one\n");
     }
 }

@@ -16,11 +16,7 @@ pub(crate) struct Tool {
 impl Tool {
     /// The program `name`, found in `PATH`.
     pub(crate) fn new(name: &str) -> Self {
-        Self {
-            command: Command::new(name),
-            input: Vec::new(),
-            patience: None,
-        }
+        Self { command: Command::new(name), input: Vec::new(), patience: None }
     }
 
     /// Adds arguments.
@@ -64,24 +60,12 @@ mod tests {
 
     #[test]
     fn a_tool_runs_to_its_end() {
-        assert_eq!(
-            Tool::new("tr")
-                .args(["a-z", "A-Z"])
-                .input("upper")
-                .run()
-                .success()
-                .text(),
-            "UPPER"
-        );
+        assert_eq!(Tool::new("tr").args(["a-z", "A-Z"]).input("upper").run().success().text(), "UPPER");
     }
 
     #[test]
     fn the_tools_of_the_tests_are_there() {
-        for (tool, flag) in [
-            ("curl", "--version"),
-            ("openssl", "version"),
-            ("python3", "--version"),
-        ] {
+        for (tool, flag) in [("curl", "--version"), ("openssl", "version"), ("python3", "--version")] {
             Tool::new(tool).args([flag]).run().success();
         }
     }
@@ -95,9 +79,6 @@ mod tests {
     #[test]
     #[should_panic(expected = "waited 20ms for sleep")]
     fn a_tool_has_a_deadline() {
-        Tool::new("sleep")
-            .args(["1000"])
-            .within(Duration::from_millis(20))
-            .run();
+        Tool::new("sleep").args(["1000"]).within(Duration::from_millis(20)).run();
     }
 }

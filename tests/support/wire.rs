@@ -39,12 +39,7 @@ impl Wire {
     }
 
     fn over(socket: Socket) -> Self {
-        Self {
-            socket,
-            patience: PATIENCE,
-            buffer: Vec::new(),
-            end: None,
-        }
+        Self { socket, patience: PATIENCE, buffer: Vec::new(), end: None }
     }
 
     /// Sets how long each call may take.
@@ -60,8 +55,7 @@ impl Wire {
     /// Sends all of `bytes`.
     #[track_caller]
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) {
-        self.try_send(bytes)
-            .unwrap_or_else(|error| panic!("cannot send: {error}; {}", self.heard()));
+        self.try_send(bytes).unwrap_or_else(|error| panic!("cannot send: {error}; {}", self.heard()));
     }
 
     /// Sends, when the peer may close meanwhile.
@@ -122,11 +116,7 @@ impl Wire {
     pub(crate) fn read_exact(&mut self, count: usize) -> Vec<u8> {
         let deadline = self.deadline();
         while self.buffer.len() < count {
-            assert!(
-                self.end.is_none(),
-                "the connection ended before {count} bytes; {}",
-                self.heard()
-            );
+            assert!(self.end.is_none(), "the connection ended before {count} bytes; {}", self.heard());
             self.fill(deadline);
         }
         self.buffer.drain(..count).collect()
@@ -170,11 +160,7 @@ impl Wire {
     #[track_caller]
     pub(crate) fn expect_close(&mut self) {
         let rest = self.read_to_end();
-        assert!(
-            rest.is_empty(),
-            "bytes before the close: {:?}",
-            String::from_utf8_lossy(&rest)
-        );
+        assert!(rest.is_empty(), "bytes before the close: {:?}", String::from_utf8_lossy(&rest));
     }
 
     /// Ends the connection at once, by a reset, so that the system keeps nothing of it. For tests that make thousands.
@@ -186,22 +172,14 @@ impl Wire {
     fn fill(&mut self, deadline: Instant) {
         match self.socket.read(&mut self.buffer, deadline) {
             Ok(end) => self.end = end,
-            Err(error) => panic!(
-                "waited {:?} for the peer: {error}; {}",
-                self.patience,
-                self.heard()
-            ),
+            Err(error) => panic!("waited {:?} for the peer: {error}; {}", self.patience, self.heard()),
         }
     }
 
     /// For a failed test: what had arrived.
     fn heard(&self) -> String {
         let start = &self.buffer[..self.buffer.len().min(2000)];
-        format!(
-            "heard {} bytes: {:?}",
-            self.buffer.len(),
-            String::from_utf8_lossy(start)
-        )
+        format!("heard {} bytes: {:?}", self.buffer.len(), String::from_utf8_lossy(start))
     }
 }
 
@@ -226,9 +204,7 @@ mod tests {
     fn responses_are_read_one_by_one() {
         let (mut wire, peer) = peer(|mut stream| {
             let head = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n";
-            stream
-                .write_all(format!("{head}{head}hi{head}").as_bytes())
-                .unwrap();
+            stream.write_all(format!("{head}{head}hi{head}").as_bytes()).unwrap();
             stream.write_all(b"yoraw").unwrap();
         });
         assert_eq!(wire.read_response_to("HEAD").body, b"");
@@ -291,17 +267,13 @@ mod tests {
     #[should_panic(expected = "for the peer")]
     fn a_silent_peer_fails_the_test() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Wire::connect(listener.local_addr().unwrap())
-            .within(Duration::from_millis(20))
-            .read_response();
+        Wire::connect(listener.local_addr().unwrap()).within(Duration::from_millis(20)).read_response();
     }
 
     #[test]
     #[should_panic(expected = "the peer does not read")]
     fn a_peer_that_does_not_read_fails_the_test() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        Wire::connect(listener.local_addr().unwrap())
-            .within(Duration::from_millis(20))
-            .send_split("ab", 1);
+        Wire::connect(listener.local_addr().unwrap()).within(Duration::from_millis(20)).send_split("ab", 1);
     }
 }

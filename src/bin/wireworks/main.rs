@@ -34,14 +34,10 @@ enum Door {
 
 fn main() -> ExitCode {
     let command = Cli::command().mut_subcommand("http", Args::with_defaults);
-    let parsed = command
-        .try_get_matches()
-        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let outcome = match parsed {
         Ok(Cli { command: None }) => suite::run(),
-        Ok(Cli {
-            command: Some(Door::Http(args)),
-        }) => http::run(&args),
+        Ok(Cli { command: Some(Door::Http(args)) }) => http::run(&args),
         Err(error) => return usage(&error),
     };
     match outcome {
@@ -57,11 +53,7 @@ fn main() -> ExitCode {
 fn usage(error: &clap::Error) -> ExitCode {
     // Who closed the output does not want to know.
     let _ = error.print();
-    if error.use_stderr() {
-        ExitCode::from(USAGE)
-    } else {
-        ExitCode::SUCCESS
-    }
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
 /// The error and its causes in one line, each once.

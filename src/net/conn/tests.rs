@@ -78,10 +78,7 @@ async fn a_deadline_ends_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_trickle_meets_the_minimum_rate_and_a_steady_peer_does_not() {
-    let min = MinRate {
-        rate: 10,
-        grace: Duration::from_secs(5),
-    };
+    let min = MinRate { rate: 10, grace: Duration::from_secs(5) };
     for (bytes_per_second, survives) in [(1_usize, false), (20, true)] {
         let (mut conn, mut peer) = pair(1024);
         conn.set_pace(Direction::Reading, min, Duration::from_secs(30));

@@ -65,11 +65,7 @@ mod tests {
         let address: ListenAddr = "0.0.0.0:80".parse().unwrap();
         for (number, text) in rows {
             let error = io::Error::from_raw_os_error(number.raw_os_error());
-            let line = ListenError::System {
-                address: address.clone(),
-                error,
-            }
-            .to_string();
+            let line = ListenError::System { address: address.clone(), error }.to_string();
             assert_eq!(line, format!("cannot listen on 0.0.0.0:80: {text}"));
         }
     }

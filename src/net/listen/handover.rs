@@ -71,18 +71,13 @@ impl Handover {
             return Err(HandoverError::Nothing);
         };
         let malformed = |name, text: &str| HandoverError::Malformed(name, text.into());
-        let meant: u32 = pid
-            .parse()
-            .map_err(|_: ParseIntError| malformed("LISTEN_PID", pid))?;
+        let meant: u32 = pid.parse().map_err(|_: ParseIntError| malformed("LISTEN_PID", pid))?;
         if meant != own {
             return Err(HandoverError::OtherProcess(meant));
         }
         let count = fds.parse().ok().filter(|&count| count <= MAX);
         let count = count.ok_or_else(|| malformed("LISTEN_FDS", fds))?;
-        Ok(Self {
-            count,
-            names: names.unwrap_or_default().into(),
-        })
+        Ok(Self { count, names: names.unwrap_or_default().into() })
     }
 
     /// The number of the descriptor.
@@ -90,18 +85,12 @@ impl Handover {
         let index = match which {
             Inherited::Index(index) => *index,
             Inherited::Name(name) => {
-                let position = self
-                    .names
-                    .split(':')
-                    .take(self.count)
-                    .position(|given| given == name);
+                let position = self.names.split(':').take(self.count).position(|given| given == name);
                 position.ok_or_else(|| HandoverError::Name(self.names.clone()))?
             }
         };
         let number = RawFd::try_from(index).ok().filter(|_| index < self.count);
-        number
-            .map(|index| FIRST + index)
-            .ok_or(HandoverError::Index(self.count))
+        number.map(|index| FIRST + index).ok_or(HandoverError::Index(self.count))
     }
 }
 
@@ -141,25 +130,13 @@ mod tests {
     #[test]
     fn the_variables_are_read_as_systemd_sets_them() {
         let parse = |pid, fds, names| Handover::parse(42, pid, fds, names);
-        let two = Handover {
-            count: 2,
-            names: "web:admin".into(),
-        };
+        let two = Handover { count: 2, names: "web:admin".into() };
         assert_eq!(parse(Some("42"), Some("2"), Some("web:admin")), Ok(two));
-        assert_eq!(
-            parse(Some("42"), Some("1"), None),
-            Ok(Handover {
-                count: 1,
-                names: String::new()
-            })
-        );
+        assert_eq!(parse(Some("42"), Some("1"), None), Ok(Handover { count: 1, names: String::new() }));
         for (pid, fds) in [(None, None), (Some("42"), None), (None, Some("1"))] {
             assert_eq!(parse(pid, fds, None), Err(HandoverError::Nothing));
         }
-        assert_eq!(
-            parse(Some("43"), Some("1"), None),
-            Err(HandoverError::OtherProcess(43))
-        );
+        assert_eq!(parse(Some("43"), Some("1"), None), Err(HandoverError::OtherProcess(43)));
         assert_eq!(
             parse(Some("x"), Some("1"), None),
             Err(HandoverError::Malformed("LISTEN_PID", "x".into()))
@@ -174,28 +151,15 @@ mod tests {
 
     #[test]
     fn descriptors_are_found_by_index_and_by_name() {
-        let handover = Handover {
-            count: 2,
-            names: "web:admin:beyond".into(),
-        };
+        let handover = Handover { count: 2, names: "web:admin:beyond".into() };
         assert_eq!(handover.descriptor(&Inherited::Index(0)), Ok(3));
         assert_eq!(handover.descriptor(&Inherited::Index(1)), Ok(4));
-        assert_eq!(
-            handover.descriptor(&Inherited::Index(2)),
-            Err(HandoverError::Index(2))
-        );
-        assert_eq!(
-            handover.descriptor(&Inherited::Index(usize::MAX)),
-            Err(HandoverError::Index(2))
-        );
+        assert_eq!(handover.descriptor(&Inherited::Index(2)), Err(HandoverError::Index(2)));
+        assert_eq!(handover.descriptor(&Inherited::Index(usize::MAX)), Err(HandoverError::Index(2)));
         assert_eq!(handover.descriptor(&Inherited::Name("admin".into())), Ok(4));
         for name in ["beyond", "we", ""] {
             let found = handover.descriptor(&Inherited::Name(name.into()));
-            assert_eq!(
-                found,
-                Err(HandoverError::Name("web:admin:beyond".into())),
-                "{name:?}"
-            );
+            assert_eq!(found, Err(HandoverError::Name("web:admin:beyond".into())), "{name:?}");
         }
     }
 
@@ -209,18 +173,9 @@ mod tests {
         let client = std::net::TcpStream::connect(address).unwrap();
         let file = tempfile::tempfile().unwrap();
         let datagram = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        let unfit = [
-            client.as_raw_fd(),
-            file.as_raw_fd(),
-            datagram.as_raw_fd(),
-            -1,
-            RawFd::MAX,
-        ];
+        let unfit = [client.as_raw_fd(), file.as_raw_fd(), datagram.as_raw_fd(), -1, RawFd::MAX];
         for number in unfit {
-            assert_eq!(
-                listening(number).unwrap_err(),
-                HandoverError::NotListening(number)
-            );
+            assert_eq!(listening(number).unwrap_err(), HandoverError::NotListening(number));
         }
     }
 

@@ -60,12 +60,7 @@ impl Bound {
         } else {
             Accepting::Tcp(TcpListener::from_std(descriptor.into())?)
         };
-        Ok(Listener {
-            socket,
-            address: self.address,
-            _file: self.file,
-            inherited: self.inherited,
-        })
+        Ok(Listener { socket, address: self.address, _file: self.file, inherited: self.inherited })
     }
 
     /// A second handle to the same socket and its queue.
@@ -171,10 +166,7 @@ impl Listener {
                 let peer = stream.peer_addr()?;
                 (Stream::Tcp(stream), peer.into())
             }
-            Accepting::Unix(_) => (
-                Stream::Unix(UnixStream::from_std(connection.into())?),
-                PeerAddr::Unix,
-            ),
+            Accepting::Unix(_) => (Stream::Unix(UnixStream::from_std(connection.into())?), PeerAddr::Unix),
         }))
     }
 
@@ -200,10 +192,7 @@ impl Listener {
 /// # Errors
 /// As [`bind_std`].
 pub fn bind(address: &ListenAddr, reuse_port: bool) -> Result<Listener, ListenError> {
-    let failed = |error| ListenError::System {
-        address: address.clone(),
-        error,
-    };
+    let failed = |error| ListenError::System { address: address.clone(), error };
     bind_std(address, reuse_port)?.into_async().map_err(failed)
 }
 
@@ -227,10 +216,7 @@ pub fn bind_std(address: &ListenAddr, reuse_port: bool) -> Result<Bound, ListenE
 /// As [`bind_std`].
 pub fn bind_shards(address: &ListenAddr, n: usize) -> Result<Vec<Bound>, ListenError> {
     let first = bind_with(address, if n > 1 { Sharing::Founder } else { Sharing::None })?;
-    let failed = |error| ListenError::System {
-        address: address.clone(),
-        error,
-    };
+    let failed = |error| ListenError::System { address: address.clone(), error };
     let mut shards = vec![first];
     while shards.len() < n {
         let shard = match address {
@@ -254,35 +240,19 @@ enum Sharing {
 }
 
 fn bind_with(address: &ListenAddr, sharing: Sharing) -> Result<Bound, ListenError> {
-    let failed = |error| ListenError::System {
-        address: address.clone(),
-        error,
-    };
+    let failed = |error| ListenError::System { address: address.clone(), error };
     match address {
         ListenAddr::Tcp(ip) => tcp(*ip, true, sharing).map_err(failed),
         ListenAddr::Any(port) => any(*port, sharing).map_err(failed),
         ListenAddr::Unix(path) => {
             let (socket, file) = unix::bind(address, path)?;
-            Ok(Bound {
-                socket,
-                address: address.clone(),
-                file: Some(Arc::new(file)),
-                inherited: false,
-            })
+            Ok(Bound { socket, address: address.clone(), file: Some(Arc::new(file)), inherited: false })
         }
         ListenAddr::Inherited(which) => {
             let taken = handover::take(which);
-            let socket = taken.map_err(|error| ListenError::Handover {
-                address: address.clone(),
-                error,
-            })?;
+            let socket = taken.map_err(|error| ListenError::Handover { address: address.clone(), error })?;
             let address = name_of(&socket).map_err(failed)?;
-            Ok(Bound {
-                socket,
-                address,
-                file: None,
-                inherited: true,
-            })
+            Ok(Bound { socket, address, file: None, inherited: true })
         }
     }
 }
@@ -293,15 +263,8 @@ fn any(port: u16, sharing: Sharing) -> io::Result<Bound> {
         Err(error) if lacks_ipv6(&error) => tcp((Ipv4Addr::UNSPECIFIED, port).into(), true, sharing),
         other => other,
     }?;
-    let port = bound
-        .socket
-        .local_addr()?
-        .as_socket()
-        .map_or(port, |address| address.port());
-    Ok(Bound {
-        address: ListenAddr::Any(port),
-        ..bound
-    })
+    let port = bound.socket.local_addr()?.as_socket().map_or(port, |address| address.port());
+    Ok(Bound { address: ListenAddr::Any(port), ..bound })
 }
 
 fn lacks_ipv6(error: &io::Error) -> bool {
@@ -325,12 +288,7 @@ fn tcp(address: SocketAddr, only_v6: bool, sharing: Sharing) -> io::Result<Bound
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     let address = name_of(&socket)?;
-    Ok(Bound {
-        socket,
-        address,
-        file: None,
-        inherited: false,
-    })
+    Ok(Bound { socket, address, file: None, inherited: false })
 }
 
 /// The address that the kernel gives for a socket.
@@ -338,11 +296,7 @@ fn name_of(socket: &Socket) -> io::Result<ListenAddr> {
     let name = socket.local_addr()?;
     if let Some(address) = name.as_socket() {
         let dual = address.is_ipv6() && address.ip().is_unspecified() && !socket.only_v6()?;
-        return Ok(if dual {
-            ListenAddr::Any(address.port())
-        } else {
-            ListenAddr::Tcp(address)
-        });
+        return Ok(if dual { ListenAddr::Any(address.port()) } else { ListenAddr::Tcp(address) });
     }
     Ok(ListenAddr::Unix(name.as_pathname().unwrap_or("".as_ref()).into()))
 }
@@ -376,9 +330,7 @@ mod tests {
         let address = listener.local_addr().to_string();
         let client = TcpStream::connect(&address).await.unwrap();
         let (stream, peer) = listener.accept().await.unwrap();
-        let Stream::Tcp(stream) = stream else {
-            panic!("{stream:?}")
-        };
+        let Stream::Tcp(stream) = stream else { panic!("{stream:?}") };
         assert!(stream.nodelay().unwrap(), "as the listener has it");
         assert_eq!(peer, client.local_addr().unwrap().into());
     }
@@ -415,10 +367,7 @@ mod tests {
         assert_eq!(listener.local_addr(), &ListenAddr::Any(port));
         let _client = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
         let (_, peer) = listener.accept().await.unwrap();
-        assert!(
-            peer.ip().unwrap().is_ipv4(),
-            "a mapped peer is an IPv4 peer: {peer}"
-        );
+        assert!(peer.ip().unwrap().is_ipv4(), "a mapped peer is an IPv4 peer: {peer}");
         if let Ok(_client) = TcpStream::connect(("::1", port)).await {
             assert!(listener.accept().await.unwrap().1.ip().unwrap().is_ipv6());
         }
@@ -441,13 +390,8 @@ mod tests {
 
     #[test]
     fn an_address_of_another_machine_is_refused() {
-        let line = bind_std(&"192.0.2.1:80".parse().unwrap(), false)
-            .unwrap_err()
-            .to_string();
-        assert_eq!(
-            line,
-            "cannot listen on 192.0.2.1:80: this machine has no such address"
-        );
+        let line = bind_std(&"192.0.2.1:80".parse().unwrap(), false).unwrap_err().to_string();
+        assert_eq!(line, "cannot listen on 192.0.2.1:80: this machine has no such address");
     }
 
     #[test]
@@ -456,22 +400,11 @@ mod tests {
         let ports: HashSet<u16> = shards.iter().map(|shard| port(shard.local_addr())).collect();
         assert_eq!(ports.len(), 1);
         let address: SocketAddr = shards[0].local_addr().to_string().parse().unwrap();
-        let clients: Vec<_> = (0..256)
-            .map(|_| std::net::TcpStream::connect(address).unwrap())
-            .collect();
-        let counts: Vec<usize> = shards
-            .iter()
-            .map(|shard| std::iter::from_fn(|| shard.socket.accept().ok()).count())
-            .collect();
-        assert_eq!(
-            counts.iter().sum::<usize>(),
-            clients.len(),
-            "no connection is lost: {counts:?}"
-        );
-        assert!(
-            counts.iter().all(|&count| count > 0),
-            "the kernel spreads by hash: {counts:?}"
-        );
+        let clients: Vec<_> = (0..256).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        let counts: Vec<usize> =
+            shards.iter().map(|shard| std::iter::from_fn(|| shard.socket.accept().ok()).count()).collect();
+        assert_eq!(counts.iter().sum::<usize>(), clients.len(), "no connection is lost: {counts:?}");
+        assert!(counts.iter().all(|&count| count > 0), "the kernel spreads by hash: {counts:?}");
     }
 
     #[test]

@@ -36,10 +36,7 @@ fn identity(file: &Metadata) -> (u64, u64) {
 
 /// Binds a socket at `path` and listens. `address` is for the error.
 pub(super) fn bind(address: &ListenAddr, path: &Path) -> Result<(Socket, SocketFile), ListenError> {
-    let failed = |error| ListenError::System {
-        address: address.clone(),
-        error,
-    };
+    let failed = |error| ListenError::System { address: address.clone(), error };
     let name = SockAddr::unix(path).map_err(failed)?;
     clear_stale(address, path, &name)?;
     listen(path, &name).map_err(failed)
@@ -48,10 +45,7 @@ pub(super) fn bind(address: &ListenAddr, path: &Path) -> Result<(Socket, SocketF
 fn listen(path: &Path, name: &SockAddr) -> io::Result<(Socket, SocketFile)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(name)?;
-    let file = SocketFile {
-        path: path.into(),
-        identity: identity(&fs::symlink_metadata(path)?),
-    };
+    let file = SocketFile { path: path.into(), identity: identity(&fs::symlink_metadata(path)?) };
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok((socket, file))
@@ -59,10 +53,7 @@ fn listen(path: &Path, name: &SockAddr) -> io::Result<(Socket, SocketFile)> {
 
 /// Makes room at `path` when a socket is there on which nobody answers.
 fn clear_stale(address: &ListenAddr, path: &Path, name: &SockAddr) -> Result<(), ListenError> {
-    let failed = |error| ListenError::System {
-        address: address.clone(),
-        error,
-    };
+    let failed = |error| ListenError::System { address: address.clone(), error };
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return Err(failed(error)),
@@ -108,13 +99,7 @@ mod tests {
         let path = folder.path().join("live.sock");
         let _live = UnixListener::bind(&path).unwrap();
         let line = try_bind(&path).unwrap_err().to_string();
-        assert_eq!(
-            line,
-            format!(
-                "cannot listen on unix:{}: another process listens there",
-                path.display()
-            )
-        );
+        assert_eq!(line, format!("cannot listen on unix:{}: another process listens there", path.display()));
         assert!(path.exists());
     }
 
@@ -126,11 +111,7 @@ mod tests {
         let link = folder.path().join("link");
         std::os::unix::fs::symlink(&file, &link).unwrap();
         for path in [&file, &link, &folder.path().to_path_buf()] {
-            assert!(
-                matches!(try_bind(path), Err(ListenError::Occupied(_))),
-                "{}",
-                path.display()
-            );
+            assert!(matches!(try_bind(path), Err(ListenError::Occupied(_))), "{}", path.display());
         }
         assert_eq!(fs::read(&file).unwrap(), b"data");
     }
@@ -150,9 +131,7 @@ mod tests {
     #[test]
     fn a_missing_folder_and_an_endless_path_are_named() {
         let folder = tempfile::tempdir().unwrap();
-        let line = try_bind(&folder.path().join("none/app.sock"))
-            .unwrap_err()
-            .to_string();
+        let line = try_bind(&folder.path().join("none/app.sock")).unwrap_err().to_string();
         assert!(line.ends_with("no such folder"), "{line}");
         let long = folder.path().join("x".repeat(200));
         assert!(matches!(try_bind(&long), Err(ListenError::System { .. })));

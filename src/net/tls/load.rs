@@ -100,14 +100,10 @@ pub(super) fn certified_key(pair: &CertPair, provider: &CryptoProvider) -> Resul
     let key = private_key(&pair.key)?;
     check(&chain[0], &pair.cert, UnixTime::now())?;
     CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => TlsError::Mismatch {
-            cert: pair.cert.clone(),
-            key: pair.key.clone(),
-        },
-        other => TlsError::Key {
-            path: pair.key.clone(),
-            error: other.to_string(),
-        },
+        rustls::Error::InconsistentKeys(InconsistentKeys::KeyMismatch) => {
+            TlsError::Mismatch { cert: pair.cert.clone(), key: pair.key.clone() }
+        }
+        other => TlsError::Key { path: pair.key.clone(), error: other.to_string() },
     })
 }
 
@@ -116,19 +112,13 @@ pub(super) fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         let added = roots.add(certificate);
-        added.map_err(|error| TlsError::ClientCa {
-            path: path.into(),
-            error: error.to_string(),
-        })?;
+        added.map_err(|error| TlsError::ClientCa { path: path.into(), error: error.to_string() })?;
     }
     Ok(roots)
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
-    fs::read(path).map_err(|error| TlsError::Read {
-        path: path.into(),
-        error,
-    })
+    fs::read(path).map_err(|error| TlsError::Read { path: path.into(), error })
 }
 
 /// All certificates of a file; at least one.
@@ -162,19 +152,14 @@ fn malformed(path: &Path, error: &pem::Error) -> TlsError {
         pem::Error::Base64Decode(_) => "what stands between BEGIN and END is not base64".into(),
         other => other.to_string(),
     };
-    TlsError::Pem {
-        path: path.into(),
-        error,
-    }
+    TlsError::Pem { path: path.into(), error }
 }
 
 /// Refuses a malformed certificate, and warns of one whose time is over or has not come.
 fn check(certificate: &CertificateDer<'_>, path: &Path, now: UnixTime) -> Result<(), TlsError> {
     let parsed = EndEntityCert::try_from(certificate);
-    let parsed = parsed.map_err(|error| TlsError::Certificate {
-        path: path.into(),
-        error: error.to_string(),
-    })?;
+    let parsed =
+        parsed.map_err(|error| TlsError::Certificate { path: path.into(), error: error.to_string() })?;
     match validity(&parsed, now) {
         Validity::Now => {}
         Validity::Over(ago) => {
@@ -201,9 +186,9 @@ enum Validity {
 fn validity(certificate: &EndEntityCert<'_>, now: UnixTime) -> Validity {
     let verified = certificate.verify_for_usage(&[], &[], &[], now, KeyUsage::server_auth(), None, None);
     match verified.err() {
-        Some(webpki::Error::CertExpired { not_after, .. }) => Validity::Over(Duration::from_secs(
-            now.as_secs().saturating_sub(not_after.as_secs()),
-        )),
+        Some(webpki::Error::CertExpired { not_after, .. }) => {
+            Validity::Over(Duration::from_secs(now.as_secs().saturating_sub(not_after.as_secs())))
+        }
         Some(webpki::Error::CertNotValidYet { .. }) => Validity::Later,
         _ => Validity::Now,
     }
@@ -230,20 +215,13 @@ mod tests {
         let at = |day_of_year: i32| {
             let offset = day * day_of_year.unsigned_abs();
             let start = Duration::from_secs(YEAR_2020);
-            UnixTime::since_unix_epoch(if day_of_year < 0 {
-                start - offset
-            } else {
-                start + offset
-            })
+            UnixTime::since_unix_epoch(if day_of_year < 0 { start - offset } else { start + offset })
         };
         assert_eq!(validity(&parsed, at(-1)), Validity::Later);
         assert_eq!(validity(&parsed, at(0)), Validity::Now);
         assert_eq!(validity(&parsed, at(10)), Validity::Now);
         assert_eq!(validity(&parsed, at(15)), Validity::Over(day * 5));
-        assert!(
-            check(certificate.der(), "a.pem".as_ref(), at(15)).is_ok(),
-            "only a warning"
-        );
+        assert!(check(certificate.der(), "a.pem".as_ref(), at(15)).is_ok(), "only a warning");
     }
 
     #[test]
@@ -259,37 +237,13 @@ mod tests {
         let not_a_key = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
         let password = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
         let rows: [(&str, &str, &str); 10] = [
-            (
-                &cut,
-                &key,
-                "CERT is not a PEM file: a line \"END ...\" is missing",
-            ),
-            (
-                &junk,
-                &key,
-                "CERT is not a PEM file: what stands between BEGIN and END is not base64",
-            ),
-            (
-                "",
-                &key,
-                "CERT has no certificate (no line \"BEGIN CERTIFICATE\")",
-            ),
-            (
-                &key,
-                &key,
-                "CERT has no certificate (no line \"BEGIN CERTIFICATE\")",
-            ),
+            (&cut, &key, "CERT is not a PEM file: a line \"END ...\" is missing"),
+            (&junk, &key, "CERT is not a PEM file: what stands between BEGIN and END is not base64"),
+            ("", &key, "CERT has no certificate (no line \"BEGIN CERTIFICATE\")"),
+            (&key, &key, "CERT has no certificate (no line \"BEGIN CERTIFICATE\")"),
             (not_a_cert, &key, "the certificate in CERT cannot be used: "),
-            (
-                &cert,
-                "",
-                "KEY has no private key (no line \"BEGIN PRIVATE KEY\")",
-            ),
-            (
-                &cert,
-                &cert,
-                "KEY has no private key (no line \"BEGIN PRIVATE KEY\")",
-            ),
+            (&cert, "", "KEY has no private key (no line \"BEGIN PRIVATE KEY\")"),
+            (&cert, &cert, "KEY has no private key (no line \"BEGIN PRIVATE KEY\")"),
             (&cert, not_a_key, "the private key in KEY cannot be used: "),
             (&cert, password, "the private key in KEY has a password: "),
             (
@@ -298,31 +252,18 @@ mod tests {
                 "the private key in KEY does not belong to the certificate in CERT",
             ),
         ];
-        let pair = CertPair {
-            cert: folder.path().join("c.pem"),
-            key: folder.path().join("k.pem"),
-        };
+        let pair = CertPair { cert: folder.path().join("c.pem"), key: folder.path().join("k.pem") };
         for (cert, key, message) in rows {
             fs::write(&pair.cert, cert).unwrap();
             fs::write(&pair.key, key).unwrap();
-            let error = certified_key(&pair, &super::super::provider())
-                .unwrap_err()
-                .to_string();
+            let error = certified_key(&pair, &super::super::provider()).unwrap_err().to_string();
             let message = message.replace("CERT ", &format!("{} ", pair.cert.display()));
             let message = message.replace("KEY ", &format!("{} ", pair.key.display()));
             let message = message.replace(" in CERT", &format!(" in {}", pair.cert.display()));
             assert!(error.starts_with(&message), "{error}\n{message}");
         }
-        let missing = CertPair {
-            cert: folder.path().join("none"),
-            key: pair.key,
-        };
-        let error = certified_key(&missing, &super::super::provider())
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with(&format!("cannot read {}: ", missing.cert.display())),
-            "{error}"
-        );
+        let missing = CertPair { cert: folder.path().join("none"), key: pair.key };
+        let error = certified_key(&missing, &super::super::provider()).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("cannot read {}: ", missing.cert.display())), "{error}");
     }
 }

@@ -68,10 +68,7 @@ impl TlsConfig {
             ClientAuth::None => None,
             ClientAuth::Optional(path) | ClientAuth::Required(path) => Some(path),
         };
-        self.certificates
-            .iter()
-            .flat_map(|pair| [&pair.cert, &pair.key])
-            .chain(client)
+        self.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]).chain(client)
     }
 }
 
@@ -95,11 +92,7 @@ impl Tls {
     pub fn new(config: TlsConfig) -> Result<Self, TlsError> {
         let self_signed = config.self_signed.then(SelfSigned::generate).transpose()?;
         let current = ArcSwap::from(build(&config, self_signed.as_ref())?);
-        Ok(Self(Arc::new(Inner {
-            config,
-            self_signed,
-            current,
-        })))
+        Ok(Self(Arc::new(Inner { config, self_signed, current })))
     }
 
     /// What to accept a connection with, as of now. It costs two atomic steps; take a new one for each connection.
@@ -164,15 +157,8 @@ fn client_verifier(
     };
     let roots = Arc::new(load::roots(path)?);
     let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
-    let builder = if required {
-        builder
-    } else {
-        builder.allow_unauthenticated()
-    };
-    builder.build().map_err(|error| TlsError::ClientCa {
-        path: path.clone(),
-        error: error.to_string(),
-    })
+    let builder = if required { builder } else { builder.allow_unauthenticated() };
+    builder.build().map_err(|error| TlsError::ClientCa { path: path.clone(), error: error.to_string() })
 }
 
 #[cfg(test)]

@@ -67,9 +67,7 @@ impl ResolvesServerCert for ByName {
 /// The DNS names of a certificate, in lower case.
 fn dns_names(certificate: &CertificateDer<'static>) -> Vec<String> {
     let parsed = EndEntityCert::try_from(certificate);
-    parsed
-        .map(|parsed| parsed.valid_dns_names().map(str::to_ascii_lowercase).collect())
-        .unwrap_or_default()
+    parsed.map(|parsed| parsed.valid_dns_names().map(str::to_ascii_lowercase).collect()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -81,10 +79,7 @@ mod tests {
     fn key(names: &[&str], algorithm: &'static rcgen::SignatureAlgorithm) -> CertifiedKey {
         let pair = rcgen::KeyPair::generate_for(algorithm).unwrap();
         let names: Vec<String> = names.iter().map(|&name| name.into()).collect();
-        let certificate = rcgen::CertificateParams::new(names)
-            .unwrap()
-            .self_signed(&pair)
-            .unwrap();
+        let certificate = rcgen::CertificateParams::new(names).unwrap().self_signed(&pair).unwrap();
         let der = PrivateKeyDer::Pkcs8(pair.serialize_der().into());
         CertifiedKey::from_der(vec![certificate.der().clone()], der, &super::super::provider()).unwrap()
     }
@@ -118,16 +113,11 @@ mod tests {
 
     #[test]
     fn among_equal_names_the_client_decides_by_what_it_can_verify() {
-        let keys = vec![
-            key(&["a.test"], &rcgen::PKCS_ED25519),
-            key(&["a.test"], &rcgen::PKCS_ECDSA_P256_SHA256),
-        ];
+        let keys =
+            vec![key(&["a.test"], &rcgen::PKCS_ED25519), key(&["a.test"], &rcgen::PKCS_ECDSA_P256_SHA256)];
         let by_name = ByName::new(keys).unwrap();
         let rows = [
-            (
-                vec![SignatureScheme::ED25519, SignatureScheme::ECDSA_NISTP256_SHA256],
-                0,
-            ),
+            (vec![SignatureScheme::ED25519, SignatureScheme::ECDSA_NISTP256_SHA256], 0),
             (vec![SignatureScheme::ECDSA_NISTP256_SHA256], 1),
             (vec![SignatureScheme::RSA_PSS_SHA256], 0),
         ];

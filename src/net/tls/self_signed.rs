@@ -34,23 +34,15 @@ impl SelfSigned {
         let key = KeyPair::generate().map_err(failed)?;
         let mut params = CertificateParams::new(NAMES.map(String::from)).map_err(failed)?;
         let epoch = date_time_ymd(1970, 1, 1);
-        let now = SystemTime::now()
-            .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap_or_default();
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         params.not_before = epoch + now.saturating_sub(LEEWAY);
         params.not_after = epoch + now + LIFE;
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "wireworks for development");
+        params.distinguished_name.push(DnType::CommonName, "wireworks for development");
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         let certificate = params.self_signed(&key).map_err(failed)?.der().clone();
         let fingerprint = sha256(&certificate).ok_or_else(|| TlsError::SelfSigned("no SHA-256".into()))?;
-        Ok(Self {
-            certificate,
-            key: key.serialize_der().into(),
-            fingerprint,
-        })
+        Ok(Self { certificate, key: key.serialize_der().into(), fingerprint })
     }
 
     /// SHA-256 of the certificate, in pairs of hexadecimal digits with colons between.

@@ -34,13 +34,7 @@ pub(super) fn files(name: &str) -> (TempDir, TlsConfig) {
     let folder = tempfile::tempdir().unwrap();
     let pair = pair_in(&folder, name);
     write_pair(&pair, name);
-    (
-        folder,
-        TlsConfig {
-            certificates: vec![pair],
-            ..TlsConfig::default()
-        },
-    )
+    (folder, TlsConfig { certificates: vec![pair], ..TlsConfig::default() })
 }
 
 /// A client that believes everything, and remembers what it saw.
@@ -87,9 +81,7 @@ impl ServerCertVerifier for Credulous {
 pub(super) async fn served(tls: &Tls, name: &str) -> CertificateDer<'static> {
     let look = Arc::new(Credulous::default());
     let mut client = trusting(&[]);
-    client
-        .dangerous()
-        .set_certificate_verifier(Arc::clone(&look) as _);
+    client.dangerous().set_certificate_verifier(Arc::clone(&look) as _);
     // Where clients need a certificate of their own the handshake fails, but not before this one has been seen.
     let _ = handshake(tls, Arc::new(client), name).await;
     let seen = look.0.lock().unwrap().take();
@@ -100,10 +92,7 @@ fn client_builder(
     roots: RootCertStore,
 ) -> rustls::ConfigBuilder<ClientConfig, rustls::client::WantsClientCert> {
     let builder = ClientConfig::builder_with_provider(provider());
-    builder
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots)
+    builder.with_safe_default_protocol_versions().unwrap().with_root_certificates(roots)
 }
 
 fn trusting(certificates: &[&CertificateDer<'static>]) -> ClientConfig {
@@ -143,9 +132,7 @@ async fn exchange((client, server): &mut Ends) {
 }
 
 fn peer(ends: &Ends) -> CertificateDer<'static> {
-    ends.0.get_ref().1.peer_certificates().unwrap()[0]
-        .clone()
-        .into_owned()
+    ends.0.get_ref().1.peer_certificates().unwrap()[0].clone().into_owned()
 }
 
 #[tokio::test]
@@ -155,25 +142,14 @@ async fn each_name_gets_its_certificate() {
     let first = write_pair(&pairs[0], "first.test");
     let second = write_pair(&pairs[1], "second.test");
     let wild = write_pair(&pairs[2], "*.third.test");
-    let tls = Tls::new(TlsConfig {
-        certificates: pairs.to_vec(),
-        ..TlsConfig::default()
-    })
-    .unwrap();
+    let tls = Tls::new(TlsConfig { certificates: pairs.to_vec(), ..TlsConfig::default() }).unwrap();
     let client = Arc::new(trusting(&[&first, &second, &wild]));
-    for (name, certificate) in [
-        ("first.test", &first),
-        ("second.test", &second),
-        ("a.third.test", &wild),
-    ] {
+    for (name, certificate) in [("first.test", &first), ("second.test", &second), ("a.third.test", &wild)] {
         let mut ends = handshake(&tls, Arc::clone(&client), name).await.unwrap();
         assert_eq!(&peer(&ends), certificate, "{name}");
         exchange(&mut ends).await;
     }
-    assert!(
-        handshake(&tls, client, "unknown.test").await.is_err(),
-        "the first one does not fit that name"
-    );
+    assert!(handshake(&tls, client, "unknown.test").await.is_err(), "the first one does not fit that name");
 }
 
 #[tokio::test]
@@ -182,27 +158,15 @@ async fn a_reload_is_for_new_connections_and_a_bad_one_changes_nothing() {
     let pair = config.certificates[0].clone();
     let old = served(&Tls::new(config.clone()).unwrap(), "a.test").await;
     let tls = Tls::new(config).unwrap();
-    let mut before = handshake(&tls, Arc::new(trusting(&[&old])), "a.test")
-        .await
-        .unwrap();
+    let mut before = handshake(&tls, Arc::new(trusting(&[&old])), "a.test").await.unwrap();
     fs::write(&pair.cert, "junk").unwrap();
     let error = tls.reload().unwrap_err().to_string();
-    assert_eq!(
-        error,
-        format!(
-            "{} has no certificate (no line \"BEGIN CERTIFICATE\")",
-            pair.cert.display()
-        )
-    );
-    let kept = handshake(&tls, Arc::new(trusting(&[&old])), "a.test")
-        .await
-        .unwrap();
+    assert_eq!(error, format!("{} has no certificate (no line \"BEGIN CERTIFICATE\")", pair.cert.display()));
+    let kept = handshake(&tls, Arc::new(trusting(&[&old])), "a.test").await.unwrap();
     assert_eq!(peer(&kept), old);
     let new = write_pair(&pair, "a.test");
     tls.reload().unwrap();
-    let after = handshake(&tls, Arc::new(trusting(&[&new])), "a.test")
-        .await
-        .unwrap();
+    let after = handshake(&tls, Arc::new(trusting(&[&new])), "a.test").await.unwrap();
     assert_eq!(peer(&after), new);
     exchange(&mut before).await;
 }
@@ -210,11 +174,7 @@ async fn a_reload_is_for_new_connections_and_a_bad_one_changes_nothing() {
 #[tokio::test]
 async fn the_protocol_is_agreed_on_or_refused() {
     let (_folder, config) = files("a.test");
-    let tls = Tls::new(TlsConfig {
-        alpn: vec![b"one".to_vec(), b"two".to_vec()],
-        ..config
-    })
-    .unwrap();
+    let tls = Tls::new(TlsConfig { alpn: vec![b"one".to_vec(), b"two".to_vec()], ..config }).unwrap();
     let certificate = served(&tls, "a.test").await;
     type Names<'a> = &'a [&'a [u8]];
     let cases: [(Names<'_>, Option<Option<&[u8]>>); 4] = [
@@ -227,9 +187,7 @@ async fn the_protocol_is_agreed_on_or_refused() {
         let mut client = trusting(&[&certificate]);
         client.alpn_protocols = offered.iter().map(|name| name.to_vec()).collect();
         let outcome = handshake(&tls, Arc::new(client), "a.test").await.ok();
-        let got = outcome
-            .as_ref()
-            .map(|(_, server)| server.get_ref().1.alpn_protocol());
+        let got = outcome.as_ref().map(|(_, server)| server.get_ref().1.alpn_protocol());
         assert_eq!(got, agreed, "{offered:?}");
     }
 }
@@ -248,10 +206,7 @@ async fn a_session_is_resumed_by_ticket_but_not_across_a_reload() {
         exchange(&mut ends).await;
         kinds.push(ends.0.get_ref().1.handshake_kind());
     }
-    assert_eq!(
-        kinds[..2],
-        [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]
-    );
+    assert_eq!(kinds[..2], [Some(HandshakeKind::Full), Some(HandshakeKind::Resumed)]);
     assert_ne!(kinds[2], Some(HandshakeKind::Resumed));
 }
 
@@ -266,43 +221,22 @@ async fn clients_show_certificates_when_asked() {
     fs::write(&authority_file, authority.pem()).unwrap();
     let issuer = Issuer::new(params, authority_key);
     let key = KeyPair::generate().unwrap();
-    let good = CertificateParams::new(["client".to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
+    let good = CertificateParams::new(["client".to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
     let stranger = rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap();
     let der = |key: &KeyPair| PrivateKeyDer::Pkcs8(key.serialize_der().into());
 
     let optional = ClientAuth::Optional(authority_file.clone());
     let required = ClientAuth::Required(authority_file);
     for (auth, anonymous_passes) in [(optional, true), (required, false)] {
-        let tls = Tls::new(TlsConfig {
-            client_auth: auth,
-            ..config.clone()
-        })
-        .unwrap();
+        let tls = Tls::new(TlsConfig { client_auth: auth, ..config.clone() }).unwrap();
         let server = served(&tls, "a.test").await;
         let with = |certificate: &CertificateDer<'static>, key| {
             let chain = vec![certificate.clone()];
-            Arc::new(
-                client_builder(roots(&[&server]))
-                    .with_client_auth_cert(chain, key)
-                    .unwrap(),
-            )
+            Arc::new(client_builder(roots(&[&server])).with_client_auth_cert(chain, key).unwrap())
         };
-        let ends = handshake(&tls, with(good.der(), der(&key)), "a.test")
-            .await
-            .unwrap();
-        assert_eq!(
-            ends.1.get_ref().1.peer_certificates().unwrap(),
-            [good.der().clone()]
-        );
-        let refused = handshake(
-            &tls,
-            with(stranger.cert.der(), der(&stranger.signing_key)),
-            "a.test",
-        )
-        .await;
+        let ends = handshake(&tls, with(good.der(), der(&key)), "a.test").await.unwrap();
+        assert_eq!(ends.1.get_ref().1.peer_certificates().unwrap(), [good.der().clone()]);
+        let refused = handshake(&tls, with(stranger.cert.der(), der(&stranger.signing_key)), "a.test").await;
         assert!(refused.is_err(), "a certificate of somebody else");
         let anonymous = handshake(&tls, Arc::new(trusting(&[&server])), "a.test").await;
         assert_eq!(anonymous.is_ok(), anonymous_passes);
@@ -311,31 +245,17 @@ async fn clients_show_certificates_when_asked() {
 
 #[tokio::test]
 async fn a_self_signed_certificate_is_for_this_machine_and_survives_reloads() {
-    let tls = Tls::new(TlsConfig {
-        self_signed: true,
-        ..TlsConfig::default()
-    })
-    .unwrap();
+    let tls = Tls::new(TlsConfig { self_signed: true, ..TlsConfig::default() }).unwrap();
     let certificate = served(&tls, "localhost").await;
     assert_eq!(tls.fingerprint().unwrap().len(), 32 * 3 - 1);
     tls.reload().unwrap();
     for name in ["localhost", "127.0.0.1", "::1"] {
-        let ends = handshake(&tls, Arc::new(trusting(&[&certificate])), name)
-            .await
-            .unwrap();
+        let ends = handshake(&tls, Arc::new(trusting(&[&certificate])), name).await.unwrap();
         assert_eq!(peer(&ends), certificate, "{name}");
     }
     let (_folder, config) = files("a.test");
-    let both = Tls::new(TlsConfig {
-        self_signed: true,
-        ..config
-    })
-    .unwrap();
-    assert_ne!(
-        served(&both, "localhost").await,
-        served(&both, "other.test").await,
-        "files come first"
-    );
+    let both = Tls::new(TlsConfig { self_signed: true, ..config }).unwrap();
+    assert_ne!(served(&both, "localhost").await, served(&both, "other.test").await, "files come first");
 }
 
 #[test]
@@ -344,10 +264,6 @@ fn tls_without_any_certificate_is_an_error() {
     let (folder, config) = files("a.test");
     let empty = folder.path().join("empty.pem");
     fs::write(&empty, "").unwrap();
-    let error = Tls::new(TlsConfig {
-        client_auth: ClientAuth::Required(empty),
-        ..config
-    })
-    .unwrap_err();
+    let error = Tls::new(TlsConfig { client_auth: ClientAuth::Required(empty), ..config }).unwrap_err();
     assert!(matches!(error, TlsError::NoCertificate { .. }), "{error}");
 }

@@ -24,21 +24,9 @@ pub(super) struct Stamps(Vec<Option<Stamp>>);
 
 impl Stamps {
     pub(super) fn take(config: &TlsConfig) -> Self {
-        let stamp = |file: fs::Metadata| {
-            (
-                file.dev(),
-                file.ino(),
-                file.size(),
-                file.mtime(),
-                file.mtime_nsec(),
-            )
-        };
-        Self(
-            config
-                .files()
-                .map(|path| fs::metadata(path).ok().map(stamp))
-                .collect(),
-        )
+        let stamp =
+            |file: fs::Metadata| (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec());
+        Self(config.files().map(|path| fs::metadata(path).ok().map(stamp)).collect())
     }
 }
 

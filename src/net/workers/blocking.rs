@@ -36,10 +36,7 @@ impl Default for BlockingConfig {
     /// A thread a core, and [`QUEUE`](BlockingConfig::QUEUE).
     fn default() -> Self {
         let threads = thread::available_parallelism().map_or(1, usize::from);
-        Self {
-            threads,
-            queue: Self::QUEUE,
-        }
+        Self { threads, queue: Self::QUEUE }
     }
 }
 
@@ -100,9 +97,7 @@ struct Queued {
 
 impl std::fmt::Debug for Queued {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queued")
-            .field("since", &self.since)
-            .finish_non_exhaustive()
+        f.debug_struct("Queued").field("since", &self.since).finish_non_exhaustive()
     }
 }
 
@@ -110,10 +105,7 @@ impl Blocking {
     /// A lane without threads; they start with the work.
     #[must_use]
     pub fn new(config: BlockingConfig) -> Self {
-        let config = BlockingConfig {
-            threads: config.threads.max(1),
-            ..config
-        };
+        let config = BlockingConfig { threads: config.threads.max(1), ..config };
         Self(Arc::new(Owner(Arc::new(Lane {
             config,
             state: Mutex::default(),
@@ -134,10 +126,7 @@ impl Blocking {
     {
         let lane = &self.0.0;
         let (task, handle) = job(work);
-        let queued = Queued {
-            task,
-            since: Instant::now(),
-        };
+        let queued = Queued { task, since: Instant::now() };
         let mut state = lane.lock();
         let waiting = state.queues[priority as usize].len();
         if state.closed || waiting >= lane.config.queue {
@@ -236,11 +225,7 @@ impl Lane {
             } else {
                 self.counters.waited(since.elapsed());
                 let fine = task.run();
-                let counter = if fine {
-                    &self.counters.done
-                } else {
-                    &self.counters.panicked
-                };
+                let counter = if fine { &self.counters.done } else { &self.counters.panicked };
                 counter.fetch_add(1, Ordering::Relaxed);
             }
             let mut state = self.lock();
@@ -301,9 +286,7 @@ mod tests {
     #[tokio::test]
     async fn a_job_gives_its_result_from_a_named_thread() {
         let lane = lane(2, 8);
-        let job = lane
-            .submit(Priority::Normal, || thread::current().name().map(String::from))
-            .unwrap();
+        let job = lane.submit(Priority::Normal, || thread::current().name().map(String::from)).unwrap();
         assert_eq!(job.await.unwrap().unwrap(), "wireworks-worker-0");
         assert_eq!(lane.drain(soon()).await, 0);
         let stats = lane.stats();
@@ -353,9 +336,7 @@ mod tests {
     async fn a_full_queue_refuses_at_once_and_only_its_own_priority() {
         let lane = lane(1, 2);
         let (_first, release) = occupy(&lane);
-        let _queued: Vec<_> = (0..2)
-            .map(|_| lane.submit(Priority::Low, || ()).unwrap())
-            .collect();
+        let _queued: Vec<_> = (0..2).map(|_| lane.submit(Priority::Low, || ()).unwrap()).collect();
         assert_eq!(lane.submit(Priority::Low, || ()).unwrap_err(), QueueFull);
         let high = lane.submit(Priority::High, || 5).unwrap();
         drop(release);
@@ -368,10 +349,7 @@ mod tests {
         let lane = lane(1, 8);
         let (first, release) = occupy(&lane);
         let (ran, received) = mpsc::channel::<()>();
-        drop(
-            lane.submit(Priority::Normal, move || ran.send(()).unwrap())
-                .unwrap(),
-        );
+        drop(lane.submit(Priority::Normal, move || ran.send(()).unwrap()).unwrap());
         drop(release);
         first.await.unwrap();
         assert_eq!(lane.drain(soon()).await, 0);
@@ -406,11 +384,7 @@ mod tests {
         has_started.recv().unwrap();
         drop(unclaimed);
         drop(finish);
-        assert_eq!(
-            lane.submit(Priority::Low, || 1).unwrap().await,
-            Ok(1),
-            "the thread lives on"
-        );
+        assert_eq!(lane.submit(Priority::Low, || 1).unwrap().await, Ok(1), "the thread lives on");
         assert_eq!(lane.drain(soon()).await, 0);
         let stats = lane.stats();
         assert_eq!((stats.panicked, stats.cancelled, stats.done), (2, 1, 2));
@@ -420,9 +394,7 @@ mod tests {
     async fn drain_finishes_the_queue() {
         let lane = lane(2, 100);
         let (first, release) = occupy(&lane);
-        let jobs: Vec<_> = (0..50)
-            .map(|i| lane.submit(Priority::Low, move || i).unwrap())
-            .collect();
+        let jobs: Vec<_> = (0..50).map(|i| lane.submit(Priority::Low, move || i).unwrap()).collect();
         let mut draining = Box::pin(lane.drain(soon()));
         assert!(futures_util::poll!(&mut draining).is_pending());
         assert_eq!(lane.submit(Priority::High, || ()).unwrap_err(), QueueFull);
@@ -438,14 +410,8 @@ mod tests {
     async fn drain_throws_out_what_has_not_started_by_the_deadline() {
         let lane = lane(1, 8);
         let (first, release) = occupy(&lane);
-        let queued: Vec<_> = (0..3)
-            .map(|_| lane.submit(Priority::Low, || ()).unwrap())
-            .collect();
-        assert_eq!(
-            lane.drain(tokio::time::Instant::now()).await,
-            4,
-            "three in the queue, one runs"
-        );
+        let queued: Vec<_> = (0..3).map(|_| lane.submit(Priority::Low, || ()).unwrap()).collect();
+        assert_eq!(lane.drain(tokio::time::Instant::now()).await, 4, "three in the queue, one runs");
         for job in queued {
             assert_eq!(job.await, Err(JobError::ShutDown));
         }

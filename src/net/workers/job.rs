@@ -28,9 +28,7 @@ impl<T> Future for Job<T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         // A sender that is gone without a word was thrown out of the queue.
-        Pin::new(&mut self.0)
-            .poll(context)
-            .map(|received| received.unwrap_or(Err(JobError::ShutDown)))
+        Pin::new(&mut self.0).poll(context).map(|received| received.unwrap_or(Err(JobError::ShutDown)))
     }
 }
 

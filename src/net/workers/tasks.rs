@@ -70,10 +70,7 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let slot = Arc::clone(&self.0.slots).try_acquire_owned();
-        let slot = slot.map_err(|_| NoSlot {
-            name: self.0.name,
-            size: self.0.size,
-        })?;
+        let slot = slot.map_err(|_| NoSlot { name: self.0.name, size: self.0.size })?;
         Ok(self.start(slot, future))
     }
 
@@ -87,10 +84,7 @@ impl Tasks {
         F::Output: Send + 'static,
     {
         let slot = Arc::clone(&self.0.slots).acquire_owned().await;
-        let slot = slot.map_err(|_| NoSlot {
-            name: self.0.name,
-            size: self.0.size,
-        })?;
+        let slot = slot.map_err(|_| NoSlot { name: self.0.name, size: self.0.size })?;
         Ok(self.start(slot, future))
     }
 
@@ -155,14 +149,7 @@ mod tests {
         go.send(1).unwrap();
         assert_eq!(first.await.unwrap(), Some(Ok(1)));
         assert_eq!(next.await.unwrap(), Some(2));
-        assert_eq!(
-            tasks.stats(),
-            TaskStats {
-                running: 0,
-                done: 2,
-                panicked: 0
-            }
-        );
+        assert_eq!(tasks.stats(), TaskStats { running: 0, done: 2, panicked: 0 });
     }
 
     #[tokio::test]
@@ -170,14 +157,7 @@ mod tests {
         let tasks = Tasks::new("test", 1);
         let handle = tasks.spawn(async { panic!("on purpose") }).unwrap();
         assert_eq!(handle.await.unwrap(), None::<()>);
-        assert_eq!(
-            tasks.stats(),
-            TaskStats {
-                running: 0,
-                done: 0,
-                panicked: 1
-            }
-        );
+        assert_eq!(tasks.stats(), TaskStats { running: 0, done: 0, panicked: 1 });
         assert_eq!(tasks.spawn(async { 7 }).unwrap().await.unwrap(), Some(7));
     }
 

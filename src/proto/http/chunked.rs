@@ -108,11 +108,7 @@ impl Chunked {
                 }
                 State::Trailers(scan) => {
                     let Some(end) = scan.end(src)? else {
-                        return if src.len() > self.trailers {
-                            Err(Reject::HeadTooLarge)
-                        } else {
-                            Ok(None)
-                        };
+                        return if src.len() > self.trailers { Err(Reject::HeadTooLarge) } else { Ok(None) };
                     };
                     if end > self.trailers {
                         return Err(Reject::HeadTooLarge);
@@ -138,9 +134,7 @@ impl Chunked {
                 // 64 bits have 16 digits; zeros in front could go on for ever.
                 b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' if digits < 16 => {
                     let digit = char::from(byte).to_digit(16).ok_or(Reject::Chunk)?;
-                    let size = size
-                        .checked_mul(16)
-                        .and_then(|size| size.checked_add(digit.into()));
+                    let size = size.checked_mul(16).and_then(|size| size.checked_add(digit.into()));
                     Ok(State::Size(size.ok_or(Reject::Chunk)?, digits + 1))
                 }
                 b'\r' if digits > 0 => Ok(State::SizeLf(size)),
@@ -160,10 +154,7 @@ impl Chunked {
     }
 
     fn extension(&mut self, size: u64, place: Extension, byte: u8) -> Result<State, Reject> {
-        self.extensions_left = self
-            .extensions_left
-            .checked_sub(1)
-            .ok_or(Reject::ChunkExtensions)?;
+        self.extensions_left = self.extensions_left.checked_sub(1).ok_or(Reject::ChunkExtensions)?;
         let blank = matches!(byte, b' ' | b'\t');
         let token = is_token_byte(byte);
         let next = match (place, byte) {
@@ -210,10 +201,7 @@ fn trailer_section(section: &Bytes) -> Result<Fields, Reject> {
     };
     let mut fields = Fields::new();
     for line in lines {
-        if FORBIDDEN_TRAILERS
-            .iter()
-            .any(|name| line.name.eq_ignore_ascii_case(name))
-        {
+        if FORBIDDEN_TRAILERS.iter().any(|name| line.name.eq_ignore_ascii_case(name)) {
             return Err(Reject::Trailer);
         }
         let name = http::HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Reject::Trailer)?;
@@ -273,20 +261,10 @@ mod tests {
     /// The result for `wire`, which must be the same however it is split.
     fn any_split(wire: &[u8], limits: &Limits) -> Result<(Body, Vec<u8>), Reject> {
         let whole = decode(std::iter::once(wire), limits);
-        assert_eq!(
-            decode(wire.chunks(1), limits),
-            whole,
-            "byte by byte: {}",
-            wire.escape_ascii()
-        );
+        assert_eq!(decode(wire.chunks(1), limits), whole, "byte by byte: {}", wire.escape_ascii());
         for at in 0..wire.len() {
             let (a, b) = wire.split_at(at);
-            assert_eq!(
-                decode([a, b].into_iter(), limits),
-                whole,
-                "split at {at}: {}",
-                wire.escape_ascii()
-            );
+            assert_eq!(decode([a, b].into_iter(), limits), whole, "split at {at}: {}", wire.escape_ascii());
         }
         whole
     }
@@ -300,11 +278,7 @@ mod tests {
             ("A\r\n0123456789\r\n0\r\n\r\n", "0123456789", ""),
             ("00005\r\nhello\r\n000\r\n\r\n", "hello", ""),
             ("5;a\r\nhello\r\n0;b=c\r\n\r\n", "hello", ""),
-            (
-                "5;a=\"q\\\"\r;\"\r\nhello\r\n0\r\n\r\n",
-                "",
-                "refused: a control in a quoted string",
-            ),
+            ("5;a=\"q\\\"\r;\"\r\nhello\r\n0\r\n\r\n", "", "refused: a control in a quoted string"),
             ("5;a=\"q\\\";x\";b=c;d\r\nhello\r\n0\r\n\r\n", "hello", ""),
             ("5 ; a = b\r\nhello\r\n0\r\n\r\n", "hello", ""),
             ("5\t;\ta\r\nhello\r\n0\r\n\r\n", "hello", ""),
@@ -357,11 +331,7 @@ mod tests {
             "00000000000000005\r\nhello",
         ];
         for wire in chunks {
-            assert_eq!(
-                any_split(wire.as_bytes(), &Limits::default()),
-                Err(Reject::Chunk),
-                "{wire:?}"
-            );
+            assert_eq!(any_split(wire.as_bytes(), &Limits::default()), Err(Reject::Chunk), "{wire:?}");
         }
     }
 
@@ -381,22 +351,13 @@ mod tests {
             ("A: b\n", Reject::BareLf),
         ] {
             let wire = format!("0\r\n{section}\r\n\r\n");
-            assert_eq!(
-                any_split(wire.as_bytes(), &Limits::default()),
-                Err(expected),
-                "{section:?}"
-            );
+            assert_eq!(any_split(wire.as_bytes(), &Limits::default()), Err(expected), "{section:?}");
         }
     }
 
     #[test]
     fn limits() {
-        let limits = Limits {
-            body: 8,
-            chunk_extensions: 8,
-            trailers: 16,
-            ..Limits::default()
-        };
+        let limits = Limits { body: 8, chunk_extensions: 8, trailers: 16, ..Limits::default() };
         let cases = [
             ("8\r\n12345678\r\n0\r\n\r\n", None),
             ("9\r\n", Some(Reject::BodyTooLarge)),

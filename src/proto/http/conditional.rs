@@ -107,9 +107,7 @@ fn if_none_match<F: FieldLines + ?Sized>(
     current: Option<&Validators>,
     reads: bool,
 ) -> Option<bool> {
-    let listed = is_listed(fields, "if-none-match", current, |ours, theirs| {
-        ours.weak_eq(theirs)
-    })?;
+    let listed = is_listed(fields, "if-none-match", current, |ours, theirs| ours.weak_eq(theirs))?;
     Some(listed == Is::Unlisted || listed == Is::Unreadable && reads)
 }
 
@@ -219,18 +217,9 @@ mod tests {
 
     #[test]
     fn no_precondition_no_obstacle() {
-        for method in [
-            Method::GET,
-            Method::HEAD,
-            Method::PUT,
-            Method::DELETE,
-            Method::OPTIONS,
-        ] {
+        for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
             assert_eq!(on_v1(&method, &[]), Proceed);
-            assert_eq!(
-                on_v1(&method, &[("range", "bytes=0-1"), ("accept", "*/*")]),
-                Proceed
-            );
+            assert_eq!(on_v1(&method, &[("range", "bytes=0-1"), ("accept", "*/*")]), Proceed);
         }
     }
 
@@ -255,13 +244,7 @@ mod tests {
         for (lines, holds) in cases {
             let fields: Vec<_> = lines.iter().map(|&line| ("If-Match", line)).collect();
             let expected = if holds { Proceed } else { PreconditionFailed };
-            for method in [
-                Method::GET,
-                Method::HEAD,
-                Method::PUT,
-                Method::POST,
-                Method::DELETE,
-            ] {
+            for method in [Method::GET, Method::HEAD, Method::PUT, Method::POST, Method::DELETE] {
                 assert_eq!(on_v1(&method, &fields), expected, "{method} {lines:?}");
             }
         }
@@ -270,22 +253,13 @@ mod tests {
     #[test]
     fn step_1_a_weak_or_missing_tag_never_satisfies_if_match() {
         let weak = state("W/\"v1\"");
-        let untagged = Validators {
-            etag: None,
-            ..weak.clone()
-        };
-        for (tag, expected) in [
-            ("\"v1\"", PreconditionFailed),
-            ("W/\"v1\"", PreconditionFailed),
-            ("*", Proceed),
-        ] {
+        let untagged = Validators { etag: None, ..weak.clone() };
+        for (tag, expected) in
+            [("\"v1\"", PreconditionFailed), ("W/\"v1\"", PreconditionFailed), ("*", Proceed)]
+        {
             for current in [&weak, &untagged] {
                 let fields = [("if-match", tag)];
-                assert_eq!(
-                    evaluate(&Method::PUT, &fields[..], Some(current), now()),
-                    expected,
-                    "{tag}"
-                );
+                assert_eq!(evaluate(&Method::PUT, &fields[..], Some(current), now()), expected, "{tag}");
             }
         }
     }
@@ -304,24 +278,14 @@ mod tests {
         ];
         for (date, expected) in cases {
             for method in [Method::GET, Method::PUT] {
-                assert_eq!(
-                    on_v1(&method, &[("if-unmodified-since", date)]),
-                    expected,
-                    "{method} {date}"
-                );
+                assert_eq!(on_v1(&method, &[("if-unmodified-since", date)]), expected, "{method} {date}");
             }
         }
         let twice = [("if-unmodified-since", BEFORE), ("if-unmodified-since", BEFORE)];
         assert_eq!(on_v1(&Method::PUT, &twice), Proceed, "more than one date is none");
-        let undated = Validators {
-            last_modified: None,
-            ..state("\"v1\"")
-        };
+        let undated = Validators { last_modified: None, ..state("\"v1\"") };
         let before = [("if-unmodified-since", BEFORE)];
-        assert_eq!(
-            evaluate(&Method::PUT, &before[..], Some(&undated), now()),
-            Proceed
-        );
+        assert_eq!(evaluate(&Method::PUT, &before[..], Some(&undated), now()), Proceed);
     }
 
     #[test]
@@ -354,20 +318,9 @@ mod tests {
 
     #[test]
     fn step_3_a_list_that_cannot_be_read_is_answered_in_full_and_changes_nothing() {
-        for list in [
-            "v1",
-            "\"v1",
-            "*, \"v1\"",
-            "\"v1\" \"v1\"",
-            "\"v1\", v1",
-            "w/\"v1\"",
-        ] {
+        for list in ["v1", "\"v1", "*, \"v1\"", "\"v1\" \"v1\"", "\"v1\", v1", "w/\"v1\""] {
             assert_eq!(on_v1(&Method::GET, &[("if-none-match", list)]), Proceed, "{list}");
-            assert_eq!(
-                on_v1(&Method::PUT, &[("if-none-match", list)]),
-                PreconditionFailed,
-                "{list}"
-            );
+            assert_eq!(on_v1(&Method::PUT, &[("if-none-match", list)]), PreconditionFailed, "{list}");
         }
     }
 
@@ -382,34 +335,20 @@ mod tests {
             // A date that is still to come is a date (section 13.1.3 no longer excludes it).
             ("Fri, 01 Jan 2100 00:00:00 GMT", NotModified),
             ("Sun, 06 Nov 1994 08:49:37 GMT; length=12", Proceed),
-            (
-                "Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT",
-                Proceed,
-            ),
+            ("Sun, 06 Nov 1994 08:49:37 GMT, Sun, 06 Nov 1994 08:49:37 GMT", Proceed),
             ("", Proceed),
         ];
         for (date, expected) in cases {
             for method in [Method::GET, Method::HEAD] {
-                assert_eq!(
-                    on_v1(&method, &[("if-modified-since", date)]),
-                    expected,
-                    "{method} {date}"
-                );
+                assert_eq!(on_v1(&method, &[("if-modified-since", date)]), expected, "{method} {date}");
             }
             for method in [Method::PUT, Method::POST, Method::DELETE] {
-                assert_eq!(
-                    on_v1(&method, &[("if-modified-since", date)]),
-                    Proceed,
-                    "{method} {date}"
-                );
+                assert_eq!(on_v1(&method, &[("if-modified-since", date)]), Proceed, "{method} {date}");
             }
         }
         let twice = [("if-modified-since", AFTER), ("if-modified-since", AFTER)];
         assert_eq!(on_v1(&Method::GET, &twice), Proceed, "more than one date is none");
-        let undated = Validators {
-            last_modified: None,
-            ..state("\"v1\"")
-        };
+        let undated = Validators { last_modified: None, ..state("\"v1\"") };
         let after = [("if-modified-since", AFTER)];
         assert_eq!(evaluate(&Method::GET, &after[..], Some(&undated), now()), Proceed);
     }
@@ -418,41 +357,17 @@ mod tests {
     fn a_later_step_is_not_taken_when_an_earlier_one_decides() {
         let cases: [(Fields<'_>, Verdict); 10] = [
             // An If-Match takes the place of If-Unmodified-Since, whichever way it goes.
-            (
-                &[("if-match", "\"v1\""), ("if-unmodified-since", BEFORE)],
-                Proceed,
-            ),
-            (
-                &[("if-match", "\"v2\""), ("if-unmodified-since", AFTER)],
-                PreconditionFailed,
-            ),
+            (&[("if-match", "\"v1\""), ("if-unmodified-since", BEFORE)], Proceed),
+            (&[("if-match", "\"v2\""), ("if-unmodified-since", AFTER)], PreconditionFailed),
             // An If-None-Match takes the place of If-Modified-Since, even one that cannot be read.
-            (
-                &[("if-none-match", "\"v2\""), ("if-modified-since", AFTER)],
-                Proceed,
-            ),
+            (&[("if-none-match", "\"v2\""), ("if-modified-since", AFTER)], Proceed),
             (&[("if-none-match", "v1"), ("if-modified-since", AFTER)], Proceed),
-            (
-                &[("if-none-match", "\"v1\""), ("if-modified-since", BEFORE)],
-                NotModified,
-            ),
+            (&[("if-none-match", "\"v1\""), ("if-modified-since", BEFORE)], NotModified),
             // The first pair is asked before the second.
-            (
-                &[("if-none-match", "\"v1\""), ("if-match", "\"v2\"")],
-                PreconditionFailed,
-            ),
-            (
-                &[("if-none-match", "\"v1\""), ("if-match", "\"v1\"")],
-                NotModified,
-            ),
-            (
-                &[("if-modified-since", AFTER), ("if-unmodified-since", BEFORE)],
-                PreconditionFailed,
-            ),
-            (
-                &[("if-modified-since", AFTER), ("if-unmodified-since", AFTER)],
-                NotModified,
-            ),
+            (&[("if-none-match", "\"v1\""), ("if-match", "\"v2\"")], PreconditionFailed),
+            (&[("if-none-match", "\"v1\""), ("if-match", "\"v1\"")], NotModified),
+            (&[("if-modified-since", AFTER), ("if-unmodified-since", BEFORE)], PreconditionFailed),
+            (&[("if-modified-since", AFTER), ("if-unmodified-since", AFTER)], NotModified),
             (&[("if-modified-since", BEFORE), ("if-match", "*")], Proceed),
         ];
         for (fields, expected) in cases {
@@ -468,10 +383,8 @@ mod tests {
         let none_match = options("if-none-match", "\"v2\"", "\"v1\"");
         let modified = options("if-modified-since", BEFORE, AFTER);
         for (a, b, c, d) in (0..81).map(|n| (n / 27, n / 9 % 3, n / 3 % 3, n % 3)) {
-            let fields: Vec<_> = [modified[d], none_match[c], unmodified[b], matches[a]]
-                .into_iter()
-                .flatten()
-                .collect();
+            let fields: Vec<_> =
+                [modified[d], none_match[c], unmodified[b], matches[a]].into_iter().flatten().collect();
             // 0 is an absent field, 1 one that holds, 2 one that fails.
             let first = if a == 0 { b } else { a };
             let second = if c == 0 { d } else { c };
@@ -480,11 +393,7 @@ mod tests {
                 (_, 2) => NotModified,
                 _ => Proceed,
             };
-            let for_put = if first == 2 || c == 2 {
-                PreconditionFailed
-            } else {
-                Proceed
-            };
+            let for_put = if first == 2 || c == 2 { PreconditionFailed } else { Proceed };
             assert_eq!(on_v1(&Method::GET, &fields), for_get, "GET {fields:?}");
             assert_eq!(on_v1(&Method::HEAD, &fields), for_get, "HEAD {fields:?}");
             assert_eq!(on_v1(&Method::PUT, &fields), for_put, "PUT {fields:?}");
@@ -506,11 +415,7 @@ mod tests {
         ];
         for (fields, expected) in cases {
             assert_eq!(on_nothing(&Method::PUT, fields), expected, "{fields:?}");
-            assert_eq!(
-                on_nothing(&Method::GET, fields),
-                Proceed,
-                "a GET is a 404: {fields:?}"
-            );
+            assert_eq!(on_nothing(&Method::GET, fields), Proceed, "a GET is a 404: {fields:?}");
         }
     }
 
@@ -548,19 +453,10 @@ mod tests {
         let tag = [("if-range", "\"v1\"")];
         let date = [("if-range", CHANGED)];
         assert!(!if_range(&tag[..], &state("W/\"v1\""), now()), "our tag is weak");
-        assert!(
-            !if_range(&tag[..], &Validators::default(), now()),
-            "we have no tag"
-        );
-        assert!(
-            !if_range(&date[..], &Validators::default(), now()),
-            "we have no date"
-        );
+        assert!(!if_range(&tag[..], &Validators::default(), now()), "we have no tag");
+        assert!(!if_range(&date[..], &Validators::default(), now()), "we have no date");
         let twice = [("if-range", "\"v1\""), ("if-range", "\"v1\"")];
-        assert!(
-            !if_range(&twice[..], &state("\"v1\""), now()),
-            "two values are none"
-        );
+        assert!(!if_range(&twice[..], &state("\"v1\""), now()), "two values are none");
         let changed = |later| at(CHANGED).map(|time| time + Duration::from_millis(later));
         for (later, expected) in [(0, false), (999, false), (1000, true)] {
             let verdict = changed(later).map(|now| if_range(&date[..], &state("\"v1\""), now));
@@ -573,13 +469,7 @@ mod tests {
         let mut map = http::HeaderMap::new();
         map.append("if-none-match", http::HeaderValue::from_static("\"v0\""));
         map.append("if-none-match", http::HeaderValue::from_static("W/\"v1\""));
-        assert_eq!(
-            evaluate(&Method::GET, &map, Some(&state("\"v1\"")), now()),
-            NotModified
-        );
-        assert_eq!(
-            evaluate(&Method::GET, &map, Some(&state("\"v2\"")), now()),
-            Proceed
-        );
+        assert_eq!(evaluate(&Method::GET, &map, Some(&state("\"v1\"")), now()), NotModified);
+        assert_eq!(evaluate(&Method::GET, &map, Some(&state("\"v2\"")), now()), Proceed);
     }
 }

@@ -17,25 +17,19 @@ pub const MAX_COOKIE: usize = 4096;
 /// A pair without `=` or without a name is skipped. A value in quotes comes without them; otherwise it is opaque: nothing is
 /// decoded. Names may repeat: the first has the most specific path.
 pub fn cookies(line: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
-    line.split(|&byte| byte == b';')
-        .take(MAX_COOKIES)
-        .filter_map(|pair| {
-            let equals = memchr::memchr(b'=', pair)?;
-            let name = pair[..equals].trim_ascii();
-            let value = pair[equals + 1..].trim_ascii();
-            let unquoted = value
-                .strip_prefix(b"\"")
-                .and_then(|rest| rest.strip_suffix(b"\""));
-            (!name.is_empty()).then_some((name, unquoted.unwrap_or(value)))
-        })
+    line.split(|&byte| byte == b';').take(MAX_COOKIES).filter_map(|pair| {
+        let equals = memchr::memchr(b'=', pair)?;
+        let name = pair[..equals].trim_ascii();
+        let value = pair[equals + 1..].trim_ascii();
+        let unquoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
+        (!name.is_empty()).then_some((name, unquoted.unwrap_or(value)))
+    })
 }
 
 /// The value of the first cookie with this name, which is case-sensitive. With several lines, ask each in order.
 #[must_use]
 pub fn cookie<'a>(line: &'a [u8], name: &str) -> Option<&'a [u8]> {
-    cookies(line)
-        .find(|(found, _)| *found == name.as_bytes())
-        .map(|(_, value)| value)
+    cookies(line).find(|(found, _)| *found == name.as_bytes()).map(|(_, value)| value)
 }
 
 /// When a browser sends the cookie along with requests that other sites cause.
@@ -193,16 +187,13 @@ impl SetCookie {
         if !self.domain.as_deref().is_none_or(is_host) {
             return Err(CookieError::Domain(name()));
         }
-        self.needs()
-            .map_or(Ok(()), |what| Err(CookieError::Needs(name(), what)))
+        self.needs().map_or(Ok(()), |what| Err(CookieError::Needs(name(), what)))
     }
 
     /// The attribute that its others call for, if it is missing. Prefixes of names: RFC 6265bis section 4.1.3.
     fn needs(&self) -> Option<&'static str> {
         let prefixed = |prefix: &str| {
-            self.name
-                .get(..prefix.len())
-                .is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+            self.name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
         };
         let host = prefixed("__Host-");
         if !self.secure && (host || prefixed("__Secure-") || self.same_site == Some(SameSite::None)) {
@@ -228,10 +219,7 @@ fn is_cookie_octet(byte: u8) -> bool {
 }
 
 fn is_path(path: &str) -> bool {
-    path.starts_with('/')
-        && path
-            .bytes()
-            .all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
+    path.starts_with('/') && path.bytes().all(|byte| (b' '..=b'~').contains(&byte) && byte != b';')
 }
 
 fn is_host(host: &str) -> bool {
@@ -239,9 +227,7 @@ fn is_host(host: &str) -> bool {
         !label.is_empty()
             && !label.starts_with('-')
             && !label.ends_with('-')
-            && label
-                .bytes()
-                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+            && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
     };
     host.len() <= 253 && host.split('.').all(label)
 }
@@ -259,24 +245,16 @@ mod tests {
             (b"a=1;b=2 ;  c = 3 ", &[("a", "1"), ("b", "2"), ("c", "3")]),
             (b"a=", &[("a", "")]),
             (b"a=b=c==", &[("a", "b=c==")]),
-            (
-                b"a=\"quoted\"; b=\"half; c=\"",
-                &[("a", "quoted"), ("b", "\"half"), ("c", "\"")],
-            ),
+            (b"a=\"quoted\"; b=\"half; c=\"", &[("a", "quoted"), ("b", "\"half"), ("c", "\"")]),
             (b"a=1; a=2", &[("a", "1"), ("a", "2")]),
             (b"junk; a=1; =x; ;", &[("a", "1")]),
             (b"", &[]),
             (b";;;", &[]),
-            (
-                b"a={\"json\":1,\"b\":2}; $Version=1",
-                &[("a", "{\"json\":1,\"b\":2}"), ("$Version", "1")],
-            ),
+            (b"a={\"json\":1,\"b\":2}; $Version=1", &[("a", "{\"json\":1,\"b\":2}"), ("$Version", "1")]),
             (b"sp ace=a b; x=%41", &[("sp ace", "a b"), ("x", "%41")]),
         ];
         for (line, pairs) in rows {
-            let expected = pairs
-                .iter()
-                .map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+            let expected = pairs.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes()));
             assert!(cookies(line).eq(expected), "{:?}", String::from_utf8_lossy(line));
         }
         let opaque: Vec<_> = cookies(b"a=\xff\x01").collect();
@@ -301,22 +279,10 @@ mod tests {
         let rows = [
             (SetCookie::new("a", "1"), "a=1"),
             (SetCookie::new("a", ""), "a="),
-            (
-                all,
-                "__Host-id=a/b:c; Path=/; Max-Age=3600; SameSite=Lax; HttpOnly; Secure",
-            ),
-            (
-                SetCookie::new("a", "1").domain("example.test"),
-                "a=1; Domain=example.test",
-            ),
-            (
-                SetCookie::new("a", "1").same_site(SameSite::Strict),
-                "a=1; SameSite=Strict",
-            ),
-            (
-                SetCookie::new("a", "1").same_site(SameSite::None).secure(),
-                "a=1; SameSite=None; Secure",
-            ),
+            (all, "__Host-id=a/b:c; Path=/; Max-Age=3600; SameSite=Lax; HttpOnly; Secure"),
+            (SetCookie::new("a", "1").domain("example.test"), "a=1; Domain=example.test"),
+            (SetCookie::new("a", "1").same_site(SameSite::Strict), "a=1; SameSite=Strict"),
+            (SetCookie::new("a", "1").same_site(SameSite::None).secure(), "a=1; SameSite=None; Secure"),
             (SetCookie::removal("a").path("/x y"), "a=; Path=/x y; Max-Age=0"),
         ];
         for (cookie, line) in rows {
@@ -343,16 +309,10 @@ mod tests {
             (value("1").path("/;Secure"), CookieError::Path("a".into())),
             (value("1").path("/\n"), CookieError::Path("a".into())),
             (value("1").domain(""), CookieError::Domain("a".into())),
-            (
-                value("1").domain(".example.test"),
-                CookieError::Domain("a".into()),
-            ),
+            (value("1").domain(".example.test"), CookieError::Domain("a".into())),
             (value("1").domain("a;b"), CookieError::Domain("a".into())),
             (value("1").domain("-a.test"), CookieError::Domain("a".into())),
-            (
-                value("1").same_site(SameSite::None),
-                CookieError::Needs("a".into(), "Secure"),
-            ),
+            (value("1").same_site(SameSite::None), CookieError::Needs("a".into(), "Secure")),
         ];
         for (cookie, error) in refused {
             assert_eq!(cookie.finish(), Err(error), "{cookie:?}");
@@ -371,9 +331,7 @@ mod tests {
             (host().secure().path("/").domain("a.test"), "to have no Domain"),
         ];
         for (cookie, needs) in rows {
-            let Err(CookieError::Needs(_, what)) = cookie.finish() else {
-                panic!("{cookie:?}")
-            };
+            let Err(CookieError::Needs(_, what)) = cookie.finish() else { panic!("{cookie:?}") };
             assert_eq!(what, needs, "{cookie:?}");
         }
         assert!(host().secure().path("/").finish().is_ok());

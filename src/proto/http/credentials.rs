@@ -81,34 +81,23 @@ fn basic(encoded: &[u8]) -> Result<Credentials, CredentialsError> {
     }
     // A name has no colon, a password may (RFC 7617 section 2).
     let (user, password) = text.split_once(':').ok_or(CredentialsError::Colon)?;
-    Ok(Credentials::Basic {
-        user: user.into(),
-        password: password.into(),
-    })
+    Ok(Credentials::Basic { user: user.into(), password: password.into() })
 }
 
 /// `b64token` of RFC 6750 section 2.1.
 fn bearer(token: &[u8]) -> Result<Credentials, CredentialsError> {
-    let end = token
-        .iter()
-        .rposition(|&byte| byte != b'=')
-        .map_or(0, |last| last + 1);
+    let end = token.iter().rposition(|&byte| byte != b'=').map_or(0, |last| last + 1);
     let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~+/".contains(byte);
     if end == 0 || !token[..end].iter().all(allowed) {
         return Err(CredentialsError::Token);
     }
-    String::from_utf8(token.to_vec())
-        .map(Credentials::Bearer)
-        .map_err(|_| CredentialsError::Token)
+    String::from_utf8(token.to_vec()).map(Credentials::Bearer).map_err(|_| CredentialsError::Token)
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Basic { user, .. } => f
-                .debug_struct("Basic")
-                .field("user", user)
-                .finish_non_exhaustive(),
+            Self::Basic { user, .. } => f.debug_struct("Basic").field("user", user).finish_non_exhaustive(),
             Self::Bearer(_) => f.write_str("Bearer"),
         }
     }
@@ -121,10 +110,7 @@ mod tests {
     use super::*;
 
     fn basic_of(user: &str, password: &str) -> Result<Credentials, CredentialsError> {
-        Ok(Credentials::Basic {
-            user: user.into(),
-            password: password.into(),
-        })
+        Ok(Credentials::Basic { user: user.into(), password: password.into() })
     }
 
     #[test]
@@ -133,10 +119,7 @@ mod tests {
             Credentials::parse(b"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ=="),
             basic_of("Aladdin", "open sesame")
         );
-        assert_eq!(
-            Credentials::parse(b"Basic dGVzdDoxMjPCow=="),
-            basic_of("test", "123£")
-        );
+        assert_eq!(Credentials::parse(b"Basic dGVzdDoxMjPCow=="), basic_of("test", "123£"));
         assert_eq!(
             Credentials::parse(b"Bearer mF_9.B5f-4.1JqM"),
             Ok(Credentials::Bearer("mF_9.B5f-4.1JqM".into()))
@@ -161,11 +144,7 @@ mod tests {
             for scheme in ["Basic ", "basic ", "BASIC   "] {
                 let padded = format!("{scheme}{}", BASE64_STANDARD.encode(text));
                 assert_eq!(Credentials::parse(padded.as_bytes()), expected, "{text:?}");
-                assert_eq!(
-                    Credentials::parse(padded.trim_end_matches('=').as_bytes()),
-                    expected,
-                    "unpadded"
-                );
+                assert_eq!(Credentials::parse(padded.trim_end_matches('=').as_bytes()), expected, "unpadded");
             }
         }
         let latin1 = format!("Basic {}", BASE64_STANDARD.encode(b"user:\xfc"));
@@ -193,17 +172,9 @@ mod tests {
             (b"Bearer \xff", Token),
         ];
         for (value, error) in rows {
-            assert_eq!(
-                Credentials::parse(value),
-                Err(error),
-                "{:?}",
-                String::from_utf8_lossy(value)
-            );
+            assert_eq!(Credentials::parse(value), Err(error), "{:?}", String::from_utf8_lossy(value));
         }
-        assert_eq!(
-            Credentials::parse(b" bearer  a== "),
-            Ok(Credentials::Bearer("a==".into()))
-        );
+        assert_eq!(Credentials::parse(b" bearer  a== "), Ok(Credentials::Bearer("a==".into())));
     }
 
     #[test]

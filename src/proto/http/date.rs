@@ -38,9 +38,7 @@ pub fn format(time: SystemTime) -> [u8; LEN] {
 /// The 61st second of a minute is accepted only where a leap second can be, at 23:59:60.
 #[must_use]
 pub fn parse(text: &[u8], now: SystemTime) -> Option<SystemTime> {
-    let moment = imf_fixdate(text)
-        .or_else(|| rfc850(text, now))
-        .or_else(|| asctime(text))?;
+    let moment = imf_fixdate(text).or_else(|| rfc850(text, now)).or_else(|| asctime(text))?;
     from_seconds(moment.days() * DAY + moment.second)
 }
 
@@ -59,47 +57,19 @@ pub fn seconds(time: SystemTime) -> i64 {
 
 fn from_seconds(seconds: i64) -> Option<SystemTime> {
     let distance = Duration::from_secs(seconds.unsigned_abs());
-    if seconds < 0 {
-        UNIX_EPOCH.checked_sub(distance)
-    } else {
-        UNIX_EPOCH.checked_add(distance)
-    }
+    if seconds < 0 { UNIX_EPOCH.checked_sub(distance) } else { UNIX_EPOCH.checked_add(distance) }
 }
 
 const DAY: i64 = 24 * 60 * 60;
 /// The first second of the year 0000.
-const FIRST: i64 = Moment {
-    year: 0,
-    month: 1,
-    day: 1,
-    second: 0,
-}
-.days()
-    * DAY;
+const FIRST: i64 = Moment { year: 0, month: 1, day: 1, second: 0 }.days() * DAY;
 /// The last second of the year 9999.
-const LAST: i64 = Moment {
-    year: 10_000,
-    month: 1,
-    day: 1,
-    second: 0,
-}
-.days()
-    * DAY
-    - 1;
+const LAST: i64 = Moment { year: 10_000, month: 1, day: 1, second: 0 }.days() * DAY - 1;
 
-const WEEKDAYS: [&str; 7] = [
-    "Sunday",
-    "Monday",
-    "Tuesday",
-    "Wednesday",
-    "Thursday",
-    "Friday",
-    "Saturday",
-];
+const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
 const SHORT_WEEKDAYS: [&str; 7] = ["Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"];
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// A second in the calendar. The order of the fields makes the derived order that of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -123,12 +93,7 @@ impl Moment {
             4 | 6 | 9 | 11 => 30,
             _ => 31,
         };
-        (1..=last).contains(&day).then_some(Self {
-            year,
-            month,
-            day,
-            second,
-        })
+        (1..=last).contains(&day).then_some(Self { year, month, day, second })
     }
 
     /// The moment `second` seconds into the day that is `days` after 1970-01-01.
@@ -144,12 +109,7 @@ impl Moment {
         let day = day_of_year - days_of_months(from_march) + 1;
         let month = (from_march + 2) % 12 + 1;
         let year = cycle * 400 + year_of_cycle + (month <= 2) as i64;
-        Self {
-            year,
-            month,
-            day,
-            second,
-        }
+        Self { year, month, day, second }
     }
 
     /// Days from 1970-01-01 to this day.
@@ -216,21 +176,9 @@ fn rfc850(text: &[u8], now: SystemTime) -> Option<Moment> {
 
     let now = seconds(now).clamp(FIRST, LAST);
     let now = Moment::at(now.div_euclid(DAY), now.rem_euclid(DAY));
-    let horizon = Moment {
-        year: now.year + 50,
-        ..now
-    };
-    let this_century = Moment {
-        year: horizon.year.div_euclid(100) * 100 + year,
-        month,
-        day,
-        second,
-    };
-    let year = if this_century > horizon {
-        this_century.year - 100
-    } else {
-        this_century.year
-    };
+    let horizon = Moment { year: now.year + 50, ..now };
+    let this_century = Moment { year: horizon.year.div_euclid(100) * 100 + year, month, day, second };
+    let year = if this_century > horizon { this_century.year - 100 } else { this_century.year };
     Moment::new(year, month, day, second)
 }
 
@@ -241,11 +189,7 @@ fn asctime(text: &[u8]) -> Option<Moment> {
     reader.literal(" ")?;
     let month = reader.name(&MONTHS)? + 1;
     reader.literal(" ")?;
-    let day = if reader.literal(" ").is_some() {
-        reader.number(1)?
-    } else {
-        reader.number(2)?
-    };
+    let day = if reader.literal(" ").is_some() { reader.number(1)? } else { reader.number(2)? };
     reader.literal(" ")?;
     let second = reader.time_of_day()?;
     reader.literal(" ")?;
@@ -269,9 +213,7 @@ impl Reader<'_> {
 
     /// The index of the name that comes next.
     fn name(&mut self, names: &[&str]) -> Option<i64> {
-        let index = names
-            .iter()
-            .position(|name| self.0.starts_with(name.as_bytes()))?;
+        let index = names.iter().position(|name| self.0.starts_with(name.as_bytes()))?;
         self.literal(names[index])?;
         i64::try_from(index).ok()
     }
@@ -359,25 +301,8 @@ mod tests {
     #[test]
     fn a_calendar_counted_by_hand_agrees_for_eight_centuries() {
         let lengths = |year: i64| {
-            let leap = if year % 400 == 0 {
-                true
-            } else {
-                year % 4 == 0 && year % 100 != 0
-            };
-            [
-                31,
-                if leap { 29 } else { 28 },
-                31,
-                30,
-                31,
-                30,
-                31,
-                31,
-                30,
-                31,
-                30,
-                31,
-            ]
+            let leap = if year % 400 == 0 { true } else { year % 4 == 0 && year % 100 != 0 };
+            [31, if leap { 29 } else { 28 }, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
         };
         // 1600-01-01 was a Saturday, 135,140 days before 1970.
         let mut days = -135_140;
@@ -396,10 +321,7 @@ mod tests {
                     weekday = (weekday + 1) % 7;
                 }
                 let day = length + 1;
-                assert_eq!(
-                    read(&format!("Sun, {day} {} {year} 00:00:00 GMT", MONTHS[month])),
-                    None
-                );
+                assert_eq!(read(&format!("Sun, {day} {} {year} 00:00:00 GMT", MONTHS[month])), None);
             }
         }
     }
@@ -428,17 +350,9 @@ mod tests {
             (4_070_908_800, "29-Feb-00 00:00:00", None),
         ];
         for (now, text, expected) in cases {
-            assert_eq!(
-                read_at(&format!("Monday, {text} GMT"), now),
-                expected,
-                "{text} at {now}"
-            );
+            assert_eq!(read_at(&format!("Monday, {text} GMT"), now), expected, "{text} at {now}");
         }
-        assert_eq!(
-            at("21 Nov 2076 09:52:20"),
-            Some(3_373_177_940),
-            "the table compares real dates"
-        );
+        assert_eq!(at("21 Nov 2076 09:52:20"), Some(3_373_177_940), "the table compares real dates");
     }
 
     #[test]
@@ -463,10 +377,7 @@ mod tests {
 
     #[test]
     fn a_leap_second_is_the_second_after_the_day() {
-        assert_eq!(
-            read("Sat, 31 Dec 2016 23:59:60 GMT"),
-            read("Sun, 01 Jan 2017 00:00:00 GMT")
-        );
+        assert_eq!(read("Sat, 31 Dec 2016 23:59:60 GMT"), read("Sun, 01 Jan 2017 00:00:00 GMT"));
         assert!(read("Sat, 31 Dec 2016 23:59:60 GMT").is_some());
     }
 
@@ -510,11 +421,9 @@ mod tests {
 
     #[test]
     fn no_cut_or_changed_byte_is_taken_for_a_date() {
-        for text in [
-            "Sun, 06 Nov 1994 08:49:37 GMT",
-            "Sunday, 06-Nov-94 08:49:37 GMT",
-            "Sun Nov  6 08:49:37 1994",
-        ] {
+        for text in
+            ["Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT", "Sun Nov  6 08:49:37 1994"]
+        {
             for at in 0..text.len() {
                 assert_eq!(read(&text[..at]), None, "cut at {at}");
                 for wrong in [b'\0', b'x', b'/', b':' + 1, 0xFF] {
@@ -551,11 +460,7 @@ mod tests {
             let (weekday, day, month, year) =
                 (&fixdate[..3], &fixdate[5..7], &fixdate[8..11], &fixdate[12..16]);
             let time = &fixdate[17..25];
-            let long = WEEKDAYS
-                .iter()
-                .find(|name| name.starts_with(weekday))
-                .copied()
-                .unwrap_or_default();
+            let long = WEEKDAYS.iter().find(|name| name.starts_with(weekday)).copied().unwrap_or_default();
             let rfc850 = format!("{long}, {day}-{month}-{} {time} GMT", &year[2..]);
             let asctime = format!(
                 "{weekday} {month} {} {time} {year}",
@@ -570,17 +475,10 @@ mod tests {
 
     #[test]
     fn the_farthest_clock_settles_a_century_without_harm() {
-        let far = UNIX_EPOCH
-            .checked_add(Duration::from_secs(i64::MAX as u64))
-            .unwrap_or(UNIX_EPOCH);
-        let early = UNIX_EPOCH
-            .checked_sub(Duration::from_secs(i64::MAX as u64))
-            .unwrap_or(UNIX_EPOCH);
+        let far = UNIX_EPOCH.checked_add(Duration::from_secs(i64::MAX as u64)).unwrap_or(UNIX_EPOCH);
+        let early = UNIX_EPOCH.checked_sub(Duration::from_secs(i64::MAX as u64)).unwrap_or(UNIX_EPOCH);
         let text = b"Sunday, 06-Nov-94 08:49:37 GMT";
-        assert_eq!(
-            parse(text, far).map(|time| format(time)[12..16].to_vec()),
-            Some(b"9994".to_vec())
-        );
+        assert_eq!(parse(text, far).map(|time| format(time)[12..16].to_vec()), Some(b"9994".to_vec()));
         assert!(parse(text, early).is_some());
         assert_eq!(&format(far)[12..16], b"9999");
         assert_eq!(&format(early)[12..16], b"0000");

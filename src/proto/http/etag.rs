@@ -99,18 +99,9 @@ impl<'a> EntityTag<&'a [u8]> {
             None => (false, text),
         };
         let inner = quoted.strip_prefix(b"\"").ok_or(TagError::NoQuote)?;
-        let end = inner
-            .iter()
-            .position(|&byte| !is_tag_byte(byte))
-            .ok_or(TagError::OpenQuote)?;
+        let end = inner.iter().position(|&byte| !is_tag_byte(byte)).ok_or(TagError::OpenQuote)?;
         match inner[end] {
-            b'"' => Ok((
-                Self {
-                    weak,
-                    opaque: &inner[..end],
-                },
-                &inner[end + 1..],
-            )),
+            b'"' => Ok((Self { weak, opaque: &inner[..end] }, &inner[end + 1..])),
             byte => Err(TagError::BadByte(byte)),
         }
     }
@@ -118,10 +109,7 @@ impl<'a> EntityTag<&'a [u8]> {
     /// The same tag, with a copy of its bytes.
     #[must_use]
     pub fn into_owned(self) -> EntityTag {
-        EntityTag {
-            weak: self.weak,
-            opaque: Bytes::copy_from_slice(self.opaque),
-        }
+        EntityTag { weak: self.weak, opaque: Bytes::copy_from_slice(self.opaque) }
     }
 }
 
@@ -188,13 +176,7 @@ pub fn tags<'a, I>(lines: I) -> Tags<'a, I::IntoIter>
 where
     I: IntoIterator<Item = &'a [u8]>,
 {
-    Tags {
-        lines: Some(lines.into_iter()),
-        rest: &[],
-        empty: 0,
-        any: false,
-        tag: false,
-    }
+    Tags { lines: Some(lines.into_iter()), rest: &[], empty: 0, any: false, tag: false }
 }
 
 /// The iterator of [`tags`].
@@ -247,11 +229,7 @@ impl<'a, I: Iterator<Item = &'a [u8]>> Tags<'a, I> {
         let first = !self.any && !self.tag;
         self.any |= listed == Listed::Any;
         self.tag |= listed != Listed::Any;
-        if self.any && !first {
-            Err(TagError::StarNotAlone)
-        } else {
-            Ok(listed)
-        }
+        if self.any && !first { Err(TagError::StarNotAlone) } else { Ok(listed) }
     }
 }
 
@@ -276,17 +254,11 @@ mod tests {
     type Tag<'a> = EntityTag<&'a [u8]>;
 
     const fn strong(opaque: &str) -> Tag<'_> {
-        EntityTag {
-            weak: false,
-            opaque: opaque.as_bytes(),
-        }
+        EntityTag { weak: false, opaque: opaque.as_bytes() }
     }
 
     const fn weak(opaque: &str) -> Tag<'_> {
-        EntityTag {
-            weak: true,
-            opaque: opaque.as_bytes(),
-        }
+        EntityTag { weak: true, opaque: opaque.as_bytes() }
     }
 
     #[test]
@@ -354,18 +326,9 @@ mod tests {
 
     #[test]
     fn a_suffix_names_another_coding_of_the_same_state() {
-        assert_eq!(
-            strong("abc").into_owned().with_suffix("-gz"),
-            Ok(strong("abc-gz").into_owned())
-        );
-        assert_eq!(
-            weak("abc").into_owned().with_suffix("-br"),
-            Ok(weak("abc-br").into_owned())
-        );
-        assert_eq!(
-            strong("abc").into_owned().with_suffix("\""),
-            Err(TagError::BadByte(b'"'))
-        );
+        assert_eq!(strong("abc").into_owned().with_suffix("-gz"), Ok(strong("abc-gz").into_owned()));
+        assert_eq!(weak("abc").into_owned().with_suffix("-br"), Ok(weak("abc-br").into_owned()));
+        assert_eq!(strong("abc").into_owned().with_suffix("\""), Err(TagError::BadByte(b'"')));
     }
 
     #[test]
@@ -397,15 +360,9 @@ mod tests {
             (&[], &[]),
             (&[""], &[]),
             (&["\"a\""], &[strong("a")]),
-            (
-                &["\"a\", W/\"b\",\"c\" ,\t\"d\""],
-                &[strong("a"), weak("b"), strong("c"), strong("d")],
-            ),
+            (&["\"a\", W/\"b\",\"c\" ,\t\"d\""], &[strong("a"), weak("b"), strong("c"), strong("d")]),
             (&["\"a,b\"", "\",c,\""], &[strong("a,b"), strong(",c,")]),
-            (
-                &["\"a\"", "W/\"b\"", "", "\"c\""],
-                &[strong("a"), weak("b"), strong("c")],
-            ),
+            (&["\"a\"", "W/\"b\"", "", "\"c\""], &[strong("a"), weak("b"), strong("c")]),
             (&[", ,\"a\",, \"b\" ,"], &[strong("a"), strong("b")]),
             (&["\"a\\\", \"b\""], &[strong("a\\"), strong("b")]),
             (&["\"*\", \",\""], &[strong("*"), strong(",")]),
@@ -421,14 +378,9 @@ mod tests {
         for lines in [&["*"][..], &[" * "], &["*,"], &[", *"], &["", "*"]] {
             assert_eq!(read(lines), Ok(vec![Listed::Any]), "{lines:?}");
         }
-        for lines in [
-            &["*, \"a\""][..],
-            &["\"a\", *"],
-            &["*", "\"a\""],
-            &["\"a\"", "*"],
-            &["*, *"],
-            &["*", "*"],
-        ] {
+        for lines in
+            [&["*, \"a\""][..], &["\"a\", *"], &["*", "\"a\""], &["\"a\"", "*"], &["*, *"], &["*", "*"]]
+        {
             assert_eq!(read(lines), Err(TagError::StarNotAlone), "{lines:?}");
         }
     }
@@ -484,11 +436,7 @@ mod tests {
                 _ if visible => Ok(vec![b'a', byte]),
                 _ => Err(TagError::BadByte(byte)),
             };
-            assert_eq!(
-                EntityTag::parse(&text).map(|tag| tag.opaque().to_vec()),
-                expected,
-                "{byte:#04x}"
-            );
+            assert_eq!(EntityTag::parse(&text).map(|tag| tag.opaque().to_vec()), expected, "{byte:#04x}");
             let ours = EntityTag::strong(vec![byte]);
             assert_eq!(ours.is_ok(), visible, "{byte:#04x}");
         }
@@ -497,10 +445,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let opaques: [&[u8]; 6] = [b"", b"1", b"a,b", b"W/", b"\\", b"\xff\x80*"];
-        for (weak, opaque) in opaques
-            .iter()
-            .flat_map(|&opaque| [(false, opaque), (true, opaque)])
-        {
+        for (weak, opaque) in opaques.iter().flat_map(|&opaque| [(false, opaque), (true, opaque)]) {
             let tag = EntityTag { weak, opaque };
             let written = tag.to_bytes();
             assert_eq!(EntityTag::parse(&written), Ok(tag));
@@ -520,25 +465,15 @@ mod tests {
         // The first comma is inside a tag.
         for at in commas.skip(1) {
             assert_eq!(read(&[&whole[..at], &whole[at + 1..]]), expected, "cut at {at}");
-            assert_eq!(
-                read(&[&whole[..=at], &whole[at + 1..]]),
-                expected,
-                "cut behind {at}"
-            );
+            assert_eq!(read(&[&whole[..=at], &whole[at + 1..]]), expected, "cut behind {at}");
         }
     }
 
     #[test]
     fn a_long_list_is_read_to_its_end() {
-        let line = (0..1000)
-            .map(|n| format!("\"{n}\""))
-            .collect::<Vec<_>>()
-            .join(", ");
+        let line = (0..1000).map(|n| format!("\"{n}\"")).collect::<Vec<_>>().join(", ");
         let members = read(&[&line, &line]);
         assert_eq!(members.as_ref().map(Vec::len), Ok(2000));
-        assert_eq!(
-            members.map(|list| list.last().copied()),
-            Ok(Some(Listed::Tag(strong("999"))))
-        );
+        assert_eq!(members.map(|list| list.last().copied()), Ok(Some(Listed::Tag(strong("999")))));
     }
 }

@@ -47,9 +47,7 @@ impl Fields {
     /// The first line of a name, given in any case.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<&HeaderValue> {
-        self.iter()
-            .find(|(field, _)| field.as_str().eq_ignore_ascii_case(name))
-            .map(|(_, value)| value)
+        self.iter().find(|(field, _)| field.as_str().eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
     /// Whether there is a line of that name.
@@ -125,10 +123,8 @@ mod tests {
         assert_eq!(fields.lines("set-cookie").count(), 2);
         fields.set(SET_COOKIE, HeaderValue::from_static("c"));
         fields.set(ETAG, HeaderValue::from_static("e"));
-        let lines: Vec<_> = fields
-            .iter()
-            .map(|(name, value)| (name.as_str(), value.to_str().unwrap()))
-            .collect();
+        let lines: Vec<_> =
+            fields.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         assert_eq!(lines, [("set-cookie", "c"), ("vary", "v"), ("etag", "e")]);
         assert!(fields.remove(&VARY) && !fields.remove(&VARY) && !fields.contains(&VARY));
     }

@@ -22,10 +22,7 @@ pub(super) struct Span {
 impl From<Range<usize>> for Span {
     fn from(range: Range<usize>) -> Self {
         let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self {
-            start: clamp(range.start),
-            end: clamp(range.end),
-        }
+        Self { start: clamp(range.start), end: clamp(range.end) }
     }
 }
 
@@ -142,10 +139,7 @@ impl Head {
 
     /// Name and value of each field line, in order, as sent.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.outline
-            .fields
-            .iter()
-            .map(|&(name, value)| (self.text(name), value.of(&self.buffer)))
+        self.outline.fields.iter().map(|&(name, value)| (self.text(name), value.of(&self.buffer)))
     }
 
     /// The whole head as it arrived, final empty line included.

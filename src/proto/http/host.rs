@@ -75,11 +75,7 @@ const NAME: [bool; 256] = table(b"-._~!$&'()*+;=");
 fn split_encoded(value: &[u8]) -> (&[u8], &[u8]) {
     let end = value.iter().position(|&byte| !is_name_byte(byte) && byte != b'%');
     let (name, after) = value.split_at(end.unwrap_or(value.len()));
-    if is_encoded(name) {
-        (name, after)
-    } else {
-        (b"", after)
-    }
+    if is_encoded(name) { (name, after) } else { (b"", after) }
 }
 
 /// Whether every percent sign encodes a byte (RFC 3986 section 2.1), and none of them NUL, which ends names in C.

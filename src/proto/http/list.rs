@@ -82,10 +82,7 @@ pub fn trim_ows(text: &[u8]) -> &[u8] {
     let Some(start) = text.iter().position(|byte| !blank(byte)) else {
         return &[];
     };
-    let end = text
-        .iter()
-        .rposition(|byte| !blank(byte))
-        .map_or(start, |last| last + 1);
+    let end = text.iter().rposition(|byte| !blank(byte)).map_or(start, |last| last + 1);
     &text[start..end]
 }
 
@@ -99,9 +96,7 @@ pub fn contains_token<'a>(mut lines: impl Iterator<Item = &'a [u8]>, token: &str
         // Nearly every `Connection` is one token: compare it before looking for commas.
         line.eq_ignore_ascii_case(token)
             || line.len() > token.len()
-                && line
-                    .split(|&byte| byte == b',')
-                    .any(|member| trim_ows(member).eq_ignore_ascii_case(token))
+                && line.split(|&byte| byte == b',').any(|member| trim_ows(member).eq_ignore_ascii_case(token))
     })
 }
 
@@ -113,11 +108,7 @@ pub fn members<'a, I>(lines: I) -> Members<'a, I::IntoIter>
 where
     I: IntoIterator<Item = &'a [u8]>,
 {
-    Members {
-        lines: Some(lines.into_iter()),
-        rest: None,
-        empty: 0,
-    }
+    Members { lines: Some(lines.into_iter()), rest: None, empty: 0 }
 }
 
 /// The iterator of [`members`].
@@ -236,11 +227,7 @@ impl<'a> Iterator for Parameters<'a> {
 fn parameter(piece: &[u8]) -> Option<Parameter<'_>> {
     let equals = memchr::memchr(b'=', piece)?;
     let (name, value) = (&piece[..equals], &piece[equals + 1..]);
-    let value = if is_token(value) {
-        Cow::Borrowed(value)
-    } else {
-        unquote(value)?
-    };
+    let value = if is_token(value) { Cow::Borrowed(value) } else { unquote(value)? };
     is_token(name).then_some(Parameter { name, value })
 }
 
@@ -251,10 +238,7 @@ fn parameter(piece: &[u8]) -> Option<Parameter<'_>> {
 #[must_use]
 pub fn unquote(text: &[u8]) -> Option<Cow<'_, [u8]>> {
     let inner = text.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    if !inner
-        .iter()
-        .all(|&byte| byte == b'\t' || byte >= b' ' && byte != 0x7F)
-    {
+    if !inner.iter().all(|&byte| byte == b'\t' || byte >= b' ' && byte != 0x7F) {
         return None;
     }
     if memchr::memchr2(b'"', b'\\', inner).is_none() {
@@ -306,9 +290,7 @@ mod tests {
     /// The members of a list as text; the error, where there is one, comes last.
     fn read(lines: &[&str]) -> Vec<Result<String, ListError>> {
         let text = |member: &[u8]| String::from_utf8_lossy(member).into_owned();
-        members(lines.iter().map(|line| line.as_bytes()))
-            .map(|member| member.map(text))
-            .collect()
+        members(lines.iter().map(|line| line.as_bytes())).map(|member| member.map(text)).collect()
     }
 
     fn all(members: &[&str]) -> Vec<Result<String, ListError>> {
@@ -507,30 +489,22 @@ mod tests {
             ("text/html;", "text/html", &[]),
             ("text/html; ; ;q=1", "text/html", &[("q", "1")]),
             ("text/html;charset=utf-8", "text/html", &[("charset", "utf-8")]),
-            (
-                "text/html \t; \tCharset=\"utf-8\" ; a=b",
-                "text/html",
-                &[("Charset", "utf-8"), ("a", "b")],
-            ),
+            ("text/html \t; \tCharset=\"utf-8\" ; a=b", "text/html", &[("Charset", "utf-8"), ("a", "b")]),
             ("x;a=\"1;b=2\";c=3", "x", &[("a", "1;b=2"), ("c", "3")]),
             ("x;a=\"\\\";\"", "x", &[("a", "\";")]),
             ("x;a=\"\"", "x", &[("a", "")]),
             (";a=b", "", &[("a", "b")]),
         ];
         for (member, value, expected) in cases {
-            let expected = expected
-                .iter()
-                .map(|&(name, value)| (name.to_owned(), value.to_owned()))
-                .collect();
+            let expected =
+                expected.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
             assert_eq!(split(member), (value.to_owned(), Ok(expected)), "{member}");
         }
     }
 
     #[test]
     fn a_parameter_is_a_token_an_equals_sign_and_a_value() {
-        let wrong = [
-            "a", "a=", "=b", "a =b", "a= b", "a=b c", "a=\"b\"c", "a\"=\"b", "a=b=c", "a=\"\n\"",
-        ];
+        let wrong = ["a", "a=", "=b", "a =b", "a= b", "a=b c", "a=\"b\"c", "a\"=\"b", "a=b=c", "a=\"\n\""];
         for parameter in wrong {
             let (_, result) = split(&format!("x;{parameter}"));
             assert_eq!(result, Err(ListError::BadParameter), "{parameter}");
@@ -545,18 +519,12 @@ mod tests {
 
         let semicolons = ";".repeat(MAX_EMPTY_MEMBERS);
         assert!(split(&format!("x;{semicolons}a=b")).1.is_ok());
-        assert_eq!(
-            split(&format!("x;;{semicolons}a=b")).1,
-            Err(ListError::TooManyEmpty)
-        );
+        assert_eq!(split(&format!("x;;{semicolons}a=b")).1, Err(ListError::TooManyEmpty));
     }
 
     #[test]
     fn parameter_names_compare_in_any_case() {
-        let parameter = Parameter {
-            name: b"Q",
-            value: Cow::Borrowed(b"1"),
-        };
+        let parameter = Parameter { name: b"Q", value: Cow::Borrowed(b"1") };
         assert!(parameter.is("q"));
         assert!(!parameter.is("qq"));
     }
@@ -619,12 +587,8 @@ mod tests {
     fn every_short_text_is_read_as_the_grammar_says() {
         for text in texts(b"a ,\"\\", 7) {
             let read: Result<Vec<_>, _> = members([&text[..]]).map(|m| m.map(<[u8]>::to_vec)).collect();
-            let expected = by_states(&text).map(|found| {
-                found
-                    .iter()
-                    .map(|member| trim_ows(member).to_vec())
-                    .collect::<Vec<_>>()
-            });
+            let expected = by_states(&text)
+                .map(|found| found.iter().map(|member| trim_ows(member).to_vec()).collect::<Vec<_>>());
             assert_eq!(read.ok(), expected, "{:?}", String::from_utf8_lossy(&text));
         }
     }

@@ -38,11 +38,7 @@ impl<'a> MediaType<'a> {
         for parameter in parameters.clone() {
             parameter?;
         }
-        Ok(Self {
-            kind,
-            subtype,
-            parameters,
-        })
+        Ok(Self { kind, subtype, parameters })
     }
 
     /// What stands before the slash.
@@ -100,9 +96,7 @@ fn two_tokens(essence: &[u8]) -> Option<(&str, &str)> {
 
 fn has_suffix(subtype: &str, suffix: &str) -> bool {
     let start = subtype.len().checked_sub(suffix.len());
-    start
-        .and_then(|start| subtype.get(start..))
-        .is_some_and(|end| end.eq_ignore_ascii_case(suffix))
+    start.and_then(|start| subtype.get(start..)).is_some_and(|end| end.eq_ignore_ascii_case(suffix))
 }
 
 /// Whether compression is worth its time for content of this type, which may have parameters.
@@ -117,10 +111,7 @@ pub fn is_compressible(content_type: &str) -> bool {
         return false;
     };
     let one_of = |names: &[&str]| names.iter().any(|name| subtype.eq_ignore_ascii_case(name));
-    if COMPRESSIBLE_SUFFIXES
-        .iter()
-        .any(|suffix| has_suffix(subtype, suffix))
-    {
+    if COMPRESSIBLE_SUFFIXES.iter().any(|suffix| has_suffix(subtype, suffix)) {
         return true;
     }
     match kind.to_ascii_lowercase().as_str() {
@@ -178,15 +169,8 @@ mod tests {
         ];
         for (value, kind, subtype) in cases {
             let media_type = MediaType::parse(value.as_bytes())?;
-            assert_eq!(
-                (media_type.kind(), media_type.subtype()),
-                (kind, subtype),
-                "{value}"
-            );
-            assert!(
-                media_type.is(&kind.to_uppercase(), &subtype.to_lowercase()),
-                "{value}"
-            );
+            assert_eq!((media_type.kind(), media_type.subtype()), (kind, subtype), "{value}");
+            assert!(media_type.is(&kind.to_uppercase(), &subtype.to_lowercase()), "{value}");
             assert!(!media_type.is(kind, "other"), "{value}");
             assert!(!media_type.is("other", subtype), "{value}");
         }
@@ -206,22 +190,10 @@ mod tests {
             (b"text/html, text/plain", MediaTypeError::NotTwoTokens),
             (b"text/\xff", MediaTypeError::NotTwoTokens),
             (b";charset=utf-8", MediaTypeError::NotTwoTokens),
-            (
-                b"text/html;charset",
-                MediaTypeError::Parameter(ListError::BadParameter),
-            ),
-            (
-                b"text/html;charset =utf-8",
-                MediaTypeError::Parameter(ListError::BadParameter),
-            ),
-            (
-                b"text/html;a=b;charset=\"utf-8",
-                MediaTypeError::Parameter(ListError::OpenQuote),
-            ),
-            (
-                b"text/html;;;;;;;;;;;;;;;;;;a=b",
-                MediaTypeError::Parameter(ListError::TooManyEmpty),
-            ),
+            (b"text/html;charset", MediaTypeError::Parameter(ListError::BadParameter)),
+            (b"text/html;charset =utf-8", MediaTypeError::Parameter(ListError::BadParameter)),
+            (b"text/html;a=b;charset=\"utf-8", MediaTypeError::Parameter(ListError::OpenQuote)),
+            (b"text/html;;;;;;;;;;;;;;;;;;a=b", MediaTypeError::Parameter(ListError::TooManyEmpty)),
         ];
         for (value, error) in cases {
             assert_eq!(MediaType::parse(value).err(), Some(error), "{value:?}");
@@ -240,27 +212,15 @@ mod tests {
             ("text/html;charset=x;charset=y", "charset", Some("x")),
             ("text/html", "charset", None),
             ("text/html;xcharset=x", "charset", None),
-            (
-                "multipart/form-data; boundary=----W3b",
-                "boundary",
-                Some("----W3b"),
-            ),
-            (
-                "multipart/form-data; boundary=\"a b;c,\\\"d\"",
-                "boundary",
-                Some("a b;c,\"d"),
-            ),
+            ("multipart/form-data; boundary=----W3b", "boundary", Some("----W3b")),
+            ("multipart/form-data; boundary=\"a b;c,\\\"d\"", "boundary", Some("a b;c,\"d")),
             ("multipart/form-data; boundary=\"\"", "boundary", Some("")),
         ];
         for (value, name, expected) in cases {
             let media_type = MediaType::parse(value.as_bytes())?;
             let expected = expected.map(str::as_bytes);
             assert_eq!(media_type.parameter(name).as_deref(), expected, "{value}");
-            let named = if name == "charset" {
-                media_type.charset()
-            } else {
-                media_type.boundary()
-            };
+            let named = if name == "charset" { media_type.charset() } else { media_type.boundary() };
             assert_eq!(named.as_deref(), expected, "{value}");
         }
         Ok(())
@@ -348,10 +308,7 @@ mod tests {
     #[test]
     fn our_own_list_is_made_of_lower_case_tokens() {
         for name in COMPRESSIBLE_APPLICATIONS.iter().chain(COMPRESSIBLE_SUFFIXES) {
-            assert!(
-                is_token(name.as_bytes()) && name.to_ascii_lowercase() == *name,
-                "{name}"
-            );
+            assert!(is_token(name.as_bytes()) && name.to_ascii_lowercase() == *name, "{name}");
         }
     }
 }

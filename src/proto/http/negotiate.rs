@@ -72,9 +72,7 @@ impl Coding {
         if name.eq_ignore_ascii_case(b"x-gzip") {
             return Some(Self::Gzip);
         }
-        Self::ALL
-            .into_iter()
-            .find(|coding| name.eq_ignore_ascii_case(coding.name().as_bytes()))
+        Self::ALL.into_iter().find(|coding| name.eq_ignore_ascii_case(coding.name().as_bytes()))
     }
 }
 
@@ -131,8 +129,7 @@ impl AcceptEncoding {
     /// Whether `coding` may be sent. What is not spoken of may not, but for identity.
     #[must_use]
     pub fn accepts(&self, coding: Coding) -> bool {
-        self.said(coding)
-            .map_or(coding == Coding::Identity, |weight| weight > 0)
+        self.said(coding).map_or(coding == Coding::Identity, |weight| weight > 0)
     }
 
     /// The best of `offered`, which comes in the order of our preference; identity is always on offer, last if not
@@ -193,21 +190,14 @@ fn weigh_type<'a>(lines: impl Iterator<Item = &'a [u8]>, candidate: &str) -> Fie
     let mut best = (0, 0);
     for member in members(lines) {
         absent = false;
-        let Some(found) = member
-            .ok()
-            .and_then(|member| media_range(member, candidate.as_bytes()))
-        else {
+        let Some(found) = member.ok().and_then(|member| media_range(member, candidate.as_bytes())) else {
             return Field::Malformed;
         };
         if found.0 > best.0 {
             best = found;
         }
     }
-    if absent {
-        Field::Absent
-    } else {
-        Field::Weighs(best.1)
-    }
+    if absent { Field::Absent } else { Field::Weighs(best.1) }
 }
 
 /// How closely a media range matches `candidate`, from 0 (not at all) to 4, and its weight; `None` when it is none.
@@ -230,9 +220,7 @@ fn media_range(member: &[u8], candidate: &[u8]) -> Option<(u8, Weight)> {
             narrowed = true;
         }
     }
-    let same_kind = candidate
-        .get(..=slash)
-        .is_some_and(|front| front.eq_ignore_ascii_case(&range[..=slash]));
+    let same_kind = candidate.get(..=slash).is_some_and(|front| front.eq_ignore_ascii_case(&range[..=slash]));
     let closeness = match (kind, subtype) {
         (b"*", _) => 1,
         (_, b"*") if same_kind => 2,
@@ -244,11 +232,7 @@ fn media_range(member: &[u8], candidate: &[u8]) -> Option<(u8, Weight)> {
 
 /// The weight that a parameter `q` gives; `None` for another parameter, or when it is malformed.
 fn weight_of(parameter: &Parameter<'_>) -> Option<Weight> {
-    if parameter.is("q") {
-        weight(&parameter.value)
-    } else {
-        None
-    }
+    if parameter.is("q") { weight(&parameter.value) } else { None }
 }
 
 /// `qvalue`: 0 to 1, with at most three decimals.
@@ -312,18 +296,13 @@ mod tests {
     fn codings_have_names_of_their_own() {
         for coding in Coding::ALL {
             assert_eq!(Coding::from_name(coding.name().as_bytes()), Some(coding));
-            assert_eq!(
-                Coding::from_name(coding.name().to_uppercase().as_bytes()),
-                Some(coding)
-            );
+            assert_eq!(Coding::from_name(coding.name().to_uppercase().as_bytes()), Some(coding));
             assert_eq!(Coding::ALL[coding as usize], coding);
             let plain = coding == Identity;
             assert_eq!(coding.file_suffix().is_empty(), plain);
             assert_eq!(coding.etag_suffix().is_empty(), plain);
-            let twins = Coding::ALL
-                .iter()
-                .filter(|other| other.etag_suffix() == coding.etag_suffix())
-                .count();
+            let twins =
+                Coding::ALL.iter().filter(|other| other.etag_suffix() == coding.etag_suffix()).count();
             assert_eq!(twins, 1, "each coding has its own tag");
         }
         assert_eq!(Coding::from_name(b"X-GZip"), Some(Gzip));
@@ -426,10 +405,7 @@ mod tests {
             assert_eq!(choose(&[&line], &SMALLEST_FIRST), Some(Identity), "{line}");
         }
         let commas = ",".repeat(100);
-        assert_eq!(
-            choose(&[&format!("{commas}gzip")], &SMALLEST_FIRST),
-            Some(Identity)
-        );
+        assert_eq!(choose(&[&format!("{commas}gzip")], &SMALLEST_FIRST), Some(Identity));
     }
 
     #[test]
@@ -438,10 +414,7 @@ mod tests {
         let accepted = Coding::ALL.map(|coding| accept.accepts(coding));
         assert_eq!(accepted, [true, true, false, false]);
         let accept = AcceptEncoding::parse([&b"identity;q=0, *;q=0.1"[..]]);
-        assert_eq!(
-            Coding::ALL.map(|coding| accept.accepts(coding)),
-            [false, true, true, true]
-        );
+        assert_eq!(Coding::ALL.map(|coding| accept.accepts(coding)), [false, true, true, true]);
     }
 
     const HTML: &str = "text/html";
@@ -497,20 +470,11 @@ mod tests {
     fn without_a_readable_accept_field_the_first_is_chosen() {
         assert_eq!(choose_page(&[]), Some(HTML));
         assert_eq!(choose_page(&[""]), Some(HTML));
-        for wrong in [
-            "json", "*/json", "a/b/c", "/", "a/", "/b", "a/b;q=2", "a/b;c", "a/b;c=\"", "a b/c",
-        ] {
-            assert_eq!(
-                choose_page(&[&format!("application/json, {wrong}")]),
-                Some(HTML),
-                "{wrong}"
-            );
+        for wrong in ["json", "*/json", "a/b/c", "/", "a/", "/b", "a/b;q=2", "a/b;c", "a/b;c=\"", "a b/c"] {
+            assert_eq!(choose_page(&[&format!("application/json, {wrong}")]), Some(HTML), "{wrong}");
         }
         assert_eq!(choose_type([&b"*/*"[..]], &[]), None);
-        assert_eq!(
-            choose_page(&["application/json;q=0.9", "text/html;q=0.8"]),
-            Some(JSON)
-        );
+        assert_eq!(choose_page(&["application/json;q=0.9", "text/html;q=0.8"]), Some(JSON));
     }
 
     #[test]
@@ -536,22 +500,12 @@ mod tests {
             let member = |(name, weight): (&str, Option<Weight>)| {
                 weight.map(|weight| format!("{name};q={}.{:03}", weight / 1000, weight % 1000))
             };
-            let line = names
-                .into_iter()
-                .zip(said)
-                .filter_map(member)
-                .collect::<Vec<_>>()
-                .join(", ");
+            let line = names.into_iter().zip(said).filter_map(member).collect::<Vec<_>>().join(", ");
             let weighed = |coding: Coding| said[coding as usize].or(said[4]);
             match choose(&[&line], &SMALLEST_FIRST) {
                 None => {
                     assert_eq!(weighed(Identity), Some(0), "{line}");
-                    assert!(
-                        SMALLEST_FIRST
-                            .iter()
-                            .all(|&coding| weighed(coding).unwrap_or(0) == 0),
-                        "{line}"
-                    );
+                    assert!(SMALLEST_FIRST.iter().all(|&coding| weighed(coding).unwrap_or(0) == 0), "{line}");
                 }
                 Some(chosen) => {
                     assert_ne!(weighed(chosen), Some(0), "{line}");
@@ -561,11 +515,7 @@ mod tests {
                     for coding in SMALLEST_FIRST {
                         before &= coding != chosen;
                         let weight = weighed(coding).unwrap_or(0);
-                        let wins = if before {
-                            weight < ours || weight == 0
-                        } else {
-                            weight <= ours
-                        };
+                        let wins = if before { weight < ours || weight == 0 } else { weight <= ours };
                         assert!(wins, "{line}: {coding:?} was to be preferred to {chosen:?}");
                     }
                 }

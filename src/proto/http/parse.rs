@@ -103,13 +103,10 @@ fn later_minor_version(buffer: &[u8], limits: &Limits) -> Result<(Outline, Frami
     let text = |bytes| std::str::from_utf8(bytes).map_err(|_| Reject::RequestLine);
     let mut storage = [httparse::EMPTY_HEADER; MAX_FIELDS];
     match httparse::parse_headers(&buffer[end + 2..], &mut storage) {
-        Ok(httparse::Status::Complete((_, fields))) => Lines {
-            method: text(method)?,
-            target: text(target)?,
-            version: Version::HTTP_11,
-            fields,
+        Ok(httparse::Status::Complete((_, fields))) => {
+            Lines { method: text(method)?, target: text(target)?, version: Version::HTTP_11, fields }
+                .check(buffer, limits)
         }
-        .check(buffer, limits),
         Ok(httparse::Status::Partial) => Err(Reject::FieldLine),
         Err(httparse::Error::TooManyHeaders) => Err(Reject::TooManyFields),
         Err(_) => Err(Reject::FieldLine),
@@ -122,11 +119,7 @@ impl<'a> Lines<'a> {
         Self {
             method: request.method.unwrap_or_default(),
             target: request.path.unwrap_or_default(),
-            version: if request.version == Some(0) {
-                Version::HTTP_10
-            } else {
-                Version::HTTP_11
-            },
+            version: if request.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 },
             fields: request.headers,
         }
     }
@@ -159,10 +152,7 @@ impl<'a> Lines<'a> {
         for field in self.fields {
             known.note(field.name, field.value)?;
             names.insert(field.name.as_bytes());
-            fields.push((
-                place(buffer, field.name.as_bytes()).into(),
-                place(buffer, field.value).into(),
-            ));
+            fields.push((place(buffer, field.name.as_bytes()).into(), place(buffer, field.value).into()));
         }
         let host = known.host(self.version)?;
         let framing = known.framing(self.version, limits)?;
@@ -237,11 +227,7 @@ impl<'a> Known<'a> {
                 once(&mut self.content_length, length, Reject::ContentLength)?;
             }
             17 if name.eq_ignore_ascii_case("transfer-encoding") => {
-                once(
-                    &mut self.transfer_encoding,
-                    coding(value)?,
-                    Reject::TransferEncoding,
-                )?;
+                once(&mut self.transfer_encoding, coding(value)?, Reject::TransferEncoding)?;
             }
             _ => {}
         }
@@ -304,10 +290,7 @@ fn coding(value: &[u8]) -> Result<Coding, Reject> {
     if value.eq_ignore_ascii_case(b"chunked") {
         return Ok(Coding::Chunked);
     }
-    let members: Vec<_> = value
-        .split(|&byte| byte == b',')
-        .map(<[u8]>::trim_ascii)
-        .collect();
+    let members: Vec<_> = value.split(|&byte| byte == b',').map(<[u8]>::trim_ascii).collect();
     let is_chunked = |member: &&[u8]| member.eq_ignore_ascii_case(b"chunked");
     let others_are_tokens = members
         .iter()

@@ -91,9 +91,7 @@ impl FilePath {
 
     /// The segments in order. None is empty, `.` or `..`, and none has a slash, a backslash or a control character.
     pub fn segments(&self) -> impl Iterator<Item = &[u8]> {
-        self.decoded
-            .split(|&byte| byte == b'/')
-            .filter(|segment| !segment.is_empty())
+        self.decoded.split(|&byte| byte == b'/').filter(|segment| !segment.is_empty())
     }
 
     /// The path relative to the root: segments with slashes between, without one at the start or the end. Empty for the root.
@@ -253,11 +251,7 @@ mod tests {
         for (path, expected, folder, changed) in rows {
             let parsed = FilePath::parse(path.as_bytes()).unwrap();
             assert_eq!(relative(path), expected, "{path}");
-            assert_eq!(
-                (parsed.is_folder(), parsed.was_normalised()),
-                (folder, changed),
-                "{path}"
-            );
+            assert_eq!((parsed.is_folder(), parsed.was_normalised()), (folder, changed), "{path}");
         }
     }
 
@@ -312,21 +306,12 @@ mod tests {
     #[test]
     fn lengths_are_bounded() {
         let deepest = "/a".repeat(MAX_SEGMENTS);
-        assert_eq!(
-            FilePath::parse(deepest.as_bytes()).unwrap().segments().count(),
-            MAX_SEGMENTS
-        );
-        assert_eq!(
-            FilePath::parse(format!("{deepest}/a").as_bytes()),
-            Err(PathError::TooLong)
-        );
+        assert_eq!(FilePath::parse(deepest.as_bytes()).unwrap().segments().count(), MAX_SEGMENTS);
+        assert_eq!(FilePath::parse(format!("{deepest}/a").as_bytes()), Err(PathError::TooLong));
         assert!(FilePath::parse(format!("{deepest}/../b").as_bytes()).is_ok());
         let longest = format!("/{}", "%61".repeat(MAX_SEGMENT));
         assert!(FilePath::parse(longest.as_bytes()).is_ok());
-        assert_eq!(
-            FilePath::parse(format!("{longest}b").as_bytes()),
-            Err(PathError::TooLong)
-        );
+        assert_eq!(FilePath::parse(format!("{longest}b").as_bytes()), Err(PathError::TooLong));
     }
 
     #[test]
@@ -341,11 +326,7 @@ mod tests {
             ("/.well-known/x", true),
         ];
         for (path, hidden) in rows {
-            assert_eq!(
-                FilePath::parse(path.as_bytes()).unwrap().is_hidden(),
-                hidden,
-                "{path}"
-            );
+            assert_eq!(FilePath::parse(path.as_bytes()).unwrap().is_hidden(), hidden, "{path}");
         }
     }
 
@@ -388,12 +369,9 @@ mod tests {
         for (path, encoded) in rows {
             assert_eq!(encode_path(path), encoded);
         }
-        for (segment, encoded) in [
-            ("a/b", "a%2Fb"),
-            ("javascript:x", "javascript%3Ax"),
-            ("ü", "%C3%BC"),
-            ("a&b", "a&b"),
-        ] {
+        for (segment, encoded) in
+            [("a/b", "a%2Fb"), ("javascript:x", "javascript%3Ax"), ("ü", "%C3%BC"), ("a&b", "a&b")]
+        {
             assert_eq!(encode_segment(segment.as_bytes()), encoded);
         }
     }

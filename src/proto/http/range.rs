@@ -79,11 +79,7 @@ fn byte_range(member: &[u8], length: u64) -> Option<Range<u64>> {
         ([], suffix) => {
             let suffix = number(suffix)?;
             // The end of nothing is satisfiable by the letter, but no Content-Range can say it: send it with 200.
-            if length == 0 && suffix > 0 {
-                None
-            } else {
-                Some(length.saturating_sub(suffix)..length)
-            }
+            if length == 0 && suffix > 0 { None } else { Some(length.saturating_sub(suffix)..length) }
         }
         (first, []) => Some(number(first)?.min(length)..length),
         (first, last) => {
@@ -99,11 +95,7 @@ fn number(digits: &[u8]) -> Option<u64> {
         let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
         Some(sum.saturating_mul(10).saturating_add(digit))
     };
-    if digits.is_empty() {
-        None
-    } else {
-        digits.iter().try_fold(0, add)
-    }
+    if digits.is_empty() { None } else { digits.iter().try_fold(0, add) }
 }
 
 /// Adds `range` to ranges that are far apart, and keeps them so: it swallows those it comes near, and takes the place of
@@ -209,18 +201,10 @@ impl MultipartRanges {
                 .checked_add(range.end - range.start)
                 .and_then(|part| content_length.checked_add(part))
                 .ok_or(MultipartError::TooLong)?;
-            parts.push(RangePart {
-                head: head.into(),
-                range: range.clone(),
-            });
+            parts.push(RangePart { head: head.into(), range: range.clone() });
         }
         let content_type = format!("multipart/byteranges; boundary={boundary}");
-        Ok(Self {
-            parts,
-            closing,
-            content_type,
-            content_length,
-        })
+        Ok(Self { parts, closing, content_type, content_length })
     }
 
     /// The parts, in the order of the ranges.
@@ -266,10 +250,7 @@ mod tests {
             ("bytes=-500", Single(9500..10_000)),
             ("bytes=9500-", Single(9500..10_000)),
             ("bytes=0-0,-1", Multiple(vec![0..1, 9999..10_000])),
-            (
-                "bytes= 0-999, 4500-5499, -1000",
-                Multiple(vec![0..1000, 4500..5500, 9000..10_000]),
-            ),
+            ("bytes= 0-999, 4500-5499, -1000", Multiple(vec![0..1000, 4500..5500, 9000..10_000])),
             ("bytes=500-600,601-999", Single(500..1000)),
             ("bytes=500-700,601-999", Single(500..1000)),
         ];
@@ -360,27 +341,15 @@ mod tests {
 
     #[test]
     fn huge_numbers_are_past_the_end() {
-        let huge = [
-            "18446744073709551614",
-            "18446744073709551615",
-            "18446744073709551616",
-            &"9".repeat(4000),
-        ];
+        let huge =
+            ["18446744073709551614", "18446744073709551615", "18446744073709551616", &"9".repeat(4000)];
         for number in huge {
             assert_eq!(ask(&format!("bytes={number}-"), 10), Unsatisfiable, "{number}");
             assert_eq!(ask(&format!("bytes=3-{number}"), 10), Single(3..10), "{number}");
             assert_eq!(ask(&format!("bytes=-{number}"), 10), Single(0..10), "{number}");
-            assert_eq!(
-                ask(&format!("bytes={number}-{number}"), 10),
-                Unsatisfiable,
-                "{number}"
-            );
+            assert_eq!(ask(&format!("bytes={number}-{number}"), 10), Unsatisfiable, "{number}");
             let list = format!("bytes=1-1,200-{number},{number}-");
-            assert_eq!(
-                ask(&list, u64::MAX),
-                Multiple(vec![1..2, 200..u64::MAX]),
-                "{number}"
-            );
+            assert_eq!(ask(&list, u64::MAX), Multiple(vec![1..2, 200..u64::MAX]), "{number}");
         }
     }
 
@@ -393,33 +362,18 @@ mod tests {
             ("bytes=180-199,0-99", Single(0..200)),
             ("bytes=181-199,0-99", Multiple(vec![181..200, 0..100])),
             // Order is kept.
-            (
-                "bytes=900-909,0-9,500-509",
-                Multiple(vec![900..910, 0..10, 500..510]),
-            ),
-            (
-                "bytes=-10,0-9,500-509",
-                Multiple(vec![990..1000, 0..10, 500..510]),
-            ),
+            ("bytes=900-909,0-9,500-509", Multiple(vec![900..910, 0..10, 500..510])),
+            ("bytes=-10,0-9,500-509", Multiple(vec![990..1000, 0..10, 500..510])),
             // The same range, one within another, and all of it.
             ("bytes=5-9,5-9,5-9", Single(5..10)),
             ("bytes=0-499,100-199", Single(0..500)),
             ("bytes=100-199,0-499,900-", Multiple(vec![0..500, 900..1000])),
             ("bytes=0-,0-,0-,-1000", Single(0..1000)),
             // A range that joins two others takes the place of the first of them.
-            (
-                "bytes=600-609,0-9,300-309,5-305",
-                Multiple(vec![600..610, 0..310]),
-            ),
-            (
-                "bytes=300-309,600-609,0-9,5-305",
-                Multiple(vec![0..310, 600..610]),
-            ),
+            ("bytes=600-609,0-9,300-309,5-305", Multiple(vec![600..610, 0..310])),
+            ("bytes=300-309,600-609,0-9,5-305", Multiple(vec![0..310, 600..610])),
             // What grows reaches what was out of reach before.
-            (
-                "bytes=200-209,0-9,100-109",
-                Multiple(vec![200..210, 0..10, 100..110]),
-            ),
+            ("bytes=200-209,0-9,100-109", Multiple(vec![200..210, 0..10, 100..110])),
             ("bytes=160-169,0-9,80-89", Single(0..170)),
         ];
         for (value, expected) in cases {
@@ -434,10 +388,7 @@ mod tests {
             format!("bytes={}", ranges.join(","))
         };
         let most = ask(&list(MAX_RANGES as u64), 1_000_000);
-        assert_eq!(
-            most,
-            Multiple((0..MAX_RANGES as u64).map(|n| n * 1000..n * 1000 + 1).collect())
-        );
+        assert_eq!(most, Multiple((0..MAX_RANGES as u64).map(|n| n * 1000..n * 1000 + 1).collect()));
         assert_eq!(ask(&list(MAX_RANGES as u64 + 1), 1_000_000), Ignore);
         // Ranges that cannot be satisfied, or that would become one, count as well.
         assert_eq!(ask(&format!("bytes=0-{}", ",0-".repeat(MAX_RANGES)), 10), Ignore);
@@ -448,9 +399,7 @@ mod tests {
     #[test]
     fn all_lists_of_three_cover_what_was_asked_and_stay_apart() {
         const LENGTH: u64 = 400;
-        let grid: Vec<(u64, u64)> = (0..5)
-            .flat_map(|a| (a..5).map(move |b| (a * 90, b * 90 + 4)))
-            .collect();
+        let grid: Vec<(u64, u64)> = (0..5).flat_map(|a| (a..5).map(move |b| (a * 90, b * 90 + 4))).collect();
         let size = grid.len();
         for n in 0..size.pow(3) {
             let asked = [grid[n % size], grid[n / size % size], grid[n / size / size]];
@@ -463,20 +412,14 @@ mod tests {
             let wanted = |byte: u64| asked.iter().any(|&(first, last)| (first..=last).contains(&byte));
             for byte in 0..LENGTH {
                 let sent = ranges.iter().filter(|range| range.contains(&byte)).count();
-                assert!(
-                    sent == 1 || sent == 0 && !wanted(byte),
-                    "{value}: byte {byte} {sent} times"
-                );
+                assert!(sent == 1 || sent == 0 && !wanted(byte), "{value}: byte {byte} {sent} times");
                 if sent == 0 || wanted(byte) {
                     continue;
                 }
                 // Bytes that nobody asked for fill small gaps.
                 let after = (byte..LENGTH).take_while(|&byte| !wanted(byte)).count();
                 let before = (0..byte).rev().take_while(|&byte| !wanted(byte)).count();
-                assert!(
-                    (before + after) as u64 <= COALESCE_GAP,
-                    "{value}: byte {byte} was not asked for"
-                );
+                assert!((before + after) as u64 <= COALESCE_GAP, "{value}: byte {byte} was not asked for");
             }
             let firsts: Vec<_> = ranges
                 .iter()
@@ -536,17 +479,10 @@ mod tests {
             MultipartRanges::new(&[range], 10, content_type, boundary).err()
         };
         for boundary in ["", "a b", "a\r\nb", "a\"b", &"x".repeat(71)] {
-            assert_eq!(
-                new(0..1, None, boundary),
-                Some(MultipartError::Boundary),
-                "{boundary}"
-            );
+            assert_eq!(new(0..1, None, boundary), Some(MultipartError::Boundary), "{boundary}");
         }
         assert_eq!(new(0..1, None, &"x".repeat(70)), None);
-        assert_eq!(
-            new(0..1, Some("a/b\r\nX: y"), "x"),
-            Some(MultipartError::ContentType)
-        );
+        assert_eq!(new(0..1, Some("a/b\r\nX: y"), "x"), Some(MultipartError::ContentType));
         assert_eq!(new(0..1, Some("a/b; c=\"d e\""), "x"), None);
         assert_eq!(new(5..5, None, "x"), Some(MultipartError::Range(5..5)));
         assert_eq!(new(5..11, None, "x"), Some(MultipartError::Range(5..11)));

@@ -152,12 +152,7 @@ mod tests {
     use super::*;
 
     const DATE_TEXT: DateText = *b"Sun, 06 Nov 1994 08:49:37 GMT";
-    const PLAIN: Asked = Asked {
-        head: false,
-        old: false,
-        persist: true,
-        last: false,
-    };
+    const PLAIN: Asked = Asked { head: false, old: false, persist: true, last: false };
 
     fn reply(
         status: u16,
@@ -203,41 +198,14 @@ mod tests {
             (200, Some(5), head, Empty, Some("5"), false, None),
             (200, None, head, Empty, None, false, None),
             (200, None, old, UntilClose, None, false, Some("close")),
-            (
-                200,
-                Some(5),
-                old,
-                Exactly(5),
-                Some("5"),
-                false,
-                Some("keep-alive"),
-            ),
+            (200, Some(5), old, Exactly(5), Some("5"), false, Some("keep-alive")),
             (204, Some(5), PLAIN, Empty, None, false, None),
             (204, None, PLAIN, Empty, None, false, None),
             (304, Some(5), PLAIN, Empty, None, false, None),
             (205, Some(5), PLAIN, Empty, Some("0"), false, None),
             (101, None, PLAIN, Empty, None, false, Some("upgrade")),
-            (
-                500,
-                Some(5),
-                Asked {
-                    persist: false,
-                    ..PLAIN
-                },
-                Exactly(5),
-                Some("5"),
-                false,
-                Some("close"),
-            ),
-            (
-                200,
-                Some(u64::MAX),
-                PLAIN,
-                Exactly(u64::MAX),
-                Some("18446744073709551615"),
-                false,
-                None,
-            ),
+            (500, Some(5), Asked { persist: false, ..PLAIN }, Exactly(5), Some("5"), false, Some("close")),
+            (200, Some(u64::MAX), PLAIN, Exactly(u64::MAX), Some("18446744073709551615"), false, None),
         ];
         for (status, length, asked, body, content_length, chunked, connection) in cases {
             let (text, got, _) = reply(status, &[], length, asked);
@@ -261,15 +229,7 @@ mod tests {
             (DATE, "Mon, 07 Nov 1994 08:49:37 GMT"),
             (LOCATION, "/a"),
         ];
-        let (text, ..) = reply(
-            302,
-            &fields,
-            Some(1),
-            Asked {
-                persist: false,
-                ..PLAIN
-            },
-        );
+        let (text, ..) = reply(302, &fields, Some(1), Asked { persist: false, ..PLAIN });
         assert_eq!(
             text,
             "HTTP/1.1 302 Found\r\ndate: Mon, 07 Nov 1994 08:49:37 GMT\r\nlocation: /a\r\ncontent-length: 1\r\nconnection: close\r\n\r\n"

@@ -26,10 +26,7 @@ impl Scan {
     /// # Errors
     /// [`Reject::BareLf`].
     pub fn end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Reject> {
-        while let Some(found) = bytes
-            .get(self.searched..)
-            .and_then(|rest| memchr::memchr(b'\n', rest))
-        {
+        while let Some(found) = bytes.get(self.searched..).and_then(|rest| memchr::memchr(b'\n', rest)) {
             let lf = self.searched + found;
             self.searched = lf + 1;
             if lf == self.line || bytes[lf - 1] != b'\r' {
@@ -78,9 +75,7 @@ mod tests {
         for (bytes, expected) in cases {
             assert_eq!(Scan::default().end(bytes), expected, "{}", bytes.escape_ascii());
             let mut scan = Scan::default();
-            let dripped = (1..=bytes.len())
-                .map(|n| scan.end(&bytes[..n]))
-                .find(|result| *result != Ok(None));
+            let dripped = (1..=bytes.len()).map(|n| scan.end(&bytes[..n])).find(|result| *result != Ok(None));
             assert_eq!(dripped.unwrap_or(Ok(None)), expected, "{}", bytes.escape_ascii());
         }
     }

@@ -120,30 +120,16 @@ enum Outbound {
 /// Bytes of a request line that are neither method nor target: two spaces, the version, CRLF.
 const VERSION_AND_SPACES: usize = 2 + "HTTP/1.1\r\n".len();
 
-const NOTHING_ASKED: Asked = Asked {
-    head: false,
-    old: false,
-    persist: true,
-    last: false,
-};
+const NOTHING_ASKED: Asked = Asked { head: false, old: false, persist: true, last: false };
 
-const FRESH: Inbound = Inbound::Head {
-    scan: Scan::NEW,
-    skipped_line: false,
-};
+const FRESH: Inbound = Inbound::Head { scan: Scan::NEW, skipped_line: false };
 
 impl ServerCodec {
     /// The codec of a fresh connection.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
         let asked = NOTHING_ASKED;
-        Self {
-            limits,
-            inbound: FRESH,
-            outbound: Outbound::Head,
-            asked,
-            until_close: false,
-        }
+        Self { limits, inbound: FRESH, outbound: Outbound::Head, asked, until_close: false }
     }
 
     /// Lets the connection end with the reply whose head is next: it says `Connection: close`.
@@ -166,10 +152,7 @@ impl ServerCodec {
     /// Whether bytes of the request's body are still to come.
     #[must_use]
     pub fn in_body(&self) -> bool {
-        matches!(
-            self.inbound,
-            Inbound::Exactly(_) | Inbound::Chunked(_) | Inbound::Ended
-        )
+        matches!(self.inbound, Inbound::Exactly(_) | Inbound::Chunked(_) | Inbound::Ended)
     }
 
     /// Whether the client said that the request is its last, and has sent all of it.

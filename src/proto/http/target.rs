@@ -45,12 +45,9 @@ impl Target {
     pub fn parse(method: &Method, target: &[u8]) -> Result<Self, Reject> {
         match target {
             [b'/', ..] if method != Method::CONNECT => Self::origin(target, 0, None, Form::Origin),
-            b"*" if method == Method::OPTIONS => Ok(Self {
-                path: 0..1,
-                query: None,
-                authority: None,
-                form: Form::Asterisk,
-            }),
+            b"*" if method == Method::OPTIONS => {
+                Ok(Self { path: 0..1, query: None, authority: None, form: Form::Asterisk })
+            }
             _ if method == Method::CONNECT => Self::authority(target),
             _ => Self::absolute(target),
         }
@@ -77,18 +74,12 @@ impl Target {
             Some(b'?') => Some(path.end + 1..target.len()),
             Some(_) => return Err(Reject::Target),
         };
-        let query_is_sound = query
-            .clone()
-            .is_none_or(|query| target[query].iter().all(|&byte| QUERY[usize::from(byte)]));
+        let query_is_sound =
+            query.clone().is_none_or(|query| target[query].iter().all(|&byte| QUERY[usize::from(byte)]));
         if !query_is_sound {
             return Err(Reject::Target);
         }
-        Ok(Self {
-            path,
-            query,
-            authority,
-            form,
-        })
+        Ok(Self { path, query, authority, form })
     }
 
     /// Section 3.2.2. The scheme must be `http` or `https`: this is an origin server.
@@ -96,17 +87,12 @@ impl Target {
         let start = ["http://", "https://"]
             .iter()
             .find(|scheme| {
-                target
-                    .get(..scheme.len())
-                    .is_some_and(|head| head.eq_ignore_ascii_case(scheme.as_bytes()))
+                target.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme.as_bytes()))
             })
             .map(|scheme| scheme.len())
             .ok_or(Reject::Target)?;
         let rest = &target[start..];
-        let length = rest
-            .iter()
-            .position(|byte| matches!(byte, b'/' | b'?'))
-            .unwrap_or(rest.len());
+        let length = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
         let authority = start..start + length;
         if length == 0 || !host::is_host(&target[authority.clone()]) {
             return Err(Reject::Target);
@@ -116,33 +102,20 @@ impl Target {
 
     /// Section 3.2.3: host and port, both required.
     fn authority(target: &[u8]) -> Result<Self, Reject> {
-        let port = target
-            .iter()
-            .rposition(|&byte| byte == b':')
-            .map(|colon| &target[colon + 1..]);
+        let port = target.iter().rposition(|&byte| byte == b':').map(|colon| &target[colon + 1..]);
         let has_port = port.is_some_and(|port| !port.is_empty() && port.iter().all(u8::is_ascii_digit));
         if !has_port || !host::is_host(target) {
             return Err(Reject::Target);
         }
         let whole = 0..target.len();
-        Ok(Self {
-            path: whole.clone(),
-            query: None,
-            authority: Some(whole),
-            form: Form::Authority,
-        })
+        Ok(Self { path: whole.clone(), query: None, authority: Some(whole), form: Form::Authority })
     }
 }
 
 /// The length of a path that has percent signs. `None` when it has `%00`, which ends strings in C, and has no meaning in a path.
 fn encoded_path(rest: &[u8]) -> Option<usize> {
-    let end = rest
-        .iter()
-        .position(|&byte| !PATH[usize::from(byte)] && byte != b'%')
-        .unwrap_or(rest.len());
-    memchr::memmem::find(&rest[..end], b"%00")
-        .is_none()
-        .then_some(end)
+    let end = rest.iter().position(|&byte| !PATH[usize::from(byte)] && byte != b'%').unwrap_or(rest.len());
+    memchr::memmem::find(&rest[..end], b"%00").is_none().then_some(end)
 }
 
 /// RFC 3986: unreserved, sub-delims, `:`, `@` and `/`; with `[` and `]`, which occur in the wild. `%` is apart.
@@ -176,12 +149,7 @@ mod tests {
     ) -> Result<(String, Option<String>, Option<String>, Form), Reject> {
         let parsed = Target::parse(method, target.as_bytes())?;
         let text = |range: Range<usize>| target[range].to_owned();
-        Ok((
-            text(parsed.path),
-            parsed.query.map(text),
-            parsed.authority.map(text),
-            parsed.form,
-        ))
+        Ok((text(parsed.path), parsed.query.map(text), parsed.authority.map(text), parsed.form))
     }
 
     #[test]
@@ -189,42 +157,18 @@ mod tests {
         let some = |text: &str| Some(text.to_owned());
         let cases = [
             (Method::GET, "/", ("/", None, None, Form::Origin)),
-            (
-                Method::GET,
-                "/a/b?c=d&e",
-                ("/a/b", some("c=d&e"), None, Form::Origin),
-            ),
+            (Method::GET, "/a/b?c=d&e", ("/a/b", some("c=d&e"), None, Form::Origin)),
             (Method::GET, "/a?", ("/a", some(""), None, Form::Origin)),
             (Method::GET, "/a?b?c", ("/a", some("b?c"), None, Form::Origin)),
-            (
-                Method::GET,
-                "//double//slash",
-                ("//double//slash", None, None, Form::Origin),
-            ),
-            (
-                Method::GET,
-                "http://h:80/p?q",
-                ("/p", some("q"), some("h:80"), Form::Absolute),
-            ),
+            (Method::GET, "//double//slash", ("//double//slash", None, None, Form::Origin)),
+            (Method::GET, "http://h:80/p?q", ("/p", some("q"), some("h:80"), Form::Absolute)),
             (Method::GET, "HTTP://h", ("", None, some("h"), Form::Absolute)),
-            (
-                Method::GET,
-                "https://[::1]:1?q",
-                ("", some("q"), some("[::1]:1"), Form::Absolute),
-            ),
+            (Method::GET, "https://[::1]:1?q", ("", some("q"), some("[::1]:1"), Form::Absolute)),
             (Method::OPTIONS, "*", ("*", None, None, Form::Asterisk)),
-            (
-                Method::CONNECT,
-                "h:443",
-                ("h:443", None, some("h:443"), Form::Authority),
-            ),
+            (Method::CONNECT, "h:443", ("h:443", None, some("h:443"), Form::Authority)),
         ];
         for (method, target, (path, query, authority, form)) in cases {
-            assert_eq!(
-                parts(&method, target),
-                Ok((path.to_owned(), query, authority, form)),
-                "{target}"
-            );
+            assert_eq!(parts(&method, target), Ok((path.to_owned(), query, authority, form)), "{target}");
         }
     }
 
@@ -257,11 +201,7 @@ mod tests {
             assert_eq!(parts(&Method::GET, target), Err(Reject::Target), "{target:?}");
         }
         for target in ["/", "h", "h:", "h:x", "http://h:1/", "u@h:1", ":1"] {
-            assert_eq!(
-                parts(&Method::CONNECT, target),
-                Err(Reject::Target),
-                "CONNECT {target:?}"
-            );
+            assert_eq!(parts(&Method::CONNECT, target), Err(Reject::Target), "CONNECT {target:?}");
         }
         assert_eq!(parts(&Method::POST, "*"), Err(Reject::Target));
     }

@@ -116,10 +116,7 @@ pub enum EncodeError {
 /// # Errors
 /// What is wrong with it, as early as it can be known. The connection has to be closed then, without an answer.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
-    for (signature, parser) in [
-        (v1::SIGNATURE, v1::parse as fn(&[u8]) -> _),
-        (v2::SIGNATURE, v2::parse),
-    ] {
+    for (signature, parser) in [(v1::SIGNATURE, v1::parse as fn(&[u8]) -> _), (v2::SIGNATURE, v2::parse)] {
         let seen = bytes.len().min(signature.len());
         if bytes[..seen] == signature[..seen] {
             return match signature.len() - seen {
@@ -165,10 +162,7 @@ mod tests {
     use super::*;
 
     fn ip(source: &str, destination: &str) -> Option<Addresses> {
-        Some(Addresses::Ip {
-            source: source.parse().unwrap(),
-            destination: destination.parse().unwrap(),
-        })
+        Some(Addresses::Ip { source: source.parse().unwrap(), destination: destination.parse().unwrap() })
     }
 
     /// The bytes of a golden file: what HAProxy sent, in hexadecimal.
@@ -176,9 +170,7 @@ mod tests {
         let path = format!("{}/tests/data/proxy/{name}.hex", env!("CARGO_MANIFEST_DIR"));
         let text = std::fs::read_to_string(path).unwrap();
         let digits = text.trim().as_bytes().chunks(2);
-        digits
-            .map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap())
-            .collect()
+        digits.map(|pair| u8::from_str_radix(str::from_utf8(pair).unwrap(), 16).unwrap()).collect()
     }
 
     /// Parses `wire` whole and at every shorter length, which all have to be incomplete.
@@ -199,11 +191,7 @@ mod tests {
     fn what_haproxy_sends() {
         let ssl = |sub: &[(u8, &[u8])]| {
             let fields = sub.iter().map(|&(kind, value)| (kind, value.to_vec())).collect();
-            Tlv::Ssl(Ssl {
-                client: 0x01,
-                verify: 0,
-                fields,
-            })
+            Tlv::Ssl(Ssl { client: 0x01, verify: 0, fields })
         };
         let all = vec![
             Tlv::Alpn(b"http/1.1".to_vec()),
@@ -224,12 +212,7 @@ mod tests {
             ("v2-tcp4", four(0xb63a, 0x5b06), vec![], true),
             ("v2-tcp6", ip("[::1]:48326", "[::1]:23302"), vec![], true),
             ("v2-crc32c", four(0xac68, 0x5b07), vec![], true),
-            (
-                "v2-unique-id",
-                four(0xda44, 0x5b08),
-                vec![Tlv::UniqueId(b"TEST-5".to_vec())],
-                true,
-            ),
+            ("v2-unique-id", four(0xda44, 0x5b08), vec![Tlv::UniqueId(b"TEST-5".to_vec())], true),
             ("v2-ssl-cn", four(0xc30c, 0x5b09), with_cn, true),
             ("v2-all-tlv", four(0x8c10, 0x5b0a), all, true),
             ("v2-local-healthcheck", None, vec![], false),
@@ -281,15 +264,7 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused_at_its_first_wrong_byte() {
-        for wire in [
-            "G",
-            "GET / HTTP/1.1\r\n",
-            "proxy ",
-            "PROXYX",
-            "PP",
-            "\r\n\r\n\0\r\nQUIT ",
-            "\0",
-        ] {
+        for wire in ["G", "GET / HTTP/1.1\r\n", "proxy ", "PROXYX", "PP", "\r\n\r\n\0\r\nQUIT ", "\0"] {
             assert_eq!(parse(wire.as_bytes()), Err(ProxyError::Missing), "{wire:?}");
         }
         assert_eq!(parse(b""), Ok(Parsed::Incomplete { need: 6 }));
@@ -305,28 +280,14 @@ mod tests {
         let widened = ip("[::ffff:192.0.2.1]:1", "[2001:db8::1]:2");
         assert_eq!(header_of(&wire).0.addresses, widened);
         wire.clear();
-        encode_v2(
-            &Header {
-                addresses,
-                tlvs: vec![],
-            },
-            false,
-            &mut wire,
-        )
-        .unwrap();
+        encode_v2(&Header { addresses, tlvs: vec![] }, false, &mut wire).unwrap();
         assert_eq!(header_of(&wire).0.addresses, widened);
     }
 
     #[test]
     fn unix_addresses_need_version_2() {
-        let unix = Addresses::Unix {
-            source: vec![],
-            destination: b"/run/app.sock".to_vec(),
-        };
-        let header = Header {
-            addresses: Some(unix.clone()),
-            tlvs: vec![],
-        };
+        let unix = Addresses::Unix { source: vec![], destination: b"/run/app.sock".to_vec() };
+        let header = Header { addresses: Some(unix.clone()), tlvs: vec![] };
         let mut wire = BytesMut::new();
         encode_v2(&header, true, &mut wire).unwrap();
         assert_eq!(header_of(&wire).0, header);

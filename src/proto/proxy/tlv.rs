@@ -134,9 +134,7 @@ pub(super) fn parse(whole: &[u8], start: usize) -> Result<Vec<Tlv>, TlvError> {
 fn next<'a>(rest: &mut &'a [u8]) -> Result<(u8, &'a [u8]), u8> {
     let (&kind, after) = rest.split_first().ok_or(0_u8)?;
     let (len, after) = after.split_first_chunk().ok_or(kind)?;
-    let (value, after) = after
-        .split_at_checked(u16::from_be_bytes(*len).into())
-        .ok_or(kind)?;
+    let (value, after) = after.split_at_checked(u16::from_be_bytes(*len).into()).ok_or(kind)?;
     *rest = after;
     Ok((kind, value))
 }
@@ -168,24 +166,16 @@ fn ssl(value: &[u8]) -> Result<Ssl, TlvError> {
         }
         fields.push((kind, value.to_vec()));
     }
-    Ok(Ssl {
-        client,
-        verify: u32::from_be_bytes([a, b, c, d]),
-        fields,
-    })
+    Ok(Ssl { client, verify: u32::from_be_bytes([a, b, c, d]), fields })
 }
 
 /// Compares the checksum at `position` with that of the header in which it counts as zero.
 fn verify(whole: &[u8], position: usize, value: &[u8]) -> Result<(), TlvError> {
-    let given: [u8; 4] = value
-        .try_into()
-        .map_err(|_| TlvError::Length(CRC32C, value.len()))?;
+    let given: [u8; 4] = value.try_into().map_err(|_| TlvError::Length(CRC32C, value.len()))?;
     let state = crc32c(!0, &whole[..position]);
     let state = crc32c(state, &[0; 4]);
     let state = crc32c(state, &whole[position + 4..]);
-    (!state == u32::from_be_bytes(given))
-        .then_some(())
-        .ok_or(TlvError::Checksum)
+    (!state == u32::from_be_bytes(given)).then_some(()).ok_or(TlvError::Checksum)
 }
 
 /// Appends extensions, and room for a checksum before them.
@@ -240,9 +230,7 @@ pub(super) fn seal(wire: &mut BytesMut) {
 
 /// One step per byte of the Castagnoli checksum (RFC 9260 appendix A), reflected.
 fn crc32c(state: u32, bytes: &[u8]) -> u32 {
-    bytes.iter().fold(state, |state, &byte| {
-        TABLE[usize::from(state as u8 ^ byte)] ^ (state >> 8)
-    })
+    bytes.iter().fold(state, |state, &byte| TABLE[usize::from(state as u8 ^ byte)] ^ (state >> 8))
 }
 
 const TABLE: [u32; 256] = {
@@ -252,11 +240,7 @@ const TABLE: [u32; 256] = {
         let mut value = i as u32;
         let mut bit = 0;
         while bit < 8 {
-            value = if value & 1 == 1 {
-                0x82f6_3b78 ^ (value >> 1)
-            } else {
-                value >> 1
-            };
+            value = if value & 1 == 1 { 0x82f6_3b78 ^ (value >> 1) } else { value >> 1 };
             bit += 1;
         }
         table[i] = value;
@@ -294,13 +278,7 @@ mod tests {
 
     #[test]
     fn known_types_are_named_and_others_kept() {
-        let read = tlvs(&[
-            (0x04, b"\0\0\0"),
-            (0x30, b"ns"),
-            (0xea, b"aws"),
-            (0x04, b""),
-            (0xea, b"two"),
-        ]);
+        let read = tlvs(&[(0x04, b"\0\0\0"), (0x30, b"ns"), (0xea, b"aws"), (0x04, b""), (0xea, b"two")]);
         let expected = [
             Tlv::Netns(b"ns".to_vec()),
             Tlv::Other(0xea, b"aws".to_vec()),
@@ -327,10 +305,7 @@ mod tests {
         for (parts, error) in rows {
             assert_eq!(tlvs(parts), Err(error));
         }
-        assert_eq!(
-            tlvs(&[(0x05, &long[1..])]).unwrap(),
-            [Tlv::UniqueId(long[1..].to_vec())]
-        );
+        assert_eq!(tlvs(&[(0x05, &long[1..])]).unwrap(), [Tlv::UniqueId(long[1..].to_vec())]);
         assert_eq!(tlvs(&[(0x04, &b""[..]); MAX_TLVS]), Ok(vec![]));
     }
 
@@ -349,34 +324,14 @@ mod tests {
 
     #[test]
     fn details_of_tls() {
-        let fields = vec![
-            (SSL_VERSION, b"TLSv1.2".to_vec()),
-            (SSL_CN, "Zoë".as_bytes().to_vec()),
-        ];
-        let ssl = Ssl {
-            client: 0x05,
-            verify: 0,
-            fields,
-        };
+        let fields = vec![(SSL_VERSION, b"TLSv1.2".to_vec()), (SSL_CN, "Zoë".as_bytes().to_vec())];
+        let ssl = Ssl { client: 0x05, verify: 0, fields };
         let mut wire = BytesMut::new();
         encode(&[Tlv::Ssl(ssl.clone())], false, &mut wire).unwrap();
         assert_eq!(parse(&wire, 0).unwrap(), [Tlv::Ssl(ssl.clone())]);
-        assert_eq!(
-            (ssl.version(), ssl.common_name(), ssl.cipher()),
-            (Some("TLSv1.2"), Some("Zoë"), None)
-        );
+        assert_eq!((ssl.version(), ssl.common_name(), ssl.cipher()), (Some("TLSv1.2"), Some("Zoë"), None));
         assert!(ssl.verified());
-        assert!(
-            !Ssl {
-                verify: 1,
-                ..ssl.clone()
-            }
-            .verified(),
-            "a certificate that did not verify"
-        );
-        assert!(
-            !Ssl { client: 0x01, ..ssl }.verified(),
-            "TLS without a certificate"
-        );
+        assert!(!Ssl { verify: 1, ..ssl.clone() }.verified(), "a certificate that did not verify");
+        assert!(!Ssl { client: 0x01, ..ssl }.verified(), "TLS without a certificate");
     }
 }

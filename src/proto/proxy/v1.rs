@@ -16,20 +16,10 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     let Some(end) = memchr::memmem::find(window, b"\r\n") else {
         let need = if window.last() == Some(&b'\r') { 1 } else { 2 };
         let fits = window.len() + need <= MAX_V1;
-        return if fits {
-            Ok(Parsed::Incomplete { need })
-        } else {
-            Err(ProxyError::LineTooLong)
-        };
+        return if fits { Ok(Parsed::Incomplete { need }) } else { Err(ProxyError::LineTooLong) };
     };
     let addresses = line(&window[SIGNATURE.len()..end])?;
-    Ok(Parsed::Complete {
-        consumed: end + 2,
-        header: Header {
-            addresses,
-            tlvs: Vec::new(),
-        },
-    })
+    Ok(Parsed::Complete { consumed: end + 2, header: Header { addresses, tlvs: Vec::new() } })
 }
 
 /// What stands between the signature and the line end.
@@ -85,14 +75,8 @@ mod tests {
     #[test]
     fn lines_by_the_grammar() {
         let rows = [
-            (
-                "TCP4 192.0.2.1 198.51.100.2 1 65535",
-                Some(("192.0.2.1:1", "198.51.100.2:65535")),
-            ),
-            (
-                "TCP4 0.0.0.0 255.255.255.255 0 0",
-                Some(("0.0.0.0:0", "255.255.255.255:0")),
-            ),
+            ("TCP4 192.0.2.1 198.51.100.2 1 65535", Some(("192.0.2.1:1", "198.51.100.2:65535"))),
+            ("TCP4 0.0.0.0 255.255.255.255 0 0", Some(("0.0.0.0:0", "255.255.255.255:0"))),
             (
                 "TCP6 2001:db8::1 ::ffff:192.0.2.1 80 443",
                 Some(("[2001:db8::1]:80", "[::ffff:192.0.2.1]:443")),
@@ -110,14 +94,7 @@ mod tests {
                 source: source.parse().unwrap(),
                 destination: destination.parse().unwrap(),
             });
-            assert_eq!(
-                header,
-                Header {
-                    addresses,
-                    tlvs: vec![]
-                },
-                "{text}"
-            );
+            assert_eq!(header, Header { addresses, tlvs: vec![] }, "{text}");
         }
     }
 
@@ -152,27 +129,18 @@ mod tests {
             assert_eq!(parse_line(text), Err(ProxyError::Line(wrong)), "{text:?}");
         }
         assert_eq!(parse(b"PROXY \xff\r\n"), Err(ProxyError::Line("text")));
-        assert!(matches!(
-            parse(b"PROXY UNKNOWN \xff\r\n"),
-            Ok(Parsed::Complete { consumed: 17, .. })
-        ));
+        assert!(matches!(parse(b"PROXY UNKNOWN \xff\r\n"), Ok(Parsed::Complete { consumed: 17, .. })));
     }
 
     #[test]
     fn a_line_ends_within_its_107_bytes_or_not_at_all() {
         let longest = format!("PROXY UNKNOWN {}\r\n", "x".repeat(MAX_V1 - 16));
         assert_eq!(longest.len(), MAX_V1);
-        assert!(matches!(
-            parse(longest.as_bytes()),
-            Ok(Parsed::Complete { consumed: MAX_V1, .. })
-        ));
+        assert!(matches!(parse(longest.as_bytes()), Ok(Parsed::Complete { consumed: MAX_V1, .. })));
         let endless = format!("PROXY UNKNOWN {}", "x".repeat(200));
         for len in 14..200 {
-            let expected = if len <= 105 {
-                Ok(Parsed::Incomplete { need: 2 })
-            } else {
-                Err(ProxyError::LineTooLong)
-            };
+            let expected =
+                if len <= 105 { Ok(Parsed::Incomplete { need: 2 }) } else { Err(ProxyError::LineTooLong) };
             assert_eq!(parse(&endless.as_bytes()[..len]), expected, "{len}");
         }
         let late = format!("PROXY UNKNOWN {}\r\n", "x".repeat(MAX_V1 - 15));
@@ -182,9 +150,6 @@ mod tests {
     #[test]
     fn a_lone_line_feed_ends_nothing() {
         assert_eq!(parse(b"PROXY UNKNOWN\n"), Ok(Parsed::Incomplete { need: 2 }));
-        assert_eq!(
-            parse(b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1\n\r\n"),
-            Err(ProxyError::Line("destination port"))
-        );
+        assert_eq!(parse(b"PROXY TCP4 1.2.3.4 1.2.3.4 1 1\n\r\n"), Err(ProxyError::Line("destination port")));
     }
 }

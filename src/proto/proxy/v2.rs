@@ -29,28 +29,21 @@ pub(super) fn parse(bytes: &[u8]) -> Result<Parsed, ProxyError> {
     let command = fixed.get(12).map(|&byte| command(byte)).transpose()?;
     let family = fixed.get(13).map(|&byte| family(byte)).transpose()?;
     let (Some(command), Some(family), Some(&[high, low])) = (command, family, fixed.get(14..FIXED)) else {
-        return Ok(Parsed::Incomplete {
-            need: FIXED - fixed.len(),
-        });
+        return Ok(Parsed::Incomplete { need: FIXED - fixed.len() });
     };
     let total = FIXED + usize::from(u16::from_be_bytes([high, low]));
     if total > MAX_V2 {
         return Err(ProxyError::TooLong(total));
     }
     let Some(whole) = bytes.get(..total) else {
-        return Ok(Parsed::Incomplete {
-            need: total - bytes.len(),
-        });
+        return Ok(Parsed::Incomplete { need: total - bytes.len() });
     };
     let header = match (command, family) {
         (Command::Proxy, Some(family)) => content(whole, family)?,
         // The proxy speaks for itself, or does not know: whatever it adds has to be skipped.
         (Command::Local, _) | (Command::Proxy, None) => Header::default(),
     };
-    Ok(Parsed::Complete {
-        consumed: total,
-        header,
-    })
+    Ok(Parsed::Complete { consumed: total, header })
 }
 
 #[derive(Clone, Copy)]
@@ -97,19 +90,13 @@ fn content(whole: &[u8], family: Family) -> Result<Header, ProxyError> {
     };
     let addresses = addresses.ok_or_else(short)?;
     let tlvs = tlv::parse(whole, FIXED + used)?;
-    Ok(Header {
-        addresses: Some(addresses),
-        tlvs,
-    })
+    Ok(Header { addresses: Some(addresses), tlvs })
 }
 
 fn v4(block: &[u8; 12]) -> Addresses {
     let &[a, b, c, d, e, f, g, h, sh, sl, dh, dl] = block;
     let end = |ip: [u8; 4], port| SocketAddr::new(Ipv4Addr::from(ip).into(), u16::from_be_bytes(port));
-    Addresses::Ip {
-        source: end([a, b, c, d], [sh, sl]),
-        destination: end([e, f, g, h], [dh, dl]),
-    }
+    Addresses::Ip { source: end([a, b, c, d], [sh, sl]), destination: end([e, f, g, h], [dh, dl]) }
 }
 
 fn v6(block: &[u8; 36]) -> Addresses {
@@ -119,24 +106,12 @@ fn v6(block: &[u8; 36]) -> Addresses {
         let port = u16::from_be_bytes([block[port], block[port + 1]]);
         SocketAddr::new(Ipv6Addr::from(octets).into(), port)
     };
-    Addresses::Ip {
-        source: end(0, 32),
-        destination: end(16, 34),
-    }
+    Addresses::Ip { source: end(0, 32), destination: end(16, 34) }
 }
 
 fn unix(block: &[u8; 2 * PATH]) -> Addresses {
-    let path = |padded: &[u8]| {
-        padded
-            .split(|&byte| byte == 0)
-            .next()
-            .unwrap_or_default()
-            .to_vec()
-    };
-    Addresses::Unix {
-        source: path(&block[..PATH]),
-        destination: path(&block[PATH..]),
-    }
+    let path = |padded: &[u8]| padded.split(|&byte| byte == 0).next().unwrap_or_default().to_vec();
+    Addresses::Unix { source: path(&block[..PATH]), destination: path(&block[PATH..]) }
 }
 
 /// Appends a header.
@@ -148,9 +123,7 @@ pub(super) fn encode(header: &Header, checksum: bool, dst: &mut BytesMut) -> Res
     if header.addresses.is_some() {
         tlv::encode(&header.tlvs, checksum, &mut wire)?;
     }
-    let len = u16::try_from(wire.len() - FIXED)
-        .ok()
-        .filter(|_| wire.len() <= MAX_V2);
+    let len = u16::try_from(wire.len() - FIXED).ok().filter(|_| wire.len() <= MAX_V2);
     let len = len.ok_or(EncodeError::TooLong(wire.len()))?;
     wire[14..FIXED].copy_from_slice(&len.to_be_bytes());
     if checksum && header.addresses.is_some() {
@@ -179,9 +152,7 @@ fn put_addresses(addresses: Option<&Addresses>, wire: &mut BytesMut) -> Result<(
         Some(Addresses::Unix { source, destination }) => {
             wire.put_slice(&[0x31, 0, 0]);
             for path in [source, destination] {
-                let padding = PATH
-                    .checked_sub(path.len())
-                    .ok_or(EncodeError::Field(path.len(), PATH))?;
+                let padding = PATH.checked_sub(path.len()).ok_or(EncodeError::Field(path.len(), PATH))?;
                 wire.put_slice(path);
                 wire.put_bytes(0, padding);
             }
@@ -220,30 +191,17 @@ mod tests {
                 Err(error.clone()),
                 "{command:#x} {family:#x}"
             );
-            let known_at = if matches!(error, ProxyError::Family(_)) {
-                14
-            } else {
-                13
-            };
+            let known_at = if matches!(error, ProxyError::Family(_)) { 14 } else { 13 };
             assert_eq!(parse(&wire(command, family, 12, &[])[..known_at]), Err(error));
         }
     }
 
     #[test]
     fn local_and_unspecified_say_nothing_and_their_content_is_skipped() {
-        for (command, family) in [
-            (0x20, 0x00),
-            (0x20, 0x11),
-            (0x20, 0x31),
-            (0x21, 0x00),
-            (0x21, 0x10),
-        ] {
+        for (command, family) in [(0x20, 0x00), (0x20, 0x11), (0x20, 0x31), (0x21, 0x00), (0x21, 0x10)] {
             for body in [&b""[..], b"whatever it is"] {
                 let bytes = wire(command, family, body.len() as u16, body);
-                let complete = Parsed::Complete {
-                    consumed: bytes.len(),
-                    header: Header::default(),
-                };
+                let complete = Parsed::Complete { consumed: bytes.len(), header: Header::default() };
                 assert_eq!(parse(&bytes), Ok(complete));
             }
         }
@@ -257,54 +215,30 @@ mod tests {
                 assert_eq!(parse(&bytes), Err(ProxyError::TooShort(len)));
             }
             let bytes = wire(0x21, family, room as u16, &vec![0; room]);
-            assert!(
-                matches!(parse(&bytes), Ok(Parsed::Complete { .. })),
-                "{family:#x}"
-            );
+            assert!(matches!(parse(&bytes), Ok(Parsed::Complete { .. })), "{family:#x}");
         }
     }
 
     #[test]
     fn a_length_beyond_the_limit_is_refused_when_announced() {
         let most = MAX_V2 - FIXED;
-        assert_eq!(
-            parse(&wire(0x20, 0, most as u16, b"")),
-            Ok(Parsed::Incomplete { need: most })
-        );
-        assert_eq!(
-            parse(&wire(0x20, 0, most as u16 + 1, b"")),
-            Err(ProxyError::TooLong(MAX_V2 + 1))
-        );
-        assert_eq!(
-            parse(&wire(0x21, 0x11, 0xffff, b"")),
-            Err(ProxyError::TooLong(FIXED + 0xffff))
-        );
+        assert_eq!(parse(&wire(0x20, 0, most as u16, b"")), Ok(Parsed::Incomplete { need: most }));
+        assert_eq!(parse(&wire(0x20, 0, most as u16 + 1, b"")), Err(ProxyError::TooLong(MAX_V2 + 1)));
+        assert_eq!(parse(&wire(0x21, 0x11, 0xffff, b"")), Err(ProxyError::TooLong(FIXED + 0xffff)));
     }
 
     #[test]
     fn nothing_is_written_of_what_is_too_long() {
-        let ip = Addresses::Ip {
-            source: ([1; 4], 1).into(),
-            destination: ([2; 4], 2).into(),
-        };
-        let path = Addresses::Unix {
-            source: vec![b'/'; PATH + 1],
-            destination: vec![],
-        };
-        let header = |addresses: &Addresses, tlvs| Header {
-            addresses: Some(addresses.clone()),
-            tlvs,
-        };
+        let ip = Addresses::Ip { source: ([1; 4], 1).into(), destination: ([2; 4], 2).into() };
+        let path = Addresses::Unix { source: vec![b'/'; PATH + 1], destination: vec![] };
+        let header = |addresses: &Addresses, tlvs| Header { addresses: Some(addresses.clone()), tlvs };
         let large = vec![Tlv::Other(0xe0, vec![0; MAX_V2])];
         let huge = vec![Tlv::Other(0xe0, vec![0; 0x1_0000])];
         let rows = [
             (header(&path, vec![]), EncodeError::Field(PATH + 1, PATH)),
             (header(&ip, large), EncodeError::TooLong(FIXED + 12 + 3 + MAX_V2)),
             (header(&ip, huge), EncodeError::Field(0x1_0000, 0xffff)),
-            (
-                header(&ip, vec![Tlv::UniqueId(vec![0; 129])]),
-                EncodeError::Field(129, 128),
-            ),
+            (header(&ip, vec![Tlv::UniqueId(vec![0; 129])]), EncodeError::Field(129, 128)),
         ];
         for (header, error) in rows {
             let mut dst = BytesMut::new();

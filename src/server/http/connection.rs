@@ -50,13 +50,7 @@ impl Connection {
         let mut conn = Conn::new(arrival.io, codec, timer);
         conn.read_limit(server.settings.limits.head.max(crate::net::conn::READ_LIMIT));
         conn.set_deadline(conn.heard() + server.settings.head_timeout);
-        Self {
-            conn,
-            server,
-            peer: Arc::new(peer),
-            served: 0,
-            place: arrival.place,
-        }
+        Self { conn, server, peer: Arc::new(peer), served: 0, place: arrival.place }
     }
 
     /// All of its life. The future is what an idle connection costs, so whatever is not waiting for a request is boxed.
@@ -71,13 +65,7 @@ impl Connection {
                     Ok(request) => Some(request),
                     Err(after) => break after,
                 };
-                let Self {
-                    conn,
-                    server,
-                    peer,
-                    served,
-                    ..
-                } = &mut self;
+                let Self { conn, server, peer, served, .. } = &mut self;
                 *served += 1;
                 if *served >= server.settings.requests_per_connection || server.drain.is_stopping() {
                     conn.codec_mut().close();
@@ -140,9 +128,7 @@ impl Connection {
     /// # Errors
     /// What follows instead.
     async fn next_request(&mut self) -> Result<(Box<Head>, Framing), After> {
-        let Self {
-            conn, server, served, ..
-        } = self;
+        let Self { conn, server, served, .. } = self;
         let mut waiting = if *served == 0 {
             Waiting::Head
         } else {
@@ -184,11 +170,7 @@ impl Connection {
                 match wanted {
                     Waiting::Head => conn.set_deadline(now + settings.head_timeout),
                     Waiting::Writing => {
-                        conn.set_pace(
-                            Direction::Writing,
-                            settings.min_write_rate,
-                            settings.stall_timeout,
-                        );
+                        conn.set_pace(Direction::Writing, settings.min_write_rate, settings.stall_timeout);
                     }
                     Waiting::Idle | Waiting::Unset => conn.set_deadline(now + settings.idle_timeout),
                 }
@@ -218,35 +200,18 @@ impl Connection {
     async fn refuse(mut self, status: StatusCode, reason: &'static str, begun: bool) {
         tracing::debug!(peer = %self.peer.addr, %status, reason, "request refused");
         if let Some(on_refusal) = &self.server.on_refusal {
-            on_refusal(&Refusal {
-                peer: self.peer.addr,
-                status,
-                begun,
-                reason,
-            });
+            on_refusal(&Refusal { peer: self.peer.addr, status, begun, reason });
         }
         let mut response = Problem::new(status, reason.replace('_', " ")).into_response();
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response = response.with(RETRY_AFTER, http::HeaderValue::from_static("1"));
         }
         self.server.settings.sign(&mut response.fields);
-        let body = response
-            .body
-            .as_bytes()
-            .map(bytes::Bytes::copy_from_slice)
-            .unwrap_or_default();
+        let body = response.body.as_bytes().map(bytes::Bytes::copy_from_slice).unwrap_or_default();
         self.conn.codec_mut().close();
-        let head = ReplyHead {
-            status,
-            fields: response.fields,
-            length: Some(body.len() as u64),
-            date: date_text(),
-        };
-        let said = [
-            Outgoing::Head(head),
-            Outgoing::Data(body),
-            Outgoing::End(Fields::new()),
-        ];
+        let head =
+            ReplyHead { status, fields: response.fields, length: Some(body.len() as u64), date: date_text() };
+        let said = [Outgoing::Head(head), Outgoing::Data(body), Outgoing::End(Fields::new())];
         if said.into_iter().all(|item| self.conn.feed(item).is_ok()) {
             self.linger().await;
         }
@@ -269,11 +234,7 @@ impl Connection {
         }
         let longest = self.server.settings.linger_timeout;
         let stopping = self.server.drain.is_stopping();
-        let longest = if stopping {
-            longest.min(LAST_LINGER)
-        } else {
-            longest
-        };
+        let longest = if stopping { longest.min(LAST_LINGER) } else { longest };
         self.conn.set_deadline(Instant::now() + longest);
         let linger = self.conn.linger(self.server.settings.linger_limit);
         self.server.drain.unless_aborting(linger).await;
@@ -282,12 +243,7 @@ impl Connection {
     async fn upgrade(self, then: OnUpgrade) {
         let mut conn = self.conn.switch(Raw);
         conn.clear_deadline();
-        then(Upgraded {
-            conn,
-            peer: self.peer,
-            drain: self.server.drain.clone(),
-        })
-        .await;
+        then(Upgraded { conn, peer: self.peer, drain: self.server.drain.clone() }).await;
         drop(self.place);
     }
 }

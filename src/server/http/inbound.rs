@@ -54,10 +54,7 @@ impl Inbound {
         if let (Some(trailers), 0 | 1) = (&end, early.len())
             && trailers.is_empty()
         {
-            let inbound = Self {
-                received,
-                ..Self::default()
-            };
+            let inbound = Self { received, ..Self::default() };
             return Ok((inbound, early.pop().unwrap_or_default().into()));
         }
         let (feeder, reader) = pipe();
@@ -66,11 +63,8 @@ impl Inbound {
         if let Some(trailers) = end {
             feeder.end(Ok(trailers));
         }
-        let inbound = Self {
-            feeder: Some(feeder),
-            continue_due: framing.expects_continue && !arrived,
-            received,
-        };
+        let inbound =
+            Self { feeder: Some(feeder), continue_due: framing.expects_continue && !arrived, received };
         Ok((inbound, Body(Kind::Inbound(reader, length))))
     }
 
@@ -163,9 +157,7 @@ impl Inbound {
 
     /// Whether the handler has dropped the body.
     pub(super) fn is_abandoned(&self, cx: &Context<'_>) -> bool {
-        self.feeder
-            .as_ref()
-            .is_none_or(|feeder| feeder.demand(cx) == Demand::Abandoned)
+        self.feeder.as_ref().is_none_or(|feeder| feeder.demand(cx) == Demand::Abandoned)
     }
 }
 

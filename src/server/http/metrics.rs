@@ -37,9 +37,8 @@ pub const LEFT: u16 = 499;
 const OTHER: &str = "other";
 
 /// Upper ends of the latency buckets in seconds: Prometheus's own, and two below for a server that answers quicker.
-pub const LATENCY_BUCKETS: [f64; 14] = [
-    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
-];
+pub const LATENCY_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// The metrics of a server. Clones are the same metrics.
 #[derive(Clone, Debug)]
@@ -147,19 +146,13 @@ impl HttpMetrics {
         kind: MetricType,
         read: impl Fn() -> u64 + Send + Sync + 'static,
     ) {
-        let watched = Watched {
-            name: name.to_owned(),
-            help: format!("{help}."),
-            kind,
-            read: Box::new(read),
-        };
+        let watched = Watched { name: name.to_owned(), help: format!("{help}."), kind, read: Box::new(read) };
         self.registry().register_collector(Box::new(watched));
     }
 
     /// Shows the blocking lane of the workers, whose numbers `stats` reads.
     pub fn register_workers(&self, stats: impl Fn() -> BlockingStats + Send + Sync + 'static) {
-        self.registry()
-            .register_collector(Box::new(Workers(Box::new(stats))));
+        self.registry().register_collector(Box::new(Workers(Box::new(stats))));
     }
 
     /// All metrics as text, for a reply of type [`CONTENT_TYPE`].
@@ -223,32 +216,20 @@ impl Counting {
         self.counted = true;
         let inner = &self.metrics.0;
         let route = Label(self.route.pattern().cloned());
-        let answered = Answered {
-            route: route.clone(),
-            method: self.method,
-            status,
-        };
+        let answered = Answered { route: route.clone(), method: self.method, status };
         inner.requests.get_or_create(&answered).inc();
         let route = Route { route };
         let request_bytes = inner.request_bytes.get_or_create(&route);
         request_bytes.inc_by(self.head + sent.received);
         inner.reply_bytes.get_or_create(&route).inc_by(sent.bytes);
-        inner
-            .seconds
-            .get_or_create(&route)
-            .observe(sent.took.as_secs_f64());
+        inner.seconds.get_or_create(&route).observe(sent.took.as_secs_f64());
     }
 }
 
 impl Drop for Counting {
     fn drop(&mut self) {
         if !self.counted {
-            let sent = Sent {
-                bytes: 0,
-                received: 0,
-                took: self.begun.elapsed(),
-                complete: false,
-            };
+            let sent = Sent { bytes: 0, received: 0, took: self.begun.elapsed(), complete: false };
             let status = self.peer.verdict().unwrap_or(LEFT);
             self.count(status, sent);
         }
@@ -281,9 +262,7 @@ struct Watched {
 
 impl fmt::Debug for Watched {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched")
-            .field("name", &self.name)
-            .finish_non_exhaustive()
+        f.debug_struct("Watched").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
@@ -354,10 +333,7 @@ mod tests {
         let router = Router::new()
             .get("/users/{id}", async |_: Request| "user")
             .get("/wait", async |_: Request| std::future::pending::<()>().await);
-        let stack = Stack {
-            metrics: Some(metrics.clone()),
-            ..Stack::default()
-        };
+        let stack = Stack { metrics: Some(metrics.clone()), ..Stack::default() };
         let shared = stack.around(Arc::new(router));
         move |request: Request| {
             let shared = Arc::clone(&shared);
@@ -368,12 +344,7 @@ mod tests {
     /// What the engine does when a reply has left.
     fn leave(mut response: Response, bytes: u64, millis: u64) {
         for told in response.extra.take().unwrap().on_sent {
-            told(Sent {
-                bytes,
-                received: 3,
-                took: Duration::from_millis(millis),
-                complete: true,
-            });
+            told(Sent { bytes, received: 3, took: Duration::from_millis(millis), complete: true });
         }
     }
 

@@ -27,11 +27,7 @@ pub struct FormLimits {
 impl FormLimits {
     /// 8 MiB a part and 32 MiB in all: above PHP (2 and 8 MiB) and Spring (1 and 10 MiB), and no danger, as nothing is
     /// gathered. Handlers for large files say more.
-    pub const DEFAULT: Self = Self {
-        part: 8 << 20,
-        total: 32 << 20,
-        format: MultipartLimits::DEFAULT,
-    };
+    pub const DEFAULT: Self = Self { part: 8 << 20, total: 32 << 20, format: MultipartLimits::DEFAULT };
 }
 
 impl Default for FormLimits {
@@ -99,12 +95,7 @@ impl Multipart {
         loop {
             match self.event().await? {
                 Some(Event::Head(head)) => {
-                    return Ok(Some(Part {
-                        limit: self.limits.part,
-                        form: self,
-                        head,
-                        taken: 0,
-                    }));
+                    return Ok(Some(Part { limit: self.limits.part, form: self, head, taken: 0 }));
                 }
                 Some(_) => {}
                 None => return Ok(None),
@@ -219,10 +210,7 @@ impl Part<'_> {
     /// # Errors
     /// As for [`chunk`](Self::chunk).
     pub async fn bytes(self, limit: u64) -> Result<Bytes, Problem> {
-        let mut part = Self {
-            limit: self.limit.min(limit),
-            ..self
-        };
+        let mut part = Self { limit: self.limit.min(limit), ..self };
         let mut all = BytesMut::new();
         while let Some(data) = part.chunk().await? {
             all.extend_from_slice(&data);
@@ -243,10 +231,7 @@ impl Part<'_> {
 }
 
 fn too_large(what: std::fmt::Arguments<'_>, limit: u64) -> Problem {
-    Problem::new(
-        StatusCode::PAYLOAD_TOO_LARGE,
-        format!("{what} is larger than {limit} bytes"),
-    )
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, format!("{what} is larger than {limit} bytes"))
 }
 
 impl From<MultipartError> for Problem {
@@ -280,23 +265,14 @@ mod tests {
     }
 
     fn small(part: u64, total: u64) -> FormLimits {
-        FormLimits {
-            part,
-            total,
-            ..FormLimits::DEFAULT
-        }
+        FormLimits { part, total, ..FormLimits::DEFAULT }
     }
 
     /// Reads a form to its end: names, file names, types and content.
     async fn all(mut form: Multipart) -> Result<Vec<String>, Problem> {
         let mut parts = Vec::new();
         while let Some(mut part) = form.next_part().await? {
-            let mut line = format!(
-                "{} {:?} {:?}: ",
-                part.name(),
-                part.file_name(),
-                part.content_type()
-            );
+            let mut line = format!("{} {:?} {:?}: ", part.name(), part.file_name(), part.content_type());
             while let Some(data) = part.chunk().await? {
                 assert!(!data.is_empty());
                 line.push_str(std::str::from_utf8(&data).unwrap());
@@ -316,22 +292,16 @@ mod tests {
     #[tokio::test]
     async fn parts_arrive_whole_however_the_body_is_cut() {
         for size in [1, 2, 7, 64, FORM.len()] {
-            let form = post(TYPE, pieces(FORM, size))
-                .multipart(FormLimits::DEFAULT)
-                .unwrap();
-            let expected = [
-                "title None None: A title",
-                "file Some(\"a.txt\") Some(\"text/plain\"): one\r\ntwo",
-            ];
+            let form = post(TYPE, pieces(FORM, size)).multipart(FormLimits::DEFAULT).unwrap();
+            let expected =
+                ["title None None: A title", "file Some(\"a.txt\") Some(\"text/plain\"): one\r\ntwo"];
             assert_eq!(all(form).await.unwrap(), expected, "in pieces of {size}");
         }
     }
 
     #[tokio::test]
     async fn what_is_not_read_is_passed_over() {
-        let mut form = post(TYPE, pieces(FORM, 3))
-            .multipart(FormLimits::DEFAULT)
-            .unwrap();
+        let mut form = post(TYPE, pieces(FORM, 3)).multipart(FormLimits::DEFAULT).unwrap();
         let mut first = form.next_part().await.unwrap().unwrap();
         assert!(first.chunk().await.unwrap().is_some());
         let second = form.next_part().await.unwrap().unwrap();
@@ -359,14 +329,8 @@ mod tests {
 
     #[tokio::test]
     async fn each_limit_says_its_name() {
-        let two = MultipartLimits {
-            parts: 1,
-            ..MultipartLimits::DEFAULT
-        };
-        let one_part = FormLimits {
-            format: two,
-            ..FormLimits::DEFAULT
-        };
+        let two = MultipartLimits { parts: 1, ..MultipartLimits::DEFAULT };
+        let one_part = FormLimits { format: two, ..FormLimits::DEFAULT };
         let all_of_it = FORM.len() as u64;
         for (limits, sentence) in [
             (small(7, 1000), "the part \"file\" is larger than 7 bytes"),
@@ -379,9 +343,7 @@ mod tests {
             assert_eq!(problem.status(), 413);
             assert!(problem.to_string().contains(sentence), "{problem}");
         }
-        let form = post(TYPE, pieces(FORM, 5))
-            .multipart(small(8, all_of_it))
-            .unwrap();
+        let form = post(TYPE, pieces(FORM, 5)).multipart(small(8, all_of_it)).unwrap();
         assert!(all(form).await.is_ok(), "the limits themselves are allowed");
         let announced = post(TYPE, FORM).multipart(small(99, all_of_it - 1));
         assert_eq!(announced.unwrap_err().status(), 413, "without reading it");

@@ -19,11 +19,7 @@ pub struct Problem {
 impl Problem {
     /// A problem with any status. `detail` is shown to the client.
     pub fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            detail: detail.into(),
-            fields: Fields::new(),
-        }
+        Self { status, detail: detail.into(), fields: Fields::new() }
     }
 
     /// 400: the client's fault.

@@ -40,13 +40,7 @@ impl Peer {
     /// Who is at the other end of connection number `connection`.
     #[must_use]
     pub fn new(addr: PeerAddr, tls: bool, connection: u64) -> Self {
-        Self {
-            addr,
-            tls,
-            session: None,
-            connection,
-            verdict: AtomicU16::new(0),
-        }
+        Self { addr, tls, session: None, connection, verdict: AtomicU16::new(0) }
     }
 
     /// The same at the other end of TLS, whose handshake told this.
@@ -183,9 +177,7 @@ impl Request {
     /// The path parameter `name`, as it was sent.
     #[must_use]
     pub fn raw_param(&self, name: &str) -> Option<&str> {
-        self.params
-            .find(name)
-            .and_then(|(start, end)| self.head.path().get(start..end))
+        self.params.find(name).and_then(|(start, end)| self.head.path().get(start..end))
     }
 
     /// The query, parsed as `application/x-www-form-urlencoded`.
@@ -251,23 +243,15 @@ impl Request {
     /// The first cookie of that name, which is case-sensitive.
     #[must_use]
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.cookies()
-            .find(|(known, _)| *known == name)
-            .map(|(_, value)| value)
+        self.cookies().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
     fn require_media_type(&self, accept: impl Fn(&str) -> bool, name: &str) -> Result<(), Problem> {
-        let media = self
-            .field("content-type")
-            .and_then(|value| value.split(';').next())
-            .unwrap_or_default();
+        let media = self.field("content-type").and_then(|value| value.split(';').next()).unwrap_or_default();
         if accept(&media.trim().to_ascii_lowercase()) {
             return Ok(());
         }
-        Err(Problem::new(
-            StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            format!("the body must be {name}"),
-        ))
+        Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the body must be {name}")))
     }
 }
 
@@ -291,16 +275,10 @@ mod tests {
 
     #[test]
     fn cookies_of_all_lines_in_order() {
-        let fields = [
-            ("Cookie", "a=1; b=\"two\"; nonsense; \u{e9}=\u{e9}"),
-            ("cookie", "a=3"),
-        ];
+        let fields = [("Cookie", "a=1; b=\"two\"; nonsense; \u{e9}=\u{e9}"), ("cookie", "a=3")];
         let request = request("GET /", &fields, "");
         let cookies: Vec<_> = request.cookies().collect();
-        assert_eq!(
-            cookies,
-            [("a", "1"), ("b", "two"), ("\u{e9}", "\u{e9}"), ("a", "3")]
-        );
+        assert_eq!(cookies, [("a", "1"), ("b", "two"), ("\u{e9}", "\u{e9}"), ("a", "3")]);
         assert_eq!(request.cookie("a"), Some("1"));
         assert_eq!(request.cookie("A"), None);
     }

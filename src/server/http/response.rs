@@ -46,10 +46,7 @@ const JSON: HeaderValue = HeaderValue::from_static("application/json");
 impl Response {
     /// 200 without fields.
     pub fn new(body: impl Into<Body>) -> Self {
-        Self {
-            body: body.into(),
-            ..Self::default()
-        }
+        Self { body: body.into(), ..Self::default() }
     }
 
     /// 200 with a body of a media type.
@@ -108,10 +105,7 @@ impl Response {
     /// A reply without a body.
     #[must_use]
     pub fn empty(status: StatusCode) -> Self {
-        Self {
-            status,
-            ..Self::default()
-        }
+        Self { status, ..Self::default() }
     }
 
     /// A redirect; 500 when `location` holds bytes that no field may hold.
@@ -218,9 +212,7 @@ impl Response {
 
 impl std::fmt::Debug for Extra {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Extra")
-            .field("upgrade", &self.upgrade.is_some())
-            .finish_non_exhaustive()
+        f.debug_struct("Extra").field("upgrade", &self.upgrade.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -337,13 +329,7 @@ mod tests {
             (Body::from("ab").into_response(), 200, "", "", "ab"),
             (Body::empty().into_response(), 200, "", "", ""),
             ((csv(), "a,b").into_response(), 200, "text/csv", "b", "a,b"),
-            (
-                (StatusCode::CREATED, (csv(), Body::from("a,b"))).into_response(),
-                201,
-                "text/csv",
-                "b",
-                "a,b",
-            ),
+            ((StatusCode::CREATED, (csv(), Body::from("a,b"))).into_response(), 201, "text/csv", "b", "a,b"),
             (
                 (bad, "never").into_response(),
                 500,

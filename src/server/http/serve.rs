@@ -55,13 +55,7 @@ impl Server {
     /// A server with a drain of its own.
     #[must_use]
     pub fn new(settings: Settings, handler: SharedHandler) -> Self {
-        Self {
-            settings,
-            handler,
-            drain: Drain::new(),
-            on_refusal: None,
-            stats: Arc::default(),
-        }
+        Self { settings, handler, drain: Drain::new(), on_refusal: None, stats: Arc::default() }
     }
 
     /// Serves what `listener` accepts, through `gate`, until the shutdown begins. `clock` is the one of this runtime, or of

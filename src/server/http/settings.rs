@@ -45,10 +45,7 @@ impl Default for Settings {
     fn default() -> Self {
         // Kestrel's, but for the grace of writing. The system of a client that reads slowly says what it took in lumps: a
         // sixteenth of a receive buffer of 6 MiB in 30 s is 13 kB/s.
-        let min_rate = |grace| MinRate {
-            rate: 240,
-            grace: Duration::from_secs(grace),
-        };
+        let min_rate = |grace| MinRate { rate: 240, grace: Duration::from_secs(grace) };
         Self {
             limits: Limits::default(),
             head_timeout: Duration::from_secs(30), // hyper 30 s, nginx 60 s
@@ -88,10 +85,7 @@ mod tests {
         let mut fields = Fields::new();
         Settings::default().sign(&mut fields);
         assert!(fields.is_empty());
-        let named = Settings {
-            server_name: Some(HeaderValue::from_static("ours")),
-            ..Settings::default()
-        };
+        let named = Settings { server_name: Some(HeaderValue::from_static("ours")), ..Settings::default() };
         named.sign(&mut fields);
         named.sign(&mut fields);
         assert_eq!(fields.len(), 1);

@@ -161,10 +161,7 @@ where
     /// The events of `source`.
     #[must_use]
     pub fn new(source: S) -> Self {
-        Self {
-            source,
-            keep_alive: KEEP_ALIVE,
-        }
+        Self { source, keep_alive: KEEP_ALIVE }
     }
 
     /// The same, with a comment whenever the source was silent for `every`; at least a second, at most a day.
@@ -272,12 +269,7 @@ mod tests {
 
     #[test]
     fn fields_come_in_the_order_they_were_said() {
-        let event = Event::json(&[1, 2])
-            .unwrap()
-            .named("tick")
-            .unwrap()
-            .id(7)
-            .unwrap();
+        let event = Event::json(&[1, 2]).unwrap().named("tick").unwrap().id(7).unwrap();
         assert_eq!(text(event), "data: [1,2]\nevent: tick\nid: 7\n\n");
         let wish = Event::default().retry(Duration::from_secs(2));
         assert_eq!(text(wish), "retry: 2000\n\n");
@@ -286,14 +278,8 @@ mod tests {
     #[test]
     fn a_field_cannot_smuggle_another() {
         for value in ["a\nb", "a\rb", "\n", "a\r\n"] {
-            assert!(matches!(
-                Event::new("").named(value),
-                Err(EventError::LineBreak("event"))
-            ));
-            assert!(matches!(
-                Event::new("").id(value),
-                Err(EventError::LineBreak("id"))
-            ));
+            assert!(matches!(Event::new("").named(value), Err(EventError::LineBreak("event"))));
+            assert!(matches!(Event::new("").id(value), Err(EventError::LineBreak("id"))));
         }
         assert!(matches!(Event::new("").id("a\0"), Err(EventError::NulInId)));
         assert!(Event::json(&"a\nb").unwrap().text.contains("a\\nb"));
@@ -320,9 +306,7 @@ mod tests {
             Ok::<_, Infallible>(Event::new(second.to_string()))
         });
         let source = source.chain(stream::pending());
-        let mut response = Events::new(source)
-            .keep_alive(Duration::from_secs(5))
-            .into_response();
+        let mut response = Events::new(source).keep_alive(Duration::from_secs(5)).into_response();
         let mut seen = Vec::new();
         while seen.len() < 6 {
             let data = response.body_mut().data().await.unwrap().unwrap();

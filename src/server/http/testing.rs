@@ -38,8 +38,5 @@ pub(super) async fn read(mut response: Response) -> (u16, String) {
 
 /// A field of a reply; empty without it.
 pub(super) fn field<'a>(response: &'a Response, name: &str) -> &'a str {
-    response
-        .fields()
-        .find(name)
-        .map_or("", |value| value.to_str().expect("a field of text"))
+    response.fields().find(name).map_or("", |value| value.to_str().expect("a field of text"))
 }

@@ -149,10 +149,7 @@ where
     if body.is_end_stream() {
         return Body::empty();
     }
-    let mut foreign = Foreign {
-        body: Box::pin(body),
-        first: None,
-    };
+    let mut foreign = Foreign { body: Box::pin(body), first: None };
     let Some(length) = exact else {
         return Body::frames(foreign, declared);
     };
@@ -231,11 +228,9 @@ mod tests {
         axum::Router::new()
             .route(
                 "/users/{id}",
-                get(
-                    |Path(id): Path<u32>, Query(query): Query<Vec<(String, String)>>| async move {
-                        axum::Json(serde_json::json!({ "id": id, "query": query }))
-                    },
-                ),
+                get(|Path(id): Path<u32>, Query(query): Query<Vec<(String, String)>>| async move {
+                    axum::Json(serde_json::json!({ "id": id, "query": query }))
+                }),
             )
             .route("/lines", get(lines))
             .route("/echo", post(echo))
@@ -254,10 +249,7 @@ mod tests {
     async fn an_axum_router_answers() {
         let response = ask("GET /users/7?a=b&c=%20d", &[], "").await;
         assert_eq!(field(&response, "content-type"), "application/json");
-        assert!(
-            response.body().as_bytes().is_some(),
-            "what is at hand stays in memory"
-        );
+        assert!(response.body().as_bytes().is_some(), "what is at hand stays in memory");
         assert!(response.fields().find("content-length").is_none());
         let expected = r#"{"id":7,"query":[["a","b"],["c"," d"]]}"#;
         assert_eq!(read(response).await, (200, expected.to_owned()));

@@ -187,10 +187,7 @@ struct Unserved {
 
 impl Unserved {
     fn new(process: &Process) -> Self {
-        Self {
-            _parts: process.drain.accepting(),
-            _last: process.last_drain.accepting(),
-        }
+        Self { _parts: process.drain.accepting(), _last: process.last_drain.accepting() }
     }
 }
 
@@ -199,9 +196,7 @@ impl Run {
     async fn shard(self: Arc<Self>, shard: usize) -> io::Result<Option<Outcome>> {
         // Whatever happens to the first shard, the others do not wait for ever.
         let _done = (shard == 0).then(|| self.done.clone().drop_guard());
-        let signals = (shard == 0)
-            .then(|| Hearing::new(self.process.signals))
-            .transpose()?;
+        let signals = (shard == 0).then(|| Hearing::new(self.process.signals)).transpose()?;
         let clock = Clock::new();
         let parts = tokio::spawn(Arc::clone(&self).serve(shard, clock));
         let Some(signals) = signals else {
@@ -258,11 +253,7 @@ impl Run {
         }
         drain.stop();
         let timeout = self.process.drain_timeout;
-        tracing::info!(
-            waiting_for = drain.live(),
-            timeout_s = timeout.as_secs_f64(),
-            "stopping"
-        );
+        tracing::info!(waiting_for = drain.live(), timeout_s = timeout.as_secs_f64(), "stopping");
         let aborted = tokio::select! {
             aborted = drain.finish(timeout) => aborted,
             () = signals.stop() => drain.abort().await,
@@ -424,20 +415,12 @@ mod tests {
     }
 
     fn process(threading: Threading, part: Arc<dyn Part>, drain: Drain, deadline: Duration) -> Process {
-        Process {
-            parts: vec![part],
-            drain,
-            ..Process::new(threading, 2, deadline)
-        }
+        Process { parts: vec![part], drain, ..Process::new(threading, 2, deadline) }
     }
 
     fn stub(hold: Option<Duration>) -> (Drain, Arc<Stub>) {
         let drain = Drain::new();
-        let part = Stub {
-            drain: drain.clone(),
-            hold,
-            served: AtomicUsize::new(0),
-        };
+        let part = Stub { drain: drain.clone(), hold, served: AtomicUsize::new(0) };
         (drain, Arc::new(part))
     }
 
@@ -472,12 +455,7 @@ mod tests {
     #[test]
     fn what_does_not_end_in_time_is_counted() {
         let (drain, part) = stub(Some(Duration::from_secs(3600)));
-        let process = process(
-            Threading::PerCore,
-            part.clone(),
-            drain.clone(),
-            Duration::from_millis(1),
-        );
+        let process = process(Threading::PerCore, part.clone(), drain.clone(), Duration::from_millis(1));
         let stop = move |_: &[Address]| {
             std::thread::spawn(move || {
                 while drain.live() < 2 {
@@ -504,9 +482,7 @@ mod tests {
             let running = process.start(|_| {}).unwrap();
             let (tell, told) = channel();
             std::thread::spawn(move || tell.send(running.wait()));
-            let ended = told
-                .recv_timeout(Duration::from_secs(30))
-                .expect("it ends by itself");
+            let ended = told.recv_timeout(Duration::from_secs(30)).expect("it ends by itself");
             assert_eq!(ended.unwrap_err().to_string(), "a part of the server panicked");
         }
     }
@@ -515,10 +491,7 @@ mod tests {
     fn a_stop_right_after_ready_waits_for_every_shard() {
         for threading in [Threading::PerCore, Threading::Shared] {
             let drain = Drain::new();
-            let part = Arc::new(Late {
-                drain: drain.clone(),
-                accepted: AtomicUsize::new(0),
-            });
+            let part = Arc::new(Late { drain: drain.clone(), accepted: AtomicUsize::new(0) });
             let process = process(threading, part.clone(), drain.clone(), Duration::from_secs(60));
             let outcome = process.run(move |_| drain.stop()).unwrap();
             assert_eq!(outcome, Outcome { aborted: 0 });

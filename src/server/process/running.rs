@@ -68,10 +68,7 @@ impl Process {
     /// What stops it from elsewhere in the program.
     #[must_use]
     pub fn handle(&self) -> Handle {
-        Handle {
-            drain: self.drain.clone(),
-            abort: self.abort.clone(),
-        }
+        Handle { drain: self.drain.clone(), abort: self.abort.clone() }
     }
 
     /// The same, stopped by `handle`. To be called before parts are put in, which keep the drain.
@@ -103,13 +100,7 @@ impl Process {
                 let _ = tell.send(());
             })
         })?;
-        let running = Running {
-            handle,
-            addresses,
-            parts,
-            thread: Some(thread),
-            ended,
-        };
+        let running = Running { handle, addresses, parts, thread: Some(thread), ended };
         match told.recv() {
             Ok(()) => Ok(running),
             Err(_) => Err(running
@@ -146,10 +137,7 @@ impl Running {
     /// Reads certificates again and opens the access log anew, as SIGHUP does. It blocks while it reads; what fails is
     /// logged, and what was there before stays in use.
     pub fn reload(&self) {
-        self.parts
-            .iter()
-            .filter_map(Weak::upgrade)
-            .for_each(|part| part.reload());
+        self.parts.iter().filter_map(Weak::upgrade).for_each(|part| part.reload());
     }
 
     /// Resolves when it has ended, for asynchronous code: then [`wait`](Self::wait) does not block, and says how it was.
@@ -258,9 +246,7 @@ mod tests {
         let (process, part) = process(false);
         let ready = Arc::new(Mutex::new(None));
         let told = Arc::clone(&ready);
-        let running = process
-            .start(move |addresses| *told.lock().unwrap() = Some(addresses.len()))
-            .unwrap();
+        let running = process.start(move |addresses| *told.lock().unwrap() = Some(addresses.len())).unwrap();
         assert_eq!(*ready.lock().unwrap(), Some(0), "before the program goes on");
         running.reload();
         assert_eq!(part.reloads.load(Ordering::SeqCst), 1);
@@ -302,18 +288,14 @@ mod tests {
             );
             return;
         }
-        let limit = Rlimit {
-            current: Some(40),
-            maximum: Some(40),
-        };
+        let limit = Rlimit { current: Some(40), maximum: Some(40) };
         setrlimit(Resource::Nofile, limit).unwrap();
         let (mut process, _) = process(false);
         process.threads = 64;
         let (tell, told) = channel();
         thread::spawn(move || tell.send(process.start(|_| {}).map(drop)));
-        let started = told
-            .recv_timeout(Duration::from_secs(30))
-            .expect("it does not wait for what cannot come");
+        let started =
+            told.recv_timeout(Duration::from_secs(30)).expect("it does not wait for what cannot come");
         let error = started.unwrap_err();
         assert_eq!(Errno::from_io_error(&error), Some(Errno::MFILE), "{error}");
     }

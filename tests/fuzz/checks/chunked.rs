@@ -11,12 +11,7 @@ use super::{Choices, arrivals, find, is_token, is_value};
 /// Checks the decoder on `wire`, and the chunker with `wire` for its decisions; says whether `wire` begins with a whole body.
 pub(crate) fn check(wire: &[u8]) -> bool {
     chunker(&mut Choices(wire));
-    let small = Limits {
-        body: 20,
-        chunk_extensions: 6,
-        trailers: 40,
-        ..Limits::default()
-    };
+    let small = Limits { body: 20, chunk_extensions: 6, trailers: 40, ..Limits::default() };
     decoder(&small, wire);
     decoder(&Limits::default(), wire)
 }
@@ -38,11 +33,7 @@ fn decoder(limits: &Limits, wire: &[u8]) -> bool {
         // A fault in a trailer section that is too long may be found before its length.
         let both_refused = matches!((&split_end, &end), (End::Refused(_), End::Refused(_)));
         let over_limit = wire.len() > limits.trailers && both_refused;
-        assert!(
-            split_end == end || over_limit,
-            "{split_end:?} as {} pieces, {end:?}",
-            way.len()
-        );
+        assert!(split_end == end || over_limit, "{split_end:?} as {} pieces, {end:?}", way.len());
     }
     let End::Over(trailers, left) = end else {
         return false;
@@ -50,22 +41,14 @@ fn decoder(limits: &Limits, wire: &[u8]) -> bool {
     let used = &wire[..wire.len() - left];
     assert_eq!(walk(used), body);
     let (again, end) = hear(limits, &[used]);
-    assert_eq!(
-        (again, end),
-        (body.clone(), End::Over(trailers.clone(), 0)),
-        "without its tail"
-    );
+    assert_eq!((again, end), (body.clone(), End::Over(trailers.clone(), 0)), "without its tail");
     for (name, value) in &trailers {
         assert!(is_token(name.as_bytes()) && is_value(value));
         assert!(!["host", "content-length", "transfer-encoding", "authorization"].contains(&&name[..]));
     }
     let encoded = encode(&body, &trailers, &mut Choices(&[]));
     let roomy = Limits::default();
-    assert_eq!(
-        hear(&roomy, &[&encoded]),
-        (body, End::Over(trailers, 0)),
-        "encoded anew"
-    );
+    assert_eq!(hear(&roomy, &[&encoded]), (body, End::Over(trailers, 0)), "encoded anew");
     true
 }
 
@@ -82,10 +65,7 @@ fn hear(limits: &Limits, chunks: &[&[u8]]) -> (Vec<u8>, End) {
                 }
                 Ok(Some(Chunk::End(fields))) => {
                     let behind: usize = chunks[step + 1..].iter().map(|chunk| chunk.len()).sum();
-                    assert!(
-                        matches!(decoder.decode(&mut src), Ok(None)),
-                        "an item behind the end"
-                    );
+                    assert!(matches!(decoder.decode(&mut src), Ok(None)), "an item behind the end");
                     return (body, End::Over(lines(&fields), src.len() + behind));
                 }
                 Ok(None) => break,
@@ -98,10 +78,7 @@ fn hear(limits: &Limits, chunks: &[&[u8]]) -> (Vec<u8>, End) {
 }
 
 fn lines(fields: &Fields) -> Vec<(String, Vec<u8>)> {
-    fields
-        .iter()
-        .map(|(name, value)| (name.to_string(), value.as_bytes().to_vec()))
-        .collect()
+    fields.iter().map(|(name, value)| (name.to_string(), value.as_bytes().to_vec())).collect()
 }
 
 /// The body by the plainest reading: lines end at the first CRLF, sizes are hexadecimal, data are as long as said.
@@ -123,29 +100,14 @@ fn walk(mut wire: &[u8]) -> Vec<u8> {
         wire = &wire[size + 2..];
     }
     // The trailer section ends with the first empty line, which is the end of what was used.
-    let end = if wire.starts_with(b"\r\n") {
-        0
-    } else {
-        find(wire, b"\r\n\r\n").unwrap() + 2
-    };
+    let end = if wire.starts_with(b"\r\n") { 0 } else { find(wire, b"\r\n\r\n").unwrap() + 2 };
     assert_eq!(wire.len(), end + 2);
     body
 }
 
-const EXTENSIONS: [&str; 6] = [
-    "",
-    ";a",
-    ";name=token",
-    ";q=\"quo\\\"ted; \t\"",
-    " ; a = b",
-    ";a;b=c;d",
-];
-const TRAILERS: [(&str, &str); 4] = [
-    ("x-checksum", "abc=="),
-    ("server-timing", "db;dur=53"),
-    ("x-empty", ""),
-    ("x-obs", "caf\u{e9}"),
-];
+const EXTENSIONS: [&str; 6] = ["", ";a", ";name=token", ";q=\"quo\\\"ted; \t\"", " ; a = b", ";a;b=c;d"];
+const TRAILERS: [(&str, &str); 4] =
+    [("x-checksum", "abc=="), ("server-timing", "db;dur=53"), ("x-empty", ""), ("x-obs", "caf\u{e9}")];
 
 /// A body cut at random decodes to itself, with its trailers.
 fn chunker(choices: &mut Choices<'_>) {
@@ -157,12 +119,7 @@ fn chunker(choices: &mut Choices<'_>) {
     let wire = encode(&body, &trailers, choices);
     for way in arrivals(&wire) {
         let heard = hear(&Limits::default(), &way);
-        assert_eq!(
-            heard,
-            (body.clone(), End::Over(trailers.clone(), 0)),
-            "as {} pieces",
-            way.len()
-        );
+        assert_eq!(heard, (body.clone(), End::Over(trailers.clone(), 0)), "as {} pieces", way.len());
     }
 }
 
@@ -170,11 +127,7 @@ fn encode(body: &[u8], trailers: &[(String, Vec<u8>)], choices: &mut Choices<'_>
     let (mut wire, mut rest) = (Vec::new(), body);
     while !rest.is_empty() {
         // Without decisions, one chunk.
-        let size = if choices.is_empty() {
-            rest.len()
-        } else {
-            1 + choices.below(40)
-        };
+        let size = if choices.is_empty() { rest.len() } else { 1 + choices.below(40) };
         let (chunk, after) = rest.split_at(size.min(rest.len()));
         wire.extend(size_line(chunk.len(), choices).bytes());
         wire.extend([chunk, b"\r\n"].concat());

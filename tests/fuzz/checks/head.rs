@@ -31,14 +31,7 @@ pub(crate) fn check(wire: &[u8]) -> bool {
 
 /// Limits that short inputs meet.
 fn small() -> Limits {
-    Limits {
-        head: 96,
-        target: 16,
-        fields: 3,
-        body: 20,
-        chunk_extensions: 6,
-        trailers: 40,
-    }
+    Limits { head: 96, target: 16, fields: 3, body: 20, chunk_extensions: 6, trailers: 40 }
 }
 
 fn under(limits: &Limits, wire: &[u8]) -> bool {
@@ -128,11 +121,8 @@ fn hear(limits: &Limits, chunks: &[&[u8]]) -> Heard {
     for step in 0..=chunks.len() {
         src.extend_from_slice(chunks.get(step).copied().unwrap_or_default());
         loop {
-            let decoded = if step < chunks.len() {
-                codec.decode(&mut src)
-            } else {
-                codec.decode_eof(&mut src)
-            };
+            let decoded =
+                if step < chunks.len() { codec.decode(&mut src) } else { codec.decode_eof(&mut src) };
             match decoded {
                 Ok(Some(item)) => {
                     if heard.note(item) {
@@ -179,10 +169,7 @@ fn is_deaf(mut codec: ServerCodec, mut src: BytesMut) {
         src.extend_from_slice(more);
         let before = src.len();
         assert!(matches!(codec.decode(&mut src), Ok(None)), "heard after the end");
-        assert!(
-            matches!(codec.decode_eof(&mut src), Ok(None)),
-            "heard after the end"
-        );
+        assert!(matches!(codec.decode_eof(&mut src), Ok(None)), "heard after the end");
         assert_eq!(src.len(), before, "bytes taken after the end");
         assert!(!codec.persists());
     }
@@ -194,18 +181,10 @@ fn is_sound(head: &Head, framing: &Framing, limits: &Limits) {
     assert!(bytes.len() <= limits.head);
     assert!(head.target().len() <= limits.target);
     assert!(head.fields().len() <= limits.fields);
-    assert_eq!(
-        find(bytes, b"\r\n\r\n"),
-        Some(bytes.len() - 4),
-        "exactly up to the empty line"
-    );
+    assert_eq!(find(bytes, b"\r\n\r\n"), Some(bytes.len() - 4), "exactly up to the empty line");
     let lines = split_at_each(&bytes[..bytes.len() - 4], b"\r\n");
     for line in &lines {
-        assert!(
-            is_value(line),
-            "a control character in {:?}",
-            line.escape_ascii().to_string()
-        );
+        assert!(is_value(line), "a control character in {:?}", line.escape_ascii().to_string());
     }
     let start = format!("{} {} HTTP/1.", head.method(), head.target());
     let minor = lines[0].strip_prefix(start.as_bytes()).unwrap();
@@ -219,10 +198,7 @@ fn is_sound(head: &Head, framing: &Framing, limits: &Limits) {
     });
     let fields: Vec<_> = fields.collect();
     assert!(fields.iter().all(|(name, _)| is_token(name)));
-    let seen: Vec<_> = head
-        .fields()
-        .map(|(name, value)| (name.as_bytes(), value))
-        .collect();
+    let seen: Vec<_> = head.fields().map(|(name, value)| (name.as_bytes(), value)).collect();
     assert_eq!(seen, fields);
     target_is_sound(head);
     host_is_sound(head, &fields);
@@ -250,11 +226,7 @@ fn named<'f, 'a: 'f>(
 
 fn target_is_sound(head: &Head) {
     let target = head.target();
-    assert!(
-        target
-            .bytes()
-            .all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'#')
-    );
+    assert!(target.bytes().all(|byte| matches!(byte, 0x21..=0x7e) && byte != b'#'));
     let path_and_query = match head.query() {
         Some(query) => format!("{}?{query}", head.path()),
         None => head.path().to_owned(),
@@ -278,10 +250,7 @@ fn host_is_sound(head: &Head, fields: &[(&[u8], &[u8])]) {
     assert!(hosts.iter().all(|host| is_plain_host(host)));
     match head.form() {
         Form::Origin | Form::Asterisk => {
-            assert_eq!(
-                head.authority().as_bytes(),
-                hosts.first().copied().unwrap_or_default()
-            );
+            assert_eq!(head.authority().as_bytes(), hosts.first().copied().unwrap_or_default());
         }
         Form::Absolute | Form::Authority => assert!(is_plain_host(head.authority().as_bytes())),
     }
@@ -292,9 +261,7 @@ fn is_plain_host(text: &[u8]) -> bool {
     let text = std::str::from_utf8(text).unwrap();
     let (name, port) = match text.rfind(']') {
         Some(end) => (&text[1..end], text[end + 1..].strip_prefix(':')),
-        None => text
-            .split_once(':')
-            .map_or((text, None), |(name, port)| (name, Some(port))),
+        None => text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))),
     };
     let literal = text.starts_with('[');
     let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~%!$&'()*+;=".contains(c) || literal && c == ':';
@@ -376,11 +343,7 @@ fn framing_agrees(wire: &[u8], limits: &Limits) {
         ) => None,
         Err(_) => return,
     };
-    let version = if lines[0].ends_with(b"HTTP/1.0") {
-        Version::HTTP_10
-    } else {
-        Version::HTTP_11
-    };
+    let version = if lines[0].ends_with(b"HTTP/1.0") { Version::HTTP_10 } else { Version::HTTP_11 };
     let fields: Vec<_> = lines[1..]
         .iter()
         .filter_map(|line| {
@@ -390,8 +353,5 @@ fn framing_agrees(wire: &[u8], limits: &Limits) {
         .collect();
     let codings: Vec<_> = named(&fields, "transfer-encoding").collect();
     let lengths: Vec<_> = named(&fields, "content-length").collect();
-    assert_eq!(
-        body,
-        framing_by_the_table(version, &codings, &lengths, limits.body)
-    );
+    assert_eq!(body, framing_by_the_table(version, &codings, &lengths, limits.body));
 }

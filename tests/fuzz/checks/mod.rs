@@ -124,6 +124,5 @@ pub(crate) fn is_token(text: &[u8]) -> bool {
 
 /// Bytes that may stand in a field value: no CR, LF, NUL or another control but the tab.
 pub(crate) fn is_value(text: &[u8]) -> bool {
-    text.iter()
-        .all(|byte| matches!(byte, b'\t' | 0x20..=0x7e | 0x80..))
+    text.iter().all(|byte| matches!(byte, b'\t' | 0x20..=0x7e | 0x80..))
 }

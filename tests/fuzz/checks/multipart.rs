@@ -13,12 +13,7 @@ const DELIMITER: &[u8] = b"\r\n--b";
 /// Checks the decoder on `wire`, and the round trip of a form made from its bytes; says whether `wire` is a whole form.
 pub(crate) fn check(wire: &[u8]) -> bool {
     round_trip(&mut Choices(wire));
-    let small = MultipartLimits {
-        parts: 2,
-        head: 64,
-        fields: 2,
-        surplus: 10,
-    };
+    let small = MultipartLimits { parts: 2, head: 64, fields: 2, surplus: 10 };
     decoder(small, wire);
     decoder(MultipartLimits::DEFAULT, wire)
 }
@@ -85,11 +80,8 @@ fn hear(limits: MultipartLimits, chunks: &[&[u8]]) -> Form {
     for step in 0..=chunks.len() {
         src.extend_from_slice(chunks.get(step).copied().unwrap_or_default());
         loop {
-            let decoded = if step < chunks.len() {
-                decoder.decode(&mut src)
-            } else {
-                decoder.decode_eof(&mut src)
-            };
+            let decoded =
+                if step < chunks.len() { decoder.decode(&mut src) } else { decoder.decode_eof(&mut src) };
             match decoded {
                 Ok(Some(event)) => form.note(event),
                 Ok(None) => break,
@@ -100,11 +92,7 @@ fn hear(limits: MultipartLimits, chunks: &[&[u8]]) -> Form {
             }
         }
         // A head with its last line end, or a delimiter with its padding.
-        assert!(
-            src.len() <= (limits.head + 2).max(80),
-            "{} bytes held back",
-            src.len()
-        );
+        assert!(src.len() <= (limits.head + 2).max(80), "{} bytes held back", src.len());
     }
     assert!(form.ended, "neither ended nor refused");
     form
@@ -115,10 +103,7 @@ impl Form {
         assert!(!self.ended, "an event behind the end");
         let open = self.parts.last_mut().filter(|part| !part.complete);
         match (event, open) {
-            (Event::Head(head), None) => self.parts.push(Part {
-                head: *head,
-                ..Part::default()
-            }),
+            (Event::Head(head), None) => self.parts.push(Part { head: *head, ..Part::default() }),
             (Event::Data(data), Some(part)) => {
                 assert!(!data.is_empty(), "an empty piece of a part");
                 part.data.extend_from_slice(&data);
@@ -135,11 +120,8 @@ fn round_trip(choices: &mut Choices<'_>) {
     let mut wire = choices.pick(&[&b""[..], b"preamble", b"-", b"\r\n\r"]).to_vec();
     let mut sent = Vec::new();
     for nth in 0..choices.below(4) {
-        let (name, file_name, data) = (
-            text(choices),
-            choices.flag().then(|| text(choices)),
-            content(choices),
-        );
+        let (name, file_name, data) =
+            (text(choices), choices.flag().then(|| text(choices)), content(choices));
         if nth > 0 || !wire.is_empty() {
             wire.extend(b"\r\n");
         }
@@ -159,11 +141,8 @@ fn round_trip(choices: &mut Choices<'_>) {
     wire.extend(b"--b--\r\n");
     let form = hear(MultipartLimits::DEFAULT, &[&wire]);
     assert_eq!(form.refused, None, "{}", wire.escape_ascii());
-    let received: Vec<_> = form
-        .parts
-        .into_iter()
-        .map(|part| (part.head.name, part.head.file_name, part.data))
-        .collect();
+    let received: Vec<_> =
+        form.parts.into_iter().map(|part| (part.head.name, part.head.file_name, part.data)).collect();
     assert_eq!(received, sent);
 }
 

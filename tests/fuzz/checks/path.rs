@@ -21,17 +21,11 @@ pub(crate) fn check(path: &[u8]) -> bool {
     let encoded = parsed.encoded();
     let again = FilePath::parse(encoded.as_bytes()).unwrap();
     assert_eq!(segments(&again), segments(&parsed), "{encoded}");
-    assert_eq!(
-        again.is_folder(),
-        parsed.is_folder() || segments(&parsed).is_empty()
-    );
+    assert_eq!(again.is_folder(), parsed.is_folder() || segments(&parsed).is_empty());
     assert!(!again.was_normalised(), "{encoded}");
     assert_eq!(again.encoded(), encoded);
     if !parsed.was_normalised() {
-        assert_eq!(
-            decoded_once(path).unwrap(),
-            decoded_once(encoded.as_bytes()).unwrap()
-        );
+        assert_eq!(decoded_once(path).unwrap(), decoded_once(encoded.as_bytes()).unwrap());
     }
     true
 }
@@ -43,11 +37,7 @@ fn is_below_the_root(path: &FilePath) {
     for segment in path.segments() {
         assert!(!matches!(segment, b"" | b"." | b".."));
         assert!(segment.len() <= MAX_SEGMENT);
-        assert!(
-            !segment
-                .iter()
-                .any(|byte| matches!(byte, b'/' | b'\\' | 0..=0x1f | 0x7f))
-        );
+        assert!(!segment.iter().any(|byte| matches!(byte, b'/' | b'\\' | 0..=0x1f | 0x7f)));
     }
     // And by the opinion of the standard library.
     use std::os::unix::ffi::OsStrExt;
@@ -55,10 +45,7 @@ fn is_below_the_root(path: &FilePath) {
     let is_normal = |component: Component<'_>| matches!(component, Component::Normal(_));
     assert!(!relative.is_absolute() && relative.components().all(is_normal));
     assert_eq!(relative.components().count(), path.segments().count());
-    assert_eq!(
-        path.is_hidden(),
-        path.segments().any(|segment| segment[0] == b'.')
-    );
+    assert_eq!(path.is_hidden(), path.segments().any(|segment| segment[0] == b'.'));
 }
 
 /// Percent-decoding in one pass; `None` when a percent sign encodes nothing.
@@ -71,9 +58,7 @@ fn decoded_once(text: &[u8]) -> Option<Vec<u8>> {
             decoded.push(*byte);
             continue;
         }
-        let digits = after
-            .get(..2)
-            .filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
+        let digits = after.get(..2).filter(|digits| digits.iter().all(u8::is_ascii_hexdigit))?;
         decoded.push(u8::from_str_radix(std::str::from_utf8(digits).unwrap(), 16).unwrap());
         rest = &after[2..];
     }
@@ -85,10 +70,7 @@ fn by_the_book(path: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut stack: Vec<Vec<u8>> = Vec::new();
     for raw in path.strip_prefix(b"/")?.split(|&byte| byte == b'/') {
         let segment = decoded_once(raw)?;
-        if segment
-            .iter()
-            .any(|&byte| byte < 0x20 || byte == 0x7f || byte == b'/' || byte == b'\\')
-        {
+        if segment.iter().any(|&byte| byte < 0x20 || byte == 0x7f || byte == b'/' || byte == b'\\') {
             return None;
         }
         match &segment[..] {
@@ -104,24 +86,15 @@ fn by_the_book(path: &[u8]) -> Option<Vec<Vec<u8>>> {
 /// What the encoders write of any bytes is one path on this host, and says the bytes back.
 fn encoders(bytes: &[u8]) {
     let encoded = encode_path(bytes);
-    assert!(
-        encoded.starts_with('/') && !encoded.starts_with("//"),
-        "{encoded}"
-    );
+    assert!(encoded.starts_with('/') && !encoded.starts_with("//"), "{encoded}");
     let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"\"'<>?#\\`^{|}".contains(&byte);
     assert!(encoded.bytes().all(is_plain), "{encoded}");
     let start = bytes.iter().take_while(|&&byte| byte == b'/').count();
     assert_eq!(decoded_once(&encoded.as_bytes()[1..]).unwrap(), &bytes[start..]);
 
     let segment = encode_segment(bytes);
-    assert!(
-        segment
-            .bytes()
-            .all(|byte| is_plain(byte) && byte != b'/' && byte != b':')
-    );
-    let expected = std::str::from_utf8(bytes)
-        .ok()
-        .filter(|text| !text.contains('\0'));
+    assert!(segment.bytes().all(|byte| is_plain(byte) && byte != b'/' && byte != b':'));
+    let expected = std::str::from_utf8(bytes).ok().filter(|text| !text.contains('\0'));
     assert_eq!(decode_segment(&segment).ok().as_deref(), expected);
 
     // Encoded twice, it is a name in which percent signs stand for themselves.

@@ -20,10 +20,7 @@ pub(crate) fn check(wire: &[u8]) -> bool {
     };
     assert_eq!(
         parse(&wire[..consumed]),
-        Ok(Parsed::Complete {
-            consumed,
-            header: header.clone()
-        }),
+        Ok(Parsed::Complete { consumed, header: header.clone() }),
         "what follows a header does not change it"
     );
     is_encodable(&header);
@@ -47,10 +44,7 @@ fn prefixes_are_honest(wire: &[u8], whole: Option<usize>) {
                 assert_eq!(wrong, 0, "an error that was none at {end}");
                 assert!(need > 0);
                 assert!(end + need <= MAX_V2, "asks for more than a header can have");
-                assert!(
-                    whole.is_none_or(|whole| end + need <= whole),
-                    "asks for {need} at {end}"
-                );
+                assert!(whole.is_none_or(|whole| end + need <= whole), "asks for {need} at {end}");
                 promised = promised.max(end + need);
             }
             Ok(Parsed::Complete { .. }) => panic!("{end} bytes are a part, or the whole is"),
@@ -81,15 +75,9 @@ fn is_encodable(header: &Header) {
 }
 
 fn is_read_as(wire: &[u8], header: &Header) {
-    let whole = Parsed::Complete {
-        consumed: wire.len(),
-        header: header.clone(),
-    };
+    let whole = Parsed::Complete { consumed: wire.len(), header: header.clone() };
     assert_eq!(parse(wire).as_ref(), Ok(&whole));
-    assert_eq!(
-        parse(&[wire, b"GET / HTTP/1.1\r\n"].concat()).as_ref(),
-        Ok(&whole)
-    );
+    assert_eq!(parse(&[wire, b"GET / HTTP/1.1\r\n"].concat()).as_ref(), Ok(&whole));
 }
 
 /// Headers that the bytes describe are read as they were meant, in both versions.
@@ -103,13 +91,8 @@ fn round_trip(choices: &mut Choices<'_>) {
 
     wire.clear();
     encode_v1(header.addresses.as_ref(), &mut wire);
-    let ends = header
-        .addresses
-        .filter(|ends| matches!(ends, Addresses::Ip { .. }));
-    let header = Header {
-        addresses: ends,
-        tlvs: Vec::new(),
-    };
+    let ends = header.addresses.filter(|ends| matches!(ends, Addresses::Ip { .. }));
+    let header = Header { addresses: ends, tlvs: Vec::new() };
     is_read_as(&wire, &header);
     prefixes_are_honest(&wire, Some(wire.len()));
 }
@@ -117,18 +100,9 @@ fn round_trip(choices: &mut Choices<'_>) {
 fn header(choices: &mut Choices<'_>) -> Header {
     let addresses = match choices.below(4) {
         0 => None,
-        1 => Some(Addresses::Ip {
-            source: v4(choices),
-            destination: v4(choices),
-        }),
-        2 => Some(Addresses::Ip {
-            source: v6(choices),
-            destination: v6(choices),
-        }),
-        _ => Some(Addresses::Unix {
-            source: socket_path(choices),
-            destination: socket_path(choices),
-        }),
+        1 => Some(Addresses::Ip { source: v4(choices), destination: v4(choices) }),
+        2 => Some(Addresses::Ip { source: v6(choices), destination: v6(choices) }),
+        _ => Some(Addresses::Unix { source: socket_path(choices), destination: socket_path(choices) }),
     };
     // A proxy that speaks for itself says nothing else.
     let count = if addresses.is_some() { choices.below(8) } else { 0 };

@@ -56,15 +56,8 @@ fn ranges(line: &[u8], length: u64) {
         }
     };
     assert!(found.len() <= MAX_RANGES);
-    assert!(
-        found
-            .iter()
-            .all(|range| range.start < range.end && range.end <= length)
-    );
-    let total = found
-        .iter()
-        .map(|range| u128::from(range.end - range.start))
-        .sum::<u128>();
+    assert!(found.iter().all(|range| range.start < range.end && range.end <= length));
+    let total = found.iter().map(|range| u128::from(range.end - range.start)).sum::<u128>();
     assert!(total <= u128::from(length), "more than the representation");
     for (nth, one) in found.iter().enumerate() {
         for other in &found[..nth] {
@@ -116,10 +109,7 @@ fn byte_by_byte(line: &[u8], length: u64) -> Selection {
 fn asked(line: &[u8], length: u64) -> Option<Vec<Range<u64>>> {
     let line = std::str::from_utf8(line).ok()?;
     let (unit, list) = line.split_once('=')?;
-    let members: Vec<_> = list
-        .split(',')
-        .map(|member| member.trim_matches([' ', '\t']))
-        .collect();
+    let members: Vec<_> = list.split(',').map(|member| member.trim_matches([' ', '\t'])).collect();
     let empty = members.iter().filter(|member| member.is_empty()).count();
     let named = members.len() - empty;
     if !unit.eq_ignore_ascii_case("bytes") || empty > 16 || !(1..=MAX_RANGES).contains(&named) {
@@ -162,18 +152,11 @@ fn frame(ranges: &[Range<u64>], length: u64) {
     assert_eq!(body.len() as u64, frame.content_length());
     let mut rest = &body[..];
     for range in ranges {
-        let position = format!(
-            "Content-Range: bytes {}-{}/{length}\r\n\r\n",
-            range.start,
-            range.end - 1
-        );
+        let position = format!("Content-Range: bytes {}-{}/{length}\r\n\r\n", range.start, range.end - 1);
         let start = find(rest, position.as_bytes()).unwrap() + position.len();
         let end = find(rest, b"\r\n--BOUNDARY").filter(|&end| end >= start);
         let end = end.unwrap_or_else(|| start + find(&rest[start..], b"\r\n--BOUNDARY").unwrap());
-        assert_eq!(
-            &rest[start..end],
-            &content[range.start as usize..range.end as usize]
-        );
+        assert_eq!(&rest[start..end], &content[range.start as usize..range.end as usize]);
         rest = &rest[end..];
     }
     assert_eq!(rest, b"\r\n--BOUNDARY--\r\n");
@@ -189,24 +172,13 @@ fn now() -> SystemTime {
 fn states() -> [Option<Validators>; 4] {
     let last_modified = Some(UNIX_EPOCH + Duration::from_secs(CHANGED));
     let with = |etag| Some(Validators { etag, last_modified });
-    [
-        with(EntityTag::strong("v1").ok()),
-        with(EntityTag::weak("v1").ok()),
-        Some(Validators::default()),
-        None,
-    ]
+    [with(EntityTag::strong("v1").ok()), with(EntityTag::weak("v1").ok()), Some(Validators::default()), None]
 }
 
 /// RFC 9110 section 13.2.2, by what each field can and cannot bring about.
 fn preconditions(fields: &[(&[u8], &[u8])], current: Option<&Validators>) {
     let has = |name| fields.lines(name).next().is_some();
-    for method in [
-        Method::GET,
-        Method::HEAD,
-        Method::PUT,
-        Method::DELETE,
-        Method::OPTIONS,
-    ] {
+    for method in [Method::GET, Method::HEAD, Method::PUT, Method::DELETE, Method::OPTIONS] {
         let reads = matches!(method, Method::GET | Method::HEAD);
         let judge = |without: &str| {
             let keep = |field: &&(&[u8], &[u8])| !field.0.eq_ignore_ascii_case(without.as_bytes());
@@ -226,18 +198,10 @@ fn preconditions(fields: &[(&[u8], &[u8])], current: Option<&Validators>) {
             }
         }
         if has("if-match") {
-            assert_eq!(
-                judge("if-unmodified-since"),
-                verdict,
-                "step 2 only without an If-Match"
-            );
+            assert_eq!(judge("if-unmodified-since"), verdict, "step 2 only without an If-Match");
         }
         if has("if-none-match") || !reads {
-            assert_eq!(
-                judge("if-modified-since"),
-                verdict,
-                "step 4 only for reads without an If-None-Match"
-            );
+            assert_eq!(judge("if-modified-since"), verdict, "step 4 only for reads without an If-None-Match");
         }
         assert_eq!(judge("if-range"), verdict, "step 5 is not part of it");
         single_tags(fields, &method, current, verdict);
@@ -326,10 +290,7 @@ fn types(fields: &[(&[u8], &[u8])]) {
         Some(choice) => assert!(alone.contains(&&choice)),
         None => assert!(alone.is_empty()),
     }
-    assert_eq!(
-        choose(&["application/json", "text/plain", "text/html"]).is_some(),
-        choice.is_some()
-    );
+    assert_eq!(choose(&["application/json", "text/plain", "text/html"]).is_some(), choice.is_some());
     assert_eq!(choose(&[]), None);
 }
 

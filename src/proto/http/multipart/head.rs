@@ -42,27 +42,16 @@ pub(super) fn parse(head: &[u8], part: usize, max_fields: usize) -> Result<PartH
     if fields.get_all(CONTENT_DISPOSITION).iter().count() > 1 {
         return Err(wrong("two Content-Disposition fields"));
     }
-    let disposition = fields
-        .get(CONTENT_DISPOSITION)
-        .ok_or(wrong("no Content-Disposition field"))?;
-    let Disposition {
-        name,
-        file_name,
-        file_name_star,
-    } = disposition_of(disposition.as_bytes()).map_err(wrong)?;
+    let disposition = fields.get(CONTENT_DISPOSITION).ok_or(wrong("no Content-Disposition field"))?;
+    let Disposition { name, file_name, file_name_star } =
+        disposition_of(disposition.as_bytes()).map_err(wrong)?;
     let name = name.ok_or(wrong("no name"))?;
     let name = String::from_utf8(name).map_err(|_| wrong("a name that is not UTF-8"))?;
     let file_name =
         file_name_star.or_else(|| file_name.map(|name| String::from_utf8_lossy(&name).into_owned()));
-    let content_type = fields
-        .get(CONTENT_TYPE)
-        .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-    Ok(PartHead {
-        name,
-        file_name,
-        content_type,
-        fields,
-    })
+    let content_type =
+        fields.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
+    Ok(PartHead { name, file_name, content_type, fields })
 }
 
 /// The lines as fields, by the rules of RFC 9112 section 5: a token, a colon, a value; nothing folded.
@@ -74,10 +63,7 @@ fn fields(head: &[u8], part: usize, max_fields: usize) -> Result<HeaderMap, Mult
         let line = &rest[..end];
         rest = &rest[end + 2..];
         if fields.len() >= max_fields {
-            return Err(MultipartError::TooManyFields {
-                part,
-                limit: max_fields,
-            });
+            return Err(MultipartError::TooManyFields { part, limit: max_fields });
         }
         let colon = memchr::memchr(b':', line).ok_or(wrong("a line without a colon"))?;
         let name = HeaderName::from_bytes(&line[..colon]).map_err(|_| wrong("a malformed field name"))?;
@@ -132,20 +118,13 @@ fn parameter<'a>(rest: &mut &'a [u8]) -> Result<Option<Parameter<'a>>, &'static 
     }
     let equals = memchr::memchr(b'=', input).ok_or("a parameter without a value")?;
     let (key, after) = (&input[..equals], &input[equals + 1..]);
-    if key.is_empty()
-        || !key
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_*.".contains(byte))
-    {
+    if key.is_empty() || !key.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_*.".contains(byte)) {
         return Err("a malformed parameter");
     }
     let (value, after) = match after.strip_prefix(b"\"") {
         Some(quoted) => unquote(quoted).ok_or("a quoted value without its end")?,
         None => {
-            let end = after
-                .iter()
-                .position(|byte| b"; \t\"".contains(byte))
-                .unwrap_or(after.len());
+            let end = after.iter().position(|byte| b"; \t\"".contains(byte)).unwrap_or(after.len());
             (after[..end].to_vec(), &after[end..])
         }
     };
@@ -207,56 +186,20 @@ mod tests {
             (r#"form-data; name=a"#, "a", None),
             (r#"Form-Data;NAME="a";FileName="f.txt""#, "a", Some("f.txt")),
             (r#"form-data ; name="a" ; filename="f.txt" ;"#, "a", Some("f.txt")),
-            (
-                r#"form-data; filename="f;name=x.txt"; name="a""#,
-                "a",
-                Some("f;name=x.txt"),
-            ),
-            (
-                r#"form-data; name="say \"a\""; filename="b\\c""#,
-                "say \"a\"",
-                Some("b\\c"),
-            ),
-            (
-                r#"form-data; name="a"; filename="C:\dir\f.txt""#,
-                "a",
-                Some(r"C:\dir\f.txt"),
-            ),
+            (r#"form-data; filename="f;name=x.txt"; name="a""#, "a", Some("f;name=x.txt")),
+            (r#"form-data; name="say \"a\""; filename="b\\c""#, "say \"a\"", Some("b\\c")),
+            (r#"form-data; name="a"; filename="C:\dir\f.txt""#, "a", Some(r"C:\dir\f.txt")),
             (r#"form-data; name="a%22b"; filename="""#, "a%22b", Some("")),
-            (
-                "form-data; name=\"é\"; filename=\"日本.txt\"",
-                "é",
-                Some("日本.txt"),
-            ),
-            (
-                r#"form-data; name="a"; filename="e.txt"; filename*=UTF-8''%e2%82%ac.txt"#,
-                "a",
-                Some("€.txt"),
-            ),
-            (
-                r#"form-data; name="a"; filename*=iso-8859-1'en'%a3"#,
-                "a",
-                Some("£"),
-            ),
-            (
-                r#"form-data; name="a"; filename="f"; filename*=UTF-8''%ff"#,
-                "a",
-                Some("f"),
-            ),
-            (
-                r#"form-data; name="a"; filename="f"; filename*=koi8-r''x"#,
-                "a",
-                Some("f"),
-            ),
+            ("form-data; name=\"é\"; filename=\"日本.txt\"", "é", Some("日本.txt")),
+            (r#"form-data; name="a"; filename="e.txt"; filename*=UTF-8''%e2%82%ac.txt"#, "a", Some("€.txt")),
+            (r#"form-data; name="a"; filename*=iso-8859-1'en'%a3"#, "a", Some("£")),
+            (r#"form-data; name="a"; filename="f"; filename*=UTF-8''%ff"#, "a", Some("f")),
+            (r#"form-data; name="a"; filename="f"; filename*=koi8-r''x"#, "a", Some("f")),
             (r#"form-data; name="""#, "", None),
         ];
         for (disposition, name, file_name) in rows {
             let head = head(disposition).unwrap_or_else(|error| panic!("{disposition}: {error}"));
-            assert_eq!(
-                (&head.name[..], head.file_name.as_deref()),
-                (name, file_name),
-                "{disposition}"
-            );
+            assert_eq!((&head.name[..], head.file_name.as_deref()), (name, file_name), "{disposition}");
         }
     }
 
@@ -266,43 +209,24 @@ mod tests {
             (r#"form-data"#, "no name"),
             (r#"form-data; filename="a""#, "no name"),
             (r#"form-data; name*=UTF-8''a"#, "no name"),
-            (
-                r#"attachment; name="a""#,
-                "a Content-Disposition other than form-data",
-            ),
+            (r#"attachment; name="a""#, "a Content-Disposition other than form-data"),
             (r#""#, "a Content-Disposition other than form-data"),
             (r#"form-data; name="a"; name="b""#, "a parameter that comes twice"),
             (r#"form-data; name="a"; NAME="b""#, "a parameter that comes twice"),
-            (
-                r#"form-data; name="a"; filename="b"; filename="c""#,
-                "a parameter that comes twice",
-            ),
+            (r#"form-data; name="a"; filename="b"; filename="c""#, "a parameter that comes twice"),
             (r#"form-data; name="a"#, "a quoted value without its end"),
             (r#"form-data; name="a\""#, "a quoted value without its end"),
-            (
-                r#"form-data; name="a" filename="b""#,
-                "something between its parameters",
-            ),
+            (r#"form-data; name="a" filename="b""#, "something between its parameters"),
             (r#"form-data; name=a"b""#, "something between its parameters"),
             (r#"form-data; name"#, "a parameter without a value"),
             (r#"form-data; ="a""#, "a malformed parameter"),
             (r#"form-data; na me="a""#, "a malformed parameter"),
         ];
         for (disposition, what) in rows {
-            assert_eq!(
-                head(disposition),
-                Err(MultipartError::Head { part: 1, what }),
-                "{disposition}"
-            );
+            assert_eq!(head(disposition), Err(MultipartError::Head { part: 1, what }), "{disposition}");
         }
         let latin1 = parse(b"Content-Disposition: form-data; name=\"\xe9\"\r\n", 1, 4);
-        assert_eq!(
-            latin1,
-            Err(MultipartError::Head {
-                part: 1,
-                what: "a name that is not UTF-8"
-            })
-        );
+        assert_eq!(latin1, Err(MultipartError::Head { part: 1, what: "a name that is not UTF-8" }));
     }
 
     #[test]
@@ -326,13 +250,7 @@ mod tests {
             assert_eq!(head, Err(MultipartError::Head { part: 7, what }), "{line:?}");
         }
         let none = parse(b"X: y\r\n", 7, 4);
-        assert_eq!(
-            none,
-            Err(MultipartError::Head {
-                part: 7,
-                what: "no Content-Disposition field"
-            })
-        );
+        assert_eq!(none, Err(MultipartError::Head { part: 7, what: "no Content-Disposition field" }));
         let many = parse("X: y\r\n".repeat(5).as_bytes(), 7, 4);
         assert_eq!(many, Err(MultipartError::TooManyFields { part: 7, limit: 4 }));
     }
@@ -355,10 +273,7 @@ mod tests {
             (".hidden", Some(".hidden")),
         ];
         for (file_name, base) in rows {
-            let head = PartHead {
-                file_name: Some(file_name.into()),
-                ..PartHead::default()
-            };
+            let head = PartHead { file_name: Some(file_name.into()), ..PartHead::default() };
             assert_eq!(head.base_name(), base, "{file_name:?}");
         }
         assert_eq!(PartHead::default().base_name(), None);

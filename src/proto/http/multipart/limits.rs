@@ -16,12 +16,7 @@ pub struct MultipartLimits {
 impl MultipartLimits {
     /// 1000 parts (Django and Werkzeug have 1000 fields), heads of 8 KiB (like a line of nginx's
     /// `large_client_header_buffers`) with 16 fields (a browser sends two), and 4 KiB around.
-    pub const DEFAULT: Self = Self {
-        parts: 1000,
-        head: 8 * 1024,
-        fields: 16,
-        surplus: 4 * 1024,
-    };
+    pub const DEFAULT: Self = Self { parts: 1000, head: 8 * 1024, fields: 16, surplus: 4 * 1024 };
 }
 
 impl Default for MultipartLimits {

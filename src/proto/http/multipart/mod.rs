@@ -71,12 +71,7 @@ impl Multipart {
             return Err(MultipartError::Boundary);
         }
         let delimiter = Finder::new(format!("\r\n--{boundary}").as_bytes()).into_owned();
-        Ok(Self {
-            limits,
-            delimiter,
-            state: State::Preamble { skipped: 0 },
-            parts: 0,
-        })
+        Ok(Self { limits, delimiter, state: State::Preamble { skipped: 0 }, parts: 0 })
     }
 
     /// Takes one event from the front of `src`, or `None` when it needs more bytes.
@@ -138,11 +133,7 @@ impl Multipart {
         }
         src.advance(free);
         self.state = State::Preamble { skipped };
-        Ok(if found {
-            self.take_delimiter(src)
-        } else {
-            Progress::More
-        })
+        Ok(if found { self.take_delimiter(src) } else { Progress::More })
     }
 
     /// How many bytes at the front are not part of a delimiter, and whether one follows them.
@@ -154,11 +145,7 @@ impl Multipart {
         let needle = self.delimiter.needle();
         let tail = src.len().saturating_sub(needle.len() - 1);
         let held = memchr::memrchr(b'\r', &src[tail..]).map(|position| tail + position);
-        (
-            held.filter(|&position| needle.starts_with(&src[position..]))
-                .unwrap_or(src.len()),
-            false,
-        )
+        (held.filter(|&position| needle.starts_with(&src[position..])).unwrap_or(src.len()), false)
     }
 
     fn take_delimiter(&mut self, src: &mut BytesMut) -> Progress {
@@ -174,10 +161,7 @@ impl Multipart {
             self.state = State::Epilogue { skipped: 0 };
             return Ok(Progress::Event(Event::End));
         }
-        let padding = src
-            .iter()
-            .take_while(|&&byte| matches!(byte, b' ' | b'\t'))
-            .count();
+        let padding = src.iter().take_while(|&&byte| matches!(byte, b' ' | b'\t')).count();
         match &src[padding..] {
             _ if padding > MAX_PADDING => return Err(MultipartError::Delimiter),
             [] | [b'\r'] => return Ok(Progress::More),
@@ -206,9 +190,7 @@ impl Multipart {
             if src.len() >= limit + 2 {
                 return Err(too_large);
             }
-            self.state = State::Head {
-                searched: src.len().saturating_sub(3),
-            };
+            self.state = State::Head { searched: src.len().saturating_sub(3) };
             return Ok(Progress::More);
         };
         if end > limit {

@@ -60,11 +60,7 @@ fn any_split(wire: &str, limits: MultipartLimits) -> Outcome {
     let wire = wire.as_bytes();
     let whole = run(decoder(limits), [wire]);
     for cut in 0..=wire.len() {
-        assert_eq!(
-            run(decoder(limits), [&wire[..cut], &wire[cut..]]),
-            whole,
-            "cut at {cut}"
-        );
+        assert_eq!(run(decoder(limits), [&wire[..cut], &wire[cut..]]), whole, "cut at {cut}");
     }
     assert_eq!(run(decoder(limits), wire.chunks(1)), whole);
     whole
@@ -86,15 +82,7 @@ fn error(wire: &str, limits: MultipartLimits) -> MultipartError {
 
 #[test]
 fn forms_in_all_their_shapes() {
-    let two = [
-        "head a",
-        "data one",
-        "end of part",
-        "head b",
-        "data two",
-        "end of part",
-        "end",
-    ];
+    let two = ["head a", "data one", "end of part", "head b", "data two", "end of part", "end"];
     let (a, b) = (part("a", "one"), part("b", "two"));
     let rows: [(String, &[&str]); 9] = [
         (format!("{a}{b}--AaB03x--\r\n"), &two),
@@ -105,10 +93,7 @@ fn forms_in_all_their_shapes() {
         (format!("{a}--AaB03x \t \r\n{}--AaB03x--", &b[10..]), &two),
         ("--AaB03x--\r\n".into(), &["end"]),
         ("preamble\r\n--AaB03x--".into(), &["end"]),
-        (
-            format!("{}--AaB03x--", part("a", "")),
-            &["head a", "end of part", "end"],
-        ),
+        (format!("{}--AaB03x--", part("a", "")), &["head a", "end of part", "end"]),
     ];
     for (wire, expected) in rows {
         assert_eq!(events(&wire), expected, "{wire:?}");
@@ -152,16 +137,7 @@ fn content_that_looks_like_a_delimiter_but_is_none() {
 
 #[test]
 fn a_line_that_starts_with_the_boundary_and_goes_on_is_an_error() {
-    for tail in [
-        "y",
-        "-",
-        "-x",
-        " -",
-        "--AaB03x\n",
-        "\n",
-        "\rx",
-        &" ".repeat(MAX_PADDING + 1),
-    ] {
+    for tail in ["y", "-", "-x", " -", "--AaB03x\n", "\n", "\rx", &" ".repeat(MAX_PADDING + 1)] {
         let wire = format!("{}--AaB03x{tail}\r\n\r\n--AaB03x--", part("a", "x"));
         let expected = match tail {
             // Two dashes end the form, whatever comes after them.
@@ -176,16 +152,9 @@ fn a_line_that_starts_with_the_boundary_and_goes_on_is_an_error() {
 fn a_delimiter_in_a_head_is_an_error() {
     let field = "Content-Disposition: form-data; name=a\r\n";
     // Both lines are fields by their grammar, and delimiters for a reader who looks for those first.
-    for head in [
-        format!("{field}--AaB03x: y\r\n"),
-        format!("--AaB03xy: z\r\n{field}"),
-    ] {
+    for head in [format!("{field}--AaB03x: y\r\n"), format!("--AaB03xy: z\r\n{field}")] {
         let wire = format!("--AaB03x\r\n{head}\r\nx\r\n--AaB03x--");
-        assert_eq!(
-            error(&wire, MultipartLimits::DEFAULT),
-            MultipartError::Delimiter,
-            "{head:?}"
-        );
+        assert_eq!(error(&wire, MultipartLimits::DEFAULT), MultipartError::Delimiter, "{head:?}");
     }
 }
 
@@ -200,12 +169,7 @@ fn a_form_that_stops_before_its_end_is_torn() {
 
 #[test]
 fn every_limit_holds_to_the_byte() {
-    let limits = MultipartLimits {
-        parts: 2,
-        head: 50,
-        fields: 2,
-        surplus: 10,
-    };
+    let limits = MultipartLimits { parts: 2, head: 50, fields: 2, surplus: 10 };
     let tail = "--AaB03x--";
     let with_head = |head: &str| format!("--AaB03x\r\n{head}\r\n\r\n{tail}");
     let disposition = "Content-Disposition: form-data; name=a\r\n";
@@ -221,22 +185,10 @@ fn every_limit_holds_to_the_byte() {
         assert_eq!(any_split(wire, limits).1, Ok(()), "{wire:?}");
     }
     let rows = [
-        (
-            head("345678"),
-            MultipartError::HeadTooLarge { part: 1, limit: 50 },
-        ),
-        (
-            with_head(&"x".repeat(200)),
-            MultipartError::HeadTooLarge { part: 1, limit: 50 },
-        ),
-        (
-            with_head("A: 1\r\nB: 2\r\nC: 3"),
-            MultipartError::TooManyFields { part: 1, limit: 2 },
-        ),
-        (
-            part("a", "") + &part("b", "") + &part("c", "") + tail,
-            MultipartError::TooManyParts(2),
-        ),
+        (head("345678"), MultipartError::HeadTooLarge { part: 1, limit: 50 }),
+        (with_head(&"x".repeat(200)), MultipartError::HeadTooLarge { part: 1, limit: 50 }),
+        (with_head("A: 1\r\nB: 2\r\nC: 3"), MultipartError::TooManyFields { part: 1, limit: 2 }),
+        (part("a", "") + &part("b", "") + &part("c", "") + tail, MultipartError::TooManyParts(2)),
         (format!("0123456789a\r\n{tail}"), MultipartError::Preamble(10)),
         (format!("{tail}0123456789a"), MultipartError::Epilogue(10)),
     ];
@@ -252,14 +204,8 @@ fn every_limit_holds_to_the_byte() {
 fn a_part_has_to_have_its_name() {
     let missing = |what| MultipartError::Head { part: 1, what };
     let rows = [
-        (
-            "--AaB03x\r\n\r\nx\r\n--AaB03x--",
-            missing("no Content-Disposition field"),
-        ),
-        (
-            "--AaB03x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--AaB03x--",
-            missing("no name"),
-        ),
+        ("--AaB03x\r\n\r\nx\r\n--AaB03x--", missing("no Content-Disposition field")),
+        ("--AaB03x\r\nContent-Disposition: form-data\r\n\r\nx\r\n--AaB03x--", missing("no name")),
     ];
     for (wire, expected) in rows {
         assert_eq!(error(wire, MultipartLimits::DEFAULT), expected);
@@ -269,13 +215,7 @@ fn a_part_has_to_have_its_name() {
 #[test]
 fn boundaries_by_rfc_2046() {
     let long = "x".repeat(MAX_BOUNDARY);
-    for boundary in [
-        "x",
-        "----WebKitFormBoundary7MA4YWxkTrZu0gW",
-        "a b",
-        "'()+_,-./:=?",
-        &long,
-    ] {
+    for boundary in ["x", "----WebKitFormBoundary7MA4YWxkTrZu0gW", "a b", "'()+_,-./:=?", &long] {
         let mut form = Multipart::new(boundary, MultipartLimits::DEFAULT).unwrap();
         let mut src = BytesMut::from(format!("--{boundary}--").as_bytes());
         assert_eq!(form.decode(&mut src), Ok(Some(Event::End)), "{boundary:?}");
@@ -295,9 +235,7 @@ fn content_passes_by_reference_and_is_not_gathered() {
     for _ in 0..1_000 {
         src.extend_from_slice(&[b'x'; 1024]);
         let at = src.as_ptr();
-        let Ok(Some(Event::Data(data))) = form.decode(&mut src) else {
-            panic!("no data")
-        };
+        let Ok(Some(Event::Data(data))) = form.decode(&mut src) else { panic!("no data") };
         assert_eq!((data.as_ptr(), data.len()), (at, 1024));
         assert!(src.is_empty());
     }
@@ -306,11 +244,7 @@ fn content_passes_by_reference_and_is_not_gathered() {
 #[test]
 fn random_bytes_never_panic() {
     let mut seed = 0x2545_f491_4f6c_dd1d_u64;
-    let wire = format!(
-        "preamble\r\n{}{}--AaB03x--",
-        part("a", "one"),
-        part("b", "\r\n--")
-    );
+    let wire = format!("preamble\r\n{}{}--AaB03x--", part("a", "one"), part("b", "\r\n--"));
     for _ in 0..5_000 {
         let mut wire = wire.clone().into_bytes();
         for _ in 0..3 {

@@ -61,10 +61,7 @@ pub(in crate::server::http) struct FileBody {
 
 impl FileBody {
     pub(super) fn new(segments: Vec<Segment>) -> Self {
-        Self {
-            segments: segments.into(),
-            reading: None,
-        }
+        Self { segments: segments.into(), reading: None }
     }
 
     /// Bytes that are left.
@@ -83,11 +80,7 @@ impl FileBody {
         if first.len() == 0 {
             self.segments.pop_front();
         }
-        Poll::Ready(Some(
-            bytes
-                .map(Frame::Data)
-                .map_err(|error| BodyError::Stream(error.into())),
-        ))
+        Poll::Ready(Some(bytes.map(Frame::Data).map_err(|error| BodyError::Stream(error.into()))))
     }
 }
 
@@ -148,11 +141,7 @@ impl FilePart {
             buffer.truncate(n);
             Ok(buffer.into())
         };
-        match self
-            .workers
-            .as_ref()
-            .map(|workers| workers.submit(Priority::Normal, read))
-        {
+        match self.workers.as_ref().map(|workers| workers.submit(Priority::Normal, read)) {
             Some(Ok(job)) => Ok(job),
             Some(Err(_)) | None => {
                 let mut buffer = vec![0; length];
@@ -199,12 +188,7 @@ mod tests {
     }
 
     fn part(file: &Arc<File>, offset: u64, length: u64, workers: Option<Blocking>) -> Segment {
-        Segment::File(FilePart {
-            file: Arc::clone(file),
-            offset,
-            length,
-            workers,
-        })
+        Segment::File(FilePart { file: Arc::clone(file), offset, length, workers })
     }
 
     #[tokio::test]
@@ -225,12 +209,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_worker_reads_what_is_not_in_memory() {
-        let Segment::File(part) = part(
-            &ten_digits(),
-            4,
-            3,
-            Some(Blocking::new(BlockingConfig::default())),
-        ) else {
+        let Segment::File(part) = part(&ten_digits(), 4, 3, Some(Blocking::new(BlockingConfig::default())))
+        else {
             unreachable!()
         };
         let job = part.submit(vec![0; 3]).unwrap();

@@ -241,11 +241,7 @@ impl std::fmt::Debug for Body {
 
 impl From<Bytes> for Body {
     fn from(bytes: Bytes) -> Self {
-        Self(if bytes.is_empty() {
-            Kind::Empty
-        } else {
-            Kind::Full(bytes)
-        })
+        Self(if bytes.is_empty() { Kind::Empty } else { Kind::Full(bytes) })
     }
 }
 
@@ -286,8 +282,7 @@ impl http_body::Body for Body {
     }
 
     fn size_hint(&self) -> http_body::SizeHint {
-        self.len()
-            .map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
+        self.len().map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
     }
 }
 
@@ -311,10 +306,8 @@ mod tests {
     use super::*;
 
     fn chunks(list: &[&'static str]) -> Body {
-        let items: Vec<Result<Bytes, BoxError>> = list
-            .iter()
-            .map(|text| Ok(Bytes::from_static(text.as_bytes())))
-            .collect();
+        let items: Vec<Result<Bytes, BoxError>> =
+            list.iter().map(|text| Ok(Bytes::from_static(text.as_bytes()))).collect();
         Body::stream(stream::iter(items))
     }
 
@@ -323,22 +316,13 @@ mod tests {
         assert_eq!(Body::empty().collect(0).await.unwrap(), "");
         assert_eq!(Body::from("abc").collect(3).await.unwrap(), "abc");
         assert_eq!(chunks(&["ab", "c", "", "d"]).collect(4).await.unwrap(), "abcd");
-        assert!(matches!(
-            Body::from("abc").collect(2).await,
-            Err(BodyError::TooLarge(2))
-        ));
-        assert!(matches!(
-            chunks(&["ab", "c"]).collect(2).await,
-            Err(BodyError::TooLarge(2))
-        ));
+        assert!(matches!(Body::from("abc").collect(2).await, Err(BodyError::TooLarge(2))));
+        assert!(matches!(chunks(&["ab", "c"]).collect(2).await, Err(BodyError::TooLarge(2))));
     }
 
     #[tokio::test]
     async fn the_lowest_limit_counts() {
-        for body in [
-            chunks(&["ab", "c"]).limited(9).limited(2),
-            chunks(&["ab", "c"]).limited(2).limited(9),
-        ] {
+        for body in [chunks(&["ab", "c"]).limited(9).limited(2), chunks(&["ab", "c"]).limited(2).limited(9)] {
             assert!(matches!(body.collect(100).await, Err(BodyError::TooLarge(2))));
         }
         assert_eq!(chunks(&["ab", "c"]).limited(3).collect(100).await.unwrap(), "abc");

@@ -93,12 +93,7 @@ impl Observers {
 
     fn log(&self, peer: &PeerAddr, status: StatusCode) {
         if let Some(log) = &self.access_log {
-            let sent = Sent {
-                bytes: 0,
-                received: 0,
-                took: Duration::ZERO,
-                complete: true,
-            };
+            let sent = Sent { bytes: 0, received: 0, took: Duration::ZERO, complete: true };
             log.refused(peer, status, sent);
         }
     }
@@ -126,11 +121,7 @@ pub(super) fn http(
         refusal: Bytes::from_static(REFUSAL),
         on_refusal: observers.on_refused_connection(),
     });
-    let server = Server {
-        drain,
-        on_refusal: observers.on_refusal(),
-        ..Server::new(plan.settings, handler)
-    };
+    let server = Server { drain, on_refusal: observers.on_refusal(), ..Server::new(plan.settings, handler) };
     HttpPart {
         server: Arc::new(server),
         gate: Arc::new(gate),
@@ -142,17 +133,11 @@ pub(super) fn http(
 /// The small server beside it, for metrics and health.
 pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Drain) -> HttpPart {
     let gate = Gate::new(GateSettings {
-        limits: ConnectionLimits {
-            total: STATUS_CONNECTIONS,
-            per_address: 0,
-        },
+        limits: ConnectionLimits { total: STATUS_CONNECTIONS, per_address: 0 },
         refusal: Bytes::from_static(REFUSAL),
         ..GateSettings::default()
     });
-    let server = Server {
-        drain,
-        ..Server::new(Settings::default(), handler)
-    };
+    let server = Server { drain, ..Server::new(Settings::default(), handler) };
     HttpPart {
         server: Arc::new(server),
         gate: Arc::new(gate),
@@ -254,11 +239,7 @@ mod tests {
     fn the_refusal_is_a_whole_reply() {
         let text = std::str::from_utf8(REFUSAL).unwrap();
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(
-            head.contains(&format!("Content-Length: {}\r\n", body.len())),
-            "{}",
-            body.len()
-        );
+        assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
         assert!(head.lines().all(|line| !line.starts_with(' ')));
     }
 
@@ -269,10 +250,7 @@ mod tests {
             assert_eq!(proxy_header(&line[..at]).unwrap(), Preamble::Incomplete, "{at}");
         }
         let client = PeerAddr::Ip("192.0.2.1:1000".parse().unwrap());
-        let complete = Preamble::Complete {
-            consumed: line.len() - 5,
-            client: Some(client),
-        };
+        let complete = Preamble::Complete { consumed: line.len() - 5, client: Some(client) };
         assert_eq!(proxy_header(line).unwrap(), complete);
         assert!(proxy_header(b"GET / HTTP/1.1\r\n").is_err());
     }

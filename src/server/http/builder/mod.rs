@@ -94,10 +94,7 @@ impl Server {
     pub fn builder(handler: impl Handler) -> Builder {
         Builder {
             handler: Arc::new(handler),
-            stack: Stack {
-                catch_panics: true,
-                ..Stack::default()
-            },
+            stack: Stack { catch_panics: true, ..Stack::default() },
             access_log: None,
             metrics: None,
             workers: None,
@@ -316,10 +313,7 @@ impl Builder {
         if self.metrics.is_some() {
             stack.metrics.get_or_insert_with(HttpMetrics::new);
         }
-        let observers = Observers {
-            access_log: stack.access_log.clone(),
-            metrics: stack.metrics.clone(),
-        };
+        let observers = Observers { access_log: stack.access_log.clone(), metrics: stack.metrics.clone() };
         let tls = self.tls.map(engine::tls).transpose()?;
         let sockets = bind(&self.plan.listen, process.threads)?;
         note(NAME, &sockets, process);
@@ -346,10 +340,7 @@ impl Builder {
     }
 
     fn tls_config(&mut self) -> &mut TlsConfig {
-        self.tls.get_or_insert_with(|| TlsConfig {
-            alpn: vec![b"http/1.1".to_vec()],
-            ..TlsConfig::default()
-        })
+        self.tls.get_or_insert_with(|| TlsConfig { alpn: vec![b"http/1.1".to_vec()], ..TlsConfig::default() })
     }
 
     fn is_wrong(&mut self, error: impl Into<RunError>) {
@@ -405,10 +396,7 @@ fn bind(addresses: &[ListenAddr], shards: usize) -> Result<Vec<Vec<Bound>>, List
 /// Notes where the sockets listen; those of the first shard speak for all.
 fn note(server: &'static str, sockets: &[Vec<Bound>], process: &mut Process) {
     let first = sockets.first().into_iter().flatten();
-    process.addresses.extend(first.map(|bound| Address {
-        server,
-        address: bound.local_addr().clone(),
-    }));
+    process.addresses.extend(first.map(|bound| Address { server, address: bound.local_addr().clone() }));
 }
 
 #[cfg(test)]
@@ -426,12 +414,7 @@ mod tests {
 
     #[test]
     fn a_server_knows_its_real_ports_and_a_taken_one_is_an_error() {
-        let process = prepared(
-            Server::builder(never)
-                .listen("127.0.0.1:0")
-                .metrics("127.0.0.1:0"),
-        )
-        .unwrap();
+        let process = prepared(Server::builder(never).listen("127.0.0.1:0").metrics("127.0.0.1:0")).unwrap();
         let names: Vec<_> = process.addresses.iter().map(|address| address.server).collect();
         assert_eq!(names, ["http", "metrics"]);
         assert_eq!((process.parts.len(), process.last.len()), (1, 1));
@@ -439,9 +422,7 @@ mod tests {
             panic!("{:?}", process.addresses);
         };
         assert_ne!(taken.port(), 0);
-        let error = prepared(Server::builder(never).listen(taken))
-            .map(drop)
-            .unwrap_err();
+        let error = prepared(Server::builder(never).listen(taken)).map(drop).unwrap_err();
         let expected = format!("cannot listen on {taken}: the address is in use by another process");
         assert_eq!(error.to_string(), expected);
     }
@@ -452,20 +433,11 @@ mod tests {
         let missing = "/nonexistent/file";
         let rows = [
             (Server::builder(never), "no address to listen on"),
-            (
-                server().listen("nowhere").listen("unix:"),
-                "\"nowhere\" has no port",
-            ),
+            (server().listen("nowhere").listen("unix:"), "\"nowhere\" has no port"),
             (server().metrics("9090"), "\"9090\" has no port"),
             (server().tls(missing, missing), missing),
-            (
-                server().tls_client_auth(ClientAuth::Optional(missing.into())),
-                "TLS needs a certificate",
-            ),
-            (
-                server().access_log(Format::Json, Target::File(missing.into())),
-                missing,
-            ),
+            (server().tls_client_auth(ClientAuth::Optional(missing.into())), "TLS needs a certificate"),
+            (server().access_log(Format::Json, Target::File(missing.into())), missing),
         ];
         for (server, expected) in rows {
             let error = server.start().map(drop).unwrap_err().to_string();

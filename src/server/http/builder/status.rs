@@ -40,55 +40,32 @@ type Row<T> = (&'static str, &'static str, fn(&T) -> &AtomicU64);
 
 /// What happens at the gate.
 const GATE: [Row<GateStats>; 6] = [
-    (
-        "connections_accepted",
-        "Connections accepted, refused ones included",
-        |gate| &gate.accepted,
-    ),
-    (
-        "connections_refused_in_all",
-        "Connections over the limit in all",
-        |gate| &gate.refused_total,
-    ),
-    (
-        "connections_refused_by_address",
-        "Connections over the limit of their address",
-        |gate| &gate.refused_address,
-    ),
-    (
-        "tls_handshakes_failed",
-        "TLS handshakes that failed or took too long",
-        |gate| &gate.tls_failed,
-    ),
-    (
-        "proxy_headers_failed",
-        "PROXY headers that were malformed or took too long",
-        |gate| &gate.preamble_failed,
-    ),
-    (
-        "accept_exhausted",
-        "Times that descriptors or memory were short",
-        |gate| &gate.exhausted,
-    ),
+    ("connections_accepted", "Connections accepted, refused ones included", |gate| &gate.accepted),
+    ("connections_refused_in_all", "Connections over the limit in all", |gate| &gate.refused_total),
+    ("connections_refused_by_address", "Connections over the limit of their address", |gate| {
+        &gate.refused_address
+    }),
+    ("tls_handshakes_failed", "TLS handshakes that failed or took too long", |gate| &gate.tls_failed),
+    ("proxy_headers_failed", "PROXY headers that were malformed or took too long", |gate| {
+        &gate.preamble_failed
+    }),
+    ("accept_exhausted", "Times that descriptors or memory were short", |gate| &gate.exhausted),
 ];
 
 /// Shows what the engine counts by itself. The metrics get the counters and nothing else: the server, whose stack and
 /// observers hold the metrics, would never be dropped.
 pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, workers: Option<&Blocking>) {
     let admission = part.gate.admission().clone();
-    metrics.register_gauge("connections", "Connections that are open", move || {
-        admission.connections() as u64
-    });
+    metrics
+        .register_gauge("connections", "Connections that are open", move || admission.connections() as u64);
     for (name, help, counter) in GATE {
         let stats = Arc::clone(part.gate.stats());
         metrics.register_counter(name, help, move || counter(&stats).load(Ordering::Relaxed));
     }
     let stats = Arc::clone(&part.server.stats);
-    metrics.register_counter(
-        "replies_cut",
-        "Connections that were cut within a reply",
-        move || stats.cut.load(Ordering::Relaxed),
-    );
+    metrics.register_counter("replies_cut", "Connections that were cut within a reply", move || {
+        stats.cut.load(Ordering::Relaxed)
+    });
     if let Some(workers) = workers.cloned() {
         metrics.register_workers(move || workers.stats());
     }
@@ -109,10 +86,7 @@ mod tests {
         let handler = handler(HttpMetrics::new(), drain.clone());
         assert_eq!(read(get(&handler, "/healthz").await).await, (200, "ok\n".into()));
         drain.stop();
-        assert_eq!(
-            read(get(&handler, "/healthz").await).await,
-            (503, "stopping\n".into())
-        );
+        assert_eq!(read(get(&handler, "/healthz").await).await, (503, "stopping\n".into()));
         assert_eq!(get(&handler, "/").await.code(), StatusCode::NOT_FOUND);
     }
 
@@ -129,10 +103,7 @@ mod tests {
     #[test]
     fn no_two_rows_have_one_name() {
         for (index, (name, ..)) in GATE.iter().enumerate() {
-            assert!(
-                GATE[index + 1..].iter().all(|(other, ..)| other != name),
-                "{name}"
-            );
+            assert!(GATE[index + 1..].iter().all(|(other, ..)| other != name), "{name}");
         }
     }
 }

@@ -63,9 +63,7 @@ pub(super) fn stack(replies: &Replies, blocking: &Blocking) -> Result<Stack, Com
         auth: auth(replies)?,
         rate_limit: replies.rate_limit.and_then(rate_limit),
         concurrency: (replies.max_concurrent > 0).then(|| Concurrency::new(replies.max_concurrent, 0)),
-        compression: replies
-            .compress
-            .then(|| Compression::default().workers(blocking.clone())),
+        compression: replies.compress.then(|| Compression::default().workers(blocking.clone())),
         ..Stack::default()
     })
 }
@@ -79,11 +77,7 @@ fn cors(origins: &[String]) -> Result<Option<Cors>, CorsError> {
     } else {
         Origins::These(origins.to_vec())
     };
-    Cors::new(CorsConfig {
-        origins,
-        ..CorsConfig::default()
-    })
-    .map(Some)
+    Cors::new(CorsConfig { origins, ..CorsConfig::default() }).map(Some)
 }
 
 /// Whoever is in one of the lists comes in.

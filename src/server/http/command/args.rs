@@ -265,9 +265,7 @@ mod tests {
 
     fn typed(line: &str) -> Args {
         let words = ["wireworks"].into_iter().chain(line.split_whitespace());
-        Door::try_parse_from(words)
-            .unwrap_or_else(|error| panic!("{error}"))
-            .args
+        Door::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).args
     }
 
     #[test]
@@ -284,10 +282,7 @@ mod tests {
         assert_eq!(options.max_head, Some(ByteSize(8192)));
         assert_eq!(options.rate_limit, "5/m".parse().ok());
         let options = typed("--proxy-protocol-from 10.0.0.0/8,::1 --proxy-protocol-from 192.0.2.1").options;
-        assert_eq!(
-            options.proxy_protocol_from.unwrap(),
-            ["10.0.0.0/8", "::1", "192.0.2.1"]
-        );
+        assert_eq!(options.proxy_protocol_from.unwrap(), ["10.0.0.0/8", "::1", "192.0.2.1"]);
     }
 
     #[test]

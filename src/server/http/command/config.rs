@@ -217,10 +217,7 @@ impl Default for Config {
             access_log: None,
             access_log_format: AccessLogFormat::Combined,
             metrics: None,
-            log: LogConfig {
-                format: LogFormat::Text,
-                level: LogLevel::Info,
-            },
+            log: LogConfig { format: LogFormat::Text, level: LogLevel::Info },
         }
     }
 }
@@ -319,10 +316,9 @@ impl Config {
         }
         if let Some(path) = &args.config {
             let options = file::read(path)?;
-            config.apply(&options).map_err(|error| ConfigError::InFile {
-                path: path.clone(),
-                error: Box::new(error),
-            })?;
+            config
+                .apply(&options)
+                .map_err(|error| ConfigError::InFile { path: path.clone(), error: Box::new(error) })?;
         }
         config.apply(&args.options)?;
         config.check()?;
@@ -408,9 +404,7 @@ impl TlsFiles {
 fn handed_over(own: u32, variable: impl Fn(&str) -> Option<String>) -> usize {
     let pid = variable("LISTEN_PID").and_then(|pid| pid.parse().ok());
     let count = variable("LISTEN_FDS").and_then(|count| count.parse().ok());
-    count
-        .filter(|&count| pid == Some(own) && count <= MAX_HANDED_OVER)
-        .unwrap_or(0)
+    count.filter(|&count| pid == Some(own) && count <= MAX_HANDED_OVER).unwrap_or(0)
 }
 
 #[cfg(test)]

@@ -21,11 +21,7 @@ impl Secret {
     /// What has no colon may be a secret all the same, typed without its name.
     fn shown(&self) -> &str {
         let is_file = || fs::metadata(&self.0).is_ok_and(|found| !found.is_dir());
-        if !self.0.contains(':') && is_file() {
-            &self.0
-        } else {
-            HIDDEN
-        }
+        if !self.0.contains(':') && is_file() { &self.0 } else { HIDDEN }
     }
 }
 
@@ -153,11 +149,7 @@ impl Credentials {
         }
         match fs::read_to_string(text) {
             Ok(content) => Self::parse(scheme, text.into(), &content),
-            Err(source) => Err(CredentialsError::Read {
-                scheme,
-                path: text.into(),
-                source,
-            }),
+            Err(source) => Err(CredentialsError::Read { scheme, path: text.into(), source }),
         }
     }
 
@@ -181,17 +173,13 @@ impl Credentials {
 
     /// Each name with its secret.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&str, &str)> {
-        self.0
-            .iter()
-            .map(|(name, secret)| (name.as_str(), secret.as_str()))
+        self.0.iter().map(|(name, secret)| (name.as_str(), secret.as_str()))
     }
 }
 
 impl fmt::Debug for Credentials {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set()
-            .entries(self.0.iter().map(|(name, _)| name))
-            .finish()
+        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -220,42 +208,21 @@ mod tests {
     #[test]
     fn a_pair_or_a_file_of_pairs() {
         let pairs = |credentials: &Credentials| -> Vec<(String, String)> {
-            credentials
-                .iter()
-                .map(|(name, secret)| (name.into(), secret.into()))
-                .collect()
+            credentials.iter().map(|(name, secret)| (name.into(), secret.into())).collect()
         };
-        assert_eq!(
-            pairs(&load(Scheme::Basic, "me:a:b").unwrap()),
-            [("me".into(), "a:b".into())]
-        );
+        assert_eq!(pairs(&load(Scheme::Basic, "me:a:b").unwrap()), [("me".into(), "a:b".into())]);
         let file = in_file(Scheme::Basic, "# who\n\nme:secret\nyou:\r\n").unwrap();
-        assert_eq!(
-            pairs(&file),
-            [("me".into(), "secret".into()), ("you".into(), String::new())]
-        );
+        assert_eq!(pairs(&file), [("me".into(), "secret".into()), ("you".into(), String::new())]);
         let file = in_file(Scheme::Bearer, "robot:aA0-._~+/==\nother:b\n").unwrap();
-        assert_eq!(
-            pairs(&file),
-            [
-                ("robot".into(), "aA0-._~+/==".into()),
-                ("other".into(), "b".into())
-            ]
-        );
+        assert_eq!(pairs(&file), [("robot".into(), "aA0-._~+/==".into()), ("other".into(), "b".into())]);
     }
 
     #[test]
     fn faults_are_named_and_secrets_are_not() {
         use Scheme::{Basic, Bearer};
         let rows = [
-            (
-                load(Basic, ":secret"),
-                "--basic-auth: write it as USER:PASSWORD, with a name",
-            ),
-            (
-                load(Basic, "/nonexistent"),
-                "\"/nonexistent\" has no colon, and is no file that can be read",
-            ),
+            (load(Basic, ":secret"), "--basic-auth: write it as USER:PASSWORD, with a name"),
+            (load(Basic, "/nonexistent"), "\"/nonexistent\" has no colon, and is no file that can be read"),
             (
                 load(Bearer, "secret"),
                 "--bearer-auth: what should be NAME:TOKEN or a file of such lines has no",
@@ -296,10 +263,7 @@ mod tests {
         ];
         for (typed, expected) in rows {
             let secret = Secret::from(typed.to_owned());
-            assert_eq!(
-                (format!("{secret:?}").as_str(), String::from(secret).as_str()),
-                (expected, expected)
-            );
+            assert_eq!((format!("{secret:?}").as_str(), String::from(secret).as_str()), (expected, expected));
         }
     }
 }

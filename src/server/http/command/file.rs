@@ -8,10 +8,7 @@ use super::config::ConfigError;
 
 /// Reads the file.
 pub(super) fn read(path: &Path) -> Result<Options, ConfigError> {
-    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-        path: path.into(),
-        source,
-    })?;
+    let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
     parse(path, &text)
 }
 
@@ -82,10 +79,7 @@ mod tests {
         ];
         for (text, expected) in rows {
             let message = parsed(text).unwrap_err();
-            assert!(
-                message.starts_with(expected) && !message.contains('\n'),
-                "{text:?}: {message}"
-            );
+            assert!(message.starts_with(expected) && !message.contains('\n'), "{text:?}: {message}");
         }
     }
 

@@ -31,9 +31,7 @@ pub enum LogError {
 /// `WIREWORKS_LOG` makes no sense, or there is a log already.
 pub fn init(config: LogConfig) -> Result<(), LogError> {
     let filter = filter(config.level, std::env::var(VARIABLE).ok().as_deref())?;
-    let builder = tracing_subscriber::fmt()
-        .with_writer(io::stderr)
-        .with_env_filter(filter);
+    let builder = tracing_subscriber::fmt().with_writer(io::stderr).with_env_filter(filter);
     let outcome = match config.format {
         LogFormat::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
         LogFormat::Json => builder.json().flatten_event(true).try_init(),
@@ -51,10 +49,7 @@ fn filter(level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, LogError
         LogLevel::Trace => "trace",
     };
     let text = variable.filter(|text| !text.trim().is_empty()).unwrap_or(level);
-    EnvFilter::try_new(text).map_err(|source| LogError::Filter {
-        value: text.into(),
-        source,
-    })
+    EnvFilter::try_new(text).map_err(|source| LogError::Filter { value: text.into(), source })
 }
 
 #[cfg(test)]
@@ -66,10 +61,7 @@ mod tests {
         let shown = |level, variable| filter(level, variable).unwrap().to_string();
         assert_eq!(shown(LogLevel::Warn, None), "warn");
         assert_eq!(shown(LogLevel::Info, Some("")), "info");
-        assert_eq!(
-            shown(LogLevel::Info, Some("wireworks::net=debug")),
-            "wireworks::net=debug"
-        );
+        assert_eq!(shown(LogLevel::Info, Some("wireworks::net=debug")), "wireworks::net=debug");
         for level in [LogLevel::Error, LogLevel::Debug, LogLevel::Trace] {
             assert!(filter(level, None).is_ok());
         }

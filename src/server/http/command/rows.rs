@@ -54,12 +54,7 @@ fn listening(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigErro
     way.value("listen", &mut o.listen, &mut c.listen)?;
     way.value("proxy-protocol-from", &mut o.proxy_protocol_from, &mut c.proxies)?;
     let limits = &mut c.connections;
-    way.range(
-        "max-connections",
-        &mut o.max_connections,
-        &mut limits.total,
-        0..=10_000_000,
-    )?;
+    way.range("max-connections", &mut o.max_connections, &mut limits.total, 0..=10_000_000)?;
     way.range(
         "max-connections-per-address",
         &mut o.max_connections_per_address,
@@ -74,12 +69,7 @@ fn listening(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigErro
     way.maybe("tls-client-ca", &mut o.tls_client_ca, &mut c.tls.client_ca)?;
     way.value("tls-client-auth", &mut o.tls_client_auth, &mut c.tls.client_auth)?;
     let handshake = &mut c.tls.handshake_timeout;
-    way.range(
-        "tls-handshake-timeout",
-        &mut o.tls_handshake_timeout,
-        handshake,
-        TICK..=HOUR,
-    )
+    way.range("tls-handshake-timeout", &mut o.tls_handshake_timeout, handshake, TICK..=HOUR)
 }
 
 fn files(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
@@ -90,11 +80,7 @@ fn files(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
     files.index = index.0;
     way.maybe("spa", &mut o.spa, &mut files.spa)?;
     way.value("hidden", &mut o.hidden, &mut files.hidden)?;
-    way.value(
-        "follow-symlinks",
-        &mut o.follow_symlinks,
-        &mut files.follow_symlinks,
-    )?;
+    way.value("follow-symlinks", &mut o.follow_symlinks, &mut files.follow_symlinks)?;
     way.maybe("cache-control", &mut o.cache_control, &mut files.cache_control)?;
     way.value("no-precompressed", &mut o.precompressed, &mut files.precompressed)
 }
@@ -108,109 +94,35 @@ fn replies(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError>
     way.maybe("basic-auth", &mut o.basic_auth, &mut replies.basic_auth)?;
     way.maybe("bearer-auth", &mut o.bearer_auth, &mut replies.bearer_auth)?;
     way.maybe("rate-limit", &mut o.rate_limit, &mut replies.rate_limit)?;
-    way.range(
-        "max-concurrent",
-        &mut o.max_concurrent,
-        &mut replies.max_concurrent,
-        0..=1_000_000,
-    )?;
-    way.value(
-        "security-headers",
-        &mut o.security_headers,
-        &mut replies.security_headers,
-    )?;
+    way.range("max-concurrent", &mut o.max_concurrent, &mut replies.max_concurrent, 0..=1_000_000)?;
+    way.value("security-headers", &mut o.security_headers, &mut replies.security_headers)?;
     way.value("request-id", &mut o.request_id, &mut replies.request_id)?;
     way.maybe("server-header", &mut o.server_header, &mut c.settings.server_name)
 }
 
 fn timeouts(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
     let s = &mut c.settings;
-    way.range(
-        "head-timeout",
-        &mut o.head_timeout,
-        &mut s.head_timeout,
-        TICK..=DAY,
-    )?;
-    way.range(
-        "idle-timeout",
-        &mut o.idle_timeout,
-        &mut s.idle_timeout,
-        TICK..=DAY,
-    )?;
-    way.range(
-        "stall-timeout",
-        &mut o.stall_timeout,
-        &mut s.stall_timeout,
-        TICK..=DAY,
-    )?;
-    way.range(
-        "handler-timeout",
-        &mut o.handler_timeout,
-        &mut s.handler_timeout,
-        Duration::ZERO..=DAY,
-    )?;
-    way.range(
-        "drain-timeout",
-        &mut o.drain_timeout,
-        &mut c.drain_timeout,
-        Duration::ZERO..=DAY,
-    )?;
-    way.range(
-        "linger-timeout",
-        &mut o.linger_timeout,
-        &mut s.linger_timeout,
-        Duration::ZERO..=HOUR,
-    )?;
-    way.range(
-        "min-read-rate",
-        &mut o.min_read_rate,
-        &mut s.min_read_rate.rate,
-        1..=1 << 30,
-    )?;
-    way.range(
-        "min-write-rate",
-        &mut o.min_write_rate,
-        &mut s.min_write_rate.rate,
-        1..=1 << 30,
-    )?;
-    way.range(
-        "min-read-grace",
-        &mut o.min_read_grace,
-        &mut s.min_read_rate.grace,
-        Duration::ZERO..=HOUR,
-    )?;
-    way.range(
-        "min-write-grace",
-        &mut o.min_write_grace,
-        &mut s.min_write_rate.grace,
-        Duration::ZERO..=HOUR,
-    )
+    way.range("head-timeout", &mut o.head_timeout, &mut s.head_timeout, TICK..=DAY)?;
+    way.range("idle-timeout", &mut o.idle_timeout, &mut s.idle_timeout, TICK..=DAY)?;
+    way.range("stall-timeout", &mut o.stall_timeout, &mut s.stall_timeout, TICK..=DAY)?;
+    way.range("handler-timeout", &mut o.handler_timeout, &mut s.handler_timeout, Duration::ZERO..=DAY)?;
+    way.range("drain-timeout", &mut o.drain_timeout, &mut c.drain_timeout, Duration::ZERO..=DAY)?;
+    way.range("linger-timeout", &mut o.linger_timeout, &mut s.linger_timeout, Duration::ZERO..=HOUR)?;
+    way.range("min-read-rate", &mut o.min_read_rate, &mut s.min_read_rate.rate, 1..=1 << 30)?;
+    way.range("min-write-rate", &mut o.min_write_rate, &mut s.min_write_rate.rate, 1..=1 << 30)?;
+    way.range("min-read-grace", &mut o.min_read_grace, &mut s.min_read_rate.grace, Duration::ZERO..=HOUR)?;
+    way.range("min-write-grace", &mut o.min_write_grace, &mut s.min_write_rate.grace, Duration::ZERO..=HOUR)
 }
 
 fn limits(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
     let limits = &mut c.settings.limits;
     way.range("max-head", &mut o.max_head, &mut limits.head, 1024..=16 << 20)?;
     way.range("max-uri", &mut o.max_uri, &mut limits.target, 256..=1 << 20)?;
-    way.range(
-        "max-fields",
-        &mut o.max_fields,
-        &mut limits.fields,
-        8..=MAX_FIELDS,
-    )?;
+    way.range("max-fields", &mut o.max_fields, &mut limits.fields, 8..=MAX_FIELDS)?;
     way.range("max-body", &mut o.max_body, &mut limits.body, 0..=1 << 50)?;
     let extensions = &mut limits.chunk_extensions;
-    way.range(
-        "max-chunk-extensions",
-        &mut o.max_chunk_extensions,
-        extensions,
-        0..=16 << 20,
-    )?;
-    way.range(
-        "max-trailers",
-        &mut o.max_trailers,
-        &mut limits.trailers,
-        2..=16 << 20,
-    )?;
+    way.range("max-chunk-extensions", &mut o.max_chunk_extensions, extensions, 0..=16 << 20)?;
+    way.range("max-trailers", &mut o.max_trailers, &mut limits.trailers, 2..=16 << 20)?;
     let settings = &mut c.settings;
     way.range(
         "max-requests-per-connection",
@@ -218,27 +130,13 @@ fn limits(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> 
         &mut settings.requests_per_connection,
         1..=i64::MAX.unsigned_abs(), // TOML has no larger number
     )?;
-    way.range(
-        "max-drain",
-        &mut o.max_drain,
-        &mut settings.drain_limit,
-        0..=1 << 40,
-    )?;
-    way.range(
-        "max-linger",
-        &mut o.max_linger,
-        &mut settings.linger_limit,
-        0..=1 << 30,
-    )
+    way.range("max-drain", &mut o.max_drain, &mut settings.drain_limit, 0..=1 << 40)?;
+    way.range("max-linger", &mut o.max_linger, &mut settings.linger_limit, 0..=1 << 30)
 }
 
 fn logs(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
     way.maybe("access-log", &mut o.access_log, &mut c.access_log)?;
-    way.value(
-        "access-log-format",
-        &mut o.access_log_format,
-        &mut c.access_log_format,
-    )?;
+    way.value("access-log-format", &mut o.access_log_format, &mut c.access_log_format)?;
     way.maybe("metrics", &mut o.metrics, &mut c.metrics)?;
     way.value("log", &mut o.log, &mut c.log.format)?;
     way.value("log-level", &mut o.log_level, &mut c.log.level)
@@ -311,18 +209,11 @@ struct Unfit {
 
 impl Unfit {
     fn new(value: impl Into<String>, reason: impl ToString) -> Self {
-        Self {
-            value: value.into(),
-            reason: reason.to_string(),
-        }
+        Self { value: value.into(), reason: reason.to_string() }
     }
 
     fn of(self, name: &'static str) -> ConfigError {
-        ConfigError::Value {
-            name,
-            value: self.value,
-            reason: self.reason,
-        }
+        ConfigError::Value { name, value: self.value, reason: self.reason }
     }
 }
 
@@ -419,10 +310,7 @@ impl Typed<IndexNames> for Vec<String> {
         let bad =
             |name: &&String| name.is_empty() || name.contains(['/', '\0']) || *name == "." || *name == "..";
         match self.iter().find(bad) {
-            Some(name) => Err(Unfit::new(
-                name.as_str(),
-                "it must be the name of a file, without a folder",
-            )),
+            Some(name) => Err(Unfit::new(name.as_str(), "it must be the name of a file, without a folder")),
             None => Ok(IndexNames(self.clone())),
         }
     }
@@ -455,10 +343,8 @@ fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else {
         return text == "*";
     };
-    let scheme_fits = !scheme.is_empty()
-        && scheme
-            .bytes()
-            .all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    let scheme_fits =
+        !scheme.is_empty() && scheme.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
     let in_host = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:[]_".contains(&byte);
     scheme_fits && !host.is_empty() && host.bytes().all(in_host)
 }

@@ -99,10 +99,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error_before_anything_runs() {
-        let good = || Config {
-            listen: vec!["127.0.0.1:0".parse().unwrap()],
-            ..Config::default()
-        };
+        let good = || Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
         let missing = || PathBuf::from("/nonexistent/file");
         let mut tls = good();
         tls.tls.certs.push(missing());
@@ -114,14 +111,8 @@ mod tests {
             },
             ..good()
         };
-        let log = Config {
-            access_log: Some(Target::File(missing())),
-            ..good()
-        };
-        let dir = Config {
-            dir: Some(missing()),
-            ..good()
-        };
+        let log = Config { access_log: Some(Target::File(missing())), ..good() };
+        let dir = Config { dir: Some(missing()), ..good() };
         for config in [tls, auth, log, dir] {
             let error = run(&config).map(drop).unwrap_err().to_string();
             assert!(error.contains("/nonexistent/file"), "{error}");

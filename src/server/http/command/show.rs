@@ -73,9 +73,7 @@ mod tests {
     use super::*;
 
     fn help() -> String {
-        Args::with_defaults(Args::augment_args(Command::new("http")))
-            .render_long_help()
-            .to_string()
+        Args::with_defaults(Args::augment_args(Command::new("http"))).render_long_help().to_string()
     }
 
     #[test]
@@ -94,10 +92,7 @@ mod tests {
             "65536",
             "info",
         ] {
-            assert!(
-                help.contains(&format!("[default: {default}]")),
-                "{default}:\n{help}"
-            );
+            assert!(help.contains(&format!("[default: {default}]")), "{default}:\n{help}");
         }
         assert!(!help.contains("[default: true]") && !help.contains("[default: ]"));
     }
@@ -137,10 +132,7 @@ mod tests {
             let start = format!("| `{name}` | ");
             for row in manual.lines().filter_map(|line| line.strip_prefix(&start)) {
                 let default = default_of(arg, &defaults).unwrap_or_else(|| "none".into());
-                assert!(
-                    row.starts_with(&format!("{default} | ")),
-                    "{name}: {row}, not {default}"
-                );
+                assert!(row.starts_with(&format!("{default} | ")), "{name}: {row}, not {default}");
                 rows += 1;
             }
         }

@@ -27,10 +27,8 @@ pub(super) const NO_SNIFF: HeaderValue = HeaderValue::from_static("nosniff");
 
 /// The body comes back as it is, at the pace at which the client takes it.
 pub(super) fn echo(mut request: Request) -> Ready<Response> {
-    let content_type = request
-        .head()
-        .field("content-type")
-        .and_then(|value| HeaderValue::from_bytes(value).ok());
+    let content_type =
+        request.head().field("content-type").and_then(|value| HeaderValue::from_bytes(value).ok());
     let body = std::mem::take(request.body_mut());
     ready(Response::of(content_type.unwrap_or(BINARY), body).with(X_CONTENT_TYPE_OPTIONS, NO_SNIFF))
 }
@@ -47,9 +45,7 @@ struct Message {
 
 /// Written anew for each request, as the rules of the benchmarks want it.
 pub(super) fn json(_: Request) -> Ready<Response> {
-    ready(Response::json(&Message {
-        message: "Hello, World!",
-    }))
+    ready(Response::json(&Message { message: "Hello, World!" }))
 }
 
 /// The byte at any place is known: 63 characters and a line feed, again and again.
@@ -116,9 +112,7 @@ fn number(request: &Request, name: &str, max: u64) -> Result<u64, Problem> {
     let text: String = request.param(name)?;
     let number = text.parse().ok().filter(|number| *number <= max);
     number.ok_or_else(|| {
-        Problem::bad_request(format!(
-            "path parameter {name}: {text:?} is no number from 0 to {max}"
-        ))
+        Problem::bad_request(format!("path parameter {name}: {text:?} is no number from 0 to {max}"))
     })
 }
 
@@ -148,9 +142,7 @@ mod tests {
         for (content_type, length) in [("text/x-y", Some(3)), ("application/octet-stream", None)] {
             let body = match length {
                 Some(_) => Body::from("abc"),
-                None => Body::stream(stream::iter(
-                    ["a", "bc"].map(|text| Ok::<_, BoxError>(text.into())),
-                )),
+                None => Body::stream(stream::iter(["a", "bc"].map(|text| Ok::<_, BoxError>(text.into())))),
             };
             let fields = [("Content-Type", content_type)];
             let fields = if length.is_some() { &fields[..] } else { &[] };
@@ -164,18 +156,7 @@ mod tests {
     #[tokio::test]
     async fn bytes_are_known_at_every_place() {
         let block = BLOCK_SIZE as u64;
-        for count in [
-            0,
-            1,
-            63,
-            64,
-            65,
-            block - 1,
-            block,
-            block + 1,
-            3 * block,
-            3 * block + 7,
-        ] {
+        for count in [0, 1, 63, 64, 65, block - 1, block, block + 1, 3 * block, 3 * block + 7] {
             let response = get(&router(), &format!("/bytes/{count}")).await;
             assert_eq!(response.body().len(), Some(count));
             let (_, text) = read(response).await;
@@ -204,10 +185,7 @@ mod tests {
         let answer = read(get(&router(), "/delay/30000").await).await;
         assert_eq!(answer, (200, "waited 30000 ms\n".to_owned()));
         assert_eq!(start.elapsed(), Duration::from_secs(30));
-        assert!(
-            start.elapsed() < Settings::default().handler_timeout,
-            "it is answered"
-        );
+        assert!(start.elapsed() < Settings::default().handler_timeout, "it is answered");
     }
 
     #[tokio::test]
@@ -223,10 +201,7 @@ mod tests {
             let (status, text) = read(get(&router(), target).await).await;
             assert_eq!(status, 400, "{target}");
             let (_, wrong) = target.rsplit_once('/').unwrap();
-            assert!(
-                text.contains(&format!("{wrong:?} is no number from 0 to ")),
-                "{text}"
-            );
+            assert!(text.contains(&format!("{wrong:?} is no number from 0 to ")), "{text}");
         }
     }
 }

@@ -33,10 +33,8 @@ struct Field<'a> {
 /// The fields in order, as lines or as JSON.
 pub(super) fn fields(request: Request) -> Ready<Response> {
     let head = request.head();
-    let fields = head.fields().map(|(name, value)| Field {
-        name,
-        value: String::from_utf8_lossy(value).into_owned(),
-    });
+    let fields =
+        head.fields().map(|(name, value)| Field { name, value: String::from_utf8_lossy(value).into_owned() });
     let json = "application/json";
     let accept: Vec<_> = head.lines("accept").collect();
     let response = if choose_type(accept, &["text/plain", json]) == Some(json) {
@@ -48,11 +46,7 @@ pub(super) fn fields(request: Request) -> Ready<Response> {
             text
         }))
     };
-    ready(
-        response
-            .with(VARY, HeaderValue::from_static("accept"))
-            .with(X_CONTENT_TYPE_OPTIONS, NO_SNIFF),
-    )
+    ready(response.with(VARY, HeaderValue::from_static("accept")).with(X_CONTENT_TYPE_OPTIONS, NO_SNIFF))
 }
 
 /// A line `name=value` for each cookie.
@@ -160,9 +154,7 @@ mod tests {
             let bare = matches!(code, 204 | 205 | 304);
             assert_eq!(response.body().is_empty(), bare, "{code}");
         }
-        for code in [
-            "0", "99", "100", "101", "199", "600", "999", "65536", "abc", "-200",
-        ] {
+        for code in ["0", "99", "100", "101", "199", "600", "999", "65536", "abc", "-200"] {
             let response = get(&router, &format!("/status/{code}")).await;
             assert_eq!(response.code(), 400, "{code}");
         }

@@ -28,73 +28,23 @@ struct Shown {
 }
 
 const fn shown(methods: &'static str, path: &'static str, what: &'static str, curl: &'static str) -> Shown {
-    Shown {
-        methods,
-        path,
-        what,
-        curl,
-    }
+    Shown { methods, path, what, curl }
 }
 
 /// Every route, in the order in which a reader meets them.
 const SHOWN: &[Shown] = &[
-    shown(
-        "GET",
-        "/",
-        "this page, with validators: ask again and get a 304",
-        "-I /",
-    ),
+    shown("GET", "/", "this page, with validators: ask again and get a 304", "-I /"),
     shown("POST", "/", "your body, sent back while it arrives", "-d hello /"),
     shown("GET", "/plaintext", "Hello, World!", "-i /plaintext"),
     shown("GET", "/json", "a message in JSON", "-i /json"),
-    shown(
-        "any",
-        "/echo",
-        "the head of your request, as it arrived",
-        "-X PATCH /echo",
-    ),
-    shown(
-        "GET",
-        "/headers",
-        "its fields, as text or as JSON",
-        "-H 'Accept: application/json' /headers",
-    ),
-    shown(
-        "GET",
-        "/cookie",
-        "your cookies, a line for each",
-        "-b 'a=1; b=2' /cookie",
-    ),
-    shown(
-        "GET",
-        "/status/{code}",
-        "any final status from 200 to 599",
-        "-i /status/418",
-    ),
-    shown(
-        "GET",
-        "/bytes/{n}",
-        "so many bytes, of known length; up to 1 GiB",
-        "/bytes/640",
-    ),
-    shown(
-        "GET",
-        "/stream/{n}",
-        "so many lines of JSON, in chunks; up to 100,000",
-        "-i /stream/5",
-    ),
-    shown(
-        "GET",
-        "/delay/{ms}",
-        "an answer after so many milliseconds; up to 30,000",
-        "/delay/500",
-    ),
-    shown(
-        "GET",
-        "/events",
-        "a tick each second, as server-sent events",
-        "-N /events",
-    ),
+    shown("any", "/echo", "the head of your request, as it arrived", "-X PATCH /echo"),
+    shown("GET", "/headers", "its fields, as text or as JSON", "-H 'Accept: application/json' /headers"),
+    shown("GET", "/cookie", "your cookies, a line for each", "-b 'a=1; b=2' /cookie"),
+    shown("GET", "/status/{code}", "any final status from 200 to 599", "-i /status/418"),
+    shown("GET", "/bytes/{n}", "so many bytes, of known length; up to 1 GiB", "/bytes/640"),
+    shown("GET", "/stream/{n}", "so many lines of JSON, in chunks; up to 100,000", "-i /stream/5"),
+    shown("GET", "/delay/{ms}", "an answer after so many milliseconds; up to 30,000", "/delay/500"),
+    shown("GET", "/events", "a tick each second, as server-sent events", "-N /events"),
     shown("GET", "/upload", "a form to upload files with", "/upload"),
     shown(
         "POST",
@@ -102,12 +52,7 @@ const SHOWN: &[Shown] = &[
         "what the parts of a form are; nothing is kept",
         "-F file=@/etc/hostname /upload",
     ),
-    shown(
-        "PUT",
-        "/{name}",
-        "how many bytes came, here and below /upload/",
-        "-T /etc/hostname /",
-    ),
+    shown("PUT", "/{name}", "how many bytes came, here and below /upload/", "-T /etc/hostname /"),
 ];
 
 /// The demo application.
@@ -163,11 +108,7 @@ mod tests {
             "-d" => ("POST", &[], "hello"),
             "-b" => ("GET", &[("Cookie", "a=1; b=2")], ""),
             "-H" => ("GET", &[("Accept", "application/json")], ""),
-            "-F" => (
-                "POST",
-                &[("Content-Type", "multipart/form-data; boundary=X")],
-                "--X--",
-            ),
+            "-F" => ("POST", &[("Content-Type", "multipart/form-data; boundary=X")], "--X--"),
             "-T" => return request("PUT /hostname", &[], "host"),
             other => panic!("no such option of curl: {other}"),
         };
@@ -218,11 +159,7 @@ mod tests {
     async fn the_page_names_every_route() {
         let (_, page) = read(get(&router(), "/").await).await;
         for row in SHOWN {
-            assert!(
-                page.contains(&format!("<code>{}</code>", row.path)),
-                "{}",
-                row.path
-            );
+            assert!(page.contains(&format!("<code>{}</code>", row.path)), "{}", row.path);
         }
     }
 }

@@ -37,9 +37,7 @@ pub(super) struct Page {
 impl Page {
     /// The page, last modified now: a page of another build has another tag anyway.
     pub(super) fn new() -> Self {
-        let html = INDEX
-            .replace(VERSION, env!("CARGO_PKG_VERSION"))
-            .replace(ROWS, &rows());
+        let html = INDEX.replace(VERSION, env!("CARGO_PKG_VERSION")).replace(ROWS, &rows());
         let mut hasher = DefaultHasher::new();
         hasher.write(html.as_bytes());
         let tag = format!("{:016x}", hasher.finish());
@@ -49,10 +47,7 @@ impl Page {
             etag: HeaderValue::try_from(format!("\"{tag}\"")).unwrap_or(HeaderValue::from_static("")),
             last_modified: HeaderValue::from_bytes(&date::format(now))
                 .unwrap_or(HeaderValue::from_static("")),
-            validators: Validators {
-                etag: EntityTag::strong(tag).ok(),
-                last_modified: Some(now),
-            },
+            validators: Validators { etag: EntityTag::strong(tag).ok(), last_modified: Some(now) },
         }
     }
 
@@ -114,10 +109,7 @@ mod tests {
     async fn a_client_that_has_the_page_is_told_so() {
         let router = router();
         let first = get(&router, "/").await;
-        let (etag, date) = (
-            field(&first, "etag").to_owned(),
-            field(&first, "last-modified").to_owned(),
-        );
+        let (etag, date) = (field(&first, "etag").to_owned(), field(&first, "last-modified").to_owned());
         assert!(etag.starts_with('"') && etag.len() == 18, "{etag}");
         let long_ago = "Sun, 06 Nov 1994 08:49:37 GMT";
         for (name, value, status) in [

@@ -8,11 +8,7 @@ use super::super::request::Request;
 use super::super::response::{IntoResponse, Json, Response};
 
 /// Files may be large here, as nothing is kept: 4 GiB each and in all.
-const LIMITS: FormLimits = FormLimits {
-    part: 4 << 30,
-    total: 4 << 30,
-    ..FormLimits::DEFAULT
-};
+const LIMITS: FormLimits = FormLimits { part: 4 << 30, total: 4 << 30, ..FormLimits::DEFAULT };
 
 /// What is said of a part.
 #[derive(Debug, PartialEq, Serialize)]

@@ -95,14 +95,7 @@ pub(super) fn begin<'a>(
         Poll::Pending => Err(handler),
     };
     conn.clear_deadline();
-    Begun::Open(Box::new(Open {
-        server,
-        peer: Arc::clone(peer),
-        inbound,
-        offer,
-        started,
-        reply,
-    }))
+    Begun::Open(Box::new(Open { server, peer: Arc::clone(peer), inbound, offer, started, reply }))
 }
 
 /// Feeds a reply whose body is in memory.
@@ -111,15 +104,10 @@ fn reply_at_once(conn: &mut HttpConn, response: Response, received: u64, started
         Kind::Full(data) => data,
         _ => Bytes::new(),
     };
-    let (length_of_get, on_sent) = response
-        .extra
-        .map_or((None, Vec::new()), |extra| (extra.length, extra.on_sent));
+    let (length_of_get, on_sent) =
+        response.extra.map_or((None, Vec::new()), |extra| (extra.length, extra.on_sent));
     let length = body.len() as u64;
-    let bytes = if conn.codec().sends_body(response.status) {
-        length
-    } else {
-        0
-    };
+    let bytes = if conn.codec().sends_body(response.status) { length } else { 0 };
     let head = ReplyHead {
         status: response.status,
         fields: response.fields,
@@ -128,12 +116,7 @@ fn reply_at_once(conn: &mut HttpConn, response: Response, received: u64, started
     };
     let result = conn.feed(Outgoing::Whole(head, body));
     for on_sent in on_sent {
-        on_sent(Sent {
-            bytes,
-            received,
-            took: started.elapsed(),
-            complete: result.is_ok(),
-        });
+        on_sent(Sent { bytes, received, took: started.elapsed(), complete: result.is_ok() });
     }
     match result {
         Err(_) => After::Cut,
@@ -145,11 +128,7 @@ fn reply_at_once(conn: &mut HttpConn, response: Response, received: u64, started
 /// How to end a connection that does not persist: a client that did not ask for the end may have sent its next request
 /// already, and closing over that would reset the connection under the reply.
 fn end(conn: &HttpConn) -> After {
-    if conn.codec().client_is_through() && !conn.has_input() {
-        After::Close
-    } else {
-        After::Linger
-    }
+    if conn.codec().client_is_through() && !conn.has_input() { After::Close } else { After::Linger }
 }
 
 impl Open<'_> {
@@ -198,18 +177,11 @@ struct Offer(Option<Vec<Vec<u8>>>);
 
 impl Offer {
     fn of(head: &Head, framing: &Framing) -> Self {
-        Self(
-            framing
-                .offers_upgrade
-                .then(|| head.lines("upgrade").map(<[u8]>::to_vec).collect()),
-        )
+        Self(framing.offers_upgrade.then(|| head.lines("upgrade").map(<[u8]>::to_vec).collect()))
     }
 
     fn matches(&self, response: &Response, conn: &HttpConn) -> bool {
-        let chosen = response
-            .fields
-            .find("upgrade")
-            .and_then(|value| value.to_str().ok());
+        let chosen = response.fields.find("upgrade").and_then(|value| value.to_str().ok());
         let (Some(lines), Some(chosen)) = (&self.0, chosen) else {
             return false;
         };

@@ -28,11 +28,7 @@ impl Run<'_> {
             return Ok(None);
         }
         let abandoned = poll_fn(|cx| Poll::Ready(self.inbound.is_abandoned(cx))).await;
-        if abandoned {
-            Ok(None)
-        } else {
-            self.drive(body.frame()).await
-        }
+        if abandoned { Ok(None) } else { self.drive(body.frame()).await }
     }
 
     /// Sends the reply, and says what follows.
@@ -46,21 +42,13 @@ impl Run<'_> {
         let result = self.send(&mut response, extra.length, &mut bytes).await;
         let complete = result.is_ok();
         for on_sent in std::mem::take(&mut extra.on_sent) {
-            on_sent(Sent {
-                bytes,
-                received: self.inbound.received(),
-                took: started.elapsed(),
-                complete,
-            });
+            on_sent(Sent { bytes, received: self.inbound.received(), took: started.elapsed(), complete });
         }
         if let Err(fault) = result {
             tracing::debug!(%fault, "reply cut short");
             return After::Cut;
         }
-        if let Some(then) = extra
-            .upgrade
-            .filter(|_| response.status == StatusCode::SWITCHING_PROTOCOLS)
-        {
+        if let Some(then) = extra.upgrade.filter(|_| response.status == StatusCode::SWITCHING_PROTOCOLS) {
             let settings = &self.server.settings;
             let (min, gap) = (settings.min_write_rate, settings.stall_timeout);
             self.conn.set_pace(Direction::Writing, min, gap);

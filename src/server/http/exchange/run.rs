@@ -37,14 +37,7 @@ pub(super) struct Run<'a> {
 
 impl<'a> Run<'a> {
     pub(super) fn new(conn: &'a mut HttpConn, server: &'a Server, peer: Arc<Peer>, inbound: Inbound) -> Self {
-        Self {
-            conn,
-            server,
-            peer,
-            inbound,
-            waiting: Waiting::Nobody,
-            replying: false,
-        }
+        Self { conn, server, peer, inbound, waiting: Waiting::Nobody, replying: false }
     }
 
     /// Runs `future`, and the connection meanwhile.

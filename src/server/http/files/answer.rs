@@ -50,11 +50,8 @@ pub(super) fn whole(variant: &Variant) -> Response {
 
 /// 412: the state that the client names is not the current one.
 pub(super) fn precondition_failed() -> Response {
-    Problem::new(
-        StatusCode::PRECONDITION_FAILED,
-        "this is not in the state that the request names",
-    )
-    .into_response()
+    Problem::new(StatusCode::PRECONDITION_FAILED, "this is not in the state that the request names")
+        .into_response()
 }
 
 /// 304: the client has what a reply with `fields` would bring.
@@ -90,10 +87,7 @@ fn single(variant: &Variant, range: Range<u64>) -> Response {
 
 fn multiple(variant: &Variant, ranges: &[Range<u64>]) -> Response {
     let boundary: String = repeat_with(fastrand::alphanumeric).take(BOUNDARY).collect();
-    let content_type = variant
-        .fields
-        .find("content-type")
-        .and_then(|value| value.to_str().ok());
+    let content_type = variant.fields.find("content-type").and_then(|value| value.to_str().ok());
     let frame = match MultipartRanges::new(ranges, variant.length, content_type, &boundary) {
         Ok(frame) => frame,
         Err(error) => return Problem::internal(format!("ranges of a file: {error}")).into_response(),

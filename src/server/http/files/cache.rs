@@ -132,24 +132,15 @@ impl Cache {
     }
 
     fn shard(&self, key: &[u8]) -> MutexGuard<'_, Shard> {
-        let sum = key
-            .iter()
-            .rev()
-            .take(8)
-            .fold(key.len(), |sum, &byte| sum.wrapping_mul(31) ^ usize::from(byte));
-        self.shards[sum % SHARDS]
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let sum =
+            key.iter().rev().take(8).fold(key.len(), |sum, &byte| sum.wrapping_mul(31) ^ usize::from(byte));
+        self.shards[sum % SHARDS].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Shard {
     fn insert(&mut self, key: &[u8], entry: &Arc<Entry>, now: Instant) {
-        let slot = Slot {
-            entry: Arc::clone(entry),
-            checked: now,
-            used: false,
-        };
+        let slot = Slot { entry: Arc::clone(entry), checked: now, used: false };
         self.bytes += entry.bytes();
         self.descriptors += entry.descriptors();
         match self.slots.insert(key.into(), slot) {

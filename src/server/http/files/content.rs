@@ -93,11 +93,7 @@ pub(super) fn read(file: &File, before: &Stamp, patience: Patience) -> io::Resul
         }
     }
     // Whoever writes in place may have been at it while we read.
-    if stamp(file)? == *before {
-        Ok(Read::Whole(buffer.into()))
-    } else {
-        Ok(Read::Changed)
-    }
+    if stamp(file)? == *before { Ok(Read::Whole(buffer.into())) } else { Ok(Read::Changed) }
 }
 
 /// `None` when the bytes are not in memory and there is no patience.
@@ -137,17 +133,9 @@ mod tests {
         let mut file = file(b"before");
         let before = stamp(&file).unwrap();
         file.write_all(b" and after").unwrap();
-        assert_eq!(
-            read(&file, &before, Patience::Any).unwrap(),
-            Read::Changed,
-            "longer"
-        );
+        assert_eq!(read(&file, &before, Patience::Any).unwrap(), Read::Changed, "longer");
         file.set_len(3).unwrap();
-        assert_eq!(
-            read(&file, &before, Patience::Any).unwrap(),
-            Read::Changed,
-            "shorter"
-        );
+        assert_eq!(read(&file, &before, Patience::Any).unwrap(), Read::Changed, "shorter");
     }
 
     #[tokio::test]

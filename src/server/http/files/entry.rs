@@ -115,18 +115,8 @@ impl Variant {
         let value = |bytes: &[u8]| HeaderValue::from_bytes(bytes).map_err(|error| internal(&error));
         fields.append(ETAG, value(&etag.to_bytes())?);
         fields.append(LAST_MODIFIED, value(&date::format(modified))?);
-        let validators = Validators {
-            etag: Some(etag),
-            last_modified: Some(modified),
-        };
-        Ok(Self {
-            coding,
-            stamp,
-            length: stamp.size,
-            validators,
-            fields,
-            content,
-        })
+        let validators = Validators { etag: Some(etag), last_modified: Some(modified) };
+        Ok(Self { coding, stamp, length: stamp.size, validators, fields, content })
     }
 
     /// Whether what would be sent is what the validators say. Content in memory always is; an open file may be written to.
@@ -152,20 +142,12 @@ impl Shared {
             self.dress(&mut variant.fields, name, !codings.is_empty());
             variants.push(variant);
         }
-        Ok(Entry {
-            path,
-            variants,
-            codings,
-        })
+        Ok(Entry { path, variants, codings })
     }
 
     /// Reads a small file, and keeps a large one open.
     async fn content(&self, path: &[u8], form: Form) -> Result<(Stamp, Content), Problem> {
-        let Form {
-            coding,
-            file,
-            stamp: mut current,
-        } = form;
+        let Form { coding, file, stamp: mut current } = form;
         let mut file = Arc::new(file);
         for _ in 0..RETRIES {
             if current.size > self.options.cache.file {
@@ -198,9 +180,7 @@ impl Shared {
             .blocking
             .submit(Priority::Normal, move || read(&file, &current, Patience::Any))
             .map_err(|_| busy())?;
-        job.await
-            .map_err(|error| Problem::internal(format!("reading a file: {error}")))?
-            .map_err(failed)
+        job.await.map_err(|error| Problem::internal(format!("reading a file: {error}")))?.map_err(failed)
     }
 
     /// Adds the fields that the options ask for.

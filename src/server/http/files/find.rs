@@ -90,15 +90,10 @@ impl Shared {
     }
 
     fn with_siblings(&self, path: Vec<u8>, file: File, stamp: Stamp) -> FoundFile {
-        let mut forms = vec![Form {
-            coding: Coding::Identity,
-            file,
-            stamp,
-        }];
+        let mut forms = vec![Form { coding: Coding::Identity, file, stamp }];
         if self.options.precompressed {
-            let siblings = SMALLEST_FIRST
-                .into_iter()
-                .filter_map(|coding| self.sibling(&path, coding, &stamp));
+            let siblings =
+                SMALLEST_FIRST.into_iter().filter_map(|coding| self.sibling(&path, coding, &stamp));
             forms.extend(siblings);
         }
         FoundFile { path, forms }

@@ -81,10 +81,7 @@ impl Now {
     fn read() -> Self {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
         let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
-        Self {
-            instant: Instant::now(),
-            system: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds),
-        }
+        Self { instant: Instant::now(), system: SystemTime::UNIX_EPOCH + Duration::from_secs(seconds) }
     }
 }
 
@@ -95,10 +92,8 @@ impl Files {
     /// The root cannot be opened, or an option makes no sense.
     pub fn new(root: &Path, options: FilesOptions, blocking: Blocking) -> Result<Self, FilesError> {
         options.check()?;
-        let opened = Root::new(root, options.follow_symlinks).map_err(|source| FilesError::Root {
-            path: root.to_owned(),
-            source,
-        })?;
+        let opened = Root::new(root, options.follow_symlinks)
+            .map_err(|source| FilesError::Root { path: root.to_owned(), source })?;
         Ok(Self(Arc::new(Shared {
             root: Arc::new(opened),
             cache: Cache::new(options.cache),
@@ -138,11 +133,9 @@ impl Shared {
         }
         // The rest of the request is not wanted, and cannot be shared between threads.
         let head = request.head;
-        Box::pin(async move {
-            self.open(&head, known, now)
-                .await
-                .unwrap_or_else(IntoResponse::into_response)
-        })
+        Box::pin(
+            async move { self.open(&head, known, now).await.unwrap_or_else(IntoResponse::into_response) },
+        )
     }
 
     /// The path without the prefix: `None` when it is outside, `/` or more otherwise, empty for the prefix itself.
@@ -271,17 +264,11 @@ fn at_once(head: &Head, known: &Known, now: Now) -> Option<Response> {
 }
 
 fn respond(head: &Head, entry: &Entry, now: Now) -> Result<Response, Problem> {
-    entry
-        .choose(head)
-        .map(|variant| answer::answer(head, variant, now.system))
-        .ok_or_else(Problem::not_found)
+    entry.choose(head).map(|variant| answer::answer(head, variant, now.system)).ok_or_else(Problem::not_found)
 }
 
 fn not_allowed(method: &Method) -> Response {
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        format!("{method} is not allowed here"),
-    )
-    .with(ALLOW, METHODS)
-    .into_response()
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed here"))
+        .with(ALLOW, METHODS)
+        .into_response()
 }

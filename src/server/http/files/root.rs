@@ -18,16 +18,10 @@ use rustix::io::Errno;
 const RETRIES: usize = 8;
 
 /// Opening a FIFO for reading waits for a writer; a terminal must not become ours.
-const READ: OFlags = OFlags::RDONLY
-    .union(OFlags::NONBLOCK)
-    .union(OFlags::CLOEXEC)
-    .union(OFlags::NOCTTY);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::NONBLOCK).union(OFlags::CLOEXEC).union(OFlags::NOCTTY);
 
 /// A step of the walk: a directory that need not be readable.
-const STEP: OFlags = OFlags::PATH
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::NOFOLLOW)
-    .union(OFlags::CLOEXEC);
+const STEP: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// The root of the files that are served.
 #[derive(Debug)]
@@ -118,11 +112,7 @@ impl Stamp {
     pub(super) fn modified(&self) -> SystemTime {
         let (seconds, nanos) = self.modified;
         let whole = Duration::from_secs(seconds.unsigned_abs());
-        let start = if seconds < 0 {
-            UNIX_EPOCH.checked_sub(whole)
-        } else {
-            UNIX_EPOCH.checked_add(whole)
-        };
+        let start = if seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
         let time = start.and_then(|start| start.checked_add(Duration::from_nanos(nanos)));
         time.unwrap_or(UNIX_EPOCH)
     }
@@ -142,17 +132,9 @@ pub(super) fn stamp(file: &File) -> io::Result<Stamp> {
 impl Root {
     /// Opens the root itself, which may be a symbolic link.
     pub(super) fn new(path: &Path, follow: bool) -> io::Result<Self> {
-        let dir = rustix::fs::openat(
-            CWD,
-            path,
-            OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
-        Ok(Self {
-            dir,
-            follow,
-            openat2: AtomicBool::new(true),
-        })
+        let dir =
+            rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+        Ok(Self { dir, follow, openat2: AtomicBool::new(true) })
     }
 
     /// Opens `path`, which is relative and has no `.` and `..`; empty for the root.
@@ -260,14 +242,7 @@ mod tests {
         symlink("/etc/passwd", at("root/absolute")).unwrap();
         symlink("/proc/self/root", at("root/magic")).unwrap();
         symlink("loop", at("root/loop")).unwrap();
-        rustix::fs::mknodat(
-            CWD,
-            at("root/fifo"),
-            FileType::Fifo,
-            Mode::from_raw_mode(0o644),
-            0,
-        )
-        .unwrap();
+        rustix::fs::mknodat(CWD, at("root/fifo"), FileType::Fifo, Mode::from_raw_mode(0o644), 0).unwrap();
         std::os::unix::net::UnixListener::bind(at("root/socket")).unwrap();
         dir
     }
@@ -343,10 +318,7 @@ mod tests {
         let dir = tree();
         assert!(Root::new(&dir.path().join("none"), false).is_err());
         assert!(Root::new(&dir.path().join("secret"), false).is_err());
-        assert!(
-            Root::new(&dir.path().join("root/subdir"), false).is_ok(),
-            "a link, given by the operator"
-        );
+        assert!(Root::new(&dir.path().join("root/subdir"), false).is_ok(), "a link, given by the operator");
     }
 
     #[test]
@@ -364,9 +336,6 @@ mod tests {
         assert_ne!(stamp(&file).unwrap(), before);
         let old = std::fs::FileTimes::new().set_modified(UNIX_EPOCH - Duration::from_millis(1500));
         file.set_times(old).unwrap();
-        assert_eq!(
-            stamp(&file).unwrap().modified(),
-            UNIX_EPOCH - Duration::from_millis(1500)
-        );
+        assert_eq!(stamp(&file).unwrap().modified(), UNIX_EPOCH - Duration::from_millis(1500));
     }
 }

@@ -130,28 +130,17 @@ mod tests {
     #[test]
     fn dispositions_name_the_file() {
         let value = |disposition: Disposition, name: &[u8]| {
-            disposition
-                .value(name)
-                .map(|value| value.to_str().unwrap().to_owned())
+            disposition.value(name).map(|value| value.to_str().unwrap().to_owned())
         };
         assert_eq!(value(Disposition::None, b"a.txt"), None);
         for (name, rest) in [
             (&b"a b.txt"[..], "filename=\"a b.txt\""),
-            (
-                b"a\"b\\c.txt",
-                "filename=\"a_b_c.txt\"; filename*=UTF-8''a%22b%5Cc.txt",
-            ),
+            (b"a\"b\\c.txt", "filename=\"a_b_c.txt\"; filename*=UTF-8''a%22b%5Cc.txt"),
             (b"100%.txt", "filename=\"100_.txt\"; filename*=UTF-8''100%25.txt"),
-            (
-                "na\u{ef}ve.txt".as_bytes(),
-                "filename=\"na_ve.txt\"; filename*=UTF-8''na%C3%AFve.txt",
-            ),
+            ("na\u{ef}ve.txt".as_bytes(), "filename=\"na_ve.txt\"; filename*=UTF-8''na%C3%AFve.txt"),
             (b"a\r\nb", "filename=\"a__b\"; filename*=UTF-8''a%0D%0Ab"),
         ] {
-            assert_eq!(
-                value(Disposition::Attachment, name),
-                Some(format!("attachment; {rest}"))
-            );
+            assert_eq!(value(Disposition::Attachment, name), Some(format!("attachment; {rest}")));
             assert_eq!(value(Disposition::Inline, name), Some(format!("inline; {rest}")));
         }
     }

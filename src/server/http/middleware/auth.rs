@@ -85,11 +85,7 @@ impl Auth {
         }
         let below = |path: &[Vec<u8>]| self.prefixes.iter().any(|prefix| path.starts_with(prefix));
         // As written, too: a router that does not resolve `..` finds its route by that.
-        let written: Vec<Vec<u8>> = path
-            .split('/')
-            .skip(1)
-            .map(|part| part.as_bytes().to_vec())
-            .collect();
+        let written: Vec<Vec<u8>> = path.split('/').skip(1).map(|part| part.as_bytes().to_vec()).collect();
         below(&segments(path)) || below(&written)
     }
 
@@ -135,10 +131,7 @@ impl Auth {
 
 impl Known {
     fn new(name: &str, secret: &str) -> Self {
-        Self {
-            name: name.into(),
-            secret: secret.as_bytes().into(),
-        }
+        Self { name: name.into(), secret: secret.as_bytes().into() }
     }
 }
 
@@ -200,21 +193,12 @@ mod tests {
     }
 
     fn auth() -> Auth {
-        Auth::new("the \"inner\" room")
-            .user("alice", "pass:word")
-            .user("bob", "")
-            .token("robot", "t0ken")
+        Auth::new("the \"inner\" room").user("alice", "pass:word").user("bob", "").token("robot", "t0ken")
     }
 
     async fn answer(auth: Auth, path: &str, authorization: &[&str]) -> Response {
-        let stack = Stack {
-            auth: Some(auth),
-            ..Stack::default()
-        };
-        let fields: Vec<_> = authorization
-            .iter()
-            .map(|value| ("Authorization", *value))
-            .collect();
+        let stack = Stack { auth: Some(auth), ..Stack::default() };
+        let fields: Vec<_> = authorization.iter().map(|value| ("Authorization", *value)).collect();
         run(stack, who, get(path, &fields)).await
     }
 
@@ -234,11 +218,7 @@ mod tests {
         ];
         for (authorization, name) in cases {
             let response = answer(auth(), "/", &[&authorization]).await;
-            assert_eq!(
-                response.body().as_bytes(),
-                Some(name.as_bytes()),
-                "{authorization}"
-            );
+            assert_eq!(response.body().as_bytes(), Some(name.as_bytes()), "{authorization}");
         }
     }
 
@@ -274,23 +254,15 @@ mod tests {
     async fn the_challenge_names_the_schemes_and_the_realm() {
         let challenges = |response: &Response| -> Vec<String> {
             let lines = FieldLines::lines(response.fields(), "www-authenticate");
-            lines
-                .map(|line| String::from_utf8_lossy(line).into_owned())
-                .collect()
+            lines.map(|line| String::from_utf8_lossy(line).into_owned()).collect()
         };
         let first = answer(auth(), "/", &[]).await;
         assert_eq!(
             challenges(&first),
-            [
-                r#"Basic realm="the \"inner\" room", charset="UTF-8""#,
-                r#"Bearer realm="the \"inner\" room""#
-            ]
+            [r#"Basic realm="the \"inner\" room", charset="UTF-8""#, r#"Bearer realm="the \"inner\" room""#]
         );
         let tried = answer(Auth::new("r\u{e9}\n").token("a", "b"), "/", &["Bearer x"]).await;
-        assert_eq!(
-            challenges(&tried),
-            [r#"Bearer realm="r??", error="invalid_token""#]
-        );
+        assert_eq!(challenges(&tried), [r#"Bearer realm="r??", error="invalid_token""#]);
         assert_eq!(field(&tried, "content-type"), Some("text/plain; charset=utf-8"));
     }
 

@@ -23,10 +23,7 @@ impl BodyLimit {
     /// Bodies of `bytes` at most, with the gather limit by default.
     #[must_use]
     pub const fn new(bytes: u64) -> Self {
-        Self {
-            bytes,
-            gather: GATHER_LIMIT,
-        }
+        Self { bytes, gather: GATHER_LIMIT }
     }
 
     /// Limits the body.
@@ -80,10 +77,7 @@ mod tests {
     async fn too_long_a_body_is_413_announced_or_not() {
         let limit = BodyLimit { bytes: 8, gather: 4 };
         let status = async |handler: u8, body: Body| {
-            let stack = Stack {
-                body_limit: Some(limit),
-                ..Stack::default()
-            };
+            let stack = Stack { body_limit: Some(limit), ..Stack::default() };
             let mut request = get("/", &[]);
             request.body = body;
             let response = match handler {
@@ -99,10 +93,6 @@ mod tests {
         assert_eq!(status(b'r', unknown(8)).await, 200);
         assert_eq!(status(b'r', unknown(9)).await, 413);
         assert_eq!(status(b'g', unknown(4)).await, 200);
-        assert_eq!(
-            status(b'g', unknown(5)).await,
-            413,
-            "the lower limit of gathering"
-        );
+        assert_eq!(status(b'g', unknown(5)).await, 413, "the lower limit of gathering");
     }
 }

@@ -58,10 +58,7 @@ mod tests {
             let gate = Arc::clone(&held);
             async move { gate.notified().await }
         };
-        let stack = Stack {
-            concurrency: Some(Concurrency::new(1, 1)),
-            ..Stack::default()
-        };
+        let stack = Stack { concurrency: Some(Concurrency::new(1, 1)), ..Stack::default() };
         let shared = stack.around(Arc::new(handler));
         let mut working = shared.handle(get("/1", &[]));
         let mut waiting = shared.handle(get("/2", &[]));

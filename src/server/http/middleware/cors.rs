@@ -199,15 +199,10 @@ impl Cors {
 /// An origin as browsers write it: a scheme, a host, and a port if need be, in lower case.
 fn origin(text: String) -> Result<HeaderValue, CorsError> {
     let written = text.to_ascii_lowercase();
-    let host = written
-        .split_once("://")
-        .map(|(_, host)| host)
-        .unwrap_or_default();
+    let host = written.split_once("://").map(|(_, host)| host).unwrap_or_default();
     let plain = !host.is_empty() && !host.contains(['/', '?', '#', '@', ' ', '*', ',']);
     let value = HeaderValue::try_from(&written).ok();
-    value
-        .filter(|_| plain || written == "null")
-        .ok_or(CorsError::Origin(text))
+    value.filter(|_| plain || written == "null").ok_or(CorsError::Origin(text))
 }
 
 /// A list of tokens, which are always good for a value.
@@ -235,10 +230,7 @@ mod tests {
 
     fn listed() -> CorsConfig {
         CorsConfig {
-            origins: Origins::These(vec![
-                "https://Page.example".into(),
-                "http://localhost:3000".into(),
-            ]),
+            origins: Origins::These(vec!["https://Page.example".into(), "http://localhost:3000".into()]),
             exposed: vec![HeaderName::from_static("x-total")],
             credentials: true,
             ..CorsConfig::default()
@@ -246,17 +238,11 @@ mod tests {
     }
 
     fn any() -> CorsConfig {
-        CorsConfig {
-            origins: Origins::Any,
-            ..CorsConfig::default()
-        }
+        CorsConfig { origins: Origins::Any, ..CorsConfig::default() }
     }
 
     async fn answer(config: CorsConfig, request: Request) -> Response {
-        let stack = Stack {
-            cors: Some(Cors::new(config).unwrap()),
-            ..Stack::default()
-        };
+        let stack = Stack { cors: Some(Cors::new(config).unwrap()), ..Stack::default() };
         run(stack, async |_: Request| "from the handler", request).await
     }
 
@@ -284,12 +270,7 @@ mod tests {
         assert_eq!(field(&response, "access-control-allow-credentials"), Some("true"));
         assert_eq!(field(&response, "access-control-expose-headers"), Some("x-total"));
         assert_eq!(varies(&response), ["origin"]);
-        let others = [
-            "https://page.example.evil",
-            "http://page.example",
-            "null",
-            "https://page.example:444",
-        ];
+        let others = ["https://page.example.evil", "http://page.example", "null", "https://page.example:444"];
         for other in others {
             let response = answer(listed(), get("/", &[("Origin", other)])).await;
             assert_eq!(response.code(), 200);
@@ -333,11 +314,7 @@ mod tests {
         assert_eq!(field(&response, "access-control-max-age"), Some("3600"));
         assert_eq!(
             varies(&response),
-            [
-                "access-control-request-method",
-                "access-control-request-headers",
-                "origin"
-            ]
+            ["access-control-request-method", "access-control-request-headers", "origin"]
         );
         let refused = answer(listed(), preflight("https://evil.example", "x-a")).await;
         assert_eq!(refused.code(), 403);
@@ -347,15 +324,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_list_of_fields_is_said_whatever_is_asked() {
-        let config = CorsConfig {
-            fields: AllowedFields::These(vec![http::header::AUTHORIZATION]),
-            ..listed()
-        };
+        let config =
+            CorsConfig { fields: AllowedFields::These(vec![http::header::AUTHORIZATION]), ..listed() };
         let response = answer(config, preflight(PAGE, "x-evil")).await;
-        assert_eq!(
-            field(&response, "access-control-allow-headers"),
-            Some("authorization")
-        );
+        assert_eq!(field(&response, "access-control-allow-headers"), Some("authorization"));
         for wrong in ["x y", "a\"b", &"x,".repeat(200)] {
             let response = answer(listed(), preflight(PAGE, wrong)).await;
             assert_eq!(field(&response, "access-control-allow-headers"), None, "{wrong}");
@@ -374,15 +346,10 @@ mod tests {
 
     #[tokio::test]
     async fn a_handler_may_decide_itself() {
-        let stack = Stack {
-            cors: Some(Cors::new(listed()).unwrap()),
-            ..Stack::default()
-        };
+        let stack = Stack { cors: Some(Cors::new(listed()).unwrap()), ..Stack::default() };
         let handler = async |_: Request| {
-            Response::text("x").with(
-                ACCESS_CONTROL_ALLOW_ORIGIN,
-                HeaderValue::from_static("https://own.example"),
-            )
+            Response::text("x")
+                .with(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("https://own.example"))
         };
         let response = run(stack, handler, get("/", &[("Origin", PAGE)])).await;
         let lines = FieldLines::lines(response.fields(), "access-control-allow-origin").count();
@@ -392,23 +359,10 @@ mod tests {
 
     #[test]
     fn configurations_are_checked() {
-        let config = CorsConfig {
-            credentials: true,
-            ..any()
-        };
+        let config = CorsConfig { credentials: true, ..any() };
         assert_eq!(Cors::new(config).unwrap_err(), CorsError::AnyWithCredentials);
-        for wrong in [
-            "example.com",
-            "https://",
-            "https://a/",
-            "https://*.example.com",
-            "*",
-            "",
-        ] {
-            let config = CorsConfig {
-                origins: Origins::These(vec![wrong.into()]),
-                ..CorsConfig::default()
-            };
+        for wrong in ["example.com", "https://", "https://a/", "https://*.example.com", "*", ""] {
+            let config = CorsConfig { origins: Origins::These(vec![wrong.into()]), ..CorsConfig::default() };
             assert_eq!(Cors::new(config).unwrap_err(), CorsError::Origin(wrong.into()));
         }
     }

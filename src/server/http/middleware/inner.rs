@@ -40,16 +40,10 @@ impl Handler for Inner {
             Some(_) => catch_unwind(AssertUnwindSafe(|| self.handler.handle(request))),
         };
         match (handler, head) {
-            (Ok(handler), head) => Box::pin(Answering {
-                handler,
-                head,
-                compression,
-                compressing: None,
-            }),
-            (Err(panic), head) => Box::pin(std::future::ready(panics::answer(
-                &head.unwrap_or_default(),
-                &*panic,
-            ))),
+            (Ok(handler), head) => Box::pin(Answering { handler, head, compression, compressing: None }),
+            (Err(panic), head) => {
+                Box::pin(std::future::ready(panics::answer(&head.unwrap_or_default(), &*panic)))
+            }
         }
     }
 }
@@ -92,9 +86,6 @@ impl Future for Answering<'_> {
         if !part.judge(&wish, &mut response) {
             return Poll::Ready(response);
         }
-        this.compressing
-            .insert(Box::pin(part.compress(wish, response)))
-            .as_mut()
-            .poll(cx)
+        this.compressing.insert(Box::pin(part.compress(wish, response))).as_mut().poll(cx)
     }
 }

@@ -100,11 +100,7 @@ impl Stack {
     #[must_use]
     pub fn around(mut self, handler: SharedHandler) -> SharedHandler {
         let inner = self.around_inner(handler);
-        if self.is_empty() {
-            inner
-        } else {
-            Arc::new(Stacked { parts: self, inner })
-        }
+        if self.is_empty() { inner } else { Arc::new(Stacked { parts: self, inner }) }
     }
 
     /// The parts next to the handler.
@@ -114,12 +110,7 @@ impl Stack {
         if body_limit.is_none() && compression.is_none() && !catch_panics {
             return handler;
         }
-        Arc::new(Inner {
-            body_limit,
-            compression,
-            catch_panics,
-            handler,
-        })
+        Arc::new(Inner { body_limit, compression, catch_panics, handler })
     }
 
     /// Whether none of the outer parts is there.
@@ -234,9 +225,7 @@ impl<F: Future<Output: Send> + Send> Service<F> for Run {
 
 /// Turns a request away for now.
 fn later(status: StatusCode, detail: &str, seconds: u64) -> Response {
-    Problem::new(status, detail)
-        .with(RETRY_AFTER, HeaderValue::from(seconds))
-        .into_response()
+    Problem::new(status, detail).with(RETRY_AFTER, HeaderValue::from(seconds)).into_response()
 }
 
 /// Adds `name` to what a reply says it varies by (RFC 9110 section 12.5.5), unless that is said already.

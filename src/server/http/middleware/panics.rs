@@ -15,17 +15,13 @@ pub(super) fn answer(head: &[u8], panic: &(dyn Any + Send)) -> Response {
 
 /// Method and path. The query may hold what no log should.
 fn request_line(head: &[u8]) -> Cow<'_, str> {
-    let line = head
-        .split(|byte| b"?\r".contains(byte))
-        .next()
-        .unwrap_or_default();
+    let line = head.split(|byte| b"?\r".contains(byte)).next().unwrap_or_default();
     String::from_utf8_lossy(line)
 }
 
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
-        .unwrap_or("without a message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 #[cfg(test)]
@@ -44,10 +40,7 @@ mod tests {
 
     #[test]
     fn the_request_is_named_without_its_query() {
-        assert_eq!(
-            request_line(b"GET /a/b?key=secret HTTP/1.1\r\nHost: h\r\n\r\n"),
-            "GET /a/b"
-        );
+        assert_eq!(request_line(b"GET /a/b?key=secret HTTP/1.1\r\nHost: h\r\n\r\n"), "GET /a/b");
         assert_eq!(request_line(b"GET /a HTTP/1.1\r\n\r\n"), "GET /a HTTP/1.1");
     }
 
@@ -57,10 +50,7 @@ mod tests {
             assert_ne!(request.path(), "/bad", "secret detail");
             "fine"
         }
-        let stack = || Stack {
-            catch_panics: true,
-            ..Stack::default()
-        };
+        let stack = || Stack { catch_panics: true, ..Stack::default() };
         let response = run(stack(), fails, get("/bad", &[])).await;
         assert_eq!(response.code(), 500);
         let body = std::str::from_utf8(response.body().as_bytes().unwrap()).unwrap();
@@ -74,10 +64,7 @@ mod tests {
             assert!(request.path().is_empty(), "at once");
             std::future::ready(())
         };
-        let stack = Stack {
-            catch_panics: true,
-            ..Stack::default()
-        };
+        let stack = Stack { catch_panics: true, ..Stack::default() };
         assert_eq!(run(stack, fails, get("/", &[])).await.code(), 500);
     }
 }

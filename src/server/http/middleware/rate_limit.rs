@@ -76,11 +76,7 @@ impl RateLimit {
     #[must_use]
     pub fn new(rate: Rate, by: RateKey, max_keys: usize) -> Self {
         let key: KeyOf = |key| Some(*key);
-        Self {
-            by,
-            hasher: RandomState::new(),
-            limiter: Limiter::new(Permission, rate, max_keys, key),
-        }
+        Self { by, hasher: RandomState::new(), limiter: Limiter::new(Permission, rate, max_keys, key) }
     }
 
     /// Whom the request counts for; `None` to let it pass.
@@ -89,9 +85,7 @@ impl RateLimit {
             RateKey::Peer => None,
             RateKey::Field(name) => request.head.field(name.as_str()),
         };
-        field
-            .map(|value| Key::Field(self.hasher.hash_one(value)))
-            .or_else(|| Key::of(&request.peer.addr))
+        field.map(|value| Key::Field(self.hasher.hash_one(value))).or_else(|| Key::of(&request.peer.addr))
     }
 
     /// Counts a request.
@@ -124,10 +118,7 @@ mod tests {
 
     fn shared(by: RateKey) -> SharedHandler {
         let rate = Rate::new(0.5, 2).unwrap();
-        let stack = Stack {
-            rate_limit: Some(RateLimit::new(rate, by, 100)),
-            ..Stack::default()
-        };
+        let stack = Stack { rate_limit: Some(RateLimit::new(rate, by, 100)), ..Stack::default() };
         stack.around(Arc::new(fine))
     }
 
@@ -141,11 +132,7 @@ mod tests {
     async fn a_burst_then_429_then_a_token_again() {
         let handler = shared(RateKey::Peer);
         assert_eq!(status(&handler, "192.0.2.1:1", &[]).await, 200);
-        assert_eq!(
-            status(&handler, "192.0.2.1:2", &[]).await,
-            200,
-            "the port does not count"
-        );
+        assert_eq!(status(&handler, "192.0.2.1:2", &[]).await, 200, "the port does not count");
         let refused = handler.handle(get("/", &[])).await;
         assert_eq!(refused.code(), 429);
         assert_eq!(field(&refused, "retry-after"), Some("2"));
@@ -173,11 +160,7 @@ mod tests {
         assert_eq!(status(&handler, "192.0.2.3:1", &key("a")).await, 429);
         assert_eq!(status(&handler, "192.0.2.3:1", &key("b")).await, 200);
         for expected in [200, 200, 429] {
-            assert_eq!(
-                status(&handler, "192.0.2.3:1", &[]).await,
-                expected,
-                "then the address"
-            );
+            assert_eq!(status(&handler, "192.0.2.3:1", &[]).await, expected, "then the address");
         }
     }
 

@@ -65,19 +65,11 @@ mod tests {
     use crate::server::http::middleware::Stack;
 
     async fn echo(request: Request) -> String {
-        request
-            .extensions()
-            .get::<RequestId>()
-            .unwrap()
-            .as_str()
-            .to_owned()
+        request.extensions().get::<RequestId>().unwrap().as_str().to_owned()
     }
 
     fn stack() -> Stack {
-        Stack {
-            request_id: Some(RequestIds),
-            ..Stack::default()
-        }
+        Stack { request_id: Some(RequestIds), ..Stack::default() }
     }
 
     #[tokio::test]

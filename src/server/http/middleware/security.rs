@@ -45,10 +45,7 @@ impl SecurityHeaders {
     /// No fields, to add some to.
     #[must_use]
     pub const fn none() -> Self {
-        Self {
-            always: Vec::new(),
-            hsts: None,
-        }
+        Self { always: Vec::new(), hsts: None }
     }
 
     /// The same with a field set, in place of its default. `Strict-Transport-Security` still goes over TLS only.
@@ -95,10 +92,7 @@ mod tests {
     use crate::server::http::middleware::Stack;
 
     async fn reply(headers: SecurityHeaders, tls: bool, own: Option<(HeaderName, &'static str)>) -> Response {
-        let stack = Stack {
-            security_headers: Some(headers),
-            ..Stack::default()
-        };
+        let stack = Stack { security_headers: Some(headers), ..Stack::default() };
         let mut request = get("/", &[]);
         request.peer = peer("192.0.2.1:1", tls);
         let handler = move |_| {
@@ -117,14 +111,8 @@ mod tests {
             let response = reply(SecurityHeaders::default(), tls, None).await;
             assert_eq!(field(&response, "x-content-type-options"), Some("nosniff"));
             assert_eq!(field(&response, "x-frame-options"), Some("SAMEORIGIN"));
-            assert_eq!(
-                field(&response, "content-security-policy"),
-                Some("frame-ancestors 'self'")
-            );
-            assert_eq!(
-                field(&response, "referrer-policy"),
-                Some("strict-origin-when-cross-origin")
-            );
+            assert_eq!(field(&response, "content-security-policy"), Some("frame-ancestors 'self'"));
+            assert_eq!(field(&response, "referrer-policy"), Some("strict-origin-when-cross-origin"));
             let hsts = field(&response, "strict-transport-security");
             assert_eq!(hsts, tls.then_some("max-age=31536000"));
         }
@@ -139,11 +127,7 @@ mod tests {
 
         let response = reply(SecurityHeaders::default(), false, Some((X_FRAME_OPTIONS, "DENY"))).await;
         assert_eq!(field(&response, "x-frame-options"), Some("DENY"));
-        assert_eq!(
-            field(&response, "content-security-policy"),
-            None,
-            "it would override DENY"
-        );
+        assert_eq!(field(&response, "content-security-policy"), None, "it would override DENY");
     }
 
     #[tokio::test]

@@ -16,10 +16,7 @@ use crate::server::http::response::Response;
 
 /// A request with a target and fields, from 192.0.2.1 without TLS.
 pub(crate) fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {
-    let lines: String = fields
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let lines: String = fields.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let head = format!("{method} {target} HTTP/1.1\r\nHost: h\r\n{lines}\r\n");
     let (head, _) = parse(Bytes::from(head), &Limits::default()).unwrap();
     Request::new(head, Body::empty(), peer("192.0.2.1:1234", false))

@@ -12,10 +12,8 @@ use crate::net::bucket::Rate;
 
 /// Every part that needs no file.
 fn full() -> Stack {
-    let cors = CorsConfig {
-        origins: Origins::These(vec!["https://page.example".into()]),
-        ..CorsConfig::default()
-    };
+    let cors =
+        CorsConfig { origins: Origins::These(vec!["https://page.example".into()]), ..CorsConfig::default() };
     Stack {
         request_id: Some(RequestIds),
         access_log: None,
@@ -124,8 +122,5 @@ fn a_request_under_way_holds_little() {
     let inner: SharedHandler = Arc::new(handler);
     let stacked = Stacked { parts, inner };
     let size = size_of_val(&stacked.observed(get("/", &[])));
-    assert!(
-        size < 6 * 1024,
-        "{size} bytes: does a wrapper hold a copy of the rest?"
-    );
+    assert!(size < 6 * 1024, "{size} bytes: does a wrapper hold a copy of the rest?");
 }

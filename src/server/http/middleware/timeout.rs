@@ -58,10 +58,7 @@ mod tests {
             "done"
         }
         for (path, status) in [("/9", 200), ("/11", 503)] {
-            let stack = Stack {
-                timeout: Some(Timeout::new(Duration::from_secs(10))),
-                ..Stack::default()
-            };
+            let stack = Stack { timeout: Some(Timeout::new(Duration::from_secs(10))), ..Stack::default() };
             let response = run(stack, slow, get(path, &[])).await;
             assert_eq!(response.code(), status, "{path}");
             assert_eq!(field(&response, "retry-after").is_some(), status == 503);

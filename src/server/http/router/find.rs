@@ -37,9 +37,7 @@ impl Router {
         let params = params(path, &route.names, &matched.params);
         note(request, &route.pattern);
         request.params = params;
-        route
-            .handler(request.head.method())
-            .map_or(Found::Route(route), Found::Handler)
+        route.handler(request.head.method()).map_or(Found::Route(route), Found::Handler)
     }
 
     /// The fallback of a nested router, where it goes before `route`: the one is below a prefix, the other is not.
@@ -62,10 +60,7 @@ impl Router {
 
     fn knows(&self, method: &Method) -> bool {
         STANDARD.contains(method)
-            || self
-                .routes
-                .iter()
-                .any(|route| route.methods.iter().any(|(known, _)| known == method))
+            || self.routes.iter().any(|route| route.methods.iter().any(|(known, _)| known == method))
     }
 
     /// Answers for the router itself: what no handler is there for.
@@ -84,12 +79,9 @@ impl Router {
             )
             .into_response();
         }
-        Problem::new(
-            StatusCode::METHOD_NOT_ALLOWED,
-            format!("{method} is not allowed here"),
-        )
-        .with(ALLOW, allow)
-        .into_response()
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, format!("{method} is not allowed here"))
+            .with(ALLOW, allow)
+            .into_response()
     }
 }
 

@@ -43,10 +43,7 @@ pub struct RouteError {
 
 impl RouteError {
     fn new(pattern: &str, reason: impl Into<String>) -> Self {
-        Self {
-            pattern: pattern.to_owned(),
-            reason: reason.into(),
-        }
+        Self { pattern: pattern.to_owned(), reason: reason.into() }
     }
 }
 
@@ -79,9 +76,7 @@ impl Router {
                 self.routes.len() - 1
             }
         };
-        self.routes[at]
-            .insert(method, handler)
-            .map_err(|reason| RouteError::new(pattern, reason))
+        self.routes[at].insert(method, handler).map_err(|reason| RouteError::new(pattern, reason))
     }
 
     fn insert_nested(&mut self, prefix: &str, handler: &SharedHandler) -> Result<(), RouteError> {
@@ -98,13 +93,9 @@ impl Router {
     /// # Panics
     /// As `add` fails.
     #[must_use]
-    #[allow(
-        clippy::panic,
-        reason = "a route that is written in the program, not one that a peer sends"
-    )]
+    #[allow(clippy::panic, reason = "a route that is written in the program, not one that a peer sends")]
     pub fn route(mut self, method: Method, pattern: &str, handler: impl Handler) -> Self {
-        self.add(method, pattern, handler)
-            .unwrap_or_else(|error| panic!("{error}"));
+        self.add(method, pattern, handler).unwrap_or_else(|error| panic!("{error}"));
         self
     }
 
@@ -143,13 +134,9 @@ impl Router {
     /// # Panics
     /// As for [`route`](Self::route).
     #[must_use]
-    #[allow(
-        clippy::panic,
-        reason = "a route that is written in the program, not one that a peer sends"
-    )]
+    #[allow(clippy::panic, reason = "a route that is written in the program, not one that a peer sends")]
     pub fn any(mut self, pattern: &str, handler: impl Handler) -> Self {
-        self.insert(None, pattern, Arc::new(handler))
-            .unwrap_or_else(|error| panic!("{error}"));
+        self.insert(None, pattern, Arc::new(handler)).unwrap_or_else(|error| panic!("{error}"));
         self
     }
 
@@ -166,13 +153,9 @@ impl Router {
     /// # Panics
     /// As for [`route`](Self::route).
     #[must_use]
-    #[allow(
-        clippy::panic,
-        reason = "a route that is written in the program, not one that a peer sends"
-    )]
+    #[allow(clippy::panic, reason = "a route that is written in the program, not one that a peer sends")]
     pub fn nest(mut self, prefix: &str, inner: Self) -> Self {
-        self.try_nest(prefix.trim_end_matches('/'), inner)
-            .unwrap_or_else(|error| panic!("{error}"));
+        self.try_nest(prefix.trim_end_matches('/'), inner).unwrap_or_else(|error| panic!("{error}"));
         self
     }
 
@@ -191,9 +174,7 @@ impl Router {
         for nested in inner.nested {
             self.insert_nested(&format!("{prefix}{}", nested.prefix), &nested.handler)?;
         }
-        inner
-            .fallback
-            .map_or(Ok(()), |fallback| self.insert_nested(prefix, &fallback))
+        inner.fallback.map_or(Ok(()), |fallback| self.insert_nested(prefix, &fallback))
     }
 
     /// Puts `function` around every handler that was added so far, the fallback included. It gets the request and the rest
@@ -205,23 +186,12 @@ impl Router {
         Fut: Future<Output: IntoResponse> + Send + 'static,
     {
         let wrap = |inner: &mut SharedHandler| {
-            *inner = Arc::new(Layered {
-                function: function.clone(),
-                inner: Arc::clone(inner),
-            });
+            *inner = Arc::new(Layered { function: function.clone(), inner: Arc::clone(inner) });
         };
         for route in &mut self.routes {
-            route
-                .methods
-                .iter_mut()
-                .map(|(_, handler)| handler)
-                .chain(&mut route.any)
-                .for_each(wrap);
+            route.methods.iter_mut().map(|(_, handler)| handler).chain(&mut route.any).for_each(wrap);
         }
-        self.nested
-            .iter_mut()
-            .map(|nested| &mut nested.handler)
-            .for_each(wrap);
+        self.nested.iter_mut().map(|nested| &mut nested.handler).for_each(wrap);
         let mut fallback = self.fallback.take().unwrap_or_else(|| Arc::new(find::not_found));
         wrap(&mut fallback);
         self.fallback = Some(fallback);
@@ -231,9 +201,7 @@ impl Router {
 
 impl std::fmt::Debug for Router {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.routes.iter().map(|route| &route.pattern))
-            .finish()
+        f.debug_list().entries(self.routes.iter().map(|route| &route.pattern)).finish()
     }
 }
 
@@ -242,9 +210,7 @@ fn enter(table: &mut matchit::Router<usize>, pattern: &str, at: usize) -> Result
     if !pattern.starts_with('/') {
         return Err(RouteError::new(pattern, "it does not begin with /"));
     }
-    table
-        .insert(pattern, at)
-        .map_err(|cause| RouteError::new(pattern, cause.to_string()))
+    table.insert(pattern, at).map_err(|cause| RouteError::new(pattern, cause.to_string()))
 }
 
 /// The patterns of `prefix` itself, with a slash at its end and without; the root has one only.

@@ -20,12 +20,7 @@ pub(super) struct Route {
 
 impl Route {
     pub(super) fn new(pattern: &str) -> Self {
-        Self {
-            pattern: pattern.into(),
-            names: names(pattern),
-            methods: Vec::new(),
-            any: None,
-        }
+        Self { pattern: pattern.into(), names: names(pattern), methods: Vec::new(), any: None }
     }
 
     /// Adds the handler of a method, or the one of all that have none; says what is wrong when it is there.
@@ -43,10 +38,7 @@ impl Route {
 
     /// The handlers, each as [`insert`](Self::insert) takes it.
     pub(super) fn handlers(&self) -> impl Iterator<Item = (Option<Method>, SharedHandler)> {
-        let methods = self
-            .methods
-            .iter()
-            .map(|(method, handler)| (Some(method.clone()), handler));
+        let methods = self.methods.iter().map(|(method, handler)| (Some(method.clone()), handler));
         methods
             .chain(self.any.iter().map(|handler| (None, handler)))
             .map(|(method, handler)| (method, Arc::clone(handler)))
@@ -54,19 +46,12 @@ impl Route {
 
     /// What answers `method` here.
     pub(super) fn handler(&self, method: &Method) -> Option<&SharedHandler> {
-        let or_get = || {
-            (*method == Method::HEAD)
-                .then(|| self.exact(&Method::GET))
-                .flatten()
-        };
+        let or_get = || (*method == Method::HEAD).then(|| self.exact(&Method::GET)).flatten();
         self.exact(method).or_else(or_get).or(self.any.as_ref())
     }
 
     fn exact(&self, method: &Method) -> Option<&SharedHandler> {
-        self.methods
-            .iter()
-            .find(|(known, _)| known == method)
-            .map(|(_, handler)| handler)
+        self.methods.iter().find(|(known, _)| known == method).map(|(_, handler)| handler)
     }
 
     pub(super) fn allow(&self) -> HeaderValue {
@@ -105,19 +90,13 @@ impl Nested {
     /// Whether a route is as specific as the prefix where the two first differ, and so goes before the fallback.
     pub(super) fn holds(&self, route: &Route) -> bool {
         let mut parts = route.pattern.split('/').zip(self.prefix.split('/'));
-        parts
-            .find(|(theirs, own)| theirs != own)
-            .is_none_or(|(theirs, own)| rank(theirs) <= rank(own))
+        parts.find(|(theirs, own)| theirs != own).is_none_or(|(theirs, own)| rank(theirs) <= rank(own))
     }
 }
 
 /// How much a segment of a pattern leaves open: nothing, one segment, or all that follows.
 fn rank(segment: &str) -> u8 {
-    if segment.starts_with("{*") {
-        2
-    } else {
-        u8::from(segment.contains('{'))
-    }
+    if segment.starts_with("{*") { 2 } else { u8::from(segment.contains('{')) }
 }
 
 /// The names of the parameters of a pattern, in order.
@@ -127,11 +106,7 @@ fn names(pattern: &str) -> Arc<[Box<str>]> {
     pattern
         .split('/')
         .filter_map(|segment| {
-            segment
-                .split_once('{')?
-                .1
-                .split_once('}')
-                .map(|(name, _)| name.trim_start_matches('*').into())
+            segment.split_once('{')?.1.split_once('}').map(|(name, _)| name.trim_start_matches('*').into())
         })
         .collect()
 }

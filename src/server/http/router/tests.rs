@@ -94,15 +94,7 @@ async fn parameters_are_parsed_and_kept_as_sent() {
         let n: u8 = request.param("n")?;
         Ok::<_, Problem>(format!("{n} of {}", request.raw_param("n").unwrap_or_default()))
     });
-    answers(
-        &router,
-        &[
-            ("GET /%37", Ok("7 of %37")),
-            ("GET /256", Err(400)),
-            ("GET /x", Err(400)),
-        ],
-    )
-    .await;
+    answers(&router, &[("GET /%37", Ok("7 of %37")), ("GET /256", Err(400)), ("GET /x", Err(400))]).await;
 }
 
 #[tokio::test]
@@ -158,10 +150,7 @@ fn conflicts_and_malformed_patterns_are_errors() {
     router.add(Method::POST, "/a", says("")).unwrap();
     router.add(Method::GET, "/b", says("")).unwrap();
     let error = router.add(Method::POST, "/a", says("")).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "the route /a cannot be added: it has a handler for POST already"
-    );
+    assert_eq!(error.to_string(), "the route /a cannot be added: it has a handler for POST already");
 }
 
 #[test]
@@ -277,14 +266,8 @@ async fn a_nested_fallback_answers_what_is_left_below_its_prefix() {
         ],
     )
     .await;
-    let router = Router::new()
-        .get("/a", says("a"))
-        .nest("/", Router::new().fallback(says("rest")));
-    let rest = [
-        ("GET /", Ok("rest")),
-        ("GET /a", Ok("a")),
-        ("GET /b/c", Ok("rest")),
-    ];
+    let router = Router::new().get("/a", says("a")).nest("/", Router::new().fallback(says("rest")));
+    let rest = [("GET /", Ok("rest")), ("GET /a", Ok("a")), ("GET /b/c", Ok("rest"))];
     answers(&router, &rest).await;
 }
 
@@ -346,9 +329,7 @@ async fn a_layer_is_around_what_was_added_before_it() {
     async fn mark(name: &'static str, request: Request, next: Next) -> Response {
         let mut response = next.run(request).await;
         let value = HeaderValue::from_static(name);
-        response
-            .fields_mut()
-            .append(http::HeaderName::from_static("by"), value);
+        response.fields_mut().append(http::HeaderName::from_static("by"), value);
         response
     }
     let by = |name: &'static str| move |request: Request, next: Next| mark(name, request, next);
@@ -374,17 +355,11 @@ async fn a_layer_is_around_what_was_added_before_it() {
     ] {
         let response = ask(&router, line).await;
         let fields = response.fields().iter();
-        let by: Vec<&str> = fields
-            .filter(|(name, _)| *name == "by")
-            .map(|(_, value)| value.to_str().unwrap())
-            .collect();
+        let by: Vec<&str> =
+            fields.filter(|(name, _)| *name == "by").map(|(_, value)| value.to_str().unwrap()).collect();
         assert_eq!(by, expected, "{line}");
     }
-    answers(
-        &router,
-        &[("GET /nothing", Err(404)), ("FETCH /nothing", Err(501))],
-    )
-    .await;
+    answers(&router, &[("GET /nothing", Err(404)), ("FETCH /nothing", Err(501))]).await;
 }
 
 #[tokio::test]
@@ -400,9 +375,7 @@ async fn each_method_has_its_handler_and_head_has_that_of_get() {
     for name in ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PURGE"] {
         answers(&all, &[(&format!("{name} /"), Ok(name))]).await;
     }
-    let own = Router::new()
-        .get("/", says("get"))
-        .route(Method::HEAD, "/", says("head"));
+    let own = Router::new().get("/", says("get")).route(Method::HEAD, "/", says("head"));
     answers(&own, &[("HEAD /", Ok("head")), ("GET /", Ok("get"))]).await;
     let any = Router::new().any("/", says("any")).get("/", says("get"));
     answers(

@@ -14,9 +14,8 @@ fn layered(line: &str, file: &str, handed_over: usize) -> Result<Config, ConfigE
         args: Args,
     }
     let words = ["wireworks"].into_iter().chain(line.split_whitespace());
-    let mut args = <Door as clap::Parser>::try_parse_from(words)
-        .unwrap_or_else(|error| panic!("{error}"))
-        .args;
+    let mut args =
+        <Door as clap::Parser>::try_parse_from(words).unwrap_or_else(|error| panic!("{error}")).args;
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("w.toml");
     if !file.is_empty() {
@@ -49,16 +48,8 @@ fn the_command_line_lies_over_the_file_over_the_defaults() {
         "threads = 3\nhead-timeout = \"5s\"\nlisten = [\":1\", \":2\"]\nhidden = true\nlisting = false\n";
     let config = config("--head-timeout 7s --listen :3 public --hidden=false", file).unwrap();
     assert_eq!(config.threads, 3, "from the file");
-    assert_eq!(
-        config.settings.head_timeout,
-        Duration::from_secs(7),
-        "from the command line"
-    );
-    assert_eq!(
-        config.settings.idle_timeout,
-        Settings::default().idle_timeout,
-        "the default"
-    );
+    assert_eq!(config.settings.head_timeout, Duration::from_secs(7), "from the command line");
+    assert_eq!(config.settings.idle_timeout, Settings::default().idle_timeout, "the default");
     assert_eq!(config.listen, [ListenAddr::Any(3)], "a list replaces a list");
     assert!(!config.files.hidden && !config.files.listing);
 }
@@ -115,13 +106,7 @@ fn every_range_is_checked_and_named() {
         ("max-body", "", "0B", "1024TiB", "1025TiB"),
         ("max-chunk-extensions", "", "0B", "16MiB", "17MiB"),
         ("max-trailers", "1B", "2B", "16MiB", "17MiB"),
-        (
-            "max-requests-per-connection",
-            "0",
-            "1",
-            "9223372036854775807",
-            "9223372036854775808",
-        ),
+        ("max-requests-per-connection", "0", "1", "9223372036854775807", "9223372036854775808"),
         ("max-drain", "", "0B", "1TiB", "2TiB"),
         ("max-linger", "", "0B", "1GiB", "2GiB"),
         ("max-concurrent", "", "0", "1000000", "1000001"),
@@ -133,19 +118,12 @@ fn every_range_is_checked_and_named() {
         for bad in [below, above].into_iter().filter(|bad| !bad.is_empty()) {
             let error = config(&format!("--{name} {bad}"), "").unwrap_err();
             assert!(error.starts_with(&format!("--{name} cannot be ")), "{error}");
-            assert!(
-                error.ends_with(&format!("the least is {least}, the most {most}")),
-                "{error}"
-            );
+            assert!(error.ends_with(&format!("the least is {least}, the most {most}")), "{error}");
         }
     }
     let tls = "--tls-self-signed --tls-handshake-timeout";
     assert!(config(&format!("{tls} 100ms"), "").is_ok());
-    assert!(
-        config(&format!("{tls} 99ms"), "")
-            .unwrap_err()
-            .contains("--tls-handshake-timeout")
-    );
+    assert!(config(&format!("{tls} 99ms"), "").unwrap_err().contains("--tls-handshake-timeout"));
 }
 
 #[test]
@@ -169,28 +147,16 @@ fn values_that_are_not_of_their_kind_are_named() {
 #[test]
 fn a_bad_value_in_a_file_names_the_file_too() {
     let error = config("", "max-fields = 1000\n").unwrap_err();
-    assert!(
-        error.starts_with("in ") && error.contains("w.toml: --max-fields cannot be 1000"),
-        "{error}"
-    );
+    assert!(error.starts_with("in ") && error.contains("w.toml: --max-fields cannot be 1000"), "{error}");
 }
 
 #[test]
 fn options_that_need_another_say_so() {
     let rows = [
         ("--tls-cert a.pem", "1 of --tls-cert and 0 of --tls-key"),
-        (
-            "--tls-cert a.pem --tls-key a --tls-key b",
-            "1 of --tls-cert and 2 of --tls-key",
-        ),
-        (
-            "--tls-client-ca ca.pem",
-            "--tls-client-ca does nothing without --tls-cert",
-        ),
-        (
-            "--tls-handshake-timeout 1s",
-            "--tls-handshake-timeout does nothing without --tls-cert",
-        ),
+        ("--tls-cert a.pem --tls-key a --tls-key b", "1 of --tls-cert and 2 of --tls-key"),
+        ("--tls-client-ca ca.pem", "--tls-client-ca does nothing without --tls-cert"),
+        ("--tls-handshake-timeout 1s", "--tls-handshake-timeout does nothing without --tls-cert"),
         (
             "--tls-self-signed --tls-client-auth optional",
             "--tls-client-auth does nothing without --tls-client-ca",
@@ -200,27 +166,15 @@ fn options_that_need_another_say_so() {
         ("--index a", "--index does nothing without DIR"),
         ("--hidden", "--hidden does nothing without DIR"),
         ("--follow-symlinks", "--follow-symlinks does nothing without DIR"),
-        (
-            "--cache-control no-store",
-            "--cache-control does nothing without DIR",
-        ),
-        (
-            "--no-precompressed",
-            "--no-precompressed does nothing without DIR",
-        ),
-        (
-            "--access-log-format json",
-            "--access-log-format does nothing without --access-log",
-        ),
+        ("--cache-control no-store", "--cache-control does nothing without DIR"),
+        ("--no-precompressed", "--no-precompressed does nothing without DIR"),
+        ("--access-log-format json", "--access-log-format does nothing without --access-log"),
     ];
     for (line, expected) in rows {
         let error = config(line, "").unwrap_err();
         assert!(error.starts_with(expected), "{line}: {error}");
     }
-    assert!(
-        config("--spa index.html", "dir = \"public\"").is_ok(),
-        "the file has a folder"
-    );
+    assert!(config("--spa index.html", "dir = \"public\"").is_ok(), "the file has a folder");
     assert!(config("--access-log-format json --access-log -", "").is_ok());
 }
 
@@ -253,10 +207,9 @@ fn what_is_printed_parses_back_to_the_same() {
 
 #[test]
 fn secrets_are_not_printed() {
-    for line in [
-        "--basic-auth me:secret --bearer-auth robot:secret",
-        "--basic-auth secret --bearer-auth secret",
-    ] {
+    for line in
+        ["--basic-auth me:secret --bearer-auth robot:secret", "--basic-auth secret --bearer-auth secret"]
+    {
         let config = config(line, "").unwrap();
         let printed = config.to_toml().unwrap();
         for shown in [&printed, &format!("{config:?}")] {

@@ -31,9 +31,7 @@ impl FromStr for ByteSize {
     type Err = UnitError;
 
     fn from_str(text: &str) -> Result<Self, UnitError> {
-        bytes(text)
-            .map(Self)
-            .ok_or_else(|| UnitError::ByteSize(text.into()))
+        bytes(text).map(Self).ok_or_else(|| UnitError::ByteSize(text.into()))
     }
 }
 
@@ -137,11 +135,7 @@ mod tests {
             "16777216TiB",
         ];
         for text in bad {
-            assert_eq!(
-                text.parse::<ByteSize>(),
-                Err(UnitError::ByteSize(text.into())),
-                "{text}"
-            );
+            assert_eq!(text.parse::<ByteSize>(), Err(UnitError::ByteSize(text.into())), "{text}");
         }
     }
 

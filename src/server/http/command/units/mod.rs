@@ -27,10 +27,7 @@ pub enum UnitError {
 
 /// Splits digits from what follows them; `None` when there are none, or when they say more than a `u64` holds.
 fn number(text: &str) -> Option<(u64, &str)> {
-    let end = text
-        .bytes()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at_checked(end)?;
     Some((digits.parse().ok()?, rest))
 }

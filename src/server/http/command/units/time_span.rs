@@ -17,13 +17,7 @@ use super::{UnitError, number};
 pub struct TimeSpan(pub Duration);
 
 /// The units, the largest first, in milliseconds.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl FromStr for TimeSpan {
     type Err = UnitError;
@@ -44,10 +38,7 @@ fn millis(text: &str) -> Option<u64> {
     let mut sum = 0_u64;
     while !rest.is_empty() || units.len() == UNITS.len() {
         let (count, after) = number(rest)?;
-        let letters = after
-            .bytes()
-            .position(|byte| !byte.is_ascii_lowercase())
-            .unwrap_or(after.len());
+        let letters = after.bytes().position(|byte| !byte.is_ascii_lowercase()).unwrap_or(after.len());
         let (unit, after) = after.split_at_checked(letters)?;
         let at = units.iter().position(|(name, _)| *name == unit)?;
         sum = sum.checked_add(count.checked_mul(units[at].1)?)?;
@@ -130,11 +121,7 @@ mod tests {
             "18446744073709551615d",
         ];
         for text in bad {
-            assert_eq!(
-                text.parse::<TimeSpan>(),
-                Err(UnitError::TimeSpan(text.into())),
-                "{text}"
-            );
+            assert_eq!(text.parse::<TimeSpan>(), Err(UnitError::TimeSpan(text.into())), "{text}");
         }
         assert_eq!(
             "30".parse::<TimeSpan>().unwrap_err().to_string(),

@@ -67,11 +67,7 @@ fn trail(page: &mut String, path: &[u8]) {
         0 => "./".to_owned(),
         levels => "../".repeat(levels),
     };
-    let _ = write!(
-        page,
-        "<h1><nav aria-label=\"Path\"><a href=\"{}\">Home</a>",
-        up(depth)
-    );
+    let _ = write!(page, "<h1><nav aria-label=\"Path\"><a href=\"{}\">Home</a>", up(depth));
     for (above, name) in (0..depth).rev().zip(parts) {
         let current = if above == 0 { " aria-current=\"page\"" } else { "" };
         let _ = write!(
@@ -109,11 +105,7 @@ fn summary(page: &mut String, listing: &Listing) {
 
 /// The way up, in the order in which this is sorted.
 fn parent(page: &mut String, order: Order) {
-    let query = if order == Order::default() {
-        String::new()
-    } else {
-        order.query()
-    };
+    let query = if order == Order::default() { String::new() } else { order.query() };
     let _ = writeln!(
         page,
         "<tr class=\"up\"><td class=\"name\"><a href=\"../{}\"><svg><use href=\"#u\"/></svg>\
@@ -123,11 +115,7 @@ fn parent(page: &mut String, order: Order) {
 }
 
 fn counted(number: usize, one: &str, many: &str) -> String {
-    format!(
-        "{} {}",
-        text::grouped(number as u64),
-        if number == 1 { one } else { many }
-    )
+    format!("{} {}", text::grouped(number as u64), if number == 1 { one } else { many })
 }
 
 /// The head of a column: a link that sorts by it, or turns the order round.
@@ -143,10 +131,7 @@ fn column(page: &mut String, by: By, order: Order) {
         (true, false) => (" aria-sort=\"ascending\"", "<b>\u{2191}</b>"),
         (true, true) => (" aria-sort=\"descending\"", "<b>\u{2193}</b>"),
     };
-    let next = Order {
-        by,
-        descending: sorted && !order.descending,
-    };
+    let next = Order { by, descending: sorted && !order.descending };
     let _ = write!(
         page,
         "<th class=\"{}\"{state}><a href=\"{}\">{label}{arrow}</a></th>",
@@ -190,40 +175,21 @@ mod tests {
     use super::*;
 
     fn item(name: &str, directory: bool, size: u64) -> Item {
-        Item {
-            name: name.into(),
-            directory,
-            size,
-            modified: UNIX_EPOCH + Duration::from_secs(784_111_777),
-        }
+        Item { name: name.into(), directory, size, modified: UNIX_EPOCH + Duration::from_secs(784_111_777) }
     }
 
     fn shown(path: &str, items: Vec<Item>, query: &str) -> String {
-        let listing = Listing {
-            path: path.into(),
-            items,
-            cut: false,
-        };
+        let listing = Listing { path: path.into(), items, cut: false };
         page(&listing, Order::of(Some(query)))
     }
 
     #[test]
     fn names_are_text_and_links_are_links() {
-        let page = shown(
-            "",
-            vec![
-                item("<script>&\"'.txt", false, 1536),
-                item("javascript:x", true, 0),
-            ],
-            "",
-        );
+        let page = shown("", vec![item("<script>&\"'.txt", false, 1536), item("javascript:x", true, 0)], "");
         assert!(!page.contains("<script>"));
         assert!(page.contains("href=\"%3Cscript%3E&amp;%22%27.txt\""));
         assert!(page.contains("<bdi>&lt;script&gt;&amp;&quot;&#39;.txt</bdi>"));
-        assert!(
-            page.contains("href=\"javascript%3Ax/\""),
-            "no scheme in a relative link"
-        );
+        assert!(page.contains("href=\"javascript%3Ax/\""), "no scheme in a relative link");
         assert!(page.contains("title=\"1,536 bytes\">1.5 KiB<"));
         assert!(page.contains("datetime=\"1994-11-06T08:49:37Z\""));
         assert!(page.contains("1 directory, 1 file"));
@@ -261,18 +227,12 @@ mod tests {
             )
         );
         assert!(by_size.contains("<th class=\"name\"><a href=\"?sort=name&amp;order=asc\">"));
-        assert!(
-            by_size.contains("href=\"../?sort=size&amp;order=desc\""),
-            "the order goes along"
-        );
+        assert!(by_size.contains("href=\"../?sort=size&amp;order=desc\""), "the order goes along");
     }
 
     #[test]
     fn what_is_left_out_is_said() {
-        let listing = Listing {
-            cut: true,
-            ..Listing::default()
-        };
+        let listing = Listing { cut: true, ..Listing::default() };
         assert!(page(&listing, Order::default()).contains("these are 10,000 of the entries"));
     }
 }

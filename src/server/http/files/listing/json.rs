@@ -34,11 +34,7 @@ pub(super) fn document(listing: &Listing) -> Vec<u8> {
         "" => "/".to_owned(),
         path => format!("/{path}/"),
     };
-    let document = Document {
-        path,
-        cut: listing.cut,
-        entries: listing.items.iter().map(entry).collect(),
-    };
+    let document = Document { path, cut: listing.cut, entries: listing.items.iter().map(entry).collect() };
     // Strings, numbers and lists can always be written.
     let mut bytes = serde_json::to_vec(&document).unwrap_or_default();
     bytes.push(b'\n');
@@ -69,12 +65,8 @@ mod tests {
 
     #[test]
     fn every_name_has_a_link() {
-        let item = |name: &[u8], directory| Item {
-            name: name.to_vec(),
-            directory,
-            size: 7,
-            modified: UNIX_EPOCH,
-        };
+        let item =
+            |name: &[u8], directory| Item { name: name.to_vec(), directory, size: 7, modified: UNIX_EPOCH };
         let listing = Listing {
             path: b"a/b c".to_vec(),
             items: vec![item(b"sub dir", true), item(b"\"\xFF:?#%.txt", false)],
@@ -93,9 +85,6 @@ mod tests {
         });
         assert_eq!(parsed, expected);
         let root = Listing::default();
-        assert_eq!(
-            document(&root),
-            b"{\"path\":\"/\",\"cut\":false,\"entries\":[]}\n"
-        );
+        assert_eq!(document(&root), b"{\"path\":\"/\",\"cut\":false,\"entries\":[]}\n");
     }
 }

@@ -108,10 +108,7 @@ impl Shared {
             order.sort(&mut listing.items);
             Ok(format.write(&listing, order))
         };
-        let job = self
-            .blocking
-            .submit(Priority::Normal, write)
-            .map_err(|_| busy())?;
+        let job = self.blocking.submit(Priority::Normal, write).map_err(|_| busy())?;
         job.await
             .map_err(|error| Problem::internal(format!("listing a directory: {error}")))?
             .map_err(problem)

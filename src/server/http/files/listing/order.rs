@@ -95,10 +95,7 @@ fn natural(mut one: &[u8], mut other: &[u8]) -> Ordering {
 
 /// The digits at the front, without leading zeros, and what follows them.
 fn number(text: &[u8]) -> (&[u8], &[u8]) {
-    let end = text
-        .iter()
-        .position(|byte| !byte.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(text.len());
     let (digits, rest) = text.split_at(end);
     let zeros = digits.iter().take_while(|&&digit| digit == b'0').count();
     (&digits[zeros..], rest)
@@ -148,17 +145,7 @@ mod tests {
 
     #[test]
     fn names_sort_as_people_do() {
-        let expected = [
-            "A1",
-            "a2",
-            "a02x",
-            "a10",
-            "B",
-            "b1",
-            "file9.txt",
-            "file10.txt",
-            "\u{e9}",
-        ];
+        let expected = ["A1", "a2", "a02x", "a10", "B", "b1", "file9.txt", "file10.txt", "\u{e9}"];
         let mut items = expected.map(|name| (name, false, 0, 0));
         items.reverse();
         assert_eq!(sorted(Order::default(), &items), expected);
@@ -166,15 +153,7 @@ mod tests {
 
     #[test]
     fn a_query_that_makes_no_sense_is_the_default() {
-        for query in [
-            "",
-            "sort",
-            "sort=&order=",
-            "sort=colour",
-            "order=DESC",
-            "&&=&%",
-            "x=1",
-        ] {
+        for query in ["", "sort", "sort=&order=", "sort=colour", "order=DESC", "&&=&%", "x=1"] {
             assert_eq!(Order::of(Some(query)), Order::default(), "{query}");
         }
         for by in By::ALL {

@@ -39,10 +39,7 @@ pub(super) fn read(
     show_hidden: bool,
 ) -> Result<Listing, OpenError> {
     let mut entries = Dir::new(dir)?;
-    let mut listing = Listing {
-        path,
-        ..Listing::default()
-    };
+    let mut listing = Listing { path, ..Listing::default() };
     while let Some(entry) = entries.read() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
@@ -86,10 +83,6 @@ fn stat(root: &Root, dir: &Dir, path: &[u8], name: &[u8]) -> Option<Stat> {
     if !root.follows() {
         return None;
     }
-    let whole = if path.is_empty() {
-        name.to_vec()
-    } else {
-        [path, b"/", name].concat()
-    };
+    let whole = if path.is_empty() { name.to_vec() } else { [path, b"/", name].concat() };
     root.stat(&whole).ok()
 }

@@ -36,17 +36,12 @@ pub(super) fn grouped(number: u64) -> String {
 
 /// A time as RFC 3339 has it, in UTC: `1994-11-06T08:49:37Z`.
 pub(super) fn timestamp(time: SystemTime) -> String {
-    const MONTHS: [&[u8]; 12] = [
-        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
-    ];
+    const MONTHS: [&[u8]; 12] =
+        [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
     // Sun, 06 Nov 1994 08:49:37 GMT: every part has its place.
     let date = date::format(time);
     let part = |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]);
-    let month = MONTHS
-        .iter()
-        .position(|name| *name == &date[8..11])
-        .unwrap_or_default()
-        + 1;
+    let month = MONTHS.iter().position(|name| *name == &date[8..11]).unwrap_or_default() + 1;
     format!("{}-{month:02}-{}T{}Z", part(12..16), part(5..7), part(17..25))
 }
 

@@ -14,11 +14,7 @@ async fn an_entry_is_trusted_for_a_second() {
     let old = site.ask("GET /a").await;
     site.put("a", "newer");
     let still = site.ask("GET /a").await;
-    assert_eq!(
-        (still.text(), &still.fields),
-        ("old", &old.fields),
-        "content and tag belong together"
-    );
+    assert_eq!((still.text(), &still.fields), ("old", &old.fields), "content and tag belong together");
     site.later(TRUST);
     let new = site.ask("GET /a").await;
     assert_eq!(new.text(), "newer");
@@ -30,11 +26,7 @@ async fn an_entry_is_trusted_for_a_second() {
         assert_eq!(site.status("GET /a").await, 404);
     }
     site.put("a", "again");
-    assert_eq!(
-        site.ask("GET /a").await.text(),
-        "again",
-        "what is missing is not remembered"
-    );
+    assert_eq!(site.ask("GET /a").await.text(), "again", "what is missing is not remembered");
 }
 
 #[tokio::test]
@@ -52,11 +44,7 @@ async fn an_entry_that_is_still_true_is_kept() {
     std::fs::remove_file(site.at("a.gz")).unwrap();
     site.later(TRUST);
     let answer = site.ask("GET /a\nAccept-Encoding: gzip").await;
-    assert_eq!(
-        (answer.text(), &*answer.field("vary")),
-        ("same", ""),
-        "a sibling is part of it"
-    );
+    assert_eq!((answer.text(), &*answer.field("vary")), ("same", ""), "a sibling is part of it");
 }
 
 #[tokio::test]
@@ -72,10 +60,7 @@ async fn an_open_file_that_is_written_to_is_never_sent_under_its_old_tag() {
 
 #[tokio::test]
 async fn an_index_and_its_directory_may_come_and_go() {
-    let mut site = Site::new(
-        FilesOptions::default(),
-        &[("d/index.html", "index"), ("d.txt", "file")],
-    );
+    let mut site = Site::new(FilesOptions::default(), &[("d/index.html", "index"), ("d.txt", "file")]);
     assert_eq!(site.ask("GET /d/").await.text(), "index");
     std::fs::remove_file(site.at("d/index.html")).unwrap();
     std::fs::remove_file(site.at("d.txt")).unwrap();
@@ -90,10 +75,7 @@ async fn an_index_and_its_directory_may_come_and_go() {
 
 #[tokio::test]
 async fn the_same_file_is_kept_once_however_it_is_spelt() {
-    let site = Site::new(
-        FilesOptions::default(),
-        &[("a b", "x"), ("a%41", "y"), ("aA", "z")],
-    );
+    let site = Site::new(FilesOptions::default(), &[("a b", "x"), ("a%41", "y"), ("aA", "z")]);
     for path in ["/a%20b", "/%61%20b", "//a%20b", "/./a%20b", "/c/../a%20b"] {
         assert_eq!(site.ask(&format!("GET {path}")).await.text(), "x");
     }
@@ -120,10 +102,7 @@ async fn the_cache_is_bounded() {
             assert_eq!(site.ask(&format!("GET /{name}")).await.text(), "0123456789");
         }
         let kept = site.files.0.cache.len();
-        assert!(
-            kept <= at_most && (kept > 0 || at_most == 0),
-            "{kept} of {at_most}"
-        );
+        assert!(kept <= at_most && (kept > 0 || at_most == 0), "{kept} of {at_most}");
     }
 }
 
@@ -133,12 +112,8 @@ async fn what_is_asked_for_again_stays() {
     let mut files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
     files.push(("favourite", "x"));
     let site = Site::new(options(|cache| cache.entries = 16), &files);
-    let kept = |name: &str| {
-        !matches!(
-            site.files.0.cache.look(name.as_bytes(), site.now.instant),
-            Known::Nothing
-        )
-    };
+    let kept =
+        |name: &str| !matches!(site.files.0.cache.look(name.as_bytes(), site.now.instant), Known::Nothing);
     site.ask("GET /favourite").await;
     for name in &names {
         site.ask(&format!("GET /{name}")).await;
@@ -150,20 +125,13 @@ async fn what_is_asked_for_again_stays() {
 #[tokio::test]
 async fn a_file_larger_than_memory_allows_is_sent_from_its_descriptor() {
     let content = "x".repeat(100_000);
-    let site = Site::new(
-        FilesOptions::default(),
-        &[("large", &content), ("small", &content[..32768])],
-    );
+    let site = Site::new(FilesOptions::default(), &[("large", &content), ("small", &content[..32768])]);
     for (path, descriptors, bytes) in [("/large", 1, 0), ("/small", 0, 32768)] {
         let Ok(Found::File(found)) = site.files.0.find(&FilePath::parse(path.as_bytes()).unwrap()) else {
             panic!("{path}");
         };
         let entry = site.files.0.prepare(found, site.now.system).await.unwrap();
-        assert_eq!(
-            (entry.descriptors(), entry.bytes()),
-            (descriptors, bytes),
-            "{path}"
-        );
+        assert_eq!((entry.descriptors(), entry.bytes()), (descriptors, bytes), "{path}");
     }
     assert_eq!(site.ask("GET /large").await.text(), content);
 }

@@ -5,10 +5,7 @@ use std::os::unix::fs::symlink;
 use super::*;
 
 fn options() -> FilesOptions {
-    FilesOptions {
-        listing: true,
-        ..FilesOptions::default()
-    }
+    FilesOptions { listing: true, ..FilesOptions::default() }
 }
 
 fn site(options: FilesOptions) -> Site {
@@ -32,10 +29,7 @@ fn site(options: FilesOptions) -> Site {
 fn names(answer: &Answer) -> Vec<String> {
     let document: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     let entries = document["entries"].as_array().unwrap();
-    entries
-        .iter()
-        .map(|entry| entry["name"].as_str().unwrap().to_owned())
-        .collect()
+    entries.iter().map(|entry| entry["name"].as_str().unwrap().to_owned()).collect()
 }
 
 #[tokio::test]
@@ -43,21 +37,14 @@ async fn a_page_for_people_and_a_document_for_programs() {
     let site = site(options());
     for (accept, expected) in [
         ("", "text/html; charset=utf-8"),
-        (
-            "Accept: text/html,application/json;q=0.9",
-            "text/html; charset=utf-8",
-        ),
+        ("Accept: text/html,application/json;q=0.9", "text/html; charset=utf-8"),
         ("Accept: */*", "text/html; charset=utf-8"),
         ("Accept: application/json", "application/json"),
         ("Accept: text/html;q=0.5, application/json", "application/json"),
         ("Accept: image/png", "text/html; charset=utf-8"),
     ] {
         let answer = site.ask(&format!("GET /d/\n{accept}")).await;
-        assert_eq!(
-            (answer.status, &*answer.field("content-type")),
-            (200, expected),
-            "{accept}"
-        );
+        assert_eq!((answer.status, &*answer.field("content-type")), (200, expected), "{accept}");
         assert_eq!(answer.field("vary"), "Accept");
         assert_eq!(answer.field("cache-control"), "no-cache");
         assert_eq!(answer.field("x-content-type-options"), "nosniff");
@@ -65,11 +52,7 @@ async fn a_page_for_people_and_a_document_for_programs() {
         assert_eq!(head.fields, answer.fields);
         assert_eq!(head.length_of_get, Some(answer.body.len() as u64));
     }
-    assert_eq!(
-        site.ask("GET /with/").await.text(),
-        "index",
-        "an index goes before a listing"
-    );
+    assert_eq!(site.ask("GET /with/").await.text(), "index", "an index goes before a listing");
     assert_eq!(site.ask("GET /d").await.field("location"), "/d/");
     assert_eq!(site.status("GET /d/\nIf-Match: \"x\"").await, 412);
     let off = Site::new(FilesOptions::default(), &[("d/x", "")]);
@@ -81,33 +64,11 @@ async fn what_is_served_is_listed_and_nothing_else() {
     let json = "Accept: application/json";
     let site_plain = site(options());
     let plain = names(&site_plain.ask(&format!("GET /d/\n{json}")).await);
-    assert_eq!(
-        plain,
-        ["sub", "<script>&\"'.txt", "file9.txt", "file10.txt", "\u{fffd}"]
-    );
-    let site_open = site(FilesOptions {
-        show_hidden: true,
-        follow_symlinks: true,
-        ..options()
-    });
+    assert_eq!(plain, ["sub", "<script>&\"'.txt", "file9.txt", "file10.txt", "\u{fffd}"]);
+    let site_open = site(FilesOptions { show_hidden: true, follow_symlinks: true, ..options() });
     let open = names(&site_open.ask(&format!("GET /d/\n{json}")).await);
-    assert_eq!(
-        open,
-        [
-            "sub",
-            ".hidden",
-            "<script>&\"'.txt",
-            "file9.txt",
-            "file10.txt",
-            "link",
-            "\u{fffd}"
-        ]
-    );
-    let largest = names(
-        &site_plain
-            .ask(&format!("GET /d/?sort=size&order=desc\n{json}"))
-            .await,
-    );
+    assert_eq!(open, ["sub", ".hidden", "<script>&\"'.txt", "file9.txt", "file10.txt", "link", "\u{fffd}"]);
+    let largest = names(&site_plain.ask(&format!("GET /d/?sort=size&order=desc\n{json}")).await);
     assert_eq!(largest[..3], ["sub", "file10.txt", "<script>&\"'.txt"]);
 }
 
@@ -120,11 +81,7 @@ async fn every_link_of_a_listing_leads_to_its_file() {
     for entry in document["entries"].as_array().unwrap() {
         let href = entry["href"].as_str().unwrap();
         assert_eq!(site.status(&format!("GET /d/{href}")).await, 200, "{href}");
-        assert!(
-            page.text()
-                .contains(&format!("href=\"{}\"", href.replace('&', "&amp;"))),
-            "{href}"
-        );
+        assert!(page.text().contains(&format!("href=\"{}\"", href.replace('&', "&amp;"))), "{href}");
     }
     assert!(!page.text().contains("<script>"));
     assert!(page.text().contains("&lt;script&gt;&amp;&quot;&#39;.txt"));
@@ -140,12 +97,7 @@ async fn a_directory_may_be_larger_than_a_listing() {
     let document: serde_json::Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(document["cut"], true);
     assert_eq!(document["entries"].as_array().unwrap().len(), MAX_LISTED);
-    assert!(
-        site.ask("GET /d/")
-            .await
-            .text()
-            .contains("more here than can be shown")
-    );
+    assert!(site.ask("GET /d/").await.text().contains("more here than can be shown"));
     std::fs::remove_file(site.at("d/0")).unwrap();
     let answer = site.ask("GET /d/\nAccept: application/json").await;
     assert!(answer.text().contains("\"cut\":false"));

@@ -52,10 +52,7 @@ impl Site {
         let site = Self {
             files: Files::new(&dir.path().join("root"), options, blocking).unwrap(),
             dir,
-            now: Now {
-                instant: Instant::now(),
-                system: SystemTime::now(),
-            },
+            now: Now { instant: Instant::now(), system: SystemTime::now() },
         };
         for (name, content) in files {
             site.put(name, content);
@@ -103,10 +100,7 @@ impl Site {
         let request = Request::new(head, Body::empty(), Arc::new(peer));
         let mut response = self.files.0.handle(request, self.now).await;
         let length = response.body().len();
-        let body = std::mem::take(response.body_mut())
-            .collect(1 << 30)
-            .await
-            .unwrap();
+        let body = std::mem::take(response.body_mut()).collect(1 << 30).await.unwrap();
         assert_eq!(length, Some(body.len() as u64), "the length is known, and right");
         Answer {
             status: response.status.as_u16(),
@@ -180,16 +174,10 @@ async fn other_methods_are_told_which_there_are() {
     let site = Site::new(FilesOptions::default(), &[("a", "a")]);
     for path in ["/a", "/none", "/%2e%2e"] {
         let options = site.ask(&format!("OPTIONS {path}")).await;
-        assert_eq!(
-            (options.status, options.field("allow").as_str()),
-            (204, "GET, HEAD, OPTIONS")
-        );
+        assert_eq!((options.status, options.field("allow").as_str()), (204, "GET, HEAD, OPTIONS"));
         for method in ["POST", "PUT", "DELETE", "PATCH", "TRACE", "get"] {
             let refused = site.ask(&format!("{method} {path}")).await;
-            assert_eq!(
-                (refused.status, refused.field("allow").as_str()),
-                (405, "GET, HEAD, OPTIONS")
-            );
+            assert_eq!((refused.status, refused.field("allow").as_str()), (405, "GET, HEAD, OPTIONS"));
         }
     }
 }
@@ -201,11 +189,7 @@ async fn a_date_that_lies_ahead_is_never_sent() {
     let answer = site.ask("GET /a").await;
     let now = crate::proto::http::date::format(site.now.system);
     assert_eq!(answer.field("last-modified").as_bytes(), now);
-    assert_eq!(
-        answer.field("etag"),
-        "\"ee6b2800.0-1\"",
-        "the tag tells states apart all the same"
-    );
+    assert_eq!(answer.field("etag"), "\"ee6b2800.0-1\"", "the tag tells states apart all the same");
 }
 
 #[test]
@@ -214,9 +198,6 @@ fn a_root_that_cannot_be_served_is_named() {
     let none = dir.path().join("none");
     let blocking = Blocking::new(BlockingConfig::default());
     let error = Files::new(&none, FilesOptions::default(), blocking).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        format!("cannot serve files from {}", none.display())
-    );
+    assert_eq!(error.to_string(), format!("cannot serve files from {}", none.display()));
     assert!(std::error::Error::source(&error).is_some());
 }

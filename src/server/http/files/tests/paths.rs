@@ -54,11 +54,7 @@ async fn paths_lead_to_files() {
 
 #[tokio::test]
 async fn nothing_leads_out_of_the_root() {
-    let following = FilesOptions {
-        follow_symlinks: true,
-        show_hidden: true,
-        ..FilesOptions::default()
-    };
+    let following = FilesOptions { follow_symlinks: true, show_hidden: true, ..FilesOptions::default() };
     for site in [site(FilesOptions::default()), site(following)] {
         for path in [
             "/../secret",
@@ -112,45 +108,21 @@ async fn nothing_leads_out_of_the_root() {
 
 #[tokio::test]
 async fn links_and_hidden_names_are_served_only_on_demand() {
-    let hidden = [
-        "/.env",
-        "/%2eenv",
-        "/.git/config",
-        "/.git/",
-        "/.git",
-        "/sub/.htpasswd",
-        "/.none",
-    ];
+    let hidden = ["/.env", "/%2eenv", "/.git/config", "/.git/", "/.git", "/sub/.htpasswd", "/.none"];
     let plain = site(FilesOptions::default());
     for path in hidden {
-        assert_eq!(
-            plain.status(&format!("GET {path}")).await,
-            404,
-            "{path}: whether it is there or not"
-        );
+        assert_eq!(plain.status(&format!("GET {path}")).await, 404, "{path}: whether it is there or not");
     }
     assert_eq!(plain.status("GET /inside").await, 404);
-    let open = site(FilesOptions {
-        show_hidden: true,
-        follow_symlinks: true,
-        ..FilesOptions::default()
-    });
-    for (path, expected) in [
-        ("/.env", 200),
-        ("/.git/config", 200),
-        ("/.git", 308),
-        ("/inside", 200),
-    ] {
+    let open = site(FilesOptions { show_hidden: true, follow_symlinks: true, ..FilesOptions::default() });
+    for (path, expected) in [("/.env", 200), ("/.git/config", 200), ("/.git", 308), ("/inside", 200)] {
         assert_eq!(open.status(&format!("GET {path}")).await, expected, "{path}");
     }
 }
 
 #[tokio::test]
 async fn a_directory_is_named_with_a_slash() {
-    let prefixed = FilesOptions {
-        prefix: "/static".into(),
-        ..FilesOptions::default()
-    };
+    let prefixed = FilesOptions { prefix: "/static".into(), ..FilesOptions::default() };
     let site_at_root = site(FilesOptions::default());
     let site_below = site(prefixed);
     for (path, location) in [
@@ -163,41 +135,23 @@ async fn a_directory_is_named_with_a_slash() {
         ("/%73ub", "/sub/"),
     ] {
         let answer = site_at_root.ask(&format!("GET {path}")).await;
-        assert_eq!(
-            (answer.status, &*answer.field("location")),
-            (308, location),
-            "{path}"
-        );
+        assert_eq!((answer.status, &*answer.field("location")), (308, location), "{path}");
         let answer = site_below.ask(&format!("GET /static{path}")).await;
-        assert_eq!(
-            (answer.status, answer.field("location")),
-            (308, format!("/static{location}")),
-            "{path}"
-        );
+        assert_eq!((answer.status, answer.field("location")), (308, format!("/static{location}")), "{path}");
     }
     // A directory whose name looks like a host.
     site_at_root.put("evil.test/x", "x");
     for path in ["//evil.test", "/.//evil.test", "/sub/..//evil.test"] {
-        assert_eq!(
-            site_at_root.ask(&format!("GET {path}")).await.field("location"),
-            "/evil.test/"
-        );
+        assert_eq!(site_at_root.ask(&format!("GET {path}")).await.field("location"), "/evil.test/");
     }
     for path in ["//evil.test/..", "//evil.test/%2e%2e"] {
-        assert_eq!(
-            site_at_root.ask(&format!("GET {path}")).await.text(),
-            "home",
-            "no redirect at all"
-        );
+        assert_eq!(site_at_root.ask(&format!("GET {path}")).await.text(), "home", "no redirect at all");
     }
 }
 
 #[tokio::test]
 async fn a_prefix_is_left_out_of_the_path() {
-    let site = site(FilesOptions {
-        prefix: "/static".into(),
-        ..FilesOptions::default()
-    });
+    let site = site(FilesOptions { prefix: "/static".into(), ..FilesOptions::default() });
     for (path, status, text) in [
         ("/static/", 200, "home"),
         ("/static/a.txt", 200, "a"),
@@ -217,24 +171,12 @@ async fn a_prefix_is_left_out_of_the_path() {
 
 #[tokio::test]
 async fn the_first_index_that_is_there_answers() {
-    let options = FilesOptions {
-        index: vec!["index.htm".into(), "index.html".into()],
-        ..FilesOptions::default()
-    };
-    let site = Site::new(
-        options,
-        &[
-            ("a/index.html", "html"),
-            ("b/index.html", "html"),
-            ("b/index.htm", "htm"),
-        ],
-    );
+    let options =
+        FilesOptions { index: vec!["index.htm".into(), "index.html".into()], ..FilesOptions::default() };
+    let site =
+        Site::new(options, &[("a/index.html", "html"), ("b/index.html", "html"), ("b/index.htm", "htm")]);
     std::fs::create_dir(site.at("a/index.htm")).unwrap();
-    assert_eq!(
-        site.ask("GET /a/").await.text(),
-        "html",
-        "a directory is no index"
-    );
+    assert_eq!(site.ask("GET /a/").await.text(), "html", "a directory is no index");
     assert_eq!(site.ask("GET /b/").await.text(), "htm");
     assert_eq!(site.status("GET /").await, 404, "no index, no listing");
 }
@@ -246,15 +188,8 @@ async fn what_the_system_keeps_from_us_is_403() {
         std::fs::set_permissions(site.at(name), PermissionsExt::from_mode(0o000)).unwrap();
     }
     // Root may read everything: then there is nothing to see here.
-    let expected = if File::open(site.at("a.txt")).is_ok() {
-        200
-    } else {
-        403
-    };
+    let expected = if File::open(site.at("a.txt")).is_ok() { 200 } else { 403 };
     assert_eq!(site.status("GET /a.txt").await, expected);
     assert_eq!(site.status("GET /.env").await, 404, "not even that it is there");
-    assert_eq!(
-        entry::problem(OpenError::Forbidden).status(),
-        StatusCode::FORBIDDEN
-    );
+    assert_eq!(entry::problem(OpenError::Forbidden).status(), StatusCode::FORBIDDEN);
 }

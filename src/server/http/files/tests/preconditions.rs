@@ -5,10 +5,7 @@ const BEFORE: &str = "Sun, 06 Nov 1994 08:49:36 GMT";
 const AFTER: &str = "Sun, 06 Nov 1994 08:49:38 GMT";
 
 fn options() -> FilesOptions {
-    FilesOptions {
-        cache_control: Some(HeaderValue::from_static("no-cache")),
-        ..FilesOptions::default()
-    }
+    FilesOptions { cache_control: Some(HeaderValue::from_static("no-cache")), ..FilesOptions::default() }
 }
 
 #[tokio::test]
@@ -33,10 +30,7 @@ async fn in_the_order_of_section_13_2_2() {
         // If-None-Match, weak.
         (&format!("If-None-Match: {TAG}"), 304),
         (&format!("If-None-Match: W/{TAG}"), 304),
-        (
-            &format!("If-None-Match: \"a,b\"\nIf-None-Match: \"c\", {TAG}"),
-            304,
-        ),
+        (&format!("If-None-Match: \"a,b\"\nIf-None-Match: \"c\", {TAG}"), 304),
         ("If-None-Match: *", 304),
         ("If-None-Match: \"x\"", 200),
         ("If-None-Match: nonsense", 200),
@@ -47,18 +41,12 @@ async fn in_the_order_of_section_13_2_2() {
         (&format!("If-Modified-Since: {AFTER}"), 304),
         (&format!("If-Modified-Since: {BEFORE}"), 200),
         ("If-Modified-Since: yesterday", 200),
-        (
-            &format!("If-None-Match: \"x\"\nIf-Modified-Since: {MODIFIED}"),
-            200,
-        ),
+        (&format!("If-None-Match: \"x\"\nIf-Modified-Since: {MODIFIED}"), 200),
         (&format!("If-None-Match: {TAG}\nIf-Modified-Since: {BEFORE}"), 304),
         // What fails first decides.
         (&format!("If-Match: \"x\"\nIf-None-Match: {TAG}"), 412),
         (&format!("If-Match: {TAG}\nIf-None-Match: {TAG}"), 304),
-        (
-            &format!("If-Unmodified-Since: {BEFORE}\nIf-None-Match: {TAG}"),
-            412,
-        ),
+        (&format!("If-Unmodified-Since: {BEFORE}\nIf-None-Match: {TAG}"), 412),
         // A precondition comes before a range.
         (&format!("If-None-Match: {TAG}\nRange: bytes=0-0"), 304),
         ("If-Match: \"x\"\nRange: bytes=9-", 412),
@@ -70,9 +58,7 @@ async fn in_the_order_of_section_13_2_2() {
         }
     }
     for (path, plain) in [("/none", 404), ("/d", 308)] {
-        let status = site
-            .status(&format!("GET {path}\nIf-Match: \"x\"\nIf-None-Match: *"))
-            .await;
+        let status = site.status(&format!("GET {path}\nIf-Match: \"x\"\nIf-None-Match: *")).await;
         assert_eq!(status, plain, "what is no 2xx has no preconditions");
     }
 }
@@ -84,9 +70,5 @@ async fn a_304_repeats_what_caches_need() {
     assert_eq!((answer.status, answer.text()), (304, ""));
     assert_eq!(answer.names(), ["cache-control", "etag", "vary"]);
     let of_gzip = format!("GET /a.txt\nAccept-Encoding: gzip\nIf-None-Match: {TAG}");
-    assert_eq!(
-        site.status(&of_gzip).await,
-        200,
-        "another coding is another state"
-    );
+    assert_eq!(site.status(&of_gzip).await, 200, "another coding is another state");
 }

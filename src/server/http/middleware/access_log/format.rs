@@ -174,28 +174,17 @@ fn text(bytes: &[u8]) -> String {
 }
 
 fn version(version: Version) -> &'static str {
-    if version == Version::HTTP_10 {
-        "HTTP/1.0"
-    } else {
-        "HTTP/1.1"
-    }
+    if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
 }
 
-const MONTHS: [&str; 12] = [
-    "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec",
-];
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
 /// `06/Nov/1994:08:49:37 +0000`, made of the parts of an HTTP date.
 fn clf_time(at: SystemTime) -> String {
     let date = date::format(at);
     let part = |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]).into_owned();
-    format!(
-        "{}/{}/{}:{} +0000",
-        part(5..7),
-        part(8..11),
-        part(12..16),
-        part(17..25)
-    )
+    format!("{}/{}/{}:{} +0000", part(5..7), part(8..11), part(12..16), part(17..25))
 }
 
 /// `1994-11-06T08:49:37.250Z`.
@@ -203,19 +192,9 @@ fn rfc3339_time(at: SystemTime) -> String {
     let date = date::format(at);
     let part = |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]).into_owned();
     let name = part(8..11);
-    let month = MONTHS
-        .iter()
-        .position(|month| **month == name)
-        .unwrap_or_default()
-        + 1;
+    let month = MONTHS.iter().position(|month| **month == name).unwrap_or_default() + 1;
     let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!(
-        "{}-{month:02}-{}T{}.{:03}Z",
-        part(12..16),
-        part(5..7),
-        part(17..25),
-        since.subsec_millis()
-    )
+    format!("{}-{month:02}-{}T{}.{:03}Z", part(12..16), part(5..7), part(17..25), since.subsec_millis())
 }
 
 #[cfg(test)]
@@ -237,23 +216,14 @@ mod tests {
             head,
             id: Some("id"),
             status: 200,
-            sent: Sent {
-                bytes: 2326,
-                received: 0,
-                took: Duration::from_millis(12),
-                complete: false,
-            },
+            sent: Sent { bytes: 2326, received: 0, took: Duration::from_millis(12), complete: false },
         };
         String::from_utf8(format.line(&record)).unwrap()
     }
 
     #[test]
     fn the_combined_format() {
-        let head = get(
-            "/a.gif?x=1",
-            &[("Referer", "http://r/"), ("User-Agent", "Mozilla/4.08 (X)")],
-        )
-        .head;
+        let head = get("/a.gif?x=1", &[("Referer", "http://r/"), ("User-Agent", "Mozilla/4.08 (X)")]).head;
         assert_eq!(
             line(Format::Combined, Some(&head)),
             "2001:db8::1 - - [06/Nov/1994:08:49:37 +0000] \"GET /a.gif?x=1 HTTP/1.1\" 200 2326 \
@@ -268,10 +238,8 @@ mod tests {
     #[test]
     fn no_client_can_forge_a_line_or_leave_its_quotes() {
         // base64 of `a b"cé:x`
-        let fields = [
-            ("Authorization", "Basic YSBiImPDqTp4"),
-            ("User-Agent", "x\" 200 1 \"\\\u{1F600}\tend"),
-        ];
+        let fields =
+            [("Authorization", "Basic YSBiImPDqTp4"), ("User-Agent", "x\" 200 1 \"\\\u{1F600}\tend")];
         let head = request("GET", "/%0a", &fields).head;
         let combined = line(Format::Combined, Some(&head));
         assert_eq!(combined.matches('\n').count(), 1);

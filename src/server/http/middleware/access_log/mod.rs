@@ -122,12 +122,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if !self.written {
-            let sent = Sent {
-                bytes: 0,
-                received: 0,
-                took: self.begun.elapsed(),
-                complete: false,
-            };
+            let sent = Sent { bytes: 0, received: 0, took: self.begun.elapsed(), complete: false };
             let status = self.peer.verdict().unwrap_or(LEFT);
             self.write(status, sent);
         }
@@ -151,21 +146,12 @@ mod tests {
 
     fn leave(mut response: Response) {
         for told in response.extra.take().unwrap().on_sent {
-            told(Sent {
-                bytes: 4,
-                received: 0,
-                took: Duration::from_millis(7),
-                complete: true,
-            });
+            told(Sent { bytes: 4, received: 0, took: Duration::from_millis(7), complete: true });
         }
     }
 
     fn stack(log: &AccessLog) -> Stack {
-        Stack {
-            request_id: Some(RequestIds),
-            access_log: Some(log.clone()),
-            ..Stack::default()
-        }
+        Stack { request_id: Some(RequestIds), access_log: Some(log.clone()), ..Stack::default() }
     }
 
     #[tokio::test]
@@ -181,26 +167,15 @@ mod tests {
         log.refused(
             &PeerAddr::Unix,
             StatusCode::BAD_REQUEST,
-            Sent {
-                bytes: 1,
-                received: 0,
-                took: Duration::ZERO,
-                complete: true,
-            },
+            Sent { bytes: 1, received: 0, took: Duration::ZERO, complete: true },
         );
         assert!(log.flush(LONG));
         let text = fs::read_to_string(&path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines.len(), 3);
         assert!(lines[0].starts_with("192.0.2.1 - - ["), "{text}");
-        assert!(
-            lines[0].ends_with(r#"] "GET /a?b HTTP/1.1" 201 4 "-" "t""#),
-            "{text}"
-        );
-        assert!(
-            lines[1].ends_with(r#"] "GET /left HTTP/1.1" 499 0 "-" "-""#),
-            "{text}"
-        );
+        assert!(lines[0].ends_with(r#"] "GET /a?b HTTP/1.1" 201 4 "-" "t""#), "{text}");
+        assert!(lines[1].ends_with(r#"] "GET /left HTTP/1.1" 499 0 "-" "-""#), "{text}");
         assert!(lines[2].starts_with("unix: - - [") && lines[2].ends_with(r#"] "-" 400 1 "-" "-""#));
     }
 

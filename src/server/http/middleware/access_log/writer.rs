@@ -64,9 +64,7 @@ impl Writer {
             reported: 0,
             failing: false,
         };
-        thread::Builder::new()
-            .name("wireworks-access-log".into())
-            .spawn(move || thread.run())?;
+        thread::Builder::new().name("wireworks-access-log".into()).spawn(move || thread.run())?;
         Ok(Self { queue, shared })
     }
 
@@ -140,9 +138,7 @@ impl Thread {
                     Message::Flush(done) => flushed.push(done),
                     Message::Wake => {}
                 }
-                next = (batch.len() < BATCH)
-                    .then(|| self.lines.try_recv().ok())
-                    .flatten();
+                next = (batch.len() < BATCH).then(|| self.lines.try_recv().ok()).flatten();
             }
             self.write(&batch);
             batch.clear();
@@ -199,16 +195,9 @@ mod tests {
         writer.reopen();
         writer.line(b"new\n".to_vec());
         assert!(writer.flush(LONG));
-        let old: Vec<String> = fs::read_to_string(&moved)
-            .unwrap()
-            .lines()
-            .map(Into::into)
-            .collect();
+        let old: Vec<String> = fs::read_to_string(&moved).unwrap().lines().map(Into::into).collect();
         assert_eq!(old.len(), 102);
-        assert_eq!(
-            (old[0].as_str(), old[1].as_str(), old[101].as_str()),
-            ("before", "0", "still old")
-        );
+        assert_eq!((old[0].as_str(), old[1].as_str(), old[101].as_str()), ("before", "0", "still old"));
         assert_eq!(fs::read_to_string(&path).unwrap(), "new\n");
         assert_eq!(writer.dropped(), 0);
     }
@@ -234,10 +223,7 @@ mod tests {
         let (wrote, written) = channel();
         let (queue, lines) = sync_channel(4);
         let shared = Arc::<Shared>::default();
-        let writer = Writer {
-            queue,
-            shared: Arc::clone(&shared),
-        };
+        let writer = Writer { queue, shared: Arc::clone(&shared) };
         // The thread has not started: the queue takes four lines.
         for i in 0..10_u8 {
             writer.line(vec![b'0' + i]);

@@ -20,11 +20,7 @@ pub struct Levels {
 
 impl Default for Levels {
     fn default() -> Self {
-        Self {
-            gzip: 5,
-            brotli: 4,
-            zstd: 3,
-        }
+        Self { gzip: 5, brotli: 4, zstd: 3 }
     }
 }
 
@@ -147,9 +143,7 @@ pub(super) mod tests {
 
     #[test]
     fn what_is_written_comes_back_whole_or_in_pieces() {
-        let text: Vec<u8> = (0..40_000_u32)
-            .flat_map(|i| (i * i % 977).to_string().into_bytes())
-            .collect();
+        let text: Vec<u8> = (0..40_000_u32).flat_map(|i| (i * i % 977).to_string().into_bytes()).collect();
         for coding in super::super::PREFERENCE {
             let at_once = whole(coding, Levels::default(), &text).unwrap();
             assert!(at_once.len() < text.len() / 2, "{coding:?}");

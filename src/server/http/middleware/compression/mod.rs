@@ -88,10 +88,7 @@ impl Compression {
     /// The same with these codings, in the order of preference.
     #[must_use]
     pub fn codings(mut self, codings: impl IntoIterator<Item = Coding>) -> Self {
-        self.codings = codings
-            .into_iter()
-            .filter(|coding| *coding != Coding::Identity)
-            .collect();
+        self.codings = codings.into_iter().filter(|coding| *coding != Coding::Identity).collect();
         self
     }
 
@@ -132,11 +129,7 @@ impl Compression {
         if let Some(with_plain) = tags.as_ref().and_then(|tags| tags.added_to(head)) {
             request.head = with_plain.into();
         }
-        Wish {
-            coding,
-            head: is_head,
-            tags,
-        }
+        Wish { coding, head: is_head, tags }
     }
 
     /// Whether the reply is to be compressed. Either way its fields say what they have to.
@@ -186,17 +179,9 @@ impl Compression {
         let media = fields.find("content-type").and_then(|value| value.to_str().ok());
         if status == StatusCode::NOT_MODIFIED {
             // A 304 says by what its 200 varies, but seldom its type.
-            return if media.is_none_or(is_compressible) {
-                Fit::Plain
-            } else {
-                Fit::No
-            };
+            return if media.is_none_or(is_compressible) { Fit::Plain } else { Fit::No };
         }
-        let bare = [
-            StatusCode::NO_CONTENT,
-            StatusCode::RESET_CONTENT,
-            StatusCode::PARTIAL_CONTENT,
-        ];
+        let bare = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::PARTIAL_CONTENT];
         let fixed = fields.contains(&CONTENT_ENCODING)
             || fields.find("content-digest").is_some()
             || contains_token(FieldLines::lines(fields, "cache-control"), "no-transform");

@@ -35,13 +35,8 @@ pub(super) struct Compressed {
 impl Compressed {
     /// `source`, compressed.
     pub(super) fn body(source: Body, encoder: Encoder) -> Body {
-        let compressed = Self {
-            source,
-            encoder: Some(encoder),
-            input: Bytes::new(),
-            unflushed: false,
-            trailers: None,
-        };
+        let compressed =
+            Self { source, encoder: Some(encoder), input: Bytes::new(), unflushed: false, trailers: None };
         Body::frames(compressed, None)
     }
 
@@ -153,20 +148,14 @@ mod tests {
             assert!(poll!(Box::pin(body.data())).is_pending());
             let mut wire = Vec::new();
             for word in ["one ", "two ", "three "] {
-                sender
-                    .send(Ok(Bytes::from_static(word.as_bytes())))
-                    .await
-                    .unwrap();
+                sender.send(Ok(Bytes::from_static(word.as_bytes()))).await.unwrap();
                 let Poll::Ready(Some(Ok(data))) = poll!(Box::pin(body.data())) else {
                     panic!("{coding:?} holds {word:?} back");
                 };
                 wire.extend(data);
                 let so_far = String::from_utf8(decoded(coding, &wire)).unwrap();
                 assert!(so_far.ends_with(word), "{coding:?}: {so_far}");
-                assert!(
-                    poll!(Box::pin(body.data())).is_pending(),
-                    "a flush is not repeated"
-                );
+                assert!(poll!(Box::pin(body.data())).is_pending(), "a flush is not repeated");
             }
             drop(sender);
             wire.extend(body.collect(100).await.unwrap());
@@ -178,10 +167,7 @@ mod tests {
     async fn trailers_follow_the_last_byte() {
         let mut trailers = Fields::new();
         trailers.append(http::header::SERVER, http::HeaderValue::from_static("t"));
-        let frames = vec![
-            Ok(Frame::Data(Bytes::from_static(b"data"))),
-            Ok(Frame::Trailers(trailers)),
-        ];
+        let frames = vec![Ok(Frame::Data(Bytes::from_static(b"data"))), Ok(Frame::Trailers(trailers))];
         let mut body = compressed(Coding::Gzip, Body::frames(stream::iter(frames), None));
         let Some(Ok(Frame::Data(data))) = body.frame().await else {
             panic!("data first");
@@ -193,10 +179,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_error_of_the_source_is_an_error_here_and_no_end() {
-        let frames = vec![
-            Ok(Bytes::from_static(b"data")),
-            Err::<_, BoxError>("the source broke".into()),
-        ];
+        let frames = vec![Ok(Bytes::from_static(b"data")), Err::<_, BoxError>("the source broke".into())];
         let mut body = compressed(Coding::Gzip, Body::stream(stream::iter(frames)));
         assert!(body.frame().await.unwrap().is_err());
     }
@@ -216,9 +199,7 @@ mod tests {
         let wire = body.collect(1 << 20).await.unwrap();
         assert_eq!(decoded(Coding::Gzip, &wire).len(), 100 * STEP);
 
-        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..))
-            .take(1 << 20)
-            .collect();
+        let noise: Vec<u8> = std::iter::repeat_with(|| fastrand::u8(..)).take(1 << 20).collect();
         let mut body = compressed(Coding::Zstd, Body::from(noise.clone()));
         let mut wire = Vec::new();
         while let Some(data) = body.data().await {

@@ -33,22 +33,14 @@ impl Suffixed {
         }
         let none_match = suffixed(head, "if-none-match", &[coding]);
         let must_match = suffixed(head, "if-match", codings);
-        (!none_match.is_empty() || !must_match.is_empty()).then(|| {
-            Box::new(Self {
-                none_match,
-                must_match,
-                suffix: coding.etag_suffix(),
-            })
-        })
+        (!none_match.is_empty() || !must_match.is_empty())
+            .then(|| Box::new(Self { none_match, must_match, suffix: coding.etag_suffix() }))
     }
 
     /// The head with the tags without suffix in lines of their own; `None` when there is no room for them.
     pub(super) fn added_to(&self, head: &Head) -> Option<Head> {
         let mut buffer = BytesMut::from(head.bytes().strip_suffix(b"\r\n")?);
-        let lines = [
-            ("If-None-Match", &self.none_match),
-            ("If-Match", &self.must_match),
-        ];
+        let lines = [("If-None-Match", &self.none_match), ("If-Match", &self.must_match)];
         for (name, tags) in lines.into_iter().filter(|(_, tags)| !tags.is_empty()) {
             let tags: Vec<Vec<u8>> = tags.iter().map(EntityTag::to_bytes).collect();
             for part in [name.as_bytes(), b": ", &tags.join(&b", "[..]), b"\r\n"] {
@@ -97,15 +89,8 @@ fn strip(tag: EntityTag<&[u8]>, coding: Coding) -> Option<EntityTag> {
     if coding == Coding::Identity {
         return None;
     }
-    let opaque = tag
-        .opaque()
-        .strip_suffix(coding.etag_suffix().as_bytes())?
-        .to_vec();
-    if tag.is_weak() {
-        EntityTag::weak(opaque).ok()
-    } else {
-        EntityTag::strong(opaque).ok()
-    }
+    let opaque = tag.opaque().strip_suffix(coding.etag_suffix().as_bytes())?.to_vec();
+    if tag.is_weak() { EntityTag::weak(opaque).ok() } else { EntityTag::strong(opaque).ok() }
 }
 
 /// The tag of the same state in `coding`; `None` when `tag` is no entity tag.

@@ -21,10 +21,7 @@ fn stack() -> Stack {
 }
 
 fn with(compression: Compression) -> Stack {
-    Stack {
-        compression: Some(compression),
-        ..Stack::default()
-    }
+    Stack { compression: Some(compression), ..Stack::default() }
 }
 
 fn text() -> String {
@@ -66,10 +63,7 @@ async fn a_text_is_sent_in_the_coding_that_the_client_likes_best() {
         assert_eq!(field(&response, "vary"), Some("accept-encoding"), "{accept}");
         assert_eq!(field(&response, "etag"), Some(tag));
         assert_eq!(field(&response, "accept-ranges").is_some(), said.is_none());
-        let body = response
-            .body()
-            .as_bytes()
-            .expect("a small body is compressed at once");
+        let body = response.body().as_bytes().expect("a small body is compressed at once");
         assert_eq!(decoded(coding, body), text().into_bytes());
     }
 }
@@ -87,14 +81,8 @@ async fn what_is_not_worth_it_or_forbidden_stays_as_it_is() {
         ("image", Box::new(of(CONTENT_TYPE, "image/png"))),
         ("events", Box::new(of(CONTENT_TYPE, "text/event-stream"))),
         ("coded", Box::new(of(CONTENT_ENCODING, "gzip"))),
-        (
-            "no-transform",
-            Box::new(of(CACHE_CONTROL, "public, No-Transform")),
-        ),
-        (
-            "digest",
-            Box::new(of(HeaderName::from_static("content-digest"), "sha-256=:x:")),
-        ),
+        ("no-transform", Box::new(of(CACHE_CONTROL, "public, No-Transform"))),
+        ("digest", Box::new(of(HeaderName::from_static("content-digest"), "sha-256=:x:"))),
         ("204", Box::new(status(204))),
         ("205", Box::new(status(205))),
         ("206", Box::new(status(206))),
@@ -115,12 +103,8 @@ async fn what_is_not_worth_it_or_forbidden_stays_as_it_is() {
 fn files() -> Response {
     let mut response = Response::text("");
     let file = Arc::new(tempfile::tempfile().unwrap());
-    response.body = Body::files(vec![Segment::File(FilePart {
-        file,
-        offset: 0,
-        length: 5000,
-        workers: None,
-    })]);
+    response.body =
+        Body::files(vec![Segment::File(FilePart { file, offset: 0, length: 5000, workers: None })]);
     response
 }
 
@@ -159,10 +143,7 @@ async fn head_gets_the_fields_of_get() {
     };
     let of_head = run(stack(), left_out, all(request("HEAD", "/", &[]))).await;
     assert_eq!(of_head.fields(), of_get.fields());
-    assert_eq!(
-        (of_head.body().len(), of_head.extra.unwrap().length),
-        (None, None)
-    );
+    assert_eq!((of_head.body().len(), of_head.extra.unwrap().length), (None, None));
 
     let of_file = async |_: Request| {
         let mut response = tagged();
@@ -171,27 +152,15 @@ async fn head_gets_the_fields_of_get() {
         response
     };
     let of_head = run(stack(), of_file, all(request("HEAD", "/", &[]))).await;
-    assert_eq!(
-        of_head.fields(),
-        tagged().fields(),
-        "as its GET is a body of files"
-    );
+    assert_eq!(of_head.fields(), tagged().fields(), "as its GET is a body of files");
 }
 
 /// Answers by the preconditions; the path is the tag.
 async fn conditional(request: Request) -> Response {
     let tag = format!("\"{}\"", &request.path()[1..]);
     let value = HeaderValue::try_from(&tag).unwrap();
-    let current = Validators {
-        etag: Some(tag.parse().unwrap()),
-        last_modified: None,
-    };
-    match evaluate(
-        request.method(),
-        request.head(),
-        Some(&current),
-        SystemTime::UNIX_EPOCH,
-    ) {
+    let current = Validators { etag: Some(tag.parse().unwrap()), last_modified: None };
+    match evaluate(request.method(), request.head(), Some(&current), SystemTime::UNIX_EPOCH) {
         Verdict::Proceed => Response::text(text()).with(ETAG, value),
         Verdict::NotModified => Response::empty(StatusCode::NOT_MODIFIED).with(ETAG, value),
         Verdict::PreconditionFailed => Response::empty(StatusCode::PRECONDITION_FAILED),
@@ -231,11 +200,7 @@ async fn conditional_requests_work_with_the_tag_of_a_coding() {
 
 #[tokio::test]
 async fn tags_keep_their_weakness_and_what_is_no_tag_is_left_out() {
-    for (before, after) in [
-        ("W/\"x\"", Some("W/\"x-gz\"")),
-        ("\"\"", Some("\"-gz\"")),
-        ("x", None),
-    ] {
+    for (before, after) in [("W/\"x\"", Some("W/\"x-gz\"")), ("\"\"", Some("\"-gz\"")), ("x", None)] {
         let make = move || Response::text(text()).with(ETAG, HeaderValue::from_static(before));
         let response = answer("gzip", make).await;
         assert_eq!(field(&response, "etag"), after);
@@ -250,11 +215,7 @@ async fn streams_and_long_bodies_are_compressed_too() {
     let no_room = Blocking::new(BlockingConfig { threads: 1, queue: 0 });
     let cases = [
         ("piece by piece", Compression::default(), false),
-        (
-            "by a worker",
-            Compression::default().workers(workers.clone()),
-            true,
-        ),
+        ("by a worker", Compression::default().workers(workers.clone()), true),
         ("without room", Compression::default().workers(no_room), false),
     ];
     for (name, compression, buffered) in cases {
@@ -263,10 +224,7 @@ async fn streams_and_long_bodies_are_compressed_too() {
         let request = get("/", &[("Accept-Encoding", "br")]);
         let mut response = run(with(compression), handler, request).await;
         assert_eq!(response.body().as_bytes().is_some(), buffered, "{name}");
-        let wire = std::mem::take(response.body_mut())
-            .collect(1 << 20)
-            .await
-            .unwrap();
+        let wire = std::mem::take(response.body_mut()).collect(1 << 20).await.unwrap();
         assert_eq!(decoded(Coding::Brotli, &wire), long, "{name}");
     }
     assert_eq!(workers.stats().done, 1);
@@ -276,11 +234,7 @@ async fn streams_and_long_bodies_are_compressed_too() {
         Response::text(Body::stream(stream::iter(chunks)))
     };
     let mut response = run(stack(), handler, get("/", &[("Accept-Encoding", "gzip")])).await;
-    assert_eq!(
-        field(&response, "content-encoding"),
-        Some("gzip"),
-        "of unknown length"
-    );
+    assert_eq!(field(&response, "content-encoding"), Some("gzip"), "of unknown length");
     let wire = std::mem::take(response.body_mut()).collect(100).await.unwrap();
     assert_eq!(decoded(Coding::Gzip, &wire), b"tiny");
 }
@@ -290,11 +244,7 @@ async fn codings_levels_and_the_least_length_are_configurable() {
     let compression = || {
         Compression::default()
             .codings([Coding::Gzip, Coding::Identity])
-            .levels(Levels {
-                gzip: 9,
-                brotli: 0,
-                zstd: 1,
-            })
+            .levels(Levels { gzip: 9, brotli: 0, zstd: 1 })
             .min_length(10)
     };
     let handler = async |_: Request| Response::text("0123456789");

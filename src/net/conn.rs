@@ -423,7 +423,7 @@ impl<S: Transport, C: Codec> Conn<S, C> {
 
 impl<C: Codec> Conn<Io, C> {
     /// Drops the connection so that the peer cannot take its end for an orderly one: plain TCP is reset, and TLS ends without
-    /// `close_notify`.
+    /// `close_notify`. A Unix socket knows no other end than an orderly one.
     pub fn reset(self) {
         if let Some(socket) = self.io.as_tcp() {
             // Without it the peer sees an orderly end; there is nothing else to try.

@@ -107,7 +107,7 @@ fn if_none_match<F: FieldLines + ?Sized>(
     current: Option<&Validators>,
     reads: bool,
 ) -> Option<bool> {
-    let listed = is_listed(fields, "if-none-match", current, |ours, theirs| ours.weak_eq(theirs))?;
+    let listed = is_listed(fields, "if-none-match", current, EntityTag::weak_eq)?;
     Some(listed == Is::Unlisted || listed == Is::Unreadable && reads)
 }
 

@@ -1,4 +1,4 @@
-//! The HTTP/1.1 server over real sockets, point by point of the checklist in `docs/http-checklist.md`: a file a chapter.
+//! The HTTP/1.1 server over real sockets, point by point of the checklist in `docs/http.md`: a file a chapter.
 
 mod builder;
 mod checklist;

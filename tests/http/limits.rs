@@ -225,15 +225,16 @@ fn a_client_that_does_not_take_its_reply_is_cut() {
     }
 }
 
-/// A client that takes its reply a byte at a time makes progress, so it never stalls; what cuts it is the least rate.
-#[test]
-fn a_client_that_takes_its_reply_in_drops_is_cut_by_the_rate_alone() {
-    const LENGTH: usize = 64 << 20;
-    let grace = Duration::from_millis(300);
-    let server = Setup::new(|_: Request| async { Response::new(vec![b'x'; LENGTH]) })
+/// More than the systems between hold.
+const LONG_REPLY: usize = 64 << 20;
+const WRITE_GRACE: Duration = Duration::from_millis(300);
+
+/// A server that holds its clients to `rate`, and a client that has asked it for a long reply at the instant given.
+#[track_caller]
+fn long_reply(rate: u32) -> (TestServer, TcpStream, Instant) {
+    let server = Setup::new(|_: Request| async { Response::new(vec![b'x'; LONG_REPLY]) })
         .settings(|settings| {
-            // More than anybody takes byte by byte.
-            settings.min_write_rate = MinRate { rate: 1_000_000_000, grace };
+            settings.min_write_rate = MinRate { rate, grace: WRITE_GRACE };
             settings.stall_timeout = Duration::from_secs(60);
         })
         .start();
@@ -242,13 +243,21 @@ fn a_client_that_takes_its_reply_in_drops_is_cut_by_the_rate_alone() {
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
     stream.write_all(REQUEST.as_bytes()).unwrap();
     wait_for_connections(&server, 1);
+    (server, stream, start)
+}
+
+/// A client that takes its reply a byte at a time makes progress, so it never stalls; what cuts it is the least rate.
+#[test]
+fn a_client_that_takes_its_reply_in_drops_is_cut_by_the_rate_alone() {
+    // More than anybody takes byte by byte.
+    let (server, mut stream, start) = long_reply(1_000_000_000);
     let mut taken = 0;
     while server.gate.connections() == 1 {
         taken += stream.read(&mut [0]).unwrap();
-        early_enough(start, grace);
+        early_enough(start, WRITE_GRACE);
     }
-    not_before(start, grace);
-    assert!(taken < LENGTH, "{taken} bytes in drops");
+    not_before(start, WRITE_GRACE);
+    assert!(taken < LONG_REPLY, "{taken} bytes in drops");
 }
 
 /// A client that takes its reply slowly, but many times faster than the least rate, gets all of it.
@@ -257,21 +266,9 @@ fn a_client_that_takes_its_reply_in_drops_is_cut_by_the_rate_alone() {
 /// a third of its buffer is free. So a client of 100 kB/s looks like one that takes nothing for seconds.
 #[test]
 fn a_client_faster_than_the_least_rate_is_not_cut() {
-    const LENGTH: usize = 64 << 20;
-    let grace = Duration::from_millis(300);
-    let server = Setup::new(|_: Request| async { Response::new(vec![b'x'; LENGTH]) })
-        .settings(|settings| {
-            settings.min_write_rate = MinRate { rate: 240, grace };
-            settings.stall_timeout = Duration::from_secs(60);
-        })
-        .start();
-    let start = Instant::now();
-    let mut stream = TcpStream::connect(server.addr()).unwrap();
-    stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    stream.write_all(REQUEST.as_bytes()).unwrap();
-    wait_for_connections(&server, 1);
+    let (server, mut stream, start) = long_reply(240);
     let mut taken = 0;
-    while start.elapsed() < grace * 3 + TICK {
+    while start.elapsed() < WRITE_GRACE * 3 + TICK {
         taken += stream.read(&mut [0]).unwrap();
         assert_eq!(server.gate.connections(), 1, "cut after {taken} bytes and {:?}", start.elapsed());
     }

@@ -86,7 +86,9 @@ impl Connection {
             };
             // How most connections end: when what waits has been sent, nothing is left to do.
             let plain_end = matches!(after, After::Close) && !self.peer.tls;
-            let over = poll_fn(|cx| Poll::Ready(plain_end && self.conn.poll_flush(cx).is_ready()));
+            let over = poll_fn(|cx| {
+                Poll::Ready(plain_end && matches!(self.conn.poll_flush(cx), Poll::Ready(Ok(()))))
+            });
             if !over.await {
                 Box::pin(self.end(after)).await;
             }
@@ -115,9 +117,7 @@ impl Connection {
 
     /// Sends what is left of the replies, with the time that every reply has. Whether it was sent.
     async fn finish(&mut self) -> bool {
-        let settings = &self.server.settings;
-        let (min, gap) = (settings.min_write_rate, settings.stall_timeout);
-        self.conn.set_pace(Direction::Writing, min, gap);
+        self.server.pace(&mut self.conn, Direction::Writing);
         let flushed = self.server.drain.unless_aborting(self.conn.flush()).await;
         matches!(flushed, Some(Ok(())))
     }
@@ -169,9 +169,7 @@ impl Connection {
                 let (settings, now) = (&server.settings, conn.heard());
                 match wanted {
                     Waiting::Head => conn.set_deadline(now + settings.head_timeout),
-                    Waiting::Writing => {
-                        conn.set_pace(Direction::Writing, settings.min_write_rate, settings.stall_timeout);
-                    }
+                    Waiting::Writing => server.pace(conn, Direction::Writing),
                     Waiting::Idle | Waiting::Unset => conn.set_deadline(now + settings.idle_timeout),
                 }
             }

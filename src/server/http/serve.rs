@@ -7,11 +7,13 @@ use http::StatusCode;
 
 use super::connection::Connection;
 use super::handler::SharedHandler;
+use super::inbound::HttpConn;
 use super::settings::Settings;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::listen::Listener;
+use crate::net::pace::Direction;
 use crate::net::serve::{self, Gate};
 
 /// What all connections of a server share.
@@ -68,6 +70,15 @@ impl Server {
             Connection::new(Arc::clone(&server), arrival, clock.timer()).run()
         })
         .await;
+    }
+
+    /// Holds the client to the least rate of `direction`.
+    pub(super) fn pace(&self, conn: &mut HttpConn, direction: Direction) {
+        let min = match direction {
+            Direction::Reading => self.settings.min_read_rate,
+            Direction::Writing => self.settings.min_write_rate,
+        };
+        conn.set_pace(direction, min, self.settings.stall_timeout);
     }
 
     pub(super) fn count(counter: &AtomicU64) {

@@ -98,21 +98,16 @@ impl FilePart {
                 read.unwrap_or_else(|error| Err(io::Error::other(error)))
             }
             None => {
-                let step = usize::try_from(self.length.min(STEP)).unwrap_or_default();
-                let mut buffer = vec![0; step];
-                match self.read_now(&mut buffer) {
-                    Ok(Some(n)) => {
-                        buffer.truncate(n);
-                        Ok(buffer.into())
-                    }
-                    Ok(None) => match self.submit(buffer) {
+                let length = usize::try_from(self.length.min(STEP)).unwrap_or_default();
+                match self.read_now(length)? {
+                    Some(bytes) => Ok(bytes),
+                    None => match self.submit(length) {
                         Ok(job) => {
                             *reading = Some(job);
                             return self.poll_read(reading, cx);
                         }
                         Err(read) => read,
                     },
-                    Err(error) => Err(error),
                 }
             }
         }?;
@@ -125,34 +120,33 @@ impl FilePart {
     }
 
     /// What can be read without waiting for the disk, or, where there is nobody else to wait for it, at all.
-    fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
-        match self.workers {
-            Some(_) => read_at_once(&self.file, buffer, self.offset),
-            None => self.file.read_at(buffer, self.offset).map(Some),
+    fn read_now(&self, length: usize) -> io::Result<Option<Bytes>> {
+        if self.workers.is_none() {
+            return read(&self.file, length, self.offset).map(Some);
         }
+        let mut buffer = vec![0; length];
+        let read = read_at_once(&self.file, &mut buffer, self.offset)?;
+        Ok(read.map(|n| {
+            buffer.truncate(n);
+            buffer.into()
+        }))
     }
 
-    /// Has a worker fill `buffer`. Without room for a job it is done here and now.
-    fn submit(&self, mut buffer: Vec<u8>) -> Result<Job<io::Result<Bytes>>, io::Result<Bytes>> {
+    /// Has a worker read. Without room for a job it is done here and now.
+    fn submit(&self, length: usize) -> Result<Job<io::Result<Bytes>>, io::Result<Bytes>> {
         let (file, offset) = (Arc::clone(&self.file), self.offset);
-        let length = buffer.len();
-        let read = move || {
-            let n = file.read_at(&mut buffer, offset)?;
-            buffer.truncate(n);
-            Ok(buffer.into())
-        };
-        match self.workers.as_ref().map(|workers| workers.submit(Priority::Normal, read)) {
-            Some(Ok(job)) => Ok(job),
-            Some(Err(_)) | None => {
-                let mut buffer = vec![0; length];
-                let read = self.file.read_at(&mut buffer, self.offset);
-                Err(read.map(|n| {
-                    buffer.truncate(n);
-                    buffer.into()
-                }))
-            }
-        }
+        let work = move || read(&file, length, offset);
+        let job = self.workers.as_ref().and_then(|workers| workers.submit(Priority::Normal, work).ok());
+        job.ok_or_else(|| read(&self.file, length, self.offset))
     }
+}
+
+/// Reads up to `length` bytes, however long the disk takes.
+fn read(file: &File, length: usize, offset: u64) -> io::Result<Bytes> {
+    let mut buffer = vec![0; length];
+    let n = file.read_at(&mut buffer, offset)?;
+    buffer.truncate(n);
+    Ok(buffer.into())
 }
 
 /// Reads what of `file` is in memory at `offset`; `None` when the disk would have to fetch it.
@@ -213,11 +207,11 @@ mod tests {
         else {
             unreachable!()
         };
-        let job = part.submit(vec![0; 3]).unwrap();
+        let job = part.submit(3).unwrap();
         assert_eq!(job.await.unwrap().unwrap(), "456");
         // No worker has room any more: it is read all the same.
         let workers = part.workers.as_ref().unwrap();
         workers.drain(tokio::time::Instant::now()).await;
-        assert_eq!(part.submit(vec![0; 3]).unwrap_err().unwrap(), "456");
+        assert_eq!(part.submit(3).unwrap_err().unwrap(), "456");
     }
 }

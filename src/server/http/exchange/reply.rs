@@ -49,9 +49,7 @@ impl Run<'_> {
             return After::Cut;
         }
         if let Some(then) = extra.upgrade.filter(|_| response.status == StatusCode::SWITCHING_PROTOCOLS) {
-            let settings = &self.server.settings;
-            let (min, gap) = (settings.min_write_rate, settings.stall_timeout);
-            self.conn.set_pace(Direction::Writing, min, gap);
+            self.server.pace(self.conn, Direction::Writing);
             return match self.server.drain.unless_aborting(self.conn.flush()).await {
                 Some(Ok(())) => After::Upgrade(then),
                 Some(Err(_)) | None => After::Cut,

@@ -102,14 +102,8 @@ impl<'a> Run<'a> {
             Waiting::Nobody => self.conn.clear_deadline(),
             Waiting::Handler if settings.handler_timeout.is_zero() => self.conn.clear_deadline(),
             Waiting::Handler => self.conn.set_deadline(Instant::now() + settings.handler_timeout),
-            Waiting::Reading => {
-                let (min, gap) = (settings.min_read_rate, settings.stall_timeout);
-                self.conn.set_pace(Direction::Reading, min, gap);
-            }
-            Waiting::Writing => {
-                let (min, gap) = (settings.min_write_rate, settings.stall_timeout);
-                self.conn.set_pace(Direction::Writing, min, gap);
-            }
+            Waiting::Reading => self.server.pace(self.conn, Direction::Reading),
+            Waiting::Writing => self.server.pace(self.conn, Direction::Writing),
         }
     }
 
@@ -145,8 +139,7 @@ impl<'a> Run<'a> {
         }
         if persists && self.conn.codec().in_body() {
             let settings = &self.server.settings;
-            let (min, gap) = (settings.min_read_rate, settings.stall_timeout);
-            self.conn.set_pace(Direction::Reading, min, gap);
+            self.server.pace(self.conn, Direction::Reading);
             let discard = self.inbound.discard(self.conn, settings.drain_limit);
             return match self.server.drain.unless_aborting(discard).await {
                 Some(true) => After::Next,

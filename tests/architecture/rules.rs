@@ -37,6 +37,7 @@ const SANS_IO: &[(&str, &str)] = &[
 const PROTO_CRATES: &[&str] = &[
     "base64",
     "bytes",
+    "flate2",
     "form_urlencoded",
     "http",
     "httparse",
@@ -44,6 +45,9 @@ const PROTO_CRATES: &[&str] = &[
     "memchr",
     "mime_guess",
     "percent_encoding",
+    "rand_chacha",
+    "sha1",
+    "simdutf8",
     "subtle",
     "thiserror",
 ];

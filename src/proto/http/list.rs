@@ -257,7 +257,7 @@ pub fn unquote(text: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// Splits `text` at the first `delimiter` outside quoted strings: the trimmed front, and what follows the delimiter.
-fn split_unquoted(text: &[u8], delimiter: u8) -> Result<(&[u8], Option<&[u8]>), ListError> {
+pub(crate) fn split_unquoted(text: &[u8], delimiter: u8) -> Result<(&[u8], Option<&[u8]>), ListError> {
     let mut at = 0;
     while let Some(&byte) = text.get(at) {
         if byte == delimiter {

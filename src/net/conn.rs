@@ -47,6 +47,8 @@ pub struct Conn<S, C> {
     out: Outbox,
     timer: Timer,
     read_limit: usize,
+    /// The last read filled its buffer: the next one gets a large one.
+    greedy: bool,
     /// The codec found nothing more in `rbuf`.
     dry: bool,
     /// The peer has said that nothing follows.
@@ -102,6 +104,7 @@ impl<S: Transport, C: Codec> Conn<S, C> {
             out: Outbox::new(),
             timer,
             read_limit: READ_LIMIT,
+            greedy: false,
             dry: false,
             eof: false,
             heard: Instant::now(),
@@ -250,17 +253,21 @@ impl<S: Transport, C: Codec> Conn<S, C> {
 
     /// Reads once, into `rbuf`. Ready when bytes came, or the end.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let wanted = if self.greedy { pool::LARGE } else { pool::BUFFER };
         if self.rbuf.capacity() == 0 {
-            self.rbuf = pool::take();
-        } else if self.rbuf.capacity() - self.rbuf.len() < pool::BUFFER / 4 {
-            self.rbuf.reserve(pool::BUFFER);
+            self.rbuf = if self.greedy { pool::take_large() } else { pool::take() };
+        } else if self.rbuf.capacity() - self.rbuf.len() < wanted / 4 {
+            self.rbuf.reserve(wanted);
         }
+        let room = self.rbuf.capacity() - self.rbuf.len();
         let read = poll_read_buf(Pin::new(&mut self.io), cx, &mut self.rbuf);
         if read.is_pending() && self.rbuf.is_empty() {
             pool::give(std::mem::take(&mut self.rbuf));
         }
         let n = ready!(read)?;
         self.eof = n == 0;
+        // Hesitates to go back: a large message is rarely alone.
+        self.greedy = n == room || (self.greedy && n > pool::BUFFER / 4);
         self.dry = false;
         self.heard = Instant::now();
         self.received(n);
@@ -376,6 +383,7 @@ impl<S: Transport, C: Codec> Conn<S, C> {
             out: self.out,
             timer: self.timer,
             read_limit: self.read_limit,
+            greedy: self.greedy,
             dry: false,
             eof: self.eof,
             heard: self.heard,
@@ -394,30 +402,59 @@ impl<S: Transport, C: Codec> Conn<S, C> {
     /// and reads on until the peer closes too, so that a reset does not destroy what it has not read yet. At most `bytes`
     /// are read, and the deadline ends it.
     pub async fn linger(mut self, bytes: usize) {
-        if self.flush().await.is_err() {
-            return;
+        let mut linger = Linger::new(bytes);
+        poll_fn(|cx| self.poll_linger(cx, &mut linger)).await;
+    }
+
+    /// [`linger`](Self::linger), for a task that polls. Ready when the peer has closed, the stream failed, or the deadline passed;
+    /// nothing can be done with the connection then but to drop it.
+    pub fn poll_linger(&mut self, cx: &mut Context<'_>, linger: &mut Linger) -> Poll<()> {
+        match self.poll_flush(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(_)) => return Poll::Ready(()),
+            Poll::Pending => return self.poll_deadline(cx),
         }
-        let mut left = bytes;
-        let mut shut = false;
-        poll_fn(|cx| {
-            if !shut {
-                match Pin::new(&mut self.io).poll_shutdown(cx) {
-                    Poll::Ready(Ok(())) => shut = true,
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => return self.poll_deadline(cx),
-                }
+        if !linger.shut && (!linger.after_peer || self.eof) {
+            match Pin::new(&mut self.io).poll_shutdown(cx) {
+                Poll::Ready(Ok(())) => linger.shut = true,
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return self.poll_deadline(cx),
             }
-            while !self.eof && left > 0 {
-                self.rbuf.clear();
-                match self.poll_read(cx) {
-                    Poll::Ready(Ok(())) => left = left.saturating_sub(self.rbuf.len()),
-                    Poll::Ready(Err(_)) => return Poll::Ready(()),
-                    Poll::Pending => return self.poll_deadline(cx),
-                }
+        }
+        while !self.eof && linger.left > 0 {
+            self.rbuf.clear();
+            match self.poll_read(cx) {
+                Poll::Ready(Ok(())) => linger.left = linger.left.saturating_sub(self.rbuf.len()),
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return self.poll_deadline(cx),
             }
-            Poll::Ready(())
-        })
-        .await;
+        }
+        Poll::Ready(())
+    }
+}
+
+/// How far a [lingering](Conn::poll_linger) connection is.
+#[derive(Clone, Copy, Debug)]
+pub struct Linger {
+    /// We have said that nothing follows.
+    shut: bool,
+    /// We say so when the peer has.
+    after_peer: bool,
+    /// Bytes that may still be read.
+    left: usize,
+}
+
+impl Linger {
+    /// At the beginning; at most `bytes` will be read.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self { shut: false, after_peer: false, left: bytes }
+    }
+
+    /// The same for the end that lets the other close first.
+    #[must_use]
+    pub fn after_peer(bytes: usize) -> Self {
+        Self { after_peer: true, ..Self::new(bytes) }
     }
 }
 

@@ -95,32 +95,17 @@ impl Codec {
     }
 
     /// Takes the compressor for a message of `length` bytes, to compress it elsewhere; `None` when it would not be
-    /// compressed. Nothing else may be compressed before [`send_deflated`](Self::send_deflated) brings it back. One that is lost is
-    /// replaced by a new one.
+    /// compressed. Its output goes out as [`Outgoing::Deflated`], after [`return_deflater`](Self::return_deflater) has brought it back and
+    /// before anything else is compressed. One that is lost is replaced by a new one, which leans on nothing that the peer does not have.
     pub fn lend_deflater(&mut self, length: usize) -> Option<Deflater> {
         self.deflate.as_mut()?.deflater(length)
     }
 
-    /// Appends the message that was compressed elsewhere, and takes the compressor back.
-    ///
-    /// # Errors
-    /// Our close frame has been sent.
-    pub fn send_deflated(
-        &mut self,
-        text: bool,
-        payload: Bytes,
-        deflater: Deflater,
-        dst: &mut Outbox,
-    ) -> Result<(), WsError> {
+    /// Takes the compressor back.
+    pub fn return_deflater(&mut self, deflater: Deflater) {
         if let Some(deflate) = &mut self.deflate {
             deflate.put_deflater(deflater);
         }
-        if self.closing {
-            return Err(WsError::Closing);
-        }
-        let opcode = if text { Opcode::Text } else { Opcode::Binary };
-        self.frame(FrameHead { rsv1: true, ..FrameHead::whole(opcode, payload.len()) }, payload, dst);
-        Ok(())
     }
 
     fn message(&mut self, message: Message, dst: &mut Outbox) {
@@ -131,10 +116,13 @@ impl Codec {
         {
             let compressed = deflater.deflate(&payload);
             deflate.put_deflater(deflater);
-            let head = FrameHead { rsv1: true, ..FrameHead::whole(opcode, compressed.len()) };
-            return self.frame(head, compressed.into(), dst);
+            return self.deflated(opcode, compressed.into(), dst);
         }
         self.frame(FrameHead::whole(opcode, payload.len()), payload, dst);
+    }
+
+    fn deflated(&mut self, opcode: Opcode, payload: Bytes, dst: &mut Outbox) {
+        self.frame(FrameHead { rsv1: true, ..FrameHead::whole(opcode, payload.len()) }, payload, dst);
     }
 
     fn control(&mut self, opcode: Opcode, mut payload: Bytes, dst: &mut Outbox) {
@@ -220,6 +208,9 @@ impl crate::codec::Codec for Codec {
             Outgoing::Pong(payload) => self.control(Opcode::Pong, payload, dst),
             Outgoing::Close(reason) => self.close(reason.as_ref(), dst),
             Outgoing::Frames(frames) => dst.push(frames),
+            Outgoing::Deflated { text, payload } => {
+                self.deflated(if text { Opcode::Text } else { Opcode::Binary }, payload, dst);
+            }
         }
         Ok(())
     }

@@ -171,6 +171,13 @@ pub enum Outgoing {
     Close(Option<CloseReason>),
     /// Whole frames of a server, made once for many connections ([`encode`](super::codec::encode)).
     Frames(Bytes),
+    /// A message that was compressed by a [borrowed compressor](super::codec::Codec::lend_deflater).
+    Deflated {
+        /// Whether it is text.
+        text: bool,
+        /// What the compressor made of it.
+        payload: Bytes,
+    },
 }
 
 #[cfg(test)]

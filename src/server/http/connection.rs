@@ -100,7 +100,7 @@ impl Connection {
             After::Next | After::Close => self.close().await,
             After::Linger => self.linger().await,
             After::Refuse(status, reason, begun) => self.refuse(status, reason, begun).await,
-            After::Upgrade(then) => self.upgrade(then).await,
+            After::Upgrade(then) => self.upgrade(then),
             After::Cut => self.cut(),
             After::Gone if !self.conn.is_flushed() => self.cut(),
             After::Gone => {}
@@ -238,11 +238,11 @@ impl Connection {
         self.server.drain.unless_aborting(linger).await;
     }
 
-    async fn upgrade(self, then: OnUpgrade) {
+    /// What comes after needs nothing of what HTTP needed, so it gets a task of its own size.
+    fn upgrade(self, then: OnUpgrade) {
         let mut conn = self.conn.switch(Raw);
         conn.clear_deadline();
-        then(Upgraded { conn, peer: self.peer, drain: self.server.drain.clone() }).await;
-        drop(self.place);
+        then(Upgraded { conn, peer: self.peer, drain: self.server.drain.clone(), place: self.place });
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 use std::path::Path;
-use std::pin::Pin;
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, LOCATION, SET_COOKIE, UPGRADE};
@@ -36,8 +35,8 @@ pub(super) struct Extra {
 
 /// Called once, when the reply was handed to its connection to the end, or cannot be.
 pub type OnSent = Box<dyn FnOnce(Sent) + Send>;
-/// Called with the connection after `101 Switching Protocols` has left.
-pub type OnUpgrade = Box<dyn FnOnce(Upgraded) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send>;
+/// Called with the connection after `101 Switching Protocols` has left, to start a task that speaks the other protocol.
+pub type OnUpgrade = Box<dyn FnOnce(Upgraded) + Send>;
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
@@ -117,15 +116,15 @@ impl Response {
         }
     }
 
-    /// `101 Switching Protocols` to `protocol`, one that the request offers: then `then` has the connection. The server
-    /// answers 400 instead when the request does not offer it.
+    /// `101 Switching Protocols` to `protocol`, one that the request offers: then `then` has the connection, in a task of its own.
+    /// The server answers 400 instead when the request does not offer it.
     pub fn upgrade<F, Fut>(protocol: HeaderValue, then: F) -> Self
     where
         F: FnOnce(Upgraded) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
         let mut response = Self::empty(StatusCode::SWITCHING_PROTOCOLS).with(UPGRADE, protocol);
-        response.extra().upgrade = Some(Box::new(|upgraded| Box::pin(then(upgraded))));
+        response.extra().upgrade = Some(Box::new(|upgraded| drop(tokio::spawn(then(upgraded)))));
         response
     }
 

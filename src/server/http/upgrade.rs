@@ -7,6 +7,7 @@ use crate::codec::{Codec, Raw};
 use crate::net::conn::Conn;
 use crate::net::drain::Drain;
 use crate::net::io::Io;
+use crate::net::serve::Place;
 
 /// The connection that an upgraded request came on. The 101 has been sent; bytes that the client sent behind its request
 /// are still there to be read.
@@ -18,6 +19,8 @@ pub struct Upgraded {
     pub peer: Arc<Peer>,
     /// The shutdown of the server: whoever holds a connection for long watches it.
     pub drain: Drain,
+    /// Its place among the connections that are limited, counted, and waited for in a shutdown: for as long as it is held.
+    pub place: Place,
 }
 
 impl Upgraded {

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use super::http::RunError;
-use super::http::command::{self as http, CommandError, Config, DEFAULT_LISTEN};
 use super::process::{Address, Outcome, Process, announce};
+use super::site::command::{self as http, CommandError, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Site};
 use crate::net::addr::ListenAddr;
 use crate::net::listen::ListenError;
 
@@ -25,15 +25,28 @@ struct Row {
 }
 
 /// Every server that there is.
-static ROWS: [Row; 1] = [Row {
-    name: http::NAME,
-    address: DEFAULT_LISTEN,
-    prepare: prepare_http,
-    show: |address| (format!("http://{address}/"), format!("curl -i http://{address}/")),
-}];
+static ROWS: [Row; 2] = [
+    Row {
+        name: http::NAME,
+        address: DEFAULT_LISTEN,
+        prepare: prepare_http,
+        show: |address| (format!("http://{address}/"), format!("curl -i http://{address}/")),
+    },
+    Row {
+        name: "ws",
+        address: DEFAULT_SOCKETS,
+        prepare: prepare_ws,
+        show: |address| (format!("ws://{address}/echo"), format!("wireworks ws connect ws://{address}/echo")),
+    },
+];
 
 fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
     let config = Config { listen: vec![address], ..Config::default() };
+    http::prepare(&config, process)
+}
+
+fn prepare_ws(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
+    let config = Config { listen: vec![address], ..Config::of(Site::Sockets) };
     http::prepare(&config, process)
 }
 

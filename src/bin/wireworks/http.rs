@@ -1,13 +1,13 @@
-//! The door of `wireworks http`.
+//! The doors of `wireworks http` and `wireworks ws serve`.
 
 use std::error::Error;
 use std::io::Write;
 
-use wireworks::server::http::command::{self, Args, Config};
+use wireworks::server::site::command::{self, Args, Config, Site};
 
 /// Serves, or prints the configuration.
-pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let config = Config::load(args)?;
+pub(crate) fn run(site: Site, args: &Args) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(site, args)?;
     if args.print_config {
         std::io::stdout().write_all(config.to_toml()?.as_bytes())?;
         return Ok(());

@@ -5,17 +5,18 @@
 
 mod http;
 mod suite;
+mod ws;
 
 use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use wireworks::server::http::command::Args;
+use wireworks::server::site::command::{Args, Site};
 
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
-/// Seven network servers on one core; HTTP/1.1 is the first to stand
+/// Seven network servers on one core; HTTP/1.1 and WebSocket are the first to stand
 #[derive(Parser)]
 #[command(
     version,
@@ -30,14 +31,20 @@ struct Cli {
 enum Door {
     /// Serve files, or the demo application, over HTTP/1.1
     Http(Box<Args>),
+    /// Serve WebSockets, connect to them, measure them
+    #[command(subcommand)]
+    Ws(ws::Ws),
 }
 
 fn main() -> ExitCode {
-    let command = Cli::command().mut_subcommand("http", Args::with_defaults);
+    let command = Cli::command()
+        .mut_subcommand("http", |http| Args::with_defaults(Site::Http, http))
+        .mut_subcommand("ws", ws::describe);
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let outcome = match parsed {
         Ok(Cli { command: None }) => suite::run(),
-        Ok(Cli { command: Some(Door::Http(args)) }) => http::run(&args),
+        Ok(Cli { command: Some(Door::Http(args)) }) => http::run(Site::Http, &args),
+        Ok(Cli { command: Some(Door::Ws(command)) }) => ws::run(&command),
         Err(error) => return usage(&error),
     };
     match outcome {

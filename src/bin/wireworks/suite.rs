@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use wireworks::server::http::command::{Config, init_log};
+use wireworks::server::site::command::{Config, init_log};
 use wireworks::server::suite;
 
 /// Runs the whole suite.

@@ -2,9 +2,7 @@
 
 pub mod body;
 pub mod builder;
-pub mod command;
 mod connection;
-pub mod demo;
 mod exchange;
 mod fault;
 pub mod files;
@@ -23,7 +21,7 @@ pub mod serve;
 pub mod settings;
 pub mod sse;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod tower;
 pub mod upgrade;
 

@@ -12,7 +12,7 @@ use crate::proto::http::parse::parse;
 
 /// A request as a connection would make it: `line` is method and target.
 #[track_caller]
-pub(super) fn request(line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Request {
+pub(crate) fn request(line: &str, fields: &[(&str, &str)], body: impl Into<Body>) -> Request {
     let mut head = format!("{line} HTTP/1.1\r\nHost: example.org\r\n");
     for (name, value) in fields {
         head.push_str(&format!("{name}: {value}\r\n"));
@@ -24,12 +24,12 @@ pub(super) fn request(line: &str, fields: &[(&str, &str)], body: impl Into<Body>
 }
 
 /// What `handler` answers to a GET of `target`.
-pub(super) async fn get(handler: &impl Handler, target: &str) -> Response {
+pub(crate) async fn get(handler: &impl Handler, target: &str) -> Response {
     handler.handle(request(&format!("GET {target}"), &[], "")).await
 }
 
 /// Status and body of a reply, read to its end.
-pub(super) async fn read(mut response: Response) -> (u16, String) {
+pub(crate) async fn read(mut response: Response) -> (u16, String) {
     let body = std::mem::take(response.body_mut());
     let bytes = body.collect(64 << 20).await.expect("a body without an error");
     let text = String::from_utf8(bytes.to_vec()).expect("a body of text");
@@ -37,6 +37,6 @@ pub(super) async fn read(mut response: Response) -> (u16, String) {
 }
 
 /// A field of a reply; empty without it.
-pub(super) fn field<'a>(response: &'a Response, name: &str) -> &'a str {
+pub(crate) fn field<'a>(response: &'a Response, name: &str) -> &'a str {
     response.fields().find(name).map_or("", |value| value.to_str().expect("a field of text"))
 }

@@ -33,4 +33,5 @@ pub use self::settings::Settings;
 pub use self::socket::{Event, Socket, SocketError};
 pub use self::upgrade::{BadSubprotocol, MAX_CONTEXTS, Upgrade, upgrade};
 pub use crate::proto::ws::close::{CloseCode, CloseReason};
+pub use crate::proto::ws::limits::Limits;
 pub use crate::proto::ws::message::{Message, Text};

@@ -88,7 +88,13 @@ pub enum Event {
 
 impl Socket {
     /// A socket over a connection whose handshake is done.
-    pub(super) fn new(conn: Conn<Io, Codec>, role: Role, settings: Arc<Settings>, drain: Drain, about: About) -> Self {
+    pub(super) fn new(
+        conn: Conn<Io, Codec>,
+        role: Role,
+        settings: Arc<Settings>,
+        drain: Drain,
+        about: About,
+    ) -> Self {
         let mut conn = conn;
         conn.read_limit(Codec::READ_LIMIT);
         Self {
@@ -141,7 +147,9 @@ impl Socket {
                 }
                 State::Lingering(linger, _) => {
                     ready!(self.conn.poll_linger(cx, linger));
-                    if let State::Lingering(_, end) = std::mem::replace(&mut self.state, State::Over(Ok(None))) {
+                    if let State::Lingering(_, end) =
+                        std::mem::replace(&mut self.state, State::Over(Ok(None)))
+                    {
                         self.state = State::Over(end);
                     }
                 }
@@ -174,7 +182,8 @@ impl Socket {
                 }
                 Poll::Ready(Ok(Turn::Closed) | Err(ConnError::Torn)) => {
                     let closing = matches!(self.state, State::Closing);
-                    self.state = State::Over(Err(if closing { SocketError::Unclosed } else { SocketError::Torn }));
+                    self.state =
+                        State::Over(Err(if closing { SocketError::Unclosed } else { SocketError::Torn }));
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Err(ConnError::Io(error))) => {
@@ -248,7 +257,8 @@ impl Socket {
 
     /// Answers the last ping. While the peer does not read, earlier ones are let go: section 5.5.3 allows that.
     fn pay(&mut self) {
-        if self.owed.is_some() && self.conn.has_room()
+        if self.owed.is_some()
+            && self.conn.has_room()
             && let Some(payload) = self.owed.take()
         {
             // Refused only behind our close frame, where it is not missed.
@@ -261,7 +271,11 @@ impl Socket {
         if !self.conn.is_flushed() && matches!(self.state, State::Open) {
             if !self.pacing {
                 self.pacing = true;
-                self.conn.set_pace(Direction::Writing, self.settings.min_write_rate, self.settings.stall_timeout);
+                self.conn.set_pace(
+                    Direction::Writing,
+                    self.settings.min_write_rate,
+                    self.settings.stall_timeout,
+                );
             }
             return None;
         }
@@ -462,7 +476,10 @@ impl Socket {
     ///
     /// # Errors
     /// How the connection ended instead.
-    pub async fn close(&mut self, reason: impl Into<CloseReason>) -> Result<Option<CloseReason>, SocketError> {
+    pub async fn close(
+        &mut self,
+        reason: impl Into<CloseReason>,
+    ) -> Result<Option<CloseReason>, SocketError> {
         let reason = reason.into();
         poll_fn(|cx| self.poll_close(cx, reason.clone())).await
     }

@@ -124,7 +124,8 @@ impl Upgrade {
     /// How many connections may have compressors of their own; those beyond share them, and compress each message by itself.
     #[must_use]
     pub fn max_contexts(mut self, connections: usize) -> Self {
-        Arc::make_mut(&mut self.0).contexts = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+        Arc::make_mut(&mut self.0).contexts =
+            Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
         self
     }
 

@@ -93,6 +93,7 @@ impl Server {
     /// ```
     pub fn builder(handler: impl Handler) -> Builder {
         Builder {
+            name: NAME,
             handler: Arc::new(handler),
             stack: Stack { catch_panics: true, ..Stack::default() },
             access_log: None,
@@ -120,6 +121,7 @@ impl Server {
 /// or [`start`](Self::start), which serves beside the program.
 #[must_use = "it serves nobody until it is run or started"]
 pub struct Builder {
+    name: &'static str,
     handler: SharedHandler,
     stack: Stack,
     access_log: Option<(Format, Target)>,
@@ -149,6 +151,12 @@ struct Plan {
 }
 
 impl Builder {
+    /// Its name in the addresses that it tells, in place of `http`.
+    pub fn name(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
     /// Listens at one address more: `127.0.0.1:8080`, `:80`, `127.0.0.1:0` for a free port, `unix:/run/app.sock`,
     /// `fd:web` for a socket of systemd's; or a [`SocketAddr`](std::net::SocketAddr), or a [`ListenAddr`]. A text that is
     /// no address is the error of [`run`](Self::run) and [`start`](Self::start).
@@ -316,7 +324,7 @@ impl Builder {
         let observers = Observers { access_log: stack.access_log.clone(), metrics: stack.metrics.clone() };
         let tls = self.tls.map(engine::tls).transpose()?;
         let sockets = bind(&self.plan.listen, process.threads)?;
-        note(NAME, &sockets, process);
+        note(self.name, &sockets, process);
         let handler = stack.around(self.handler);
         process.workers.extend(self.workers.clone());
         let drain = process.drain.clone();

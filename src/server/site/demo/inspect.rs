@@ -7,13 +7,13 @@ use http::header::{ALLOW, LOCATION, RETRY_AFTER, UPGRADE, VARY, WWW_AUTHENTICATE
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Serialize;
 
-use super::super::problem::Problem;
-use super::super::request::Request;
-use super::super::response::Response;
 use super::bodies::NO_SNIFF;
 use crate::proto::http::list::FieldLines;
 use crate::proto::http::negotiate::choose_type;
 use crate::proto::http::reply::may_have_body;
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
+use crate::server::http::response::Response;
 
 /// Text whose bytes are not known to be UTF-8.
 const RAW_TEXT: HeaderValue = HeaderValue::from_static("text/plain");
@@ -98,9 +98,9 @@ fn companion(status: StatusCode) -> Option<(HeaderName, &'static str)> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::handler::Handler;
-    use super::super::super::testing::{field, get, read, request};
     use super::super::router;
+    use crate::server::http::handler::Handler;
+    use crate::server::http::testing::{field, get, read, request};
 
     #[tokio::test]
     async fn the_head_comes_back_as_it_was() {

@@ -7,9 +7,9 @@ use futures_util::stream;
 use serde::Serialize;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::super::request::Request;
-use super::super::sse::{Event, EventError, Events, last_event_id};
 use crate::proto::http::date;
+use crate::server::http::request::Request;
+use crate::server::http::sse::{Event, EventError, Events, last_event_id};
 
 /// How long a client waits before it comes back.
 const RETRY: Duration = Duration::from_secs(2);
@@ -49,10 +49,10 @@ fn tick(count: u64, now: SystemTime) -> Result<Event, EventError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::handler::Handler;
-    use super::super::super::testing::{field, request};
     use super::super::router;
     use super::*;
+    use crate::server::http::handler::Handler;
+    use crate::server::http::testing::{field, request};
 
     #[test]
     fn a_tick_says_count_and_time() {

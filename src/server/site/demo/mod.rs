@@ -11,9 +11,11 @@ mod upload;
 
 use http::Method;
 
-use super::handler::{Handler, HandlerFuture};
-use super::request::Request;
-use super::router::Router;
+use crate::server::http::handler::{Handler, HandlerFuture};
+use crate::server::http::request::Request;
+use crate::server::http::router::Router;
+use crate::server::site::sockets;
+use crate::server::ws::Upgrade;
 
 /// A row of the table on the welcome page.
 struct Shown {
@@ -46,6 +48,7 @@ const SHOWN: &[Shown] = &[
     shown("GET", "/delay/{ms}", "an answer after so many milliseconds; up to 30,000", "/delay/500"),
     shown("GET", "/events", "a tick each second, as server-sent events", "-N /events"),
     shown("GET", "/upload", "a form to upload files with", "/upload"),
+    shown("GET", "/ws", "a page that speaks WebSocket: an echo, a room, a clock", "-i /ws"),
     shown(
         "POST",
         "/upload",
@@ -55,9 +58,15 @@ const SHOWN: &[Shown] = &[
     shown("PUT", "/{name}", "how many bytes came, here and below /upload/", "-T /etc/hostname /"),
 ];
 
-/// The demo application.
+/// The demo application, with sockets as they are by default.
 #[must_use]
 pub fn router() -> Router {
+    with_sockets(&Upgrade::new())
+}
+
+/// The demo application; `upgrade` makes its sockets.
+#[must_use]
+pub fn with_sockets(upgrade: &Upgrade) -> Router {
     let page = page::Page::new();
     let router = Router::new()
         .get("/", page)
@@ -75,6 +84,7 @@ pub fn router() -> Router {
         .get("/upload", page::upload_form)
         .post("/upload", upload::form)
         .put("/upload/{name}", upload::file);
+    let router = sockets::routes(router.get("/ws", sockets::Page::new("/ws")), "/ws", upgrade);
     router.fallback(Rest(Router::new()))
 }
 
@@ -95,8 +105,8 @@ impl Handler for Rest {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{field, get, read, request};
     use super::*;
+    use crate::server::http::testing::{field, get, read, request};
 
     /// The example of a row, as a request: curl's options in so far as the table uses them.
     fn example(row: &Shown) -> Request {

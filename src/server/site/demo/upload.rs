@@ -2,10 +2,10 @@
 
 use serde::Serialize;
 
-use super::super::multipart::{FormLimits, Part};
-use super::super::problem::Problem;
-use super::super::request::Request;
-use super::super::response::{IntoResponse, Json, Response};
+use crate::server::http::multipart::{FormLimits, Part};
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
+use crate::server::http::response::{IntoResponse, Json, Response};
 
 /// Files may be large here, as nothing is kept: 4 GiB each and in all.
 const LIMITS: FormLimits = FormLimits { part: 4 << 30, total: 4 << 30, ..FormLimits::DEFAULT };
@@ -72,10 +72,10 @@ pub(super) async fn reply(request: Request) -> Response {
 mod tests {
     use futures_util::stream;
 
-    use super::super::super::body::{Body, BoxError};
-    use super::super::super::handler::Handler;
-    use super::super::super::testing::{read, request};
     use super::super::router;
+    use crate::server::http::body::{Body, BoxError};
+    use crate::server::http::handler::Handler;
+    use crate::server::http::testing::{read, request};
 
     #[tokio::test]
     async fn a_form_is_described() {

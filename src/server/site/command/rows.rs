@@ -15,7 +15,11 @@ use super::config::{Config, ConfigError};
 use super::units::{ByteSize, TimeSpan};
 use crate::net::addr::Prefixes;
 use crate::net::clock::TICK;
+use crate::net::conn::HIGH_WATER;
 use crate::proto::http::limits::MAX_FIELDS;
+use crate::proto::http::list::is_token;
+use crate::proto::ws::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
+use crate::proto::ws::handshake::server::Origins as SocketOrigins;
 use crate::server::http::middleware::access_log::Target;
 
 /// Which way the table is walked.
@@ -44,6 +48,7 @@ fn walk(way: Way, options: &mut Options, config: &mut Config) -> Result<(), Conf
     listening(way, options, config)?;
     files(way, options, config)?;
     replies(way, options, config)?;
+    sockets(way, options, config)?;
     timeouts(way, options, config)?;
     limits(way, options, config)?;
     logs(way, options, config)
@@ -98,6 +103,32 @@ fn replies(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError>
     way.value("security-headers", &mut o.security_headers, &mut replies.security_headers)?;
     way.value("request-id", &mut o.request_id, &mut replies.request_id)?;
     way.maybe("server-header", &mut o.server_header, &mut c.settings.server_name)
+}
+
+fn sockets(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
+    let s = &mut c.sockets;
+    let mut names = Subprotocols(std::mem::take(&mut s.subprotocols));
+    way.value("subprotocol", &mut o.subprotocol, &mut names)?;
+    s.subprotocols = names.0;
+    way.value("origin", &mut o.origin, &mut s.origins)?;
+    way.value("deflate", &mut o.deflate, &mut s.deflate)?;
+    way.range("deflate-level", &mut o.deflate_level, &mut s.terms.level, 0..=9)?;
+    way.range(
+        "deflate-window",
+        &mut o.deflate_window,
+        &mut s.terms.server_window_bits,
+        MIN_WINDOW_BITS..=MAX_WINDOW_BITS,
+    )?;
+    way.range("deflate-threshold", &mut o.deflate_threshold, &mut s.terms.threshold, 0..=1 << 30)?;
+    way.range("max-deflate-contexts", &mut o.max_deflate_contexts, &mut s.max_contexts, 0..=10_000_000)?;
+    way.range("max-message", &mut o.max_message, &mut s.limits.message, 125..=1 << 32)?;
+    way.range("max-unsent", &mut o.max_unsent, &mut s.max_unsent, HIGH_WATER..=1 << 32)?;
+    let patience = &mut s.patience;
+    let mut interval = patience.ping_interval.unwrap_or_default();
+    way.range("ping-interval", &mut o.ping_interval, &mut interval, Duration::ZERO..=DAY)?;
+    patience.ping_interval = Some(interval).filter(|interval| !interval.is_zero());
+    way.range("pong-timeout", &mut o.pong_timeout, &mut patience.pong_timeout, TICK..=HOUR)?;
+    way.range("close-timeout", &mut o.close_timeout, &mut patience.close_timeout, TICK..=HOUR)
 }
 
 fn timeouts(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
@@ -317,6 +348,47 @@ impl Typed<IndexNames> for Vec<String> {
 
     fn show(held: &IndexNames) -> Self {
         held.0.clone()
+    }
+}
+
+/// Names of subprotocols, each a token.
+struct Subprotocols(Vec<String>);
+
+impl Typed<Subprotocols> for Vec<String> {
+    fn hold(&self) -> Result<Subprotocols, Unfit> {
+        match self.iter().find(|name| !is_token(name.as_bytes())) {
+            Some(name) => Err(Unfit::new(name.as_str(), "it must be one word of letters, digits and -._")),
+            None => Ok(Subprotocols(self.clone())),
+        }
+    }
+
+    fn show(held: &Subprotocols) -> Self {
+        held.0.clone()
+    }
+}
+
+/// `same` and `*` stand alone.
+impl Typed<SocketOrigins> for Vec<String> {
+    fn hold(&self) -> Result<SocketOrigins, Unfit> {
+        match &self[..] {
+            [one] if one == "same" => Ok(SocketOrigins::Same),
+            [one] if one == "*" => Ok(SocketOrigins::Any),
+            all => match all.iter().find(|origin| *origin == "*" || !is_origin(origin)) {
+                Some(origin) => Err(Unfit::new(
+                    origin.as_str(),
+                    "write same, * or origins in lower case without a path, as in https://example.com",
+                )),
+                None => Ok(SocketOrigins::These(all.to_vec())),
+            },
+        }
+    }
+
+    fn show(held: &SocketOrigins) -> Self {
+        match held {
+            SocketOrigins::Same => vec!["same".into()],
+            SocketOrigins::Any => vec!["*".into()],
+            SocketOrigins::These(all) => all.clone(),
+        }
     }
 }
 

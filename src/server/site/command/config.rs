@@ -17,13 +17,22 @@ use super::{file, rows, show};
 use crate::net::addr::{Inherited, ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::shards::{Threading, cores};
-use crate::server::http::builder::{DRAIN_TIMEOUT, TLS_HANDSHAKE_TIMEOUT};
+use crate::proto::ws::deflate;
+use crate::proto::ws::handshake::server::Origins;
+use crate::proto::ws::keeper::Patience;
+use crate::server::http::builder::{DRAIN_TIMEOUT, NAME, TLS_HANDSHAKE_TIMEOUT};
 use crate::server::http::middleware::access_log::Target;
 use crate::server::http::settings::Settings;
+use crate::server::ws;
 
 /// Where the server listens unless told otherwise: this machine only, on the port that development servers use.
 pub const DEFAULT_LISTEN: ListenAddr = ListenAddr::Tcp(std::net::SocketAddr::V4(
     std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8080),
+));
+
+/// The same for sockets.
+pub const DEFAULT_SOCKETS: ListenAddr = ListenAddr::Tcp(std::net::SocketAddr::V4(
+    std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8081),
 ));
 
 /// Descriptors that a service manager hands over at most. As in [`net::listen`](crate::net::listen).
@@ -32,6 +41,8 @@ const MAX_HANDED_OVER: usize = 1024;
 /// The configuration of one HTTP server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
+    /// Which of the two commands it is for.
+    pub site: Site,
     /// The folder to serve; `None` for the demo application.
     pub dir: Option<PathBuf>,
     /// Where to listen; at least one address.
@@ -50,6 +61,8 @@ pub struct Config {
     pub files: FilesConfig,
     /// What is done to every request and reply.
     pub replies: Replies,
+    /// What WebSockets are like.
+    pub sockets: Sockets,
     /// Waits, rates and sizes of connections and messages.
     pub settings: Settings,
     /// What requests get to end when the server is told to stop.
@@ -131,6 +144,93 @@ pub struct Replies {
     pub request_id: bool,
 }
 
+/// What is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Site {
+    /// `wireworks http`: a folder, or the demo application, which has a page with sockets.
+    Http,
+    /// `wireworks ws serve`: sockets, beside a folder or a page to try them with.
+    Sockets,
+}
+
+impl Site {
+    /// The name of the server in what it prints.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Http => NAME,
+            Self::Sockets => "ws",
+        }
+    }
+
+    /// The command, as it is typed.
+    #[must_use]
+    pub fn command(self) -> &'static str {
+        match self {
+            Self::Http => "wireworks http",
+            Self::Sockets => "wireworks ws serve",
+        }
+    }
+
+    /// Where it listens unless it is told otherwise: on loopback.
+    #[must_use]
+    pub fn listen(self) -> ListenAddr {
+        match self {
+            Self::Http => DEFAULT_LISTEN,
+            Self::Sockets => DEFAULT_SOCKETS,
+        }
+    }
+}
+
+/// What the site's WebSockets are like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sockets {
+    /// The subprotocols they offer, the best first.
+    pub subprotocols: Vec<String>,
+    /// From which pages browsers may come.
+    pub origins: Origins,
+    /// Compression, and where its memory belongs to.
+    pub deflate: Deflate,
+    /// How it is used, where it is.
+    pub terms: deflate::Terms,
+    /// Connections that may have compressors of their own.
+    pub max_contexts: usize,
+    /// What a peer may send.
+    pub limits: ws::Limits,
+    /// How long it may take.
+    pub patience: Patience,
+    /// Bytes that may wait for it.
+    pub max_unsent: usize,
+}
+
+impl Default for Sockets {
+    fn default() -> Self {
+        let ws::Settings { limits, patience, max_unsent, .. } = ws::Settings::default();
+        Self {
+            subprotocols: Vec::new(),
+            origins: Origins::Same,
+            deflate: Deflate::Shared,
+            terms: deflate::Terms::default(),
+            max_contexts: ws::MAX_CONTEXTS,
+            limits,
+            patience,
+            max_unsent,
+        }
+    }
+}
+
+/// Whether messages are compressed, and where the memory for it belongs to ([`deflate::Memory`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deflate {
+    /// They are not.
+    Off,
+    /// To the thread.
+    Shared,
+    /// To the connection.
+    Dedicated,
+}
+
 /// The format of the access log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -179,6 +279,7 @@ pub enum LogLevel {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            site: Site::Http,
             dir: None,
             listen: vec![DEFAULT_LISTEN],
             proxies: Prefixes::default(),
@@ -212,6 +313,7 @@ impl Default for Config {
                 security_headers: false,
                 request_id: false,
             },
+            sockets: Sockets::default(),
             settings: Settings::default(),
             drain_timeout: DRAIN_TIMEOUT,
             access_log: None,
@@ -303,19 +405,25 @@ impl Config {
     ///
     /// # Errors
     /// The first value that cannot be used, by the name of its option.
-    pub fn load(args: &Args) -> Result<Self, ConfigError> {
+    pub fn load(site: Site, args: &Args) -> Result<Self, ConfigError> {
         let count = handed_over(std::process::id(), |name| std::env::var(name).ok());
-        Self::layered(args, count)
+        Self::layered(site, args, count)
     }
 
-    fn layered(args: &Args, handed_over: usize) -> Result<Self, ConfigError> {
-        let mut config = Self::default();
+    /// The defaults of a site.
+    #[must_use]
+    pub fn of(site: Site) -> Self {
+        Self { site, listen: vec![site.listen()], ..Self::default() }
+    }
+
+    fn layered(site: Site, args: &Args, handed_over: usize) -> Result<Self, ConfigError> {
+        let mut config = Self::of(site);
         if handed_over > 0 {
             let each = |index| ListenAddr::Inherited(Inherited::Index(index));
             config.listen = (0..handed_over).map(each).collect();
         }
         if let Some(path) = &args.config {
-            let options = file::read(path)?;
+            let options = file::read(site, path)?;
             config
                 .apply(&options)
                 .map_err(|error| ConfigError::InFile { path: path.clone(), error: Box::new(error) })?;
@@ -346,7 +454,7 @@ impl Config {
     /// # Errors
     /// A path that is not UTF-8, which TOML cannot hold.
     pub fn to_toml(&self) -> Result<String, ConfigError> {
-        show::toml(&self.to_options())
+        show::toml(self.site, &self.to_options())
     }
 
     /// What no single value can tell.
@@ -372,7 +480,23 @@ impl Config {
         ];
         let of_log = [("access-log-format", typed.access_log_format.is_some())];
         let of_tls = [("tls-handshake-timeout", typed.tls_handshake_timeout.is_some())];
+        let of_sockets = [
+            ("subprotocol", typed.subprotocol.is_some()),
+            ("origin", typed.origin.is_some()),
+            ("deflate", typed.deflate.is_some()),
+            ("deflate-level", typed.deflate_level.is_some()),
+            ("deflate-window", typed.deflate_window.is_some()),
+            ("deflate-threshold", typed.deflate_threshold.is_some()),
+            ("max-deflate-contexts", typed.max_deflate_contexts.is_some()),
+            ("max-message", typed.max_message.is_some()),
+            ("max-unsent", typed.max_unsent.is_some()),
+            ("ping-interval", typed.ping_interval.is_some()),
+            ("pong-timeout", typed.pong_timeout.is_some()),
+            ("close-timeout", typed.close_timeout.is_some()),
+        ];
         useful(&of_files, self.dir.is_some(), "DIR")?;
+        let sockets = self.site == Site::Sockets || self.dir.is_none();
+        useful(&of_sockets, sockets, "sockets: leave DIR out, or use `wireworks ws serve`")?;
         useful(&of_log, self.access_log.is_some(), "--access-log")?;
         let of_clients = [("tls-client-auth", typed.tls_client_auth.is_some())];
         useful(&of_tls, self.tls.is_on(), CERTIFICATE)?;

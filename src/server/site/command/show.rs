@@ -7,14 +7,14 @@ use clap::{Arg, Args as _, Command};
 use toml::{Table, Value};
 
 use super::args::{Args, Options};
-use super::config::{Config, ConfigError};
+use super::config::{Config, ConfigError, Site};
 
 impl Args {
     /// The command with the default of each option behind its help.
     #[must_use]
-    pub fn with_defaults(command: Command) -> Command {
+    pub fn with_defaults(site: Site, command: Command) -> Command {
         // Defaults hold no path that TOML could not.
-        let defaults = Table::try_from(Config::default().to_options()).unwrap_or_default();
+        let defaults = Table::try_from(Config::of(site).to_options()).unwrap_or_default();
         command.mut_args(|arg| match default_of(&arg, &defaults) {
             Some(default) => {
                 let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
@@ -49,10 +49,10 @@ fn key(arg: &Arg) -> String {
 }
 
 /// `options` as a TOML file: by heading, each with its help, those without a value as comments.
-pub(super) fn toml(options: &Options) -> Result<String, ConfigError> {
+pub(super) fn toml(site: Site, options: &Options) -> Result<String, ConfigError> {
     let table = Table::try_from(options)?;
     let command = Options::augment_args(Command::new("wireworks"));
-    let mut text = String::from("# Every option of `wireworks http`, as it is in effect.\n");
+    let mut text = format!("# Every option of `{}`, as it is in effect.\n", site.command());
     let mut heading = None;
     for arg in command.get_arguments() {
         if arg.get_help_heading() != heading {
@@ -73,7 +73,9 @@ mod tests {
     use super::*;
 
     fn help() -> String {
-        Args::with_defaults(Args::augment_args(Command::new("http"))).render_long_help().to_string()
+        Args::with_defaults(Site::Http, Args::augment_args(Command::new("http")))
+            .render_long_help()
+            .to_string()
     }
 
     #[test]

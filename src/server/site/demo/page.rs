@@ -10,14 +10,14 @@ use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LAST_MODIFIED};
 use http::{HeaderValue, StatusCode};
 
-use super::super::handler::{Handler, HandlerFuture};
-use super::super::problem::Problem;
-use super::super::request::Request;
-use super::super::response::{IntoResponse, Response};
 use super::SHOWN;
 use crate::proto::http::conditional::{Validators, Verdict, evaluate};
 use crate::proto::http::date;
 use crate::proto::http::etag::EntityTag;
+use crate::server::http::handler::{Handler, HandlerFuture};
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
+use crate::server::http::response::{IntoResponse, Response};
 
 const INDEX: &str = include_str!("index.html");
 const UPLOAD: &str = include_str!("upload.html");
@@ -101,9 +101,9 @@ pub(super) fn upload_form(_: Request) -> Ready<Response> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::testing::{field, get, read, request};
     use super::super::router;
     use super::*;
+    use crate::server::http::testing::{field, get, read, request};
 
     #[tokio::test]
     async fn a_client_that_has_the_page_is_told_so() {

@@ -10,6 +10,7 @@ use crate::server::http::files::FilesError;
 use crate::server::http::middleware::cors::CorsError;
 use crate::server::http::serve::Server;
 use crate::server::process::{Outcome, Process, announce};
+use crate::server::ws::BadSubprotocol;
 
 /// Why the command cannot do what it was asked. Each message is one line; causes are in `source`.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +27,9 @@ pub enum CommandError {
     /// Names, passwords and tokens are wrong.
     #[error(transparent)]
     Credentials(#[from] CredentialsError),
+    /// A subprotocol cannot have such a name.
+    #[error(transparent)]
+    Subprotocol(#[from] BadSubprotocol),
     /// The server cannot run.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -52,6 +56,7 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), CommandErro
 fn server(config: &Config) -> Result<Builder, CommandError> {
     let blocking = Blocking::new(BlockingConfig::default());
     let mut server = Server::builder(application::handler(config, &blocking)?)
+        .name(config.site.name())
         .stack(application::stack(&config.replies, &blocking)?)
         .settings(config.settings.clone())
         .connections(config.connections)

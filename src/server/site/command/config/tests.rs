@@ -22,7 +22,7 @@ fn layered(line: &str, file: &str, handed_over: usize) -> Result<Config, ConfigE
         std::fs::write(&path, file).unwrap();
         args.config = Some(path);
     }
-    Config::layered(&args, handed_over)
+    Config::layered(Site::Http, &args, handed_over)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

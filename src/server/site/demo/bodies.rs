@@ -10,10 +10,10 @@ use http::HeaderValue;
 use http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use serde::Serialize;
 
-use super::super::body::{Body, BoxError, Frame};
-use super::super::problem::Problem;
-use super::super::request::Request;
-use super::super::response::Response;
+use crate::server::http::body::{Body, BoxError, Frame};
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
+use crate::server::http::response::Response;
 
 /// Bytes that `/bytes` gives at most: 1 GiB, enough to measure with.
 const MAX_BYTES: u64 = 1 << 30;
@@ -118,11 +118,11 @@ fn number(request: &Request, name: &str, max: u64) -> Result<u64, Problem> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::handler::Handler;
-    use super::super::super::settings::Settings;
-    use super::super::super::testing::{field, get, read, request};
     use super::super::router;
     use super::*;
+    use crate::server::http::handler::Handler;
+    use crate::server::http::settings::Settings;
+    use crate::server::http::testing::{field, get, read, request};
 
     #[tokio::test]
     async fn plaintext_and_json_are_in_memory() {

@@ -4,19 +4,19 @@ use std::fs;
 use std::path::Path;
 
 use super::args::Options;
-use super::config::ConfigError;
+use super::config::{ConfigError, Site};
 
 /// Reads the file.
-pub(super) fn read(path: &Path) -> Result<Options, ConfigError> {
+pub(super) fn read(site: Site, path: &Path) -> Result<Options, ConfigError> {
     let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-    parse(path, &text)
+    parse(site, path, &text)
 }
 
-fn parse(path: &Path, text: &str) -> Result<Options, ConfigError> {
+fn parse(site: Site, path: &Path, text: &str) -> Result<Options, ConfigError> {
     toml::from_str(text).map_err(|error| ConfigError::Syntax {
         path: path.into(),
         line: line(text, error.span().map_or(0, |span| span.start)),
-        message: plain(error.message()),
+        message: plain(site, error.message()),
     })
 }
 
@@ -26,12 +26,12 @@ fn line(text: &str, at: usize) -> usize {
 }
 
 /// One line, and without the fifty names that would have been known.
-fn plain(message: &str) -> String {
+fn plain(site: Site, message: &str) -> String {
     let first = message.lines().next().unwrap_or_default();
     match first.strip_prefix("unknown field ") {
         Some(rest) => {
             let name = rest.split(',').next().unwrap_or_default();
-            format!("there is no option {name}; `wireworks http --print-config` shows all")
+            format!("there is no option {name}; `{} --print-config` shows all", site.command())
         }
         None => first.to_owned(),
     }
@@ -43,7 +43,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Options, String> {
-        parse("w.toml".as_ref(), text).map_err(|error| error.to_string())
+        parse(Site::Http, "w.toml".as_ref(), text).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = read("/nonexistent/w.toml".as_ref()).unwrap_err();
+        let error = read(Site::Http, "/nonexistent/w.toml".as_ref()).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /nonexistent/w.toml");
         assert!(std::error::Error::source(&error).is_some());
     }

@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::config::{AccessLogFormat, Config, FilesConfig, Replies};
+use super::config::{AccessLogFormat, Config, Deflate, FilesConfig, Replies, Site, Sockets};
 use super::credentials::{Credentials, CredentialsError, Scheme, Secret};
 use super::run::CommandError;
 use super::units::Frequency;
 use crate::net::bucket::Rate;
 use crate::net::workers::Blocking;
-use crate::server::http::demo;
-use crate::server::http::files::{Files, FilesError, FilesOptions};
+use crate::proto::ws::deflate::{self, Memory};
+use crate::server::http::files::{Files, FilesOptions};
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;
 use crate::server::http::middleware::access_log::Format;
@@ -20,15 +20,48 @@ use crate::server::http::middleware::cors::{Cors, CorsConfig, CorsError, Origins
 use crate::server::http::middleware::rate_limit::{RateKey, RateLimit};
 use crate::server::http::middleware::request_id::RequestIds;
 use crate::server::http::middleware::security::SecurityHeaders;
+use crate::server::http::router::Router;
+use crate::server::site::{demo, sockets};
+use crate::server::ws::{BadSubprotocol, Limits, Settings, Upgrade};
 
 /// What is shown to those who are asked for a password.
 const REALM: &str = "wireworks";
 
 /// What answers, without the layers around it.
-pub(super) fn handler(config: &Config, blocking: &Blocking) -> Result<SharedHandler, FilesError> {
-    Ok(match &config.dir {
-        Some(dir) => Arc::new(Files::new(dir, files(&config.files), blocking.clone())?),
-        None => Arc::new(demo::router()),
+pub(super) fn handler(config: &Config, blocking: &Blocking) -> Result<SharedHandler, CommandError> {
+    let dir = config.dir.as_ref();
+    let files = dir.map(|dir| Files::new(dir, files(&config.files), blocking.clone())).transpose()?;
+    Ok(match (config.site, files) {
+        (Site::Http, Some(files)) => Arc::new(files),
+        (Site::Http, None) => Arc::new(demo::with_sockets(&upgrade(&config.sockets, blocking)?)),
+        (Site::Sockets, files) => {
+            let router = sockets::routes(Router::new(), "", &upgrade(&config.sockets, blocking)?);
+            Arc::new(match files {
+                Some(files) => router.fallback(files),
+                None => router.get("/", sockets::Page::new("")),
+            })
+        }
+    })
+}
+
+/// How requests become sockets.
+fn upgrade(config: &Sockets, blocking: &Blocking) -> Result<Upgrade, BadSubprotocol> {
+    let Sockets { limits, patience, max_unsent, terms, .. } = *config;
+    let settings = Settings {
+        limits: Limits { frame: limits.message, ..limits },
+        patience,
+        max_unsent,
+        workers: Some(blocking.clone()),
+        ..Settings::default()
+    };
+    let upgrade =
+        Upgrade::new().origins(config.origins.clone()).max_contexts(config.max_contexts).settings(settings);
+    let upgrade = config.subprotocols.iter().try_fold(upgrade, |upgrade, name| upgrade.subprotocol(name))?;
+    let terms = deflate::Terms { client_window_bits: terms.server_window_bits, ..terms };
+    Ok(match config.deflate {
+        Deflate::Off => upgrade,
+        Deflate::Shared => upgrade.deflate(deflate::Terms { memory: Memory::Shared, ..terms }),
+        Deflate::Dedicated => upgrade.deflate(deflate::Terms { memory: Memory::Dedicated, ..terms }),
     })
 }
 

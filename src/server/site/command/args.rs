@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use serde::{Deserialize, Serialize};
 
-use super::config::{AccessLogFormat, LogFormat, LogLevel, TlsClientAuth};
+use super::config::{AccessLogFormat, Deflate, LogFormat, LogLevel, TlsClientAuth};
 use super::credentials::Secret;
 use super::units::{ByteSize, Frequency, TimeSpan};
 use crate::net::addr::{ListenAddr, Prefixes};
@@ -50,6 +50,7 @@ const LISTENING: &str = "Listening";
 const TLS: &str = "TLS";
 const FILES: &str = "Files (with DIR)";
 const REPLIES: &str = "Requests and replies";
+const SOCKETS: &str = "WebSockets";
 const TIMEOUTS: &str = "Timeouts and rates";
 const LIMITS: &str = "Limits (over them, a request is refused)";
 const LOGS: &str = "Logs and metrics";
@@ -158,6 +159,43 @@ pub struct Options {
     /// Value of Server in replies; by default it is left out.
     #[arg(long, value_name = "VALUE", help_heading = REPLIES)]
     pub server_header: Option<String>,
+
+    /// Subprotocol that sockets offer, the best first; repeatable.
+    #[arg(long, value_name = "NAME", help_heading = SOCKETS)]
+    pub subprotocol: Option<Vec<String>>,
+    /// Pages that may open sockets: same, * or origins; repeatable.
+    #[arg(long, value_name = "ORIGIN", help_heading = SOCKETS)]
+    pub origin: Option<Vec<String>>,
+    /// Compression of messages: shared keeps no memory a connection.
+    #[arg(long, value_name = "off|shared|dedicated", hide_possible_values = true, help_heading = SOCKETS)]
+    pub deflate: Option<Deflate>,
+    /// How hard messages are compressed, from 0 to 9.
+    #[arg(long, value_name = "N", help_heading = SOCKETS)]
+    pub deflate_level: Option<u32>,
+    /// Window of compression, from 9 to 15: 2^N bytes.
+    #[arg(long, value_name = "N", help_heading = SOCKETS)]
+    pub deflate_window: Option<u8>,
+    /// Shorter messages are sent as they are.
+    #[arg(long, value_name = "SIZE", help_heading = SOCKETS)]
+    pub deflate_threshold: Option<ByteSize>,
+    /// Connections with dedicated compressors; more share them.
+    #[arg(long, value_name = "N", help_heading = SOCKETS)]
+    pub max_deflate_contexts: Option<usize>,
+    /// A message, inflated; over it the close code is 1009.
+    #[arg(long, value_name = "SIZE", help_heading = SOCKETS)]
+    pub max_message: Option<ByteSize>,
+    /// What may wait for a slow peer; over it 1013.
+    #[arg(long, value_name = "SIZE", help_heading = SOCKETS)]
+    pub max_unsent: Option<ByteSize>,
+    /// Ping a peer that is quiet for so long; 0 for never.
+    #[arg(long, value_name = "TIME", help_heading = SOCKETS)]
+    pub ping_interval: Option<TimeSpan>,
+    /// Time for the answer; then the peer is given up.
+    #[arg(long, value_name = "TIME", help_heading = SOCKETS)]
+    pub pong_timeout: Option<TimeSpan>,
+    /// Time for the closing handshake.
+    #[arg(long, value_name = "TIME", help_heading = SOCKETS)]
+    pub close_timeout: Option<TimeSpan>,
 
     /// From accept to the end of a request's head; over it 408.
     #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]

@@ -93,7 +93,7 @@ impl Keeper {
                 let end = since + patience.close_timeout;
                 return if now >= end { Verdict::Unclosed } else { Verdict::Wait(Some(end)) };
             }
-            Phase::Pinged(since) if heard <= since => {
+            Phase::Pinged(since) if heard < since => {
                 let end = since + patience.pong_timeout;
                 if now >= end {
                     return Verdict::Silent;

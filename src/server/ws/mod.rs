@@ -26,6 +26,8 @@ mod close;
 pub mod settings;
 mod socket;
 pub mod stream;
+#[cfg(test)]
+mod testing;
 pub mod topic;
 mod upgrade;
 

@@ -536,3 +536,6 @@ impl Drop for Socket {
 }
 
 const _: () = assert!(HIGH_WATER < 4 << 20, "a producer that asks for room stays below `max_unsent`");
+
+#[cfg(test)]
+mod tests;

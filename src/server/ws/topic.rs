@@ -291,3 +291,6 @@ impl Socket {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests;

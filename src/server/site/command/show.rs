@@ -123,14 +123,16 @@ mod tests {
 
     #[test]
     fn the_manual_names_every_option_and_its_limits_as_they_are() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/http.md");
-        let manual = std::fs::read_to_string(path).unwrap();
+        let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+        let manual = ["http.md", "websocket.md"]
+            .map(|page| std::fs::read_to_string(docs.join(page)).unwrap())
+            .concat();
         let defaults = Table::try_from(Config::default().to_options()).unwrap();
         let command = Args::augment_args(Command::new("http"));
         let mut rows = 0;
         for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
             let name = format!("--{}", arg.get_long().unwrap());
-            assert!(manual.contains(&name), "{name} is not in docs/http.md");
+            assert!(manual.contains(&name), "{name} is in no page of docs");
             let start = format!("| `{name}` | ");
             for row in manual.lines().filter_map(|line| line.strip_prefix(&start)) {
                 let default = default_of(arg, &defaults).unwrap_or_else(|| "none".into());

@@ -141,7 +141,12 @@ mod tests {
         for row in SHOWN.iter().filter(|row| row.path != "/{name}") {
             assert!(listed.contains(&format!("{:?}", row.path)), "{}", row.path);
         }
-        let patterns = SHOWN.iter().map(|row| row.path).chain(["/upload/{name}"]);
+        let patterns = SHOWN.iter().map(|row| row.path).chain([
+            "/upload/{name}",
+            "/ws/echo",
+            "/ws/broadcast",
+            "/ws/clock",
+        ]);
         let distinct: std::collections::HashSet<_> = patterns.filter(|path| *path != "/{name}").collect();
         assert_eq!(listed.matches("\"/").count(), distinct.len(), "{listed}");
     }

@@ -8,6 +8,10 @@ fn config(line: &str, file: &str) -> Result<Config, String> {
 }
 
 fn layered(line: &str, file: &str, handed_over: usize) -> Result<Config, ConfigError> {
+    layered_for(Site::Http, line, file, handed_over)
+}
+
+fn layered_for(site: Site, line: &str, file: &str, handed_over: usize) -> Result<Config, ConfigError> {
     #[derive(clap::Parser)]
     struct Door {
         #[command(flatten)]
@@ -22,7 +26,7 @@ fn layered(line: &str, file: &str, handed_over: usize) -> Result<Config, ConfigE
         std::fs::write(&path, file).unwrap();
         args.config = Some(path);
     }
-    Config::layered(Site::Http, &args, handed_over)
+    Config::layered(site, &args, handed_over)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -189,15 +193,19 @@ fn what_is_printed_parses_back_to_the_same() {
         --drain-timeout 5s --linger-timeout 6s --min-read-rate 7B --min-write-rate 8B --min-read-grace 9s --min-write-grace 8s \
         --max-head 8KiB --max-uri 1KiB --max-fields 9 --max-body 10MB --max-chunk-extensions 1 --max-trailers 2KiB \
         --max-requests-per-connection 3 --max-drain 4 --max-linger 5 --access-log - --access-log-format json \
-        --metrics :9 --log json --log-level debug";
-    let defaults = Config::default().to_options();
+        --metrics :9 --log json --log-level debug --subprotocol a --subprotocol b --origin https://a.test --deflate dedicated \
+        --deflate-level 9 --deflate-window 10 --deflate-threshold 1 --max-deflate-contexts 7 --max-message 1MiB --max-unsent 1MiB \
+        --ping-interval 0s --pong-timeout 3s --close-timeout 4s";
+    let of_sockets = |line: &str, file: &str| layered_for(Site::Sockets, line, file, 0).unwrap();
+    let defaults = Config::of(Site::Sockets).to_options();
     for line in ["", everything] {
-        let config = config(line, "").unwrap();
+        let config = of_sockets(line, "");
         let printed = config.to_toml().unwrap();
-        assert_eq!(layered("", &printed, 0).unwrap(), config, "{printed}");
+        assert_eq!(of_sockets("", &printed), config, "{printed}");
+        assert!(printed.contains("`wireworks ws serve`"));
     }
     // The line above has every option: none keeps its default.
-    let (typed, defaults) = [config(everything, "").unwrap().to_options(), defaults]
+    let (typed, defaults) = [of_sockets(everything, "").to_options(), defaults]
         .map(|options| toml::Table::try_from(options).unwrap())
         .into();
     for (name, value) in &typed {
@@ -216,5 +224,31 @@ fn secrets_are_not_printed() {
             assert!(shown.contains("***") && !shown.contains("secret"), "{shown}");
         }
         assert!(printed.contains("\nbearer-auth = \"***\"\n"), "{printed}");
+    }
+}
+
+#[test]
+fn options_of_sockets_need_sockets() {
+    let words = "--deflate does nothing without sockets: leave DIR out, or use `wireworks ws serve`";
+    assert_eq!(config("public --deflate off", "").unwrap_err(), words);
+    assert!(config("--deflate off", "").is_ok());
+    assert!(layered_for(Site::Sockets, "public --deflate off", "", 0).is_ok());
+    for (line, reason) in [
+        (
+            "--origin nowhere",
+            "--origin cannot be \"nowhere\": write same, * or origins in lower case without a path, as in https://example.com",
+        ),
+        (
+            "--origin * --origin https://a.test",
+            "--origin cannot be \"*\": write same, * or origins in lower case without a path, as in https://example.com",
+        ),
+        (
+            "--subprotocol a,b",
+            "--subprotocol cannot be \"a,b\": it must be one word of letters, digits and -._",
+        ),
+        ("--deflate-window 8", "--deflate-window cannot be 8: the least is 9, the most 15"),
+        ("--max-message 1", "--max-message cannot be 1B: the least is 125B, the most 4GiB"),
+    ] {
+        assert_eq!(config(line, "").unwrap_err(), reason);
     }
 }

@@ -12,3 +12,4 @@ mod http_load;
 mod http_refusals;
 mod shown;
 mod support;
+mod ws_clients;

@@ -1,7 +1,7 @@
 //! A child process whose output is watched line by line, and which never outlives its test.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,6 +16,8 @@ pub(crate) struct Process {
     /// For messages.
     name: String,
     child: Child,
+    /// Open as long as somebody may type.
+    stdin: Option<ChildStdin>,
     events: Receiver<Event>,
     patience: Duration,
     stdout: Vec<u8>,
@@ -46,6 +48,19 @@ impl Process {
     /// It cannot be started; the message names the program.
     #[track_caller]
     pub(crate) fn start(command: &mut Command, input: Vec<u8>) -> Self {
+        let mut process = Self::start_typing(command);
+        let mut stdin = process.stdin.take().unwrap();
+        // A child that ends early leaves its input unread, which is no fault.
+        thread::spawn(move || stdin.write_all(&input));
+        process
+    }
+
+    /// Starts `command`, which reads what `types` gives it, until `leaves`.
+    ///
+    /// # Panics
+    /// It cannot be started; the message names the program.
+    #[track_caller]
+    pub(crate) fn start_typing(command: &mut Command) -> Self {
         let name = command.get_program().to_string_lossy().into_owned();
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = match command.spawn() {
@@ -56,18 +71,37 @@ impl Process {
             Err(error) => panic!("cannot start {name}: {error}"),
         };
         let (sender, events) = channel();
-        let mut stdin = child.stdin.take().unwrap();
-        // A child that ends early leaves its input unread, which is no fault.
-        thread::spawn(move || stdin.write_all(&input));
+        let stdin = child.stdin.take();
         watch(child.stdout.take().unwrap(), sender.clone(), Event::Stdout);
         watch(child.stderr.take().unwrap(), sender, Event::Stderr);
-        Self { name, child, events, patience: PATIENCE, stdout: Vec::new(), stderr: Vec::new(), seen: 0 }
+        Self {
+            name,
+            child,
+            stdin,
+            events,
+            patience: PATIENCE,
+            stdout: Vec::new(),
+            stderr: Vec::new(),
+            seen: 0,
+        }
     }
 
     /// Sets how long each call may take.
     pub(crate) fn within(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Types a line.
+    #[track_caller]
+    pub(crate) fn types(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("a process that is typed to");
+        writeln!(stdin, "{line}").unwrap();
+    }
+
+    /// Types nothing more: the child reads the end of its input.
+    pub(crate) fn leaves(&mut self) {
+        self.stdin = None;
     }
 
     /// The process id.
@@ -225,6 +259,17 @@ mod tests {
         assert_eq!((ended.text().as_str(), ended.stderr.as_str()), ("input", "no\n"));
         assert_eq!(ended.status.code(), Some(4));
         assert!(std::panic::catch_unwind(|| ended.success()).is_err());
+    }
+
+    #[test]
+    fn a_child_is_typed_to_until_the_end() {
+        let mut child =
+            Process::start_typing(Command::new("sh").args(["-c", "read a; echo $a; cat; echo end"]));
+        child.types("one");
+        child.wait_for_stdout("one\n");
+        child.types("two");
+        child.leaves();
+        assert_eq!(child.wait().success().text(), "one\ntwo\nend\n");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Third-party programs: clients and judges that were not written by us.
 
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -17,6 +18,21 @@ impl Tool {
     /// The program `name`, found in `PATH`.
     pub(crate) fn new(name: &str) -> Self {
         Self { command: Command::new(name), input: Vec::new(), patience: None }
+    }
+
+    /// A program that is no package of Debian, found in `target/tools`, such as `bin/websocat`.
+    #[track_caller]
+    pub(crate) fn installed(path: &str) -> Self {
+        let path = in_tools(path);
+        Self { command: Command::new(path), input: Vec::new(), patience: None }
+    }
+
+    /// A program in Python, which may import the packages in `target/tools`.
+    #[track_caller]
+    pub(crate) fn python(program: &str) -> Self {
+        let mut tool = Self::new("python3").args(["-c", program]);
+        tool.command.env("PYTHONPATH", in_tools("python"));
+        tool
     }
 
     /// Adds arguments.
@@ -47,11 +63,34 @@ impl Tool {
         }
     }
 
+    /// Starts the program with somebody at its keyboard, who has typed nothing yet.
+    #[track_caller]
+    pub(crate) fn start_typing(mut self) -> Process {
+        let process = Process::start_typing(&mut self.command);
+        match self.patience {
+            Some(patience) => process.within(patience),
+            None => process,
+        }
+    }
+
     /// Runs the program to its end, whatever its status is.
     #[track_caller]
     pub(crate) fn run(self) -> Ended {
         self.start().wait()
     }
+}
+
+/// What `./scripts/test tools` has installed below the target folder of cargo.
+#[track_caller]
+fn in_tools(path: &str) -> PathBuf {
+    // Cargo says where the target folder is by way of a folder in it.
+    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools").join(path);
+    assert!(
+        path.exists(),
+        "{} is not there, and this test needs it: ./scripts/test tools installs it",
+        path.display()
+    );
+    path
 }
 
 #[cfg(test)]
@@ -65,9 +104,17 @@ mod tests {
 
     #[test]
     fn the_tools_of_the_tests_are_there() {
-        for (tool, flag) in [("curl", "--version"), ("openssl", "version"), ("python3", "--version")] {
+        for (tool, flag) in
+            [("curl", "--version"), ("openssl", "version"), ("python3", "--version"), ("node", "--version")]
+        {
             Tool::new(tool).args([flag]).run().success();
         }
+    }
+
+    #[test]
+    #[should_panic(expected = "tools/bin/no-such-tool is not there")]
+    fn a_missing_tool_of_ours_is_named() {
+        Tool::installed("bin/no-such-tool");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 pub mod addr;
 pub mod bucket;
+pub mod client;
 pub mod clock;
 pub mod conn;
 pub mod drain;
@@ -18,4 +19,5 @@ pub mod serve;
 pub mod service;
 pub mod shards;
 pub mod tls;
+mod words;
 pub mod workers;

@@ -14,6 +14,7 @@ pub mod pace;
 pub mod pool;
 mod preamble;
 mod queued;
+pub mod random;
 pub mod sendfile;
 pub mod serve;
 pub mod service;

@@ -61,7 +61,8 @@ impl Excerpt {
         last || self.gathered.len() == self.most
     }
 
-    fn say(&mut self) -> Bytes {
+    /// What there is of it so far, for who does not want to wait longer. After that nothing is said.
+    pub fn take(&mut self) -> Bytes {
         self.said = true;
         std::mem::take(&mut self.gathered).into()
     }
@@ -76,7 +77,7 @@ impl Codec for Excerpt {
         while !self.said {
             let before = src.len();
             if self.gather(src) {
-                return Ok(Some(self.say()));
+                return Ok(Some(self.take()));
             }
             if src.is_empty() || src.len() == before {
                 return Ok(None);
@@ -88,7 +89,7 @@ impl Codec for Excerpt {
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, Infallible> {
         let item = self.decode(src)?;
         src.clear();
-        Ok(item.or_else(|| (!self.said).then(|| self.say())))
+        Ok(item.or_else(|| (!self.said).then(|| self.take())))
     }
 
     fn encode(&mut self, item: Infallible, _: &mut Outbox) -> Result<(), Infallible> {

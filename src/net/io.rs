@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
-use tokio_rustls::server::TlsStream;
+use tokio_rustls::TlsStream;
 
 use super::queued::queued;
 
@@ -44,7 +44,7 @@ impl Transport for Io {
 pub enum Io {
     /// TCP.
     Tcp(TcpStream),
-    /// TLS over TCP. Boxed: it is twenty times the size of the others.
+    /// TLS over TCP, as the server or as the client. Boxed: it is twenty times the size of the others.
     Tls(Box<TlsStream<TcpStream>>),
     /// A Unix socket.
     Unix(UnixStream),
@@ -66,7 +66,7 @@ impl Io {
     #[must_use]
     pub fn tls_session(&self) -> Option<TlsSession> {
         match self {
-            Self::Tls(stream) => Some(TlsSession::of(stream.get_ref().1)),
+            Self::Tls(stream) => Some(TlsSession::of(stream)),
             _ => None,
         }
     }

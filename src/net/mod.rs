@@ -2,6 +2,7 @@
 
 pub mod addr;
 pub mod bucket;
+pub mod client;
 pub mod clock;
 pub mod conn;
 pub mod drain;
@@ -13,9 +14,11 @@ pub mod pace;
 pub mod pool;
 mod preamble;
 mod queued;
+pub mod random;
 pub mod sendfile;
 pub mod serve;
 pub mod service;
 pub mod shards;
 pub mod tls;
+mod words;
 pub mod workers;

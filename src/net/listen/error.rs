@@ -4,6 +4,7 @@ use std::io;
 
 use super::HandoverError;
 use crate::net::addr::ListenAddr;
+use crate::net::words;
 
 /// Why an address cannot be listened on.
 #[derive(Debug, thiserror::Error)]
@@ -32,17 +33,13 @@ pub enum ListenError {
     },
 }
 
-/// The system's refusal in plain words, without its number.
+/// The system's refusal in plain words.
 fn plain(error: &io::Error) -> String {
     match error.kind() {
-        io::ErrorKind::PermissionDenied => "permission denied".into(),
         io::ErrorKind::AddrInUse => "the address is in use by another process".into(),
         io::ErrorKind::AddrNotAvailable => "this machine has no such address".into(),
         io::ErrorKind::NotFound => "no such folder".into(),
-        _ => {
-            let text = error.to_string();
-            text.split(" (os error").next().unwrap_or_default().to_lowercase()
-        }
+        _ => words::plain(error),
     }
 }
 

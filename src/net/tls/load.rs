@@ -78,13 +78,19 @@ pub enum TlsError {
         /// The file of the key.
         key: PathBuf,
     },
-    /// Certificates that no client can be checked against.
-    #[error("the client certificate authorities in {} cannot be used: {error}", path.display())]
-    ClientCa {
+    /// Certificates that no peer can be checked against.
+    #[error("the certificate authorities in {} cannot be used: {error}", path.display())]
+    Authorities {
         /// The file.
         path: PathBuf,
         /// Why.
         error: String,
+    },
+    /// The system trusts nobody, or does not say whom.
+    #[error("the system has no certificate authorities{}", reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default())]
+    NoAuthorities {
+        /// What went wrong in looking for them, if anything did.
+        reason: Option<String>,
     },
     /// The self-signed certificate could not be made.
     #[error("cannot make a self-signed certificate: {0}")]
@@ -107,12 +113,12 @@ pub(super) fn certified_key(pair: &CertPair, provider: &CryptoProvider) -> Resul
     })
 }
 
-/// Reads the certificates that clients are checked against.
+/// Reads the certificates that peers are checked against.
 pub(super) fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     for certificate in certificates(path)? {
         let added = roots.add(certificate);
-        added.map_err(|error| TlsError::ClientCa { path: path.into(), error: error.to_string() })?;
+        added.map_err(|error| TlsError::Authorities { path: path.into(), error: error.to_string() })?;
     }
     Ok(roots)
 }
@@ -122,7 +128,7 @@ fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
 }
 
 /// All certificates of a file; at least one.
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
     let bytes = read(path)?;
     let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&bytes).collect();
     let chain = chain.map_err(|error| malformed(path, &error))?;
@@ -164,10 +170,10 @@ fn check(certificate: &CertificateDer<'_>, path: &Path, now: UnixTime) -> Result
         Validity::Now => {}
         Validity::Over(ago) => {
             let days = ago.as_secs() / 86_400;
-            tracing::warn!(file = %path.display(), days, "the certificate has expired; clients will refuse it");
+            tracing::warn!(file = %path.display(), days, "the certificate has expired; it will be refused");
         }
         Validity::Later => {
-            tracing::warn!(file = %path.display(), "the certificate is not valid yet; clients will refuse it");
+            tracing::warn!(file = %path.display(), "the certificate is not valid yet; it will be refused");
         }
     }
     Ok(())

@@ -4,7 +4,10 @@
 //! configuration behind an atomic pointer. Each connection takes the one of its moment ([`Tls::acceptor`]); a reload puts a new
 //! one in place, or keeps the old one and says what is wrong with the new files. The cryptography is *ring*, named at
 //! every place, so that another library's choice of a process-wide default changes nothing here.
+//!
+//! [`ClientTls`] is the other side: whom a client trusts, and the certificate that it shows.
 
+mod client;
 mod load;
 mod names;
 mod self_signed;
@@ -21,6 +24,7 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::TlsAcceptor;
 
+pub use self::client::{ClientTls, ClientTlsConfig, Trust};
 pub use self::load::TlsError;
 use self::names::ByName;
 use self::self_signed::SelfSigned;
@@ -158,7 +162,7 @@ fn client_verifier(
     let roots = Arc::new(load::roots(path)?);
     let builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
     let builder = if required { builder } else { builder.allow_unauthenticated() };
-    builder.build().map_err(|error| TlsError::ClientCa { path: path.clone(), error: error.to_string() })
+    builder.build().map_err(|error| TlsError::Authorities { path: path.clone(), error: error.to_string() })
 }
 
 #[cfg(test)]

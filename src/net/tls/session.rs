@@ -1,9 +1,9 @@
-//! What a handshake has told about the client.
+//! What a handshake has told about the peer.
 
-use rustls::ServerConnection;
 use rustls::pki_types::CertificateDer;
+use tokio_rustls::TlsStream;
 
-/// What is known of a client by its TLS handshake. Kept for as long as its connection; a resumed session has what the
+/// What is known of a peer by the TLS handshake. Kept for as long as the connection; a resumed session has what the
 /// first handshake had.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSession {
@@ -14,16 +14,21 @@ pub struct TlsSession {
 
 impl TlsSession {
     /// Of a connection whose handshake is through.
-    pub(in crate::net) fn of(connection: &ServerConnection) -> Self {
+    pub(in crate::net) fn of<S>(stream: &TlsStream<S>) -> Self {
+        let server_name = match stream {
+            TlsStream::Server(stream) => stream.get_ref().1.server_name(),
+            TlsStream::Client(_) => None,
+        };
+        let (_, connection) = stream.get_ref();
         Self {
-            server_name: connection.server_name().map(Into::into),
+            server_name: server_name.map(Into::into),
             alpn: connection.alpn_protocol().map(Into::into),
             certificates: connection.peer_certificates().unwrap_or_default().into(),
         }
     }
 
     /// The name of the server that the client asked for (SNI, RFC 6066 section 3), in lower case; `None` when it named none,
-    /// as one does that was given an IP address.
+    /// as one does that was given an IP address, and at the client's own end.
     #[must_use]
     pub fn server_name(&self) -> Option<&str> {
         self.server_name.as_deref()
@@ -35,8 +40,9 @@ impl TlsSession {
         self.alpn.as_deref()
     }
 
-    /// The client's certificate and those that it sent along, each as DER, its own first; none when it showed none. The
-    /// first is signed by an authority of [`ClientAuth`](super::ClientAuth), and the client has its key.
+    /// The peer's certificate and those that it sent along, each as DER, its own first; none when it showed none. The
+    /// first was checked: a client's against [`ClientAuth`](super::ClientAuth), a server's against
+    /// [`Trust`](super::Trust). The peer has its key.
     pub fn certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.certificates.iter().map(AsRef::as_ref)
     }

@@ -1,12 +1,14 @@
 //! What an `Authorization` field says (RFC 9110 section 11.6.2): the schemes Basic (RFC 7617) and Bearer (RFC 6750).
 //!
-//! Parsing only: who compares a secret does it in constant time, and never logs it. For that reason `Debug` shows no secret.
+//! Reading and writing only: who compares a secret does it in constant time, and never logs it. For that reason `Debug` shows no secret.
 
 use std::fmt;
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use http::HeaderValue;
+use percent_encoding::percent_decode_str;
 
 /// Credentials as sent by a client.
 #[derive(Clone, PartialEq, Eq)]
@@ -37,6 +39,9 @@ pub enum CredentialsError {
     /// Basic credentials are not UTF-8 (the charset of RFC 7617 section 2.1), or have control characters.
     #[error("the credentials are not text")]
     Text,
+    /// The name of Basic credentials has a colon, which would end it.
+    #[error("a name has no colon")]
+    ColonInName,
     /// Basic credentials have no colon between name and password.
     #[error("there is no colon between name and password")]
     Colon,
@@ -73,12 +78,57 @@ impl Credentials {
     }
 }
 
+impl Credentials {
+    /// Basic credentials from what stands before the `@` of a URL (RFC 3986 section 3.2.1): `user:password`, or a user
+    /// without a password, percent-encoded.
+    ///
+    /// # Errors
+    /// [`CredentialsError::Text`] and [`CredentialsError::ColonInName`].
+    pub fn from_userinfo(text: &str) -> Result<Self, CredentialsError> {
+        let (user, password) = text.split_once(':').unwrap_or((text, ""));
+        let decode = |part| percent_decode_str(part).decode_utf8().map_err(|_| CredentialsError::Text);
+        let (user, password) = (decode(user)?, decode(password)?);
+        basic_is_text(&user)?;
+        basic_is_text(&password)?;
+        if user.contains(':') {
+            return Err(CredentialsError::ColonInName);
+        }
+        Ok(Self::Basic { user: user.into(), password: password.into() })
+    }
+
+    /// The value of an `Authorization` (or `Proxy-Authorization`) field that says this. It is marked as sensitive, so
+    /// that `Debug` does not show it.
+    ///
+    /// # Errors
+    /// They hold what no such field can say: see the variants.
+    pub fn field_value(&self) -> Result<HeaderValue, CredentialsError> {
+        let text = match self {
+            Self::Basic { user, .. } if user.contains(':') => return Err(CredentialsError::ColonInName),
+            Self::Basic { user, password } => {
+                let text = format!("{user}:{password}");
+                basic_is_text(&text)?;
+                format!("Basic {}", BASE64.encode(text))
+            }
+            Self::Bearer(token) => {
+                bearer(token.as_bytes())?;
+                format!("Bearer {token}")
+            }
+        };
+        let mut value = HeaderValue::try_from(text).map_err(|_| CredentialsError::Text)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+/// Without control characters, which no name and no password may have (RFC 7617 section 2).
+fn basic_is_text(text: &str) -> Result<(), CredentialsError> {
+    if text.chars().any(char::is_control) { Err(CredentialsError::Text) } else { Ok(()) }
+}
+
 fn basic(encoded: &[u8]) -> Result<Credentials, CredentialsError> {
     let decoded = BASE64.decode(encoded).map_err(|_| CredentialsError::Base64)?;
     let text = String::from_utf8(decoded).map_err(|_| CredentialsError::Text)?;
-    if text.chars().any(char::is_control) {
-        return Err(CredentialsError::Text);
-    }
+    basic_is_text(&text)?;
     // A name has no colon, a password may (RFC 7617 section 2).
     let (user, password) = text.split_once(':').ok_or(CredentialsError::Colon)?;
     Ok(Credentials::Basic { user: user.into(), password: password.into() })
@@ -175,6 +225,42 @@ mod tests {
             assert_eq!(Credentials::parse(value), Err(error), "{:?}", String::from_utf8_lossy(value));
         }
         assert_eq!(Credentials::parse(b" bearer  a== "), Ok(Credentials::Bearer("a==".into())));
+    }
+
+    #[test]
+    fn what_is_written_can_be_read() {
+        for (user, password) in [("user", "pass"), ("", ""), ("u", "a:b: "), ("日本", "ü")] {
+            let credentials = Credentials::Basic { user: user.into(), password: password.into() };
+            let value = credentials.field_value().unwrap();
+            assert_eq!(Credentials::parse(value.as_bytes()), Ok(credentials));
+            assert!(value.is_sensitive());
+        }
+        let bearer = Credentials::Bearer("a-b/c==".into());
+        assert_eq!(Credentials::parse(bearer.field_value().unwrap().as_bytes()), Ok(bearer));
+        let basic = |user: &str, password: &str| {
+            Credentials::Basic { user: user.into(), password: password.into() }.field_value().unwrap_err()
+        };
+        assert_eq!(basic("a:b", "c"), CredentialsError::ColonInName);
+        assert_eq!(basic("a", "b\r\nHost: c"), CredentialsError::Text);
+        assert_eq!(Credentials::Bearer("a b".into()).field_value(), Err(CredentialsError::Token));
+    }
+
+    #[test]
+    fn names_and_passwords_in_urls() {
+        let rows = [
+            ("user:pass", basic_of("user", "pass")),
+            ("user", basic_of("user", "")),
+            ("", basic_of("", "")),
+            ("u%40x:p%3Aq:r", basic_of("u@x", "p:q:r")),
+            ("%E6%97%A5:1", basic_of("日", "1")),
+            ("a%3Ab:c", Err(CredentialsError::ColonInName)),
+            ("a%00", Err(CredentialsError::Text)),
+            ("a:%0d%0a", Err(CredentialsError::Text)),
+            ("%ff", Err(CredentialsError::Text)),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Credentials::from_userinfo(text), expected, "{text}");
+        }
     }
 
     #[test]

@@ -4,33 +4,12 @@
 //! one small allocation, not a map of owned strings. [`super::parse`] makes heads, and nothing else does: whoever holds
 //! one may rely on what was checked there.
 
-use std::ops::Range;
-
 use bytes::Bytes;
 use http::{Method, Version};
 
 use super::list::FieldLines;
+use super::places::{FieldTable, Span};
 use super::target::Form;
-
-/// A place in the head's buffer, in bytes. Heads are far smaller than 4 GiB.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Span {
-    start: u32,
-    end: u32,
-}
-
-impl From<Range<usize>> for Span {
-    fn from(range: Range<usize>) -> Self {
-        let clamp = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        Self { start: clamp(range.start), end: clamp(range.end) }
-    }
-}
-
-impl Span {
-    fn of(self, buffer: &Bytes) -> &[u8] {
-        &buffer[self.start as usize..self.end as usize]
-    }
-}
 
 /// The head of a request. Cloning shares the bytes.
 #[derive(Clone, Debug)]
@@ -49,28 +28,7 @@ pub(super) struct Outline {
     pub(super) path: Span,
     pub(super) query: Option<Span>,
     pub(super) authority: Span,
-    pub(super) names: Names,
-    pub(super) fields: Vec<(Span, Span)>,
-}
-
-/// Which names a list of fields may have, by their length and first letter: most fields that are asked for are not there,
-/// and then nothing has to be searched.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Names(u64);
-
-impl Names {
-    pub(super) fn insert(&mut self, name: &[u8]) {
-        self.0 |= Self::bit(name);
-    }
-
-    fn may_have(self, name: &[u8]) -> bool {
-        self.0 & Self::bit(name) != 0
-    }
-
-    fn bit(name: &[u8]) -> u64 {
-        let letter = name.first().map_or(0, u8::to_ascii_lowercase);
-        1 << ((name.len() * 7 + usize::from(letter)) % 64)
-    }
+    pub(super) fields: FieldTable,
 }
 
 impl Head {
@@ -139,7 +97,7 @@ impl Head {
 
     /// Name and value of each field line, in order, as sent.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
-        self.outline.fields.iter().map(|&(name, value)| (self.text(name), value.of(&self.buffer)))
+        self.outline.fields.iter(&self.buffer)
     }
 
     /// The whole head as it arrived, final empty line included.
@@ -148,22 +106,14 @@ impl Head {
         &self.buffer
     }
 
-    /// Everything here was checked to be ASCII; the empty default is never met.
     fn text(&self, span: Span) -> &str {
-        std::str::from_utf8(span.of(&self.buffer)).unwrap_or_default()
+        span.text(&self.buffer)
     }
 }
 
 impl FieldLines for Head {
     fn lines<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a [u8]> {
-        let fields = match self.outline.names.may_have(name.as_bytes()) {
-            true => &self.outline.fields[..],
-            false => &[],
-        };
-        fields
-            .iter()
-            .filter(move |(field, _)| field.of(&self.buffer).eq_ignore_ascii_case(name.as_bytes()))
-            .map(|(_, value)| value.of(&self.buffer))
+        self.outline.fields.lines(&self.buffer, name)
     }
 }
 

@@ -1,6 +1,7 @@
 //! How much a peer may say: every size and count of an HTTP/1.1 message, each with its default and a precedent.
 //!
-//! A limit that is met is an answer, never a silence: see [`Reject`](super::reject::Reject) for the status of each.
+//! A limit that is met is an answer, never a silence: see [`Reject`](super::reject::Reject) for the status of each, and
+//! [`Fault`](super::client::Fault) for what a client says.
 
 /// Field lines that a head or a trailer section may have at the very most, whatever [`Limits`] say.
 pub const MAX_FIELDS: usize = 128;
@@ -11,16 +12,16 @@ pub const MAX_FIELDS: usize = 128;
 /// a line that is too long is seen before it ends.
 pub const MAX_METHOD: usize = 32;
 
-/// The limits of one connection's messages. `Default` is what the server uses.
+/// The limits of one connection's messages. `Default` is what servers and clients use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of a request head, request line and final empty line included. Over it: 431.
+    /// Bytes of a head, first line and final empty line included. Over it, in a request: 431.
     pub head: usize,
     /// Bytes of a request target. Over it: 414. RFC 9112 section 3 asks for at least 8000.
     pub target: usize,
     /// Field lines of a head, at most [`MAX_FIELDS`]. Over it: 431.
     pub fields: usize,
-    /// Bytes of a request body, without its chunk framing. Over it: 413.
+    /// Bytes of a body, without its chunk framing. Over it, in a request: 413.
     pub body: u64,
     /// Bytes of chunk extensions in one body. Over it: 400.
     pub chunk_extensions: usize,

@@ -1,9 +1,10 @@
-//! HTTP/1.1: RFC 9110 (semantics) and RFC 9112 (syntax), the server's side.
+//! HTTP/1.1: RFC 9110 (semantics) and RFC 9112 (syntax).
 //!
-//! [`server::ServerCodec`] is the connection's codec; [`head::Head`] what a request says. The other modules are each one
-//! rule of the RFCs, as a pure function.
+//! [`server::ServerCodec`] is the codec of a server's connection; [`head::Head`] what a request says. [`client`] is the other
+//! side. The other modules are each one rule of the RFCs, as a pure function.
 
 pub mod chunked;
+pub mod client;
 pub mod conditional;
 pub mod cookie;
 pub mod credentials;
@@ -19,6 +20,7 @@ pub mod multipart;
 pub mod negotiate;
 pub mod parse;
 pub mod path;
+mod places;
 pub mod range;
 pub mod reject;
 pub mod reply;

@@ -10,10 +10,11 @@ use std::ops::Range;
 use bytes::{Bytes, BytesMut};
 use http::{Method, Version};
 
-use super::head::{BodyLength, Framing, Head, Names, Outline, Span};
+use super::head::{BodyLength, Framing, Head, Outline};
 use super::host::is_host;
 use super::limits::{Limits, MAX_FIELDS, MAX_METHOD};
 use super::list;
+use super::places::{FieldTable, Span, place};
 use super::reject::Reject;
 use super::target::Target;
 
@@ -147,12 +148,10 @@ impl<'a> Lines<'a> {
         let method = Method::from_bytes(self.method.as_bytes()).map_err(|_| Reject::RequestLine)?;
         let target = Target::parse(&method, self.target.as_bytes())?;
         let mut known = Known::default();
-        let mut fields = Vec::with_capacity(self.fields.len());
-        let mut names = Names::default();
+        let mut fields = FieldTable::with_capacity(self.fields.len());
         for field in self.fields {
             known.note(field.name, field.value)?;
-            names.insert(field.name.as_bytes());
-            fields.push((place(buffer, field.name.as_bytes()).into(), place(buffer, field.value).into()));
+            fields.push(buffer, field.name.as_bytes(), field.value);
         }
         let host = known.host(self.version)?;
         let framing = known.framing(self.version, limits)?;
@@ -171,17 +170,10 @@ impl<'a> Lines<'a> {
             path: within(target.path),
             query: target.query.map(within),
             authority,
-            names,
             fields,
         };
         Ok((outline, framing))
     }
-}
-
-/// Where `part` lies in `buffer`, of which it is a slice.
-fn place(buffer: &[u8], part: &[u8]) -> Range<usize> {
-    let start = part.as_ptr().addr().saturating_sub(buffer.as_ptr().addr());
-    start..start + part.len()
 }
 
 /// The fields that decide whom a request is for and where it ends.
@@ -275,7 +267,7 @@ fn once<T>(place: &mut Option<T>, value: T, repeated: Reject) -> Result<(), Reje
 }
 
 /// `1*DIGIT` that fits 64 bits; no sign, no list, no leading or inner space.
-fn decimal(value: &[u8]) -> Option<u64> {
+pub(super) fn decimal(value: &[u8]) -> Option<u64> {
     if value.is_empty() {
         return None;
     }

@@ -1,7 +1,8 @@
-//! The HTTP/1.1 server: routing, middleware, static files.
+//! The HTTP/1.1 server: routing, middleware, static files. And what a client needs of HTTP on its way to another protocol.
 
 pub mod body;
 pub mod builder;
+pub mod client;
 mod connection;
 mod exchange;
 mod fault;

@@ -3,6 +3,7 @@
 //! [`upgrade`](upgrade()) turns a request into a [`Socket`]; an [`Upgrade`] does the same with settings of its own. A socket is one
 //! value, read and written by one task: [`turn`](Socket::turn) reads and writes at once, so no half has to be split off. Pings,
 //! pongs, the close handshake and every deadline are its own business. A [`Topic`](topic::Topic) sends one encoded message to many sockets.
+//! Sockets at the other end are opened by [`client`].
 //!
 //! ```
 //! use wireworks::server::http::request::Request;
@@ -22,6 +23,7 @@
 //! # let _ = Router::new().get("/echo", echo);
 //! ```
 
+pub mod client;
 mod close;
 pub mod settings;
 mod socket;

@@ -1,10 +1,12 @@
 //! The opening handshake (RFC 6455 section 4): HTTP for the last time.
 //!
-//! [`server`] judges a request and says what to answer. The key that both ends hash is here, and the grammar of extensions in
+//! [`server`] judges a request and says what to answer; [`client`] makes the request to a [`url`] and judges the answer. The key that both ends hash is here, and the grammar of extensions in
 //! [`extension`].
 
+pub mod client;
 pub mod extension;
 pub mod server;
+pub mod url;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,0 +1,239 @@
+//! One socket after the other: for who wants to stay connected.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::{Connect, OpenError};
+use crate::net::client::backoff::{Backoff, Policy};
+use crate::proto::http::client::ResponseHead;
+use crate::server::ws::Socket;
+
+/// How long a connection has to last until it counts as a success, unless [`Reconnect::steady`] says otherwise. One that ends
+/// sooner counts like one that failed: a server that accepts everybody and keeps nobody is not run at.
+pub const STEADY: Duration = Duration::from_secs(30);
+
+/// Opens a socket whenever it is asked for the next one, and waits longer from failure to failure.
+///
+/// ```no_run
+/// use wireworks::net::client::backoff::Policy;
+/// use wireworks::server::ws::client::{Connect, Reconnect};
+///
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut reconnect = Reconnect::new(Connect::to("ws://127.0.0.1:8081/clock")?, Policy::default());
+/// loop {
+///     let (mut socket, _) = reconnect.next().await?;
+///     while let Ok(Some(message)) = socket.recv().await {
+///         println!("{message:?}");
+///     }
+/// }
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Reconnect {
+    connect: Connect,
+    backoff: Backoff,
+    most: Option<u32>,
+    steady: Duration,
+    /// When the last socket was opened; `None` before the first.
+    opened: Option<Instant>,
+}
+
+impl Reconnect {
+    /// Sockets of `connect`, with waits of `policy`, for ever.
+    #[must_use]
+    pub fn new(connect: Connect, policy: Policy) -> Self {
+        Self {
+            connect,
+            backoff: Backoff::new(policy, fastrand::u64(..)),
+            most: None,
+            steady: STEADY,
+            opened: None,
+        }
+    }
+
+    /// Gives up when so many attempts in a row have failed, at least one.
+    #[must_use]
+    pub fn at_most(mut self, attempts: u32) -> Self {
+        self.most = Some(attempts.max(1));
+        self
+    }
+
+    /// Sets how long a connection has to last until it counts as a success, in place of [`STEADY`].
+    #[must_use]
+    pub fn steady(mut self, steady: Duration) -> Self {
+        self.steady = steady;
+        self
+    }
+
+    /// The next socket: at once for the first time, and then after a wait, as the socket before has ended. Attempts that fail are
+    /// repeated, each after a longer wait, and logged.
+    ///
+    /// When the future is dropped, the attempt that was under way counts as failed.
+    ///
+    /// # Errors
+    /// The first failure that no repetition will mend ([`OpenError::is_retryable`]), or the last of as many as are allowed.
+    pub async fn next(&mut self) -> Result<(Socket, ResponseHead), OpenError> {
+        if let Some(opened) = self.opened.take() {
+            if opened.elapsed() >= self.steady {
+                self.backoff.reset();
+            } else if self.is_over() {
+                let url = self.connect.url().to_string();
+                return Err(OpenError::Unsteady { url, times: self.backoff.waits().saturating_add(1) });
+            }
+            sleep(self.backoff.wait()).await;
+        }
+        loop {
+            match self.connect.connect().await {
+                Ok(open) => {
+                    self.opened = Some(Instant::now());
+                    return Ok(open);
+                }
+                Err(error) if !error.is_retryable() || self.is_over() => return Err(error),
+                Err(error) => {
+                    let wait = self.backoff.wait();
+                    tracing::warn!(%error, ?wait, "no connection, will try again");
+                    sleep(wait).await;
+                }
+            }
+        }
+    }
+
+    /// Whether the attempt that has failed was the last one. Each one before it was followed by a wait.
+    fn is_over(&self) -> bool {
+        self.most.is_some_and(|most| self.backoff.waits().saturating_add(1) >= most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+    use crate::net::client::backoff::{Growth, Jitter};
+    use crate::proto::ws::handshake::accept_key;
+
+    /// What the server does with a connection.
+    #[derive(Clone, Copy)]
+    enum Act {
+        /// Closes it at once.
+        Cut,
+        /// Answers with this status.
+        Status(u16),
+        /// Opens a WebSocket and cuts it after so many seconds.
+        Open(u64),
+    }
+    use Act::{Cut, Open, Status};
+
+    async fn act(mut tcp: TcpStream, act: Act) -> Option<()> {
+        if matches!(act, Cut) {
+            return None;
+        }
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(tcp.read_u8().await.ok()?);
+        }
+        let head = String::from_utf8(head).ok()?;
+        let key = head.lines().find_map(|line| line.strip_prefix("sec-websocket-key: "))?;
+        let answer = match act {
+            Status(status) => format!("HTTP/1.1 {status} X\r\nContent-Length: 0\r\n\r\n"),
+            _ => format!(
+                "HTTP/1.1 101 X\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: {}\r\n\r\n",
+                accept_key(key.as_bytes())
+            ),
+        };
+        tcp.write_all(answer.as_bytes()).await.ok()?;
+        if let Open(seconds) = act {
+            sleep(Duration::from_secs(seconds)).await;
+        }
+        None
+    }
+
+    /// A server that does one act a connection and then refuses. How many connections it has taken.
+    async fn flaky(acts: &'static [Act]) -> (SocketAddr, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let addr = listener.local_addr().unwrap();
+        let taken = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&taken);
+        tokio::spawn(async move {
+            for &next in acts {
+                let (tcp, _) = listener.accept().await.unwrap();
+                count.fetch_add(1, Ordering::Relaxed);
+                act(tcp, next).await;
+            }
+        });
+        (addr, taken)
+    }
+
+    /// Waits of 1, 2, 4, 8 and then 10 seconds.
+    fn reconnect(addr: SocketAddr) -> Reconnect {
+        let growth = Growth::Exponential { first: Duration::from_secs(1), jitter: Jitter::None };
+        let policy = Policy { growth, cap: Duration::from_secs(10) };
+        Reconnect::new(Connect::to(&format!("ws://{addr}/")).unwrap(), policy).steady(Duration::from_secs(20))
+    }
+
+    async fn end(mut socket: Socket) {
+        while let Ok(Some(_)) = socket.recv().await {}
+    }
+
+    /// Time that passed, in seconds. The clock is paused and runs on by itself; a tick of the connection's own clock may pass on the
+    /// way.
+    fn seconds(since: Instant) -> u64 {
+        since.elapsed().as_secs()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failures_are_repeated_after_longer_and_longer_waits() {
+        let (addr, taken) = flaky(&[Cut, Status(503), Cut, Open(0)]).await;
+        let start = Instant::now();
+        let (socket, response) = reconnect(addr).next().await.unwrap();
+        assert!(socket.is_open() && response.status() == 101);
+        assert_eq!((taken.load(Ordering::Relaxed), seconds(start)), (4, 1 + 2 + 4));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_that_lasted_begins_anew_and_one_that_did_not_does_not() {
+        let (addr, taken) = flaky(&[Cut, Open(25), Cut, Open(1), Open(25)]).await;
+        let mut reconnect = reconnect(addr);
+        let mut waited = Vec::new();
+        for _ in 0..3 {
+            let start = Instant::now();
+            let (socket, _) = reconnect.next().await.unwrap();
+            waited.push(seconds(start));
+            end(socket).await;
+        }
+        // 1 after the failure; 1 after the end and 2 after the failure; 4 after what did not last.
+        assert_eq!(waited, [1, 1 + 2, 4]);
+        assert_eq!(taken.load(Ordering::Relaxed), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_gives_up_after_as_many_attempts_as_are_allowed() {
+        let (addr, taken) = flaky(&[Cut, Cut, Cut, Open(0)]).await;
+        let start = Instant::now();
+        let error = reconnect(addr).at_most(3).next().await.unwrap_err();
+        assert!(matches!(error, OpenError::Ask { .. }) && error.is_retryable(), "{error}");
+        assert_eq!((taken.load(Ordering::Relaxed), seconds(start)), (3, 1 + 2));
+
+        let (addr, taken) = flaky(&[Open(1), Open(1), Open(1)]).await;
+        let mut reconnect = reconnect(addr).at_most(2);
+        end(reconnect.next().await.unwrap().0).await;
+        end(reconnect.next().await.unwrap().0).await;
+        let error = reconnect.next().await.unwrap_err();
+        assert_eq!(error.to_string(), format!("ws://{addr}/ ends every connection soon, 2 in a row"));
+        assert_eq!(taken.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_repetition_mends_is_not_repeated() {
+        let (addr, taken) = flaky(&[Cut, Status(401), Open(0)]).await;
+        let error = reconnect(addr).next().await.unwrap_err();
+        assert_eq!(error.to_string(), format!("ws://{addr}/ answers 401 Unauthorized"));
+        assert_eq!(taken.load(Ordering::Relaxed), 2);
+    }
+}

@@ -24,16 +24,25 @@ pub use self::request::{RequestError, RequestHead};
 pub use self::response::{ResponseHead, parse};
 
 /// Whether a server that answers `status` may answer otherwise later, with nothing changed at the client: it is overloaded,
-/// restarting, or waits for another (RFC 9110 section 15, RFC 6585 section 4).
+/// restarting, or waits for another (RFC 9110 section 15, RFC 6585 section 4). A 5xx that is not known counts like 500.
 #[must_use]
 pub fn is_transient(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::REQUEST_TIMEOUT
-            | StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::INTERNAL_SERVER_ERROR
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-    )
+    match status {
+        StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS => true,
+        StatusCode::NOT_IMPLEMENTED | StatusCode::HTTP_VERSION_NOT_SUPPORTED => false,
+        other => (500..600).contains(&other.as_u16()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_pass() {
+        let transient: Vec<u16> =
+            (100..=999).filter(|code| is_transient(StatusCode::from_u16(*code).unwrap())).collect();
+        let server = (500..600).filter(|code| ![501, 505].contains(code));
+        assert_eq!(transient, [408, 429].into_iter().chain(server).collect::<Vec<_>>());
+    }
 }

@@ -194,7 +194,7 @@ mod tests {
             ("407 Who", Some((auth, false))),
             ("502 No", Some(("the proxy refuses the tunnel: 502 Bad Gateway", true))),
             ("503 No", Some(("the proxy refuses the tunnel: 503 Service Unavailable", true))),
-            ("599 No", Some(("the proxy refuses the tunnel: 599 <unknown status code>", false))),
+            ("599 No", Some(("the proxy refuses the tunnel: 599 <unknown status code>", true))),
         ];
         for (line, refusal) in rows {
             let text = format!("HTTP/1.1 {line}\r\n\r\n");

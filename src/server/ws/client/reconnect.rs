@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::{Connect, OpenError};
 use crate::net::client::backoff::{Backoff, Policy};
@@ -35,9 +35,14 @@ pub struct Reconnect {
     backoff: Backoff,
     most: Option<u32>,
     steady: Duration,
-    /// When the last socket was opened; `None` before the first.
+    /// When the last socket was opened; `None` before the first, and while the next is sought.
     opened: Option<Instant>,
+    /// Before this time no attempt is made.
+    due: Option<Instant>,
 }
+
+/// No wait is longer: a sum of time and wait has to be a time.
+const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
 impl Reconnect {
     /// Sockets of `connect`, with waits of `policy`, for ever.
@@ -49,6 +54,7 @@ impl Reconnect {
             most: None,
             steady: STEADY,
             opened: None,
+            due: None,
         }
     }
 
@@ -69,7 +75,7 @@ impl Reconnect {
     /// The next socket: at once for the first time, and then after a wait, as the socket before has ended. Attempts that fail are
     /// repeated, each after a longer wait, and logged.
     ///
-    /// When the future is dropped, the attempt that was under way counts as failed.
+    /// Cancel-safe: when the future is dropped, the next call waits on where this one was, and begins the attempt anew.
     ///
     /// # Errors
     /// The first failure that no repetition will mend ([`OpenError::is_retryable`]), or the last of as many as are allowed.
@@ -81,9 +87,13 @@ impl Reconnect {
                 let url = self.connect.url().to_string();
                 return Err(OpenError::Unsteady { url, times: self.backoff.waits().saturating_add(1) });
             }
-            sleep(self.backoff.wait()).await;
+            self.wait();
         }
         loop {
+            if let Some(due) = self.due {
+                sleep_until(due).await;
+                self.due = None;
+            }
             match self.connect.connect().await {
                 Ok(open) => {
                     self.opened = Some(Instant::now());
@@ -91,12 +101,18 @@ impl Reconnect {
                 }
                 Err(error) if !error.is_retryable() || self.is_over() => return Err(error),
                 Err(error) => {
-                    let wait = self.backoff.wait();
+                    let wait = self.wait();
                     tracing::warn!(%error, ?wait, "no connection, will try again");
-                    sleep(wait).await;
                 }
             }
         }
+    }
+
+    /// Puts the next attempt off.
+    fn wait(&mut self) -> Duration {
+        let wait = self.backoff.wait().min(LONGEST);
+        self.due = Some(Instant::now() + wait);
+        wait
     }
 
     /// Whether the attempt that has failed was the last one. Each one before it was followed by a wait.
@@ -113,6 +129,7 @@ mod tests {
 
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::{TcpListener, TcpStream};
+    use tokio::time::{sleep, timeout};
 
     use super::*;
     use crate::net::client::backoff::{Growth, Jitter};
@@ -227,6 +244,23 @@ mod tests {
         let error = reconnect.next().await.unwrap_err();
         assert_eq!(error.to_string(), format!("ws://{addr}/ ends every connection soon, 2 in a row"));
         assert_eq!(taken.load(Ordering::Relaxed), 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_wait_goes_on_when_its_future_is_dropped() {
+        let (addr, taken) = flaky(&[Cut, Cut, Open(0)]).await;
+        let mut reconnect = reconnect(addr);
+        let start = Instant::now();
+        // None of these ends in the moment of an attempt, at 0, 1 and 3 seconds.
+        for dropped in 0..20 {
+            if let Ok(open) = timeout(Duration::from_millis(370), reconnect.next()).await {
+                assert!(open.unwrap().0.is_open());
+                assert_eq!((taken.load(Ordering::Relaxed), seconds(start)), (3, 1 + 2));
+                assert!(dropped > 5, "{dropped}");
+                return;
+            }
+        }
+        panic!("no socket after {:?}", start.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,6 +24,11 @@ fn requests() {
 }
 
 #[test]
+fn responses() {
+    run("response", checks::response::check, 10_000);
+}
+
+#[test]
 fn chunked_bodies() {
     run("chunked", checks::chunked::check, 10_000);
 }

@@ -8,6 +8,11 @@ pub fn head(data: &[u8]) {
     checks::head::check(data);
 }
 
+/// Bytes of a server's connection, in answer to a client.
+pub fn response(data: &[u8]) {
+    checks::response::check(data);
+}
+
 /// A chunked body.
 pub fn chunked(data: &[u8]) {
     checks::chunked::check(data);

@@ -11,9 +11,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
-/// The examples of the manual and the README, compiled.
+/// The examples of the manuals and the README, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/http.md")]
+#[doc = include_str!("../docs/websocket.md")]
 #[doc = include_str!("../README.md")]
 mod manual {}
 

@@ -29,6 +29,16 @@ pub struct Limits {
     pub trailers: usize,
 }
 
+/// Bytes of a request line beside its method and target.
+const VERSION_AND_SPACES: usize = 2 + "HTTP/1.1\r\n".len();
+
+impl Limits {
+    /// Bytes of a request line at the most: one that is longer has a method or a target that is too long.
+    pub(super) fn request_line(&self) -> usize {
+        self.target.saturating_add(MAX_METHOD + VERSION_AND_SPACES)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {

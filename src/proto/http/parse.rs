@@ -53,6 +53,11 @@ fn outline(buffer: &[u8], limits: &Limits) -> Result<(Outline, Framing), Reject>
         Err(httparse::Error::Version) => later_minor_version(buffer, limits),
         Err(error) => Err(blame(error, buffer)),
     }
+    .map_err(|reject| match reject {
+        // However much of it arrived at once, a line that is too long is refused as one.
+        Reject::RequestLine if request_line(buffer).len() > limits.request_line() => Reject::TargetTooLong,
+        reject => reject,
+    })
 }
 
 /// A head that has been split into lines.
@@ -73,9 +78,13 @@ fn blame(error: httparse::Error, buffer: &[u8]) -> Reject {
     }
 }
 
+fn request_line(buffer: &[u8]) -> &[u8] {
+    buffer.split(|&byte| byte == b'\r').next().unwrap_or_default()
+}
+
 /// Whether the first line ends with a version and CRLF.
 fn request_line_is_whole(buffer: &[u8]) -> bool {
-    let line = buffer.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let line = request_line(buffer);
     line.len() > 8 && line[line.len() - 8..].starts_with(b"HTTP/")
 }
 

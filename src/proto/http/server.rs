@@ -117,9 +117,6 @@ enum Outbound {
     Over,
 }
 
-/// Bytes of a request line that are neither method nor target: two spaces, the version, CRLF.
-const VERSION_AND_SPACES: usize = 2 + "HTTP/1.1\r\n".len();
-
 const NOTHING_ASKED: Asked = Asked { head: false, old: false, persist: true, last: false };
 
 const FRESH: Inbound = Inbound::Head { scan: Scan::NEW, skipped_line: false };
@@ -216,8 +213,7 @@ impl ServerCodec {
             return Ok(Some(self.begin(head, framing)));
         }
         let Some(end) = scan.end(src)? else {
-            let line = self.limits.target.saturating_add(MAX_METHOD + VERSION_AND_SPACES);
-            let line_too_long = !scan.past_first_line() && src.len() > line;
+            let line_too_long = !scan.past_first_line() && src.len() > self.limits.request_line();
             return match src.len() > self.limits.head {
                 _ if line_too_long && memchr::memchr(b' ', &src[..=MAX_METHOD]).is_some() => {
                     Err(Reject::TargetTooLong)

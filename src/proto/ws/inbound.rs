@@ -301,11 +301,7 @@ impl Gathered {
     }
 
     /// The message, after its last byte.
-    fn finish(
-        mut self: Box<Self>,
-        limit: usize,
-        deflate: &mut Option<Box<Deflate>>,
-    ) -> Result<Incoming, Reject> {
+    fn finish(mut self, limit: usize, deflate: &mut Option<Box<Deflate>>) -> Result<Incoming, Reject> {
         if let Some(mut inflater) = self.inflater.take() {
             let before = self.content.len();
             inflater.finish(&mut self.content, limit)?;

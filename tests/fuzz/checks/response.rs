@@ -163,7 +163,7 @@ fn opens_by_the_list(response: &ResponseHead) {
     for (index, parameter) in parameters.iter().enumerate() {
         let (name, value) = parameter.split_once('=').unwrap_or((*parameter, ""));
         let same = |other: &&str| other.split('=').next() == Some(name);
-        assert!(!parameters[..index].iter().any(|other| same(other)), "{parameter} comes twice");
+        assert!(!parameters[..index].iter().any(same), "{parameter} comes twice");
         let bits = value.parse::<u8>();
         match name {
             "server_no_context_takeover" | "client_no_context_takeover" => assert!(value.is_empty()),

@@ -3,6 +3,9 @@ use crate::codec::Codec as _;
 use crate::proto::ws::close::CloseCode;
 use crate::proto::ws::message::Text;
 
+/// First byte and payload of each frame.
+type Frames<'a> = Vec<(u8, &'a [u8])>;
+
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// A frame of a peer with a first byte as given; masked when the peer is a client.
@@ -75,7 +78,7 @@ fn bytes(bytes: &[u8]) -> Bytes {
 fn what_is_heard() {
     let long = vec![b'x'; 300];
     let closed = |code, reason: &str| Incoming::Close(Some(CloseReason::new(code, reason)));
-    let table: Vec<(Vec<(u8, &[u8])>, Vec<Incoming>)> = vec![
+    let table: Vec<(Frames<'_>, Vec<Incoming>)> = vec![
         (vec![(0x81, b"Hello")], vec![text("Hello")]),
         (vec![(0x81, b"")], vec![text("")]),
         (vec![(0x82, b"")], vec![binary(b"")]),
@@ -113,7 +116,7 @@ fn what_is_heard() {
 fn what_is_refused() {
     let limits = Limits { frame: 200, message: 300, empty_frames: 2 };
     let (long, longer) = (vec![b'x'; 200], vec![b'x'; 201]);
-    let table: Vec<(Vec<(u8, &[u8])>, Reject)> = vec![
+    let table: Vec<(Frames<'_>, Reject)> = vec![
         (vec![(0xc1, b"a")], Reject::ReservedBits),
         (vec![(0xa1, b"a")], Reject::ReservedBits),
         (vec![(0x91, b"a")], Reject::ReservedBits),

@@ -1,7 +1,7 @@
 //! `permessage-deflate` (RFC 7692): what two ends agree on, and the compressors of one connection.
 //!
 //! Compressors are big: a connection has none until a message needs one. With context takeover it keeps the one that it made, as
-//! the next message leans on the last; without, it borrows from a stock of its thread ([`pool`]) for the time of a message, so ten
+//! the next message leans on the last; without, it borrows from a stock of its thread for the time of a message, so ten
 //! thousand connections share a handful.
 
 mod deflater;

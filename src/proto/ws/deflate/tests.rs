@@ -62,7 +62,7 @@ fn what_is_compressed_is_read_at_the_other_end() {
                         let wire = wire_of(&mut server, &message);
                         assert_eq!(
                             hear(&mut client, &wire, piece),
-                            [message.clone()],
+                            std::slice::from_ref(&message),
                             "{takeover} {bits} {piece}"
                         );
                         let wire = wire_of(&mut client, &message);

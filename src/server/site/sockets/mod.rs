@@ -16,7 +16,7 @@ use crate::server::ws::topic::Topic;
 pub fn routes(router: Router, base: &str, upgrade: &Upgrade) -> Router {
     let topic = Topic::default();
     router
-        .get(&format!("{base}/echo"), on(upgrade, |socket| echo(socket)))
+        .get(&format!("{base}/echo"), on(upgrade, echo))
         .get(&format!("{base}/broadcast"), on(upgrade, move |socket| broadcast(socket, topic.clone())))
         .get(&format!("{base}/clock"), on(upgrade, clock))
 }

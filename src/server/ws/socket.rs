@@ -34,8 +34,13 @@ const LINGER_LIMIT: usize = 1 << 20;
 /// What ends a connection is told once by [`turn`](Self::turn) and [`recv`](Self::recv), after the close handshake and the end of TCP are
 /// done as well as they can be; then the same is told again. A socket that is dropped before says 1001 as it goes, or 1011 when its
 /// task panics; [`close`](Self::close) is the polite way.
+///
+/// It is a pointer: it can be moved and captured at will, and costs the futures that hold it nothing.
 #[derive(Debug)]
-pub struct Socket {
+pub struct Socket(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     conn: Conn<Io, Codec>,
     settings: Arc<Settings>,
     drain: Drain,
@@ -46,14 +51,14 @@ pub struct Socket {
     role: Role,
     /// The last ping that was not answered yet, because the peer did not read.
     owed: Option<Bytes>,
-    about: Box<About>,
+    about: About,
 }
 
 /// What is rarely asked for.
 #[derive(Debug)]
 pub(super) struct About {
     pub(super) peer: Option<Arc<Peer>>,
-    pub(super) subprotocol: Option<HeaderValue>,
+    pub(super) subprotocol: Option<Box<HeaderValue>>,
     /// Held until the connection is over.
     pub(super) _place: Option<Place>,
     /// The right to compressors of its own.
@@ -97,7 +102,7 @@ impl Socket {
     ) -> Self {
         let mut conn = conn;
         conn.read_limit(Codec::READ_LIMIT);
-        Self {
+        Self(Box::new(Inner {
             conn,
             settings,
             drain,
@@ -106,8 +111,8 @@ impl Socket {
             pacing: false,
             role,
             owed: None,
-            about: Box::new(about),
-        }
+            about,
+        }))
     }
 
     /// The next message; `None` after an orderly end. What was fed leaves meanwhile.
@@ -136,21 +141,21 @@ impl Socket {
     /// [`turn`](Self::turn), for a task that polls.
     pub fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, SocketError>> {
         loop {
-            if self.drain.is_aborting() && !matches!(self.state, State::Over(_)) {
-                self.state = State::Over(Err(SocketError::Stopped));
+            if self.0.drain.is_aborting() && !matches!(self.0.state, State::Over(_)) {
+                self.0.state = State::Over(Err(SocketError::Stopped));
             }
-            match &mut self.state {
+            match &mut self.0.state {
                 State::Open | State::Closing => {
                     if let Some(event) = ready!(self.poll_speaking(cx)) {
                         return Poll::Ready(Ok(event));
                     }
                 }
                 State::Lingering(linger, _) => {
-                    ready!(self.conn.poll_linger(cx, linger));
+                    ready!(self.0.conn.poll_linger(cx, linger));
                     if let State::Lingering(_, end) =
-                        std::mem::replace(&mut self.state, State::Over(Ok(None)))
+                        std::mem::replace(&mut self.0.state, State::Over(Ok(None)))
                     {
-                        self.state = State::Over(end);
+                        self.0.state = State::Over(end);
                     }
                 }
                 State::Over(end) => return Poll::Ready(end.clone().map(Event::Closed)),
@@ -160,12 +165,12 @@ impl Socket {
 
     /// A turn before the end. Ready with `None` when the state has changed.
     fn poll_speaking(&mut self, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        if self.drain.is_stopping() && matches!(self.state, State::Open) {
+        if self.0.drain.is_stopping() && matches!(self.0.state, State::Open) {
             self.say_close(Some(CloseCode::GOING_AWAY.into()));
         }
         loop {
             self.pay();
-            match self.conn.poll_turn(cx) {
+            match self.0.conn.poll_turn(cx) {
                 Poll::Ready(Ok(Turn::Item(item))) => {
                     if let Some(event) = self.hear(item) {
                         return Poll::Ready(Some(event));
@@ -176,18 +181,18 @@ impl Socket {
                 }
                 Poll::Ready(Ok(Turn::Room)) => {
                     self.pay();
-                    if matches!(self.state, State::Open) {
+                    if matches!(self.0.state, State::Open) {
                         return Poll::Ready(Some(Event::Room));
                     }
                 }
                 Poll::Ready(Ok(Turn::Closed) | Err(ConnError::Torn)) => {
-                    let closing = matches!(self.state, State::Closing);
-                    self.state =
+                    let closing = matches!(self.0.state, State::Closing);
+                    self.0.state =
                         State::Over(Err(if closing { SocketError::Unclosed } else { SocketError::Torn }));
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Err(ConnError::Io(error))) => {
-                    self.state = State::Over(Err(error.into()));
+                    self.0.state = State::Over(Err(error.into()));
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Err(ConnError::Proto(WsError::Peer(reject)))) => {
@@ -205,7 +210,7 @@ impl Socket {
                     }
                 }
                 Poll::Pending => {
-                    let heard = self.conn.heard();
+                    let heard = self.0.conn.heard();
                     if self.arm(heard).is_none() {
                         return Poll::Pending;
                     }
@@ -221,20 +226,20 @@ impl Socket {
 
     /// What an item means, if it means anything to the task.
     fn hear(&mut self, item: Incoming) -> Option<Event> {
-        let open = matches!(self.state, State::Open);
+        let open = matches!(self.0.state, State::Open);
         match item {
             Incoming::Message(message) => open.then_some(Event::Message(message)),
             Incoming::Ping(payload) => {
                 self.count_control();
-                if matches!(self.state, State::Open) {
-                    self.owed = Some(payload);
+                if matches!(self.0.state, State::Open) {
+                    self.0.owed = Some(payload);
                     self.pay();
                 }
                 None
             }
             Incoming::Pong(payload) => {
                 self.count_control();
-                matches!(self.state, State::Open).then_some(Event::Pong(payload))
+                matches!(self.0.state, State::Open).then_some(Event::Pong(payload))
             }
             Incoming::Close(reason) => {
                 if open {
@@ -249,42 +254,42 @@ impl Socket {
     }
 
     fn count_control(&mut self) {
-        let now = self.conn.heard().into_std();
-        if let Err(reject) = self.keeper.control(now, &self.settings.patience) {
+        let now = self.0.conn.heard().into_std();
+        if let Err(reject) = self.0.keeper.control(now, &self.0.settings.patience) {
             self.fail(reject.into());
         }
     }
 
     /// Answers the last ping. While the peer does not read, earlier ones are let go: section 5.5.3 allows that.
     fn pay(&mut self) {
-        if self.owed.is_some()
-            && self.conn.has_room()
-            && let Some(payload) = self.owed.take()
+        if self.0.owed.is_some()
+            && self.0.conn.has_room()
+            && let Some(payload) = self.0.owed.take()
         {
             // Refused only behind our close frame, where it is not missed.
-            let _ = self.conn.feed(Outgoing::Pong(payload));
+            let _ = self.0.conn.feed(Outgoing::Pong(payload));
         }
     }
 
     /// Sets the deadline of what comes next, when it was `now` at the least. Gives what is due at once.
     fn arm(&mut self, now: Instant) -> Option<Verdict> {
-        if !self.conn.is_flushed() && matches!(self.state, State::Open) {
-            if !self.pacing {
-                self.pacing = true;
-                self.conn.set_pace(
+        if !self.0.conn.is_flushed() && matches!(self.0.state, State::Open) {
+            if !self.0.pacing {
+                self.0.pacing = true;
+                self.0.conn.set_pace(
                     Direction::Writing,
-                    self.settings.min_write_rate,
-                    self.settings.stall_timeout,
+                    self.0.settings.min_write_rate,
+                    self.0.settings.stall_timeout,
                 );
             }
             return None;
         }
-        self.pacing = false;
-        let unfinished = self.conn.codec().unfinished();
-        let heard = self.conn.heard().into_std();
-        match self.keeper.look(now.into_std(), heard, unfinished, &self.settings.patience) {
-            Verdict::Wait(Some(at)) => self.conn.set_deadline(at.into()),
-            Verdict::Wait(None) => self.conn.clear_deadline(),
+        self.0.pacing = false;
+        let unfinished = self.0.conn.codec().unfinished();
+        let heard = self.0.conn.heard().into_std();
+        match self.0.keeper.look(now.into_std(), heard, unfinished, &self.0.settings.patience) {
+            Verdict::Wait(Some(at)) => self.0.conn.set_deadline(at.into()),
+            Verdict::Wait(None) => self.0.conn.clear_deadline(),
             due => return Some(due),
         }
         None
@@ -292,14 +297,14 @@ impl Socket {
 
     /// A deadline has passed: what it means, if anything.
     fn overdue(&mut self) -> Option<SocketError> {
-        if self.pacing && !self.conn.is_flushed() {
+        if self.0.pacing && !self.0.conn.is_flushed() {
             return Some(SocketError::Slow);
         }
         match self.arm(Instant::now())? {
             Verdict::Wait(_) => None,
             Verdict::Ping => {
                 // Refused only behind our close frame, where none is sent.
-                let _ = self.conn.feed(Outgoing::Ping(Bytes::new()));
+                let _ = self.0.conn.feed(Outgoing::Ping(Bytes::new()));
                 None
             }
             Verdict::Silent => Some(SocketError::Silent),
@@ -309,16 +314,16 @@ impl Socket {
     }
 
     fn is_speaking(&self) -> bool {
-        matches!(self.state, State::Open | State::Closing)
+        matches!(self.0.state, State::Open | State::Closing)
     }
 
     /// Says our last word, once.
     fn say_close(&mut self, reason: Option<CloseReason>) {
-        if matches!(self.state, State::Open) {
+        if matches!(self.0.state, State::Open) {
             // It is the first, so it cannot be refused.
-            let _ = self.conn.feed(Outgoing::Close(reason));
-            self.keeper.close(Instant::now().into_std());
-            self.state = State::Closing;
+            let _ = self.0.conn.feed(Outgoing::Close(reason));
+            self.0.keeper.close(Instant::now().into_std());
+            self.0.state = State::Closing;
         }
     }
 
@@ -332,21 +337,21 @@ impl Socket {
             reason => {
                 // A peer that takes nothing would have to be waited for: it gets what its window still takes.
                 self.say_close(reason);
-                let _ = self.conn.poll_flush(&mut Context::from_waker(std::task::Waker::noop()));
-                self.state = State::Over(Err(error));
+                let _ = self.0.conn.poll_flush(&mut Context::from_waker(std::task::Waker::noop()));
+                self.0.state = State::Over(Err(error));
             }
         }
     }
 
     /// Closes TCP: a server at once, a client after the server (section 7.1.1).
     fn linger(&mut self, end: End) {
-        let close_timeout = self.settings.patience.close_timeout;
-        self.conn.set_deadline(Instant::now() + close_timeout);
-        let linger = match self.role {
+        let close_timeout = self.0.settings.patience.close_timeout;
+        self.0.conn.set_deadline(Instant::now() + close_timeout);
+        let linger = match self.0.role {
             Role::Client if end.is_ok() => Linger::after_peer(LINGER_LIMIT),
             Role::Client | Role::Server => Linger::new(LINGER_LIMIT),
         };
-        self.state = State::Lingering(linger, end);
+        self.0.state = State::Lingering(linger, end);
     }
 
     /// Ends the connection, as the peer does not keep up: with 1013, as far as it still takes anything.
@@ -374,15 +379,15 @@ impl Socket {
     }
 
     pub(super) fn feed_item(&mut self, item: Outgoing) -> Result<(), SocketError> {
-        match &self.state {
+        match &self.0.state {
             State::Open => {}
             State::Over(Err(error)) | State::Lingering(_, Err(error)) => return Err(error.clone()),
             _ => return Err(SocketError::Closing),
         }
-        if self.conn.unsent() > self.settings.max_unsent {
+        if self.0.conn.unsent() > self.0.settings.max_unsent {
             return Err(self.give_up());
         }
-        self.conn.feed(item).map_err(|_| SocketError::Closing)
+        self.0.conn.feed(item).map_err(|_| SocketError::Closing)
     }
 
     /// Sends a message, and waits until it has left: the next one can be as slow as the peer reads. Messages that arrive meanwhile
@@ -394,7 +399,7 @@ impl Socket {
     /// As for [`feed`](Self::feed) and [`flush`](Self::flush).
     pub async fn send(&mut self, message: impl Into<Message>) -> Result<(), SocketError> {
         let message = message.into();
-        if message.len() < self.settings.offload || self.settings.workers.is_none() {
+        if message.len() < self.0.settings.offload || self.0.settings.workers.is_none() {
             self.feed(message)?;
         } else {
             Box::pin(self.feed_large(message)).await?;
@@ -405,7 +410,7 @@ impl Socket {
     /// Queues a message that is better compressed elsewhere.
     async fn feed_large(&mut self, message: Message) -> Result<(), SocketError> {
         let (Some(workers), Some(mut deflater)) =
-            (&self.settings.workers, self.conn.codec_mut().lend_deflater(message.len()))
+            (&self.0.settings.workers, self.0.conn.codec_mut().lend_deflater(message.len()))
         else {
             return self.feed(message);
         };
@@ -420,7 +425,7 @@ impl Socket {
         };
         match done {
             Some((payload, deflater)) => {
-                self.conn.codec_mut().return_deflater(deflater);
+                self.0.conn.codec_mut().return_deflater(deflater);
                 let text = matches!(message, Message::Text(_));
                 self.feed_item(Outgoing::Deflated { text, payload: payload.into() })
             }
@@ -439,21 +444,23 @@ impl Socket {
 
     /// [`flush`](Self::flush), for a task that polls.
     pub fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SocketError>> {
-        if let State::Over(Err(error)) = &self.state {
+        if let State::Over(Err(error)) = &self.0.state {
             return Poll::Ready(Err(error.clone()));
         }
-        match self.conn.poll_flush(cx) {
+        match self.0.conn.poll_flush(cx) {
             Poll::Ready(Ok(())) => return Poll::Ready(Ok(())),
-            Poll::Ready(Err(error)) => self.state = State::Over(Err(error.into())),
-            Poll::Pending if self.drain.is_aborting() => self.state = State::Over(Err(SocketError::Stopped)),
+            Poll::Ready(Err(error)) => self.0.state = State::Over(Err(error.into())),
+            Poll::Pending if self.0.drain.is_aborting() => {
+                self.0.state = State::Over(Err(SocketError::Stopped))
+            }
             Poll::Pending => {
-                let heard = self.conn.heard();
+                let heard = self.0.conn.heard();
                 self.arm(heard);
-                ready!(self.conn.poll_deadline(cx));
+                ready!(self.0.conn.poll_deadline(cx));
                 self.fail(SocketError::Slow);
             }
         }
-        match &self.state {
+        match &self.0.state {
             State::Over(Err(error)) => Poll::Ready(Err(error.clone())),
             _ => Poll::Ready(Err(SocketError::Closing)),
         }
@@ -462,13 +469,13 @@ impl Socket {
     /// Whether a producer may go on. If not, [`Event::Room`] comes.
     #[must_use]
     pub fn has_room(&self) -> bool {
-        self.conn.has_room()
+        self.0.conn.has_room()
     }
 
     /// Bytes that were queued and have not left.
     #[must_use]
     pub fn unsent(&self) -> usize {
-        self.conn.unsent()
+        self.0.conn.unsent()
     }
 
     /// Closes the connection: says so, waits for the peer to say so too, at most for the close timeout, and ends TCP. What was queued
@@ -501,37 +508,37 @@ impl Socket {
     /// Whether something can still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        matches!(self.state, State::Open)
+        matches!(self.0.state, State::Open)
     }
 
     /// The subprotocol that was agreed on.
     #[must_use]
     pub fn subprotocol(&self) -> Option<&str> {
-        self.about.subprotocol.as_ref().and_then(|name| name.to_str().ok())
+        self.0.about.subprotocol.as_ref().and_then(|name| name.to_str().ok())
     }
 
     /// What was agreed on about compression, if it is used.
     #[must_use]
     pub fn compression(&self) -> Option<&Agreed> {
-        self.conn.codec().agreed()
+        self.0.conn.codec().agreed()
     }
 
     /// Who is at the other end; for the sockets of a server.
     #[must_use]
     pub fn peer(&self) -> Option<&Arc<Peer>> {
-        self.about.peer.as_ref()
+        self.0.about.peer.as_ref()
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if !matches!(self.state, State::Open) {
+        if !matches!(self.0.state, State::Open) {
             return;
         }
         let code = if std::thread::panicking() { CloseCode::INTERNAL } else { CloseCode::GOING_AWAY };
         self.say_close(Some(code.into()));
         // There is nobody to wait for the rest.
-        let _ = self.conn.poll_flush(&mut Context::from_waker(std::task::Waker::noop()));
+        let _ = self.0.conn.poll_flush(&mut Context::from_waker(std::task::Waker::noop()));
     }
 }
 

@@ -151,7 +151,7 @@ impl Upgrade {
         if let Some(agreed) = accepted.deflate() {
             codec = codec.deflate(agreed);
         }
-        let subprotocol = accepted.subprotocol.clone();
+        let subprotocol = accepted.subprotocol.clone().map(Box::new);
         let start = move |upgraded: Upgraded| {
             let Upgraded { conn, peer, drain, place } = upgraded;
             let about = About { peer: Some(peer), subprotocol, _place: Some(place), _context: context };

@@ -202,7 +202,8 @@ impl Connect {
         if let Some(agreed) = agreement.deflate {
             codec = codec.deflate(agreed);
         }
-        let subprotocol = agreement.subprotocol.and_then(|name| HeaderValue::try_from(name).ok());
+        let subprotocol =
+            agreement.subprotocol.and_then(|name| HeaderValue::try_from(name).ok()).map(Box::new);
         let about = About { peer: None, subprotocol, _place: None, _context: None };
         let (settings, drain) = (Arc::clone(&self.settings), self.drain.clone());
         Ok((Socket::new(conn.switch(codec), Role::Client, settings, drain, about), response))

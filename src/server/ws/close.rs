@@ -46,8 +46,7 @@ impl SocketError {
         match self {
             Self::Peer(reject) => Some((*reject).into()),
             Self::Slow => Some(CloseReason::new(CloseCode::TRY_AGAIN_LATER, &self.to_string())),
-            Self::Silent => Some(CloseReason::new(CloseCode::POLICY, &self.to_string())),
-            Self::Io(_) | Self::Torn | Self::Unclosed | Self::Closing | Self::Stopped => None,
+            Self::Silent | Self::Io(_) | Self::Torn | Self::Unclosed | Self::Closing | Self::Stopped => None,
         }
     }
 }

@@ -16,7 +16,6 @@ use bytes::{Bytes, BytesMut};
 use super::{Event, Message, Socket, SocketError};
 use crate::proto::ws::codec::encode;
 use crate::proto::ws::deflate::{Agreed, Deflater, MAX_WINDOW_BITS};
-use crate::proto::ws::message::Outgoing;
 
 /// Bytes of frames that a topic keeps for those who are behind, unless [`Topic::new`] is told otherwise.
 pub const BACKLOG: usize = 1 << 20;
@@ -253,7 +252,7 @@ impl Socket {
     /// # Errors
     /// As for [`feed`](Self::feed).
     pub fn feed_frames(&mut self, frames: Frames) -> Result<(), SocketError> {
-        self.feed_item(Outgoing::Frames(frames.0))
+        self.feed_encoded(frames.0)
     }
 
     /// Sends everything that is published to `topic`, until the connection ends; says how. Each message that the peer sends goes to

@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
-use super::super::testing::{Wire, end, pair, server};
+use super::super::settings::Settings;
+use super::super::testing::{end, pair, server};
 use super::*;
 use crate::net::pace::MinRate;
 use crate::net::workers::{Blocking, BlockingConfig};
@@ -121,12 +122,14 @@ async fn who_breaks_the_protocol_is_told_and_cut() {
     ] {
         let (mut server, mut wire, _) = server(Settings::default(), 4096);
         wire.say(first, payload).await;
-        let (end, told) = tokio::join!(server.recv(), wire.rest_then_close());
+        let end = server.recv().await;
         assert!(matches!(end, Err(SocketError::Peer(found)) if found == reject), "{end:?}");
+        assert!(matches!(server.recv().await, Err(SocketError::Peer(_))), "told again");
+        drop(server);
+        let told = wire.rest().await;
         let reason = CloseReason::from(reject);
         let (close, size) = reason.to_payload();
         assert_eq!(told[2..], close[..size], "{reject}");
-        assert!(matches!(server.recv().await, Err(SocketError::Peer(_))), "told again");
     }
 }
 
@@ -206,6 +209,19 @@ async fn who_does_not_read_is_dropped_with_1013() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_does_not_read_is_found_while_we_listen() {
+    let min_write_rate = MinRate { rate: 1000, grace: seconds(10) };
+    let (mut server, mut wire, _) = server(Settings { min_write_rate, ..Settings::default() }, 64);
+    let start = Instant::now();
+    server.feed(vec![0; 1000]).unwrap();
+    wire.say(0x81, b"still here").await;
+    assert_eq!(server.recv().await.unwrap(), Some("still here".into()));
+    let end = server.recv().await;
+    assert!(matches!(end, Err(SocketError::Slow)), "{end:?}");
+    assert!((10..12).contains(&start.elapsed().as_secs()), "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_trickles_is_refused() {
     let (mut server, mut wire, _) = server(Settings::default(), 4096);
     let trickle = tokio::spawn(async move {
@@ -233,7 +249,7 @@ async fn a_flood_of_pings_is_refused() {
     for _ in 0..11 {
         wire.say(0x89, b"").await;
     }
-    let (end, _) = tokio::join!(server.recv(), wire.rest_then_close());
+    let end = server.recv().await;
     assert!(matches!(end, Err(SocketError::Peer(Reject::ControlFlood { limit: 10 }))), "{end:?}");
 }
 
@@ -323,7 +339,9 @@ async fn limits_are_told_by_1009() {
     let limits = Limits { message: 100, frame: 100, ..Limits::default() };
     let (mut server, mut wire, _) = server(Settings { limits, ..Settings::default() }, 4096);
     wire.say(0x82, &[0; 101]).await;
-    let (end, told) = tokio::join!(server.recv(), wire.rest_then_close());
+    let end = server.recv().await;
+    drop(server);
+    let told = wire.rest().await;
     assert!(
         matches!(end, Err(SocketError::Peer(Reject::FrameTooLong { length: 101, limit: 100 }))),
         "{end:?}"
@@ -334,12 +352,5 @@ async fn limits_are_told_by_1009() {
 #[test]
 fn an_idle_socket_is_small() {
     // Beside it a connection has its task, its timer, and the descriptor: some 600 bytes.
-    assert!(size_of::<Inner>() <= 544, "{} bytes", size_of::<Inner>());
-}
-
-impl Wire {
-    async fn rest_then_close(mut self) -> Vec<u8> {
-        // The server closes first; only then do we.
-        self.rest().await
-    }
+    assert!(size_of::<Link>() <= 544, "{} bytes", size_of::<Link>());
 }

@@ -1,6 +1,7 @@
-//! The command `wireworks ws connect`, as a user types it: against `wireworks ws serve`, and against servers
+//! The commands `wireworks ws connect` and `wireworks ws bench`, as a user types them: against `wireworks ws serve`, and against servers
 //! that do what no good server does.
 
+mod bench;
 mod connect;
 mod endings;
 mod far_end;

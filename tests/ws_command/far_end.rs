@@ -2,6 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 
 use wireworks::proto::ws::handshake::accept_key;
@@ -27,6 +28,32 @@ pub(super) fn odd() -> (Running, String) {
     let running = Server::builder(router).listen("127.0.0.1:0").threads(1).start().unwrap();
     let url = format!("ws://{}", running.tcp().unwrap());
     (running, url)
+}
+
+/// A server that says when a socket of `/open` is open, and when one of `/tenth` has said ten things, which it echoes.
+pub(super) fn telling() -> (Running, String, Receiver<()>) {
+    let (sender, told) = channel();
+    let tell = move |path: &'static str, when: usize| {
+        let sender = sender.clone();
+        move |request: Request| {
+            let sender = sender.clone();
+            async move {
+                ws::upgrade(request, move |mut socket: Socket| async move {
+                    for count in 0.. {
+                        if count == when {
+                            sender.send(()).unwrap_or_else(|_| panic!("nobody waits for {path}"));
+                        }
+                        let Ok(Some(message)) = socket.recv().await else { return };
+                        drop(socket.send(message).await);
+                    }
+                })
+            }
+        }
+    };
+    let router = Router::new().get("/open", tell("/open", 0)).get("/tenth", tell("/tenth", 10));
+    let running = Server::builder(router).listen("127.0.0.1:0").threads(1).start().unwrap();
+    let url = format!("ws://{}", running.tcp().unwrap());
+    (running, url, told)
 }
 
 /// Closes at once, with the code of the path and a reason.

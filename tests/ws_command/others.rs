@@ -1,6 +1,6 @@
-//! Our client at servers that others wrote: npm's ws and Python's websockets.
+//! Our clients at servers that others wrote: npm's ws and Python's websockets.
 
-use super::{failure, talk};
+use super::{client, failure, talk};
 use crate::support::tool::Tool;
 
 #[test]
@@ -27,5 +27,22 @@ fn servers_of_others_are_talked_to() {
         );
         let error = failure(&talk(&["-s", "v1.chat", "--send", "close", &url], b""), 4);
         assert_eq!(error, "the server closed with 4000: as you wish", "{name}");
+        let load = [
+            "-s",
+            "v1.chat",
+            "-c",
+            "3",
+            "--depth",
+            "4",
+            "--messages",
+            "300",
+            "--text",
+            "--size",
+            "2KiB",
+            "--deflate",
+            &url,
+        ];
+        let report = client("bench", &load, b"").wait().success().text();
+        assert!(report.contains("errors: none"), "{name}: {report}");
     }
 }

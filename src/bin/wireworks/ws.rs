@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use clap::{Command, Subcommand};
 use wireworks::server::site::command::{Args, Config, LogConfig, LogLevel, Site, init_log};
-use wireworks::server::ws::command::connect;
+use wireworks::server::ws::command::{bench, connect};
 
 use crate::{FAILURE, failure};
 
@@ -15,6 +15,8 @@ pub(crate) enum Ws {
     Serve(Box<Args>),
     /// Connect to a WebSocket: a line in is a message out, a message in is a line out
     Connect(Box<connect::Args>),
+    /// Measure a WebSocket server: how fast it echoes, or how many idle sockets it keeps
+    Bench(Box<bench::Args>),
 }
 
 const SERVE: &str = "\
@@ -46,6 +48,16 @@ Exit status:
   64   the command line makes no sense
   130  interrupted before the connection was closed";
 
+const BENCH: &str = "\
+Examples:
+  wireworks ws bench ws://127.0.0.1:8081/echo                 16 bytes each way, 10 seconds
+  wireworks ws bench -c 100 --depth 64 --size 1KiB --text ws://127.0.0.1:8081/echo
+  wireworks ws bench --rate 5000/s --duration 1m ws://127.0.0.1:8081/echo
+  wireworks ws bench --idle -c 10000 --connect-rate 2000/s ws://127.0.0.1:8081/echo
+
+Interrupted once, it reports what there is. Exit status: 0 when all went well, 1 when
+something failed, 64 when the command line makes no sense, 130 when interrupted twice.";
+
 /// Gives the subcommands their words.
 pub(crate) fn describe(command: Command) -> Command {
     command
@@ -55,6 +67,7 @@ pub(crate) fn describe(command: Command) -> Command {
                 .after_help(SERVE)
         })
         .mut_subcommand("connect", |connect| connect.after_help(CONNECT))
+        .mut_subcommand("bench", |bench| bench.after_help(BENCH))
 }
 
 /// Does what was asked, and says how it went.
@@ -62,6 +75,7 @@ pub(crate) fn run(command: &Ws) -> ExitCode {
     let outcome = match command {
         Ws::Serve(args) => crate::http::run(Site::Sockets, args).map_err(|error| (error, FAILURE)),
         Ws::Connect(args) => client(|| connect::run(args), connect::ConnectError::status),
+        Ws::Bench(args) => client(|| bench::run(args), bench::BenchError::status),
     };
     outcome.map_or_else(|(error, status)| failure(&*error, status), |()| ExitCode::SUCCESS)
 }

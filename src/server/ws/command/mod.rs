@@ -1,7 +1,9 @@
-//! The command `wireworks ws connect`: from what a user typed to sockets, and to an exit status.
+//! The commands `wireworks ws connect` and `wireworks ws bench`: from what a user typed to sockets, and to an exit status.
 //!
-//! [`connect`] is a conversation: lines in, messages out. It opens sockets by the options of a [`Target`].
+//! Both open sockets by the same options, a [`Target`]. [`connect`] is a conversation: lines in, messages out. [`mod@bench`] makes many
+//! sockets busy, or holds them idle, and measures.
 
+pub mod bench;
 pub mod connect;
 mod signals;
 mod target;
@@ -26,7 +28,10 @@ mod tests {
     #[test]
     fn the_manual_names_every_option_and_its_default() {
         let rows = rows();
-        for command in [connect::Args::augment_args(Command::new("connect"))] {
+        for command in [
+            connect::Args::augment_args(Command::new("connect")),
+            bench::Args::augment_args(Command::new("bench")),
+        ] {
             for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
                 let name = format!("`--{}`", arg.get_long().unwrap());
                 assert!(arg.get_help_heading().is_some() && arg.get_help().is_some(), "{name}");

@@ -13,3 +13,4 @@ mod http_refusals;
 mod shown;
 mod support;
 mod ws_clients;
+mod ws_command;

@@ -4,4 +4,5 @@ pub mod http;
 pub mod process;
 pub mod site;
 pub mod suite;
+pub mod units;
 pub mod ws;

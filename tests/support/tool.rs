@@ -35,6 +35,14 @@ impl Tool {
         tool
     }
 
+    /// A program in JavaScript, for node, which may require the packages in `target/tools`.
+    #[track_caller]
+    pub(crate) fn node(program: &str) -> Self {
+        let mut tool = Self::new("node").args(["-e", program]);
+        tool.command.env("NODE_PATH", in_tools("node_modules"));
+        tool
+    }
+
     /// Adds arguments.
     pub(crate) fn args<A: AsRef<std::ffi::OsStr>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.command.args(args);

@@ -1,7 +1,7 @@
 //! The command `wireworks`: picks the door, and turns what comes out of it into an exit status.
 //!
 //! 0: it did what it was asked. 1: it could not, for the reason in the one line `error: ...` on stderr. 64 (`EX_USAGE` of
-//! `sysexits.h`): the command line makes no sense.
+//! `sysexits.h`): the command line makes no sense. `ws connect` has some more.
 
 mod http;
 mod suite;
@@ -13,6 +13,8 @@ use std::process::ExitCode;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use wireworks::server::site::command::{Args, Site};
 
+/// Exit status of most failures.
+const FAILURE: u8 = 1;
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
@@ -44,16 +46,16 @@ fn main() -> ExitCode {
     let outcome = match parsed {
         Ok(Cli { command: None }) => suite::run(),
         Ok(Cli { command: Some(Door::Http(args)) }) => http::run(Site::Http, &args),
-        Ok(Cli { command: Some(Door::Ws(command)) }) => ws::run(&command),
+        Ok(Cli { command: Some(Door::Ws(command)) }) => return ws::run(&command),
         Err(error) => return usage(&error),
     };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {}", chain(&*error));
-            ExitCode::FAILURE
-        }
-    }
+    outcome.map_or_else(|error| failure(&*error, FAILURE), |()| ExitCode::SUCCESS)
+}
+
+/// Says why, and gives the status.
+fn failure(error: &dyn Error, status: u8) -> ExitCode {
+    eprintln!("error: {}", chain(error));
+    ExitCode::from(status)
 }
 
 /// Help and version are answers; anything else is a mistake.

@@ -156,7 +156,7 @@ impl Process {
 
 /// Asks for as many descriptors as the system allows this process. The usual default of 1024 is for programs that call
 /// `select`, and would be the limit of connections here; Go's runtime raises it as well.
-fn raise_descriptor_limit() {
+pub(in crate::server) fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     if let Err(error) = setrlimit(Resource::Nofile, limit) {

@@ -25,6 +25,7 @@
 
 pub mod client;
 mod close;
+pub mod command;
 pub mod settings;
 mod socket;
 pub mod stream;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use super::config::{AccessLogFormat, Config, Deflate, FilesConfig, Replies, Site, Sockets};
 use super::credentials::{Credentials, CredentialsError, Scheme, Secret};
 use super::run::CommandError;
-use super::units::Frequency;
 use crate::net::bucket::Rate;
 use crate::net::workers::Blocking;
 use crate::proto::ws::deflate::{self, Memory};
@@ -22,6 +21,7 @@ use crate::server::http::middleware::request_id::RequestIds;
 use crate::server::http::middleware::security::SecurityHeaders;
 use crate::server::http::router::Router;
 use crate::server::site::{demo, sockets};
+use crate::server::units::Frequency;
 use crate::server::ws::{BadSubprotocol, Limits, Settings, Upgrade};
 
 /// What is shown to those who are asked for a password.

@@ -10,9 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::config::{AccessLogFormat, Deflate, LogFormat, LogLevel, TlsClientAuth};
 use super::credentials::Secret;
-use super::units::{ByteSize, Frequency, TimeSpan};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::shards::Threading;
+use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
 /// The command line of `wireworks http`.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 
 use super::args::{Args, Options};
 use super::credentials::Secret;
-use super::units::Frequency;
 use super::{file, rows, show};
 use crate::net::addr::{Inherited, ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
@@ -23,6 +22,7 @@ use crate::proto::ws::keeper::Patience;
 use crate::server::http::builder::{DRAIN_TIMEOUT, NAME, TLS_HANDSHAKE_TIMEOUT};
 use crate::server::http::middleware::access_log::Target;
 use crate::server::http::settings::Settings;
+use crate::server::units::Frequency;
 use crate::server::ws;
 
 /// Where the server listens unless told otherwise: this machine only, on the port that development servers use.

@@ -39,8 +39,8 @@ fn plain(site: Site, message: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::units::{ByteSize, TimeSpan};
     use super::*;
+    use crate::server::units::{ByteSize, TimeSpan};
 
     fn parsed(text: &str) -> Result<Options, String> {
         parse(Site::Http, "w.toml".as_ref(), text).map_err(|error| error.to_string())

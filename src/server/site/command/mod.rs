@@ -14,7 +14,6 @@ mod log;
 mod rows;
 mod run;
 mod show;
-pub mod units;
 
 pub use self::args::{Args, Options};
 pub use self::config::{

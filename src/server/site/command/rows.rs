@@ -12,7 +12,6 @@ use http::HeaderValue;
 
 use super::args::Options;
 use super::config::{Config, ConfigError};
-use super::units::{ByteSize, TimeSpan};
 use crate::net::addr::Prefixes;
 use crate::net::clock::TICK;
 use crate::net::conn::HIGH_WATER;
@@ -21,6 +20,7 @@ use crate::proto::http::list::is_token;
 use crate::proto::ws::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 use crate::proto::ws::handshake::server::Origins as SocketOrigins;
 use crate::server::http::middleware::access_log::Target;
+use crate::server::units::{ByteSize, TimeSpan};
 
 /// Which way the table is walked.
 #[derive(Clone, Copy, PartialEq, Eq)]

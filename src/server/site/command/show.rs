@@ -126,6 +126,7 @@ mod tests {
         let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
         let manual = ["http.md", "websocket.md"]
             .map(|page| std::fs::read_to_string(docs.join(page)).unwrap())
+            .map(|page| page.split("\n## Connect\n").next().unwrap().to_owned()) // other commands
             .concat();
         let defaults = Table::try_from(Config::default().to_options()).unwrap();
         let command = Args::augment_args(Command::new("http"));

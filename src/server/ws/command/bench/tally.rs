@@ -1,0 +1,184 @@
+//! What is counted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+/// Different failures that are told apart. Those after them are counted as others.
+const KINDS: usize = 16;
+
+/// The name of the others.
+const OTHERS: &str = "other failures";
+
+/// Significant digits of what is measured.
+const DIGITS: u8 = 3;
+
+/// The longest time that is told from longer ones: a day, in nanoseconds. It bounds the memory of a histogram to some 300 KB.
+const LONGEST: u64 = 86_400_000_000_000;
+
+/// What happened. Tallies of several threads add up.
+#[derive(Debug)]
+pub(super) struct Tally {
+    /// Sockets that were opened.
+    pub(super) opened: u64,
+    /// Sockets that could not be opened.
+    pub(super) failed: u64,
+    /// Sockets that ended before we closed them.
+    pub(super) lost: u64,
+    /// How long each took to open.
+    pub(super) opening: Times,
+    /// When the last one was open, from the beginning on.
+    pub(super) opened_after: Duration,
+    /// Messages that were sent and came back.
+    pub(super) messages: u64,
+    /// How long each took.
+    pub(super) latency: Times,
+    /// When the last one came back, from the first moment of sending on; or how long idle sockets were held.
+    pub(super) measured: Duration,
+    /// Messages that did not come back.
+    pub(super) unanswered: u64,
+    /// Messages that were due by the rate, and were not sent.
+    pub(super) behind: u64,
+    /// What went wrong, how often.
+    pub(super) faults: BTreeMap<String, u64>,
+}
+
+impl Default for Tally {
+    fn default() -> Self {
+        Self {
+            opened: 0,
+            failed: 0,
+            lost: 0,
+            opening: Times::default(),
+            opened_after: Duration::ZERO,
+            messages: 0,
+            latency: Times::default(),
+            measured: Duration::ZERO,
+            unanswered: 0,
+            behind: 0,
+            faults: BTreeMap::new(),
+        }
+    }
+}
+
+impl Tally {
+    /// Counts something that went wrong.
+    pub(super) fn fault(&mut self, kind: String, times: u64) {
+        let known = self.faults.len() < KINDS || self.faults.contains_key(&kind);
+        let kind = if known { kind } else { OTHERS.into() };
+        *self.faults.entry(kind).or_default() += times;
+    }
+
+    /// How much went wrong.
+    pub(super) fn failures(&self) -> u64 {
+        self.faults.values().sum()
+    }
+
+    /// Adds another one.
+    pub(super) fn add(&mut self, other: Self) {
+        self.opened += other.opened;
+        self.failed += other.failed;
+        self.lost += other.lost;
+        self.opening.add(&other.opening);
+        self.opened_after = self.opened_after.max(other.opened_after);
+        self.messages += other.messages;
+        self.latency.add(&other.latency);
+        self.measured = self.measured.max(other.measured);
+        self.unanswered += other.unanswered;
+        self.behind += other.behind;
+        for (kind, times) in other.faults {
+            self.fault(kind, times);
+        }
+    }
+}
+
+/// Durations, of which quantiles are wanted: a histogram of nanoseconds, exact to three digits.
+#[derive(Debug)]
+pub(super) struct Times {
+    histogram: Option<Histogram<u64>>,
+    longest: Duration,
+}
+
+impl Default for Times {
+    fn default() -> Self {
+        // It fails only for more digits than five.
+        Self { histogram: Histogram::new(DIGITS).ok(), longest: Duration::ZERO }
+    }
+}
+
+impl Times {
+    pub(super) fn record(&mut self, time: Duration) {
+        self.longest = self.longest.max(time);
+        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        if let Some(histogram) = &mut self.histogram {
+            // It fails only for histograms that do not grow.
+            let _ = histogram.record(nanos.min(LONGEST));
+        }
+    }
+
+    fn add(&mut self, other: &Self) {
+        self.longest = self.longest.max(other.longest);
+        if let (Some(mine), Some(other)) = (&mut self.histogram, &other.histogram) {
+            // As above.
+            let _ = mine.add(other);
+        }
+    }
+
+    /// The time that this part of them did not take longer than, 1 for all; `None` when there are none.
+    pub(super) fn quantile(&self, part: f64) -> Option<Duration> {
+        let histogram = self.histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
+        if part >= 1.0 {
+            return Some(self.longest);
+        }
+        // The histogram gives the end of a bucket, which may lie behind the longest time.
+        Some(Duration::from_nanos(histogram.value_at_quantile(part)).min(self.longest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles() {
+        let mut times = Times::default();
+        assert_eq!(times.quantile(0.5), None);
+        for ms in 1..=1000 {
+            times.record(Duration::from_millis(ms));
+        }
+        for (part, ms) in [(0.5, 500), (0.9, 900), (0.99, 990), (0.999, 999), (1.0, 1000)] {
+            let time = times.quantile(part).unwrap();
+            assert!(time.abs_diff(Duration::from_millis(ms)) <= Duration::from_millis(ms) / 1000, "{time:?}");
+        }
+        times.record(Duration::MAX);
+        assert!(times.quantile(1.0).unwrap() > Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn tallies_add_up() {
+        let tally = |n: u64| {
+            let mut tally = Tally { opened: n, messages: 10 * n, lost: n, ..Tally::default() };
+            tally.latency.record(Duration::from_millis(n));
+            tally.measured = Duration::from_secs(n);
+            tally.fault("a".into(), n);
+            tally
+        };
+        let mut sum = tally(1);
+        sum.add(tally(3));
+        assert_eq!((sum.opened, sum.messages, sum.lost, sum.failures()), (4, 40, 4, 4));
+        assert_eq!(sum.measured, Duration::from_secs(3));
+        assert!(sum.latency.quantile(1.0).unwrap() >= Duration::from_millis(3));
+    }
+
+    #[test]
+    fn kinds_of_failures_are_few() {
+        let mut tally = Tally::default();
+        for kind in 0..100 {
+            tally.fault(kind.to_string(), 1);
+        }
+        tally.fault("0".into(), 1);
+        assert_eq!((tally.faults.len(), tally.failures()), (KINDS + 1, 101));
+        assert_eq!(tally.faults[OTHERS], 84);
+    }
+}

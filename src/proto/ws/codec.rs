@@ -144,8 +144,15 @@ impl Codec {
 
     fn frame(&mut self, head: FrameHead, payload: Bytes, dst: &mut Outbox) {
         let Some(keys) = &mut self.keys else {
-            put_head(&head, dst);
-            return dst.push(payload);
+            if payload.len() >= COALESCE {
+                put_head(&head, dst);
+                return dst.push(payload);
+            }
+            let (bytes, size) = head.to_bytes();
+            let tail = dst.tail();
+            tail.reserve(size + payload.len());
+            tail.extend_from_slice(&bytes[..size]);
+            return tail.extend_from_slice(&payload);
         };
         let key = keys.next_u32().to_ne_bytes();
         put_head(&FrameHead { mask: Some(key), ..head }, dst);

@@ -11,7 +11,8 @@ pub const MAX_CONTROL: usize = 125;
 const FIN: u8 = 0x80;
 const RSV1: u8 = 0x40;
 const RSV2_RSV3: u8 = 0x30;
-const MASKED: u8 = 0x80;
+/// The bit of the second byte that says that there is a masking key.
+pub(super) const MASKED: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
 /// Values of the seven bits of length that announce a longer one.
 const LENGTH_16: u8 = 126;

@@ -8,7 +8,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use super::close::CloseReason;
 use super::codec::Role;
 use super::deflate::{Deflate, Inflater};
-use super::frame::{FrameHead, Opcode};
+use super::frame::{FrameHead, MASKED, MAX_CONTROL, Opcode};
 use super::limits::Limits;
 use super::mask::Mask;
 use super::message::{Incoming, Message, Text};
@@ -17,6 +17,10 @@ use super::utf8::{Utf8, is_utf8};
 
 /// The longest payload that waits in the read buffer until it is whole, in bytes.
 pub(super) const IN_PLACE: usize = 128 * 1024;
+
+/// The first byte of a message in one frame, not compressed.
+const WHOLE_TEXT: u8 = 0x80 | Opcode::Text as u8;
+const WHOLE_BINARY: u8 = 0x80 | Opcode::Binary as u8;
 
 /// What has arrived of what is not whole yet.
 #[derive(Debug)]
@@ -90,6 +94,9 @@ impl Inbound {
         src: &mut BytesMut,
         deflate: &mut Option<Box<Deflate>>,
     ) -> Result<Option<Incoming>, Reject> {
+        if let Some(message) = self.at_hand(src)? {
+            return Ok(Some(Incoming::Message(message)));
+        }
         loop {
             if self.over {
                 src.clear(); // section 5.5.1: what follows a close frame is not looked at
@@ -111,6 +118,33 @@ impl Inbound {
                 }
             }
         }
+    }
+
+    /// What most frames are: a short message that is all there. Everything else goes the long way.
+    #[inline]
+    fn at_hand(&mut self, src: &mut BytesMut) -> Result<Option<Message>, Reject> {
+        let &[first @ (WHOLE_TEXT | WHOLE_BINARY), second, ..] = &src[..] else { return Ok(None) };
+        let masked = second & MASKED != 0;
+        let length = usize::from(second & !MASKED);
+        let head = if masked { 6 } else { 2 };
+        let here = length <= MAX_CONTROL && src.len() >= head + length;
+        let expected =
+            masked == (self.role == Role::Server) && length <= self.limits.message.min(self.limits.frame);
+        if !here || !expected || self.frame.is_some() || self.gathered.is_some() || self.over {
+            return Ok(None);
+        }
+        let mut frame = src.split_to(head + length);
+        if let (true, &[_, _, a, b, c, d, ..]) = (masked, &frame[..]) {
+            Mask::new([a, b, c, d]).apply(&mut frame[head..]);
+        }
+        frame.advance(head);
+        if first == WHOLE_BINARY {
+            return Ok(Some(Message::Binary(frame.freeze())));
+        }
+        if !is_utf8(&frame) {
+            return Err(Reject::TextNotUtf8);
+        }
+        Ok(Some(Message::Text(Text::checked(frame.freeze()))))
     }
 
     /// Takes the head of a frame, and checks what it says against where we are.

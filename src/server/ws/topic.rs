@@ -277,13 +277,18 @@ impl Socket {
                     Poll::Ready(Event::Pong(_) | Event::Room) => continue,
                     Poll::Pending => {}
                 }
-                if !self.is_open() || !self.has_room() {
-                    return Poll::Pending;
+                let mut fed = false;
+                while self.is_open() && self.has_room() {
+                    match subscription.poll_ready(cx) {
+                        Poll::Ready(Ok(frames)) => self.feed_frames(frames)?,
+                        Poll::Ready(Err(Lagged)) => return Poll::Ready(Err(self.give_up())),
+                        Poll::Pending => break,
+                    }
+                    fed = true;
                 }
-                match subscription.poll_ready(cx) {
-                    Poll::Ready(Ok(frames)) => self.feed_frames(frames)?,
-                    Poll::Ready(Err(Lagged)) => return Poll::Ready(Err(self.give_up())),
-                    Poll::Pending => return Poll::Pending,
+                // What was taken together leaves together, with the next turn.
+                if !fed {
+                    return Poll::Pending;
                 }
             }
         })

@@ -63,11 +63,15 @@ fn install() -> Result<PathBuf> {
         return Ok(dir);
     }
     let mut npm = Command::new("npm");
-    npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&dir);
-    let status = npm.stdout(Stdio::null()).status().map_err(|error| format!("npm: {error}"))?;
-    if !status.success() {
-        return Err("npm could not install the peers".into());
-    }
+    run(npm.args(["install", "--no-audit", "--no-fund", "--ignore-scripts"]).current_dir(&dir))?;
+    // bun's package brings its binary into place by a script, the only one that is run.
+    run(Command::new("node").arg("install.js").current_dir(dir.join("node_modules/bun")))?;
     fs::write(installed, wanted)?;
     Ok(dir)
+}
+
+fn run(command: &mut Command) -> Result<()> {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let status = status.map_err(|error| format!("{command:?}: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("{command:?} failed").into()) }
 }

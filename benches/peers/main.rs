@@ -4,7 +4,7 @@
 //! the same header fields as wireworks: `floor` is the least work that can answer; `hyper`, `hyper-flush` and `axum` are
 //! what a Rust user would take instead. With `--root`, `axum` serves files through tower-http as well. Those for
 //! WebSocket have an echo at `/echo`: `raw` sends back bytes and `frames` messages, both by hand; the others are libraries.
-//! `frames` and `tungstenite` have a room for all at `/broadcast`.
+//! `frames` and the two of tungstenite have a room for all at `/broadcast`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -41,6 +41,9 @@ enum Peer {
     Fastwebsockets,
     /// tokio-tungstenite, flushed when nothing is left to read.
     Tungstenite,
+    /// The same with a read buffer for small messages.
+    #[value(name = "tungstenite-4k")]
+    Tungstenite4k,
     /// tokio-websockets, likewise.
     TokioWebsockets,
 }
@@ -76,7 +79,8 @@ fn main() -> io::Result<()> {
         Peer::Raw => epoll::run(&listener, ws_raw::Raw::new()),
         Peer::Frames => epoll::run(&listener, ws_frames::Frames::new()),
         Peer::Fastwebsockets => ws_tokio::fastwebsockets(listener),
-        Peer::Tungstenite => ws_tokio::tungstenite(listener),
+        Peer::Tungstenite => ws_tokio::tungstenite(listener, None),
+        Peer::Tungstenite4k => ws_tokio::tungstenite(listener, Some(4 * 1024)),
         Peer::TokioWebsockets => ws_tokio::tokio_websockets(listener),
     }
 }

@@ -17,6 +17,7 @@ use tokio::sync::broadcast;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::handshake::server;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_websockets::ServerBuilder;
 
 use crate::tokio_servers::runtime;
@@ -73,9 +74,11 @@ async fn upgrade(mut request: Request<Incoming>) -> Result<Response<Empty<Bytes>
     Ok(response)
 }
 
-/// tokio-tungstenite: replies are fed, and flushed when nothing is left to read.
-pub(crate) fn tungstenite(listener: TcpListener) -> io::Result<()> {
+/// tokio-tungstenite: replies are fed, and flushed when nothing is left to read. It writes zeros over its read buffer before each
+/// read, 128 KiB by default, so a smaller `buffer` suits small messages.
+pub(crate) fn tungstenite(listener: TcpListener, buffer: Option<usize>) -> io::Result<()> {
     let room = broadcast::Sender::new(ROOM);
+    let config = buffer.map(|bytes| WebSocketConfig::default().read_buffer_size(bytes));
     serve(listener, move |socket| {
         let room = room.clone();
         async move {
@@ -85,7 +88,7 @@ pub(crate) fn tungstenite(listener: TcpListener) -> io::Result<()> {
                 request.uri().path().clone_into(&mut path);
                 Ok(response)
             };
-            let socket = tokio_tungstenite::accept_hdr_async(socket, note).await?;
+            let socket = tokio_tungstenite::accept_hdr_async_with_config(socket, note, config).await?;
             match path.as_str() {
                 "/broadcast" => relay(socket, room).await,
                 _ => echo(socket).await,

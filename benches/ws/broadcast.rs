@@ -149,13 +149,14 @@ impl Load {
 
     /// Takes what came, and says how many messages it ended, and how many of these the receiver had sent itself.
     fn receive(&mut self, at: usize) -> Result<(u64, usize)> {
+        let speakers = self.senders.len();
         let receiver = &mut self.receivers[at];
         let (mut count, mut own) = (0, 0);
         while let Some((mut bytes, more)) = self.poll.read(at)? {
             while !bytes.is_empty() {
                 let frame = receiver.got..self.delivery.len().min(receiver.got + bytes.len());
                 let (piece, rest) = bytes.split_at(frame.len());
-                let speaker = check(piece, &self.delivery, frame.clone(), self.mark)
+                let speaker = check(piece, &self.delivery, frame.clone(), self.mark, speakers)
                     .ok_or_else(|| format!("a wrong message on connection {at}"))?;
                 own += usize::from(speaker == Some(at));
                 if frame.end == self.delivery.len() {
@@ -175,12 +176,20 @@ impl Load {
     }
 }
 
-/// Whether `piece` is that `range` of the expected bytes, but for the one at `mark`; says what that is, if it is there.
-fn check(piece: &[u8], expected: &[u8], range: Range<usize>, mark: usize) -> Option<Option<usize>> {
+/// Whether `piece` is that `range` of the expected bytes, but for the one at `mark`, which has to be one of the `speakers`;
+/// says which, if it is there.
+fn check(
+    piece: &[u8],
+    expected: &[u8],
+    range: Range<usize>,
+    mark: usize,
+    speakers: usize,
+) -> Option<Option<usize>> {
     if !range.contains(&mark) {
         return (piece == &expected[range]).then_some(None);
     }
     let at = mark - range.start;
     let same = piece[..at] == expected[range.start..mark] && piece[at + 1..] == expected[mark + 1..range.end];
-    same.then_some(Some(usize::from(piece[at])))
+    let speaker = usize::from(piece[at]);
+    (same && speaker < speakers).then_some(Some(speaker))
 }

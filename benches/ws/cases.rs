@@ -17,10 +17,20 @@ const WARM_UP: Duration = Duration::from_secs(1);
 /// The server that speaks no WebSocket.
 const BARE: &str = "raw";
 
-const ECHO: &[&str] =
-    &[BARE, "frames", "wireworks", "fastwebsockets", "tungstenite", "tokio-websockets", "bun", "npm-ws"];
-const ROOM: &[&str] = &["frames", "wireworks", "tungstenite", "bun"];
-const IDLE: &[&str] = &["frames", "wireworks", OFFERED, "fastwebsockets", "tokio-websockets", "bun"];
+const ECHO: &[&str] = &[
+    BARE,
+    "frames",
+    "wireworks",
+    "fastwebsockets",
+    "tungstenite",
+    "tungstenite-4k",
+    "tokio-websockets",
+    "bun",
+    "npm-ws",
+];
+const ROOM: &[&str] = &["frames", "wireworks", "tungstenite-4k", "bun"];
+const IDLE: &[&str] =
+    &["frames", "wireworks", OFFERED, "fastwebsockets", "tungstenite-4k", "tokio-websockets", "bun"];
 
 /// Ours, when compression is offered to it and it agrees.
 const OFFERED: &str = "wireworks-deflate";

@@ -1,6 +1,6 @@
 //! What is measured: the table of cases, and the two ways to load a server.
 
-use crate::support::rounds::{Sample, Units};
+use crate::support::rounds::{self, Sample, Units};
 use crate::support::server::Server;
 use crate::support::table::Heading;
 use crate::support::{Result, procfs, reset, silent};
@@ -19,20 +19,20 @@ const THREADING: &[&str] = &["wireworks-2-per-core", "wireworks-2-shared"];
 
 /// One row of the bench: what is asked, of whom, and who is the measure of the others.
 pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
+    name: &'static str,
+    about: &'static str,
     pub(crate) path: &'static str,
     /// Bytes of the answer's body.
     pub(crate) body: usize,
-    pub(crate) load: Load,
-    pub(crate) servers: &'static [&'static str],
+    load: Load,
+    servers: &'static [&'static str],
     /// Ratios refer to the cheapest server whose name begins so.
-    pub(crate) reference: &'static str,
+    reference: &'static str,
 }
 
 /// How a case loads a server.
 #[derive(Clone, Copy)]
-pub(crate) enum Load {
+enum Load {
     /// wrk on 64 connections, by a script of `benches/wrk`, beside some silent connections.
     Busy { script: Option<&'static str>, idle: usize },
     /// Connections that asked once and then stay silent.
@@ -137,15 +137,6 @@ impl Case {
         self.path.ends_with(".bin")
     }
 
-    /// What the case's table says of itself.
-    pub(crate) fn heading(&self) -> Heading<'static> {
-        let units = match self.load {
-            Load::Busy { .. } => &BUSY_UNITS,
-            Load::Idle { .. } => &IDLE_UNITS,
-        };
-        Heading { name: self.name, about: self.about, reference: self.reference, units }
-    }
-
     /// Loads `server` as the case says, for so long.
     pub(crate) fn load(&self, server: &Server, seconds: u64) -> Result<Sample> {
         match self.load {
@@ -156,6 +147,20 @@ impl Case {
                 |stream| client::ask(stream, self.path).map(drop),
             ),
         }
+    }
+}
+
+impl rounds::Case for Case {
+    fn heading(&self) -> Heading<'static> {
+        let units = match self.load {
+            Load::Busy { .. } => &BUSY_UNITS,
+            Load::Idle { .. } => &IDLE_UNITS,
+        };
+        Heading { name: self.name, about: self.about, reference: self.reference, units }
+    }
+
+    fn servers(&self) -> &'static [&'static str] {
+        self.servers
     }
 }
 

@@ -11,12 +11,11 @@ use std::path::Path;
 
 use clap::Parser;
 
-use crate::cases::{CASES, Case};
+use crate::cases::CASES;
 use crate::servers::Bench;
 use crate::support::Result;
 use crate::support::args::Args;
-use crate::support::rounds::{Sample, measure};
-use crate::support::{pin, raise_descriptor_limit, table};
+use crate::support::{pin, raise_descriptor_limit, rounds};
 
 mod cases;
 mod client;
@@ -31,28 +30,16 @@ const DESCRIPTORS: u64 = 11_000;
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    args.check(&CASES.iter().map(|case| (case.name, case.servers)).collect::<Vec<_>>())?;
     pin()?;
     raise_descriptor_limit(DESCRIPTORS)?;
     let files = tempfile::tempdir()?;
     write_files(files.path())?;
     let mut bench = Bench::new(files.path());
-    for case in CASES.iter().filter(|case| args.has_case(case.name)) {
-        let heading = case.heading();
-        let names = args.servers(case.servers);
-        let rows = measure(case.name, heading.units, names, &args, |name| {
-            turn(&mut bench, case, name, args.seconds)
-        });
-        println!("{}", table::markdown(&heading, &rows));
-    }
-    Ok(())
-}
-
-/// Starts one server, proves that it answers, and measures it.
-fn turn(bench: &mut Bench, case: &Case, name: &str, seconds: u64) -> Result<Sample> {
-    let server = bench.start(name, case.is_file())?;
-    client::probe(server.addr, case.path, case.body)?;
-    case.load(&server, seconds)
+    rounds::run(CASES, &args, |case, name| {
+        let server = bench.start(name, case.is_file())?;
+        client::probe(server.addr, case.path, case.body)?;
+        case.load(&server, args.seconds)
+    })
 }
 
 /// The files of the file cases. Their type is one that no server compresses.

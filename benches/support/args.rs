@@ -3,6 +3,7 @@
 use clap::Parser;
 
 use super::Result;
+use super::rounds::Case;
 
 /// Measures servers, and prints Markdown tables.
 #[derive(Parser)]
@@ -26,23 +27,23 @@ pub(crate) struct Args {
 
 impl Args {
     /// Whether the case is to be measured.
-    pub(crate) fn has_case(&self, name: &str) -> bool {
+    pub(super) fn has_case(&self, name: &str) -> bool {
         chosen(&self.cases, name)
     }
 
     /// Those of `servers` that are to be measured.
-    pub(crate) fn servers(&self, servers: &[&'static str]) -> Vec<&'static str> {
+    pub(super) fn servers(&self, servers: &[&'static str]) -> Vec<&'static str> {
         servers.iter().copied().filter(|name| chosen(&self.servers, name)).collect()
     }
 
-    /// Refuses names that no `case`, with its servers, has.
-    pub(crate) fn check(&self, cases: &[(&str, &[&str])]) -> Result<()> {
-        let known = |name: &String| cases.iter().any(|(case, _)| case == name);
+    /// Refuses names that none of `cases` has, nor its servers.
+    pub(super) fn check(&self, cases: &[impl Case]) -> Result<()> {
+        let known = |name: &String| cases.iter().any(|case| case.heading().name == name);
         if let Some(unknown) = self.cases.iter().find(|&name| !known(name)) {
-            let names: Vec<_> = cases.iter().map(|(case, _)| *case).collect();
+            let names: Vec<_> = cases.iter().map(|case| case.heading().name).collect();
             return Err(format!("no case is named {unknown}; there are {}", names.join(", ")).into());
         }
-        let known = |name: &String| cases.iter().any(|(_, servers)| servers.contains(&name.as_str()));
+        let known = |name: &String| cases.iter().any(|case| case.servers().contains(&name.as_str()));
         match self.servers.iter().find(|&name| !known(name)) {
             Some(unknown) => Err(format!("no case measures a server named {unknown}").into()),
             None => Ok(()),

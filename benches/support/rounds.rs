@@ -1,7 +1,17 @@
 //! Turns: every server of a case takes one in each round, in an order shuffled anew.
 
 use super::args::Args;
+use super::table::{Heading, markdown};
 use super::{Result, procfs};
+
+/// One row of a bench's table of cases.
+pub(crate) trait Case {
+    /// What its table says of itself.
+    fn heading(&self) -> Heading<'static>;
+
+    /// The servers that it measures.
+    fn servers(&self) -> &'static [&'static str];
+}
 
 /// What one turn of one server gave.
 #[derive(Clone, Copy)]
@@ -32,22 +42,32 @@ pub(crate) struct Row {
     pub(crate) failure: Option<String>,
 }
 
-/// All rounds of the case called `case`. A server that fails is reported and left out of the rounds that follow.
-pub(crate) fn measure(
-    case: &str,
-    units: &Units,
-    names: Vec<&'static str>,
+/// Measures those of the cases that `args` ask for, and prints their tables. A `turn` starts the server of that name and
+/// measures it.
+pub(crate) fn run<C: Case>(
+    cases: &[C],
     args: &Args,
-    mut turn: impl FnMut(&'static str) -> Result<Sample>,
-) -> Vec<Row> {
+    mut turn: impl FnMut(&C, &str) -> Result<Sample>,
+) -> Result<()> {
+    args.check(cases)?;
+    for case in cases.iter().filter(|case| args.has_case(case.heading().name)) {
+        let rows = measure(case, args, |name| turn(case, name));
+        println!("{}", markdown(&case.heading(), &rows));
+    }
+    Ok(())
+}
+
+/// All rounds of one case. A server that fails is reported and left out of the rounds that follow.
+fn measure(case: &impl Case, args: &Args, mut turn: impl FnMut(&str) -> Result<Sample>) -> Vec<Row> {
+    let Heading { name, units, .. } = case.heading();
     let row = |name| Row { name, samples: Vec::new(), failure: None };
-    let mut rows: Vec<Row> = names.into_iter().map(row).collect();
+    let mut rows: Vec<Row> = args.servers(case.servers()).into_iter().map(row).collect();
     for round in 1..=args.rounds {
         let mut order: Vec<usize> = (0..rows.len()).filter(|&row| rows[row].failure.is_none()).collect();
         fastrand::shuffle(&mut order);
         for at in order {
             let row = &mut rows[at];
-            let who = format!("{case} {round}/{} {:20}", args.rounds, row.name);
+            let who = format!("{name} {round}/{} {:20}", args.rounds, row.name);
             match turn(row.name) {
                 Ok(sample) => {
                     let Sample { cost, side, errors } = sample;

@@ -6,7 +6,7 @@ use crate::broadcast::{self, Broadcast};
 use crate::connect::{Deflate, Opening, ask, connect_many};
 use crate::echo::{self, Echo};
 use crate::frames::{masked, message, plain};
-use crate::support::rounds::{Sample, Units};
+use crate::support::rounds::{self, Sample, Units};
 use crate::support::server::Server;
 use crate::support::table::Heading;
 use crate::support::{Result, procfs, silent};
@@ -42,10 +42,10 @@ const OTHERS: u64 = 100;
 
 /// One row of the bench: what is done, by whom, and who is the measure of the others.
 pub(crate) struct Case {
-    pub(crate) name: &'static str,
+    name: &'static str,
     about: &'static str,
     task: Task,
-    pub(crate) servers: &'static [&'static str],
+    servers: &'static [&'static str],
     /// Ratios refer to the cheapest server whose name begins so.
     reference: &'static str,
 }
@@ -110,16 +110,6 @@ const ROOM_UNITS: Units = Units { cost: "CPU µs/delivery", side: "deliveries/s"
 const IDLE_UNITS: Units = Units { cost: "bytes/connection", side: "wake-ups in 10 s", digits: 0 };
 
 impl Case {
-    /// What the case's table says of itself.
-    pub(crate) fn heading(&self) -> Heading<'static> {
-        let units = match self.task {
-            Task::Echo(_) => &ECHO_UNITS,
-            Task::Broadcast(_) => &ROOM_UNITS,
-            Task::Idle => &IDLE_UNITS,
-        };
-        Heading { name: self.name, about: self.about, reference: self.reference, units }
-    }
-
     /// Lets the server called `name` do its task for so long, with so many `descriptors`.
     pub(crate) fn load(&self, name: &str, server: &Server, seconds: u64, descriptors: u64) -> Result<Sample> {
         let time = Duration::from_secs(seconds);
@@ -138,6 +128,21 @@ impl Case {
                 idle(server, deflate, connections)
             }
         }
+    }
+}
+
+impl rounds::Case for Case {
+    fn heading(&self) -> Heading<'static> {
+        let units = match self.task {
+            Task::Echo(_) => &ECHO_UNITS,
+            Task::Broadcast(_) => &ROOM_UNITS,
+            Task::Idle => &IDLE_UNITS,
+        };
+        Heading { name: self.name, about: self.about, reference: self.reference, units }
+    }
+
+    fn servers(&self) -> &'static [&'static str] {
+        self.servers
     }
 }
 

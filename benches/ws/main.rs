@@ -9,8 +9,7 @@ use clap::Parser;
 use crate::cases::CASES;
 use crate::servers::Bench;
 use crate::support::args::Args;
-use crate::support::rounds::measure;
-use crate::support::{Result, pin, raise_descriptor_limit, table};
+use crate::support::{Result, pin, raise_descriptor_limit, rounds};
 
 mod broadcast;
 mod cases;
@@ -27,18 +26,11 @@ const DESCRIPTORS: u64 = 11_000;
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    args.check(&CASES.iter().map(|case| (case.name, case.servers)).collect::<Vec<_>>())?;
     pin()?;
     let descriptors = raise_descriptor_limit(DESCRIPTORS)?;
     let mut bench = Bench::default();
-    for case in CASES.iter().filter(|case| args.has_case(case.name)) {
-        let heading = case.heading();
-        let names = args.servers(case.servers);
-        let rows = measure(case.name, heading.units, names, &args, |name| {
-            let server = bench.start(name)?;
-            case.load(name, &server, args.seconds, descriptors)
-        });
-        println!("{}", table::markdown(&heading, &rows));
-    }
-    Ok(())
+    rounds::run(CASES, &args, |case, name| {
+        let server = bench.start(name)?;
+        case.load(name, &server, args.seconds, descriptors)
+    })
 }

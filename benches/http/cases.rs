@@ -1,18 +1,13 @@
 //! What is measured: the table of cases, and the two ways to load a server.
 
-use std::fmt;
-use std::thread::sleep;
-use std::time::Duration;
-
-use crate::server::Server;
-use crate::{Result, client, procfs, wrk};
+use crate::support::rounds::{self, Sample, Units};
+use crate::support::server::Server;
+use crate::support::table::Heading;
+use crate::support::{Result, procfs, reset, silent};
+use crate::{client, wrk};
 
 /// Connections that stay silent in the idle cases.
 const IDLE: usize = 10_000;
-/// How long an idle server is watched.
-const WATCH: Duration = Duration::from_secs(10);
-/// How long a server may take to settle after the last of many connections came.
-const SETTLE: Duration = Duration::from_secs(2);
 
 const HELLO: usize = "Hello, World!".len();
 const TEXT: &[&str] = &["floor", "wireworks", "hyper", "axum", "nginx"];
@@ -24,20 +19,20 @@ const THREADING: &[&str] = &["wireworks-2-per-core", "wireworks-2-shared"];
 
 /// One row of the bench: what is asked, of whom, and who is the measure of the others.
 pub(crate) struct Case {
-    pub(crate) name: &'static str,
-    pub(crate) about: &'static str,
+    name: &'static str,
+    about: &'static str,
     pub(crate) path: &'static str,
     /// Bytes of the answer's body.
     pub(crate) body: usize,
-    pub(crate) load: Load,
-    pub(crate) servers: &'static [&'static str],
+    load: Load,
+    servers: &'static [&'static str],
     /// Ratios refer to the cheapest server whose name begins so.
-    pub(crate) reference: &'static str,
+    reference: &'static str,
 }
 
 /// How a case loads a server.
 #[derive(Clone, Copy)]
-pub(crate) enum Load {
+enum Load {
     /// wrk on 64 connections, by a script of `benches/wrk`, beside some silent connections.
     Busy { script: Option<&'static str>, idle: usize },
     /// Connections that asked once and then stay silent.
@@ -131,105 +126,54 @@ const TEXT_CASE: Case = Case {
 
 const FILE_CASE: Case = Case { servers: FILES, reference: "nginx", ..TEXT_CASE };
 
-/// The names of all cases, for the command line.
-pub(crate) fn names() -> Vec<&'static str> {
-    CASES.iter().map(|case| case.name).collect()
-}
+/// Of the cases under load.
+const BUSY_UNITS: Units = Units { cost: "CPU µs/request", side: "requests/s", digits: 2 };
+/// Of the silent ones.
+const IDLE_UNITS: Units = Units { cost: "bytes/connection", side: "wake-ups in 10 s", digits: 0 };
 
 impl Case {
-    /// Whether the case measures `server`.
-    pub(crate) fn has(&self, server: &str) -> bool {
-        self.servers.contains(&server)
-    }
-
     /// Whether the path names a file that the servers need.
     pub(crate) fn is_file(&self) -> bool {
         self.path.ends_with(".bin")
     }
-}
 
-/// What one turn of one server gave.
-#[derive(Clone, Copy)]
-pub(crate) enum Sample {
-    /// Under load.
-    Busy {
-        /// CPU microseconds of the server for a request.
-        cost: f64,
-        /// Requests a second: for orientation only.
-        rate: f64,
-        /// Failed requests, and silent connections that were lost.
-        errors: u64,
-    },
-    /// Under silence.
-    Idle {
-        /// Private memory for a connection, in bytes.
-        bytes: f64,
-        /// How often a thread of the server went to sleep while watched.
-        wakeups: u64,
-        /// Connections that no longer answered afterwards.
-        errors: u64,
-    },
-}
-
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Busy { cost, rate, errors } => {
-                write!(f, "{cost:8.2} us/request {rate:8.0} requests/s {errors} errors")
-            }
-            Self::Idle { bytes, wakeups, errors } => {
-                write!(f, "{bytes:8.0} bytes/connection {wakeups} wake-ups {errors} errors")
-            }
+    /// Loads `server` as the case says, for so long.
+    pub(crate) fn load(&self, server: &Server, seconds: u64) -> Result<Sample> {
+        match self.load {
+            Load::Busy { script, idle } => busy(server, self.path, script, idle, seconds),
+            Load::Idle { connections } => silent::watch(
+                server,
+                || client::connect_many(server.addr, self.path, connections),
+                |stream| client::ask(stream, self.path).map(drop),
+            ),
         }
     }
 }
 
+impl rounds::Case for Case {
+    fn heading(&self) -> Heading<'static> {
+        let units = match self.load {
+            Load::Busy { .. } => &BUSY_UNITS,
+            Load::Idle { .. } => &IDLE_UNITS,
+        };
+        Heading { name: self.name, about: self.about, reference: self.reference, units }
+    }
+
+    fn servers(&self) -> &'static [&'static str] {
+        self.servers
+    }
+}
+
 /// Loads `server` by wrk and divides its CPU time by the requests it answered.
-pub(crate) fn busy(
-    server: &Server,
-    path: &str,
-    script: Option<&str>,
-    idle: usize,
-    seconds: u64,
-) -> Result<Sample> {
-    let mut silent = client::connect_many(server.addr, path, idle)?;
+fn busy(server: &Server, path: &str, script: Option<&str>, idle: usize, seconds: u64) -> Result<Sample> {
+    let mut idle = client::connect_many(server.addr, path, idle)?;
     wrk::run(server.addr, path, script, 1)?;
-    let before = procfs::cpu_time(server.pid())?;
-    let report = wrk::run(server.addr, path, script, seconds)?;
-    let after = procfs::cpu_time(server.pid())?;
-    warn_of_neighbours(after.waited.saturating_sub(before.waited), seconds);
-    let spent = after.spent.saturating_sub(before.spent);
-    let lost = client::count_lost(&mut silent, path);
-    client::reset(silent);
+    let (report, spent) = procfs::account(server.pid(), || wrk::run(server.addr, path, script, seconds))?;
+    let lost = silent::count_lost(&mut idle, |stream| client::ask(stream, path).map(drop));
+    reset(idle);
     if report.requests == 0 {
         return Err("no request was answered".into());
     }
     let requests = report.requests as f64;
-    Ok(Sample::Busy {
-        cost: spent.as_secs_f64() * 1e6 / requests,
-        rate: report.rate,
-        errors: report.errors + lost,
-    })
-}
-
-/// A server that waits for its CPU shares it, and with it the caches: its figure is then too high.
-fn warn_of_neighbours(waited: Duration, seconds: u64) {
-    let percent = waited.as_secs_f64() * 100.0 / seconds as f64;
-    if percent > 5.0 {
-        eprintln!("warning: the server waited {percent:.0} % of the time for its CPU: this machine is busy");
-    }
-}
-
-/// Opens many connections, lets each ask once, and watches the server's memory and sleep while all are silent.
-pub(crate) fn idle(server: &Server, path: &str, connections: usize) -> Result<Sample> {
-    let before = procfs::private_memory(server.pid())?;
-    let mut silent = client::connect_many(server.addr, path, connections)?;
-    sleep(SETTLE);
-    let slept = procfs::voluntary_switches(server.pid())?;
-    sleep(WATCH);
-    let wakeups = procfs::voluntary_switches(server.pid())?.saturating_sub(slept);
-    let grown = procfs::private_memory(server.pid())?.saturating_sub(before);
-    let errors = client::count_lost(&mut silent, path);
-    client::reset(silent);
-    Ok(Sample::Idle { bytes: grown as f64 / connections as f64, wakeups, errors })
+    Ok(Sample { cost: spent.as_secs_f64() * 1e6 / requests, side: report.rate, errors: report.errors + lost })
 }

@@ -6,7 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::Result;
+use crate::support::Result;
 
 /// Connections that wrk keeps busy.
 const CONNECTIONS: usize = 64;

@@ -1,8 +1,10 @@
-//! The servers that `benches/http` measures ours against: `peers NAME --listen ADDR [--root DIR]`.
+//! The servers that `benches/http` and `benches/ws` measure ours against: `peers NAME --listen ADDR [--root DIR]`.
 //!
-//! `floor` is the least work that can answer; `hyper`, `hyper-flush` and `axum` are what a Rust user would take
-//! instead. Each runs on one thread, prints `listening NAME ADDR` when it is ready, and answers `GET /plaintext` with
-//! the same header fields as wireworks. With `--root`, `axum` serves files through tower-http as well.
+//! Each runs on one thread and prints `listening NAME ADDR` when it is ready. Those for HTTP answer `GET /plaintext` with
+//! the same header fields as wireworks: `floor` is the least work that can answer; `hyper`, `hyper-flush` and `axum` are
+//! what a Rust user would take instead. With `--root`, `axum` serves files through tower-http as well. Those for
+//! WebSocket have an echo at `/echo`: `raw` sends back bytes and `frames` messages, both by hand; the others are libraries.
+//! `frames` and the two of tungstenite have a room for all at `/broadcast`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -10,8 +12,12 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 
+mod epoll;
 mod floor;
 mod tokio_servers;
+mod ws_frames;
+mod ws_raw;
+mod ws_tokio;
 
 /// The body of every answer to `GET /plaintext`.
 const HELLO: &str = "Hello, World!";
@@ -19,7 +25,7 @@ const HELLO: &str = "Hello, World!";
 /// Which server to run.
 #[derive(Clone, Copy, ValueEnum)]
 enum Peer {
-    /// A raw epoll loop that parses nothing.
+    /// HTTP by a raw epoll loop that parses nothing.
     Floor,
     /// hyper with its defaults.
     Hyper,
@@ -27,6 +33,19 @@ enum Peer {
     HyperFlush,
     /// `axum::serve`.
     Axum,
+    /// What comes goes back, by a raw epoll loop.
+    Raw,
+    /// WebSocket by a raw epoll loop.
+    Frames,
+    /// fastwebsockets, as its example has it.
+    Fastwebsockets,
+    /// tokio-tungstenite, flushed when nothing is left to read.
+    Tungstenite,
+    /// The same with a read buffer for small messages.
+    #[value(name = "tungstenite-4k")]
+    Tungstenite4k,
+    /// tokio-websockets, likewise.
+    TokioWebsockets,
 }
 
 /// Runs one server until it is killed.
@@ -53,9 +72,15 @@ fn main() -> io::Result<()> {
     let name = peer.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default();
     println!("listening {name} {}", listener.local_addr()?);
     match peer {
-        Peer::Floor => floor::run(&listener),
+        Peer::Floor => epoll::run(&listener, floor::Floor::new()),
         Peer::Hyper => tokio_servers::hyper(listener, false),
         Peer::HyperFlush => tokio_servers::hyper(listener, true),
         Peer::Axum => tokio_servers::axum(listener, args.root),
+        Peer::Raw => epoll::run(&listener, ws_raw::Raw::new()),
+        Peer::Frames => epoll::run(&listener, ws_frames::Frames::new()),
+        Peer::Fastwebsockets => ws_tokio::fastwebsockets(listener),
+        Peer::Tungstenite => ws_tokio::tungstenite(listener, None),
+        Peer::Tungstenite4k => ws_tokio::tungstenite(listener, Some(4 * 1024)),
+        Peer::TokioWebsockets => ws_tokio::tokio_websockets(listener),
     }
 }

@@ -59,6 +59,7 @@ pub(crate) fn axum(listener: TcpListener, root: Option<PathBuf>) -> io::Result<(
     })
 }
 
-fn runtime() -> io::Result<tokio::runtime::Runtime> {
+/// One thread, as every peer has.
+pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }

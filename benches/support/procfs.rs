@@ -1,21 +1,21 @@
 //! What the kernel knows of a process and its children: CPU time, sleeps, memory.
 
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use crate::Result;
+use super::Result;
 
 /// What the threads of a server had of its CPU.
 #[derive(Clone, Copy)]
-pub(crate) struct CpuTime {
+struct CpuTime {
     /// Running, user and system together, to the scheduler's precision.
-    pub(crate) spent: Duration,
+    spent: Duration,
     /// Ready to run while something else ran.
-    pub(crate) waited: Duration,
+    waited: Duration,
 }
 
 /// The CPU time of all threads that live.
-pub(crate) fn cpu_time(pid: u32) -> Result<CpuTime> {
+fn cpu_time(pid: u32) -> Result<CpuTime> {
     let schedstat = |task: &str, nth: usize| {
         let line = fs::read_to_string(format!("{task}/schedstat"))?;
         first_number(line.split(' ').nth(nth).unwrap_or_default())
@@ -24,6 +24,26 @@ pub(crate) fn cpu_time(pid: u32) -> Result<CpuTime> {
         spent: Duration::from_nanos(sum_tasks(pid, |task| schedstat(task, 0))?),
         waited: Duration::from_nanos(sum_tasks(pid, |task| schedstat(task, 1))?),
     })
+}
+
+/// What `load` gives, and the CPU time that the server `pid` spent meanwhile. Warns when it had to wait for its CPU: it
+/// then shares it, and with it the caches, and its figure is too high.
+pub(crate) fn account<T>(pid: u32, load: impl FnOnce() -> Result<T>) -> Result<(T, Duration)> {
+    let (start, before) = (Instant::now(), cpu_time(pid)?);
+    let value = load()?;
+    let after = cpu_time(pid)?;
+    let waited = after.waited.saturating_sub(before.waited);
+    let percent = waited.as_secs_f64() * 100.0 / start.elapsed().as_secs_f64();
+    if percent > 5.0 {
+        eprintln!("warning: the server waited {percent:.0} % of the time for its CPU: this machine is busy");
+    }
+    Ok((value, after.spent.saturating_sub(before.spent)))
+}
+
+/// What had to do on this machine in the last minute, on average: the first word of `/proc/loadavg`.
+pub(crate) fn load() -> String {
+    let line = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    line.split(' ').next().unwrap_or_default().to_owned()
 }
 
 /// How often threads gave up the CPU of their own accord: each is a wake-up that ended.

@@ -2,64 +2,50 @@
 
 use std::fmt::Write as _;
 
-use crate::cases::{Case, Load, Sample};
-
-/// The turns of one server in one case.
-pub(crate) struct Row {
-    pub(crate) name: &'static str,
-    pub(crate) samples: Vec<Sample>,
-    /// Why it takes no more turns.
-    pub(crate) failure: Option<String>,
-}
+use super::rounds::{Row, Sample, Units};
 
 impl Row {
-    /// A row without a turn.
-    pub(crate) fn new(name: &'static str) -> Self {
-        Self { name, samples: Vec::new(), failure: None }
-    }
-
     /// The measured quantity of each turn, in ascending order.
     fn costs(&self) -> Vec<f64> {
-        sorted(self.samples.iter().map(|sample| match *sample {
-            Sample::Busy { cost, .. } => cost,
-            Sample::Idle { bytes, .. } => bytes,
-        }))
+        sorted(self.samples.iter().map(|sample| sample.cost))
     }
 
     /// The second quantity of each turn, in ascending order.
     fn sides(&self) -> Vec<f64> {
-        sorted(self.samples.iter().map(|sample| match *sample {
-            Sample::Busy { rate, .. } => rate,
-            Sample::Idle { wakeups, .. } => wakeups as f64,
-        }))
+        sorted(self.samples.iter().map(|sample| sample.side))
     }
 
     fn errors(&self) -> u64 {
-        let errors = self.samples.iter().map(|sample| match *sample {
-            Sample::Busy { errors, .. } | Sample::Idle { errors, .. } => errors,
-        });
-        errors.sum()
+        self.samples.iter().map(|Sample { errors, .. }| errors).sum()
     }
 }
 
+/// What a table says of itself.
+pub(crate) struct Heading<'a> {
+    /// The case's name.
+    pub(crate) name: &'a str,
+    /// What was done, in one sentence without its full stop.
+    pub(crate) about: &'a str,
+    /// Ratios refer to the cheapest server whose name begins so.
+    pub(crate) reference: &'a str,
+    pub(crate) units: &'a Units,
+}
+
 /// The table of one case, with its heading.
-pub(crate) fn markdown(case: &Case, rows: &[Row]) -> String {
+pub(crate) fn markdown(heading: &Heading<'_>, rows: &[Row]) -> String {
+    let Heading { name, about, reference, units } = heading;
     let reference = rows
         .iter()
-        .filter(|row| row.name.starts_with(case.reference))
+        .filter(|row| row.name.starts_with(reference))
         .filter_map(|row| Some((row.name, median(&row.costs())?)))
         .min_by(|a, b| a.1.total_cmp(&b.1));
-    let (cost, side, digits) = match case.load {
-        Load::Busy { .. } => ("CPU µs/request", "requests/s", 2),
-        Load::Idle { .. } => ("bytes/connection", "wake-ups in 10 s", 0),
-    };
+    let Units { cost, side, digits } = units;
     let ratio = reference.map_or("ratio".to_owned(), |(name, _)| format!("to {name}"));
     let mut text = format!(
-        "### {}\n\n{}.\n\n| server | {cost}: median [min..max] | {ratio} | {side} | errors |\n|---|---|---|---|---|\n",
-        case.name, case.about
+        "### {name}\n\n{about}.\n\n| server | {cost}: median [min..max] | {ratio} | {side} | errors |\n|---|---|---|---|---|\n",
     );
     for row in rows {
-        let line = line(row, reference.map(|(_, cost)| cost), digits);
+        let line = line(row, reference.map(|(_, cost)| cost), *digits);
         let _ = writeln!(text, "| {} | {line} |", row.name);
     }
     text

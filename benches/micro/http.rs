@@ -1,4 +1,4 @@
-//! What one request costs us before and after its handler, without any socket: `cargo bench --bench micro`.
+//! What one request costs us before and after its handler.
 
 use std::sync::Arc;
 
@@ -33,10 +33,6 @@ const BROWSER: &[u8] = b"GET /plaintext HTTP/1.1\r\nHost: www.example.com\r\nCon
 /// The heads that are measured, by name.
 fn wire(name: &str) -> &'static [u8] {
     if name == "short" { SHORT } else { BROWSER }
-}
-
-fn main() {
-    divan::main();
 }
 
 /// From bytes to a checked head.

@@ -1,0 +1,77 @@
+//! Sockets by their number, with one edge-triggered epoll.
+
+use std::net::TcpStream;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::Timespec;
+use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, recv, send};
+
+use crate::support::{Result, reset};
+
+/// How much one `recv` takes.
+const READ: usize = 256 * 1024;
+/// The longest that all sockets may be silent while something is owed.
+const PATIENCE: Timespec = Timespec { tv_sec: 10, tv_nsec: 0 };
+
+/// Sockets that do not block, reset when dropped.
+pub(crate) struct Poll {
+    epoll: OwnedFd,
+    sockets: Vec<TcpStream>,
+    events: Vec<Event>,
+    buffer: Box<[u8]>,
+}
+
+impl Poll {
+    /// Takes the sockets over; they keep their places.
+    pub(crate) fn new(sockets: Vec<TcpStream>) -> Result<Self> {
+        let epoll = epoll::create(CreateFlags::CLOEXEC)?;
+        for (at, socket) in sockets.iter().enumerate() {
+            socket.set_nonblocking(true)?;
+            let flags = EventFlags::IN | EventFlags::OUT | EventFlags::ET;
+            epoll::add(&epoll, socket, EventData::new_u64(at as u64), flags)?;
+        }
+        Ok(Self { epoll, sockets, events: Vec::with_capacity(256), buffer: vec![0; READ].into_boxed_slice() })
+    }
+
+    /// Numbers of sockets that may have become readable or writable: at least one.
+    pub(crate) fn wait(&mut self) -> Result<Vec<usize>> {
+        self.events.clear();
+        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&PATIENCE)) {
+            Ok(0) => {
+                Err(format!("silence for {:?}", Duration::from_secs(PATIENCE.tv_sec.unsigned_abs())).into())
+            }
+            Ok(_) => Ok(self.events.iter().map(|event| event.data.u64() as usize).collect()),
+            Err(Errno::INTR) => Ok(Vec::new()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// What the socket has now, and whether there may be more at once; `None` when it has nothing.
+    pub(crate) fn read(&mut self, at: usize) -> Result<Option<(&[u8], bool)>> {
+        match recv(&self.sockets[at], &mut *self.buffer, RecvFlags::empty()) {
+            Ok((0, _)) => Err(format!("the server closed connection {at}").into()),
+            Ok((read, _)) => Ok(Some((&self.buffer[..read], read == READ))),
+            Err(Errno::AGAIN) => Ok(None),
+            Err(error) => Err(format!("connection {at}: {error}").into()),
+        }
+    }
+
+    /// Sends as much as the socket takes, and says how much that was.
+    pub(crate) fn write(&self, at: usize, bytes: &[u8]) -> Result<usize> {
+        match send(&self.sockets[at], bytes, SendFlags::NOSIGNAL) {
+            Ok(sent) => Ok(sent),
+            Err(Errno::AGAIN) => Ok(0),
+            Err(error) => Err(format!("connection {at}: {error}").into()),
+        }
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        reset(std::mem::take(&mut self.sockets));
+    }
+}

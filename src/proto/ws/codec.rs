@@ -6,7 +6,7 @@ use rand_chacha::rand_core::{RngCore, SeedableRng};
 
 use super::close::CloseReason;
 use super::deflate::{Agreed, Deflate, Deflater};
-use super::frame::{FrameHead, MAX_CONTROL, Opcode};
+use super::frame::{FrameHead, MAX_CONTROL, MAX_HEAD, Opcode};
 use super::inbound::{IN_PLACE, Inbound};
 use super::limits::Limits;
 use super::mask::Mask;
@@ -145,17 +145,16 @@ impl Codec {
     fn frame(&mut self, head: FrameHead, payload: Bytes, dst: &mut Outbox) {
         let Some(keys) = &mut self.keys else {
             if payload.len() >= COALESCE {
-                put_head(&head, dst);
+                head.put(dst.tail());
                 return dst.push(payload);
             }
-            let (bytes, size) = head.to_bytes();
             let tail = dst.tail();
-            tail.reserve(size + payload.len());
-            tail.extend_from_slice(&bytes[..size]);
+            tail.reserve(MAX_HEAD + payload.len());
+            head.put(tail);
             return tail.extend_from_slice(&payload);
         };
         let key = keys.next_u32().to_ne_bytes();
-        put_head(&FrameHead { mask: Some(key), ..head }, dst);
+        FrameHead { mask: Some(key), ..head }.put(dst.tail());
         let mut mask = Mask::new(key);
         // Nobody else may see the masked bytes: they are masked where they are only if nobody shares them.
         match payload.try_into_mut() {
@@ -167,11 +166,6 @@ impl Codec {
             Err(shared) => put_masked(mask, &shared, dst),
         }
     }
-}
-
-fn put_head(head: &FrameHead, dst: &mut Outbox) {
-    let (bytes, size) = head.to_bytes();
-    dst.put(&bytes[..size]);
 }
 
 fn put_masked(mut mask: Mask, payload: &[u8], dst: &mut Outbox) {
@@ -189,9 +183,8 @@ pub fn encode(message: &Message, deflater: Option<&mut Deflater>) -> Bytes {
     let deflated = deflater.filter(|_| !payload.is_empty()).map(|deflater| deflater.deflate(payload));
     let payload = deflated.as_deref().unwrap_or(payload);
     let head = FrameHead { rsv1: deflated.is_some(), ..FrameHead::whole(message.opcode(), payload.len()) };
-    let (bytes, size) = head.to_bytes();
-    let mut frame = BytesMut::with_capacity(size + payload.len());
-    frame.extend_from_slice(&bytes[..size]);
+    let mut frame = BytesMut::with_capacity(MAX_HEAD + payload.len());
+    head.put(&mut frame);
     frame.extend_from_slice(payload);
     frame.freeze()
 }

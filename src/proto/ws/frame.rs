@@ -1,5 +1,7 @@
 //! The head of a frame (RFC 6455 section 5.2): 2 to 14 bytes in front of each payload.
 
+use bytes::{BufMut, BytesMut};
+
 use super::reject::Reject;
 
 /// Bytes of the longest head: two, a 64-bit length, and a masking key.
@@ -135,35 +137,24 @@ impl FrameHead {
         Ok(Some((Self { fin, rsv1, opcode, mask, length }, size)))
     }
 
-    /// The head in bytes, of which the first so many count.
-    #[must_use]
-    pub fn to_bytes(&self) -> ([u8; MAX_HEAD], usize) {
-        let mut bytes = [0; MAX_HEAD];
-        bytes[0] = self.opcode as u8;
-        bytes[0] |= if self.fin { FIN } else { 0 };
-        bytes[0] |= if self.rsv1 { RSV1 } else { 0 };
-        let mut size = match self.length {
-            short @ 0..126 => {
-                bytes[1] = short as u8;
-                2
-            }
-            middle @ 126..0x1_0000 => {
-                bytes[1] = LENGTH_16;
-                bytes[2..4].copy_from_slice(&(middle as u16).to_be_bytes());
-                4
-            }
+    /// Appends the head. It is written in whole words: bytes that are written one by one and read back together at once stall the
+    /// processor for longer than all the rest takes.
+    pub fn put(&self, out: &mut BytesMut) {
+        let fin = if self.fin { FIN } else { 0 };
+        let rsv1 = if self.rsv1 { RSV1 } else { 0 };
+        let masked = if self.mask.is_some() { MASKED } else { 0 };
+        let start = |length: u8| u16::from_be_bytes([fin | rsv1 | self.opcode as u8, masked | length]);
+        match self.length {
+            short @ 0..126 => out.put_u16(start(short as u8)),
+            middle @ 126..0x1_0000 => out.put_u32(u32::from(start(LENGTH_16)) << 16 | middle as u32),
             long => {
-                bytes[1] = LENGTH_64;
-                bytes[2..10].copy_from_slice(&long.to_be_bytes());
-                10
+                out.put_u16(start(LENGTH_64));
+                out.put_u64(long);
             }
-        };
-        if let Some(mask) = self.mask {
-            bytes[1] |= MASKED;
-            bytes[size..size + 4].copy_from_slice(&mask);
-            size += 4;
         }
-        (bytes, size)
+        if let Some(mask) = self.mask {
+            out.put_slice(&mask);
+        }
     }
 }
 
@@ -199,8 +190,9 @@ mod tests {
             ),
         ];
         for (bytes, head) in table {
-            let (written, size) = head.to_bytes();
-            assert_eq!(written[..size], **bytes, "{head:?}");
+            let mut written = BytesMut::new();
+            head.put(&mut written);
+            assert_eq!(written, **bytes, "{head:?}");
             for cut in 0..bytes.len() {
                 assert_eq!(FrameHead::parse(&bytes[..cut]), Ok(None), "{head:?} cut at {cut}");
             }

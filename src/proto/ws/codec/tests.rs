@@ -12,8 +12,9 @@ const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 fn frame(receiver: Role, first: u8, payload: &[u8]) -> Vec<u8> {
     let opcode = FrameHead::whole(Opcode::Text, payload.len());
     let mask = (receiver == Role::Server).then_some(KEY);
-    let (bytes, size) = FrameHead { mask, ..opcode }.to_bytes();
-    let mut frame = bytes[..size].to_vec();
+    let mut head = BytesMut::new();
+    FrameHead { mask, ..opcode }.put(&mut head);
+    let mut frame = head.to_vec();
     frame[0] = first;
     let start = frame.len();
     frame.extend_from_slice(payload);

@@ -53,6 +53,26 @@ fn file_paths() {
     run("path", checks::path::check, 20_000);
 }
 
+#[test]
+fn frames_of_a_websocket() {
+    run("ws_frame", checks::ws::frame::check, 6000);
+}
+
+#[test]
+fn messages_of_a_websocket() {
+    run("ws_message", checks::ws::message::check, 3000);
+}
+
+#[test]
+fn requests_for_a_websocket() {
+    run("ws_handshake", checks::ws::handshake::check, 10_000);
+}
+
+#[test]
+fn frames_as_tungstenite_has_them() {
+    run("ws_differential", checks::ws::differential::check, 10_000);
+}
+
 /// Every combination of what the framing fields can say has the body length that the table of RFC 9112 gives it.
 #[test]
 fn the_framing_of_every_combination() {

@@ -12,5 +12,6 @@ mod http_load;
 mod http_refusals;
 mod shown;
 mod support;
+mod ws;
 mod ws_clients;
 mod ws_command;

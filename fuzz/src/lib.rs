@@ -37,3 +37,23 @@ pub fn proxy(data: &[u8]) {
 pub fn path(data: &[u8]) {
     checks::path::check(data);
 }
+
+/// Frames of a WebSocket, at either end.
+pub fn ws_frame(data: &[u8]) {
+    checks::ws::frame::check(data);
+}
+
+/// Messages of a WebSocket, compressed.
+pub fn ws_message(data: &[u8]) {
+    checks::ws::message::check(data);
+}
+
+/// A request for a WebSocket.
+pub fn ws_handshake(data: &[u8]) {
+    checks::ws::handshake::check(data);
+}
+
+/// Frames of a WebSocket, and what tungstenite makes of them.
+pub fn ws_differential(data: &[u8]) {
+    checks::ws::differential::check(data);
+}

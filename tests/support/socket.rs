@@ -88,6 +88,21 @@ impl Socket {
         }
     }
 
+    /// Whether the next thing to be read is the end, without waiting for anything. Over a Unix socket nobody asks.
+    pub(crate) fn has_ended(&self) -> io::Result<bool> {
+        let Self::Tcp(stream) = self else {
+            return Err(ErrorKind::Unsupported.into());
+        };
+        stream.set_nonblocking(true)?;
+        let next = stream.peek(&mut [0]);
+        stream.set_nonblocking(false)?;
+        match next {
+            Ok(count) => Ok(count == 0),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Closes without a wait: a reset, after which neither end remembers the connection.
     pub(crate) fn reset(self) {
         if let Self::Tcp(stream) = self {

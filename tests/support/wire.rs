@@ -3,7 +3,7 @@
 //! It blocks, so that it stands apart from the runtime under test; a server in the same process runs on threads of its
 //! own. Each call has a deadline, after which the test fails and shows what had arrived.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,11 @@ impl Wire {
     pub(crate) fn connect_unix(path: &Path) -> Self {
         let socket = Socket::connect_unix(path);
         Self::over(socket.unwrap_or_else(|error| panic!("cannot connect to {}: {error}", path.display())))
+    }
+
+    /// The other end: a connection that was accepted.
+    pub(crate) fn accepted(stream: TcpStream) -> Self {
+        Self::over(Socket::Tcp(stream))
     }
 
     fn over(socket: Socket) -> Self {
@@ -78,6 +83,12 @@ impl Wire {
     pub(crate) fn wait_until_read(&self) {
         let read = self.socket.wait_until_read(self.deadline());
         read.unwrap_or_else(|error| panic!("the peer does not read: {error}; {}", self.heard()));
+    }
+
+    /// Whether the peer has ended its side by now, and everything before was taken.
+    #[track_caller]
+    pub(crate) fn has_ended(&self) -> bool {
+        self.socket.has_ended().unwrap_or_else(|error| panic!("cannot look: {error}; {}", self.heard()))
     }
 
     /// Says that nothing more will be sent.

@@ -10,6 +10,12 @@ use crate::proto::ws::reject::Reject;
 /// Room for output that is made at least, in bytes.
 const STEP: usize = 4 * 1024;
 
+/// A whole empty block: between two others it changes nothing.
+const EMPTY: [u8; 5] = [0x00, 0x00, 0x00, 0xff, 0xff];
+
+/// The same, and no other follows.
+const LAST: [u8; 5] = [0x01, 0x00, 0x00, 0xff, 0xff];
+
 /// A decompressor.
 pub struct Inflater {
     inner: Decompress,
@@ -61,13 +67,26 @@ impl Inflater {
     /// Ends the message.
     ///
     /// # Errors
-    /// As for [`push`](Self::push).
+    /// As for [`push`](Self::push), and when it ends within a block: some of it is missing.
     pub fn finish(&mut self, out: &mut Vec<u8>, limit: usize) -> Result<(), Reject> {
         self.push(&TAIL, out, limit)?;
+        if !self.is_between_blocks() {
+            return Err(Reject::BadDeflate);
+        }
         if !self.takeover {
             self.inner.reset(false);
         }
         Ok(())
+    }
+
+    /// Whether a further empty block is read as that, and not as the rest of the one before. With takeover it cannot be the last one,
+    /// as what is behind the end of a stream leans on nothing: then a message that ends within the codes of a block is not noticed.
+    fn is_between_blocks(&mut self) -> bool {
+        let (block, expected) = if self.takeover { (EMPTY, Status::Ok) } else { (LAST, Status::StreamEnd) };
+        let before = (self.inner.total_in(), self.inner.total_out());
+        let read = self.inner.decompress(&block, &mut [0], FlushDecompress::Sync);
+        let after = (self.inner.total_in(), self.inner.total_out());
+        read.is_ok_and(|status| status == expected) && after == (before.0 + block.len() as u64, before.1)
     }
 }
 

@@ -145,6 +145,12 @@ fn what_is_wrong_with_compressed_messages() {
         (b"\x41\x01\xf2\xc0\x01\x00", Reject::ReservedBits),   // section 6.1: the first frame alone says it
         (b"\xc9\x00", Reject::ReservedBits),
         (b"\xc1\x06\x00\x01\x00\xfe\xff\xff", Reject::TextNotUtf8),
+        // Section 7.2.1: an end within a block. No byte at all, all but the last one, a stored block that is cut.
+        (b"\xc1\x00", Reject::BadDeflate),
+        (b"\xc1\x06\xf2\x48\xcd\xc9\xc9\x07", Reject::BadDeflate),
+        (b"\xc1\x04\xf2\x48\xcd\xc9", Reject::BadDeflate),
+        (b"\xc2\x0a\x00\x0d\x00\xf2\xff\x48\x65\x6c\x6c\x6f", Reject::BadDeflate),
+        (b"\xc2\x07\x00\x05\x00\xfa\xff\x48\x65", Reject::BadDeflate),
     ] {
         for piece in [1, 100] {
             assert_eq!(end_of(wire, limits, piece), Err(reject), "{wire:02x?}");

@@ -1,6 +1,5 @@
 //! `wireworks ws serve` under programs that others wrote: wscat, websocat, Python's websockets and a browser.
 
-use std::fs;
 use std::time::Duration;
 
 use crate::support::browser::chromium;
@@ -84,11 +83,7 @@ fn a_line_typed_into_the_page_of_the_demo_comes_back() {
     let url = format!("http://{}/ws", server.address("http"));
     let folder = tempfile::tempdir().unwrap();
     let mut browser = chromium(folder.path(), &["--remote-debugging-port=0"], &url).start();
-    browser.wait_for_stderr("DevTools listening on ws://");
-    // The browser has written its address down by then.
-    let written = fs::read_to_string(folder.path().join("profile/DevToolsActivePort")).unwrap();
-    let (port, path) = written.split_once('\n').unwrap();
-    let devtools = format!("ws://127.0.0.1:{port}{path}");
+    let devtools = browser.wait_for_line("DevTools listening on ");
     let tool = Tool::python(include_str!("data/ws/page.py")).within(PATIENCE);
     let shown =
         tool.args([&devtools, "#state.open", "#text", "typed here", "#log .got span"]).run().success();

@@ -133,6 +133,23 @@ impl Process {
         self.wait_for(text, |process| &process.stderr);
     }
 
+    /// Waits until the child has written a line to stderr that begins with `start`, and gives what follows there.
+    #[track_caller]
+    pub(crate) fn wait_for_line(&mut self, start: &str) -> String {
+        let line = |process: &Self| {
+            let text = String::from_utf8_lossy(&process.stderr).into_owned();
+            let lines = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
+            lines.filter_map(|line| line.strip_prefix(start)).next().map(str::to_owned)
+        };
+        let deadline = Instant::now() + self.patience;
+        loop {
+            if let Some(rest) = line(self) {
+                return rest;
+            }
+            assert!(self.hear(deadline), "{} ended before it said {start:?}; {}", self.name, self.said());
+        }
+    }
+
     /// Waits until `text` stands in what the child wrote to stdout.
     #[track_caller]
     pub(crate) fn wait_for_stdout(&mut self, text: &str) {

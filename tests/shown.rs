@@ -1,4 +1,4 @@
-//! The commands that the pages show, typed as they stand: in the README, in `docs/http.md`, and at the top of each example.
+//! The commands that the pages show, typed as they stand: in the README, in the pages of `docs`, and at the top of each example.
 //!
 //! A page is read from its top, as a person would who tries it; `page.rs` says what of it is typed, and `reader.rs` how.
 
@@ -39,6 +39,12 @@ fn the_readme_can_be_followed() {
 fn the_page_of_the_http_server_can_be_followed() {
     let commands = follow(&fs::read_to_string(root().join("docs/http.md")).unwrap());
     assert!(commands >= 30, "only {commands} commands were found");
+}
+
+#[test]
+fn the_page_of_the_sockets_can_be_followed() {
+    let commands = follow(&fs::read_to_string(root().join("docs/websocket.md")).unwrap());
+    assert!(commands >= 10, "only {commands} commands were found");
 }
 
 /// An error that a page shows is the error of its own file with a letter left out.

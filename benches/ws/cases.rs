@@ -105,8 +105,8 @@ const fn many(name: &'static str, about: &'static str, size: usize, receivers: u
     Case { name, about, task, servers: ROOM, reference: "frames" }
 }
 
-const ECHO_UNITS: Units = Units { cost: "CPU µs/message", side: "messages/s", digits: 2 };
-const ROOM_UNITS: Units = Units { cost: "CPU µs/delivery", side: "deliveries/s", digits: 2 };
+const ECHO_UNITS: Units = Units { cost: "CPU µs/message", side: "messages/s", digits: 3 };
+const ROOM_UNITS: Units = Units { cost: "CPU µs/delivery", side: "deliveries/s", digits: 3 };
 const IDLE_UNITS: Units = Units { cost: "bytes/connection", side: "wake-ups in 10 s", digits: 0 };
 
 impl Case {

@@ -268,27 +268,19 @@ impl Socket {
         let mut subscription = topic.subscribe(self);
         poll_fn(|cx| {
             loop {
-                match self.poll_turn(cx)? {
-                    Poll::Ready(Event::Message(message)) => {
-                        heard(message);
-                        continue;
-                    }
-                    Poll::Ready(Event::Closed(_)) => return Poll::Ready(Ok(())),
-                    Poll::Ready(Event::Pong(_) | Event::Room) => continue,
-                    Poll::Pending => {}
-                }
-                let mut fed = false;
+                // First what was published: it leaves in one write with the turn that follows.
                 while self.is_open() && self.has_room() {
                     match subscription.poll_ready(cx) {
                         Poll::Ready(Ok(frames)) => self.feed_frames(frames)?,
                         Poll::Ready(Err(Lagged)) => return Poll::Ready(Err(self.give_up())),
                         Poll::Pending => break,
                     }
-                    fed = true;
                 }
-                // What was taken together leaves together, with the next turn.
-                if !fed {
-                    return Poll::Pending;
+                match self.poll_turn(cx)? {
+                    Poll::Ready(Event::Message(message)) => heard(message),
+                    Poll::Ready(Event::Closed(_)) => return Poll::Ready(Ok(())),
+                    Poll::Ready(Event::Pong(_) | Event::Room) => {}
+                    Poll::Pending => return Poll::Pending,
                 }
             }
         })

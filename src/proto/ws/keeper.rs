@@ -191,6 +191,15 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_in_the_same_moment_is_an_answer() {
+        let start = Instant::now();
+        let pinged = start + seconds(30);
+        let mut keeper = Keeper::default();
+        assert_eq!(keeper.look(pinged, start, None, &PATIENCE), Verdict::Ping);
+        assert_eq!(keeper.look(pinged, pinged, None, &PATIENCE), Verdict::Wait(Some(start + seconds(60))));
+    }
+
+    #[test]
     fn without_pings_nothing_is_due() {
         let start = Instant::now();
         let patience = Patience { ping_interval: None, ..PATIENCE };

@@ -16,7 +16,8 @@ pub struct Patience {
     pub pong_timeout: Duration,
     /// How long the close handshake may take.
     pub close_timeout: Duration,
-    /// How long any message may take from its first byte to its last, beside what `message_rate` allows.
+    /// How long any message may take from its first byte to its last, beside what `message_rate` allows; and how long it may
+    /// stand still.
     pub message_grace: Duration,
     /// Bytes a second that a message has to make beyond that.
     pub message_rate: u32,
@@ -41,11 +42,22 @@ impl Default for Patience {
 #[derive(Clone, Copy, Debug)]
 pub struct Keeper {
     phase: Phase,
-    /// When the unfinished message was seen first.
-    message: Option<Instant>,
+    /// How the unfinished message is getting on.
+    message: Option<Progress>,
     /// Control frames since `second`.
     controls: u32,
     second: Option<Instant>,
+}
+
+/// A message that has begun.
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// When it was seen first.
+    since: Instant,
+    /// Bytes of it that have come.
+    bytes: usize,
+    /// When it was seen to have grown.
+    grew: Instant,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,8 +128,13 @@ impl Keeper {
                 None
             }
             Some(bytes) => {
-                let since = *self.message.get_or_insert(now);
-                let end = since + patience.message_grace + pace(bytes, patience.message_rate);
+                let message = self.message.get_or_insert(Progress { since: now, bytes, grew: now });
+                if bytes > message.bytes {
+                    (message.bytes, message.grew) = (bytes, now);
+                }
+                // What came fast buys time at the rate that is asked for, but no leave to stop.
+                let slow = message.since + patience.message_grace + pace(bytes, patience.message_rate);
+                let end = slow.min(message.grew + patience.message_grace);
                 if now >= end {
                     return Verdict::Refuse(Reject::SlowMessage);
                 }
@@ -125,6 +142,11 @@ impl Keeper {
             }
         };
         Verdict::Wait(quiet.into_iter().chain(message).min())
+    }
+
+    /// A message was finished: the next one has its own time.
+    pub fn message_done(&mut self) {
+        self.message = None;
     }
 
     /// The close handshake begins.
@@ -230,6 +252,24 @@ mod tests {
         assert_eq!(look(15, Some(599)), Verdict::Refuse(Reject::SlowMessage));
         assert_eq!(look(15, None), Verdict::Wait(Some(at(45))), "finished after all");
         assert_eq!(look(16, Some(0)), Verdict::Wait(Some(at(26))), "the next has its own time");
+        assert_eq!(
+            look(17, Some(100_000)),
+            Verdict::Wait(Some(at(27))),
+            "what came fast buys no leave to stop"
+        );
+        assert_eq!(look(27, Some(100_000)), Verdict::Refuse(Reject::SlowMessage));
+    }
+
+    #[test]
+    fn messages_that_follow_each_other_closely_are_timed_one_by_one() {
+        let start = Instant::now();
+        let mut keeper = Keeper::default();
+        for second in 0..100 {
+            let now = start + seconds(second);
+            let verdict = keeper.look(now, now, Some(10), &PATIENCE);
+            assert!(matches!(verdict, Verdict::Wait(Some(_))), "{second}: {verdict:?}");
+            keeper.message_done(); // the rest came with the beginning of the next
+        }
     }
 
     #[test]

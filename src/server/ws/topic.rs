@@ -32,6 +32,8 @@ struct Shared {
     backlog: usize,
     subscribers: AtomicUsize,
     lanes: Mutex<Lanes>,
+    /// Compresses for all, beside the lanes: who subscribes or takes does not wait for it. With it, from how many bytes on.
+    deflater: Mutex<Option<(usize, Deflater)>>,
 }
 
 /// The log, once as it is and once compressed, for the sockets that agreed on that.
@@ -39,7 +41,6 @@ struct Shared {
 struct Lanes {
     plain: Lane,
     deflated: Lane,
-    deflater: Option<(u32, Deflater)>,
 }
 
 #[derive(Debug, Default)]
@@ -81,10 +82,16 @@ impl Default for Topic {
 }
 
 impl Topic {
-    /// A topic that keeps `backlog` bytes for those who are behind.
+    /// A topic that keeps `backlog` bytes for those who are behind. It should hold the largest burst of messages that may come at once:
+    /// what does not fit pushes out what nobody had time to take.
     #[must_use]
     pub fn new(backlog: usize) -> Self {
-        Self(Arc::new(Shared { backlog, subscribers: AtomicUsize::new(0), lanes: Mutex::default() }))
+        Self(Arc::new(Shared {
+            backlog,
+            subscribers: AtomicUsize::new(0),
+            lanes: Mutex::default(),
+            deflater: Mutex::default(),
+        }))
     }
 
     /// How many sockets get what is published.
@@ -95,17 +102,17 @@ impl Topic {
 
     /// Sends `message` to every subscriber there is. It never waits for any of them.
     pub fn publish(&self, message: &Message) {
-        let mut lanes = self.lock();
+        let frame = encode(message, None);
+        let deflated = self.deflate(message);
         let mut wakers = Vec::new();
-        let Lanes { plain, deflated, deflater } = &mut *lanes;
-        if !plain.is_idle() {
-            plain.append(&encode(message, None), self.0.backlog);
-            plain.wake(&mut wakers);
+        let mut lanes = self.lock();
+        if !lanes.plain.is_idle() {
+            lanes.plain.append(&frame, self.0.backlog);
+            lanes.plain.wake(&mut wakers);
         }
-        if let Some((threshold, deflater)) = deflater.as_mut().filter(|_| !deflated.is_idle()) {
-            let worth = message.len() >= *threshold as usize;
-            deflated.append(&encode(message, worth.then_some(deflater)), self.0.backlog);
-            deflated.wake(&mut wakers);
+        if !lanes.deflated.is_idle() {
+            lanes.deflated.append(deflated.as_ref().unwrap_or(&frame), self.0.backlog);
+            lanes.deflated.wake(&mut wakers);
         }
         drop(lanes);
         wakers.into_iter().for_each(Waker::wake);
@@ -115,19 +122,31 @@ impl Topic {
     #[must_use]
     pub fn subscribe(&self, socket: &Socket) -> Subscription {
         let agreed = socket.compression().filter(|agreed| is_shareable(agreed));
-        let mut lanes = self.lock();
-        if let Some(agreed) = agreed
-            && lanes.deflater.is_none()
-        {
-            let threshold = u32::try_from(agreed.threshold).unwrap_or(u32::MAX);
-            lanes.deflater = Some((threshold, Deflater::new(MAX_WINDOW_BITS, agreed.level, false)));
+        if let Some(agreed) = agreed {
+            let new = || (agreed.threshold, Deflater::new(MAX_WINDOW_BITS, agreed.level, false));
+            self.deflater().get_or_insert_with(new);
         }
+        let mut lanes = self.lock();
         let deflated = agreed.is_some();
         let lane = lanes.lane(deflated);
         let (reader, next) = lane.join();
         drop(lanes);
         self.0.subscribers.fetch_add(1, Ordering::Relaxed);
         Subscription { topic: self.clone(), deflated, reader, next }
+    }
+
+    /// The frame of a message that is worth compressing, when somebody takes it so.
+    fn deflate(&self, message: &Message) -> Option<Bytes> {
+        if self.lock().deflated.is_idle() {
+            return None;
+        }
+        let mut deflater = self.deflater();
+        let (threshold, deflater) = deflater.as_mut()?;
+        (message.len() >= *threshold).then(|| encode(message, Some(deflater)))
+    }
+
+    fn deflater(&self) -> MutexGuard<'_, Option<(usize, Deflater)>> {
+        self.0.deflater.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Lanes> {

@@ -13,6 +13,7 @@ use crate::proto::ws::codec::{Codec, Role};
 use crate::proto::ws::deflate::{Memory, Terms as DeflateTerms};
 use crate::proto::ws::handshake::UPGRADE;
 use crate::proto::ws::handshake::server::{Accepted, Origins, Refusal, Terms, judge};
+use crate::proto::ws::limits::Limits;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
@@ -134,6 +135,12 @@ impl Upgrade {
     pub fn settings(mut self, settings: Settings) -> Self {
         Arc::make_mut(&mut self.0).settings = Arc::new(settings);
         self
+    }
+
+    /// What a peer may send.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        self.0.settings.limits
     }
 
     /// Answers a request, as [`upgrade`](upgrade()) does.

@@ -38,7 +38,7 @@ impl Inflater {
         loop {
             if out.len() == out.capacity() {
                 // One byte beyond the limit tells a message of just that length from a longer one.
-                let room = STEP.max(out.len()).min((limit + 1).saturating_sub(out.len()));
+                let room = STEP.max(out.len()).min(limit.saturating_add(1).saturating_sub(out.len()));
                 out.reserve_exact(room);
             }
             let before = (self.inner.total_in(), out.len());

@@ -9,12 +9,13 @@ use crate::server::http::handler::Handler;
 use crate::server::http::request::Request;
 use crate::server::http::router::Router;
 use crate::server::ws::Upgrade;
-use crate::server::ws::topic::Topic;
+use crate::server::ws::topic::{BACKLOG, Topic};
 
 /// The routes `echo`, `broadcast` and `clock` below `base`, which is empty or a path such as `/ws`.
 #[must_use]
 pub fn routes(router: Router, base: &str, upgrade: &Upgrade) -> Router {
-    let topic = Topic::default();
+    // Two of the largest messages fit: nobody can push out what the others had no time to take.
+    let topic = Topic::new(BACKLOG.max(2 * upgrade.limits().message));
     router
         .get(&format!("{base}/echo"), on(upgrade, echo))
         .get(&format!("{base}/broadcast"), on(upgrade, move |socket| broadcast(socket, topic.clone())))

@@ -8,10 +8,17 @@ use crate::proto::http::date;
 use crate::server::ws::topic::Topic;
 use crate::server::ws::{Event, Socket, SocketError};
 
+/// Messages of so many bytes are not compressed between two other connections.
+const LARGE: usize = 64 * 1024;
+
 /// Sends back what comes. The answers to messages that arrive together leave together.
 pub(super) async fn echo(mut socket: Socket) {
     let outcome = async {
         while let Some(message) = socket.recv().await? {
+            if socket.compression().is_some() && message.len() >= LARGE {
+                socket.send(message).await?; // compressed by the workers
+                continue;
+            }
             socket.feed(message)?;
             if !socket.has_room() {
                 // A peer that asks and does not read waits for itself.

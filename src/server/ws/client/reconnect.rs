@@ -37,6 +37,8 @@ pub struct Reconnect {
     steady: Duration,
     /// When the last socket was opened; `None` before the first, and while the next is sought.
     opened: Option<Instant>,
+    /// Attempts in a row that have failed, or led to a connection that did not last.
+    failures: u32,
     /// Before this time no attempt is made.
     due: Option<Instant>,
 }
@@ -54,6 +56,7 @@ impl Reconnect {
             most: None,
             steady: STEADY,
             opened: None,
+            failures: 0,
             due: None,
         }
     }
@@ -83,9 +86,10 @@ impl Reconnect {
         if let Some(opened) = self.opened.take() {
             if opened.elapsed() >= self.steady {
                 self.backoff.reset();
-            } else if self.is_over() {
+                self.failures = 0;
+            } else if self.was_last() {
                 let url = self.connect.url().to_string();
-                return Err(OpenError::Unsteady { url, times: self.backoff.waits().saturating_add(1) });
+                return Err(OpenError::Unsteady { url, times: self.failures });
             }
             self.wait();
         }
@@ -99,8 +103,11 @@ impl Reconnect {
                     self.opened = Some(Instant::now());
                     return Ok(open);
                 }
-                Err(error) if !error.is_retryable() || self.is_over() => return Err(error),
+                Err(error) if !error.is_retryable() => return Err(error),
                 Err(error) => {
+                    if self.was_last() {
+                        return Err(error);
+                    }
                     let wait = self.wait();
                     tracing::warn!(%error, ?wait, "no connection, will try again");
                 }
@@ -115,9 +122,10 @@ impl Reconnect {
         wait
     }
 
-    /// Whether the attempt that has failed was the last one. Each one before it was followed by a wait.
-    fn is_over(&self) -> bool {
-        self.most.is_some_and(|most| self.backoff.waits().saturating_add(1) >= most)
+    /// Counts an attempt that has failed. Whether it was the last one.
+    fn was_last(&mut self) -> bool {
+        self.failures = self.failures.saturating_add(1);
+        self.most.is_some_and(|most| self.failures >= most)
     }
 }
 

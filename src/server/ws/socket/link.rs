@@ -117,9 +117,11 @@ impl Link {
                     }
                 }
                 State::Lingering(_, Err(error)) => return Poll::Ready(Err(error.clone())),
-                State::Lingering(linger, end @ Ok(_)) => {
-                    ready!(self.conn.poll_linger(cx, linger));
-                    self.state = State::Over(std::mem::replace(end, Ok(None)));
+                State::Lingering(_, Ok(_)) => {
+                    ready!(self.poll_lingering(cx));
+                    if let State::Lingering(_, end) = &mut self.state {
+                        self.state = State::Over(std::mem::replace(end, Ok(None)));
+                    }
                 }
                 State::Over(end) => return Poll::Ready(end.clone().map(Event::Closed)),
             }
@@ -188,11 +190,34 @@ impl Link {
         }
     }
 
+    /// Sends what is left, at the pace of a reader after an orderly end, and closes TCP.
+    fn poll_lingering(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.conn.is_flushed() && matches!(self.state, State::Lingering(_, Ok(_))) {
+            self.pace();
+            match self.conn.poll_flush(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(_)) => return Poll::Ready(()),
+                Poll::Pending => return self.conn.poll_deadline(cx),
+            }
+        }
+        if self.pacing {
+            self.pacing = false;
+            self.conn.set_deadline(Instant::now() + self.settings.patience.close_timeout);
+        }
+        match &mut self.state {
+            State::Lingering(linger, _) => self.conn.poll_linger(cx, linger),
+            _ => Poll::Ready(()),
+        }
+    }
+
     /// What an item means, if it means anything to the task.
     fn hear(&mut self, item: Incoming) -> Option<Event> {
         let open = self.is_open();
         match item {
-            Incoming::Message(message) => open.then_some(Event::Message(message)),
+            Incoming::Message(message) => {
+                self.keeper.message_done();
+                open.then_some(Event::Message(message))
+            }
             Incoming::Ping(payload) => {
                 self.count_control();
                 if self.is_open() {
@@ -237,15 +262,15 @@ impl Link {
 
     /// Sets the deadline of what comes next, unless something is due at `now`.
     fn watch(&mut self, now: Instant) -> Option<Due> {
-        if !self.conn.is_flushed() && self.is_open() {
-            if !self.pacing {
-                self.pacing = true;
-                let Settings { min_write_rate, stall_timeout, .. } = *self.settings;
-                self.conn.set_pace(Direction::Writing, min_write_rate, stall_timeout);
-            }
+        if !self.conn.is_flushed() {
+            self.pace();
             return None;
         }
         self.pacing = false;
+        if matches!(self.state, State::Closing) {
+            // Our last word has left; only now the peer can answer it.
+            self.keeper.close(Instant::now().into_std());
+        }
         let unfinished = self.conn.codec().unfinished();
         let heard = self.conn.heard().into_std();
         match self.keeper.look(now.into_std(), heard, unfinished, &self.settings.patience) {
@@ -263,6 +288,15 @@ impl Link {
         None
     }
 
+    /// Holds the peer to the pace of a reader.
+    fn pace(&mut self) {
+        if !self.pacing {
+            self.pacing = true;
+            let Settings { min_write_rate, stall_timeout, .. } = *self.settings;
+            self.conn.set_pace(Direction::Writing, min_write_rate, stall_timeout);
+        }
+    }
+
     fn is_speaking(&self) -> bool {
         matches!(self.state, State::Open | State::Closing)
     }
@@ -272,7 +306,6 @@ impl Link {
         if self.is_open() {
             // It is the first, so it cannot be refused.
             let _ = self.conn.feed(Outgoing::Close(reason));
-            self.keeper.close(Instant::now().into_std());
             self.state = State::Closing;
         }
     }
@@ -290,8 +323,8 @@ impl Link {
 
     /// Closes TCP: a server at once, a client after the server (section 7.1.1).
     fn linger(&mut self, end: End) {
-        let close_timeout = self.settings.patience.close_timeout;
-        self.conn.set_deadline(Instant::now() + close_timeout);
+        self.pacing = false;
+        self.conn.set_deadline(Instant::now() + self.settings.patience.close_timeout);
         let linger = match self.role {
             Role::Client if end.is_ok() => Linger::after_peer(LINGER_LIMIT),
             Role::Client | Role::Server => Linger::new(LINGER_LIMIT),
@@ -323,7 +356,14 @@ impl Link {
         }
         let error = match self.conn.poll_flush(cx) {
             Poll::Ready(flushed) => match flushed {
-                Ok(()) => return Poll::Ready(Ok(())),
+                Ok(()) => {
+                    if self.pacing {
+                        // Time that passes until the next one does not count against the peer.
+                        self.pacing = false;
+                        self.conn.clear_deadline();
+                    }
+                    return Poll::Ready(Ok(()));
+                }
                 Err(error) => error.into(),
             },
             Poll::Pending if self.drain.is_aborting() => SocketError::Stopped,
@@ -354,7 +394,7 @@ impl Link {
                     _ if self.drain.is_aborting() => return Poll::Ready(()),
                     // What comes is dropped.
                     State::Open | State::Closing => drop(ready!(self.poll_turn(cx))),
-                    State::Lingering(linger, _) => return self.conn.poll_linger(cx, linger),
+                    State::Lingering(..) => return self.poll_lingering(cx),
                     State::Over(_) => return Poll::Ready(()),
                 }
             }

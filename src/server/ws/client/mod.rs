@@ -164,7 +164,7 @@ impl Connect {
         self
     }
 
-    /// Sets how long all of it may take, in place of [`DEADLINE`].
+    /// Sets how long it may take until the socket is open, in place of [`DEADLINE`]. A refusal's body is waited for up to two seconds more.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
         self.deadline = deadline;

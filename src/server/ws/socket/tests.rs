@@ -222,6 +222,48 @@ async fn who_does_not_read_is_found_while_we_listen() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pause_between_two_messages_is_not_the_readers_fault() {
+    let min_write_rate = MinRate { rate: 1000, grace: seconds(10) };
+    let (mut server, mut wire, _) = server(Settings { min_write_rate, ..Settings::default() }, 64);
+    for _ in 0..2 {
+        let (sent, _) = tokio::join!(server.send(vec![0; 1000]), wire.hear(1004));
+        sent.unwrap();
+        tokio::time::sleep(seconds(3600)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_queued_leaves_before_the_end_however_long_it_takes() {
+    for polite in [true, false] {
+        let (mut server, mut wire, _) = server(Settings::default(), 64);
+        server.feed(vec![0; 20_000]).unwrap();
+        let start = Instant::now();
+        let reading = async {
+            for _ in 0..20 {
+                tokio::time::sleep(seconds(1)).await;
+                wire.hear(1000).await;
+            }
+            // The rest of the frame, and our last word.
+            wire.hear(4).await;
+            assert_eq!(wire.hear(2).await, b"\x88\x02");
+            wire.hear(2).await;
+            if polite {
+                wire.say(0x88, b"\x03\xe8").await;
+            }
+            drop(wire);
+        };
+        let closing = async move {
+            match polite {
+                true => drop(server.close(CloseCode::NORMAL).await.unwrap()),
+                false => drop(server),
+            }
+        };
+        tokio::join!(closing, reading);
+        assert!(start.elapsed() >= seconds(20));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_message_that_trickles_is_refused() {
     let (mut server, mut wire, _) = server(Settings::default(), 4096);
     let trickle = tokio::spawn(async move {

@@ -29,6 +29,9 @@ pub enum SocketError {
     /// Nothing can be sent any more: the close handshake has begun.
     #[error("the connection is closing")]
     Closing,
+    /// Frames of a topic were made for another kind of socket: one of a server, or with other compression.
+    #[error("these frames were made for another kind of connection")]
+    Foreign,
     /// The server stopped before the close handshake was over.
     #[error("the server stopped")]
     Stopped,
@@ -46,7 +49,13 @@ impl SocketError {
         match self {
             Self::Peer(reject) => Some((*reject).into()),
             Self::Slow => Some(CloseReason::new(CloseCode::TRY_AGAIN_LATER, &self.to_string())),
-            Self::Silent | Self::Io(_) | Self::Torn | Self::Unclosed | Self::Closing | Self::Stopped => None,
+            Self::Silent
+            | Self::Io(_)
+            | Self::Torn
+            | Self::Unclosed
+            | Self::Closing
+            | Self::Foreign
+            | Self::Stopped => None,
         }
     }
 }

@@ -126,6 +126,10 @@ impl Socket {
         self.link_mut().feed(Outgoing::Ping(payload))
     }
 
+    pub(super) fn role(&self) -> Role {
+        self.link().role()
+    }
+
     /// Queues whole frames.
     pub(super) fn feed_encoded(&mut self, frames: Bytes) -> Result<(), SocketError> {
         self.link_mut().feed(Outgoing::Frames(frames))

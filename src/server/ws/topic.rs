@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::{Bytes, BytesMut};
 
 use super::{Event, Message, Socket, SocketError};
-use crate::proto::ws::codec::encode;
+use crate::proto::ws::codec::{Role, encode};
 use crate::proto::ws::deflate::{Agreed, Deflater, MAX_WINDOW_BITS};
 
 /// Bytes of frames that a topic keeps for those who are behind, unless [`Topic::new`] is told otherwise.
@@ -248,7 +248,7 @@ impl Subscription {
         // A chunk at a time: then the socket is asked again whether it has room.
         let chunk = lane.chunks[lane.chunks.len() - fresh].clone();
         self.next += 1;
-        Poll::Ready(Ok(Frames(chunk)))
+        Poll::Ready(Ok(Frames { bytes: chunk, deflated: self.deflated }))
     }
 }
 
@@ -263,15 +263,23 @@ impl Drop for Subscription {
 
 /// Whole frames, shared by many sockets.
 #[derive(Clone, Debug)]
-pub struct Frames(Bytes);
+pub struct Frames {
+    bytes: Bytes,
+    /// Some of them are compressed.
+    deflated: bool,
+}
 
 impl Socket {
     /// Queues frames of a topic that it subscribes to.
     ///
     /// # Errors
-    /// As for [`feed`](Self::feed).
+    /// [`SocketError::Foreign`] when they were made for another kind of socket; otherwise as for [`feed`](Self::feed).
     pub fn feed_frames(&mut self, frames: Frames) -> Result<(), SocketError> {
-        self.feed_encoded(frames.0)
+        let readable = !frames.deflated || self.compression().is_some_and(is_shareable);
+        if self.role() == Role::Client || !readable {
+            return Err(SocketError::Foreign);
+        }
+        self.feed_encoded(frames.bytes)
     }
 
     /// Sends everything that is published to `topic`, until the connection ends; says how. Each message that the peer sends goes to

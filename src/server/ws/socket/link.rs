@@ -99,6 +99,10 @@ impl Link {
         }
     }
 
+    pub(super) fn role(&self) -> Role {
+        self.role
+    }
+
     /// Whether something can still be sent.
     pub(super) fn is_open(&self) -> bool {
         matches!(self.state, State::Open)

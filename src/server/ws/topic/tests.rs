@@ -68,10 +68,10 @@ async fn messages_published_together_are_delivered_together_and_shared() {
         topic.publish(&text.into());
     }
     let [one, other] = [first.ready().await.unwrap(), second.ready().await.unwrap()];
-    assert_eq!(one.0, b"\x81\x01a\x81\x01b\x81\x01c"[..]);
-    assert_eq!(one.0.as_ptr(), other.0.as_ptr());
+    assert_eq!(one.bytes, b"\x81\x01a\x81\x01b\x81\x01c"[..]);
+    assert_eq!(one.bytes.as_ptr(), other.bytes.as_ptr());
     topic.publish(&"d".into());
-    assert_eq!(first.ready().await.unwrap().0, b"\x81\x01d"[..]);
+    assert_eq!(first.ready().await.unwrap().bytes, b"\x81\x01d"[..]);
 }
 
 #[tokio::test]
@@ -117,10 +117,24 @@ async fn a_subscriber_that_waits_is_woken_wherever_it_is_polled() {
     let mut subscription = topic.subscribe(&socket);
     // Polled once by this task, then by another.
     assert!(futures_util::FutureExt::now_or_never(subscription.ready()).is_none());
-    let waiting = tokio::spawn(async move { subscription.ready().await.map(|frames| frames.0) });
+    let waiting = tokio::spawn(async move { subscription.ready().await.map(|frames| frames.bytes) });
     tokio::task::yield_now().await;
     topic.publish(&"x".into());
     assert_eq!(waiting.await.unwrap().unwrap(), b"\x81\x01x"[..]);
+}
+
+#[tokio::test]
+async fn frames_made_for_another_kind_of_socket_are_refused() {
+    let topic = Topic::default();
+    let (server, mut client) = compressed(Some(agreed(true, 15)));
+    let (mut plain, _peer) = pair(Settings::default(), 64);
+    let mut subscription = topic.subscribe(&server);
+    topic.publish(&"x".repeat(1000).into());
+    let frames = subscription.ready().await.unwrap();
+    for socket in [&mut client, &mut plain] {
+        assert!(matches!(socket.feed_frames(frames.clone()), Err(SocketError::Foreign)));
+        assert!(socket.is_open());
+    }
 }
 
 #[tokio::test]

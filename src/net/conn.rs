@@ -10,7 +10,6 @@
 //!
 //! A connection that waits holds no buffer ([`pool`]).
 
-use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -22,11 +21,15 @@ use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
 use super::clock::Timer;
-use super::io::{Io, Transport};
+use super::io::Transport;
 use super::pace::{Direction, MinRate, Pace};
 use super::pool;
-use super::sendfile::{poll_send_more, poll_sendfile};
 use crate::codec::{Codec, Outbox};
+
+mod linger;
+mod tcp;
+
+pub use self::linger::Linger;
 
 /// Bytes in the outbox from which a producer should wait.
 pub const HIGH_WATER: usize = 64 * 1024;
@@ -396,115 +399,6 @@ impl<S: Transport, C: Codec> Conn<S, C> {
     /// The stream, and the bytes that were read and not decoded. Flush first: what was fed is lost.
     pub fn into_raw(self) -> (S, BytesMut) {
         (self.io, self.rbuf)
-    }
-
-    /// The staged close of RFC 9112 section 9.6, good for any protocol: sends what was fed, says that nothing follows,
-    /// and reads on until the peer closes too, so that a reset does not destroy what it has not read yet. At most `bytes`
-    /// are read, and the deadline ends it.
-    pub async fn linger(mut self, bytes: usize) {
-        let mut linger = Linger::new(bytes);
-        poll_fn(|cx| self.poll_linger(cx, &mut linger)).await;
-    }
-
-    /// [`linger`](Self::linger), for a task that polls. Ready when the peer has closed, the stream failed, or the deadline passed;
-    /// nothing can be done with the connection then but to drop it.
-    pub fn poll_linger(&mut self, cx: &mut Context<'_>, linger: &mut Linger) -> Poll<()> {
-        match self.poll_flush(cx) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(_)) => return Poll::Ready(()),
-            Poll::Pending => return self.poll_deadline(cx),
-        }
-        if !linger.shut && (!linger.after_peer || self.eof) {
-            match Pin::new(&mut self.io).poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => linger.shut = true,
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => return self.poll_deadline(cx),
-            }
-        }
-        while !self.eof && linger.left > 0 {
-            self.rbuf.clear();
-            match self.poll_read(cx) {
-                Poll::Ready(Ok(())) => linger.left = linger.left.saturating_sub(self.rbuf.len()),
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => return self.poll_deadline(cx),
-            }
-        }
-        Poll::Ready(())
-    }
-}
-
-/// How far a [lingering](Conn::poll_linger) connection is.
-#[derive(Clone, Copy, Debug)]
-pub struct Linger {
-    /// We have said that nothing follows.
-    shut: bool,
-    /// We say so when the peer has.
-    after_peer: bool,
-    /// Bytes that may still be read.
-    left: usize,
-}
-
-impl Linger {
-    /// At the beginning; at most `bytes` will be read.
-    #[must_use]
-    pub fn new(bytes: usize) -> Self {
-        Self { shut: false, after_peer: false, left: bytes }
-    }
-
-    /// The same for the end that lets the other close first.
-    #[must_use]
-    pub fn after_peer(bytes: usize) -> Self {
-        Self { after_peer: true, ..Self::new(bytes) }
-    }
-}
-
-impl<C: Codec> Conn<Io, C> {
-    /// Drops the connection so that the peer cannot take its end for an orderly one: plain TCP is reset, and TLS ends without
-    /// `close_notify`. A Unix socket knows no other end than an orderly one.
-    pub fn reset(self) {
-        if let Some(socket) = self.io.as_tcp() {
-            // Without it the peer sees an orderly end; there is nothing else to try.
-            let _ = socket.set_zero_linger();
-        }
-    }
-
-    /// Sends bytes of a file behind what was fed, past this process, when the connection is plain TCP; `None` when it is not.
-    /// Says how many left, at most a [`SLICE`](super::sendfile::SLICE); 0 when the file ends at `offset`.
-    ///
-    /// The codec is not asked: tell it.
-    ///
-    /// # Errors
-    /// The stream's or the file's.
-    pub fn poll_file(
-        &mut self,
-        cx: &mut Context<'_>,
-        file: &File,
-        offset: u64,
-        length: u64,
-    ) -> Option<Poll<io::Result<u64>>> {
-        self.io.as_tcp()?;
-        match self.poll_flush_before_file(cx) {
-            Poll::Ready(Ok(())) => {}
-            Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
-            Poll::Pending => return Some(Poll::Pending),
-        }
-        let sent = poll_sendfile(self.io.as_tcp()?, cx, file, offset, length);
-        if let Poll::Ready(Ok(n)) = &sent {
-            self.sent(usize::try_from(*n).unwrap_or(usize::MAX));
-        }
-        Some(sent)
-    }
-
-    /// What was fed is mostly the head of the reply: it shares a segment with the file's first bytes.
-    fn poll_flush_before_file(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        while let Some(tcp) = self.io.as_tcp()
-            && let Some(head) = self.out.single().filter(|head| !head.is_empty())
-        {
-            let sent = ready!(poll_send_more(tcp, cx, head))?;
-            self.out.advance(sent);
-            self.sent(sent);
-        }
-        self.poll_flush(cx)
     }
 }
 

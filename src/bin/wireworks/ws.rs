@@ -19,6 +19,8 @@ pub(crate) enum Ws {
     Bench(Box<bench::Args>),
 }
 
+const DIR: &str = "Folder to serve beside the sockets; without it, a page to try them with";
+
 const SERVE: &str = "\
 Examples:
   wireworks ws serve                               ws://127.0.0.1:8081/echo, /broadcast and /clock, and a page at /
@@ -65,6 +67,7 @@ pub(crate) fn describe(command: Command) -> Command {
             Args::with_defaults(Site::Sockets, serve)
                 .about("Serve WebSockets: an echo, a room for all, a clock")
                 .after_help(SERVE)
+                .mut_arg("dir", |dir| dir.help(DIR))
         })
         .mut_subcommand("connect", |connect| connect.after_help(CONNECT))
         .mut_subcommand("bench", |bench| bench.after_help(BENCH))

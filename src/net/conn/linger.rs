@@ -25,14 +25,18 @@ impl<S: Transport, C: Codec> Conn<S, C> {
             Poll::Ready(Err(_)) => return Poll::Ready(()),
             Poll::Pending => return self.poll_deadline(cx),
         }
-        if !linger.shut && (!linger.after_peer || self.eof) {
-            match Pin::new(&mut self.io).poll_shutdown(cx) {
-                Poll::Ready(Ok(())) => linger.shut = true,
-                Poll::Ready(Err(_)) => return Poll::Ready(()),
-                Poll::Pending => return self.poll_deadline(cx),
+        loop {
+            let over = self.eof || linger.left == 0;
+            if !linger.shut && (over || !linger.after_peer) {
+                match Pin::new(&mut self.io).poll_shutdown(cx) {
+                    Poll::Ready(Ok(())) => linger.shut = true,
+                    Poll::Ready(Err(_)) => return Poll::Ready(()),
+                    Poll::Pending => return self.poll_deadline(cx),
+                }
             }
-        }
-        while !self.eof && linger.left > 0 {
+            if over {
+                return Poll::Ready(());
+            }
             self.rbuf.clear();
             match self.poll_read(cx) {
                 Poll::Ready(Ok(())) => linger.left = linger.left.saturating_sub(self.rbuf.len()),
@@ -40,7 +44,6 @@ impl<S: Transport, C: Codec> Conn<S, C> {
                 Poll::Pending => return self.poll_deadline(cx),
             }
         }
-        Poll::Ready(())
     }
 }
 

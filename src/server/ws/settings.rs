@@ -2,10 +2,17 @@
 
 use std::time::Duration;
 
+use crate::net::conn::HIGH_WATER;
 use crate::net::pace::MinRate;
 use crate::net::workers::Blocking;
 use crate::proto::ws::keeper::Patience;
 use crate::proto::ws::limits::Limits;
+
+/// Bytes that may wait for a peer, unless [`Settings::max_unsent`] says otherwise.
+pub const MAX_UNSENT: usize = 4 << 20;
+
+// A producer that asks for room stays below.
+const _: () = assert!(HIGH_WATER < MAX_UNSENT);
 
 /// The settings of a socket, at either end.
 #[derive(Clone, Debug)]
@@ -32,7 +39,7 @@ impl Default for Settings {
         Self {
             limits: Limits::default(),
             patience: Patience::default(),
-            max_unsent: 4 << 20,
+            max_unsent: MAX_UNSENT,
             min_write_rate: MinRate { rate: 500, grace: Duration::from_secs(10) },
             stall_timeout: Duration::from_secs(30),
             workers: None,

@@ -13,7 +13,7 @@ pub(super) use self::link::About;
 use self::link::Link;
 pub use super::close::SocketError;
 use super::settings::Settings;
-use crate::net::conn::{Conn, HIGH_WATER};
+use crate::net::conn::Conn;
 use crate::net::drain::Drain;
 use crate::net::io::Io;
 use crate::net::workers::Priority;
@@ -266,8 +266,6 @@ impl Drop for Socket {
         }
     }
 }
-
-const _: () = assert!(HIGH_WATER < 4 << 20, "a producer that asks for room stays below `max_unsent`");
 
 #[cfg(test)]
 mod tests;

@@ -102,18 +102,14 @@ impl Topic {
 
     /// Sends `message` to every subscriber there is. It never waits for any of them.
     pub fn publish(&self, message: &Message) {
-        let frame = encode(message, None);
-        let deflated = self.deflate(message);
+        let (plain, deflated) = self.lock().wanted();
+        // Made before the lanes are locked: who subscribes or takes does not wait for it.
+        let small = if deflated { self.deflate(message) } else { None };
+        let frame = if plain || (deflated && small.is_none()) { encode(message, None) } else { Bytes::new() };
         let mut wakers = Vec::new();
         let mut lanes = self.lock();
-        if !lanes.plain.is_idle() {
-            lanes.plain.append(&frame, self.0.backlog);
-            lanes.plain.wake(&mut wakers);
-        }
-        if !lanes.deflated.is_idle() {
-            lanes.deflated.append(deflated.as_ref().unwrap_or(&frame), self.0.backlog);
-            lanes.deflated.wake(&mut wakers);
-        }
+        lanes.plain.publish(&frame, self.0.backlog, &mut wakers);
+        lanes.deflated.publish(small.as_ref().unwrap_or(&frame), self.0.backlog, &mut wakers);
         drop(lanes);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -135,11 +131,8 @@ impl Topic {
         Subscription { topic: self.clone(), deflated, reader, next }
     }
 
-    /// The frame of a message that is worth compressing, when somebody takes it so.
+    /// The frame of a message that is worth compressing.
     fn deflate(&self, message: &Message) -> Option<Bytes> {
-        if self.lock().deflated.is_idle() {
-            return None;
-        }
         let mut deflater = self.deflater();
         let (threshold, deflater) = deflater.as_mut()?;
         (message.len() >= *threshold).then(|| encode(message, Some(deflater)))
@@ -160,13 +153,22 @@ fn is_shareable(agreed: &Agreed) -> bool {
 }
 
 impl Lanes {
+    /// Which of the two somebody reads.
+    fn wanted(&self) -> (bool, bool) {
+        (!self.plain.is_idle(), !self.deflated.is_idle())
+    }
+
     fn lane(&mut self, deflated: bool) -> &mut Lane {
         if deflated { &mut self.deflated } else { &mut self.plain }
     }
 }
 
 impl Lane {
-    fn append(&mut self, frame: &[u8], backlog: usize) {
+    /// Appends a frame, if somebody reads, and takes the wakers of those who wait. What is older than the backlog goes.
+    fn publish(&mut self, frame: &[u8], backlog: usize, wakers: &mut Vec<Waker>) {
+        if self.is_idle() {
+            return;
+        }
         if self.tail.len() + frame.len() > CHUNK {
             self.seal();
         }
@@ -177,6 +179,7 @@ impl Lane {
             self.first += 1;
             self.kept -= oldest.len();
         }
+        wakers.extend(self.readers.iter_mut().filter_map(Option::take));
     }
 
     /// Makes a chunk of what nobody has asked for yet.
@@ -212,10 +215,6 @@ impl Lane {
         if self.is_idle() {
             *self = Self { first: self.end(), ..Self::default() };
         }
-    }
-
-    fn wake(&mut self, wakers: &mut Vec<Waker>) {
-        wakers.extend(self.readers.iter_mut().filter_map(Option::take));
     }
 }
 

@@ -14,7 +14,7 @@ use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::shards::Threading;
 use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
-/// The command line of `wireworks http`.
+/// The command line of `wireworks http`, and of `wireworks ws serve`, which has other words for it.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
 #[command(about = ABOUT, after_help = EXAMPLES)]
 pub struct Args {

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::args::Options;
-use super::config::{ConfigError, Site};
+use super::config::Site;
+use super::load::ConfigError;
 
 /// Reads the file.
 pub(super) fn read(site: Site, path: &Path) -> Result<Options, ConfigError> {

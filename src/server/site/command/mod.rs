@@ -1,4 +1,4 @@
-//! The command `wireworks http`: from what a user typed to a server that runs, and down again.
+//! The commands `wireworks http` and `wireworks ws serve`: from what a user typed to a server that runs, and down again.
 //!
 //! [`Args`] is the command line. Its [`Options`] can also stand in a TOML file, under the same names. [`Config::load`] lays
 //! the command line over the file over the defaults and checks every value; nothing optional is left after it but what may
@@ -10,6 +10,7 @@ mod args;
 mod config;
 mod credentials;
 mod file;
+mod load;
 mod log;
 mod rows;
 mod run;
@@ -17,10 +18,11 @@ mod show;
 
 pub use self::args::{Args, Options};
 pub use self::config::{
-    AccessLogFormat, Config, ConfigError, DEFAULT_LISTEN, DEFAULT_SOCKETS, Deflate, FilesConfig, LogConfig,
-    LogFormat, LogLevel, Replies, Site, Sockets, TlsClientAuth, TlsFiles,
+    AccessLogFormat, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Deflate, FilesConfig, LogConfig, LogFormat,
+    LogLevel, Replies, Site, Sockets, TlsClientAuth, TlsFiles,
 };
 pub use self::credentials::{Credentials, CredentialsError, Scheme, Secret};
+pub use self::load::ConfigError;
 pub use self::log::{LogError, init as init_log};
 pub use self::run::{CommandError, prepare, run};
 pub use crate::server::http::builder::NAME;

@@ -11,7 +11,8 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::args::Options;
-use super::config::{Config, ConfigError};
+use super::config::Config;
+use super::load::ConfigError;
 use crate::net::addr::Prefixes;
 use crate::net::clock::TICK;
 use crate::net::conn::HIGH_WATER;

@@ -1,8 +1,9 @@
 //! From a configuration to a server that runs, and down again.
 
 use super::application;
-use super::config::{Config, ConfigError, TlsClientAuth, TlsFiles};
+use super::config::{Config, TlsClientAuth, TlsFiles};
 use super::credentials::CredentialsError;
+use super::load::ConfigError;
 use crate::net::tls::ClientAuth;
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::http::builder::{Builder, RunError};

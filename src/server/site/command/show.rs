@@ -7,7 +7,8 @@ use clap::{Arg, Args as _, Command};
 use toml::{Table, Value};
 
 use super::args::{Args, Options};
-use super::config::{Config, ConfigError, Site};
+use super::config::{Config, Site};
+use super::load::ConfigError;
 
 impl Args {
     /// The command with the default of each option behind its help.

@@ -4,10 +4,11 @@ use std::collections::hash_map::DefaultHasher;
 use std::fmt::Write;
 use std::future::{Ready, ready};
 use std::hash::Hasher;
+use std::sync::LazyLock;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, LAST_MODIFIED};
+use http::header::{CACHE_CONTROL, ETAG, LAST_MODIFIED};
 use http::{HeaderValue, StatusCode};
 
 use super::SHOWN;
@@ -18,13 +19,13 @@ use crate::server::http::handler::{Handler, HandlerFuture};
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
+use crate::server::site::page;
 
 const INDEX: &str = include_str!("index.html");
 const UPLOAD: &str = include_str!("upload.html");
 
-/// Where in the welcome page the table of routes goes, and the version.
+/// Where in the welcome page the table of routes goes.
 const ROWS: &str = "<!-- rows -->";
-const VERSION: &str = "<!-- version -->";
 
 /// The welcome page, ready to be sent.
 pub(super) struct Page {
@@ -37,7 +38,7 @@ pub(super) struct Page {
 impl Page {
     /// The page, last modified now: a page of another build has another tag anyway.
     pub(super) fn new() -> Self {
-        let html = INDEX.replace(VERSION, env!("CARGO_PKG_VERSION")).replace(ROWS, &rows());
+        let html = page(INDEX).replace(ROWS, &rows());
         let mut hasher = DefaultHasher::new();
         hasher.write(html.as_bytes());
         let tag = format!("{:016x}", hasher.finish());
@@ -96,7 +97,8 @@ fn rows() -> String {
 
 /// The form for uploads.
 pub(super) fn upload_form(_: Request) -> Ready<Response> {
-    ready(Response::new(UPLOAD).with(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")))
+    static FORM: LazyLock<Bytes> = LazyLock::new(|| page(UPLOAD).into());
+    ready(Response::html(FORM.clone()))
 }
 
 #[cfg(test)]

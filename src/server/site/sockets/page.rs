@@ -7,12 +7,12 @@ use bytes::Bytes;
 use crate::server::http::handler::{Handler, HandlerFuture};
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
+use crate::server::site::page;
 
 const PAGE: &str = include_str!("page.html");
 
-/// Where in the page the path before the sockets goes, and the version.
+/// Where in the page the path before the sockets goes.
 const BASE: &str = "<!-- base -->";
-const VERSION: &str = "<!-- version -->";
 
 /// The page, ready to be sent.
 pub struct Page(Bytes);
@@ -21,7 +21,7 @@ impl Page {
     /// The page for sockets below `base`.
     #[must_use]
     pub fn new(base: &str) -> Self {
-        Self(PAGE.replace(BASE, base).replace(VERSION, env!("CARGO_PKG_VERSION")).into())
+        Self(page(PAGE).replace(BASE, base).into())
     }
 
     fn answer(&self) -> Ready<Response> {

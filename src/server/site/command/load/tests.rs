@@ -1,6 +1,9 @@
 //! What lies over what, every range, and that what is printed is what is read.
 
+use std::time::Duration;
+
 use super::*;
+use crate::server::http::settings::Settings;
 
 /// The configuration of a command line and the text of a file.
 fn config(line: &str, file: &str) -> Result<Config, String> {

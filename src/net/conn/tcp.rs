@@ -20,7 +20,7 @@ impl<C: Codec> Conn<Io, C> {
     }
 
     /// Sends bytes of a file behind what was fed, past this process, when the connection is plain TCP; `None` when it is not.
-    /// Says how many left, at most a [`SLICE`](super::sendfile::SLICE); 0 when the file ends at `offset`.
+    /// Says how many left, at most a [`SLICE`](crate::net::sendfile::SLICE); 0 when the file ends at `offset`.
     ///
     /// The codec is not asked: tell it.
     ///

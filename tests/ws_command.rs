@@ -5,6 +5,7 @@ mod bench;
 mod connect;
 mod endings;
 mod far_end;
+mod metrics;
 mod others;
 
 use std::process::Command;

@@ -1,34 +1,26 @@
-//! What the server counts, in the text format of OpenMetrics, which Prometheus reads.
+//! What the HTTP server counts of requests.
 //!
 //! Labels have few values whatever clients send: the route is the router's pattern, else `other`; the method one of the
 //! standard ones, else `other`. A request that its client gave up before there was a reply counts with status 499, which
-//! is nginx's name for that. Numbers that live elsewhere are read by closures when somebody asks.
+//! is nginx's name for that.
 
 use std::fmt::{self, Write};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use http::Method;
-use prometheus_client::collector::Collector;
-use prometheus_client::encoding::text::encode;
-use prometheus_client::encoding::{
-    DescriptorEncoder, EncodeLabelSet, EncodeLabelValue, EncodeMetric, LabelValueEncoder,
-};
-use prometheus_client::metrics::MetricType;
-use prometheus_client::metrics::counter::{ConstCounter, Counter};
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue, LabelValueEncoder};
+use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use prometheus_client::registry::{Registry, Unit};
+use prometheus_client::registry::Unit;
 
 use super::body::Sent;
 use super::request::{Peer, Request};
 use super::response::Response;
 use super::router::RoutePattern;
-use crate::net::workers::BlockingStats;
-
-/// The media type of what [`HttpMetrics::encode`] gives.
-pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+use crate::server::metrics::Metrics;
 
 /// The status that stands for a client that left before there was a reply.
 pub const LEFT: u16 = 499;
@@ -46,7 +38,7 @@ pub struct HttpMetrics(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    registry: Mutex<Registry>,
+    metrics: Metrics,
     requests: Family<Answered, Counter>,
     request_bytes: Family<Route, Counter>,
     reply_bytes: Family<Route, Counter>,
@@ -99,28 +91,22 @@ impl HttpMetrics {
         let in_flight = Gauge::default();
         let refusals = Family::default();
 
-        let mut registry = Registry::with_prefix("wireworks");
-        let help = "Requests that were answered";
-        registry.register("http_requests", help, requests.clone());
-        let help = "Bytes of requests that were read: heads, and bodies without their chunk framing";
-        registry.register_with_unit("http_request", help, Unit::Bytes, request_bytes.clone());
-        let help = "Bytes of reply bodies that were sent";
-        registry.register_with_unit("http_reply_body", help, Unit::Bytes, reply_bytes.clone());
-        let help = "From the end of a request's head to the end of its reply";
-        registry.register_with_unit("http_request_duration", help, Unit::Seconds, seconds.clone());
-        let help = "Requests whose reply has not left";
-        registry.register("http_requests_in_flight", help, in_flight.clone());
-        let help = "Requests and connections that were refused, also while a handler was at work";
-        registry.register("http_refusals", help, refusals.clone());
-        Self(Arc::new(Inner {
-            registry: Mutex::new(registry),
-            requests,
-            request_bytes,
-            reply_bytes,
-            seconds,
-            in_flight,
-            refusals,
-        }))
+        let metrics = Metrics::new();
+        metrics.register(|registry| {
+            let help = "Requests that were answered";
+            registry.register("http_requests", help, requests.clone());
+            let help = "Bytes of requests that were read: heads, and bodies without their chunk framing";
+            registry.register_with_unit("http_request", help, Unit::Bytes, request_bytes.clone());
+            let help = "Bytes of reply bodies that were sent";
+            registry.register_with_unit("http_reply_body", help, Unit::Bytes, reply_bytes.clone());
+            let help = "From the end of a request's head to the end of its reply";
+            registry.register_with_unit("http_request_duration", help, Unit::Seconds, seconds.clone());
+            let help = "Requests whose reply has not left";
+            registry.register("http_requests_in_flight", help, in_flight.clone());
+            let help = "Requests and connections that were refused, also while a handler was at work";
+            registry.register("http_refusals", help, refusals.clone());
+        });
+        Self(Arc::new(Inner { metrics, requests, request_bytes, reply_bytes, seconds, in_flight, refusals }))
     }
 
     /// Counts a request or a connection that was refused; `reason` in snake case, as
@@ -129,44 +115,10 @@ impl HttpMetrics {
         self.0.refusals.get_or_create(&Reason { reason }).inc();
     }
 
-    /// Shows a number that goes up and down as `wireworks_NAME`. `help` has no full stop.
-    pub fn register_gauge(&self, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
-        self.watch(name, help, MetricType::Gauge, read);
-    }
-
-    /// Shows a number that only goes up as `wireworks_NAME_total`. `help` has no full stop.
-    pub fn register_counter(&self, name: &str, help: &str, read: impl Fn() -> u64 + Send + Sync + 'static) {
-        self.watch(name, help, MetricType::Counter, read);
-    }
-
-    fn watch(
-        &self,
-        name: &str,
-        help: &str,
-        kind: MetricType,
-        read: impl Fn() -> u64 + Send + Sync + 'static,
-    ) {
-        let watched = Watched { name: name.to_owned(), help: format!("{help}."), kind, read: Box::new(read) };
-        self.registry().register_collector(Box::new(watched));
-    }
-
-    /// Shows the blocking lane of the workers, whose numbers `stats` reads.
-    pub fn register_workers(&self, stats: impl Fn() -> BlockingStats + Send + Sync + 'static) {
-        self.registry().register_collector(Box::new(Workers(Box::new(stats))));
-    }
-
-    /// All metrics as text, for a reply of type [`CONTENT_TYPE`].
+    /// All that is counted here, and a place for what else is to be shown with it.
     #[must_use]
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = encode(&mut text, &self.registry());
-        text
-    }
-
-    fn registry(&self) -> MutexGuard<'_, Registry> {
-        // A registry only grows, a whole metric at a time.
-        self.0.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    pub fn metrics(&self) -> &Metrics {
+        &self.0.metrics
     }
 
     /// Begins to count a request.
@@ -252,73 +204,8 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-/// A number that lives elsewhere.
-struct Watched {
-    name: String,
-    help: String,
-    kind: MetricType,
-    read: Box<dyn Fn() -> u64 + Send + Sync>,
-}
-
-impl fmt::Debug for Watched {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Watched").field("name", &self.name).finish_non_exhaustive()
-    }
-}
-
-impl Collector for Watched {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let number = (self.read)();
-        let metric = encoder.encode_descriptor(&self.name, &self.help, None, self.kind)?;
-        match self.kind {
-            MetricType::Counter => ConstCounter::new(number).encode(metric),
-            _ => ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX)).encode(metric),
-        }
-    }
-}
-
-/// The blocking lane, read once for all its metrics.
-struct Workers(Box<dyn Fn() -> BlockingStats + Send + Sync>);
-
-impl fmt::Debug for Workers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Workers")
-    }
-}
-
-impl Collector for Workers {
-    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let stats = (self.0)();
-        let gauges = [
-            ("workers_queued", "Jobs that wait for a worker.", stats.depth),
-            ("workers_running", "Jobs that a worker does.", stats.running),
-        ];
-        for (name, help, number) in gauges {
-            let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX)).encode(metric)?;
-        }
-        let outcomes = [
-            ("done", stats.done),
-            ("panicked", stats.panicked),
-            ("cancelled", stats.cancelled),
-            ("refused", stats.refused),
-        ];
-        let help = "Jobs, by how they ended.";
-        let mut metric = encoder.encode_descriptor("workers_jobs", help, None, MetricType::Counter)?;
-        for (outcome, number) in outcomes {
-            let labels = [("outcome", outcome)];
-            ConstCounter::new(number).encode(metric.encode_family(&labels)?)?;
-        }
-        let help = "Time that jobs waited for a worker.";
-        let unit = Unit::Seconds;
-        let metric = encoder.encode_descriptor("workers_wait", help, Some(&unit), MetricType::Counter)?;
-        ConstCounter::new(stats.waited.as_secs_f64()).encode(metric)
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
     use std::time::Duration;
 
     use futures_util::poll;
@@ -349,7 +236,7 @@ mod tests {
     }
 
     fn has(metrics: &HttpMetrics, line: &str) -> bool {
-        metrics.encode().lines().any(|found| found == line)
+        metrics.metrics().encode().lines().any(|found| found == line)
     }
 
     #[tokio::test]
@@ -373,7 +260,7 @@ mod tests {
             "wireworks_http_requests_in_flight 0",
         ];
         for line in expected {
-            assert!(has(&metrics, line), "{line}\n{}", metrics.encode());
+            assert!(has(&metrics, line), "{line}\n{}", metrics.metrics().encode());
         }
     }
 
@@ -391,41 +278,7 @@ mod tests {
             r#"wireworks_http_requests_total{route="/users/{id}",method="GET",status="499"} 1"#,
             "wireworks_http_requests_in_flight 0",
         ] {
-            assert!(has(&metrics, line), "{line}\n{}", metrics.encode());
+            assert!(has(&metrics, line), "{line}\n{}", metrics.metrics().encode());
         }
-    }
-
-    #[test]
-    fn numbers_from_elsewhere_are_read_when_asked_for() {
-        let metrics = HttpMetrics::new();
-        let number = Arc::new(AtomicU64::new(3));
-        let read = |number: &Arc<AtomicU64>| {
-            let number = Arc::clone(number);
-            move || number.load(Ordering::Relaxed)
-        };
-        metrics.register_gauge("connections", "Open connections", read(&number));
-        metrics.register_counter("accepted", "Connections accepted", read(&number));
-        metrics.register_workers(|| BlockingStats {
-            depth: 4,
-            refused: 2,
-            waited: Duration::from_millis(1500),
-            ..BlockingStats::default()
-        });
-        metrics.refused("head_too_large");
-        number.store(5, Ordering::Relaxed);
-        for line in [
-            "# HELP wireworks_connections Open connections.",
-            "# TYPE wireworks_connections gauge",
-            "wireworks_connections 5",
-            "# TYPE wireworks_accepted counter",
-            "wireworks_accepted_total 5",
-            "wireworks_workers_queued 4",
-            r#"wireworks_workers_jobs_total{outcome="refused"} 2"#,
-            "wireworks_workers_wait_seconds_total 1.5",
-            r#"wireworks_http_refusals_total{reason="head_too_large"} 1"#,
-        ] {
-            assert!(has(&metrics, line), "{line}\n{}", metrics.encode());
-        }
-        assert!(metrics.encode().ends_with("# EOF\n"));
     }
 }

@@ -44,6 +44,21 @@ impl From<io::Error> for SocketError {
 }
 
 impl SocketError {
+    /// A short name for metrics.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Peer(_) => "refused",
+            Self::Io(_) => "failed",
+            Self::Torn => "torn",
+            Self::Silent => "silent",
+            Self::Slow => "slow",
+            Self::Unclosed => "unclosed",
+            Self::Closing => "closing",
+            Self::Foreign => "foreign",
+            Self::Stopped => "stopped",
+        }
+    }
+
     /// What the peer is told, if it can be told anything.
     pub(super) fn reason(&self) -> Option<CloseReason> {
         match self {

@@ -26,6 +26,7 @@
 pub mod client;
 mod close;
 pub mod command;
+pub mod metrics;
 pub mod settings;
 mod socket;
 pub mod stream;

@@ -12,6 +12,7 @@ mod link;
 pub(super) use self::link::About;
 use self::link::Link;
 pub use super::close::SocketError;
+use super::metrics::{SocketMetrics, Tally};
 use super::settings::Settings;
 use crate::net::conn::Conn;
 use crate::net::drain::Drain;
@@ -58,6 +59,11 @@ impl Socket {
         about: About,
     ) -> Self {
         Self(Some(Box::new(Link::new(conn, role, settings, drain, about))))
+    }
+
+    /// Counts it from now on.
+    pub(super) fn count(&mut self, metrics: &SocketMetrics) {
+        self.link_mut().count(metrics);
     }
 
     fn link(&self) -> &Link {
@@ -115,7 +121,9 @@ impl Socket {
     /// [`SocketError::Closing`] at the end of the connection; [`SocketError::Slow`], which is its end, when the peer is
     /// [`max_unsent`](Settings::max_unsent) bytes behind. Ask [`has_room`](Self::has_room) before, and that does not happen.
     pub fn feed(&mut self, message: impl Into<Message>) -> Result<(), SocketError> {
-        self.link_mut().feed(Outgoing::Message(message.into()))
+        let message = message.into();
+        let tally = Tally::one(message.len());
+        self.link_mut().feed(Outgoing::Message(message), tally)
     }
 
     /// Queues a ping with up to 125 bytes. The answer is an [`Event::Pong`].
@@ -123,16 +131,16 @@ impl Socket {
     /// # Errors
     /// As for [`feed`](Self::feed).
     pub fn ping(&mut self, payload: Bytes) -> Result<(), SocketError> {
-        self.link_mut().feed(Outgoing::Ping(payload))
+        self.link_mut().feed(Outgoing::Ping(payload), Tally::default())
     }
 
     pub(super) fn role(&self) -> Role {
         self.link().role()
     }
 
-    /// Queues whole frames.
-    pub(super) fn feed_encoded(&mut self, frames: Bytes) -> Result<(), SocketError> {
-        self.link_mut().feed(Outgoing::Frames(frames))
+    /// Queues whole frames, with so many messages in them.
+    pub(super) fn feed_encoded(&mut self, frames: Bytes, tally: Tally) -> Result<(), SocketError> {
+        self.link_mut().feed(Outgoing::Frames(frames), tally)
     }
 
     /// Sends a message, and waits until it has left: the next one can be as slow as the peer reads. Messages that arrive meanwhile
@@ -172,7 +180,8 @@ impl Socket {
             Some((payload, deflater)) => {
                 self.link_mut().conn.codec_mut().return_deflater(deflater);
                 let text = matches!(message, Message::Text(_));
-                self.link_mut().feed(Outgoing::Deflated { text, payload: payload.into() })
+                let tally = Tally::one(message.len());
+                self.link_mut().feed(Outgoing::Deflated { text, payload: payload.into() }, tally)
             }
             // They are busy, or going down.
             None => self.feed(message),

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::{Bytes, BytesMut};
 
+use super::metrics::Tally;
 use super::{Event, Message, Socket, SocketError};
 use crate::proto::ws::codec::{Role, encode};
 use crate::proto::ws::deflate::{Agreed, Deflater, MAX_WINDOW_BITS};
@@ -50,13 +51,22 @@ struct Lane {
     /// Places of subscribers that have gone.
     vacant: Vec<usize>,
     /// What was published, the oldest first.
-    chunks: VecDeque<Bytes>,
+    chunks: VecDeque<Chunk>,
     /// The number of the first of them.
     first: u64,
     /// Bytes in them.
     kept: usize,
     /// What was published and nobody has asked for.
     tail: BytesMut,
+    /// Messages in it.
+    tally: Tally,
+}
+
+/// Frames that were published together.
+#[derive(Clone, Debug)]
+struct Chunk {
+    frames: Bytes,
+    tally: Tally,
 }
 
 /// A subscriber was so far behind that messages were dropped that it had not got.
@@ -108,8 +118,9 @@ impl Topic {
         let frame = if plain || (deflated && small.is_none()) { encode(message, None) } else { Bytes::new() };
         let mut wakers = Vec::new();
         let mut lanes = self.lock();
-        lanes.plain.publish(&frame, self.0.backlog, &mut wakers);
-        lanes.deflated.publish(small.as_ref().unwrap_or(&frame), self.0.backlog, &mut wakers);
+        let (tally, backlog) = (Tally::one(message.len()), self.0.backlog);
+        lanes.plain.publish(&frame, tally, backlog, &mut wakers);
+        lanes.deflated.publish(small.as_ref().unwrap_or(&frame), tally, backlog, &mut wakers);
         drop(lanes);
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -165,7 +176,7 @@ impl Lanes {
 
 impl Lane {
     /// Appends a frame, if somebody reads, and takes the wakers of those who wait. What is older than the backlog goes.
-    fn publish(&mut self, frame: &[u8], backlog: usize, wakers: &mut Vec<Waker>) {
+    fn publish(&mut self, frame: &[u8], tally: Tally, backlog: usize, wakers: &mut Vec<Waker>) {
         if self.is_idle() {
             return;
         }
@@ -173,11 +184,12 @@ impl Lane {
             self.seal();
         }
         self.tail.extend_from_slice(frame);
+        self.tally += tally;
         while self.kept + self.tail.len() > backlog
             && let Some(oldest) = self.chunks.pop_front()
         {
             self.first += 1;
-            self.kept -= oldest.len();
+            self.kept -= oldest.frames.len();
         }
         wakers.extend(self.readers.iter_mut().filter_map(Option::take));
     }
@@ -186,7 +198,8 @@ impl Lane {
     fn seal(&mut self) {
         if !self.tail.is_empty() {
             self.kept += self.tail.len();
-            self.chunks.push_back(self.tail.split().freeze());
+            let (frames, tally) = (self.tail.split().freeze(), std::mem::take(&mut self.tally));
+            self.chunks.push_back(Chunk { frames, tally });
         }
     }
 
@@ -247,7 +260,7 @@ impl Subscription {
         // A chunk at a time: then the socket is asked again whether it has room.
         let chunk = lane.chunks[lane.chunks.len() - fresh].clone();
         self.next += 1;
-        Poll::Ready(Ok(Frames { bytes: chunk, deflated: self.deflated }))
+        Poll::Ready(Ok(Frames { chunk, deflated: self.deflated }))
     }
 }
 
@@ -263,7 +276,7 @@ impl Drop for Subscription {
 /// Whole frames, shared by many sockets.
 #[derive(Clone, Debug)]
 pub struct Frames {
-    bytes: Bytes,
+    chunk: Chunk,
     /// Some of them are compressed.
     deflated: bool,
 }
@@ -278,7 +291,7 @@ impl Socket {
         if self.role() == Role::Client || !readable {
             return Err(SocketError::Foreign);
         }
-        self.feed_encoded(frames.bytes)
+        self.feed_encoded(frames.chunk.frames, frames.chunk.tally)
     }
 
     /// Sends everything that is published to `topic`, until the connection ends; says how. Each message that the peer sends goes to

@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 use http::HeaderValue;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::metrics::SocketMetrics;
 use super::settings::Settings;
 use super::socket::{About, Socket};
 use crate::proto::http::list::is_token;
@@ -66,6 +67,7 @@ struct Inner {
     frugal: Terms,
     settings: Arc<Settings>,
     contexts: Arc<Semaphore>,
+    metrics: Option<SocketMetrics>,
 }
 
 /// A name that no subprotocol may have: it is no token.
@@ -88,6 +90,7 @@ impl Upgrade {
             frugal: Terms::default(),
             settings: Arc::default(),
             contexts: Arc::new(Semaphore::new(MAX_CONTEXTS)),
+            metrics: None,
         }))
     }
 
@@ -137,6 +140,13 @@ impl Upgrade {
         self
     }
 
+    /// Counts the sockets.
+    #[must_use]
+    pub fn metrics(mut self, metrics: SocketMetrics) -> Self {
+        Arc::make_mut(&mut self.0).metrics = Some(metrics);
+        self
+    }
+
     /// What a peer may send.
     #[must_use]
     pub fn limits(&self) -> Limits {
@@ -153,7 +163,7 @@ impl Upgrade {
             Ok(agreed) => agreed,
             Err(refusal) => return refused(refusal).into_response(),
         };
-        let settings = Arc::clone(&self.0.settings);
+        let (settings, metrics) = (Arc::clone(&self.0.settings), self.0.metrics.clone());
         let mut codec = Codec::server(settings.limits);
         if let Some(agreed) = accepted.deflate() {
             codec = codec.deflate(agreed);
@@ -162,7 +172,11 @@ impl Upgrade {
         let start = move |upgraded: Upgraded| {
             let Upgraded { conn, peer, drain, place } = upgraded;
             let about = About { peer: Some(peer), subprotocol, _place: Some(place), _context: context };
-            then(Socket::new(conn.switch(codec), Role::Server, settings, drain, about))
+            let mut socket = Socket::new(conn.switch(codec), Role::Server, settings, drain, about);
+            if let Some(metrics) = metrics {
+                socket.count(&metrics);
+            }
+            then(socket)
         };
         let mut response = Response::upgrade(HeaderValue::from_static(UPGRADE), start);
         accepted.fill(response.fields_mut());

@@ -25,6 +25,7 @@ use crate::net::listen::{Bound, ListenError, bind_shards, bind_std};
 use crate::net::shards::{Threading, cores};
 use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
 use crate::net::workers::Blocking;
+use crate::server::metrics::Metrics;
 use crate::server::process::{Address, Handle, Outcome, Process, Running, announce};
 
 /// The name of this server in what it prints.
@@ -98,6 +99,7 @@ impl Server {
             stack: Stack { catch_panics: true, ..Stack::default() },
             access_log: None,
             metrics: None,
+            shown: Vec::new(),
             workers: None,
             tls: None,
             plan: Plan {
@@ -126,6 +128,7 @@ pub struct Builder {
     stack: Stack,
     access_log: Option<(Format, Target)>,
     metrics: Option<ListenAddr>,
+    shown: Vec<Box<dyn FnOnce(&Metrics) + Send>>,
     workers: Option<Blocking>,
     tls: Option<TlsConfig>,
     plan: Plan,
@@ -243,6 +246,13 @@ impl Builder {
         self
     }
 
+    /// Shows what something else counts with the metrics, if they are shown at all:
+    /// `show(move |metrics| sockets.register(metrics))`.
+    pub fn show(mut self, register: impl FnOnce(&Metrics) + Send + 'static) -> Self {
+        self.shown.push(Box::new(register));
+        self
+    }
+
     /// Shows these workers, which files or compression use, in the metrics, and drains them when the server has stopped.
     pub fn workers(mut self, workers: Blocking) -> Self {
         self.workers = Some(workers);
@@ -331,6 +341,8 @@ impl Builder {
         let part = Arc::new(engine::http(self.plan, handler, &observers, tls, sockets, drain));
         process.parts.push(part.clone());
         if let (Some(address), Some(metrics)) = (self.metrics, observers.metrics) {
+            let metrics = metrics.metrics();
+            self.shown.into_iter().for_each(|register| register(metrics));
             add_status(&address, metrics, &part, self.workers.as_ref(), process)?;
         }
         Ok(())
@@ -376,15 +388,15 @@ fn open_log(format: Format, target: Target) -> Result<AccessLog, RunError> {
 /// Puts the small server for metrics and health into `process`.
 fn add_status(
     address: &ListenAddr,
-    metrics: HttpMetrics,
+    metrics: &Metrics,
     part: &Arc<HttpPart>,
     workers: Option<&Blocking>,
     process: &mut Process,
 ) -> Result<(), RunError> {
-    status::register(&metrics, part, workers);
+    status::register(metrics, part, workers);
     let sockets = vec![vec![bind_std(address, false)?]];
     note("metrics", &sockets, process);
-    let handler = status::handler(metrics, process.drain.clone());
+    let handler = status::handler(metrics.clone(), process.drain.clone());
     let part = engine::status(handler, sockets, process.last_drain.clone());
     process.last.push(Arc::new(part));
     Ok(())

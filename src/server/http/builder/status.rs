@@ -10,13 +10,13 @@ use crate::net::drain::Drain;
 use crate::net::serve::GateStats;
 use crate::net::workers::Blocking;
 use crate::server::http::handler::SharedHandler;
-use crate::server::http::metrics::{CONTENT_TYPE, HttpMetrics};
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 use crate::server::http::router::Router;
+use crate::server::metrics::{CONTENT_TYPE, Metrics};
 
 /// Answers with the metrics, and with 503 on `/healthz` from the moment that `drain` begins.
-pub(super) fn handler(metrics: HttpMetrics, drain: Drain) -> SharedHandler {
+pub(super) fn handler(metrics: Metrics, drain: Drain) -> SharedHandler {
     let router = Router::new()
         .get("/metrics", move |_: Request| {
             let text = metrics.encode();
@@ -54,7 +54,7 @@ const GATE: [Row<GateStats>; 6] = [
 
 /// Shows what the engine counts by itself. The metrics get the counters and nothing else: the server, whose stack and
 /// observers hold the metrics, would never be dropped.
-pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, workers: Option<&Blocking>) {
+pub(super) fn register(metrics: &Metrics, part: &Arc<HttpPart>, workers: Option<&Blocking>) {
     let admission = part.gate.admission().clone();
     metrics
         .register_gauge("connections", "Connections that are open", move || admission.connections() as u64);
@@ -74,6 +74,7 @@ pub(super) fn register(metrics: &HttpMetrics, part: &Arc<HttpPart>, workers: Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::http::metrics::HttpMetrics;
     use crate::server::http::testing::{field, read, request};
 
     async fn get(handler: &SharedHandler, target: &str) -> Response {
@@ -83,7 +84,7 @@ mod tests {
     #[tokio::test]
     async fn health_is_good_until_the_drain() {
         let drain = Drain::new();
-        let handler = handler(HttpMetrics::new(), drain.clone());
+        let handler = handler(Metrics::new(), drain.clone());
         assert_eq!(read(get(&handler, "/healthz").await).await, (200, "ok\n".into()));
         drain.stop();
         assert_eq!(read(get(&handler, "/healthz").await).await, (503, "stopping\n".into()));
@@ -94,7 +95,7 @@ mod tests {
     async fn metrics_have_the_type_that_prometheus_asks_for() {
         let metrics = HttpMetrics::new();
         metrics.refused("bare_lf");
-        let response = get(&handler(metrics, Drain::new()), "/metrics").await;
+        let response = get(&handler(metrics.metrics().clone(), Drain::new()), "/metrics").await;
         assert_eq!(field(&response, "content-type"), CONTENT_TYPE);
         let (status, text) = read(response).await;
         assert!(status == 200 && text.contains("bare_lf"), "{text}");

@@ -22,20 +22,26 @@ use crate::server::http::middleware::security::SecurityHeaders;
 use crate::server::http::router::Router;
 use crate::server::site::{demo, sockets};
 use crate::server::units::Frequency;
+use crate::server::ws::metrics::SocketMetrics;
 use crate::server::ws::{BadSubprotocol, Limits, Settings, Upgrade};
 
 /// What is shown to those who are asked for a password.
 const REALM: &str = "wireworks";
 
-/// What answers, without the layers around it.
-pub(super) fn handler(config: &Config, blocking: &Blocking) -> Result<SharedHandler, CommandError> {
+/// What answers, without the layers around it. Its sockets are counted if somebody wants `metrics`.
+pub(super) fn handler(
+    config: &Config,
+    blocking: &Blocking,
+    metrics: Option<&SocketMetrics>,
+) -> Result<SharedHandler, CommandError> {
+    let upgrade = || upgrade(&config.sockets, blocking, metrics);
     let dir = config.dir.as_ref();
     let files = dir.map(|dir| Files::new(dir, files(&config.files), blocking.clone())).transpose()?;
     Ok(match (config.site, files) {
         (Site::Http, Some(files)) => Arc::new(files),
-        (Site::Http, None) => Arc::new(demo::with_sockets(&upgrade(&config.sockets, blocking)?)),
+        (Site::Http, None) => Arc::new(demo::with_sockets(&upgrade()?)),
         (Site::Sockets, files) => {
-            let router = sockets::routes(Router::new(), "", &upgrade(&config.sockets, blocking)?);
+            let router = sockets::routes(Router::new(), "", &upgrade()?);
             Arc::new(match files {
                 Some(files) => router.fallback(files),
                 None => router.get("/", sockets::Page::new("")),
@@ -45,7 +51,11 @@ pub(super) fn handler(config: &Config, blocking: &Blocking) -> Result<SharedHand
 }
 
 /// How requests become sockets.
-fn upgrade(config: &Sockets, blocking: &Blocking) -> Result<Upgrade, BadSubprotocol> {
+fn upgrade(
+    config: &Sockets,
+    blocking: &Blocking,
+    metrics: Option<&SocketMetrics>,
+) -> Result<Upgrade, BadSubprotocol> {
     let Sockets { limits, patience, max_unsent, terms, .. } = *config;
     let settings = Settings {
         limits: Limits { frame: limits.message, ..limits },
@@ -56,6 +66,7 @@ fn upgrade(config: &Sockets, blocking: &Blocking) -> Result<Upgrade, BadSubproto
     };
     let upgrade =
         Upgrade::new().origins(config.origins.clone()).max_contexts(config.max_contexts).settings(settings);
+    let upgrade = metrics.cloned().into_iter().fold(upgrade, Upgrade::metrics);
     let upgrade = config.subprotocols.iter().try_fold(upgrade, |upgrade, name| upgrade.subprotocol(name))?;
     let terms = deflate::Terms { client_window_bits: terms.server_window_bits, ..terms };
     Ok(match config.deflate {

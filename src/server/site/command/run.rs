@@ -12,6 +12,7 @@ use crate::server::http::middleware::cors::CorsError;
 use crate::server::http::serve::Server;
 use crate::server::process::{Outcome, Process, announce};
 use crate::server::ws::BadSubprotocol;
+use crate::server::ws::metrics::SocketMetrics;
 
 /// Why the command cannot do what it was asked. Each message is one line; causes are in `source`.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +57,8 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), CommandErro
 /// The server of a configuration.
 fn server(config: &Config) -> Result<Builder, CommandError> {
     let blocking = Blocking::new(BlockingConfig::default());
-    let mut server = Server::builder(application::handler(config, &blocking)?)
+    let sockets = config.metrics.is_some().then(SocketMetrics::new);
+    let mut server = Server::builder(application::handler(config, &blocking, sockets.as_ref())?)
         .name(config.site.name())
         .stack(application::stack(&config.replies, &blocking)?)
         .settings(config.settings.clone())
@@ -75,6 +77,9 @@ fn server(config: &Config) -> Result<Builder, CommandError> {
     }
     if let Some(address) = config.metrics.clone() {
         server = server.metrics(address);
+    }
+    if let Some(sockets) = sockets {
+        server = server.show(move |metrics| sockets.register(metrics));
     }
     Ok(tls(&config.tls, server))
 }

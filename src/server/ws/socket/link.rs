@@ -22,6 +22,7 @@ use crate::proto::ws::codec::{Codec, Role, WsError};
 use crate::proto::ws::keeper::{Keeper, Verdict};
 use crate::proto::ws::message::{Incoming, Outgoing};
 use crate::server::http::request::Peer;
+use crate::server::ws::metrics::{Counting, SocketMetrics, Tally};
 use crate::server::ws::settings::Settings;
 
 /// Bytes that are read from a peer after our last word, before its end is no longer waited for.
@@ -41,6 +42,7 @@ pub(in super::super) struct Link {
     /// The last ping that was not answered yet, because the peer did not read.
     owed: Option<Bytes>,
     pub(super) about: About,
+    counting: Option<Box<Counting>>,
 }
 
 /// What is rarely asked for.
@@ -96,7 +98,13 @@ impl Link {
             role,
             owed: None,
             about,
+            counting: None,
         }
+    }
+
+    /// Counts it from now on.
+    pub(super) fn count(&mut self, metrics: &SocketMetrics) {
+        self.counting = Some(Box::new(metrics.opened()));
     }
 
     pub(super) fn role(&self) -> Role {
@@ -112,7 +120,7 @@ impl Link {
     pub(super) fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event, SocketError>> {
         loop {
             if self.drain.is_aborting() && !matches!(self.state, State::Over(_)) {
-                self.state = State::Over(Err(SocketError::Stopped));
+                self.over(SocketError::Stopped);
             }
             match &mut self.state {
                 State::Open | State::Closing => {
@@ -156,12 +164,11 @@ impl Link {
                 }
                 Poll::Ready(Ok(Turn::Closed) | Err(ConnError::Torn)) => {
                     let closing = matches!(self.state, State::Closing);
-                    self.state =
-                        State::Over(Err(if closing { SocketError::Unclosed } else { SocketError::Torn }));
+                    self.over(if closing { SocketError::Unclosed } else { SocketError::Torn });
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Err(ConnError::Io(error))) => {
-                    self.state = State::Over(Err(error.into()));
+                    self.over(error.into());
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Err(ConnError::Proto(WsError::Peer(reject)))) => {
@@ -183,7 +190,12 @@ impl Link {
                 }
                 // It is at least as late as when the peer was heard, and that need not be looked up.
                 Poll::Pending => match self.watch(self.conn.heard()) {
-                    None => return Poll::Pending,
+                    None => {
+                        if let Some(counting) = &mut self.counting {
+                            counting.settle();
+                        }
+                        return Poll::Pending;
+                    }
                     Some(Due::Sent) => {}
                     Some(Due::End(error)) => {
                         self.fail(error);
@@ -220,6 +232,9 @@ impl Link {
         match item {
             Incoming::Message(message) => {
                 self.keeper.message_done();
+                if let Some(counting) = &mut self.counting {
+                    counting.received(Tally::one(message.len()));
+                }
                 open.then_some(Event::Message(message))
             }
             Incoming::Ping(payload) => {
@@ -321,8 +336,21 @@ impl Link {
                 self.say_close(Some(reason));
                 self.linger(Err(error));
             }
-            None => self.state = State::Over(Err(error)),
+            None => self.over(error),
         }
+    }
+
+    /// It is over at once, without another word.
+    fn over(&mut self, error: SocketError) {
+        self.end(State::Over(Err(error)));
+    }
+
+    /// Notes how it ends.
+    fn end(&mut self, state: State) {
+        if let (Some(counting), State::Lingering(_, end) | State::Over(end)) = (&mut self.counting, &state) {
+            counting.ended(end);
+        }
+        self.state = state;
     }
 
     /// Closes TCP: a server at once, a client after the server (section 7.1.1).
@@ -333,11 +361,11 @@ impl Link {
             Role::Client if end.is_ok() => Linger::after_peer(LINGER_LIMIT),
             Role::Client | Role::Server => Linger::new(LINGER_LIMIT),
         };
-        self.state = State::Lingering(linger, end);
+        self.end(State::Lingering(linger, end));
     }
 
-    /// Queues an item, if the connection is open and the peer not too far behind.
-    pub(super) fn feed(&mut self, item: Outgoing) -> Result<(), SocketError> {
+    /// Queues an item with so many messages in it, if the connection is open and the peer not too far behind.
+    pub(super) fn feed(&mut self, item: Outgoing, tally: Tally) -> Result<(), SocketError> {
         match &self.state {
             State::Open => {}
             State::Over(Err(error)) | State::Lingering(_, Err(error)) => return Err(error.clone()),
@@ -347,7 +375,11 @@ impl Link {
             self.fail(SocketError::Slow);
             return Err(SocketError::Slow);
         }
-        self.conn.feed(item).map_err(|_| SocketError::Closing)
+        self.conn.feed(item).map_err(|_| SocketError::Closing)?;
+        if let Some(counting) = &mut self.counting {
+            counting.sent(tally);
+        }
+        Ok(())
     }
 
     /// Sends what was fed, as slowly as the peer may be.

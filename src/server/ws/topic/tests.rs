@@ -68,10 +68,10 @@ async fn messages_published_together_are_delivered_together_and_shared() {
         topic.publish(&text.into());
     }
     let [one, other] = [first.ready().await.unwrap(), second.ready().await.unwrap()];
-    assert_eq!(one.bytes, b"\x81\x01a\x81\x01b\x81\x01c"[..]);
-    assert_eq!(one.bytes.as_ptr(), other.bytes.as_ptr());
+    assert_eq!(one.chunk.frames, b"\x81\x01a\x81\x01b\x81\x01c"[..]);
+    assert_eq!(one.chunk.frames.as_ptr(), other.chunk.frames.as_ptr());
     topic.publish(&"d".into());
-    assert_eq!(first.ready().await.unwrap().bytes, b"\x81\x01d"[..]);
+    assert_eq!(first.ready().await.unwrap().chunk.frames, b"\x81\x01d"[..]);
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn a_subscriber_that_waits_is_woken_wherever_it_is_polled() {
     let mut subscription = topic.subscribe(&socket);
     // Polled once by this task, then by another.
     assert!(futures_util::FutureExt::now_or_never(subscription.ready()).is_none());
-    let waiting = tokio::spawn(async move { subscription.ready().await.map(|frames| frames.bytes) });
+    let waiting = tokio::spawn(async move { subscription.ready().await.map(|frames| frames.chunk.frames) });
     tokio::task::yield_now().await;
     topic.publish(&"x".into());
     assert_eq!(waiting.await.unwrap().unwrap(), b"\x81\x01x"[..]);

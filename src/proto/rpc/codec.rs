@@ -1,0 +1,109 @@
+//! The codec of one connection: the preface, and then frames.
+
+use bytes::{Buf, BytesMut};
+
+use super::frame::{Frame, FrameHead, HEAD};
+use super::reject::Reject;
+use super::settings::Settings;
+use crate::codec::Outbox;
+
+/// What each side begins with.
+pub const PREFACE: [u8; 8] = *b"WWRPC/1\n";
+
+/// The name of the protocol for TLS's ALPN.
+pub const ALPN: &[u8] = b"wwrpc/1";
+
+/// What an HTTP server begins with.
+const HTTP: &[u8] = b"HTTP/1.1";
+
+/// Frames in and out. The first frame out must be HELLO: the preface goes with it.
+#[derive(Debug)]
+pub struct Codec {
+    ours: Settings,
+    heard: Heard,
+}
+
+/// How far the peer's beginning has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Heard {
+    Nothing,
+    Preface,
+    Hello,
+}
+
+impl Codec {
+    /// Bytes that a connection must be ready to hold while they wait to be decoded: one frame.
+    pub const READ_LIMIT: usize = u16::MAX as usize + HEAD;
+
+    /// A codec that reads what `ours` allows.
+    #[must_use]
+    pub fn new(ours: Settings) -> Self {
+        Self { ours, heard: Heard::Nothing }
+    }
+
+    /// Takes the preface; whether it was all there.
+    fn preface(&mut self, src: &mut BytesMut) -> Result<bool, Reject> {
+        let here = src.len().min(PREFACE.len());
+        if src[..here] != PREFACE[..here] {
+            return Err(wrong_preface(src));
+        }
+        if here < PREFACE.len() {
+            return Ok(false);
+        }
+        src.advance(PREFACE.len());
+        self.heard = Heard::Preface;
+        Ok(true)
+    }
+}
+
+/// What else it is that begins so.
+fn wrong_preface(src: &[u8]) -> Reject {
+    match src {
+        [b'W', b'W', b'R', b'P', b'C', b'/', version, b'\n', ..] => Reject::Version(*version),
+        src if src.starts_with(HTTP) => Reject::IsHttp,
+        _ => Reject::NotRpc,
+    }
+}
+
+impl crate::codec::Codec for Codec {
+    type In = Frame;
+    type Out = Frame;
+    type Error = Reject;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, Reject> {
+        if self.heard == Heard::Nothing && !self.preface(src)? {
+            return Ok(None);
+        }
+        loop {
+            let Some(head) = FrameHead::parse(src) else { return Ok(None) };
+            let (length, limit) = (usize::from(head.length), self.ours.max_frame as usize);
+            if length > limit {
+                return Err(Reject::FrameTooLarge { length, limit });
+            }
+            if src.len() < HEAD + length {
+                return Ok(None);
+            }
+            src.advance(HEAD);
+            let payload = src.split_to(length).freeze();
+            let Some(frame) = Frame::parse(head, payload, &self.ours)? else { continue };
+            match (self.heard, &frame) {
+                (Heard::Hello, Frame::Hello(_)) => return Err(Reject::SecondHello),
+                (Heard::Hello, _) => {}
+                (_, Frame::Hello(_)) => self.heard = Heard::Hello,
+                _ => return Err(Reject::NoHello),
+            }
+            return Ok(Some(frame));
+        }
+    }
+
+    fn encode(&mut self, frame: Frame, dst: &mut Outbox) -> Result<(), Reject> {
+        if matches!(frame, Frame::Hello(_)) {
+            dst.put(&PREFACE);
+        }
+        frame.put(dst);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

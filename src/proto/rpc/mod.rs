@@ -1,0 +1,8 @@
+//! The language of `wireworks rpc`: frames, calls on streams, and their status (`docs/rpc-protocol.md`, which the sections cited here are of).
+
+pub mod codec;
+pub mod frame;
+pub mod metadata;
+pub mod reject;
+pub mod settings;
+pub mod status;

@@ -4,5 +4,6 @@ pub mod codec;
 pub mod frame;
 pub mod metadata;
 pub mod reject;
+pub mod session;
 pub mod settings;
 pub mod status;

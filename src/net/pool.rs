@@ -10,8 +10,9 @@ use bytes::BytesMut;
 /// Bytes of a buffer: a browser's request fits several times.
 pub const BUFFER: usize = 8 * 1024;
 
-/// Bytes of a large buffer, for a connection whose peer sends more than it takes to fill the small one.
-pub const LARGE: usize = 64 * 1024;
+/// Bytes of a large buffer, for a connection whose peer sends more than it takes to fill the small one. What is cut at its end is copied to the
+/// next: the larger it is, the less.
+pub const LARGE: usize = 256 * 1024;
 
 /// Small, and large buffers that a thread keeps.
 const STOCK: usize = 64;

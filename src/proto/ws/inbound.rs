@@ -133,18 +133,18 @@ impl Inbound {
         if !here || !expected || self.frame.is_some() || self.gathered.is_some() || self.over {
             return Ok(None);
         }
-        let mut frame = src.split_to(head + length);
-        if let (true, &[_, _, a, b, c, d, ..]) = (masked, &frame[..]) {
-            Mask::new([a, b, c, d]).apply(&mut frame[head..]);
+        if let (true, &[_, _, a, b, c, d, ..]) = (masked, &src[..]) {
+            Mask::new([a, b, c, d]).apply(&mut src[head..head + length]);
         }
-        frame.advance(head);
+        src.advance(head);
+        let payload = src.split_to(length).freeze();
         if first == WHOLE_BINARY {
-            return Ok(Some(Message::Binary(frame.freeze())));
+            return Ok(Some(Message::Binary(payload)));
         }
-        if !is_utf8(&frame) {
+        if !is_utf8(&payload) {
             return Err(Reject::TextNotUtf8);
         }
-        Ok(Some(Message::Text(Text::checked(frame.freeze()))))
+        Ok(Some(Message::Text(Text::checked(payload))))
     }
 
     /// Takes the head of a frame, and checks what it says against where we are.

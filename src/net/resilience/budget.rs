@@ -12,6 +12,8 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::window::{self, Window};
+
 /// How many attempts may be repeated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Policy {
@@ -72,7 +74,7 @@ impl Budget {
     pub fn new(policy: Policy, now: Instant) -> Self {
         let ledger = match policy {
             Policy::Share { percent, reserve, window } => {
-                Ledger::Share(Window::new(percent, reserve, window, now))
+                Ledger::Share(Share::new(percent, reserve, window, now))
             }
             Policy::Throttle { tokens, gain } => Ledger::Throttle(Tokens::new(tokens, gain)),
             Policy::Unlimited => Ledger::Unlimited,
@@ -85,8 +87,8 @@ impl Budget {
     pub fn deposit(&self, now: Instant) {
         let mut purse = self.purse();
         purse.stats.requests = purse.stats.requests.saturating_add(1);
-        if let Ledger::Share(window) = &mut purse.ledger {
-            window.deposit(now);
+        if let Ledger::Share(share) = &mut purse.ledger {
+            share.deposit(now);
         }
     }
 
@@ -95,7 +97,7 @@ impl Budget {
     pub fn withdraw(&self, now: Instant) -> bool {
         let mut purse = self.purse();
         let allowed = match &mut purse.ledger {
-            Ledger::Share(window) => window.withdraw(now),
+            Ledger::Share(share) => share.withdraw(now),
             Ledger::Throttle(tokens) => tokens.plenty(),
             Ledger::Unlimited => true,
         };
@@ -125,7 +127,7 @@ impl Budget {
     #[must_use]
     pub fn left(&self, now: Instant) -> Option<u64> {
         match &mut self.purse().ledger {
-            Ledger::Share(window) => Some(window.left(now)),
+            Ledger::Share(share) => Some(share.left(now)),
             Ledger::Throttle(tokens) => Some(tokens.left()),
             Ledger::Unlimited => None,
         }
@@ -151,53 +153,44 @@ struct Purse {
 
 #[derive(Debug)]
 enum Ledger {
-    Share(Window),
+    Share(Share),
     Throttle(Tokens),
     Unlimited,
 }
-
-/// Steps in which a window moves on.
-const SLOTS: usize = 10;
-
-/// The shortest step, so that a window of no time is one of some.
-const SHORTEST_SLOT: Duration = Duration::from_millis(1);
 
 /// What a retry costs, when a request gives its percentage.
 const RETRY: i64 = 100;
 
 /// What was deposited and withdrawn lately.
 #[derive(Debug)]
-struct Window {
+struct Share {
     /// What a request gives.
     gain: i64,
     /// What there is beside the requests.
     reserve: i64,
-    width: Duration,
-    start: Instant,
-    /// The step that is written to, counted from `start` on.
-    current: u128,
     /// The balance of each step. A retry stays in the books as long as the requests before it, so that neither counts twice.
-    slots: [i64; SLOTS],
+    recent: Window<i64>,
 }
 
-impl Window {
-    fn new(percent: u32, reserve: u32, window: Duration, now: Instant) -> Self {
-        let width = (window / SLOTS as u32).max(SHORTEST_SLOT);
-        let micros = i64::try_from(width.as_micros()).unwrap_or(i64::MAX).saturating_mul(SLOTS as i64);
+impl Share {
+    fn new(percent: u32, reserve: u32, length: Duration, now: Instant) -> Self {
+        let length = window::width(length).saturating_mul(window::STEPS);
+        let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
         // In this order a reserve of less than one retry a window is not rounded away.
         let reserve = i64::from(reserve).saturating_mul(RETRY).saturating_mul(micros) / 1_000_000;
-        Self { gain: percent.into(), reserve, width, start: now, current: 0, slots: [0; SLOTS] }
+        Self { gain: percent.into(), reserve, recent: Window::new(length, now) }
     }
 
     fn deposit(&mut self, now: Instant) {
-        let gain = self.gain;
-        self.add(now, gain);
+        let balance = self.recent.at(now);
+        *balance = balance.saturating_add(self.gain);
     }
 
     fn withdraw(&mut self, now: Instant) -> bool {
         let allowed = self.balance(now) >= RETRY;
         if allowed {
-            self.add(now, -RETRY);
+            let balance = self.recent.at(now);
+            *balance = balance.saturating_sub(RETRY);
         }
         allowed
     }
@@ -206,28 +199,9 @@ impl Window {
         u64::try_from(self.balance(now) / RETRY).unwrap_or(0)
     }
 
-    fn add(&mut self, now: Instant, amount: i64) {
-        self.move_to(now);
-        let slot = &mut self.slots[(self.current % SLOTS as u128) as usize];
-        *slot = slot.saturating_add(amount);
-    }
-
     fn balance(&mut self, now: Instant) -> i64 {
-        self.move_to(now);
-        self.slots.iter().fold(self.reserve, |sum, slot| sum.saturating_add(*slot))
-    }
-
-    /// Forgets what is older than the window. Time that runs backwards is the time before.
-    fn move_to(&mut self, now: Instant) {
-        let step = now.saturating_duration_since(self.start).as_nanos() / self.width.as_nanos();
-        if step.saturating_sub(self.current) >= SLOTS as u128 {
-            self.slots = [0; SLOTS];
-            self.current = step;
-        }
-        while self.current < step {
-            self.current += 1;
-            self.slots[(self.current % SLOTS as u128) as usize] = 0;
-        }
+        self.recent.at(now);
+        self.recent.iter().fold(self.reserve, i64::saturating_add)
     }
 }
 

@@ -7,5 +7,7 @@
 //! In each part a `Policy` is what an operator decides.
 
 pub mod backoff;
+pub mod breaker;
 pub mod budget;
 pub mod retry;
+mod window;

@@ -9,5 +9,6 @@
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod ewma;
 pub mod retry;
 mod window;

@@ -10,5 +10,6 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod ewma;
+pub mod pick;
 pub mod retry;
 mod window;

@@ -20,6 +20,7 @@ pub mod sendfile;
 pub mod serve;
 pub mod service;
 pub mod shards;
+pub mod times;
 pub mod tls;
 mod words;
 pub mod workers;

@@ -10,6 +10,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod ewma;
+pub mod hedge;
 pub mod pick;
 pub mod retry;
 mod window;

@@ -8,6 +8,7 @@
 
 mod error;
 mod eyeballs;
+pub mod pool;
 mod resolve;
 
 use std::path::Path;

@@ -1,3 +1,5 @@
+//! Who is chosen, how often, and never.
+
 use std::cell::Cell;
 use std::collections::HashMap;
 

@@ -11,7 +11,7 @@
 //!    the generation that it was given in.
 //! 3. "Too busy" is an answer. It does not trip a breaker, as the endpoint lives; but a probe that gets it has failed.
 //!
-//! [`Circuit`] is the pure state, [`Breaker`] a handle around it.
+//! A [`Breaker`] is a handle; the pure state behind it, the circuit, is private.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -218,7 +218,7 @@ struct Calls {
     all: u64,
 }
 
-/// The pure state of a breaker.
+/// The pure state of a breaker: told the time, and never waiting.
 #[derive(Debug)]
 struct Circuit {
     policy: Policy,

@@ -579,6 +579,19 @@ mod tests {
     }
 
     #[test]
+    fn a_probe_of_before_gives_no_place_of_now_back() {
+        // Nothing takes any time, so that the moments are the same.
+        let open = backoff::Policy { cap: Duration::ZERO, ..POLICY.open };
+        let bench = Bench::new(Policy { probes: 2, open, ..POLICY });
+        bench.trip(0);
+        let (first, second) = (bench.enter(0), bench.enter(0));
+        assert_eq!(first.report(bench.at(0), Bad), Some(State::HalfOpen));
+        let _probes = (bench.enter(0), bench.enter(0));
+        drop(second);
+        assert_eq!(bench.refused(0), Refused::Probing);
+    }
+
+    #[test]
     fn times_grow_until_it_was_closed_for_a_window() {
         let bench = Bench::new(POLICY);
         assert_eq!(bench.trip(0), bench.open(100));

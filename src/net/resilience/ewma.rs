@@ -216,6 +216,15 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_that_is_told_late_does_not_turn_the_time_back() {
+        let start = Instant::now();
+        let mut ewma = PeakEwma::new(Policy::DEFAULT, start);
+        ewma.answered(start + ms(60_000), ms(100));
+        ewma.answered(start, ms(100));
+        close(ewma.latency(start + ms(60_000)), ms(100));
+    }
+
+    #[test]
     fn a_failure_is_worse_than_what_was_expected_however_quick() {
         let start = Instant::now();
         for (latency, seconds) in [(0, 0.3), (1, 0.3), (30, 0.3), (1_000, 10.0), (1_000_000, 60.0)] {

@@ -520,6 +520,8 @@ mod tests {
         close(at(12), 10);
         close(at(30), 10);
         assert_eq!(hedge.delay(at(60)), None, "all is too long ago");
+        (0..100).for_each(|_| hedge.record(at(60), ms(10)));
+        assert_eq!(hedge.delay(at(80)), None, "also when nobody asked for two periods");
     }
 
     #[test]

@@ -202,14 +202,11 @@ impl<M: Manager> State<M> {
         self.tidy(key);
     }
 
-    /// Connections that should be opened to keep keys warm. Their places are counted.
+    /// Connections that should be opened to keep keys warm. Their places are counted. There are none while somebody waits for lack of
+    /// places, as then all are taken.
     pub(super) fn cold(&mut self, now: Instant) -> Vec<M::Key> {
         let Limits { total, per_key, .. } = self.limits;
         let mut cold = Vec::new();
-        if !self.waiters.is_empty() {
-            // They need the places more.
-            return cold;
-        }
         for (key, shelf) in &mut self.shelves {
             let warm = &mut shelf.warm;
             let rests = warm.backoff.as_ref().is_some_and(|(_, until)| now < *until);

@@ -197,6 +197,23 @@ async fn what_the_last_waiter_was_handed_and_left_is_kept() {
     assert_eq!((pool.stats().open, pool.stats().idle, world.live()), (1, 1, 1));
 }
 
+/// A waiter that another thread takes away just when it is to be handed something, and that is still in the queue.
+#[tokio::test(start_paused = true)]
+async fn a_waiter_that_is_gone_is_passed_over() {
+    for kept in [true, false] {
+        let (pool, world) = pool(LIMITS);
+        let (used, _other) = (get(&pool, "a").await, get(&pool, "a").await);
+        for _ in 0..2 {
+            let claim = pool.0.state().claim(&"a");
+            assert!(matches!(claim, Claim::Wait(..)));
+        }
+        used.keep(kept);
+        let stats = pool.stats();
+        assert_eq!((stats.open, stats.idle, stats.waiting), (world.live(), usize::from(kept), 0));
+        assert_eq!(world.live(), if kept { 2 } else { 1 });
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_one_idle_longest_makes_room_for_another_key() {
     let (pool, world) = pool(LIMITS);

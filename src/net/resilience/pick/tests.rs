@@ -267,6 +267,10 @@ fn round_robin_goes_on_when_endpoints_come_go_and_move() {
     let mut next = |servers: &[Server]| servers[choice(&mut picker, servers, &Ask::any(now))].name;
     let names: Vec<_> = servers.iter().map(|server| server.name).collect();
     assert_eq!([next(&servers), next(&servers)], [names[0], names[1]]);
+    servers.swap(0, 1);
+    assert_eq!([next(&servers), next(&servers)], [names[2], names[3]], "the others have had their turn");
+    servers.swap(0, 1);
+    assert_eq!([next(&servers), next(&servers)], [names[0], names[1]]);
     servers.reverse();
     assert_eq!(next(&servers), names[3], "two are left, the first in the new order");
     servers.remove(1); // the other one

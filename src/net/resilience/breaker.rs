@@ -78,7 +78,10 @@ pub enum State {
         until: Instant,
     },
     /// A few pass, as probes.
-    HalfOpen,
+    HalfOpen {
+        /// How many may pass now, beside those under way.
+        places: usize,
+    },
 }
 
 /// What became of a call.
@@ -250,7 +253,9 @@ impl Circuit {
         match self.phase {
             Phase::Closed { .. } => State::Closed,
             Phase::Open { until } => State::Open { until },
-            Phase::HalfOpen { .. } => State::HalfOpen,
+            Phase::HalfOpen { ref out, good } => {
+                State::HalfOpen { places: self.policy.probes().saturating_sub(out.len() + good) }
+            }
         }
     }
 
@@ -491,7 +496,7 @@ mod tests {
         assert_eq!(bench.trip(0), bench.open(100));
         assert_eq!(bench.refused(0), Refused::Open(ms(100)));
         assert_eq!(bench.refused(99), Refused::Open(ms(1)));
-        assert_eq!(bench.state(100), State::HalfOpen);
+        assert_eq!(bench.state(100), State::HalfOpen { places: 1 });
         let probe = bench.enter(100);
         assert!(probe.is_probe());
         assert_eq!(bench.refused(100), Refused::Probing);
@@ -521,7 +526,7 @@ mod tests {
         let bench = Bench::new(POLICY);
         bench.trip(0);
         assert_eq!(bench.call(100, Neither), None);
-        assert_eq!(bench.state(100), State::HalfOpen);
+        assert_eq!(bench.state(100), State::HalfOpen { places: 1 });
         assert_eq!(bench.call(100, Good), Some(State::Closed));
     }
 
@@ -535,7 +540,7 @@ mod tests {
             drop(first);
             drop(bench.enter(200));
             drop(second);
-            assert_eq!(bench.state(200), State::HalfOpen);
+            assert_eq!(bench.state(200), State::HalfOpen { places: 2 });
         }
         assert_eq!(bench.call(200, Good), None, "it takes two");
         let last = bench.enter(200);
@@ -567,7 +572,7 @@ mod tests {
             assert_eq!(late.next().unwrap().report(bench.at(millis), Good), None);
             drop(late.next());
         }
-        assert_eq!(bench.state(150), State::HalfOpen);
+        assert_eq!(bench.state(150), State::HalfOpen { places: 1 });
         let probe = bench.enter(150);
         drop(late.next());
         assert_eq!(bench.refused(150), Refused::Probing);
@@ -585,7 +590,7 @@ mod tests {
         let bench = Bench::new(Policy { probes: 2, open, ..POLICY });
         bench.trip(0);
         let (first, second) = (bench.enter(0), bench.enter(0));
-        assert_eq!(first.report(bench.at(0), Bad), Some(State::HalfOpen));
+        assert_eq!(first.report(bench.at(0), Bad), Some(State::HalfOpen { places: 2 }));
         let _probes = (bench.enter(0), bench.enter(0));
         drop(second);
         assert_eq!(bench.refused(0), Refused::Probing);

@@ -78,7 +78,7 @@ pub trait Manager: Send + Sync + 'static {
     fn open(&self, key: &Self::Key) -> impl Future<Output = Result<Self::Connection, Self::Error>> + Send;
 
     /// Whether a connection that was idle for this time can be used again: that the other end has not closed it and has said nothing
-    /// unasked. It must not wait.
+    /// unasked ([`Conn::is_quiet`](crate::net::conn::Conn::is_quiet)). It must not wait.
     fn is_fresh(&self, connection: &mut Self::Connection, idle: Duration) -> bool;
 }
 

@@ -1,13 +1,20 @@
 //! A pool of connections that are only numbers, with the clock paused.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use bytes::{Bytes, BytesMut};
 use futures_util::future::join_all;
 use futures_util::poll;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{advance, sleep};
 
 use super::*;
+use crate::codec::{Codec, Outbox};
+use crate::net::clock::Clock;
+use crate::net::conn::Conn;
 
 /// What a test knows of the connections of a pool.
 #[derive(Default)]
@@ -375,6 +382,66 @@ async fn the_keeper_waits_longer_from_failure_to_failure() {
     world.refuses.store(false, Ordering::Relaxed);
     sleep(ms(32_000)).await;
     assert_eq!((pool.stats().idle, pool.stats().open), (1, 1));
+}
+
+/// Opens connections to a server that is there.
+struct Real(Clock);
+
+#[derive(Debug)]
+struct Raw;
+
+impl Codec for Raw {
+    type In = Bytes;
+    type Out = Bytes;
+    type Error = Infallible;
+
+    fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Bytes>, Infallible> {
+        Ok((!src.is_empty()).then(|| src.split().freeze()))
+    }
+
+    fn encode(&mut self, item: Bytes, dst: &mut Outbox) -> Result<(), Infallible> {
+        dst.push(item);
+        Ok(())
+    }
+}
+
+impl Manager for Real {
+    type Key = SocketAddr;
+    type Connection = Conn<TcpStream, Raw>;
+    type Error = std::io::Error;
+
+    async fn open(&self, key: &SocketAddr) -> std::io::Result<Self::Connection> {
+        Ok(Conn::new(TcpStream::connect(key).await?, Raw, self.0.timer()))
+    }
+
+    fn is_fresh(&self, conn: &mut Self::Connection, _: Duration) -> bool {
+        conn.is_quiet()
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_the_server_closed_is_not_handed_out() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let pool = Pool::new(Real(Clock::new()), Limits::DEFAULT);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let (conn, server) = tokio::join!(pool.get(&address, deadline), listener.accept());
+    conn.unwrap().keep(true);
+    let conn = pool.get(&address, deadline).await.unwrap();
+    assert!(conn.is_reused(), "while it is open");
+    conn.keep(true);
+    drop(server);
+    // The news has a way to go.
+    loop {
+        assert!(Instant::now() < deadline, "it was never seen to be closed");
+        let conn = pool.get(&address, deadline).await.unwrap();
+        if !conn.is_reused() {
+            break;
+        }
+        conn.keep(true);
+        tokio::task::yield_now().await;
+    }
+    assert_eq!((pool.stats().opened, pool.stats().stale), (2, 1));
 }
 
 /// Whatever is cancelled, fails or is kept: the limits hold, nobody is forgotten, and nothing is lost.

@@ -15,6 +15,8 @@ mod round_robin;
 
 use std::time::{Duration, Instant};
 
+use super::breaker;
+
 pub use self::least::Least;
 pub use self::p2c::P2c;
 pub use self::rendezvous::{Rendezvous, key_of};
@@ -25,7 +27,7 @@ pub use self::round_robin::RoundRobin;
 pub enum State {
     /// There is no connection, and nobody has asked for one.
     Idle,
-    /// A connection is being made.
+    /// A connection is being made, or tried with a probe.
     Connecting,
     /// It takes calls.
     Ready,
@@ -41,6 +43,20 @@ pub enum State {
     },
     /// It finishes what it has, and takes nothing new.
     Draining,
+}
+
+impl State {
+    /// What an endpoint is whose circuit breaker is in this state: ejected while it is open. While it is half open it takes as many calls as there are
+    /// places for probes, and when they are under way, what they find out is worth waiting for.
+    #[must_use]
+    pub fn behind(self, breaker: breaker::State) -> Self {
+        match (self, breaker) {
+            (Self::Draining, _) => Self::Draining,
+            (_, breaker::State::Open { until }) => Self::Ejected { until },
+            (_, breaker::State::HalfOpen { places: 0 }) => Self::Connecting,
+            (state, breaker::State::Closed | breaker::State::HalfOpen { .. }) => state,
+        }
+    }
 }
 
 /// Somebody who can be called.

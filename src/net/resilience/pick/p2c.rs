@@ -42,7 +42,7 @@ impl Picker for P2c {
             endpoint.cost(ask.now) / f64::from(endpoint.weight().max(1))
         };
         let cheaper = |(a, b): (usize, usize)| if cost(b) < cost(a) { b } else { a };
-        if endpoints.len() > 2 {
+        if endpoints.len() >= 2 {
             for _ in 0..DRAWS {
                 let (a, b) = self.two(endpoints.len());
                 if may(&endpoints[a]) && may(&endpoints[b]) {

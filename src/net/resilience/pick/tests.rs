@@ -122,6 +122,25 @@ fn when_none_is_ready() {
 }
 
 #[test]
+fn what_an_endpoint_is_behind_its_breaker() {
+    use super::breaker::State::{Closed, HalfOpen, Open};
+    let until = Instant::now();
+    for (state, breaker, expected) in [
+        (State::Ready, Closed, State::Ready),
+        (State::Idle, Closed, State::Idle),
+        (State::Ready, Open { until }, State::Ejected { until }),
+        (State::Idle, Open { until }, State::Ejected { until }),
+        (State::Draining, Open { until }, State::Draining),
+        (State::Ready, HalfOpen { places: 1 }, State::Ready),
+        (State::Idle, HalfOpen { places: 2 }, State::Idle),
+        (State::Ready, HalfOpen { places: 0 }, State::Connecting),
+        (State::Draining, HalfOpen { places: 0 }, State::Draining),
+    ] {
+        assert_eq!(state.behind(breaker), expected, "{state:?} behind {breaker:?}");
+    }
+}
+
+#[test]
 fn the_reason_in_one_line() {
     let reason =
         Unavailable { failed: 2, ejected: 0, draining: 1, retry_in: Some(Duration::from_millis(1_500)) };

@@ -85,3 +85,6 @@ pub mod hedge;
 pub mod pick;
 pub mod retry;
 mod window;
+
+#[cfg(test)]
+mod tests;

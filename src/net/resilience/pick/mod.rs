@@ -142,7 +142,7 @@ impl Unavailable {
     }
 }
 
-/// A way to choose.
+/// A way to choose. A picker remembers little, and is not shared by itself: each thread has one, or a lock stands around it.
 pub trait Picker {
     /// The place of the chosen one among those that `may` be chosen; `None` only if there are none.
     fn choose<E: Endpoint>(

@@ -13,7 +13,7 @@
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -358,6 +358,13 @@ impl<S: Transport, C: Codec> Conn<S, C> {
     /// Whether bytes were read that were not decoded yet.
     pub fn has_input(&self) -> bool {
         !self.rbuf.is_empty()
+    }
+
+    /// Whether nothing is under way in either direction, and the peer has neither said anything nor closed: what a connection
+    /// has to be to be kept for the next call, or to be used for it. It reads what is there, and does not wait.
+    pub fn is_quiet(&mut self) -> bool {
+        let mut cx = Context::from_waker(Waker::noop());
+        self.poll_turn(&mut cx).is_pending() && self.is_flushed() && !self.has_input()
     }
 
     /// The codec.

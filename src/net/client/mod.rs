@@ -4,11 +4,11 @@
 //! Eyeballs"), shake hands. Each step can be taken alone, as a proxy needs it, which stands between connection and
 //! handshake. Everything has a deadline, and every error names what was tried and where.
 //!
-//! [`backoff`] says how long to wait before the next attempt.
+//! How long to wait before the next attempt is said next door, by [`backoff`](super::resilience::backoff).
 
-pub mod backoff;
 mod error;
 mod eyeballs;
+pub mod pool;
 mod resolve;
 
 use std::path::Path;

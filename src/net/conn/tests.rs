@@ -69,6 +69,27 @@ async fn the_ends_of_a_connection() {
     assert!(matches!(conn.recv().await, Err(ConnError::Proto(BadLine))));
 }
 
+#[tokio::test]
+async fn a_connection_is_quiet_until_somebody_has_something_to_say() {
+    for (said, quiet) in
+        [(Some(""), true), (Some("a\n"), false), (Some("ha"), false), (Some("!\n"), false), (None, false)]
+    {
+        let (mut conn, mut peer) = pair(1024);
+        assert!(conn.is_quiet(), "at first");
+        match said {
+            Some(said) => peer.write_all(said.as_bytes()).await.unwrap(),
+            None => peer.shutdown().await.unwrap(),
+        }
+        assert_eq!(conn.is_quiet(), quiet, "{said:?}");
+    }
+    // What has to leave is tried, and may leave.
+    let (mut conn, mut peer) = pair(4);
+    conn.feed(Bytes::from_static(b"12345678")).unwrap();
+    assert!(!conn.is_quiet());
+    peer.read_exact(&mut [0; 4]).await.unwrap();
+    assert!(conn.is_quiet());
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_deadline_ends_waiting() {
     let (mut conn, _peer) = pair(1024);

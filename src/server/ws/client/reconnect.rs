@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 use super::{Connect, OpenError};
-use crate::net::client::backoff::{Backoff, Policy};
+use crate::net::resilience::backoff::{Backoff, Policy};
 use crate::proto::http::client::ResponseHead;
 use crate::server::ws::Socket;
 
@@ -16,7 +16,7 @@ pub const STEADY: Duration = Duration::from_secs(30);
 /// Opens a socket whenever it is asked for the next one, and waits longer from failure to failure.
 ///
 /// ```no_run
-/// use wireworks::net::client::backoff::Policy;
+/// use wireworks::net::resilience::backoff::Policy;
 /// use wireworks::server::ws::client::{Connect, Reconnect};
 ///
 /// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -140,7 +140,7 @@ mod tests {
     use tokio::time::{sleep, timeout};
 
     use super::*;
-    use crate::net::client::backoff::{Growth, Jitter};
+    use crate::net::resilience::backoff::{Growth, Jitter};
     use crate::proto::ws::handshake::accept_key;
 
     /// What the server does with a connection.

@@ -5,7 +5,8 @@ use std::fmt::{self, Display, Formatter};
 use serde::Serialize;
 
 use super::Args;
-use super::tally::{Tally, Times};
+use super::tally::Tally;
+use crate::net::times::Times;
 use crate::proto::ws::handshake::url::Url;
 
 /// Width of the names of rows, and of each column.

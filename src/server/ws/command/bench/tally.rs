@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use hdrhistogram::Histogram;
+use crate::net::times::Times;
 
 /// Different failures that are told apart. Those after them are counted as others.
 const KINDS: usize = 16;
@@ -13,9 +13,6 @@ const OTHERS: &str = "other failures";
 
 /// Significant digits of what is measured.
 const DIGITS: u8 = 3;
-
-/// The longest time that is told from longer ones: a day, in nanoseconds. It bounds the memory of a histogram to some 300 KB.
-const LONGEST: u64 = 86_400_000_000_000;
 
 /// What happened. Tallies of several threads add up.
 #[derive(Debug)]
@@ -50,10 +47,10 @@ impl Default for Tally {
             opened: 0,
             failed: 0,
             lost: 0,
-            opening: Times::default(),
+            opening: Times::exact_to(DIGITS),
             opened_after: Duration::ZERO,
             messages: 0,
-            latency: Times::default(),
+            latency: Times::exact_to(DIGITS),
             measured: Duration::ZERO,
             unanswered: 0,
             behind: 0,
@@ -93,67 +90,9 @@ impl Tally {
     }
 }
 
-/// Durations, of which quantiles are wanted: a histogram of nanoseconds, exact to three digits.
-#[derive(Debug)]
-pub(super) struct Times {
-    histogram: Option<Histogram<u64>>,
-    longest: Duration,
-}
-
-impl Default for Times {
-    fn default() -> Self {
-        // It fails only for more digits than five.
-        Self { histogram: Histogram::new(DIGITS).ok(), longest: Duration::ZERO }
-    }
-}
-
-impl Times {
-    pub(super) fn record(&mut self, time: Duration) {
-        self.longest = self.longest.max(time);
-        let nanos = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
-        if let Some(histogram) = &mut self.histogram {
-            // It fails only for histograms that do not grow.
-            let _ = histogram.record(nanos.min(LONGEST));
-        }
-    }
-
-    fn add(&mut self, other: &Self) {
-        self.longest = self.longest.max(other.longest);
-        if let (Some(mine), Some(other)) = (&mut self.histogram, &other.histogram) {
-            // As above.
-            let _ = mine.add(other);
-        }
-    }
-
-    /// The time that this part of them did not take longer than, 1 for all; `None` when there are none.
-    pub(super) fn quantile(&self, part: f64) -> Option<Duration> {
-        let histogram = self.histogram.as_ref().filter(|histogram| !histogram.is_empty())?;
-        if part >= 1.0 {
-            return Some(self.longest);
-        }
-        // The histogram gives the end of a bucket, which may lie behind the longest time.
-        Some(Duration::from_nanos(histogram.value_at_quantile(part)).min(self.longest))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn quantiles() {
-        let mut times = Times::default();
-        assert_eq!(times.quantile(0.5), None);
-        for ms in 1..=1000 {
-            times.record(Duration::from_millis(ms));
-        }
-        for (part, ms) in [(0.5, 500), (0.9, 900), (0.99, 990), (0.999, 999), (1.0, 1000)] {
-            let time = times.quantile(part).unwrap();
-            assert!(time.abs_diff(Duration::from_millis(ms)) <= Duration::from_millis(ms) / 1000, "{time:?}");
-        }
-        times.record(Duration::MAX);
-        assert!(times.quantile(1.0).unwrap() > Duration::from_secs(3600));
-    }
 
     #[test]
     fn tallies_add_up() {

@@ -11,6 +11,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+// `wire_types!` has to name this crate in strings, where `$crate` cannot stand: by its own name, also from within.
+#[allow(unused_extern_crates)] // in strings the compiler does not see it used
+extern crate self as wireworks;
+
 /// The examples of the manuals and the README, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../docs/http.md")]

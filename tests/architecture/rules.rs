@@ -36,6 +36,7 @@ const SANS_IO: &[(&str, &str)] = &[
 /// The crates that a language may use: they compute, and touch nothing outside. Any other dependency is refused.
 const PROTO_CRATES: &[&str] = &[
     "base64",
+    "bincode",
     "bytes",
     "flate2",
     "form_urlencoded",
@@ -45,7 +46,10 @@ const PROTO_CRATES: &[&str] = &[
     "memchr",
     "mime_guess",
     "percent_encoding",
+    "postcard",
     "rand_chacha",
+    "serde",
+    "serde_json",
     "sha1",
     "simdutf8",
     "subtle",
@@ -246,7 +250,7 @@ mod tests {
 
     /// The complaints about `code` in the file at `path`, behind a proper head.
     fn about(path: &str, code: &str) -> Vec<String> {
-        let dependencies = ["tokio", "bytes", "http", "serde_json", "rustix"].map(str::to_owned);
+        let dependencies = ["tokio", "bytes", "http", "tracing", "rustix"].map(str::to_owned);
         check(&[File::read(path, &format!("//! A file.\n{code}"))], &dependencies)
     }
 
@@ -279,7 +283,7 @@ mod tests {
             ("fn f() { start.elapsed() }", "take `now` as an argument"),
             ("fn f() { fastrand::u64(..) }", "a seed as an argument"),
             ("use rand::Rng;", "a seed as an argument"),
-            ("use serde_json::Value;", "crates that compute"),
+            ("use tracing::info;", "crates that compute"),
             ("fn f() { rustix::fs::stat(p) }", "crates that compute"),
         ] {
             refused("src/proto/http/head.rs", code, home);

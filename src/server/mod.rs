@@ -1,8 +1,10 @@
 //! Where a language meets the plumbing.
 
 pub mod http;
+mod listening;
 pub mod metrics;
 pub mod process;
+pub mod rpc;
 pub mod site;
 pub mod suite;
 pub mod units;

@@ -2,6 +2,7 @@
 
 pub mod codec;
 pub mod frame;
+pub mod keeper;
 pub mod metadata;
 pub mod payload;
 pub mod reject;

@@ -67,9 +67,10 @@ const ROWS: [Row; 7] = [
     (9, 0, u32::MAX, |settings| &mut settings.min_ping_interval),
 ];
 
-/// The two that are sets of bits.
-const BITS: [(u16, fn(&mut Settings) -> &mut u64); 2] =
-    [(7, |settings| &mut settings.codecs), (8, |settings| &mut settings.compressions)];
+/// A set of bits among them, with its name.
+type Bits = (u16, fn(&mut Settings) -> &mut u64);
+
+const BITS: [Bits; 2] = [(7, |settings| &mut settings.codecs), (8, |settings| &mut settings.compressions)];
 
 impl Settings {
     /// The payload of a HELLO.

@@ -42,10 +42,7 @@ pub(super) struct Connection {
 
 impl Connection {
     pub(super) fn new(server: Arc<Server>, arrival: Arrival, timer: Timer) -> Self {
-        let mut peer = Peer::new(arrival.peer, arrival.io.is_tls(), arrival.number);
-        if let Some(session) = arrival.io.tls_session() {
-            peer = peer.over_tls(session);
-        }
+        let peer = Peer::of(&arrival);
         let codec = ServerCodec::new(server.settings.limits);
         let mut conn = Conn::new(arrival.io, codec, timer);
         conn.read_limit(server.settings.limits.head.max(crate::net::conn::READ_LIMIT));

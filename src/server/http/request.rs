@@ -12,6 +12,7 @@ use super::multipart::{FormLimits, Multipart};
 use super::problem::Problem;
 use super::router::RoutePattern;
 use crate::net::addr::PeerAddr;
+use crate::net::serve::Arrival;
 use crate::net::tls::TlsSession;
 use crate::proto::http::cookie;
 use crate::proto::http::head::Head;
@@ -41,6 +42,16 @@ impl Peer {
     #[must_use]
     pub fn new(addr: PeerAddr, tls: bool, connection: u64) -> Self {
         Self { addr, tls, session: None, connection, verdict: AtomicU16::new(0) }
+    }
+
+    /// Who has arrived.
+    #[must_use]
+    pub fn of(arrival: &Arrival) -> Self {
+        let peer = Self::new(arrival.peer, arrival.io.is_tls(), arrival.number);
+        match arrival.io.tls_session() {
+            Some(session) => peer.over_tls(session),
+            None => peer,
+        }
     }
 
     /// The same at the other end of TLS, whose handshake told this.

@@ -1,7 +1,7 @@
 //! A look at a message before it is decoded: do its lengths agree with the bytes that arrived?
 //!
 //! The codecs' crates believe a length as soon as they read it, and reserve memory for it. So each type first walks over its own bytes without making anything
-//! of them ([`Describe::scan`](crate::proto::rpc::schema::Describe::scan)), and a message that announces what it does not bring is refused for the price of a few comparisons. Values are
+//! of them ([`Describe::scan`]), and a message that announces what it does not bring is refused for the price of a few comparisons. Values are
 //! not looked at: whether a text is UTF-8 is the codec's question.
 //!
 //! The walk needs no depth limit: a type cannot contain itself, because its [`Size`] would then depend on itself, which the compiler refuses.

@@ -1,13 +1,10 @@
-//! The wiring between a builder and the engine: gate, server, TLS, PROXY header, sockets.
+//! The wiring between a builder and the engine: gate, server, who is told, sockets.
 
-use std::error::Error as StdError;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::future::join_all;
 use http::StatusCode;
-use tokio_util::sync::CancellationToken;
 
 use super::Plan;
 use crate::net::addr::PeerAddr;
@@ -15,15 +12,16 @@ use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::limits::{ConnectionLimits, Refused};
 use crate::net::listen::Bound;
-use crate::net::serve::{Gate, GateSettings, OnRefused, Preamble, PreambleSettings};
-use crate::net::tls::{Tls, TlsConfig, TlsError, WATCH_INTERVAL};
-use crate::proto::proxy::{self, Addresses, Parsed};
+use crate::net::serve::{Arrival, Gate, GateSettings, OnRefused, PreambleSettings};
+use crate::net::tls::Tls;
 use crate::server::http::body::Sent;
+use crate::server::http::connection::Connection;
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::metrics::HttpMetrics;
 use crate::server::http::middleware::access_log::AccessLog;
 use crate::server::http::serve::{OnRefusal, Server};
 use crate::server::http::settings::Settings;
+use crate::server::listening::{Accept, Listening, proxy_header};
 use crate::server::process::{Part, Serving};
 
 /// What a connection over the limit is told.
@@ -39,10 +37,7 @@ const STATUS_CONNECTIONS: usize = 64;
 
 /// A server with its sockets, as a part of a process.
 pub(super) struct HttpPart {
-    pub(super) server: Arc<Server>,
-    pub(super) gate: Arc<Gate>,
-    /// Those of each shard, until it takes them.
-    sockets: Mutex<Vec<Vec<Bound>>>,
+    pub(super) listening: Arc<Listening<Server>>,
     access_log: Option<AccessLog>,
 }
 
@@ -123,9 +118,7 @@ pub(super) fn http(
     });
     let server = Server { drain, on_refusal: observers.on_refusal(), ..Server::new(plan.settings, handler) };
     HttpPart {
-        server: Arc::new(server),
-        gate: Arc::new(gate),
-        sockets: Mutex::new(sockets),
+        listening: Arc::new(Listening::new(server, gate, sockets)),
         access_log: observers.access_log.clone(),
     }
 }
@@ -138,84 +131,33 @@ pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Dr
         ..GateSettings::default()
     });
     let server = Server { drain, ..Server::new(Settings::default(), handler) };
-    HttpPart {
-        server: Arc::new(server),
-        gate: Arc::new(gate),
-        sockets: Mutex::new(sockets),
-        access_log: None,
-    }
+    HttpPart { listening: Arc::new(Listening::new(server, gate, sockets)), access_log: None }
 }
 
-/// TLS, with its files read.
-pub(super) fn tls(config: TlsConfig) -> Result<Tls, TlsError> {
-    let tls = Tls::new(config)?;
-    if let Some(sha256) = tls.fingerprint() {
-        tracing::info!(sha256, "made up a certificate for localhost");
-    }
-    Ok(tls)
-}
-
-/// Reads a PROXY header for the gate, which knows no protocol.
-fn proxy_header(bytes: &[u8]) -> Result<Preamble, Box<dyn StdError + Send + Sync>> {
-    Ok(match proxy::parse(bytes)? {
-        Parsed::Incomplete { .. } => Preamble::Incomplete,
-        Parsed::Complete { consumed, header } => Preamble::Complete {
-            consumed,
-            client: header.addresses.map(|addresses| match addresses {
-                Addresses::Ip { source, .. } => PeerAddr::from(source),
-                Addresses::Unix { .. } => PeerAddr::Unix,
-            }),
-        },
-    })
-}
-
-impl HttpPart {
-    fn take(&self, shard: usize) -> Vec<Bound> {
-        let mut sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
-        sockets.get_mut(shard).map(std::mem::take).unwrap_or_default()
+impl Accept for Server {
+    fn connection(
+        self: Arc<Self>,
+        arrival: Arrival,
+        clock: Clock,
+    ) -> impl Future<Output = ()> + Send + 'static {
+        Connection::new(self, arrival, clock.timer()).run()
     }
 
-    /// Looks after the certificates until the drain.
-    async fn watch(&self) {
-        let Some(tls) = self.gate.tls() else { return };
-        tokio::select! {
-            () = tls.watch(WATCH_INTERVAL, CancellationToken::new()) => {}
-            () = self.server.drain.stopping() => {}
-        }
+    fn drain(&self) -> &Drain {
+        &self.drain
     }
 }
 
 impl Part for HttpPart {
     fn serve(self: Arc<Self>, shard: usize, clock: Clock) -> Serving {
-        let sockets = self.take(shard);
-        Box::pin(async move {
-            let mut loops = Vec::new();
-            for bound in sockets {
-                let listener = bound.into_async()?;
-                let server = Arc::clone(&self.server);
-                loops.push(server.serve(listener, Arc::clone(&self.gate), clock.clone()));
-            }
-            let accepting = join_all(loops);
-            if shard == 0 {
-                tokio::join!(accepting, self.watch());
-            } else {
-                accepting.await;
-            }
-            Ok(())
-        })
+        Arc::clone(&self.listening).serve(shard, clock)
     }
 
     fn reload(&self) {
         if let Some(log) = &self.access_log {
             log.reopen();
         }
-        match self.gate.tls().map(Tls::reload) {
-            Some(Ok(())) => tracing::info!("the certificates were read again"),
-            Some(Err(error)) => {
-                tracing::error!(%error, "the new certificates are bad; the old ones stay in use");
-            }
-            None => {}
-        }
+        self.listening.reload();
     }
 }
 
@@ -241,17 +183,5 @@ mod tests {
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("Content-Length: {}\r\n", body.len())), "{}", body.len());
         assert!(head.lines().all(|line| !line.starts_with(' ')));
-    }
-
-    #[test]
-    fn a_proxy_header_names_the_client() {
-        let line = b"PROXY TCP4 192.0.2.1 192.0.2.2 1000 80\r\nGET /";
-        for at in 0..line.len() - 5 {
-            assert_eq!(proxy_header(&line[..at]).unwrap(), Preamble::Incomplete, "{at}");
-        }
-        let client = PeerAddr::Ip("192.0.2.1:1000".parse().unwrap());
-        let complete = Preamble::Complete { consumed: line.len() - 5, client: Some(client) };
-        assert_eq!(proxy_header(line).unwrap(), complete);
-        assert!(proxy_header(b"GET / HTTP/1.1\r\n").is_err());
     }
 }

@@ -21,10 +21,11 @@ use super::serve::Server;
 use super::settings::Settings;
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
-use crate::net::listen::{Bound, ListenError, bind_shards, bind_std};
+use crate::net::listen::bind_std;
 use crate::net::shards::{Threading, cores};
 use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
 use crate::net::workers::Blocking;
+use crate::server::listening;
 use crate::server::metrics::Metrics;
 use crate::server::process::{Address, Handle, Outcome, Process, Running, announce};
 
@@ -128,7 +129,7 @@ pub struct Builder {
     stack: Stack,
     access_log: Option<(Format, Target)>,
     metrics: Option<ListenAddr>,
-    shown: Vec<Box<dyn FnOnce(&Metrics) + Send>>,
+    shown: Vec<Show>,
     workers: Option<Blocking>,
     tls: Option<TlsConfig>,
     plan: Plan,
@@ -140,6 +141,9 @@ pub struct Builder {
     /// The first thing that was wrong with what we were told.
     wrong: Option<RunError>,
 }
+
+/// Adds what something else counts to the metrics.
+type Show = Box<dyn FnOnce(&Metrics) + Send>;
 
 /// Called with the addresses when all is ready.
 type Ready = Box<dyn FnOnce(&[Address]) + Send>;
@@ -332,9 +336,9 @@ impl Builder {
             stack.metrics.get_or_insert_with(HttpMetrics::new);
         }
         let observers = Observers { access_log: stack.access_log.clone(), metrics: stack.metrics.clone() };
-        let tls = self.tls.map(engine::tls).transpose()?;
-        let sockets = bind(&self.plan.listen, process.threads)?;
-        note(self.name, &sockets, process);
+        let tls = self.tls.map(listening::tls).transpose()?;
+        let sockets = listening::bind(&self.plan.listen, process.threads)?;
+        listening::note(self.name, &sockets, process);
         let handler = stack.around(self.handler);
         process.workers.extend(self.workers.clone());
         let drain = process.drain.clone();
@@ -395,28 +399,11 @@ fn add_status(
 ) -> Result<(), RunError> {
     status::register(metrics, part, workers);
     let sockets = vec![vec![bind_std(address, false)?]];
-    note("metrics", &sockets, process);
+    listening::note("metrics", &sockets, process);
     let handler = status::handler(metrics.clone(), process.drain.clone());
     let part = engine::status(handler, sockets, process.last_drain.clone());
     process.last.push(Arc::new(part));
     Ok(())
-}
-
-/// The sockets of each shard.
-fn bind(addresses: &[ListenAddr], shards: usize) -> Result<Vec<Vec<Bound>>, ListenError> {
-    let mut sockets: Vec<Vec<Bound>> = (0..shards).map(|_| Vec::new()).collect();
-    for address in addresses {
-        for (shard, bound) in sockets.iter_mut().zip(bind_shards(address, shards)?) {
-            shard.push(bound);
-        }
-    }
-    Ok(sockets)
-}
-
-/// Notes where the sockets listen; those of the first shard speak for all.
-fn note(server: &'static str, sockets: &[Vec<Bound>], process: &mut Process) {
-    let first = sockets.first().into_iter().flatten();
-    process.addresses.extend(first.map(|bound| Address { server, address: bound.local_addr().clone() }));
 }
 
 #[cfg(test)]

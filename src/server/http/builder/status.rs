@@ -55,14 +55,14 @@ const GATE: [Row<GateStats>; 6] = [
 /// Shows what the engine counts by itself. The metrics get the counters and nothing else: the server, whose stack and
 /// observers hold the metrics, would never be dropped.
 pub(super) fn register(metrics: &Metrics, part: &Arc<HttpPart>, workers: Option<&Blocking>) {
-    let admission = part.gate.admission().clone();
+    let admission = part.listening.gate.admission().clone();
     metrics
         .register_gauge("connections", "Connections that are open", move || admission.connections() as u64);
     for (name, help, counter) in GATE {
-        let stats = Arc::clone(part.gate.stats());
+        let stats = Arc::clone(part.listening.gate.stats());
         metrics.register_counter(name, help, move || counter(&stats).load(Ordering::Relaxed));
     }
-    let stats = Arc::clone(&part.server.stats);
+    let stats = Arc::clone(&part.listening.server.stats);
     metrics.register_counter("replies_cut", "Connections that were cut within a reply", move || {
         stats.cut.load(Ordering::Relaxed)
     });

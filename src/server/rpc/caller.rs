@@ -1,0 +1,155 @@
+//! Calls on one connection.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+pub use super::link::inbox::Reach;
+use super::link::inbox::{Ended, Inbox, Next};
+use super::link::mailbox::{Command, Mailbox, NewCall};
+use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::metadata::Metadata;
+use crate::proto::rpc::session::Message;
+use crate::proto::rpc::status::{Code, Status};
+
+/// Makes calls on one connection. Clones are the same connection; it is closed when the last is dropped and its calls are over.
+#[derive(Debug)]
+pub(super) struct Caller(Arc<Mailbox>);
+
+impl Clone for Caller {
+    fn clone(&self) -> Self {
+        Self::new(&self.0)
+    }
+}
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.part();
+    }
+}
+
+/// Why a call failed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{status}")]
+pub struct Failure {
+    /// What happened.
+    pub status: Status,
+    /// Whether the request can have had an effect.
+    pub reach: Reach,
+    /// How many attempts were made; 0 if none came as far as a connection.
+    pub attempts: u32,
+}
+
+impl From<Ended> for Failure {
+    fn from(ended: Ended) -> Self {
+        Self { status: ended.status, reach: ended.reach, attempts: 1 }
+    }
+}
+
+/// A call that has been made. When it is dropped before its end, it is cancelled.
+#[derive(Debug)]
+pub(super) struct Pending {
+    mailbox: Arc<Mailbox>,
+    inbox: Arc<Inbox>,
+    over: bool,
+}
+
+/// What comes on a call.
+#[derive(Debug)]
+pub(super) enum Arrived {
+    /// A message.
+    Message(Message),
+    /// The end: the call went well.
+    End(Metadata),
+}
+
+impl Caller {
+    pub(super) fn new(mailbox: &Arc<Mailbox>) -> Self {
+        mailbox.join();
+        Self(Arc::clone(mailbox))
+    }
+
+    /// Whether calls can still be made.
+    pub(super) fn is_open(&self) -> bool {
+        self.0.is_open()
+    }
+
+    /// Makes a call, with its first message if there is one, and whether it is the last.
+    pub(super) fn call(
+        &self,
+        call: Call,
+        message: Option<Message>,
+        last: bool,
+        deadline: Option<Instant>,
+    ) -> Pending {
+        let inbox = Inbox::new();
+        let new = NewCall { call, message, last, deadline, inbox: Arc::clone(&inbox), said: Vec::new() };
+        self.0.send(Command::Call(Box::new(new)));
+        Pending { mailbox: Arc::clone(&self.0), inbox, over: false }
+    }
+}
+
+impl Pending {
+    /// The next message, or the end.
+    pub(super) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Result<Arrived, Failure>> {
+        self.inbox.poll_next(cx).map(|next| match next {
+            Next::Message(message) => {
+                self.mailbox.send_consumed(&self.inbox, message.credit);
+                Ok(Arrived::Message(message))
+            }
+            Next::End(ended) => {
+                self.over = true;
+                if ended.status.is_ok() { Ok(Arrived::End(ended.status.trailers)) } else { Err(ended.into()) }
+            }
+            Next::Last => Err(Failure {
+                status: Status::new(Code::Internal, "the answer ended without a status"),
+                reach: Reach::Answered,
+                attempts: 1,
+            }),
+        })
+    }
+
+    /// The one message of an answer, and its trailers.
+    pub(super) async fn answer(mut self) -> Result<(Message, Metadata), Failure> {
+        let mut answer = None;
+        loop {
+            match poll_fn(|cx| self.poll_next(cx)).await? {
+                Arrived::Message(message) if answer.is_none() => answer = Some(message),
+                Arrived::Message(_) => return Err(misbehaved("more than one message came as the answer")),
+                Arrived::End(trailers) => {
+                    let message = answer.ok_or_else(|| misbehaved("the call went well and has no answer"))?;
+                    return Ok((message, trailers));
+                }
+            }
+        }
+    }
+
+    /// Ready when a message may be said.
+    pub(super) fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<(), Failure>> {
+        self.inbox.poll_room(cx).map_err(Failure::from)
+    }
+
+    /// Says a message.
+    pub(super) fn say(&self, message: Message, last: bool) {
+        self.inbox.say(&self.mailbox, message, last);
+    }
+
+    /// Says that no message follows.
+    pub(super) fn say_last(&self) {
+        self.mailbox.send(Command::SayLast { inbox: Arc::clone(&self.inbox) });
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        if !self.over {
+            self.mailbox.send(Command::Cancel { inbox: Arc::clone(&self.inbox) });
+        }
+    }
+}
+
+fn misbehaved(text: &str) -> Failure {
+    Failure { status: Status::new(Code::Internal, text), reach: Reach::Answered, attempts: 1 }
+}

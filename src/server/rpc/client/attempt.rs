@@ -1,0 +1,224 @@
+//! One call of a channel: its attempts, one after the other or side by side, until one is answered.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::Either;
+use futures_util::stream::FuturesUnordered;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::endpoint::{Endpoint, now};
+use super::{Channel, Shared};
+use crate::net::resilience::breaker::{self, Verdict};
+use crate::net::resilience::hedge::{Hedge, Step};
+use crate::net::resilience::pick::Endpoint as _;
+use crate::net::resilience::retry::{self, Decision, Pushback, Repeat, Retrying};
+use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::metadata::Metadata;
+use crate::proto::rpc::session::Message;
+use crate::proto::rpc::status::{Advice, Code, Status};
+use crate::server::rpc::caller::{Failure, Pending, Reach};
+
+/// A call whose request is one message.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Request {
+    pub(in super::super) call: Call,
+    pub(in super::super) message: Message,
+    /// Whether doing it twice is as good as once.
+    pub(in super::super) idempotent: bool,
+    /// When it has to be over, all attempts together.
+    pub(in super::super) deadline: Instant,
+}
+
+/// What an attempt at a unary call has brought.
+type Answered = Result<(Message, Metadata), Failure>;
+
+impl Channel {
+    /// Makes a call whose request and answer are one message each.
+    pub(in super::super) async fn call(&self, request: Request) -> Answered {
+        let key = (request.call.service, request.call.method);
+        match self.0.hedge(key).filter(|_| request.idempotent) {
+            Some(hedge) => self.hedged(request, &hedge).await,
+            None => self.retried(request, async |pending| pending.answer().await).await,
+        }
+    }
+
+    /// Makes a call whose request is a stream. It is made once, and goes wherever an endpoint is ready.
+    pub(in super::super) async fn open(&self, call: Call, deadline: Instant) -> Result<Pending, Failure> {
+        let (_, caller) = self.ready(&[], deadline).await?;
+        Ok(caller.call(call, None, false, Some(deadline)))
+    }
+
+    /// Makes a call of which `begin` waits for the first sign of success; until then it is tried again as the policy says.
+    pub(in super::super) async fn retried<T>(
+        &self,
+        request: Request,
+        begin: impl AsyncFn(Pending) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        let shared = &self.0;
+        let about = request.about();
+        let mut retrying = Retrying::begin(shared.policies.retry, about, &shared.budget, now());
+        let mut tried = Vec::new();
+        let mut attempts = 0;
+        loop {
+            let previous = retrying.previous_attempts();
+            let (outcome, endpoint) = self.attempt(&request, previous, &tried, &begin).await;
+            attempts += 1;
+            let failure = match outcome {
+                Ok(begun) => {
+                    retrying.succeeded();
+                    return Ok(begun);
+                }
+                Err(failure) => Failure { attempts, ..failure },
+            };
+            tried.extend(endpoint);
+            match retrying.after(now(), class(&failure)) {
+                Decision::Retry { wait, .. } => sleep(wait).await,
+                Decision::GiveUp(_) => return Err(failure),
+            }
+        }
+    }
+
+    /// Makes a call, and another copy of it when the first takes too long.
+    async fn hedged(&self, request: Request, hedge: &Hedge) -> Answered {
+        let shared = &self.0;
+        let begun = Instant::now();
+        let mut hedging = hedge.begin(request.about(), &shared.budget, now());
+        let mut tried = Vec::new();
+        let mut copies = FuturesUnordered::new();
+        let (request, mut attempts) = (&request, 1);
+        let copy = |previous: u32, tried: Vec<u64>| async move {
+            self.attempt(request, previous, &tried, &async |pending: Pending| pending.answer().await).await
+        };
+        copies.push(copy(0, Vec::new()));
+        loop {
+            let due = pin!(match hedging.next() {
+                Some(at) => Either::Left(sleep_until(at.into())),
+                None => Either::Right(std::future::pending::<()>()),
+            });
+            tokio::select! {
+                Some((outcome, endpoint)) = copies.next() => {
+                    let failure = match outcome {
+                        Ok(answer) => {
+                            hedge.record(now(), begun.elapsed());
+                            hedging.succeeded();
+                            return Ok(answer);
+                        }
+                        Err(failure) => Failure { attempts, ..failure },
+                    };
+                    tried.extend(endpoint);
+                    match hedging.after(now(), class(&failure)) {
+                        Step::Send => {
+                            attempts += 1;
+                            copies.push(copy(hedging.previous_attempts(), tried.clone()));
+                        }
+                        Step::Wait => {}
+                        Step::GiveUp(_) => return Err(failure),
+                    }
+                }
+                () = due => if hedging.due(now()) {
+                    attempts += 1;
+                    copies.push(copy(hedging.previous_attempts(), tried.clone()));
+                },
+            }
+        }
+    }
+
+    /// One attempt; and the endpoint that was asked, if there was one.
+    async fn attempt<T>(
+        &self,
+        request: &Request,
+        previous: u32,
+        tried: &[u64],
+        begin: &impl AsyncFn(Pending) -> Result<T, Failure>,
+    ) -> (Result<T, Failure>, Option<u64>) {
+        let (endpoint, caller, permit) = loop {
+            let (endpoint, caller) = match self.ready(tried, request.deadline).await {
+                Ok(ready) => ready,
+                Err(failure) => return (Err(failure), None),
+            };
+            // Between the choice and this, another call may have taken the last place of a breaker that is half open.
+            if let Ok(permit) = endpoint.breaker.enter(now()) {
+                break (endpoint, caller, permit);
+            }
+        };
+        let outstanding = endpoint.load.begin(now());
+        let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
+        let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));
+        let outcome = begin(pending).await;
+        let verdict = outcome.as_ref().map_or_else(verdict, |_| Verdict::Success);
+        match verdict {
+            Verdict::Success => outstanding.answered(now()),
+            Verdict::Failure | Verdict::Overload(_) => outstanding.failed(now()),
+            Verdict::Neither => drop(outstanding),
+        }
+        report(&endpoint, permit, verdict);
+        (outcome, Some(endpoint.key()))
+    }
+}
+
+fn report(endpoint: &Endpoint, permit: breaker::Permit, verdict: Verdict) {
+    match permit.report(now(), verdict) {
+        Some(breaker::State::Open { .. }) => {
+            tracing::warn!(endpoint = %endpoint.target, "too many calls fail: it is left alone for a while");
+        }
+        Some(breaker::State::Closed) => tracing::info!(endpoint = %endpoint.target, "it answers again"),
+        Some(breaker::State::HalfOpen { .. }) | None => {}
+    }
+}
+
+impl Request {
+    fn about(&self) -> retry::Call {
+        retry::Call {
+            idempotent: self.idempotent,
+            deadline: Some(self.deadline.into_std()),
+            seed: fastrand::u64(..),
+        }
+    }
+}
+
+impl Shared {
+    /// The hedging of a method.
+    fn hedge(&self, key: (u32, u16)) -> Option<Hedge> {
+        let policy = self.policies.hedge?;
+        let mut hedges = self.hedges.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        Some(hedges.entry(key).or_insert_with(|| Hedge::new(policy, now())).clone())
+    }
+}
+
+/// Whether a failed call may be made again.
+fn class(failure: &Failure) -> retry::Failure {
+    let Failure { status: Status { code, advice, .. }, reach, .. } = failure;
+    let repeat = match (reach, advice, code) {
+        // Waiting for a connection has used up the time, or the request itself is what cannot be sent.
+        (_, _, Code::DeadlineExceeded) | (Reach::Never, Advice::Never, _) => Repeat::Never,
+        (Reach::Never, ..) | (_, Advice::NotProcessed, _) => Repeat::Safe,
+        (_, _, Code::Unavailable) | (_, Advice::Again(_), _) => Repeat::IfIdempotent,
+        _ => Repeat::Never,
+    };
+    let pushback = match *advice {
+        Advice::Again(wait) => Some(Pushback::Wait(wait)),
+        Advice::Never => Some(Pushback::Stop),
+        Advice::None | Advice::NotProcessed => None,
+    };
+    retry::Failure { repeat, pushback }
+}
+
+/// What a failed call says of the server.
+fn verdict(failure: &Failure) -> Verdict {
+    match (failure.status.code, failure.status.advice) {
+        (Code::ResourceExhausted, Advice::Again(wait)) => Verdict::Overload(Some(wait)),
+        (Code::ResourceExhausted, _) if failure.reach != Reach::Never => Verdict::Overload(None),
+        (Code::Unavailable | Code::DeadlineExceeded | Code::Internal | Code::DataLoss, _) => Verdict::Failure,
+        (Code::Cancelled, _) => Verdict::Neither,
+        // An answer, if not the one that was hoped for.
+        _ => Verdict::Success,
+    }
+}
+
+/// The deadline of a call that may take so long; a time that no clock can name is some years away.
+pub(in super::super) fn deadline_in(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
+}

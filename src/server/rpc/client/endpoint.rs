@@ -1,0 +1,194 @@
+//! One server that a channel calls: its connection, when there is one, and what is known of it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::Shared;
+use super::target::Target;
+use crate::net::addr::PeerAddr;
+use crate::net::conn::Conn;
+use crate::net::io::Io;
+use crate::net::resilience::backoff::Backoff;
+use crate::net::resilience::breaker::Breaker;
+use crate::net::resilience::ewma::{self, Load};
+use crate::net::resilience::pick::{self, State, key_of};
+use crate::proto::rpc::codec::Codec;
+use crate::proto::rpc::session::{Role, Session};
+use crate::server::http::request::Peer;
+use crate::server::rpc::caller::Caller;
+use crate::server::rpc::link::mailbox::Mailbox;
+use crate::server::rpc::link::{Link, Parts};
+
+/// A server of a channel.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    pub(super) target: Target,
+    key: u64,
+    pub(super) load: Load,
+    pub(super) breaker: Breaker,
+    life: Mutex<Life>,
+}
+
+/// Where it is in its life.
+#[derive(Debug)]
+struct Life {
+    phase: Phase,
+    backoff: Backoff,
+    /// Why there was no connection the last time.
+    error: Option<Arc<str>>,
+}
+
+#[derive(Debug)]
+enum Phase {
+    Idle,
+    Connecting,
+    Ready(Caller),
+    Failed { until: Instant },
+}
+
+impl Endpoint {
+    pub(super) fn new(target: Target, shared: &Shared, now: Instant) -> Arc<Self> {
+        let key = key_of(target.to_string().as_bytes());
+        let policies = &shared.policies;
+        Arc::new(Self {
+            target,
+            key,
+            load: Load::new(ewma::Policy::DEFAULT, now),
+            breaker: Breaker::new(policies.breaker, fastrand::u64(..), now),
+            life: Mutex::new(Life {
+                phase: Phase::Idle,
+                backoff: Backoff::new(policies.reconnect, fastrand::u64(..)),
+                error: None,
+            }),
+        })
+    }
+
+    /// Who makes calls to it, while it is connected.
+    pub(super) fn caller(&self) -> Option<Caller> {
+        match &self.life().phase {
+            Phase::Ready(caller) if caller.is_open() => Some(caller.clone()),
+            _ => None,
+        }
+    }
+
+    /// Why there was no connection the last time.
+    pub(super) fn error(&self) -> Option<Arc<str>> {
+        self.life().error.clone()
+    }
+
+    /// Begins to connect, unless somebody has.
+    pub(super) fn connect(self: &Arc<Self>, shared: &Arc<Shared>) {
+        let mut life = self.life();
+        let may = match life.phase {
+            Phase::Idle => true,
+            Phase::Failed { until } => until <= now(),
+            Phase::Connecting => false,
+            Phase::Ready(ref caller) => !caller.is_open(),
+        };
+        if may {
+            life.phase = Phase::Connecting;
+            drop(life);
+            tokio::spawn(Arc::clone(self).live(Arc::clone(shared)));
+        }
+    }
+
+    /// From an attempt to connect to the end of the connection.
+    async fn live(self: Arc<Self>, shared: Arc<Shared>) {
+        let io = match self.target.connect(&shared.connector, shared.tls).await {
+            Ok(io) => io,
+            Err(error) => return self.failed(&shared, &error.to_string()),
+        };
+        let (link, caller) = link(io, &shared);
+        {
+            let mut life = self.life();
+            life.phase = Phase::Ready(caller);
+            life.error = None;
+        }
+        shared.changed.notify_waiters();
+        let begun = tokio::time::Instant::now();
+        // The connection must not keep its endpoint alive, which keeps the connection alive.
+        let endpoint = Arc::downgrade(&self);
+        drop((self, shared));
+        let end = link.run().await;
+        let Some(endpoint) = endpoint.upgrade() else { return };
+        let mut life = endpoint.life();
+        match end {
+            Err(error) if begun.elapsed() < STEADY => {
+                let until = now() + life.backoff.wait();
+                life.error = Some(error.to_string().into());
+                life.phase = Phase::Failed { until };
+            }
+            _ => {
+                life.backoff.reset();
+                life.phase = Phase::Idle;
+            }
+        }
+    }
+
+    fn failed(&self, shared: &Shared, error: &str) {
+        tracing::debug!(endpoint = %self.target, error, "no connection");
+        let mut life = self.life();
+        let wait = life.backoff.wait();
+        life.phase = Phase::Failed { until: now() + wait };
+        life.error = Some(error.into());
+        drop(life);
+        shared.changed.notify_waiters();
+    }
+
+    fn life(&self) -> MutexGuard<'_, Life> {
+        // Every change is one store.
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection over `io`, and who makes calls on it.
+fn link(io: Io, shared: &Shared) -> (Link, Caller) {
+    let hello = shared.settings.hello();
+    let mailbox: Arc<Mailbox> = Arc::default();
+    let caller = Caller::new(&mailbox);
+    let peer = Peer::new(PeerAddr::Unix, matches!(io, Io::Tls(_)), 0);
+    let link = Link::new(Parts {
+        conn: Conn::new(io, Codec::new(hello), shared.clock.timer()),
+        session: Session::new(Role::Client, hello),
+        settings: Arc::clone(&shared.settings),
+        serve: Arc::clone(&shared.serve),
+        peer: Arc::new(peer),
+        mailbox,
+        drain: shared.drain.clone(),
+        place: None,
+    });
+    (link, caller)
+}
+
+/// How long a connection has to last until its end says nothing against the endpoint.
+const STEADY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// The time, as the resilience parts want it; of the runtime's clock, which tests can stop.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+impl pick::Endpoint for Arc<Endpoint> {
+    fn state(&self, now: Instant) -> State {
+        let state = match &self.life().phase {
+            Phase::Idle => State::Idle,
+            Phase::Connecting => State::Connecting,
+            Phase::Ready(caller) if caller.is_open() => State::Ready,
+            Phase::Ready(_) => State::Idle, // its server is going away; a new connection may meet another
+            Phase::Failed { until } => State::Failed { until: *until },
+        };
+        state.behind(self.breaker.state(now))
+    }
+
+    fn key(&self) -> u64 {
+        self.key
+    }
+
+    fn outstanding(&self) -> usize {
+        self.load.outstanding()
+    }
+
+    fn cost(&self, now: Instant) -> f64 {
+        self.load.cost(now)
+    }
+}

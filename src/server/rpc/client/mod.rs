@@ -1,0 +1,282 @@
+//! The client's side: a channel to one or several servers that are alike.
+//!
+//! A [`Channel`] is never broken: a connection that is lost is made anew, with longer waits from failure to failure; a server that fails
+//! is left alone for a while; and a call goes to the quicker of two that are ready. What may be tried again is, within the call's
+//! deadline and a budget for all calls.
+
+mod attempt;
+mod call;
+mod endpoint;
+mod target;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::Notify;
+use tokio::time::timeout_at;
+
+pub use self::call::{Bidi, Call, ClientStream, Conversation, Reply, ServerStream, Unary, Upload};
+use self::endpoint::{Endpoint, now};
+pub use self::target::{BadTarget, Target};
+use super::Settings;
+use super::caller::{Caller, Failure, Reach};
+use super::link::Serve;
+use super::services::{Services, ServicesError};
+use crate::net::client::Connector;
+use crate::net::clock::Clock;
+use crate::net::drain::Drain;
+use crate::net::resilience::pick::{Ask, Choice, P2c, Picker, connectable};
+use crate::net::resilience::{backoff, breaker, budget, hedge, retry};
+use crate::proto::rpc::status::{Advice, Code, Status};
+
+/// How long a call may take, unless it or its [`Channel`] says otherwise. gRPC has no limit, which every guide warns of.
+pub const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How often endpoints without a connection are looked at while others are ready.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// Calls to servers that are alike. Clones are the same channel.
+#[derive(Clone, Debug)]
+pub struct Channel(Arc<Shared>);
+
+/// What a client does when servers fail.
+#[derive(Clone, Copy, Debug)]
+pub struct Policies {
+    /// Which calls are tried again, how often and when.
+    pub retry: retry::Policy,
+    /// How many of all calls may be tried again.
+    pub budget: budget::Policy,
+    /// Whether idempotent calls are sent twice when they take long, and from when on.
+    pub hedge: Option<hedge::Policy>,
+    /// When a server is left alone.
+    pub breaker: breaker::Policy,
+    /// How long to wait before connecting anew.
+    pub reconnect: backoff::Policy,
+}
+
+impl Default for Policies {
+    fn default() -> Self {
+        Self {
+            retry: retry::Policy::DEFAULT,
+            budget: budget::Policy::DEFAULT,
+            hedge: None,
+            breaker: breaker::Policy::DEFAULT,
+            reconnect: backoff::Policy {
+                growth: backoff::Growth::Exponential {
+                    first: Duration::from_millis(100),
+                    jitter: backoff::Jitter::Equal,
+                },
+                cap: Duration::from_secs(10),
+            },
+        }
+    }
+}
+
+/// What the clones of a channel share.
+pub(super) struct Shared {
+    endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
+    picker: Mutex<P2c>,
+    /// When endpoints without a connection were looked at last.
+    looked: Mutex<Instant>,
+    /// An endpoint is ready, or has failed.
+    changed: Notify,
+    connector: Connector,
+    tls: bool,
+    settings: Arc<Settings>,
+    serve: Arc<dyn Serve>,
+    clock: Clock,
+    drain: Drain,
+    policies: Policies,
+    budget: budget::Budget,
+    /// By service and method: as many as the program has.
+    hedges: Mutex<HashMap<(u32, u16), hedge::Hedge>>,
+    deadline: Duration,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Channel").field("endpoints", &self.endpoints.load().len()).finish_non_exhaustive()
+    }
+}
+
+/// A channel in the making.
+#[derive(Debug)]
+pub struct Builder {
+    targets: Vec<Target>,
+    connector: Connector,
+    tls: bool,
+    settings: Settings,
+    policies: Policies,
+    deadline: Duration,
+}
+
+impl Channel {
+    /// A channel to these servers, to be told what else is wanted.
+    ///
+    /// # Errors
+    /// One of the texts does not say where a server is.
+    pub fn to<T: AsRef<str>>(targets: impl IntoIterator<Item = T>) -> Result<Builder, BadTarget> {
+        let targets = targets.into_iter().map(|target| target.as_ref().parse());
+        Ok(Builder {
+            targets: targets.collect::<Result<_, _>>()?,
+            connector: Connector::new(),
+            tls: false,
+            settings: Settings::default(),
+            policies: Policies::default(),
+            deadline: DEADLINE,
+        })
+    }
+
+    /// Calls other servers from now on. Those that stay keep their connections; calls under way elsewhere go on to their end.
+    pub fn set_targets(&self, targets: impl IntoIterator<Item = Target>) {
+        let (old, now) = (self.0.endpoints.load_full(), now());
+        let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
+        for target in targets {
+            if endpoints.iter().any(|known| known.target == target) {
+                continue;
+            }
+            let known = old.iter().find(|known| known.target == target).cloned();
+            endpoints.push(known.unwrap_or_else(|| Endpoint::new(target, &self.0, now)));
+        }
+        self.0.endpoints.store(Arc::new(endpoints));
+        self.0.changed.notify_waiters();
+    }
+
+    /// An endpoint that is ready, if it can be had before `deadline`; others than those `tried` if there are any.
+    async fn ready(
+        &self,
+        tried: &[u64],
+        deadline: tokio::time::Instant,
+    ) -> Result<(Arc<Endpoint>, Caller), Failure> {
+        let shared = &self.0;
+        loop {
+            let changed = shared.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let (endpoints, now) = (shared.endpoints.load_full(), now());
+            let choice = shared.picker().pick(&endpoints[..], &Ask { now, key: 0, tried });
+            match choice {
+                Choice::Use(place) => {
+                    let endpoint = &endpoints[place];
+                    let Some(caller) = endpoint.caller() else { continue };
+                    self.look(&endpoints, now);
+                    return Ok((Arc::clone(endpoint), caller));
+                }
+                Choice::Connect(places) => {
+                    places.into_iter().for_each(|place| endpoints[place].connect(shared));
+                }
+                Choice::Wait => {}
+                Choice::Fail(unavailable) => {
+                    let error =
+                        endpoints.iter().find_map(|endpoint| Some((&endpoint.target, endpoint.error()?)));
+                    let text = match error {
+                        Some((_, error)) if endpoints.len() == 1 => error.to_string(),
+                        Some((target, error)) => format!("{unavailable}; {target}: {error}"),
+                        None => unavailable.to_string(),
+                    };
+                    let status = Status::new(Code::Unavailable, text).advice(Advice::NotProcessed);
+                    return Err(Failure { status, reach: Reach::Never, attempts: 0 });
+                }
+            }
+            if timeout_at(deadline, changed).await.is_err() {
+                let status = Status::new(Code::DeadlineExceeded, "no connection before the deadline");
+                return Err(Failure { status, reach: Reach::Never, attempts: 0 });
+            }
+        }
+    }
+
+    /// Connects to those that have no connection, while others are ready: a call should have a choice.
+    fn look(&self, endpoints: &[Arc<Endpoint>], now: Instant) {
+        if endpoints.len() < 2 {
+            return;
+        }
+        let mut looked = self.0.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if now.saturating_duration_since(*looked) >= LOOK {
+            *looked = now;
+            drop(looked);
+            connectable(endpoints, now).for_each(|place| endpoints[place].connect(&self.0));
+        }
+    }
+}
+
+impl Shared {
+    fn picker(&self) -> std::sync::MutexGuard<'_, P2c> {
+        // A picker is a few numbers.
+        self.picker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Builder {
+    /// Connects with this connector, for trust, own certificates and deadlines.
+    #[must_use]
+    pub fn connector(self, connector: Connector) -> Self {
+        Self { connector, ..self }
+    }
+
+    /// Speaks TLS. Unix sockets stay as they are.
+    #[must_use]
+    pub fn tls(self) -> Self {
+        Self { tls: true, ..self }
+    }
+
+    /// What the connections put up with.
+    #[must_use]
+    pub fn settings(self, settings: Settings) -> Self {
+        Self { settings, ..self }
+    }
+
+    /// What to do when servers fail.
+    #[must_use]
+    pub fn policies(self, policies: Policies) -> Self {
+        Self { policies, ..self }
+    }
+
+    /// How long a call may take that does not say so itself, in place of [`DEADLINE`].
+    #[must_use]
+    pub fn deadline(self, deadline: Duration) -> Self {
+        Self { deadline, ..self }
+    }
+
+    /// The channel. It connects when it is called first.
+    #[must_use]
+    pub fn lazy(self) -> Channel {
+        self.serving(Arc::new(Services::new()))
+    }
+
+    /// The channel, whose servers may call back: what they call is answered by `services`.
+    ///
+    /// # Errors
+    /// Two methods or services cannot be told from each other.
+    pub fn answering(self, services: Services) -> Result<Channel, ServicesError> {
+        Ok(self.serving(Arc::new(services.checked()?)))
+    }
+
+    pub(super) fn serving(self, serve: Arc<dyn Serve>) -> Channel {
+        let Self { targets, connector, tls, settings, policies, deadline } = self;
+        let (now, clock, drain) = (now(), Clock::new(), Drain::new());
+        drain.attach(&clock);
+        let channel = Channel(Arc::new(Shared {
+            endpoints: ArcSwap::default(),
+            picker: Mutex::new(P2c::new(fastrand::u64(..))),
+            looked: Mutex::new(now),
+            changed: Notify::new(),
+            connector,
+            tls,
+            settings: Arc::new(settings),
+            serve,
+            clock,
+            drain,
+            policies,
+            budget: budget::Budget::new(policies.budget, now),
+            hedges: Mutex::default(),
+            deadline,
+        }));
+        channel.set_targets(targets);
+        channel
+    }
+}
+
+#[cfg(test)]
+mod tests;

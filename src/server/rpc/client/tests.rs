@@ -1,0 +1,205 @@
+use std::path::Path;
+use std::sync::atomic::Ordering;
+
+use futures_util::future::join_all;
+
+use super::attempt::{Request, deadline_in};
+use super::*;
+use crate::net::tls::{ClientTls, ClientTlsConfig, Trust};
+use crate::proto::rpc::frame::Call;
+use crate::server::process::Running;
+use crate::server::rpc::server::Server;
+use crate::server::rpc::testing::{Bench, ECHO, FAIL, HANG, LATE, message};
+
+/// A server on a port of its own, or on `port`, and that port.
+fn serve(bench: &Bench, port: u16) -> (Running, u16) {
+    let address = format!("127.0.0.1:{port}");
+    let server = Server::of(Arc::new(bench.clone())).threads(1).drain_timeout(Duration::from_secs(5));
+    let running = server.listen(&*address).start().unwrap();
+    let port = running.tcp().unwrap().port();
+    (running, port)
+}
+
+fn channel(ports: &[u16]) -> Channel {
+    let targets = ports.iter().map(|port| format!("127.0.0.1:{port}"));
+    let reconnect = backoff::Policy {
+        growth: backoff::Growth::Fixed { wait: Duration::from_millis(20), jitter: backoff::Jitter::None },
+        cap: Duration::from_secs(1),
+    };
+    let policies = Policies { reconnect, ..Policies::default() };
+    Channel::to(targets).unwrap().policies(policies).serving(Arc::new(Bench::default()))
+}
+
+fn request(method: u16, text: &str) -> Request {
+    Request {
+        call: Call { method, ..Call::default() },
+        message: message(text.to_owned()),
+        idempotent: false,
+        deadline: deadline_in(Duration::from_secs(10)),
+    }
+}
+
+fn idempotent(method: u16, text: &str) -> Request {
+    Request { idempotent: true, ..request(method, text) }
+}
+
+async fn ask(channel: &Channel, request: Request) -> Result<String, Failure> {
+    let (message, _) = channel.call(request).await?;
+    Ok(String::from_utf8(message.bytes.to_vec()).unwrap())
+}
+
+/// Waits until so many handlers were begun.
+async fn begun(bench: &Bench, handlers: usize) {
+    while bench.begun.load(Ordering::SeqCst) < handlers {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_channel_connects_when_it_is_called_and_again_when_the_server_is_back() {
+    let bench = Bench::default();
+    let (running, port) = serve(&bench, 0);
+    let channel = channel(&[port]);
+    assert_eq!(ask(&channel, request(ECHO, "one")).await.unwrap(), "one");
+    tokio::task::spawn_blocking(|| running.stop()).await.unwrap().unwrap();
+    let gone = ask(&channel, request(ECHO, "two")).await.unwrap_err();
+    assert_eq!((gone.status.code, gone.reach), (Code::Unavailable, Reach::Never), "{gone:?}");
+    assert!(gone.status.text.contains("refused"), "{gone}");
+    let (_running, _) = serve(&bench, port);
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while ask(&channel, request(ECHO, "three")).await.is_err() {
+        assert!(Instant::now() < deadline, "the channel is poisoned");
+    }
+}
+
+#[tokio::test]
+async fn when_one_of_three_is_killed_no_idempotent_call_fails() {
+    let bench = Bench::default();
+    let servers: Vec<_> = (0..3).map(|_| serve(&bench, 0)).collect();
+    let channel = channel(&servers.iter().map(|(_, port)| *port).collect::<Vec<_>>());
+    let mut servers = servers.into_iter();
+    let (victim, _) = servers.next().unwrap();
+    let calling = (0..20).map(|n| {
+        let channel = channel.clone();
+        async move {
+            for round in 0..50 {
+                let text = format!("{n} {round}");
+                assert_eq!(ask(&channel, idempotent(ECHO, &text)).await.unwrap(), text);
+            }
+        }
+    });
+    let killing = async {
+        begun(&bench, 200).await;
+        victim.handle().stop_now();
+        tokio::task::spawn_blocking(|| victim.wait()).await.unwrap().unwrap();
+    };
+    tokio::join!(join_all(calling), killing);
+}
+
+#[tokio::test]
+async fn when_one_of_two_stops_in_good_order_no_call_fails() {
+    let bench = Bench::default();
+    let (first, one) = serve(&bench, 0);
+    let (_second, two) = serve(&bench, 0);
+    let channel = channel(&[one, two]);
+    let calling = (0..20).map(|n| {
+        let channel = channel.clone();
+        async move {
+            for round in 0..10 {
+                let text = format!("{n} {round}");
+                assert_eq!(ask(&channel, request(LATE, &text)).await.unwrap(), text);
+            }
+        }
+    });
+    let stopping = async {
+        begun(&bench, 50).await;
+        let outcome = tokio::task::spawn_blocking(|| first.stop()).await.unwrap().unwrap();
+        assert_eq!(outcome.aborted, 0);
+    };
+    tokio::join!(join_all(calling), stopping);
+}
+
+#[tokio::test]
+async fn what_the_server_may_have_done_is_not_done_twice() {
+    let bench = Bench::default();
+    let (running, port) = serve(&bench, 0);
+    let channel = channel(&[port]);
+    let hanging = ask(&channel, request(HANG, ""));
+    let killing = async {
+        while bench.hanging.load(Ordering::SeqCst) == 0 {
+            tokio::task::yield_now().await;
+        }
+        running.handle().stop_now();
+    };
+    let (failure, ()) = tokio::join!(hanging, killing);
+    let failure = failure.unwrap_err();
+    assert_eq!(
+        (failure.status.code, failure.reach, failure.attempts),
+        (Code::Unavailable, Reach::Unknown, 1)
+    );
+    assert_eq!(bench.begun.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_an_error_is_an_answer() {
+    let bench = Bench::default();
+    let (_running, port) = serve(&bench, 0);
+    let channel = channel(&[port]);
+    for _ in 0..30 {
+        let failure = ask(&channel, idempotent(FAIL, "")).await.unwrap_err();
+        assert_eq!((failure.status.code, failure.attempts), (Code::NotFound, 1));
+    }
+    assert_eq!(ask(&channel, request(ECHO, "the breaker is closed")).await.unwrap(), "the breaker is closed");
+}
+
+#[tokio::test]
+async fn a_deadline_ends_all_attempts() {
+    // Nobody is ever there: the port was free a moment ago.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let channel = channel(&[port]);
+    let begun = Instant::now();
+    let deadline = deadline_in(Duration::from_millis(300));
+    let failure = ask(&channel, Request { deadline, ..idempotent(ECHO, "") }).await.unwrap_err();
+    assert_eq!(failure.reach, Reach::Never);
+    assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_slow_copy_is_hedged() {
+    let (quick, slow) = (Bench::default(), Bench::default());
+    let ((_a, one), (_b, two)) = (serve(&quick, 0), serve(&slow, 0));
+    let targets = [one, two].map(|port| format!("127.0.0.1:{port}"));
+    let hedge =
+        hedge::Policy { delay: hedge::Delay::Fixed(Duration::from_millis(10)), ..hedge::Policy::DEFAULT };
+    let policies = Policies { hedge: Some(hedge), ..Policies::default() };
+    let channel = Channel::to(targets).unwrap().policies(policies).serving(Arc::new(Bench::default()));
+    for n in 0..5 {
+        assert_eq!(ask(&channel, idempotent(LATE, &n.to_string())).await.unwrap(), n.to_string());
+    }
+    let begun = quick.begun.load(Ordering::SeqCst) + slow.begun.load(Ordering::SeqCst);
+    assert!(begun > 5, "{begun} copies of five calls that take 100 ms");
+}
+
+#[tokio::test]
+async fn calls_go_through_tls_with_the_name_of_the_protocol() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let server = Server::of(Arc::new(Bench::default())).threads(1).tls(&cert, &key).listen("127.0.0.1:0");
+    let running = server.start().unwrap();
+    let port = running.tcp().unwrap().port();
+    let trusting = |authorities: &Path| {
+        let trust = Trust::SystemAnd(authorities.to_owned());
+        Connector::new()
+            .trusting(ClientTls::new(&ClientTlsConfig { trust, ..ClientTlsConfig::default() }).unwrap())
+    };
+    let builder = Channel::to([format!("localhost:{port}")]).unwrap().tls().connector(trusting(&cert));
+    let channel = builder.serving(Arc::new(Bench::default()));
+    assert_eq!(ask(&channel, request(ECHO, "in private")).await.unwrap(), "in private");
+    // Without TLS nothing is understood, and the call says why.
+    let plain = Channel::to([format!("localhost:{port}")]).unwrap().serving(Arc::new(Bench::default()));
+    let failure = ask(&plain, request(ECHO, "")).await.unwrap_err();
+    assert_eq!(failure.status.code, Code::Unavailable, "{failure}");
+}

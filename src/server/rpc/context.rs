@@ -1,0 +1,28 @@
+//! What a handler knows of the call that it answers.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use crate::proto::rpc::frame::Trace;
+use crate::proto::rpc::metadata::Metadata;
+use crate::server::http::request::Peer;
+
+/// A call, as its handler sees it beside its request.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// Who calls: the address, and what TLS tells of it.
+    pub peer: Arc<Peer>,
+    /// What came with the call.
+    pub metadata: Metadata,
+    /// When the call is given up: the lesser of what the caller said and the server's own limit.
+    pub deadline: Instant,
+    /// How often the call was tried before.
+    pub attempt: u8,
+    /// Where the call stands in a trace.
+    pub trace: Option<Box<Trace>>,
+    /// The payload codec of the request, which the answer has too.
+    pub(super) codec: u8,
+    /// The longest message, decompressed.
+    pub(super) max_message: usize,
+}

@@ -1,0 +1,18 @@
+//! The services of `wireworks rpc serve`: something to call, something to watch, and something that fails.
+
+pub mod clock;
+pub mod echo;
+pub mod faults;
+pub mod kv;
+
+use super::Services;
+use crate::net::workers::Blocking;
+
+/// All of them; `workers` do what takes the processor for long.
+#[must_use]
+pub fn services(workers: &Blocking) -> Services {
+    echo::echo::serve(echo::Parrot)
+        .with(kv::kv::serve(kv::Store::default()))
+        .with(clock::clock::serve(clock::Tower))
+        .with(faults::faults::serve(faults::Trouble::new(workers.clone())))
+}

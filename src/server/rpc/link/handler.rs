@@ -1,0 +1,247 @@
+//! The peer's calls: from OPEN to the handler, and from its answer to END.
+
+use std::any::Any;
+use std::future::Future;
+use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+use futures_util::FutureExt;
+use futures_util::StreamExt;
+use futures_util::future::{AbortHandle, Abortable, BoxFuture};
+use tokio::time::Instant;
+
+use super::inbox::{Inbox, Reach};
+use super::mailbox::Mailbox;
+use super::{Ctx, Link, Work};
+use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::session::{Message, SayError};
+use crate::proto::rpc::status::{Code, Status};
+
+/// What answers calls, by the number of their service and method.
+pub(in super::super) trait Serve: Send + Sync {
+    /// The handler of a call.
+    ///
+    /// # Errors
+    /// There is none, or it cannot understand the call: what the caller is told.
+    fn find(&self, call: &Call) -> Result<Arc<dyn Handle>, Status>;
+}
+
+/// What answers the calls of one method.
+pub(in super::super) trait Handle: Send + Sync {
+    /// Whether its request is a stream of messages; or else exactly one.
+    fn takes_stream(&self) -> bool;
+
+    /// Whether its answer is a stream of messages; or else exactly one.
+    fn gives_stream(&self) -> bool;
+
+    /// Answers a call.
+    fn handle(&self, asked: Asked) -> BoxFuture<'static, Answer>;
+}
+
+/// A call, for its handler.
+pub(in super::super) struct Asked {
+    pub(in super::super) context: Ctx,
+    /// The request, when it is not a stream.
+    pub(in super::super) request: Message,
+    /// Where a stream comes in, and goes out by.
+    pub(in super::super) streams: Option<Streams>,
+    handler: Arc<dyn Handle>,
+}
+
+/// The streams of a call, for its handler.
+#[derive(Clone)]
+pub(in super::super) struct Streams {
+    pub(in super::super) inbox: Arc<Inbox>,
+    pub(in super::super) mailbox: Arc<Mailbox>,
+}
+
+/// What a handler says in the end.
+#[derive(Debug)]
+pub(in super::super) struct Answer {
+    pub(in super::super) status: Status,
+    /// The answer, when it is not a stream.
+    pub(in super::super) message: Option<Message>,
+}
+
+impl Answer {
+    /// One that went well.
+    pub(in super::super) fn of(message: Message) -> Self {
+        Self { status: Status::ok(), message: Some(message) }
+    }
+}
+
+impl From<Status> for Answer {
+    fn from(status: Status) -> Self {
+        Self { status, message: None }
+    }
+}
+
+/// How a handler ended: by itself, by a panic, or because it was given up.
+type Outcome = Option<Result<Answer, Box<dyn Any + Send>>>;
+
+/// A handler at work.
+pub(super) struct Running {
+    stream: u32,
+    future: Abortable<futures_util::future::CatchUnwind<AssertUnwindSafe<BoxFuture<'static, Answer>>>>,
+}
+
+/// Gives a handler up.
+pub(super) type Abort = AbortHandle;
+
+impl Future for Running {
+    type Output = (u32, Outcome);
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(u32, Outcome)> {
+        let stream = self.stream;
+        self.future.poll_unpin(cx).map(|outcome| (stream, outcome.ok()))
+    }
+}
+
+impl Link {
+    /// The peer calls.
+    pub(super) fn called(&mut self, stream: u32, call: Call, message: Option<Message>, last: bool) {
+        let handler = match self.serve.find(&call) {
+            Ok(handler) => handler,
+            Err(status) => {
+                self.session.release();
+                return self.finish(stream, status.into());
+            }
+        };
+        let limit = self.settings.max_deadline;
+        let left = call.deadline.map_or(limit, |left| left.min(limit));
+        let context = Ctx {
+            peer: Arc::clone(&self.peer),
+            metadata: call.metadata,
+            deadline: Instant::now() + left,
+            attempt: call.attempt,
+            trace: call.trace,
+            codec: call.codec,
+            max_message: self.settings.max_message,
+        };
+        let streams = (handler.takes_stream() || handler.gives_stream()).then(|| {
+            let inbox = Inbox::new();
+            inbox.set_stream(stream);
+            Streams { inbox, mailbox: Arc::clone(&self.mailbox) }
+        });
+        let takes_stream = handler.takes_stream();
+        let asked = Asked { context, request: Message::default(), streams, handler };
+        match message {
+            _ if takes_stream => {
+                if let Some(streams) = &asked.streams {
+                    streams.inbox.message(message, last);
+                }
+                self.start(stream, asked);
+            }
+            Some(request) => self.start(stream, Asked { request, ..asked }),
+            None if last => {
+                self.session.release();
+                self.finish(stream, Status::new(Code::InvalidArgument, "there is no request").into());
+            }
+            None => {
+                self.deadlines.add(asked.context.deadline, stream);
+                self.theirs.insert(stream, Work::Awaited(Box::new(asked)));
+            }
+        }
+    }
+
+    /// Starts the handler of a call. Most are done at once.
+    fn start(&mut self, stream: u32, asked: Asked) {
+        let (deadline, handler) = (asked.context.deadline, Arc::clone(&asked.handler));
+        let inbox = asked.streams.as_ref().map(|streams| Arc::clone(&streams.inbox));
+        let mut future = AssertUnwindSafe(handler.handle(asked)).catch_unwind();
+        if inbox.is_none() {
+            // Nobody is woken by this; who is not done is polled again by who can be.
+            if let Poll::Ready(outcome) = future.poll_unpin(&mut Context::from_waker(Waker::noop())) {
+                self.session.release();
+                return self.done(stream, Some(outcome));
+            }
+        }
+        let (abort, registration) = AbortHandle::new_pair();
+        self.handlers.push(Running { stream, future: Abortable::new(future, registration) });
+        self.deadlines.add(deadline, stream);
+        self.theirs.insert(stream, Work::Running(abort, inbox));
+    }
+
+    /// A message has come on a stream, or the end of its messages.
+    pub(super) fn delivered(&mut self, stream: u32, message: Option<Message>, last: bool) {
+        if let Some(inbox) = self.ours.get(&stream) {
+            return inbox.message(message, last);
+        }
+        match (self.theirs.get(&stream), message) {
+            (Some(Work::Running(_, Some(inbox))), message) => inbox.message(message, last),
+            (Some(Work::Running(_, None)), None) => {}
+            (Some(Work::Awaited(_)), Some(request)) => {
+                if let Some(Work::Awaited(asked)) = self.theirs.remove(&stream) {
+                    self.session.consumed(stream, request.credit);
+                    self.start(stream, Asked { request, ..*asked });
+                }
+            }
+            (Some(_), message) => {
+                self.session.consumed(stream, message.map_or(0, |message| message.credit));
+                let status = Status::new(Code::InvalidArgument, "exactly one message is a request");
+                self.give_up(stream, &status);
+                self.finish(stream, status.into());
+            }
+            (None, message) => self.session.consumed(stream, message.map_or(0, |message| message.credit)),
+        }
+    }
+
+    /// Stops the handler of a call. What it holds is dropped in this turn; its place is free when it is.
+    pub(super) fn give_up(&mut self, stream: u32, status: &Status) {
+        match self.theirs.remove(&stream) {
+            Some(Work::Running(abort, inbox)) => {
+                abort.abort();
+                if let Some(inbox) = inbox {
+                    inbox.end(status.clone(), None, Reach::Unknown);
+                    self.session.consumed(stream, inbox.discard());
+                }
+            }
+            Some(Work::Awaited(_)) => self.session.release(),
+            None => {}
+        }
+    }
+
+    /// Lets the handlers go on. Whether one was done.
+    pub(super) fn run_handlers(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut busy = false;
+        while let Poll::Ready(Some((stream, outcome))) = self.handlers.poll_next_unpin(cx) {
+            busy = true;
+            self.session.release();
+            if let Some(Work::Running(_, Some(inbox))) = self.theirs.remove(&stream) {
+                self.read_mail(cx); // what it has said comes before its end
+                self.session.consumed(stream, inbox.discard());
+            }
+            self.done(stream, outcome);
+        }
+        busy
+    }
+
+    fn done(&mut self, stream: u32, outcome: Outcome) {
+        match outcome {
+            Some(Ok(answer)) => self.finish(stream, answer),
+            Some(Err(panic)) => {
+                let text = panic.downcast_ref::<&str>().copied();
+                let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+                tracing::error!(panic = text.unwrap_or("something that is no text"), "a handler panicked");
+                self.finish(stream, Status::new(Code::Internal, "the handler panicked").into());
+            }
+            None => {} // it was given up
+        }
+    }
+
+    /// Answers a call.
+    pub(super) fn finish(&mut self, stream: u32, answer: Answer) {
+        let Answer { status, message } = answer;
+        match self.session.end(stream, status, message) {
+            Ok(()) | Err(SayError::Closed) => {}
+            Err(error) => {
+                let status =
+                    Status::new(Code::ResourceExhausted, format!("the answer cannot be sent: {error}"));
+                // Without message and trailers it can.
+                let _ = self.session.end(stream, status, None);
+            }
+        }
+    }
+}

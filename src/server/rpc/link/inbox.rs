@@ -1,0 +1,166 @@
+//! What a connection has for the one who waits for a call's messages or its end.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::mailbox::{Command, Mailbox};
+use crate::proto::rpc::session::{HIGH_WATER, Message};
+use crate::proto::rpc::status::Status;
+
+/// How far a call that failed may have come: whether its request can have had an effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// It never reached a handler.
+    Never,
+    /// It was sent, and nobody knows.
+    Unknown,
+    /// The other side has answered, with messages or with its end.
+    Answered,
+}
+
+/// One call, shared by the connection and by the one who waits.
+#[derive(Debug, Default)]
+pub(in super::super) struct Inbox {
+    /// The stream; 0 before it has one.
+    stream: AtomicU32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    messages: VecDeque<Message>,
+    /// No message follows.
+    last: bool,
+    /// How it ended.
+    end: Option<Ended>,
+    reader: Option<Waker>,
+    /// Bytes that were said and not seen by the connection.
+    posted: usize,
+    /// As much waits on the connection as should.
+    full: bool,
+    writer: Option<Waker>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug)]
+pub(in super::super) struct Ended {
+    pub(in super::super) status: Status,
+    pub(in super::super) reach: Reach,
+}
+
+/// What one who waits is told.
+#[derive(Debug)]
+pub(in super::super) enum Next {
+    /// A message.
+    Message(Message),
+    /// No message follows; for who was called.
+    Last,
+    /// The call is over; for who has called, or when it was cancelled.
+    End(Ended),
+}
+
+impl Inbox {
+    pub(in super::super) fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    pub(super) fn stream(&self) -> u32 {
+        self.stream.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn set_stream(&self, stream: u32) {
+        self.stream.store(stream, Ordering::Relaxed);
+    }
+
+    /// A message has come.
+    pub(super) fn message(&self, message: Option<Message>, last: bool) {
+        let mut state = self.lock();
+        state.messages.extend(message);
+        state.last |= last;
+        wake(&mut state.reader.take());
+    }
+
+    /// The call is over.
+    pub(super) fn end(&self, status: Status, message: Option<Message>, reach: Reach) {
+        let mut state = self.lock();
+        if state.end.is_none() {
+            state.messages.extend(message);
+            state.end = Some(Ended { status, reach });
+        }
+        wake(&mut state.reader.take());
+        wake(&mut state.writer.take());
+    }
+
+    /// Takes the messages that nobody will take, and says how much credit they held.
+    pub(super) fn discard(&self) -> u32 {
+        self.lock().messages.drain(..).fold(0, |credit, message| credit.saturating_add(message.credit))
+    }
+
+    /// The connection has seen what was said, and says whether there is room for more.
+    pub(super) fn seen(&self, room: bool) {
+        let mut state = self.lock();
+        (state.posted, state.full) = (0, !room);
+        if room {
+            wake(&mut state.writer.take());
+        }
+    }
+
+    /// Whether the call is over.
+    pub(super) fn is_over(&self) -> bool {
+        self.lock().end.is_some()
+    }
+
+    /// The next message, or the end.
+    pub(in super::super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
+        let mut state = self.lock();
+        if let Some(message) = state.messages.pop_front() {
+            return Poll::Ready(Next::Message(message));
+        }
+        if let Some(end) = &state.end {
+            return Poll::Ready(Next::End(end.clone()));
+        }
+        if state.last {
+            return Poll::Ready(Next::Last);
+        }
+        keep(&mut state.reader, cx);
+        Poll::Pending
+    }
+
+    /// Ready when something may be said: `Ok`, or `Err` when the call is over.
+    pub(in super::super) fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<(), Ended>> {
+        let mut state = self.lock();
+        if let Some(end) = &state.end {
+            return Poll::Ready(Err(end.clone()));
+        }
+        if !state.full && state.posted < HIGH_WATER {
+            return Poll::Ready(Ok(()));
+        }
+        keep(&mut state.writer, cx);
+        Poll::Pending
+    }
+
+    /// Says a message.
+    pub(in super::super) fn say(self: &Arc<Self>, mailbox: &Mailbox, message: Message, last: bool) {
+        // A message without a byte is work too.
+        self.lock().posted += message.bytes.len().max(64);
+        mailbox.send(Command::Say { inbox: Arc::clone(self), message, last });
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn wake(waker: &mut Option<Waker>) {
+    if let Some(waker) = waker.take() {
+        waker.wake();
+    }
+}
+
+fn keep(place: &mut Option<Waker>, cx: &Context<'_>) {
+    if !place.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+        *place = Some(cx.waker().clone());
+    }
+}

@@ -1,0 +1,138 @@
+//! How other tasks tell a connection what to say.
+//!
+//! What they want is put into one queue; the connection takes all of it at once, so what comes together leaves in one write.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use tokio::time::Instant;
+
+use super::inbox::{Inbox, Reach};
+use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::session::Message;
+use crate::proto::rpc::status::Status;
+
+/// What a connection is told.
+#[derive(Debug)]
+pub(in super::super) enum Command {
+    /// Make a call.
+    Call(Box<NewCall>),
+    /// Send a message on a call, and whether it is the last.
+    Say { inbox: Arc<Inbox>, message: Message, last: bool },
+    /// No message follows.
+    SayLast { inbox: Arc<Inbox> },
+    /// Nobody is interested in the call any more.
+    Cancel { inbox: Arc<Inbox> },
+    /// A message was taken, which held so much credit.
+    Consumed { inbox: Arc<Inbox>, credit: u32 },
+    /// Make no further calls, and close when those under way are over.
+    Leave,
+}
+
+/// A call to be made.
+#[derive(Debug)]
+pub(in super::super) struct NewCall {
+    pub(in super::super) call: Call,
+    pub(in super::super) message: Option<Message>,
+    pub(in super::super) last: bool,
+    /// When it is given up.
+    pub(in super::super) deadline: Option<Instant>,
+    pub(in super::super) inbox: Arc<Inbox>,
+    /// What was said on it before it could be made; `None` for the end of the messages.
+    pub(in super::super) said: Vec<(Option<Message>, bool)>,
+}
+
+/// The queue of one connection.
+#[derive(Debug, Default)]
+pub(in super::super) struct Mailbox {
+    state: Mutex<State>,
+    /// Those who may still make calls.
+    callers: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    queue: Vec<Command>,
+    /// The connection, when it waits.
+    waker: Option<Waker>,
+    /// Why nothing is taken any more.
+    closed: Option<Status>,
+}
+
+impl Mailbox {
+    /// Puts a command into the queue, and wakes the connection if it waits. Once the connection is over, a call ends at once and
+    /// anything else means nothing.
+    pub(in super::super) fn send(&self, command: Command) {
+        let mut state = self.lock();
+        let Some(why) = &state.closed else {
+            state.queue.push(command);
+            let waker = state.waker.take();
+            drop(state);
+            if let Some(waker) = waker {
+                waker.wake();
+            }
+            return;
+        };
+        let why = why.clone();
+        drop(state);
+        if let Command::Call(call) = command {
+            call.inbox.end(why, None, Reach::Never);
+        }
+    }
+
+    /// Tells that a message was taken. What held no credit is told as well while the call goes on: the connection counts messages too.
+    pub(in super::super) fn send_consumed(&self, inbox: &Arc<Inbox>, credit: u32) {
+        if credit > 0 || !inbox.is_over() {
+            self.send(Command::Consumed { inbox: Arc::clone(inbox), credit });
+        }
+    }
+
+    /// Takes what is there; with nothing there, `waker` is woken when there is.
+    pub(super) fn take(&self, into: &mut Vec<Command>, waker: &Waker) {
+        let mut state = self.lock();
+        std::mem::swap(&mut state.queue, into);
+        if into.is_empty() && !state.waker.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            state.waker = Some(waker.clone());
+        }
+    }
+
+    /// Whether something is there.
+    pub(super) fn has_mail(&self) -> bool {
+        !self.lock().queue.is_empty()
+    }
+
+    /// Takes nothing any more. Calls that are in the queue, and that come later, end with `why`.
+    pub(super) fn close(&self, why: &Status) {
+        let mut state = self.lock();
+        state.closed = Some(why.clone());
+        let queue = std::mem::take(&mut state.queue);
+        drop(state);
+        for command in queue {
+            if let Command::Call(call) = command {
+                call.inbox.end(why.clone(), None, Reach::Never);
+            }
+        }
+    }
+
+    /// Whether calls can still be made.
+    pub(in super::super) fn is_open(&self) -> bool {
+        self.lock().closed.is_none()
+    }
+
+    /// One more who may make calls.
+    pub(in super::super) fn join(&self) {
+        self.callers.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// One less. The last one ends the connection.
+    pub(in super::super) fn part(&self) {
+        if self.callers.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.send(Command::Leave);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,525 @@
+//! One connection, driven: frames in and out, the handlers of the peer's calls, and the calls of ours.
+//!
+//! It is one task. Other tasks reach it by its [`Mailbox`], and are answered in the [`Inbox`] of their call. Handlers run within it, so a
+//! call that is answered at once costs no task, no channel and no wake-up; what takes the processor for long belongs into the blocking
+//! lane. Everything that is to be said at a time leaves in one write.
+
+use std::collections::HashMap;
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::stream::FuturesUnordered;
+use tokio::time::Instant;
+
+use self::deadlines::Deadlines;
+use self::handler::Running;
+use crate::net::conn::{Conn, ConnError, Linger, Turn};
+use crate::net::drain::Drain;
+use crate::net::io::Io;
+use crate::net::serve::Place;
+use crate::proto::rpc::codec::Codec;
+use crate::proto::rpc::frame::{Frame, Reset};
+use crate::proto::rpc::keeper::{Keeper, Verdict};
+use crate::proto::rpc::reject::{ErrorCode, Reject};
+use crate::proto::rpc::session::{CallError, Event, HIGH_WATER, Message, SayError, Session};
+use crate::proto::rpc::status::{Advice, Code, Status};
+use crate::server::http::request::Peer;
+use crate::server::rpc::context::Context as Ctx;
+use crate::server::rpc::settings::Settings;
+
+mod deadlines;
+mod handler;
+pub(super) mod inbox;
+pub(super) mod mailbox;
+
+pub(super) use self::handler::{Answer, Asked, Handle, Serve, Streams};
+use self::inbox::{Inbox, Reach};
+use self::mailbox::{Command, Mailbox, NewCall};
+
+/// Bytes that are read from a peer after our last word, before its end is no longer waited for.
+const LINGER_LIMIT: usize = 1 << 20;
+
+/// Frames that are heard in one turn, before others on the same thread have theirs.
+const FRAMES_A_TURN: usize = 1024;
+
+/// A connection.
+pub(super) struct Link {
+    conn: Conn<Io, Codec>,
+    session: Session,
+    settings: Arc<Settings>,
+    serve: Arc<dyn Serve>,
+    peer: Arc<Peer>,
+    mailbox: Arc<Mailbox>,
+    /// What was taken from the mailbox; kept for its memory.
+    mail: Vec<Command>,
+    /// Calls of ours.
+    ours: HashMap<u32, Arc<Inbox>>,
+    /// Calls of ours that wait until the peer can take them.
+    queued: VecDeque<Box<NewCall>>,
+    /// Calls of the peer whose handler is at work, or waits for its request.
+    theirs: HashMap<u32, Work>,
+    handlers: FuturesUnordered<Running>,
+    deadlines: Deadlines,
+    keeper: Keeper,
+    drain: Drain,
+    /// We have been told to leave, or the peer has left.
+    leaving: bool,
+    /// We gave others on the thread a chance to say something too.
+    yielded: bool,
+    _place: Option<Place>,
+}
+
+/// A call of the peer.
+enum Work {
+    /// Its one message is not whole.
+    Awaited(Box<Asked>),
+    /// Its handler is at work.
+    Running(handler::Abort, Option<Arc<Inbox>>),
+}
+
+/// How a connection ended.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(super) enum LinkError {
+    /// The peer broke the protocol, and was told.
+    #[error("the peer broke the protocol: {0}")]
+    Peer(#[from] Reject),
+    /// The stream failed.
+    #[error("the connection failed: {0}")]
+    Io(Arc<std::io::Error>),
+    /// The peer was gone within a frame.
+    #[error("the connection ended in the middle of a frame")]
+    Torn,
+    /// The peer closed the connection while calls were under way.
+    #[error("the connection was closed by the peer")]
+    Closed,
+    /// The peer did not answer a ping, or sent no HELLO in time.
+    #[error("the peer does not answer")]
+    Silent,
+    /// The peer ended the connection at once.
+    #[error("the peer ended the connection: {code}{}{text}", if .text.is_empty() { "" } else { ": " })]
+    Away {
+        /// Why.
+        code: ErrorCode,
+        /// The same in its words.
+        text: String,
+    },
+    /// We stopped before the calls were over.
+    #[error("the connection was stopped")]
+    Stopped,
+}
+
+impl LinkError {
+    /// What the peer is told, if it can be told anything.
+    fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Peer(reject) => Some(reject.code()),
+            Self::Silent => Some(ErrorCode::TIMEOUT),
+            Self::Io(_) | Self::Torn | Self::Closed | Self::Away { .. } | Self::Stopped => None,
+        }
+    }
+}
+
+/// What a connection is made of.
+pub(super) struct Parts {
+    pub(super) conn: Conn<Io, Codec>,
+    pub(super) session: Session,
+    pub(super) settings: Arc<Settings>,
+    pub(super) serve: Arc<dyn Serve>,
+    pub(super) peer: Arc<Peer>,
+    pub(super) mailbox: Arc<Mailbox>,
+    pub(super) drain: Drain,
+    pub(super) place: Option<Place>,
+}
+
+impl Link {
+    pub(super) fn new(parts: Parts) -> Self {
+        let Parts { mut conn, session, settings, serve, peer, mailbox, drain, place } = parts;
+        conn.read_limit(Codec::READ_LIMIT);
+        let keeper = Keeper::new(conn.heard().into_std());
+        Self {
+            conn,
+            session,
+            settings,
+            serve,
+            peer,
+            mailbox,
+            mail: Vec::new(),
+            ours: HashMap::new(),
+            queued: VecDeque::new(),
+            theirs: HashMap::new(),
+            handlers: FuturesUnordered::new(),
+            deadlines: Deadlines::default(),
+            keeper,
+            drain,
+            leaving: false,
+            yielded: false,
+            _place: place,
+        }
+    }
+
+    /// Runs the connection to its end. Every call that is open then ends with a reason.
+    pub(super) async fn run(mut self) -> Result<(), LinkError> {
+        let end = poll_fn(|cx| self.poll(cx)).await;
+        let status = match &end {
+            Ok(()) => Status::new(Code::Unavailable, "the connection was closed"),
+            Err(error) => Status::new(Code::Unavailable, error.to_string()),
+        };
+        self.mailbox.close(&status);
+        for (_, inbox) in self.ours.drain() {
+            inbox.end(status.clone(), None, Reach::Unknown);
+        }
+        for call in self.queued.drain(..) {
+            call.inbox.end(status.clone(), None, Reach::Never);
+        }
+        for (_, work) in self.theirs.drain() {
+            if let Work::Running(_, Some(inbox)) = work {
+                inbox.end(Status::new(Code::Cancelled, "the connection is gone"), None, Reach::Unknown);
+            }
+        }
+        self.handlers.clear();
+        if let Err(error) = &end {
+            let Some(code) = error.code() else { return end };
+            self.session.abort(code, &error.to_string());
+        }
+        self.say();
+        self.conn.set_deadline(Instant::now() + self.settings.close_timeout);
+        let mut linger = Linger::new(LINGER_LIMIT);
+        let drain = self.drain.clone();
+        drain.unless_aborting(poll_fn(|cx| self.conn.poll_linger(cx, &mut linger))).await;
+        end
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
+        if self.drain.is_aborting() {
+            return Poll::Ready(Err(LinkError::Stopped));
+        }
+        self.leaving |= self.drain.is_stopping();
+        // On a runtime that runs who was woken last first, the first caller that says something would be the only one to be heard:
+        // going to the back of the queue once lets the others say something too, and all of it leaves in one write.
+        if !std::mem::replace(&mut self.yielded, true) && self.mailbox.has_mail() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let mut heard = 0;
+        loop {
+            let mut busy = self.read_mail(cx);
+            busy |= self.run_handlers(cx);
+            if self.leaving && self.queued.is_empty() {
+                self.session.leave(); // only the first time it says something
+            }
+            self.say();
+            while let Poll::Ready(turn) = self.conn.poll_turn(cx) {
+                busy = true;
+                if let Some(end) = self.take(turn) {
+                    return Poll::Ready(end);
+                }
+                self.say();
+                heard += 1;
+                if heard > FRAMES_A_TURN {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+            }
+            while let Poll::Ready(stream) = self
+                .deadlines
+                .poll(cx, |stream| self.ours.contains_key(&stream) || self.theirs.contains_key(&stream))
+            {
+                busy = true;
+                self.expire(stream);
+            }
+            if !busy {
+                break;
+            }
+        }
+        if let Some(end) = self.watch() {
+            return Poll::Ready(end);
+        }
+        self.yielded = false;
+        Poll::Pending
+    }
+
+    /// What a turn of the connection has brought. The end, if it is that.
+    fn take(&mut self, turn: Result<Turn<Frame>, ConnError<Reject>>) -> Option<Result<(), LinkError>> {
+        let error = match turn {
+            Ok(Turn::Item(frame)) => {
+                let now = self.conn.heard().into_std();
+                match self.session.hear(frame, now) {
+                    Ok(Some(event)) => return self.happen(event).map(Err),
+                    Ok(None) => return None,
+                    Err(reject) => LinkError::Peer(reject),
+                }
+            }
+            Ok(Turn::Room) => return None,
+            Ok(Turn::Closed) if self.ours.is_empty() && self.theirs.is_empty() => return Some(Ok(())),
+            Ok(Turn::Closed) => LinkError::Closed,
+            Err(ConnError::Torn) => LinkError::Torn,
+            Err(ConnError::Io(error)) => LinkError::Io(Arc::new(error)),
+            Err(ConnError::Proto(reject)) => LinkError::Peer(reject),
+            Err(ConnError::Idle) => match self.keep() {
+                Ok(()) => return None,
+                Err(error) => error,
+            },
+        };
+        Some(Err(error))
+    }
+
+    /// What a frame meant.
+    fn happen(&mut self, event: Event) -> Option<LinkError> {
+        match event {
+            Event::Call { stream, call, message, last } => self.called(stream, call, message, last),
+            Event::Message { stream, message, last } => self.delivered(stream, Some(message), last),
+            Event::Last { stream } => self.delivered(stream, None, true),
+            Event::End { stream, status, message } => {
+                if let Some(inbox) = self.ours.remove(&stream) {
+                    let never = status.advice == Advice::NotProcessed;
+                    inbox.end(status, message, if never { Reach::Never } else { Reach::Answered });
+                    self.call_queued();
+                }
+            }
+            Event::Reset(reset) => self.was_reset(reset),
+            Event::Hello(_) => {
+                self.keeper.greeted();
+                self.call_queued();
+            }
+            Event::Pong(_) => {}
+            Event::GoAway(away) => {
+                for stream in self.session.unanswered() {
+                    if let Some(inbox) = self.ours.remove(&stream) {
+                        let status = Status::new(Code::Unavailable, "the server is going away");
+                        inbox.end(status.advice(Advice::NotProcessed), None, Reach::Never);
+                    }
+                }
+                if away.code != ErrorCode::NONE {
+                    return Some(LinkError::Away { code: away.code, text: away.text });
+                }
+                self.depart();
+            }
+        }
+        None
+    }
+
+    /// A stream was ended at once.
+    fn was_reset(&mut self, reset: Reset) {
+        let Reset { stream, code, text } = reset;
+        if let Some(inbox) = self.ours.remove(&stream) {
+            let (code, reach) = match code {
+                ErrorCode::REFUSED => (Code::Unavailable, Reach::Never),
+                ErrorCode::CANCELLED => (Code::Cancelled, Reach::Unknown),
+                ErrorCode::MESSAGE_TOO_LARGE => (Code::ResourceExhausted, Reach::Unknown),
+                _ => (Code::Internal, Reach::Unknown),
+            };
+            let text = if text.is_empty() { format!("the call was reset: {}", reset.code) } else { text };
+            inbox.end(Status::new(code, text), None, reach);
+            self.call_queued();
+        } else if self.theirs.contains_key(&stream) {
+            self.give_up(stream, &Status::new(Code::Cancelled, "the caller has gone"));
+        }
+    }
+
+    /// Does what other tasks want. Whether there was anything.
+    fn read_mail(&mut self, cx: &Context<'_>) -> bool {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.mailbox.take(&mut mail, cx.waker());
+        let busy = !mail.is_empty();
+        for command in mail.drain(..) {
+            match command {
+                Command::Call(call) => self.call(call),
+                Command::Say { inbox, message, last } => self.say_message(&inbox, message, last),
+                Command::SayLast { inbox } => self.say_last(&inbox),
+                Command::Cancel { inbox } => self.cancel(&inbox),
+                Command::Consumed { inbox, credit } => self.session.consumed(inbox.stream(), credit),
+                Command::Leave => self.leaving = true,
+            }
+        }
+        self.mail = mail;
+        busy
+    }
+
+    /// Makes a call, now or when the peer can take it.
+    fn call(&mut self, new: Box<NewCall>) {
+        if new.inbox.is_over() {
+            return;
+        }
+        match self.session.can_call() {
+            Ok(()) => {}
+            Err(CallError::TooEarly | CallError::TooMany(_))
+                if self.queued.len() < self.settings.max_queued_calls =>
+            {
+                return self.queued.push_back(new);
+            }
+            Err(CallError::Leaving) => {
+                return new.inbox.end(refused("the connection takes no further calls"), None, Reach::Never);
+            }
+            Err(error) => {
+                let status = Status::new(Code::ResourceExhausted, error.to_string());
+                return new.inbox.end(status.advice(Advice::NotProcessed), None, Reach::Never);
+            }
+        }
+        let NewCall { mut call, message, last, deadline, inbox, said } = *new;
+        if let Some(at) = deadline {
+            // Counted from when it leaves: waiting in our own queue is not the other side's time.
+            call.deadline = Some(at.saturating_duration_since(Instant::now()));
+        }
+        match self.session.call(call, message, last) {
+            Ok(stream) => {
+                inbox.set_stream(stream);
+                inbox.seen(self.session.waiting(stream) < HIGH_WATER);
+                if let Some(at) = deadline {
+                    self.deadlines.add(at, stream);
+                }
+                self.ours.insert(stream, Arc::clone(&inbox));
+                for (message, last) in said {
+                    match message {
+                        Some(message) => self.say_message(&inbox, message, last),
+                        None => self.session.say_last(stream),
+                    }
+                }
+            }
+            Err(error) => {
+                let status = Status::new(Code::ResourceExhausted, error.to_string());
+                inbox.end(status.advice(Advice::Never), None, Reach::Never);
+            }
+        }
+    }
+
+    /// Makes calls that had to wait.
+    fn call_queued(&mut self) {
+        while !self.queued.is_empty() && self.session.can_call().is_ok() {
+            if let Some(call) = self.queued.pop_front() {
+                self.call(call);
+            }
+        }
+    }
+
+    fn say_last(&mut self, inbox: &Arc<Inbox>) {
+        match self.queued(inbox) {
+            Some(call) => call.said.push((None, true)),
+            None => self.session.say_last(inbox.stream()),
+        }
+    }
+
+    /// The call, if it waits to be made.
+    fn queued(&mut self, inbox: &Arc<Inbox>) -> Option<&mut NewCall> {
+        let waits = inbox.stream() == 0;
+        let call = waits.then(|| self.queued.iter_mut().find(|call| Arc::ptr_eq(&call.inbox, inbox)));
+        call.flatten().map(|call| &mut **call)
+    }
+
+    fn say_message(&mut self, inbox: &Arc<Inbox>, message: Message, last: bool) {
+        if let Some(call) = self.queued(inbox) {
+            return call.said.push((Some(message), last)); // no more than there is room for: nobody has told of any
+        }
+        let stream = inbox.stream();
+        match self.session.say(stream, message, last) {
+            Ok(()) => inbox.seen(self.session.waiting(stream) < HIGH_WATER),
+            Err(SayError::Closed) => {}
+            Err(error) => {
+                // The caller of a stream is told by its end; a handler likewise.
+                let status = Status::new(Code::ResourceExhausted, error.to_string());
+                self.session.reset(stream, ErrorCode::MESSAGE_TOO_LARGE, &error.to_string());
+                if let Some(inbox) = self.ours.remove(&stream) {
+                    inbox.end(status, None, Reach::Unknown);
+                } else if self.theirs.contains_key(&stream) {
+                    self.give_up(stream, &status);
+                }
+            }
+        }
+    }
+
+    /// A call of ours of which nobody wants to know more.
+    fn cancel(&mut self, inbox: &Arc<Inbox>) {
+        let stream = inbox.stream();
+        inbox.end(Status::new(Code::Cancelled, "given up"), None, Reach::Unknown);
+        self.session.consumed(stream, inbox.discard());
+        if self.ours.remove(&stream).is_some() {
+            self.session.reset(stream, ErrorCode::CANCELLED, "");
+            self.call_queued();
+        } else if stream == 0 {
+            self.queued.retain(|call| !Arc::ptr_eq(&call.inbox, inbox));
+        }
+    }
+
+    /// The deadline of a call has passed.
+    fn expire(&mut self, stream: u32) {
+        let status = || Status::new(Code::DeadlineExceeded, "the deadline has passed");
+        if let Some(inbox) = self.ours.remove(&stream) {
+            inbox.end(status(), None, Reach::Unknown);
+            self.session.reset(stream, ErrorCode::CANCELLED, "deadline");
+            self.call_queued();
+        } else if self.theirs.contains_key(&stream) {
+            self.give_up(stream, &status());
+            // It is refused only when the caller has gone meanwhile.
+            let _ = self.session.end(stream, status(), None);
+        }
+    }
+
+    /// Feeds frames to the connection as long as it has room.
+    fn say(&mut self) {
+        while self.session.has_frames() && self.conn.has_room() {
+            let Some(frame) = self.session.pop() else { break };
+            // Frames can be said in any state.
+            let _ = self.conn.feed(frame);
+        }
+        for stream in self.session.take_roomy() {
+            let theirs = self.theirs.get(&stream).and_then(|work| match work {
+                Work::Running(_, inbox) => inbox.as_ref(),
+                Work::Awaited(_) => None,
+            });
+            if let Some(inbox) = self.ours.get(&stream).or(theirs) {
+                inbox.seen(true);
+            }
+        }
+    }
+
+    /// The peer takes no further calls of ours.
+    fn depart(&mut self) {
+        let status = refused("the other side is going away");
+        self.mailbox.close(&status);
+        for call in self.queued.drain(..) {
+            call.inbox.end(status.clone(), None, Reach::Never);
+        }
+    }
+
+    /// Sets the deadline of what comes next; or it is over.
+    fn watch(&mut self) -> Option<Result<(), LinkError>> {
+        let quiet = self.ours.is_empty() && self.theirs.is_empty() && self.handlers.is_empty();
+        if quiet
+            && self.queued.is_empty()
+            && self.conn.is_flushed()
+            && (self.session.has_left() || self.is_left())
+        {
+            return Some(Ok(()));
+        }
+        self.keep().err().map(Err)
+    }
+
+    /// The peer has left, and nothing of ours is open.
+    fn is_left(&self) -> bool {
+        !self.mailbox.is_open() && self.session.calls() == 0 && self.session.at_work() == 0
+    }
+
+    /// Pings, and waits for the answer.
+    fn keep(&mut self) -> Result<(), LinkError> {
+        let (now, heard) = (Instant::now().into_std(), self.conn.heard().into_std());
+        loop {
+            let busy = !self.ours.is_empty() || !self.theirs.is_empty();
+            match self.keeper.look(now, heard, busy, &self.settings.patience) {
+                Verdict::Wait(Some(at)) => self.conn.set_deadline(at.into()),
+                Verdict::Wait(None) => self.conn.clear_deadline(),
+                Verdict::Ping => {
+                    self.session.ping(*b"alive?\0\0");
+                    self.say();
+                    continue;
+                }
+                Verdict::Silent => return Err(LinkError::Silent),
+            }
+            return Ok(());
+        }
+    }
+}
+
+fn refused(text: &str) -> Status {
+    Status::new(Code::Unavailable, text).advice(Advice::NotProcessed)
+}

@@ -1,0 +1,250 @@
+//! A server of calls, piece by piece: what programs start from, and what the command itself is made of.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Settings;
+use super::caller::Caller;
+use super::link::mailbox::Mailbox;
+use super::link::{Link, Parts, Serve};
+use crate::net::addr::ListenAddr;
+use crate::net::clock::Clock;
+use crate::net::conn::Conn;
+use crate::net::drain::Drain;
+use crate::net::limits::ConnectionLimits;
+use crate::net::serve::{Arrival, Gate, GateSettings};
+use crate::net::shards::{Threading, cores};
+use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
+use crate::proto::rpc::codec::{ALPN, Codec};
+use crate::proto::rpc::session::{Role, Session};
+use crate::server::http::RunError;
+use crate::server::http::request::Peer;
+use crate::server::listening::{self, Accept, Listening};
+use crate::server::process::{Address, Handle, Outcome, Process, Running};
+
+/// The name of this server in what it prints.
+pub const NAME: &str = "rpc";
+
+/// What calls under way get to end when the server is told to stop, unless told otherwise.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Called with the addresses when all is ready.
+type Ready = Box<dyn FnOnce(&[Address]) + Send>;
+
+/// A server that is not there yet. Ended by [`run`](Self::run), which serves until a signal, or [`start`](Self::start), which serves
+/// beside the program.
+#[must_use = "it serves nobody until it is run or started"]
+pub struct Server {
+    name: &'static str,
+    serve: Arc<dyn Serve>,
+    listen: Vec<ListenAddr>,
+    tls: Option<TlsConfig>,
+    settings: Settings,
+    connections: ConnectionLimits,
+    threads: usize,
+    threading: Threading,
+    drain_timeout: Duration,
+    handle: Handle,
+    ready: Option<Ready>,
+    /// The first thing that was wrong with what we were told.
+    wrong: Option<RunError>,
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("listen", &self.listen).finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// A server whose calls are answered by `serve`.
+    pub(super) fn of(serve: Arc<dyn Serve>) -> Self {
+        Self {
+            name: NAME,
+            serve,
+            listen: Vec::new(),
+            tls: None,
+            settings: Settings::default(),
+            connections: ConnectionLimits::default(),
+            threads: cores(),
+            threading: Threading::PerCore,
+            drain_timeout: DRAIN_TIMEOUT,
+            handle: Handle::new(),
+            ready: None,
+            wrong: None,
+        }
+    }
+
+    /// Its name in the addresses that it tells, in place of `rpc`.
+    pub fn name(mut self, name: &'static str) -> Self {
+        self.name = name;
+        self
+    }
+
+    /// Listens at one address more: `127.0.0.1:7000`, `:7000`, `127.0.0.1:0` for a free port, `unix:/run/app.sock`, `fd:rpc` for a socket
+    /// of systemd's. A text that is no address is the error of [`run`](Self::run) and [`start`](Self::start).
+    pub fn listen<A>(mut self, address: A) -> Self
+    where
+        A: TryInto<ListenAddr>,
+        RunError: From<A::Error>,
+    {
+        match address.try_into() {
+            Ok(address) => self.listen.push(address),
+            Err(error) => {
+                self.wrong.get_or_insert(error.into());
+            }
+        }
+        self
+    }
+
+    /// Speaks TLS on every TCP listener, with a certificate (followed by its chain) and its private key, both in PEM. Files that change are
+    /// read again.
+    pub fn tls(mut self, cert: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        let (cert, key) = (cert.into(), key.into());
+        self.tls_config().certificates.push(CertPair { cert, key });
+        self
+    }
+
+    /// Speaks TLS with a certificate for `localhost` that is made up at the start: for development.
+    pub fn tls_self_signed(mut self) -> Self {
+        self.tls_config().self_signed = true;
+        self
+    }
+
+    /// Asks callers for certificates. What they show is in [`Context::peer`](super::Context::peer).
+    pub fn tls_client_auth(mut self, auth: ClientAuth) -> Self {
+        self.tls_config().client_auth = auth;
+        self
+    }
+
+    /// What its connections put up with.
+    pub fn settings(mut self, settings: Settings) -> Self {
+        self.settings = settings;
+        self
+    }
+
+    /// How many connections there may be, in all and from one address.
+    pub fn connections(mut self, limits: ConnectionLimits) -> Self {
+        self.connections = limits;
+        self
+    }
+
+    /// How many threads serve connections: one a core unless set. At least one.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// How the work is spread over them: each its own unless set.
+    pub fn threading(mut self, threading: Threading) -> Self {
+        self.threading = threading;
+        self
+    }
+
+    /// What calls under way get to end when the server is told to stop: [`DRAIN_TIMEOUT`] unless set.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Lets `handle` stop the server, in place of a new one.
+    pub fn handle(mut self, handle: Handle) -> Self {
+        self.handle = handle;
+        self
+    }
+
+    /// Calls `ready` with the addresses, real ports and all, when nothing can fail any more.
+    pub fn on_ready(mut self, ready: impl FnOnce(&[Address]) + Send + 'static) -> Self {
+        self.ready = Some(Box::new(ready));
+        self
+    }
+
+    /// Serves until SIGTERM or SIGINT, which a second one hastens; SIGHUP reads certificates again. It blocks and makes runtimes of its own,
+    /// so it cannot be called from within one: see [`start`](Self::start).
+    ///
+    /// # Errors
+    /// An address is none or cannot be listened on, a file cannot be read, or the system has no threads.
+    pub fn run(mut self) -> Result<Outcome, RunError> {
+        let ready = self.take_ready();
+        Ok(self.process()?.run(ready)?)
+    }
+
+    /// Serves on threads of its own, and returns when clients can connect. It ends when what is returned is stopped or dropped.
+    ///
+    /// # Errors
+    /// As for [`run`](Self::run).
+    pub fn start(mut self) -> Result<Running, RunError> {
+        let ready = self.take_ready();
+        Ok(self.process()?.start(ready)?)
+    }
+
+    /// Reads files, binds sockets, and puts the server into `process`, whose threads and drain it uses.
+    fn prepare(self, process: &mut Process) -> Result<(), RunError> {
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
+        if self.listen.is_empty() {
+            return Err(RunError::NoAddress);
+        }
+        let tls = self.tls.map(listening::tls).transpose()?;
+        let sockets = listening::bind(&self.listen, process.threads)?;
+        listening::note(self.name, &sockets, process);
+        let gate = Gate::new(GateSettings { limits: self.connections, tls, ..GateSettings::default() });
+        let drain = process.drain.clone();
+        let calls = Calls { serve: self.serve, settings: Arc::new(self.settings), drain };
+        process.parts.push(Arc::new(Listening::new(calls, gate, sockets)));
+        Ok(())
+    }
+
+    fn process(self) -> Result<Process, RunError> {
+        let process = Process::new(self.threading, self.threads, self.drain_timeout);
+        let mut process = process.stopped_by(self.handle.clone());
+        self.prepare(&mut process)?;
+        Ok(process)
+    }
+
+    fn take_ready(&mut self) -> Ready {
+        self.ready.take().unwrap_or_else(|| Box::new(|_| {}))
+    }
+
+    fn tls_config(&mut self) -> &mut TlsConfig {
+        self.tls.get_or_insert_with(|| TlsConfig { alpn: vec![ALPN.to_vec()], ..TlsConfig::default() })
+    }
+}
+
+/// What serves connections.
+struct Calls {
+    serve: Arc<dyn Serve>,
+    settings: Arc<Settings>,
+    drain: Drain,
+}
+
+impl Accept for Calls {
+    async fn connection(self: Arc<Self>, arrival: Arrival, clock: Clock) {
+        let peer = Arc::new(Peer::of(&arrival));
+        let Arrival { io, place, .. } = arrival;
+        let hello = self.settings.hello();
+        let mailbox: Arc<Mailbox> = Arc::default();
+        let caller = Caller::new(&mailbox);
+        let link = Link::new(Parts {
+            conn: Conn::new(io, Codec::new(hello), clock.timer()),
+            session: Session::new(Role::Server, hello),
+            settings: Arc::clone(&self.settings),
+            serve: Arc::clone(&self.serve),
+            peer: Arc::clone(&peer),
+            mailbox,
+            drain: self.drain.clone(),
+            place: Some(place),
+        });
+        if let Err(error) = link.run().await {
+            tracing::debug!(peer = %peer.addr, %error, "a connection ended");
+        }
+        drop(caller); // a server does not close a connection because it has nothing to ask
+    }
+
+    fn drain(&self) -> &Drain {
+        &self.drain
+    }
+}

@@ -1,0 +1,272 @@
+//! What a server answers: methods and their handlers.
+
+use std::collections::HashMap;
+use std::future::{Future, poll_fn, ready};
+use std::pin::pin;
+use std::sync::Arc;
+
+use futures_core::Stream;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+
+use super::context::Context;
+use super::link::{Answer, Asked, Handle, Serve, Streams};
+use super::method::{Description, Kind, Method};
+use super::server::Server;
+use super::stream::{Format, Requests};
+use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::payload::{CodecId, Payload};
+use crate::proto::rpc::status::{Advice, Code, Status};
+
+/// Methods and their handlers. A handler is an async function, and a failure of it a [`Status`].
+#[derive(Clone, Default)]
+pub struct Services {
+    methods: HashMap<(u32, u16), Registered>,
+    /// By the hash of their names.
+    names: HashMap<u32, &'static str>,
+    wrong: Option<ServicesError>,
+}
+
+#[derive(Clone)]
+struct Registered {
+    description: Description,
+    schema: u32,
+    handler: Arc<dyn Handle>,
+}
+
+/// Methods that cannot be told from each other.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ServicesError {
+    /// Two methods of a service have the same number.
+    #[error("{service}.{name} and {service}.{other} are both method {number}")]
+    Number {
+        /// The service.
+        service: &'static str,
+        /// The number.
+        number: u16,
+        /// The first.
+        name: &'static str,
+        /// The second.
+        other: &'static str,
+    },
+    /// Two services have names with the same hash: one has to be called otherwise.
+    #[error("the services {0} and {1} cannot be told from each other on the wire: rename one")]
+    Hash(&'static str, &'static str),
+}
+
+impl std::fmt::Debug for Services {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set()
+            .entries(self.descriptions().map(|description| (description.service, description.name)))
+            .finish()
+    }
+}
+
+impl Services {
+    /// Nothing is answered.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Answers a method whose request and answer are one message each.
+    #[must_use]
+    pub fn unary<M, F, Fut>(self, handler: F) -> Self
+    where
+        M: Method,
+        F: Fn(Context, M::Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<M::Response, Status>> + Send + 'static,
+    {
+        self.add::<M, _, _>(move |asked| {
+            let (format, context) = (format(&asked)?, asked.context);
+            let response = handler(context, format.read(asked.request, Code::InvalidArgument)?);
+            Ok(async move { Ok(Answer::of(format.write(&response.await?)?)) })
+        })
+    }
+
+    /// Answers a method whose request is one message, with a stream.
+    #[must_use]
+    pub fn server_stream<M, F, Fut, S>(self, handler: F) -> Self
+    where
+        M: Method,
+        F: Fn(Context, M::Request) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<S, Status>> + Send + 'static,
+        S: Stream<Item = Result<M::Response, Status>> + Send + 'static,
+    {
+        self.add::<M, _, _>(move |asked| {
+            let (format, streams) = (format(&asked)?, asked.streams.ok_or_else(no_streams)?);
+            let responses = handler(asked.context, format.read(asked.request, Code::InvalidArgument)?);
+            Ok(async move { send(&streams, format, responses.await?).await })
+        })
+    }
+
+    /// Answers a method whose request is a stream, with one message.
+    #[must_use]
+    pub fn client_stream<M, F, Fut>(self, handler: F) -> Self
+    where
+        M: Method,
+        F: Fn(Context, Requests<M::Request>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<M::Response, Status>> + Send + 'static,
+    {
+        self.add::<M, _, _>(move |asked| {
+            let (format, streams) = (format(&asked)?, asked.streams.ok_or_else(no_streams)?);
+            let response = handler(asked.context, Requests::new(streams, format));
+            Ok(async move { Ok(Answer::of(format.write(&response.await?)?)) })
+        })
+    }
+
+    /// Answers a method whose request is a stream, with a stream.
+    #[must_use]
+    pub fn bidi<M, F, Fut, S>(self, handler: F) -> Self
+    where
+        M: Method,
+        F: Fn(Context, Requests<M::Request>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<S, Status>> + Send + 'static,
+        S: Stream<Item = Result<M::Response, Status>> + Send + 'static,
+    {
+        self.add::<M, _, _>(move |asked| {
+            let (format, streams) = (format(&asked)?, asked.streams.ok_or_else(no_streams)?);
+            let responses = handler(asked.context, Requests::new(streams.clone(), format));
+            Ok(async move { send(&streams, format, responses.await?).await })
+        })
+    }
+
+    fn add<M, F, Fut>(mut self, begin: F) -> Self
+    where
+        M: Method,
+        F: Fn(Asked) -> Result<Fut, Status> + Send + Sync + 'static,
+        Fut: Future<Output = Result<Answer, Status>> + Send + 'static,
+    {
+        let description = M::DESCRIPTION;
+        let Description { service, number, kind, .. } = description;
+        let hash = M::service();
+        self.name(hash, service);
+        let handler = Arc::new(Typed { kind, begin });
+        self.insert((hash, number), Registered { description, schema: M::schema(), handler });
+        self
+    }
+
+    fn name(&mut self, hash: u32, service: &'static str) {
+        let known = *self.names.entry(hash).or_insert(service);
+        if known != service {
+            self.wrong.get_or_insert(ServicesError::Hash(known, service));
+        }
+    }
+
+    fn insert(&mut self, key: (u32, u16), registered: Registered) {
+        let Description { service, number, name, .. } = registered.description;
+        if let Some(other) = self.methods.insert(key, registered) {
+            let (name, other) = (other.description.name, name);
+            self.wrong.get_or_insert(ServicesError::Number { service, number, name, other });
+        }
+    }
+
+    /// These and others.
+    #[must_use]
+    pub fn with(mut self, others: Self) -> Self {
+        self.wrong = self.wrong.or(others.wrong);
+        for (hash, service) in others.names {
+            self.name(hash, service);
+        }
+        for (key, registered) in others.methods {
+            self.insert(key, registered);
+        }
+        self
+    }
+
+    /// What is answered.
+    pub fn descriptions(&self) -> impl Iterator<Item = &Description> {
+        self.methods.values().map(|registered| &registered.description)
+    }
+
+    /// A server of them, to be told where to listen and what else is wanted.
+    ///
+    /// # Errors
+    /// Two methods or services cannot be told from each other.
+    pub fn server(self) -> Result<Server, ServicesError> {
+        Ok(Server::of(Arc::new(self.checked()?)))
+    }
+
+    pub(super) fn checked(mut self) -> Result<Self, ServicesError> {
+        self.wrong.take().map_or(Ok(self), Err)
+    }
+}
+
+impl Serve for Services {
+    fn find(&self, call: &Call) -> Result<Arc<dyn Handle>, Status> {
+        let refused = |code, text: String| Status::new(code, text).advice(Advice::NotProcessed);
+        let Some(registered) = self.methods.get(&(call.service, call.method)) else {
+            let text = match self.names.get(&call.service) {
+                Some(service) => format!("{service} has no method {}", call.method),
+                None => format!("there is no service {:#010x}", call.service),
+            };
+            return Err(refused(Code::Unimplemented, text));
+        };
+        if call.schema != 0 && call.schema != registered.schema {
+            let Description { service, name, .. } = registered.description;
+            let text =
+                format!("caller and server do not mean the same by {service}.{name}: its types differ");
+            return Err(refused(Code::FailedPrecondition, text));
+        }
+        if CodecId::of(call.codec).is_none() {
+            return Err(refused(Code::Unimplemented, format!("there is no payload codec {}", call.codec)));
+        }
+        Ok(Arc::clone(&registered.handler))
+    }
+}
+
+/// A handler with its types forgotten.
+struct Typed<F> {
+    kind: Kind,
+    begin: F,
+}
+
+impl<F, Fut> Handle for Typed<F>
+where
+    F: Fn(Asked) -> Result<Fut, Status> + Send + Sync,
+    Fut: Future<Output = Result<Answer, Status>> + Send + 'static,
+{
+    fn takes_stream(&self) -> bool {
+        self.kind.takes_stream()
+    }
+
+    fn gives_stream(&self) -> bool {
+        self.kind.gives_stream()
+    }
+
+    fn handle(&self, asked: Asked) -> BoxFuture<'static, Answer> {
+        match (self.begin)(asked) {
+            Ok(answer) => answer.map(|answer| answer.unwrap_or_else(Answer::from)).boxed(),
+            Err(status) => ready(Answer::from(status)).boxed(),
+        }
+    }
+}
+
+/// Sends the messages of an answer, each when there is room for it.
+async fn send<T: Payload>(
+    streams: &Streams,
+    format: Format,
+    responses: impl Stream<Item = Result<T, Status>> + Send,
+) -> Result<Answer, Status> {
+    let mut responses = pin!(responses);
+    loop {
+        if let Err(ended) = poll_fn(|cx| streams.inbox.poll_room(cx)).await {
+            return Err(ended.status); // nobody hears it
+        }
+        match poll_fn(|cx| responses.as_mut().poll_next(cx)).await {
+            Some(response) => streams.inbox.say(&streams.mailbox, format.write(&response?)?, false),
+            None => return Ok(Status::ok().into()),
+        }
+    }
+}
+
+fn format(asked: &Asked) -> Result<Format, Status> {
+    let Context { codec, max_message, .. } = asked.context;
+    let codec =
+        CodecId::of(codec).ok_or_else(|| Status::new(Code::Unimplemented, "an unknown payload codec"))?;
+    Ok(Format { codec, limit: max_message })
+}
+
+fn no_streams() -> Status {
+    Status::new(Code::Internal, "a stream without a stream")
+}

@@ -1,0 +1,65 @@
+//! What a connection puts up with, and what it asks of its peer.
+
+use std::time::Duration;
+
+use crate::proto::rpc::keeper::Patience;
+use crate::proto::rpc::settings::Settings as Hello;
+
+/// The longest time that a handler gets, unless [`Settings::max_deadline`] says otherwise.
+pub const MAX_DEADLINE: Duration = Duration::from_secs(3600);
+
+/// The settings of a connection, at either end.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Calls of the peer at a time. gRPC's servers have 100 or no limit, by implementation.
+    pub max_calls: u32,
+    /// Bytes of a message, decompressed. gRPC has 4 MiB.
+    pub max_message: usize,
+    /// Bytes of metadata of a call. gRPC has 8 KiB.
+    pub max_metadata: usize,
+    /// Bytes of messages that may wait for the application, on one stream and on all of a connection.
+    pub stream_credit: u32,
+    /// The same for all streams of a connection.
+    pub connection_credit: u32,
+    /// Calls of ours that may wait until the peer takes further ones.
+    pub max_queued_calls: usize,
+    /// How long a handler gets, whatever its caller says.
+    pub max_deadline: Duration,
+    /// How long the peer may be silent.
+    pub patience: Patience,
+    /// How long the end of a connection may take.
+    pub close_timeout: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_calls: 256,
+            max_message: 4 << 20,
+            max_metadata: 8 << 10,
+            stream_credit: 256 << 10,
+            connection_credit: 4 << 20,
+            max_queued_calls: 10_000,
+            max_deadline: MAX_DEADLINE,
+            patience: Patience::default(),
+            close_timeout: Duration::from_secs(5),
+        }
+    }
+}
+
+impl Settings {
+    /// What the peer is told of them.
+    #[must_use]
+    pub fn hello(&self) -> Hello {
+        let number = |size: usize| u32::try_from(size).unwrap_or(u32::MAX);
+        Hello {
+            max_frame: u32::from(u16::MAX),
+            max_streams: self.max_calls,
+            stream_credit: self.stream_credit,
+            connection_credit: self.connection_credit,
+            max_message: number(self.max_message),
+            max_metadata: number(self.max_metadata),
+            ..Hello::default()
+        }
+    }
+}

@@ -1,0 +1,169 @@
+//! Messages of a call, as they come and go: typed, at the pace of the slower side.
+
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+use futures_util::stream::BoxStream;
+
+use super::caller::{Arrived, Failure, Pending, Reach};
+use super::link::Streams;
+use super::link::inbox::Next;
+use crate::proto::rpc::metadata::Metadata;
+use crate::proto::rpc::payload::{CodecId, Payload};
+use crate::proto::rpc::session::Message;
+use crate::proto::rpc::status::{Advice, Code, Status};
+
+/// The messages of an answer, for who answers.
+pub type ResponseStream<T> = BoxStream<'static, Result<T, Status>>;
+
+/// How messages are written and read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Format {
+    pub(super) codec: CodecId,
+    /// The longest message, decompressed.
+    pub(super) limit: usize,
+}
+
+impl Format {
+    /// A message as it stands on the wire.
+    pub(super) fn write<T: Payload>(self, value: &T) -> Result<Message, Status> {
+        let bytes = value.encode(self.codec);
+        let bytes = bytes
+            .map_err(|error| Status::new(Code::Internal, format!("a message cannot be written: {error}")))?;
+        Ok(Message { bytes, ..Message::default() })
+    }
+
+    /// A message that has come, or what is wrong with it.
+    pub(super) fn read<T: Payload>(self, message: Message, wrong: Code) -> Result<T, Status> {
+        if message.compressed {
+            return Err(Status::new(wrong, "a message is compressed, which nobody asked for"));
+        }
+        let value = T::decode(message.bytes, self.codec, self.limit);
+        value.map_err(|error| {
+            Status::new(wrong, format!("a message cannot be read: {error}")).advice(Advice::Never)
+        })
+    }
+}
+
+/// The messages that a caller sends, for their handler. Also a [`Stream`].
+pub struct Requests<T> {
+    streams: Streams,
+    format: Format,
+    messages: PhantomData<fn() -> T>,
+}
+
+impl<T> std::fmt::Debug for Requests<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Requests")
+    }
+}
+
+impl<T: Payload> Requests<T> {
+    pub(super) fn new(streams: Streams, format: Format) -> Self {
+        Self { streams, format, messages: PhantomData }
+    }
+
+    /// The next message; `None` when the caller has sent its last.
+    ///
+    /// # Errors
+    /// The message cannot be read, or the caller has gone: a handler best answers with the same.
+    pub async fn next(&mut self) -> Option<Result<T, Status>> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Status>>> {
+        let Streams { inbox, mailbox } = &self.streams;
+        Poll::Ready(match ready!(inbox.poll_next(cx)) {
+            Next::Message(message) => {
+                mailbox.send_consumed(inbox, message.credit);
+                Some(self.format.read(message, Code::InvalidArgument))
+            }
+            Next::Last => None,
+            Next::End(ended) => Some(Err(ended.status)),
+        })
+    }
+}
+
+impl<T: Payload> Stream for Requests<T> {
+    type Item = Result<T, Status>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll(cx)
+    }
+}
+
+/// The messages of an answer, for the caller. Also a [`Stream`]. When it is dropped before its end, the call is cancelled.
+#[derive(Debug)]
+pub struct Responses<T> {
+    pending: Pending,
+    /// What came while the call was begun.
+    first: Option<Arrived>,
+    format: Format,
+    trailers: Option<Metadata>,
+    failed: bool,
+    messages: PhantomData<fn() -> T>,
+}
+
+impl<T: Payload> Responses<T> {
+    pub(super) fn new(pending: Pending, first: Option<Arrived>, format: Format) -> Self {
+        Self { pending, first, format, trailers: None, failed: false, messages: PhantomData }
+    }
+
+    pub(super) fn pending(&self) -> &Pending {
+        &self.pending
+    }
+
+    pub(super) fn format(&self) -> Format {
+        self.format
+    }
+
+    /// The next message; `None` when the call went well and this was all.
+    ///
+    /// # Errors
+    /// How the call failed; nothing follows.
+    pub async fn next(&mut self) -> Option<Result<T, Failure>> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// What came with the end of the call; `None` before the end.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&Metadata> {
+        self.trailers.as_ref()
+    }
+
+    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Failure>>> {
+        if self.failed || self.trailers.is_some() {
+            return Poll::Ready(None);
+        }
+        let arrived = match self.first.take() {
+            Some(first) => Ok(first),
+            None => ready!(self.pending.poll_next(cx)),
+        };
+        let read = match arrived {
+            Ok(Arrived::Message(message)) => self.format.read(message, Code::Internal).map_err(answered),
+            Ok(Arrived::End(trailers)) => {
+                self.trailers = Some(trailers);
+                return Poll::Ready(None);
+            }
+            Err(failure) => Err(failure),
+        };
+        self.failed = read.is_err();
+        Poll::Ready(Some(read))
+    }
+}
+
+impl<T: Payload> Stream for Responses<T> {
+    type Item = Result<T, Failure>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll(cx)
+    }
+}
+
+/// A failure of ours to understand an answer.
+pub(super) fn answered(status: Status) -> Failure {
+    Failure { status, reach: Reach::Answered, attempts: 1 }
+}

@@ -1,0 +1,287 @@
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::io::DuplexStream;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, timeout};
+
+use super::caller::{Arrived, Caller, Pending};
+use super::link::mailbox::Mailbox;
+use super::link::{Link, LinkError, Parts};
+use super::testing::{Bench, COUNT, ECHO, FAIL, HANG, LATE, PANIC, SUM, TALK, message};
+use super::*;
+use crate::net::addr::PeerAddr;
+use crate::net::clock::Clock;
+use crate::net::conn::Conn;
+use crate::net::drain::Drain;
+use crate::net::io::Io;
+use crate::proto::rpc::codec::Codec;
+use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::metadata::Metadata;
+use crate::proto::rpc::session::{Role, Session};
+use crate::proto::rpc::status::Code;
+use crate::server::http::request::Peer;
+
+/// One end of a connection, at work.
+struct End {
+    caller: Caller,
+    task: JoinHandle<Result<(), LinkError>>,
+    drain: Drain,
+}
+
+fn end(stream: DuplexStream, role: Role, settings: Settings, serve: Bench) -> End {
+    let (clock, drain) = (Clock::new(), Drain::new());
+    drain.attach(&clock);
+    let hello = settings.hello();
+    let mailbox: Arc<Mailbox> = Arc::default();
+    let caller = Caller::new(&mailbox);
+    let link = Link::new(Parts {
+        conn: Conn::new(Io::Memory(stream), Codec::new(hello), clock.timer()),
+        session: Session::new(role, hello),
+        settings: Arc::new(settings),
+        serve: Arc::new(serve),
+        peer: Arc::new(Peer::new(PeerAddr::Unix, false, 1)),
+        mailbox,
+        drain: drain.clone(),
+        place: None,
+    });
+    End { caller, task: tokio::spawn(link.run()), drain }
+}
+
+fn pair_of(client: Settings, server: Settings, bench: &Bench) -> (End, End) {
+    let (a, b) = tokio::io::duplex(1 << 16);
+    (end(a, Role::Client, client, Bench::default()), end(b, Role::Server, server, bench.clone()))
+}
+
+fn pair() -> (End, End, Bench) {
+    let bench = Bench::default();
+    let (client, server) = pair_of(Settings::default(), Settings::default(), &bench);
+    (client, server, bench)
+}
+
+fn call(method: u16) -> Call {
+    Call { method, ..Call::default() }
+}
+
+impl End {
+    fn ask(&self, method: u16, request: impl Into<Bytes>) -> Pending {
+        self.caller.call(call(method), Some(message(request)), true, None)
+    }
+
+    async fn answer(&self, method: u16, request: impl Into<Bytes>) -> Result<Bytes, Failure> {
+        self.ask(method, request).answer().await.map(|(message, _)| message.bytes)
+    }
+}
+
+/// All messages of an answer.
+async fn all(mut pending: Pending) -> Result<Vec<Bytes>, Failure> {
+    let mut messages = Vec::new();
+    loop {
+        match poll_fn(|cx| pending.poll_next(cx)).await? {
+            Arrived::Message(message) => messages.push(message.bytes),
+            Arrived::End(_) => return Ok(messages),
+        }
+    }
+}
+
+fn failure(code: Code, reach: Reach) -> impl Fn(&Failure) -> bool {
+    move |failure| (failure.status.code, failure.reach) == (code, reach)
+}
+
+#[tokio::test]
+async fn calls_are_answered_in_both_directions_on_one_connection() {
+    let (client, server, _) = pair();
+    assert_eq!(client.answer(ECHO, "from the client").await.unwrap(), "from the client");
+    assert_eq!(server.answer(ECHO, "from the server").await.unwrap(), "from the server");
+    let large = Bytes::from(vec![7; 1 << 20]);
+    assert_eq!(client.answer(ECHO, large.clone()).await.unwrap(), large);
+    assert_eq!(client.answer(ECHO, "").await.unwrap(), "");
+}
+
+#[tokio::test]
+async fn metadata_goes_there_and_trailers_come_back() {
+    let (client, _server, _) = pair();
+    let metadata = Metadata::new().with("user", "ada").unwrap();
+    let call = Call { metadata: metadata.clone(), ..call(ECHO) };
+    let (_, trailers) = client.caller.call(call, Some(message("")), true, None).answer().await.unwrap();
+    assert_eq!(trailers, metadata);
+}
+
+#[tokio::test]
+async fn failures_say_what_happened_and_how_far_the_call_came() {
+    let (client, _server, _) = pair();
+    for (method, code, text) in [
+        (FAIL, Code::NotFound, "nothing here"),
+        (PANIC, Code::Internal, "the handler panicked"),
+        (99, Code::Unimplemented, "there is no method 99"),
+    ] {
+        let failure = client.answer(method, "").await.unwrap_err();
+        assert_eq!((failure.status.code, &*failure.status.text), (code, text));
+        assert_eq!(failure.reach, Reach::Answered);
+    }
+    assert!(client.answer(ECHO, "still there").await.is_ok());
+}
+
+#[tokio::test]
+async fn streams_of_answers_come_in_order_at_the_pace_of_the_reader() {
+    let (client, _server, _) = pair();
+    let messages = all(client.ask(COUNT, "100000")).await.unwrap();
+    assert!(messages.iter().enumerate().all(|(n, message)| *message == n.to_string()));
+    assert_eq!(messages.len(), 100_000);
+}
+
+#[tokio::test]
+async fn streams_of_requests_and_both_at_once() {
+    let (client, _server, _) = pair();
+    let sum = client.caller.call(call(SUM), None, false, None);
+    for size in 0..1000 {
+        poll_fn(|cx| sum.poll_room(cx)).await.unwrap();
+        sum.say(message(vec![0; size]), false);
+    }
+    sum.say_last();
+    assert_eq!(sum.answer().await.unwrap().0.bytes, "499500");
+    let mut talk = client.caller.call(call(TALK), None, false, None);
+    for n in 0..100 {
+        talk.say(message(n.to_string()), n == 99);
+        let Arrived::Message(message) = poll_fn(|cx| talk.poll_next(cx)).await.unwrap() else { panic!() };
+        assert_eq!(message.bytes, n.to_string());
+    }
+    assert!(matches!(poll_fn(|cx| talk.poll_next(cx)).await, Ok(Arrived::End(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_stops_its_handler() {
+    let (client, _server, bench) = pair();
+    let hanging = client.ask(HANG, "");
+    while bench.hanging.load(Ordering::SeqCst) == 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    drop(hanging);
+    while bench.hanging.load(Ordering::SeqCst) > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    // So does a connection that is lost.
+    let hanging = client.ask(HANG, "");
+    while bench.hanging.load(Ordering::SeqCst) == 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    client.task.abort();
+    while bench.hanging.load(Ordering::SeqCst) > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    drop(hanging);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_end_calls_at_both_ends() {
+    let (client, _server, bench) = pair();
+    let begun = Instant::now();
+    let at = begun + Duration::from_millis(250);
+    let failed =
+        client.caller.call(call(HANG), Some(message("")), true, Some(at)).answer().await.unwrap_err();
+    assert!(failure(Code::DeadlineExceeded, Reach::Unknown)(&failed), "{failed:?}");
+    assert_eq!(begun.elapsed().as_millis(), 250);
+    while bench.hanging.load(Ordering::SeqCst) > 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    // A server has a limit of its own.
+    let short = Settings { max_deadline: Duration::from_secs(2), ..Settings::default() };
+    let (client, _server) = pair_of(Settings::default(), short, &bench);
+    let begun = Instant::now();
+    let failed = client.answer(HANG, "").await.unwrap_err();
+    assert!(failure(Code::DeadlineExceeded, Reach::Answered)(&failed), "{failed:?}");
+    assert_eq!(begun.elapsed().as_secs(), 2);
+}
+
+#[tokio::test]
+async fn calls_beyond_what_the_peer_takes_wait_for_their_turn() {
+    let bench = Bench::default();
+    let few = Settings { max_calls: 2, ..Settings::default() };
+    let (client, _server) = pair_of(Settings::default(), few, &bench);
+    let calls: Vec<Pending> = (0..10).map(|n| client.ask(LATE, n.to_string())).collect();
+    for (n, call) in calls.into_iter().enumerate() {
+        assert_eq!(call.answer().await.unwrap().0.bytes, n.to_string());
+    }
+    let none = Settings { max_queued_calls: 0, ..Settings::default() };
+    let (client, _server) = pair_of(none, Settings { max_calls: 0, ..Settings::default() }, &bench);
+    let failed = client.answer(ECHO, "").await.unwrap_err();
+    assert!(failure(Code::ResourceExhausted, Reach::Never)(&failed), "{failed:?}");
+}
+
+#[tokio::test]
+async fn every_call_ends_with_a_reason_when_the_connection_is_lost() {
+    let (client, server, bench) = pair();
+    let open = client.ask(HANG, "");
+    while bench.hanging.load(Ordering::SeqCst) == 0 {
+        tokio::task::yield_now().await;
+    }
+    server.task.abort();
+    let failed = open.answer().await.unwrap_err();
+    assert!(failure(Code::Unavailable, Reach::Unknown)(&failed), "{failed:?}");
+    assert!(!client.caller.is_open());
+    let failed = client.answer(ECHO, "").await.unwrap_err();
+    assert!(failure(Code::Unavailable, Reach::Never)(&failed), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answers_what_it_has_and_refuses_the_rest() {
+    let (client, server, _) = pair();
+    client.answer(ECHO, "").await.unwrap();
+    let under_way: Vec<Pending> = (0..5).map(|n| client.ask(LATE, n.to_string())).collect();
+    tokio::task::yield_now().await;
+    server.drain.stop();
+    for (n, call) in under_way.into_iter().enumerate() {
+        assert_eq!(call.answer().await.unwrap().0.bytes, n.to_string(), "no call is lost");
+    }
+    assert!(timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap().is_ok());
+    let failed = client.answer(ECHO, "").await.unwrap_err();
+    assert!(failure(Code::Unavailable, Reach::Never)(&failed), "{failed:?}");
+}
+
+#[tokio::test]
+async fn a_connection_closes_when_nobody_can_call_any_more() {
+    let (client, server, _) = pair();
+    let late = client.ask(LATE, "the last");
+    let End { caller, task, .. } = client;
+    drop(caller);
+    assert_eq!(late.answer().await.unwrap().0.bytes, "the last");
+    assert!(timeout(Duration::from_secs(5), task).await.unwrap().unwrap().is_ok());
+    assert!(timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_silent_is_found() {
+    // One that never greets.
+    let (a, _b) = tokio::io::duplex(1 << 16);
+    let client = end(a, Role::Client, Settings::default(), Bench::default());
+    let begun = Instant::now();
+    let failed = client.answer(ECHO, "").await.unwrap_err();
+    assert!(failure(Code::Unavailable, Reach::Never)(&failed), "{failed:?}");
+    assert_eq!(begun.elapsed().as_secs(), 10);
+    assert!(matches!(client.task.await.unwrap(), Err(LinkError::Silent)));
+}
+
+#[tokio::test]
+async fn credit_comes_back_from_messages_that_nobody_takes() {
+    let small = Settings { stream_credit: 4096, connection_credit: 8192, ..Settings::default() };
+    let bench = Bench::default();
+    let (client, _server) = pair_of(small.clone(), small, &bench);
+    for _ in 0..20 {
+        // Some messages are there when the stream is dropped.
+        let mut count = client.ask(COUNT, "100000");
+        assert!(poll_fn(|cx| count.poll_next(cx)).await.is_ok());
+    }
+    for _ in 0..20 {
+        // The handler answers without taking anything.
+        let fail = client.caller.call(call(FAIL), Some(message("")), false, None);
+        for _ in 0..10 {
+            fail.say(message(vec![0; 1000]), false);
+        }
+        assert!(fail.answer().await.is_err());
+    }
+    let answer = timeout(Duration::from_secs(5), client.answer(ECHO, vec![1; 100_000])).await;
+    assert_eq!(answer.unwrap().unwrap().len(), 100_000);
+}

@@ -1,9 +1,11 @@
 //! What a handler knows of the call that it answers.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::time::Instant;
 
+use crate::net::drain::Drain;
 use crate::proto::rpc::frame::Trace;
 use crate::proto::rpc::metadata::Metadata;
 use crate::server::http::request::Peer;
@@ -25,4 +27,25 @@ pub struct Context {
     pub(super) codec: u8,
     /// The longest message, decompressed.
     pub(super) max_message: usize,
+    /// The shutdown of the server.
+    pub(super) drain: Drain,
+}
+
+impl Context {
+    /// How much time is left.
+    #[must_use]
+    pub fn left(&self) -> Duration {
+        self.deadline.saturating_duration_since(Instant::now())
+    }
+
+    /// Whether the server was told to stop. Calls under way are answered still.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.drain.is_stopping()
+    }
+
+    /// Resolves when the server is told to stop: a stream without an end should end then.
+    pub async fn stopping(&self) {
+        self.drain.stopping().await;
+    }
 }

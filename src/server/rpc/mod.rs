@@ -2,11 +2,14 @@
 
 mod caller;
 pub mod client;
+pub mod command;
 pub mod context;
 pub mod demo;
+pub mod health;
 mod link;
 mod macros;
 pub mod method;
+pub mod reflection;
 pub mod server;
 pub mod services;
 pub mod settings;

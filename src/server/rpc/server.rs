@@ -17,6 +17,7 @@ use crate::net::limits::ConnectionLimits;
 use crate::net::serve::{Arrival, Gate, GateSettings};
 use crate::net::shards::{Threading, cores};
 use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
+use crate::net::workers::Blocking;
 use crate::proto::rpc::codec::{ALPN, Codec};
 use crate::proto::rpc::session::{Role, Session};
 use crate::server::http::RunError;
@@ -46,6 +47,7 @@ pub struct Server {
     threads: usize,
     threading: Threading,
     drain_timeout: Duration,
+    workers: Option<Blocking>,
     handle: Handle,
     ready: Option<Ready>,
     /// The first thing that was wrong with what we were told.
@@ -71,6 +73,7 @@ impl Server {
             threads: cores(),
             threading: Threading::PerCore,
             drain_timeout: DRAIN_TIMEOUT,
+            workers: None,
             handle: Handle::new(),
             ready: None,
             wrong: None,
@@ -131,6 +134,12 @@ impl Server {
         self
     }
 
+    /// Drains these workers, which handlers use, when the server has stopped.
+    pub fn workers(mut self, workers: Blocking) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
     /// How many threads serve connections: one a core unless set. At least one.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
@@ -181,7 +190,7 @@ impl Server {
     }
 
     /// Reads files, binds sockets, and puts the server into `process`, whose threads and drain it uses.
-    fn prepare(self, process: &mut Process) -> Result<(), RunError> {
+    pub(in crate::server) fn prepare(self, process: &mut Process) -> Result<(), RunError> {
         if let Some(wrong) = self.wrong {
             return Err(wrong);
         }
@@ -194,6 +203,7 @@ impl Server {
         let gate = Gate::new(GateSettings { limits: self.connections, tls, ..GateSettings::default() });
         let drain = process.drain.clone();
         let calls = Calls { serve: self.serve, settings: Arc::new(self.settings), drain };
+        process.workers.extend(self.workers);
         process.parts.push(Arc::new(Listening::new(calls, gate, sockets)));
         Ok(())
     }

@@ -16,6 +16,7 @@ use super::server::Server;
 use super::stream::{Format, Requests};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::payload::{CodecId, Payload};
+use crate::proto::rpc::schema::{Describe, Type};
 use crate::proto::rpc::status::{Advice, Code, Status};
 
 /// Methods and their handlers. A handler is an async function, and a failure of it a [`Status`].
@@ -30,6 +31,8 @@ pub struct Services {
 #[derive(Clone)]
 struct Registered {
     description: Description,
+    request: Type,
+    response: Type,
     schema: u32,
     handler: Arc<dyn Handle>,
 }
@@ -142,7 +145,8 @@ impl Services {
         let hash = M::service();
         self.name(hash, service);
         let handler = Arc::new(Typed { kind, begin });
-        self.insert((hash, number), Registered { description, schema: M::schema(), handler });
+        let (request, response, schema) = (M::Request::describe(), M::Response::describe(), M::schema());
+        self.insert((hash, number), Registered { description, request, response, schema, handler });
         self
     }
 
@@ -177,6 +181,16 @@ impl Services {
     /// What is answered.
     pub fn descriptions(&self) -> impl Iterator<Item = &Description> {
         self.methods.values().map(|registered| &registered.description)
+    }
+
+    /// The same with their types.
+    pub(super) fn described(&self) -> impl Iterator<Item = (&Description, &Type, &Type)> {
+        self.methods.values().map(|method| (&method.description, &method.request, &method.response))
+    }
+
+    /// The names of the services.
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.names.values().copied()
     }
 
     /// A server of them, to be told where to listen and what else is wanted.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::proto::http::date;
@@ -39,7 +39,7 @@ service! {
 pub(super) struct Tower;
 
 impl Clock for Tower {
-    async fn ticks(&self, _: Context, every: Every) -> Result<ResponseStream<Tick>, Status> {
+    async fn ticks(&self, context: Context, every: Every) -> Result<ResponseStream<Tick>, Status> {
         if every.millis < SHORTEST {
             return Err(Status::new(
                 Code::InvalidArgument,
@@ -52,7 +52,8 @@ impl Clock for Tower {
             ticks.tick().await;
             Some((Ok(tick(SystemTime::now())), ticks))
         };
-        Ok(stream::unfold(ticks, next).boxed())
+        let until = async move { context.stopping().await };
+        Ok(stream::unfold(ticks, next).take_until(until.boxed()).boxed())
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use futures_util::{StreamExt, stream};
+use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::server::rpc::{Code, Context, Requests, ResponseStream, Status};
@@ -143,7 +143,7 @@ impl Kv for Store {
         Ok(stream::iter(found).boxed())
     }
 
-    async fn watch(&self, _: Context, prefix: Prefix) -> Result<ResponseStream<Change>, Status> {
+    async fn watch(&self, context: Context, prefix: Prefix) -> Result<ResponseStream<Change>, Status> {
         let changes = self.changes.subscribe();
         let next = move |(mut changes, prefix): (broadcast::Receiver<Change>, String)| async move {
             loop {
@@ -161,7 +161,8 @@ impl Kv for Store {
                 }
             }
         };
-        Ok(stream::unfold((changes, prefix.prefix), next).boxed())
+        let until = async move { context.stopping().await };
+        Ok(stream::unfold((changes, prefix.prefix), next).take_until(until.boxed()).boxed())
     }
 
     async fn load(&self, _: Context, mut entries: Requests<Entry>) -> Result<Count, Status> {

@@ -119,6 +119,7 @@ impl Link {
             trace: call.trace,
             codec: call.codec,
             max_message: self.settings.max_message,
+            drain: self.drain.clone(),
         };
         let streams = (handler.takes_stream() || handler.gives_stream()).then(|| {
             let inbox = Inbox::new();

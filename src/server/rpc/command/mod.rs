@@ -1,0 +1,77 @@
+//! The commands of `wireworks rpc`: a server to try things on, and what asks, calls and measures any server.
+
+pub mod list;
+pub mod ping;
+pub mod remote;
+pub mod serve;
+
+use std::io;
+
+use super::Failure;
+use super::client::BadTarget;
+use super::services::ServicesError;
+use crate::net::tls::TlsError;
+use crate::server::http::RunError;
+
+/// Why a command of a client did not do what it was asked. Each message is one line.
+#[derive(Debug, thiserror::Error)]
+pub enum RpcError {
+    /// The address.
+    #[error(transparent)]
+    Target(#[from] BadTarget),
+    /// Options that make no sense together, or a name that there is not.
+    #[error("{0}")]
+    Usage(String),
+    /// Certificates or keys.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A call.
+    #[error(transparent)]
+    Call(#[from] Failure),
+    /// There is no such service or method.
+    #[error("{0}")]
+    Unknown(String),
+    /// The system.
+    #[error(transparent)]
+    System(#[from] io::Error),
+    /// The report has them.
+    #[error("{0} calls failed, by the report")]
+    Failed(u64),
+}
+
+impl RpcError {
+    /// The exit status: 64 for a command line that makes no sense, 1 for anything else that did not work, and for a call that was answered with an
+    /// error 16 and the number of its code, as grpcurl has it with 64.
+    #[must_use]
+    pub fn status(&self) -> u8 {
+        match self {
+            Self::Target(_) | Self::Usage(_) => 64,
+            Self::Call(failure) => 16 + u8::try_from(failure.status.code.number()).unwrap_or(0),
+            _ => 1,
+        }
+    }
+}
+
+/// Why a server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The services.
+    #[error(transparent)]
+    Services(#[from] ServicesError),
+    /// The server.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// Writes to stdout. Who closed it does not want to know.
+fn print(text: &str) -> Result<(), RpcError> {
+    match io::Write::write_all(&mut io::stdout(), text.as_bytes()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => Ok(written?),
+    }
+}
+
+/// Runs what has to wait on a runtime of its own.
+fn block_on<T>(future: impl Future<Output = Result<T, RpcError>>) -> Result<T, RpcError> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(future)
+}

@@ -1,0 +1,123 @@
+//! `wireworks rpc serve`: the demo services.
+
+use std::path::PathBuf;
+
+use super::ServeError;
+use crate::net::addr::ListenAddr;
+use crate::net::limits::ConnectionLimits;
+use crate::net::shards::Threading;
+use crate::net::tls::ClientAuth;
+use crate::net::workers::{Blocking, BlockingConfig};
+use crate::server::process::{Outcome, Process, announce};
+use crate::server::rpc::{Server, Settings, demo};
+use crate::server::units::{ByteSize, TimeSpan};
+
+/// Where it listens when nobody says.
+pub const DEFAULT_LISTEN: ListenAddr =
+    ListenAddr::Tcp(std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7000));
+
+/// What a user may type after `wireworks rpc serve`.
+#[derive(clap::Args, Clone, Debug)]
+pub struct Args {
+    /// Address to listen on: 127.0.0.1:7000, :7000, unix:/run/app.sock, fd:NAME; repeatable
+    #[arg(long, short = 'l', value_name = "ADDR", default_values_t = [DEFAULT_LISTEN], help_heading = "Listening")]
+    pub listen: Vec<ListenAddr>,
+
+    /// Connections at a time
+    #[arg(long, value_name = "N", default_value_t = ConnectionLimits::DEFAULT.total, help_heading = "Limits")]
+    pub max_connections: usize,
+
+    /// Calls at a time on each connection; further ones are refused, and can be made again
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_calls, help_heading = "Limits")]
+    pub max_calls: u32,
+
+    /// The longest message
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", help_heading = "Limits")]
+    pub max_message: ByteSize,
+
+    /// The longest time that a call gets, whatever its caller says
+    #[arg(long, value_name = "TIME", default_value = "1h", help_heading = "Limits")]
+    pub max_deadline: TimeSpan,
+
+    /// Certificate with its chain, as PEM; repeatable
+    #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
+    pub tls_cert: Vec<PathBuf>,
+
+    /// Its key, as PEM; repeatable
+    #[arg(long, value_name = "FILE", requires = "tls_cert", help_heading = "TLS")]
+    pub tls_key: Vec<PathBuf>,
+
+    /// Make up a certificate for localhost: for development
+    #[arg(long, help_heading = "TLS")]
+    pub tls_self_signed: bool,
+
+    /// Callers need a certificate of these authorities, in a PEM file
+    #[arg(long, value_name = "FILE", help_heading = "TLS")]
+    pub tls_client_ca: Option<PathBuf>,
+
+    /// Threads that serve connections; 0 for one a core
+    #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Process")]
+    pub threads: usize,
+
+    /// Whether each thread has connections of its own, or all share them
+    #[arg(long, value_name = "HOW", default_value = "per-core", help_heading = "Process")]
+    pub threading: Threading,
+
+    /// What calls under way get to end
+    #[arg(long, value_name = "TIME", default_value = "30s", help_heading = "Process")]
+    pub drain_timeout: TimeSpan,
+}
+
+/// Serves until a signal. Prints a line `listening rpc ADDR` for each listener when it is ready.
+///
+/// # Errors
+/// An address cannot be listened on, or a file cannot be read.
+pub fn run(args: &Args) -> Result<Outcome, ServeError> {
+    Ok(server(args)?.on_ready(announce).run()?)
+}
+
+/// Puts a server with the defaults, but for where it listens, into `process`.
+///
+/// # Errors
+/// As for [`run`].
+pub fn prepare(listen: ListenAddr, process: &mut Process) -> Result<(), ServeError> {
+    let workers = Blocking::new(BlockingConfig::default());
+    Ok(services(&workers).server()?.listen(listen).workers(workers).prepare(process)?)
+}
+
+fn services(workers: &Blocking) -> crate::server::rpc::Services {
+    demo::services(workers).health().reflection()
+}
+
+fn server(args: &Args) -> Result<Server, ServeError> {
+    let workers = Blocking::new(BlockingConfig::default());
+    let settings = Settings {
+        max_calls: args.max_calls,
+        max_message: usize::try_from(args.max_message.0).unwrap_or(usize::MAX),
+        max_deadline: args.max_deadline.0,
+        ..Settings::default()
+    };
+    let mut server = services(&workers)
+        .server()?
+        .workers(workers)
+        .settings(settings)
+        .connections(ConnectionLimits { total: args.max_connections, ..ConnectionLimits::DEFAULT })
+        .threading(args.threading)
+        .drain_timeout(args.drain_timeout.0);
+    if args.threads > 0 {
+        server = server.threads(args.threads);
+    }
+    for address in &args.listen {
+        server = server.listen(address.clone());
+    }
+    for (cert, key) in args.tls_cert.iter().zip(&args.tls_key) {
+        server = server.tls(cert, key);
+    }
+    if args.tls_self_signed {
+        server = server.tls_self_signed();
+    }
+    if let Some(ca) = &args.tls_client_ca {
+        server = server.tls_client_auth(ClientAuth::Required(ca.clone()));
+    }
+    Ok(server)
+}

@@ -9,7 +9,7 @@ use super::{Fields, Plain, Type};
 /// Bytes of a description at most.
 pub const MAX_TEXT: usize = 64 * 1024;
 
-/// Types within each other at most, the outermost included. `serde_json` reads values 128 deep, and a type takes up to three levels of them.
+/// Types within each other at most, the outermost included. `serde_json` reads values 128 deep, and a type takes up to two levels of them.
 pub const MAX_DEPTH: usize = 32;
 
 /// Fields of a type, or variants, at most.

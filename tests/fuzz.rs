@@ -69,6 +69,11 @@ fn requests_for_a_websocket() {
 }
 
 #[test]
+fn payloads_of_calls() {
+    run("rpc_payload", checks::rpc_payload::check, 8000);
+}
+
+#[test]
 fn frames_as_tungstenite_has_them() {
     run("ws_differential", checks::ws::differential::check, 10_000);
 }

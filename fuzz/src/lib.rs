@@ -57,3 +57,8 @@ pub fn ws_handshake(data: &[u8]) {
 pub fn ws_differential(data: &[u8]) {
     checks::ws::differential::check(data);
 }
+
+/// A message of a call, with the description of its type.
+pub fn rpc_payload(data: &[u8]) {
+    checks::rpc_payload::check(data);
+}

@@ -10,6 +10,7 @@ mod http_clients;
 mod http_command;
 mod http_load;
 mod http_refusals;
+mod rpc_command;
 mod shown;
 mod support;
 mod ws;

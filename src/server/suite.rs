@@ -8,6 +8,7 @@ use std::io::{self, Write as _};
 
 use super::http::RunError;
 use super::process::{Address, Outcome, Process, announce};
+use super::rpc::command::{ServeError, serve as rpc};
 use super::site::command::{self as http, CommandError, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Site};
 use crate::net::addr::ListenAddr;
 use crate::net::listen::ListenError;
@@ -25,7 +26,7 @@ struct Row {
 }
 
 /// Every server that there is.
-static ROWS: [Row; 2] = [
+static ROWS: [Row; 3] = [
     Row {
         name: http::NAME,
         address: DEFAULT_LISTEN,
@@ -38,6 +39,12 @@ static ROWS: [Row; 2] = [
         prepare: prepare_ws,
         show: |address| (format!("ws://{address}/echo"), format!("wireworks ws connect ws://{address}/echo")),
     },
+    Row {
+        name: rpc::NAME,
+        address: rpc::DEFAULT_LISTEN,
+        prepare: prepare_rpc,
+        show: |address| (address.to_string(), format!("wireworks rpc ls {address}")),
+    },
 ];
 
 fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
@@ -48,6 +55,13 @@ fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), Comman
 fn prepare_ws(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
     let config = Config { listen: vec![address], ..Config::of(Site::Sockets) };
     http::prepare(&config, process)
+}
+
+fn prepare_rpc(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
+    rpc::prepare(address, process).map_err(|error| match error {
+        ServeError::Run(error) => error.into(),
+        ServeError::Services(error) => RunError::System(io::Error::other(error)).into(),
+    })
 }
 
 /// Runs all servers until a signal. When they are ready it prints a table of them, and their lines `listening NAME ADDR`.

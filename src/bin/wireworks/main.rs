@@ -4,6 +4,7 @@
 //! `sysexits.h`): the command line makes no sense. `ws connect` has some more.
 
 mod http;
+mod rpc;
 mod suite;
 mod ws;
 
@@ -18,7 +19,7 @@ const FAILURE: u8 = 1;
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
-/// Seven network servers on one core; HTTP/1.1 and WebSocket are the first to stand
+/// Seven network servers on one core; HTTP/1.1, WebSocket and RPC are the first to stand
 #[derive(Parser)]
 #[command(
     version,
@@ -36,17 +37,22 @@ enum Door {
     /// Serve WebSockets, connect to them, measure them
     #[command(subcommand)]
     Ws(ws::Ws),
+    /// Serve, list, describe, call and measure services
+    #[command(subcommand)]
+    Rpc(rpc::Rpc),
 }
 
 fn main() -> ExitCode {
     let command = Cli::command()
         .mut_subcommand("http", |http| Args::with_defaults(Site::Http, http))
-        .mut_subcommand("ws", ws::describe);
+        .mut_subcommand("ws", ws::describe)
+        .mut_subcommand("rpc", rpc::describe);
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     let outcome = match parsed {
         Ok(Cli { command: None }) => suite::run(),
         Ok(Cli { command: Some(Door::Http(args)) }) => http::run(Site::Http, &args),
         Ok(Cli { command: Some(Door::Ws(command)) }) => return ws::run(&command),
+        Ok(Cli { command: Some(Door::Rpc(command)) }) => return rpc::run(&command),
         Err(error) => return usage(&error),
     };
     outcome.map_or_else(|error| failure(&*error, FAILURE), |()| ExitCode::SUCCESS)

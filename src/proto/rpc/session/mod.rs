@@ -4,7 +4,7 @@
 //! ([`Session::pop`]): what is short or keeps the connection going first, then long messages in turns, a fragment each. Both ends of
 //! a connection are the same but for the numbers of their streams.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,8 @@ pub use self::stream::Message;
 /// PONGs that may wait for a peer that asks and does not read.
 const MAX_PONGS: usize = 100;
 
-/// Bytes of messages that are not whole, as a multiple of the longest message: what a connection holds for nobody yet.
+/// Bytes of messages that are not whole, as a multiple of the longest message: what a connection holds for nobody yet. Beyond it one message
+/// goes on, and the others hold what the credit of their streams allows.
 pub const MAX_UNFINISHED: usize = 4;
 
 /// What the PING between the two steps of leaving says.
@@ -128,6 +129,10 @@ pub struct Session {
     calls: u32,
     /// Bytes of messages that are not whole.
     unfinished: usize,
+    /// The stream whose message goes on while there are too many of them.
+    favoured: Option<u32>,
+    /// Credit of streams whose messages wait until there are fewer.
+    withheld: BTreeMap<u32, u32>,
     /// Bytes of DATA that the peer may still send.
     may_hear: u32,
     /// Bytes that were consumed, and for which no credit was given yet.
@@ -176,6 +181,8 @@ impl Session {
             at_work: 0,
             calls: 0,
             unfinished: 0,
+            favoured: None,
+            withheld: BTreeMap::new(),
             may_hear: ours.connection_credit,
             owed: 0,
             may_say: 0,
@@ -338,20 +345,52 @@ impl Session {
         let after = stream.unfinished();
         self.unfinished = self.unfinished - before + after;
         match gathered {
-            Ok(message) if self.unfinished <= limit.saturating_mul(MAX_UNFINISHED) => {
-                self.give_back(number, early);
+            Ok(message) => {
+                self.owe(early);
+                self.early_credit(number, early);
+                if message.is_some() {
+                    self.no_longer_unfinished(number);
+                }
                 Ok(message.map(|message| Event::Message { stream: number, message, last }))
             }
             Err(BadPiece::Compressed) => Err(Reject::Flags { kind: 3, flags: 8 }),
-            Ok(_) | Err(BadPiece::TooLarge) => {
+            Err(BadPiece::TooLarge) => {
                 self.owe(size.max(early));
-                let text = if gathered.is_ok() { "too many unfinished messages" } else { "" };
-                let reset =
-                    Reset { stream: number, code: ErrorCode::MESSAGE_TOO_LARGE, text: text.to_owned() };
+                let reset = Reset { stream: number, code: ErrorCode::MESSAGE_TOO_LARGE, text: String::new() };
                 self.urgent.push_back(Frame::Reset(reset.clone()));
                 self.close(number);
                 Ok(Some(Event::Reset(reset)))
             }
+        }
+    }
+
+    /// Gives credit back for pieces of a message that is not whole, as far as a connection should hold so many of them: beyond that one
+    /// of them goes on and the others wait, each with what its stream's credit allowed.
+    fn early_credit(&mut self, number: u32, credit: u32) {
+        if credit == 0 {
+            return;
+        }
+        let most = (self.ours.max_message as usize).saturating_mul(MAX_UNFINISHED);
+        if self.unfinished <= most || *self.favoured.get_or_insert(number) == number {
+            return self.stream_credit(number, credit);
+        }
+        *self.withheld.entry(number).or_default() += credit;
+    }
+
+    /// The message of a stream is whole, or its stream is closed: another one may go on.
+    fn no_longer_unfinished(&mut self, number: u32) {
+        self.withheld.remove(&number);
+        if self.favoured == Some(number) {
+            self.favoured = None;
+        }
+        let most = (self.ours.max_message as usize).saturating_mul(MAX_UNFINISHED);
+        while (self.unfinished <= most || self.favoured.is_none())
+            && let Some((next, credit)) = self.withheld.pop_first()
+        {
+            if self.unfinished > most {
+                self.favoured = Some(next);
+            }
+            self.stream_credit(next, credit);
         }
     }
 
@@ -392,8 +431,11 @@ impl Session {
         if !stream.theirs {
             self.calls -= 1;
         }
-        self.unfinished -= stream.unfinished();
-        self.owe(stream.take_credit());
+        if stream.is_within_message() {
+            self.unfinished -= stream.unfinished();
+            self.owe(stream.take_credit());
+            self.no_longer_unfinished(number);
+        }
     }
 
     /// The handler of a call of the peer's is done with, and its place free. Once for each [`Event::Call`].
@@ -408,15 +450,13 @@ impl Session {
         let Some(stream) = self.streams.get_mut(&number) else { return self.owe(credit) };
         stream.unconsumed = stream.unconsumed.saturating_sub(1);
         let early = if stream.unconsumed == 0 { stream.take_credit() } else { 0 };
-        self.give_back(number, credit + early);
+        self.owe(credit + early);
+        self.stream_credit(number, credit);
+        self.early_credit(number, early);
     }
 
-    /// Gives credit of a stream and of the connection back.
-    fn give_back(&mut self, number: u32, credit: u32) {
-        if credit == 0 {
-            return;
-        }
-        self.owe(credit);
+    /// Gives a stream's credit back, half of it at a time.
+    fn stream_credit(&mut self, number: u32, credit: u32) {
         let share = self.ours.stream_credit / 2;
         let Some(stream) = self.streams.get_mut(&number).filter(|stream| !stream.heard_last) else { return };
         stream.owed += credit;
@@ -429,7 +469,7 @@ impl Session {
 
     /// Gives the connection's credit back, half of it at a time.
     fn owe(&mut self, credit: u32) {
-        self.owed += credit;
+        self.owed += credit; // never more than was given
         if self.owed > self.ours.connection_credit / 2 {
             let bytes = std::mem::take(&mut self.owed);
             self.may_hear += bytes;

@@ -288,20 +288,43 @@ fn a_message_over_the_limit_ends_its_stream_alone() {
     let event = hear(&mut session, [data(1, 50_001)]).unwrap().unwrap();
     assert!(matches!(event, Event::Reset(reset) if reset.code == ErrorCode::MESSAGE_TOO_LARGE));
     assert!(hear(&mut session, [data(3, 10)]).is_ok());
-    // The same in pieces, and for what many messages hold together that are not whole.
+    // The same in pieces.
     let begun = |stream, size| {
         let piece = Piece { bytes: vec![0; size].into(), more: true, compressed: false };
         Frame::Data(Data { stream, message: Some(piece), last: false })
     };
-    let numbers: Vec<u32> = (0..5).map(|n| 5 + 2 * n).collect();
-    let mut ended = Vec::new();
-    for &stream in &numbers {
-        hear(&mut session, [open(stream)]).unwrap();
-        for _ in 0..2 {
-            ended.extend(hear(&mut session, [begun(stream, 24_000)]).unwrap());
+    hear(&mut session, [open(5), begun(5, 24_000), begun(5, 24_000)]).unwrap();
+    let event = hear(&mut session, [begun(5, 2_001)]).unwrap().unwrap();
+    assert!(matches!(event, Event::Reset(reset) if reset.stream == 5));
+}
+
+#[test]
+fn of_too_many_long_messages_one_goes_on_and_all_arrive() {
+    let ours =
+        Settings { max_message: 100_000, stream_credit: 10_000, connection_credit: 20_000, ..settings() };
+    let (mut client, mut server) = pair(settings(), ours);
+    let streams: Vec<u32> = (0..50)
+        .map(|_| client.call(Call::default(), Some(message(vec![9; 100_000])), true).unwrap())
+        .collect();
+    let (mut whole, mut most) = (Vec::new(), 0);
+    for _ in 0..10_000 {
+        for event in carry(&mut client, &mut server) {
+            most = most.max(server.unfinished);
+            if let Event::Message { stream, message, .. } = event {
+                assert_eq!(message.bytes.len(), 100_000);
+                server.consumed(stream, message.credit);
+                whole.push(stream);
+            }
+        }
+        carry(&mut server, &mut client);
+        if whole.len() == streams.len() {
+            break;
         }
     }
-    assert!(matches!(&ended[..], [Event::Reset(reset)] if reset.stream == 13), "{ended:?}");
+    whole.sort_unstable();
+    assert_eq!(whole, streams);
+    assert!(most <= MAX_UNFINISHED * 100_000 + 50 * 10_000, "{most} bytes of messages that are not whole");
+    assert_eq!((server.unfinished, server.favoured, server.withheld.len()), (0, None, 0));
 }
 
 #[test]

@@ -139,7 +139,7 @@ impl Channel {
                 Err(failure) => return (Err(failure), None),
             };
             // Between the choice and this, another call may have taken the last place of a breaker that is half open.
-            if let Ok(permit) = endpoint.breaker.enter(now()) {
+            if let Ok(permit) = endpoint.enter(now()) {
                 break (endpoint, caller, permit);
             }
         };
@@ -153,7 +153,9 @@ impl Channel {
             Verdict::Failure | Verdict::Overload(_) => outstanding.failed(now()),
             Verdict::Neither => drop(outstanding),
         }
-        report(&endpoint, permit, verdict);
+        if let Some(permit) = permit {
+            report(&endpoint, permit, verdict);
+        }
         (outcome, Some(endpoint.key()))
     }
 }

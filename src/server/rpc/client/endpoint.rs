@@ -1,5 +1,6 @@
 //! One server that a channel calls: its connection, when there is one, and what is known of it.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use crate::net::addr::PeerAddr;
 use crate::net::conn::Conn;
 use crate::net::io::Io;
 use crate::net::resilience::backoff::Backoff;
-use crate::net::resilience::breaker::Breaker;
+use crate::net::resilience::breaker::{Breaker, Permit, Refused};
 use crate::net::resilience::ewma::{self, Load};
 use crate::net::resilience::pick::{self, State, key_of};
 use crate::proto::rpc::codec::Codec;
@@ -25,7 +26,9 @@ pub(super) struct Endpoint {
     pub(super) target: Target,
     key: u64,
     pub(super) load: Load,
-    pub(super) breaker: Breaker,
+    breaker: Breaker,
+    /// There is no other: then it is never left alone, as an attempt that may fail is better than none.
+    only: AtomicBool,
     life: Mutex<Life>,
 }
 
@@ -55,12 +58,23 @@ impl Endpoint {
             key,
             load: Load::new(ewma::Policy::DEFAULT, now),
             breaker: Breaker::new(policies.breaker, fastrand::u64(..), now),
+            only: AtomicBool::new(false),
             life: Mutex::new(Life {
                 phase: Phase::Idle,
                 backoff: Backoff::new(policies.reconnect, fastrand::u64(..)),
                 error: None,
             }),
         })
+    }
+
+    /// Tells whether there is another.
+    pub(super) fn set_only(&self, only: bool) {
+        self.only.store(only, Ordering::Relaxed);
+    }
+
+    /// The right to make a call, if it can be had; it counts what comes of it, unless there is no other endpoint.
+    pub(super) fn enter(&self, now: Instant) -> Result<Option<Permit>, Refused> {
+        if self.only.load(Ordering::Relaxed) { Ok(None) } else { self.breaker.enter(now).map(Some) }
     }
 
     /// Who makes calls to it, while it is connected.
@@ -177,7 +191,7 @@ impl pick::Endpoint for Arc<Endpoint> {
             Phase::Ready(_) => State::Idle, // its server is going away; a new connection may meet another
             Phase::Failed { until } => State::Failed { until: *until },
         };
-        state.behind(self.breaker.state(now))
+        if self.only.load(Ordering::Relaxed) { state } else { state.behind(self.breaker.state(now)) }
     }
 
     fn key(&self) -> u64 {

@@ -17,6 +17,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
+pub(super) use self::attempt::{Request, deadline_in};
 pub use self::call::{Bidi, Call, ClientStream, Conversation, Reply, ServerStream, Unary, Upload};
 use self::endpoint::{Endpoint, now};
 pub use self::target::{BadTarget, Target};
@@ -50,7 +51,7 @@ pub struct Policies {
     pub budget: budget::Policy,
     /// Whether idempotent calls are sent twice when they take long, and from when on.
     pub hedge: Option<hedge::Policy>,
-    /// When a server is left alone.
+    /// When a server is left alone. One that is the only one never is.
     pub breaker: breaker::Policy,
     /// How long to wait before connecting anew.
     pub reconnect: backoff::Policy,
@@ -140,6 +141,7 @@ impl Channel {
             let known = old.iter().find(|known| known.target == target).cloned();
             endpoints.push(known.unwrap_or_else(|| Endpoint::new(target, &self.0, now)));
         }
+        endpoints.iter().for_each(|endpoint| endpoint.set_only(endpoints.len() == 1));
         self.0.endpoints.store(Arc::new(endpoints));
         self.0.changed.notify_waiters();
     }

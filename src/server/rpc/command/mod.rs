@@ -1,5 +1,7 @@
 //! The commands of `wireworks rpc`: a server to try things on, and what asks, calls and measures any server.
 
+pub mod bench;
+pub mod call;
 pub mod list;
 pub mod ping;
 pub mod remote;

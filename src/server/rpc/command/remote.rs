@@ -14,8 +14,8 @@ use crate::server::units::TimeSpan;
 #[derive(clap::Args, Clone, Debug)]
 pub struct Remote {
     /// HOST:PORT or unix:PATH; several, with commas between them, are servers that are alike
-    #[arg(value_name = "ADDR", value_delimiter = ',', required = true)]
-    pub addresses: Vec<String>,
+    #[arg(value_name = "ADDR")]
+    pub addresses: String,
 
     /// How long it may take, all attempts together
     #[arg(long, short = 'd', value_name = "TIME", default_value = "10s", help_heading = "Calls")]
@@ -56,7 +56,7 @@ impl Remote {
         let attempts = u32::from(self.retries) + 1;
         let retry = retry::Policy { attempts, most: attempts, ..retry::Policy::DEFAULT };
         let policies = Policies { retry, ..Policies::default() };
-        let builder = Channel::to(&self.addresses)?.deadline(self.deadline.0).policies(policies);
+        let builder = Channel::to(self.addresses.split(','))?.deadline(self.deadline.0).policies(policies);
         if !self.tls && self.tls_ca.is_none() && !self.insecure && self.cert.is_none() {
             return Ok(builder);
         }

@@ -12,6 +12,8 @@ use crate::server::process::{Outcome, Process, announce};
 use crate::server::rpc::{Server, Settings, demo};
 use crate::server::units::{ByteSize, TimeSpan};
 
+pub use crate::server::rpc::server::NAME;
+
 /// Where it listens when nobody says.
 pub const DEFAULT_LISTEN: ListenAddr =
     ListenAddr::Tcp(std::net::SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7000));

@@ -1,0 +1,177 @@
+//! The commands of `wireworks rpc`, as a user types them, against `wireworks rpc serve`.
+
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+use crate::support::command::{stop, wireworks};
+use crate::support::process::{Ended, Process};
+
+/// A server of the demo services on a port of its own, and its address.
+#[track_caller]
+fn serve(args: &[&str]) -> (Process, String) {
+    let mut server = wireworks(&[&["rpc", "serve", "--listen", "127.0.0.1:0"], args].concat());
+    let address = server.address("rpc").to_string();
+    (server, address)
+}
+
+/// A command of a client, to its end.
+#[track_caller]
+fn rpc(args: &[&str], input: &str) -> Ended {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_wireworks"));
+    process.arg("rpc").args(args).env_remove("WIREWORKS_LOG");
+    Process::start(&mut process, input.as_bytes().to_vec()).wait()
+}
+
+/// The one line on stderr of a command that ends with this status.
+#[track_caller]
+fn failure(args: &[&str], status: i32) -> String {
+    let ended = rpc(args, "");
+    assert_eq!(ended.status.code(), Some(status), "{}", ended.stderr);
+    let line = ended.stderr.strip_prefix("error: ").unwrap_or_else(|| panic!("{:?}", ended.stderr));
+    assert_eq!(line.lines().count(), 1, "{line}");
+    line.trim_end().to_owned()
+}
+
+#[test]
+fn what_a_server_answers_is_listed_and_described() {
+    let (server, addr) = serve(&[]);
+    let listed = rpc(&["ls", &addr], "").success().text();
+    assert!(
+        listed.lines().any(|line| line == "Echo.say") && listed.lines().any(|line| line == "Reflection.list"),
+        "{listed}"
+    );
+    let service = rpc(&["describe", &addr, "Echo"], "").success().text();
+    assert!(
+        service.contains("1 => unary say(Words{text:string}) -> Words{text:string}, idempotent"),
+        "{service}"
+    );
+    let method = rpc(&["describe", &addr, "Kv.watch"], "").success().text();
+    assert!(method.contains("Each change of a key with this beginning, from now on."), "{method}");
+    assert_eq!(
+        failure(&["describe", &addr, "Nobody"], 1),
+        "there is no service \"Nobody\"; there are Clock, Echo, Faults, Health, Kv, Reflection"
+    );
+    assert_eq!(
+        failure(&["describe", &addr, "Echo.shout"], 1),
+        "Echo has no method \"shout\"; it has say, bytes, chat, pour"
+    );
+    stop(server);
+}
+
+#[test]
+fn calls_of_every_kind_take_and_give_json() {
+    let (server, addr) = serve(&[]);
+    let call = |args: &[&str], input: &str| rpc(&[&["call", &addr], args].concat(), input).success().text();
+    assert_eq!(call(&["Echo.say", r#"{"text": "hé"}"#], ""), "{\"text\":\"hé\"}\n");
+    assert_eq!(call(&["Echo.say"], r#"{"text": "by stdin"}"#), "{\"text\":\"by stdin\"}\n");
+    assert_eq!(
+        call(&["Kv.load"], "{\"key\":\"a\",\"value\":\"1\"}\n\n{\"key\":\"b\",\"value\":\"2\"}\n"),
+        "{\"count\":2}\n"
+    );
+    assert_eq!(
+        call(&["Kv.list", r#"{"prefix": ""}"#], ""),
+        "{\"key\":\"a\",\"value\":\"1\"}\n{\"key\":\"b\",\"value\":\"2\"}\n"
+    );
+    assert_eq!(call(&["Kv.get", r#"{"key": "a"}"#, "--pretty"], ""), "{\n  \"value\": \"1\"\n}\n");
+    assert_eq!(
+        call(&["Echo.chat"], "{\"text\":\"x\"}\n{\"text\":\"y\"}\n"),
+        "{\"text\":\"x\"}\n{\"text\":\"y\"}\n"
+    );
+    assert_eq!(call(&["Faults.work", r#"{"rounds": 1}"#], "").matches("\"attempt\":0").count(), 1);
+    assert_eq!(call(&["Health.check", r#"{"service": "Kv"}"#], ""), "\"Serving\"\n");
+    stop(server);
+}
+
+#[test]
+fn what_goes_wrong_is_one_line_and_a_status() {
+    let (server, addr) = serve(&[]);
+    let call = |args: &[&str], status| failure(&[&["call", &addr], args].concat(), status);
+    assert_eq!(
+        call(&["Echo.say", r#"{"tex": "x"}"#], 64),
+        "the request does not fit: $: the field `text` is missing"
+    );
+    assert_eq!(call(&["Echo", "{}"], 64), "\"Echo\" is no SERVICE.METHOD");
+    assert_eq!(call(&["Faults.fail", r#"{"code": 5, "text": "nope"}"#], 16 + 5), "not_found: nope");
+    assert_eq!(
+        call(&["Faults.slow", r#"{"millis": 60000}"#, "-d", "100ms"], 16 + 4),
+        "deadline_exceeded: the deadline has passed"
+    );
+    assert_eq!(call(&["Clock.ticks", r#"{"millis": 1}"#], 16 + 3), "invalid_argument: 1 ms is less than 10");
+    assert!(call(&["Echo.say", "{}", "-k"], 16 + 14).starts_with("unavailable: cannot make a TLS handshake"));
+    stop(server);
+    assert!(failure(&["call", &addr, "Echo.say", "{}"], 16 + 14).ends_with("connection refused"));
+    assert_eq!(
+        failure(&["ping", "nowhere"], 64),
+        "\"nowhere\" is no address of a server: it is written HOST:PORT or unix:PATH"
+    );
+}
+
+#[test]
+fn a_call_that_fails_by_chance_is_tried_again_if_that_is_safe() {
+    let (server, addr) = serve(&[]);
+    let flaky = ["call", &addr, "Faults.flaky", r#"{"percent": 50}"#, "--retries", "20", "-d", "30s"];
+    for _ in 0..3 {
+        rpc(&flaky, "").success();
+    }
+    let once = ["call", &addr, "Faults.flaky_once", r#"{"percent": 100}"#, "--retries", "20"];
+    assert_eq!(failure(&once, 16 + 14), "unavailable: by chance");
+    stop(server);
+}
+
+#[test]
+fn peers_are_who_their_certificates_say() {
+    let (server, addr) = serve(&["--tls-self-signed"]);
+    assert!(rpc(&["ping", &addr, "-c", "1", "-k"], "").success().text().starts_with("serving, "));
+    assert_eq!(
+        failure(&["ping", &addr, "-c", "1", "--tls"], 16 + 14),
+        "unavailable: the certificate of 127.0.0.1: no authority that is trusted here has signed it"
+    );
+    stop(server);
+}
+
+/// Waits until a server is at work: it has used a tenth of a second of the processor.
+#[track_caller]
+fn wait_until_busy(server: &Process) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", server.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
+        let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        if ticks >= 10 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "nobody calls the server");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn when_one_of_three_is_killed_under_load_no_call_fails() {
+    let mut servers: Vec<_> = (0..3).map(|_| serve(&[])).collect();
+    let addresses: Vec<_> = servers.iter().map(|(_, addr)| addr.clone()).collect();
+    let addresses = addresses.join(",");
+    let (victim, _) = servers.swap_remove(0);
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_wireworks"));
+    bench.args(["rpc", "bench", &addresses, "--retries", "3", "--depth", "16", "--duration", "2s", "--json"]);
+    let bench = Process::start(&mut bench, Vec::new());
+    wait_until_busy(&victim);
+    victim.signal(Signal::KILL);
+    let report = bench.wait().success().text();
+    assert!(report.contains("\"failed\":0"), "{report}");
+    servers.into_iter().for_each(|(server, _)| drop(stop(server)));
+}
+
+#[test]
+fn when_one_of_two_stops_in_good_order_no_call_fails() {
+    let ((one, first), (two, second)) = (serve(&[]), serve(&[]));
+    let mut bench = Command::new(env!("CARGO_BIN_EXE_wireworks"));
+    bench.args(["rpc", "bench", &format!("{first},{second}"), "--depth", "16", "--duration", "2s", "--json"]);
+    let bench = Process::start(&mut bench, Vec::new());
+    wait_until_busy(&one);
+    stop(one);
+    let report = bench.wait().success().text();
+    assert!(report.contains("\"failed\":0"), "{report}");
+    stop(two);
+}

@@ -1,6 +1,7 @@
 //! The pieces without any socket: `cargo bench --bench micro`.
 
 mod http;
+mod payload;
 mod ws;
 
 fn main() {

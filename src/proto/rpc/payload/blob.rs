@@ -53,10 +53,10 @@ is_bytes!(Blob Raw);
 
 /// The message that is being decoded: what a [`Blob`] takes its part of. It is the context of bincode's traits.
 #[derive(Debug)]
-pub struct Source(Bytes);
+pub struct Source<'a>(&'a Bytes);
 
-impl Source {
-    pub(super) fn new(bytes: Bytes) -> Self {
+impl<'a> Source<'a> {
+    pub(super) fn new(bytes: &'a Bytes) -> Self {
         Self(bytes)
     }
 
@@ -74,8 +74,8 @@ impl Encode for Blob {
     }
 }
 
-impl Decode<Source> for Blob {
-    fn decode<D: Decoder<Context = Source>>(decoder: &mut D) -> Result<Self, DecodeError> {
+impl<'a> Decode<Source<'a>> for Blob {
+    fn decode<D: Decoder<Context = Source<'a>>>(decoder: &mut D) -> Result<Self, DecodeError> {
         let announced = u64::decode(decoder)?;
         let length = usize::try_from(announced).map_err(|_| DecodeError::OutsideUsizeRange(announced))?;
         decoder.claim_bytes_read(length)?;

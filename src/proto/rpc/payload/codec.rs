@@ -64,12 +64,24 @@ impl std::fmt::Display for CodecId {
 
 /// What all codecs together ask of a type. [`wire_types!`](crate::wire_types) gives it; nobody implements it by hand.
 pub trait Message:
-    Describe + bincode::Encode + bincode::Decode<Source> + Serialize + DeserializeOwned + Send + 'static
+    Describe
+    + bincode::Encode
+    + for<'a> bincode::Decode<Source<'a>>
+    + Serialize
+    + DeserializeOwned
+    + Send
+    + 'static
 {
 }
 
 impl<T> Message for T where
-    T: Describe + bincode::Encode + bincode::Decode<Source> + Serialize + DeserializeOwned + Send + 'static
+    T: Describe
+        + bincode::Encode
+        + for<'a> bincode::Decode<Source<'a>>
+        + Serialize
+        + DeserializeOwned
+        + Send
+        + 'static
 {
 }
 
@@ -122,9 +134,8 @@ impl PayloadCodec for Bincode {
     }
 
     fn decode<T: Message>(bytes: Bytes) -> Result<T, PayloadError> {
-        let source = Source::new(bytes.clone());
-        let (message, used) =
-            bincode::decode_from_slice_with_context(&bytes, CONFIG, source).map_err(malformed)?;
+        let (message, used) = bincode::decode_from_slice_with_context(&bytes, CONFIG, Source::new(&bytes))
+            .map_err(malformed)?;
         match bytes.len() - used {
             0 => Ok(message),
             left => Err(PayloadError::LeftOver(left)),

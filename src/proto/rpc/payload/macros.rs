@@ -302,9 +302,9 @@ macro_rules! __wire_type {
     };
 
     (@decode $name:ident $decoder:ident, $read:expr) => {
-        impl $crate::proto::rpc::payload::private::Decode<$crate::proto::rpc::payload::Source> for $name {
+        impl<'a> $crate::proto::rpc::payload::private::Decode<$crate::proto::rpc::payload::Source<'a>> for $name {
             #[allow(unused_assignments)] // the number behind the last
-            fn decode<D: $crate::proto::rpc::payload::private::Decoder<Context = $crate::proto::rpc::payload::Source>>(
+            fn decode<D: $crate::proto::rpc::payload::private::Decoder<Context = $crate::proto::rpc::payload::Source<'a>>>(
                 $decoder: &mut D,
             ) -> ::core::result::Result<Self, $crate::proto::rpc::payload::private::DecodeError> {
                 $read

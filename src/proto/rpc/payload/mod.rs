@@ -33,7 +33,9 @@ pub mod private {
     use super::{PayloadError, Source};
 
     /// A part of a message.
-    pub fn read<T: Decode<Source>, D: Decoder<Context = Source>>(decoder: &mut D) -> Result<T, DecodeError> {
+    pub fn read<'a, T: Decode<Source<'a>>, D: Decoder<Context = Source<'a>>>(
+        decoder: &mut D,
+    ) -> Result<T, DecodeError> {
         T::decode(decoder)
     }
 

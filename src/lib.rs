@@ -19,6 +19,7 @@ extern crate self as wireworks;
 #[cfg(doctest)]
 #[doc = include_str!("../docs/http.md")]
 #[doc = include_str!("../docs/websocket.md")]
+#[doc = include_str!("../docs/rpc.md")]
 #[doc = include_str!("../README.md")]
 mod manual {}
 

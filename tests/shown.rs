@@ -47,6 +47,12 @@ fn the_page_of_the_sockets_can_be_followed() {
     assert!(commands >= 10, "only {commands} commands were found");
 }
 
+#[test]
+fn the_page_of_the_calls_can_be_followed() {
+    let commands = follow(&fs::read_to_string(root().join("docs/rpc.md")).unwrap());
+    assert!(commands >= 10, "only {commands} commands were found");
+}
+
 /// An error that a page shows is the error of its own file with a letter left out.
 #[test]
 fn a_mistake_in_the_file_of_the_page_is_told_as_shown() {

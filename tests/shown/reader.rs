@@ -38,9 +38,10 @@ pub(super) struct Reader {
 struct Server {
     command: String,
     process: Process,
-    /// Where it answers HTTP, and sockets.
+    /// Where it answers HTTP, sockets, and calls. A server of calls alone has the same address for all.
     http: SocketAddr,
     ws: Option<SocketAddr>,
+    rpc: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
     /// Commands that go on until the server ends.
     beside: Vec<(String, Process)>,
@@ -138,7 +139,8 @@ impl Reader {
             }
         }
         let sockets = words.starts_with(&["wireworks", "ws", "serve"]);
-        if (sockets || words.starts_with(&["wireworks", "http"])) && !words.contains(&"--listen") {
+        let calls = words.starts_with(&["wireworks", "rpc", "serve"]);
+        if (sockets || calls || words.starts_with(&["wireworks", "http"])) && !words.contains(&"--listen") {
             words.extend(["--listen", "127.0.0.1:0"]);
         }
         let suite = ["wireworks", "cargo run --release"].contains(&command);
@@ -150,11 +152,18 @@ impl Reader {
             words.extend(["127.0.0.1:0"; 2]);
         }
         let mut process = self.start(&words.join(" "));
-        let http = process.address(if sockets { "ws" } else { "http" });
+        let http = process.address(if sockets {
+            "ws"
+        } else if calls {
+            "rpc"
+        } else {
+            "http"
+        });
         self.server = Some(Server {
             command: command.to_owned(),
             http,
             ws: if suite { Some(process.address("ws")) } else { sockets.then_some(http) },
+            rpc: if suite { Some(process.address("rpc")) } else { calls.then_some(http) },
             process,
             metrics: None,
             beside: Vec::new(),
@@ -195,6 +204,7 @@ impl Reader {
         for shown in &server.shown {
             let shown = with_port(shown, &["8080"], server.http);
             let shown = server.ws.map_or(shown.clone(), |ws| with_port(&shown, &["8081"], ws));
+            let shown = server.rpc.map_or(shown.clone(), |rpc| with_port(&shown, &["7000"], rpc));
             assert!(stands_in(&shown, &said), "{}\nshown:\n{shown}\nsaid:\n{said}", server.command);
         }
     }
@@ -231,6 +241,7 @@ impl Server {
         }
         let command = with_port(command, &["8080", "8443", "443"], self.http);
         let command = self.ws.map_or(command.clone(), |ws| with_port(&command, &["8081"], ws));
+        let command = self.rpc.map_or(command.clone(), |rpc| with_port(&command, &["7000"], rpc));
         match self.metrics {
             Some(metrics) => with_port(&command, &["9090"], metrics),
             None => command,
@@ -240,7 +251,7 @@ impl Server {
 
 /// The command, which measures for less time than the page says.
 fn in_a_hurry(command: &str) -> String {
-    if !command.contains("wireworks ws bench") {
+    if !command.contains("wireworks ws bench") && !command.contains("wireworks rpc bench") {
         return command.to_owned();
     }
     let mut words: Vec<&str> = command.split(' ').collect();
@@ -253,7 +264,8 @@ fn in_a_hurry(command: &str) -> String {
 
 /// Whether the command is one of our own clients.
 fn is_client(command: &str) -> bool {
-    ["connect", "bench"].iter().any(|client| command.contains(&format!("wireworks ws {client}")))
+    let of_calls = command.contains("wireworks rpc ") && !command.contains("wireworks rpc serve");
+    of_calls || ["connect", "bench"].iter().any(|client| command.contains(&format!("wireworks ws {client}")))
 }
 
 /// The text with the port of `addr` in place of those that are `shown`. One pass: a port that was put in may begin like another.

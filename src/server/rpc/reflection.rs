@@ -83,7 +83,7 @@ impl Services {
             match services.iter_mut().find(|service| service.name == description.service) {
                 Some(service) => service.methods.push(info),
                 None => {
-                    services.push(ServiceInfo { name: description.service.to_owned(), methods: vec![info] })
+                    services.push(ServiceInfo { name: description.service.to_owned(), methods: vec![info] });
                 }
             }
         }

@@ -128,7 +128,7 @@ impl Method {
     fn write(&self, json: &str) -> Result<Message, RpcError> {
         let bytes = encode(&self.request, json, LIMIT);
         let bytes = bytes.map_err(|error| RpcError::Usage(format!("the request does not fit: {error}")))?;
-        Ok(Message { bytes: bytes.into(), ..Message::default() })
+        Ok(Message { bytes, ..Message::default() })
     }
 
     /// Prints an answer.

@@ -49,7 +49,7 @@ pub fn list(args: &ListArgs) -> Result<(), RpcError> {
 pub fn describe(args: &DescribeArgs) -> Result<(), RpcError> {
     let listing = ask(&args.remote)?;
     let Some(name) = &args.name else {
-        let texts: Vec<String> = listing.services.iter().map(|service| service_text(service)).collect();
+        let texts: Vec<String> = listing.services.iter().map(service_text).collect();
         return print(&texts.join("\n"));
     };
     let text = match name.split_once('.') {

@@ -17,6 +17,7 @@
 //!
 //! Both directions walk by recursion, which [`MAX_DEPTH`] bounds.
 
+mod json;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -49,8 +50,8 @@ pub enum Style {
 /// Why JSON is no message, or bytes are none. A path leads to the place: `$.order.items[3].price`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DynamicError {
-    /// The text is no JSON.
-    #[error("this is not JSON: {0}")]
+    /// The text is no JSON, or has a key twice.
+    #[error("the JSON cannot be read: {0}")]
     Json(String),
     /// Another value stands there.
     #[error("{path}: expected {expected}, found {found}")]
@@ -129,7 +130,7 @@ pub fn encode(of: &Type, json: &str, limit: usize) -> Result<Bytes, DynamicError
     if json.len() > MAX_JSON {
         return Err(DynamicError::TooLarge(MAX_JSON));
     }
-    let json = serde_json::from_str(json).map_err(|error| DynamicError::Json(error.to_string()))?;
+    let json = json::parse(json).map_err(|error| DynamicError::Json(error.to_string()))?;
     encode_value(of, &json, limit)
 }
 

@@ -31,8 +31,8 @@ use serde_json::Value;
 
 use super::schema::{MAX_DEPTH, Plain, Type};
 
-/// Bytes of JSON that [`encode`] reads at most: eight for each of a message of the default limit.
-pub const MAX_JSON: usize = 32 << 20;
+/// Bytes of JSON that [`encode`] reads at most: enough for 64 MiB in base64.
+pub const MAX_JSON: usize = 128 << 20;
 
 /// Characters of a value that an error shows.
 const EXCERPT: usize = 40;
@@ -125,7 +125,7 @@ pub enum DynamicError {
 /// ```
 ///
 /// # Errors
-/// The text is longer than [`MAX_JSON`] or no JSON, it does not fit the type, or the message would have more than `limit` bytes.
+/// The text is longer than [`MAX_JSON`] or no JSON, it has a key twice or does not fit the type, or the message would have more than `limit` bytes.
 pub fn encode(of: &Type, json: &str, limit: usize) -> Result<Bytes, DynamicError> {
     if json.len() > MAX_JSON {
         return Err(DynamicError::TooLarge(MAX_JSON));

@@ -17,6 +17,7 @@
 //!
 //! Both directions walk by recursion, which [`MAX_DEPTH`] bounds.
 
+mod json;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -30,8 +31,8 @@ use serde_json::Value;
 
 use super::schema::{MAX_DEPTH, Plain, Type};
 
-/// Bytes of JSON that [`encode`] reads at most: eight for each of a message of the default limit.
-pub const MAX_JSON: usize = 32 << 20;
+/// Bytes of JSON that [`encode`] reads at most: enough for 64 MiB in base64.
+pub const MAX_JSON: usize = 128 << 20;
 
 /// Characters of a value that an error shows.
 const EXCERPT: usize = 40;
@@ -49,8 +50,8 @@ pub enum Style {
 /// Why JSON is no message, or bytes are none. A path leads to the place: `$.order.items[3].price`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DynamicError {
-    /// The text is no JSON.
-    #[error("this is not JSON: {0}")]
+    /// The text is no JSON, or has a key twice.
+    #[error("the JSON cannot be read: {0}")]
     Json(String),
     /// Another value stands there.
     #[error("{path}: expected {expected}, found {found}")]
@@ -124,12 +125,12 @@ pub enum DynamicError {
 /// ```
 ///
 /// # Errors
-/// The text is longer than [`MAX_JSON`] or no JSON, it does not fit the type, or the message would have more than `limit` bytes.
+/// The text is longer than [`MAX_JSON`] or no JSON, it has a key twice or does not fit the type, or the message would have more than `limit` bytes.
 pub fn encode(of: &Type, json: &str, limit: usize) -> Result<Bytes, DynamicError> {
     if json.len() > MAX_JSON {
         return Err(DynamicError::TooLarge(MAX_JSON));
     }
-    let json = serde_json::from_str(json).map_err(|error| DynamicError::Json(error.to_string()))?;
+    let json = json::parse(json).map_err(|error| DynamicError::Json(error.to_string()))?;
     encode_value(of, &json, limit)
 }
 

@@ -168,7 +168,11 @@ fn errors_name_the_place() {
         (by(r#"{"B":{"x":256}}"#), r#"$.by["a b"].B.x: expected u8, found 256"#),
         (by(r#"{"C":[1]}"#), r#"$.by["a b"].C: expected an array of 2, found an array of 1"#),
         (by(r#"{"C":[1,-129]}"#), r#"$.by["a b"].C[1]: expected i8, found -129"#),
-        (said("{"), "this is not JSON: EOF while parsing an object at line 1 column 1"),
+        (said("{"), "the JSON cannot be read: EOF while parsing an object at line 1 column 1"),
+        (
+            said(r#"{"order":{},"by":{"a":1,"a":2}}"#),
+            "the JSON cannot be read: the key \"a\" comes twice at line 1 column 27",
+        ),
     ] {
         assert_eq!(found, expected);
     }

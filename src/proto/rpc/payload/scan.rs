@@ -219,9 +219,10 @@ impl Scan<'_> {
     /// # Errors
     /// The bytes end, or none begins so.
     pub fn character(&mut self) -> Result<(), PayloadError> {
-        if self.codec == CodecId::Postcard {
-            return self.bytes();
-        }
+        let announced = match self.codec {
+            CodecId::Bincode => None,
+            CodecId::Postcard => Some(self.number()?),
+        };
         let more = match self.byte()? {
             0x00..0x80 => 0,
             0xc0..0xe0 => 1,
@@ -229,6 +230,10 @@ impl Scan<'_> {
             0xf0..0xf8 => 3,
             _ => return Err(PayloadError::Malformed("a character is not UTF-8".into())),
         };
+        // The crate takes the first of several characters.
+        if announced.is_some_and(|announced| announced != 1 + more as u64) {
+            return Err(PayloadError::Malformed("a character has the length of another".into()));
+        }
         self.skip(more)
     }
 

@@ -190,6 +190,11 @@ fn what_no_value_is_written_as_is_named() {
             why::<String>(Bincode, b"\x01\0\0\0\0\0\0\0\xff"),
             "the message cannot be read: a text is not UTF-8",
         ),
+        (
+            why::<char>(Postcard, b"\x02ab"),
+            "the message cannot be read: a character has the length of another",
+        ),
+        (why::<char>(Postcard, b"\x02\xc3"), "the message ends too early"),
         (why::<u32>(Bincode, b"\x01\0"), "the message ends too early"),
         (why::<u8>(Bincode, b"\x01\0\0"), "2 bytes are left over behind the message"),
         (

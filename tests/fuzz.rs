@@ -69,6 +69,11 @@ fn requests_for_a_websocket() {
 }
 
 #[test]
+fn frames_of_calls() {
+    run("rpc_frame", checks::rpc_frame::check, 6000);
+}
+
+#[test]
 fn payloads_of_calls() {
     run("rpc_payload", checks::rpc_payload::check, 8000);
 }

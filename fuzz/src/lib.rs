@@ -38,6 +38,11 @@ pub fn path(data: &[u8]) {
     checks::path::check(data);
 }
 
+/// Frames of an RPC connection.
+pub fn rpc_frame(data: &[u8]) {
+    checks::rpc_frame::check(data);
+}
+
 /// Frames of a WebSocket, at either end.
 pub fn ws_frame(data: &[u8]) {
     checks::ws::frame::check(data);

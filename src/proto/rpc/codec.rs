@@ -13,6 +13,9 @@ pub const PREFACE: [u8; 8] = *b"WWRPC/1\n";
 /// The name of the protocol for TLS's ALPN.
 pub const ALPN: &[u8] = b"wwrpc/1";
 
+/// Where the version stands in it.
+const VERSION: usize = 6;
+
 /// What an HTTP server begins with.
 const HTTP: &[u8] = b"HTTP/1.1";
 
@@ -41,27 +44,25 @@ impl Codec {
         Self { ours, heard: Heard::Nothing }
     }
 
-    /// Takes the preface; whether it was all there.
+    /// Takes the preface; whether it was all there. Something else is refused at the first byte that tells what.
     fn preface(&mut self, src: &mut BytesMut) -> Result<bool, Reject> {
-        let here = src.len().min(PREFACE.len());
-        if src[..here] != PREFACE[..here] {
-            return Err(wrong_preface(src));
+        let seen = &src[..src.len().min(PREFACE.len())];
+        let whole = seen.len() == PREFACE.len();
+        if seen == &PREFACE[..seen.len()] {
+            if whole {
+                src.advance(PREFACE.len());
+                self.heard = Heard::Preface;
+            }
+            return Ok(whole);
         }
-        if here < PREFACE.len() {
-            return Ok(false);
+        let is_ours =
+            seen.iter().zip(PREFACE).enumerate().all(|(at, (byte, ours))| at == VERSION || *byte == ours);
+        match (is_ours, HTTP.starts_with(seen)) {
+            (true, _) if whole => Err(Reject::Version(seen[VERSION])),
+            (_, true) if whole => Err(Reject::IsHttp),
+            (false, false) => Err(Reject::NotRpc),
+            _ => Ok(false),
         }
-        src.advance(PREFACE.len());
-        self.heard = Heard::Preface;
-        Ok(true)
-    }
-}
-
-/// What else it is that begins so.
-fn wrong_preface(src: &[u8]) -> Reject {
-    match src {
-        [b'W', b'W', b'R', b'P', b'C', b'/', version, b'\n', ..] => Reject::Version(*version),
-        src if src.starts_with(HTTP) => Reject::IsHttp,
-        _ => Reject::NotRpc,
     }
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod path;
 pub(crate) mod proxy;
 pub(crate) mod range;
 pub(crate) mod response;
+pub(crate) mod rpc_frame;
 pub(crate) mod rpc_payload;
 pub(crate) mod ws;
 

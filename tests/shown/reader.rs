@@ -151,6 +151,7 @@ impl Reader {
             // Where an example listens, and where it shows its metrics.
             words.extend(["127.0.0.1:0"; 2]);
         }
+        let calls = calls || command.contains("--example rpc");
         let mut process = self.start(&words.join(" "));
         let http = process.address(if sockets {
             "ws"

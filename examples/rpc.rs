@@ -17,10 +17,16 @@ use wireworks::{service, wire_types};
 
 wire_types! {
     /// Something to do.
-    pub struct Item { pub text: String }
+    pub struct Item {
+        /// What it is.
+        pub text: String,
+    }
 
     /// Its number.
-    pub struct Number { pub number: u32 }
+    pub struct Number {
+        /// From 1 on.
+        pub number: u32,
+    }
 }
 
 service! {

@@ -67,7 +67,10 @@ pub(crate) fn run(command: &Rpc) -> ExitCode {
         Rpc::Ping(args) => ping::run(args),
         Rpc::Bench(args) => bench::run(args),
     };
-    outcome.map_or_else(|error| failure(&error, error.status()), |()| ExitCode::SUCCESS)
+    match outcome {
+        Err(error) if !error.is_unheard() => failure(&error, error.status()),
+        _ => ExitCode::SUCCESS,
+    }
 }
 
 fn served(error: &ServeError) -> ExitCode {

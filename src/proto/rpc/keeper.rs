@@ -69,7 +69,8 @@ impl Keeper {
             return if now >= end { Verdict::Silent } else { Verdict::Wait(Some(end)) };
         }
         if let Some(pinged) = self.pinged
-            && heard <= pinged
+            && heard < pinged
+        // an answer in the same moment is one
         {
             let end = pinged + patience.pong_timeout;
             return if now >= end { Verdict::Silent } else { Verdict::Wait(Some(end)) };

@@ -139,6 +139,9 @@ pub enum Reject {
     /// Streams that are opened and reset at once.
     #[error("too many resets")]
     ResetFlood,
+    /// We have much to say, and the peer does not read it.
+    #[error("the peer does not read what it asked for")]
+    Deaf,
     /// Frames that say nothing.
     #[error("too many empty frames")]
     EmptyFlood,
@@ -151,7 +154,7 @@ impl Reject {
         match self {
             Self::FrameTooLarge { .. } => ErrorCode::FRAME_TOO_LARGE,
             Self::CreditOverrun | Self::CreditOverflow | Self::CreditAmount(_) => ErrorCode::CREDIT,
-            Self::PingFlood | Self::ResetFlood | Self::EmptyFlood => ErrorCode::CALM,
+            Self::PingFlood | Self::ResetFlood | Self::EmptyFlood | Self::Deaf => ErrorCode::CALM,
             _ => ErrorCode::PROTOCOL,
         }
     }

@@ -285,3 +285,62 @@ async fn credit_comes_back_from_messages_that_nobody_takes() {
     let answer = timeout(Duration::from_secs(5), client.answer(ECHO, vec![1; 100_000])).await;
     assert_eq!(answer.unwrap().unwrap().len(), 100_000);
 }
+
+#[tokio::test]
+async fn a_stream_goes_on_when_nobody_can_make_further_calls() {
+    let (client, _server, _) = pair();
+    let count = client.ask(COUNT, "100000");
+    drop(client.caller);
+    assert_eq!(all(count).await.unwrap().len(), 100_000);
+}
+
+#[tokio::test]
+async fn a_server_that_stops_still_takes_what_is_said_on_its_calls() {
+    let (client, server, _) = pair();
+    client.answer(ECHO, "").await.unwrap();
+    let sum = client.caller.call(call(SUM), None, false, None);
+    sum.say(message(vec![0; 7]), false);
+    tokio::task::yield_now().await;
+    server.drain.stop();
+    while client.caller.is_open() {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1000 {
+        poll_fn(|cx| sum.poll_room(cx)).await.unwrap();
+        sum.say(message(vec![0; 1000]), false);
+    }
+    sum.say_last();
+    assert_eq!(sum.answer().await.unwrap().0.bytes, "1000007");
+    assert!(timeout(Duration::from_secs(5), server.task).await.unwrap().unwrap().is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_waits_for_its_turn_has_its_deadline_too() {
+    let bench = Bench::default();
+    let (client, _server) =
+        pair_of(Settings::default(), Settings { max_calls: 1, ..Settings::default() }, &bench);
+    let _hanging = client.ask(HANG, "");
+    while bench.hanging.load(Ordering::SeqCst) == 0 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    let begun = Instant::now();
+    let at = begun + Duration::from_secs(1);
+    let failed =
+        client.caller.call(call(ECHO), Some(message("")), true, Some(at)).answer().await.unwrap_err();
+    assert!(failure(Code::DeadlineExceeded, Reach::Never)(&failed), "{failed:?}");
+    assert_eq!(begun.elapsed().as_secs(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_call_after_a_long_silence_is_no_silence() {
+    let (client, server, bench) = pair();
+    client.answer(ECHO, "").await.unwrap();
+    sleep(Duration::from_secs(45)).await;
+    let at = Instant::now() + Duration::from_secs(300);
+    let hanging = client.caller.call(call(HANG), Some(message("")), true, Some(at));
+    sleep(Duration::from_secs(200)).await;
+    assert_eq!(bench.hanging.load(Ordering::SeqCst), 1, "both ends have answered each other's pings");
+    assert!(!client.task.is_finished() && !server.task.is_finished());
+    let failed = hanging.answer().await.unwrap_err();
+    assert!(failure(Code::DeadlineExceeded, Reach::Unknown)(&failed), "{failed:?}");
+}

@@ -29,6 +29,9 @@ const MAX_PONGS: usize = 100;
 /// goes on, and the others hold what the credit of their streams allows.
 pub const MAX_UNFINISHED: usize = 4;
 
+/// Frames that may wait for a peer that makes us say something and does not read, beside two for each call that there may be.
+pub const MAX_URGENT: usize = 16 * 1024;
+
 /// What the PING between the two steps of leaving says.
 const LEAVING: [u8; 8] = *b"leaving\0";
 
@@ -125,6 +128,8 @@ pub struct Session {
     highest: u32,
     /// Calls of the peer that are at work here, whether their streams are open or not.
     at_work: u32,
+    /// Those whose answer is given and has not left.
+    answering: u32,
     /// Calls of ours that are open.
     calls: u32,
     /// Bytes of messages that are not whole.
@@ -179,6 +184,7 @@ impl Session {
             next: Some(next),
             highest: 0,
             at_work: 0,
+            answering: 0,
             calls: 0,
             unfinished: 0,
             favoured: None,
@@ -226,6 +232,11 @@ impl Session {
     /// The peer broke the protocol: nothing more of it counts. It is told by [`abort`](Self::abort).
     #[inline]
     pub fn hear(&mut self, frame: Frame, now: Instant) -> Result<Option<Event>, Reject> {
+        let streams =
+            self.ours.max_streams.saturating_add(self.theirs.map_or(0, |theirs| theirs.max_streams));
+        if self.urgent.len() > MAX_URGENT.saturating_add(2 * streams as usize) {
+            return Err(Reject::Deaf);
+        }
         match frame {
             Frame::Open(open) => self.hear_open(open, now),
             Frame::Data(data) => self.hear_data(data, now),
@@ -294,7 +305,8 @@ impl Session {
         if matches!(self.departure, Departure::Leaving(_)) {
             return Ok(None); // it is above what we said that we answer
         }
-        if self.at_work >= self.ours.max_streams {
+        // A call counts until its answer has left: a peer that does not read gets no further ones.
+        if self.at_work.saturating_add(self.answering) >= self.ours.max_streams {
             self.calm.reset(now)?;
             self.say_reset(stream, ErrorCode::REFUSED, "too many calls");
             return Ok(None);
@@ -349,13 +361,17 @@ impl Session {
                 self.owe(early);
                 self.early_credit(number, early);
                 if message.is_some() {
+                    if let Some(credit) = self.withheld.remove(&number) {
+                        self.stream_credit(number, credit);
+                    }
                     self.no_longer_unfinished(number);
                 }
                 Ok(message.map(|message| Event::Message { stream: number, message, last }))
             }
             Err(BadPiece::Compressed) => Err(Reject::Flags { kind: 3, flags: 8 }),
             Err(BadPiece::TooLarge) => {
-                self.owe(size.max(early));
+                self.owe(size);
+                self.owe(early);
                 let reset = Reset { stream: number, code: ErrorCode::MESSAGE_TOO_LARGE, text: String::new() };
                 self.urgent.push_back(Frame::Reset(reset.clone()));
                 self.close(number);
@@ -431,11 +447,12 @@ impl Session {
         if !stream.theirs {
             self.calls -= 1;
         }
-        if stream.is_within_message() {
-            self.unfinished -= stream.unfinished();
-            self.owe(stream.take_credit());
-            self.no_longer_unfinished(number);
+        if stream.waiting.as_ref().is_some_and(|waiting| waiting.end.is_some()) {
+            self.answering -= 1; // its end will never leave
         }
+        self.unfinished -= stream.unfinished();
+        self.owe(stream.take_credit());
+        self.no_longer_unfinished(number);
     }
 
     /// The handler of a call of the peer's is done with, and its place free. Once for each [`Event::Call`].
@@ -489,7 +506,8 @@ impl Session {
     /// Says that we will leave: the peer makes no further calls. Those that are under way, and those that it makes before it has heard of
     /// it, are answered.
     pub fn leave(&mut self) {
-        if self.departure == Departure::Staying {
+        // Before the peer's HELLO we say nothing but our own.
+        if self.departure == Departure::Staying && self.theirs.is_some() {
             self.departure = Departure::Announced;
             self.urgent.push_back(Frame::GoAway(GoAway {
                 last: u32::MAX,

@@ -13,6 +13,12 @@ pub const FRAGMENT: usize = 16 * 1024;
 /// A message up to so many bytes leaves before longer ones go on.
 const SHORT: usize = 4 * 1024;
 
+/// Frames that may wait in front of a short message that does not take turns; with more, the peer does not read.
+const MAX_DIRECT: usize = 1024;
+
+/// What a message counts beside its bytes while it waits.
+const WEIGHT: usize = 64;
+
 /// Bytes that wait on a stream, from which a producer should wait.
 pub const HIGH_WATER: usize = 64 * 1024;
 
@@ -114,7 +120,7 @@ impl Session {
         let size = message.bytes.len();
         let credit = stream.may_say.min(self.may_say) as usize;
         let idle = stream.waiting.as_ref().is_none_or(|waiting| waiting.messages.is_empty());
-        if idle && size <= SHORT && size <= credit {
+        if idle && size <= SHORT && size <= credit && self.urgent.len() < MAX_DIRECT {
             stream.may_say -= size as u32;
             self.may_say -= size as u32;
             let data = Data { stream: number, message: Some(piece(message)), last };
@@ -159,6 +165,7 @@ impl Session {
         if whole && stream.waiting.as_ref().is_none_or(|waiting| waiting.messages.is_empty()) {
             let message = message.map(piece);
             self.urgent.push_back(Frame::End(End { stream: number, status, message }));
+            self.answering += 1;
             self.close(number);
             return Ok(());
         }
@@ -167,7 +174,9 @@ impl Session {
             waiting.bytes += message.bytes.len();
             waiting.messages.push_back(message);
         }
-        waiting.end = Some(status);
+        if waiting.end.replace(status).is_none() {
+            self.answering += 1;
+        }
         self.take_turn(number);
         Ok(())
     }
@@ -194,7 +203,7 @@ impl Session {
     #[must_use]
     pub fn waiting(&self, number: u32) -> usize {
         let waiting = self.streams.get(&number).and_then(|stream| stream.waiting.as_ref());
-        waiting.map_or(0, |waiting| waiting.bytes)
+        waiting.map_or(0, |waiting| waiting.weight())
     }
 
     /// Calls on which less than [`HIGH_WATER`] waits again.
@@ -211,11 +220,22 @@ impl Session {
     /// The next frame to send. Ask as long as there is room for one, so that what becomes urgent meanwhile need not wait behind it.
     pub fn pop(&mut self) -> Option<Frame> {
         if let Some(frame) = self.urgent.pop_front() {
-            if matches!(frame, Frame::Pong(_)) {
-                self.pongs -= 1;
+            match frame {
+                Frame::Pong(_) => self.pongs -= 1,
+                Frame::End(_) => self.answering -= 1,
+                _ => {}
             }
             return Some(frame);
         }
+        let mut blocked = Vec::new();
+        let frame = self.next_turn(&mut blocked);
+        // They stay in front, in their order: everybody waits for the connection, but for who has only its end to say.
+        blocked.into_iter().rev().for_each(|number| self.turns.push_front(number));
+        frame
+    }
+
+    /// The next frame of those that take turns; and who cannot go on until the connection has credit.
+    fn next_turn(&mut self, blocked: &mut Vec<u32>) -> Option<Frame> {
         for _ in 0..self.turns.len() {
             let number = self.turns.pop_front()?;
             let Some(stream) = self.streams.get_mut(&number) else { continue };
@@ -223,23 +243,24 @@ impl Session {
             let (may_say, all) = (stream.may_say as usize, self.may_say as usize);
             let Some(waiting) = &mut stream.waiting else { continue };
             waiting.queued = false;
-            let before = waiting.bytes;
+            let before = waiting.weight();
             let Some((frame, size)) = waiting.next(number, limit.min(may_say).min(all)) else {
                 if all == 0 {
-                    // Everybody waits for the connection; the turns stay as they are.
                     waiting.queued = true;
-                    self.turns.push_front(number);
-                    return None;
+                    blocked.push(number);
                 }
-                continue; // it comes back with its credit
+                continue; // it comes back with its own credit
             };
             stream.may_say -= size;
             self.may_say -= size;
-            if before >= HIGH_WATER && waiting.bytes < HIGH_WATER {
+            if before >= HIGH_WATER && waiting.weight() < HIGH_WATER {
                 self.roomy.push(number);
             }
             match &frame {
-                Frame::End(_) => self.close(number),
+                Frame::End(_) => {
+                    self.answering -= 1;
+                    self.close(number);
+                }
                 _ => self.take_turn(number),
             }
             return Some(frame);
@@ -263,6 +284,11 @@ impl Session {
 }
 
 impl Waiting {
+    /// What waits, in bytes, with something for each message.
+    fn weight(&self) -> usize {
+        self.bytes + self.messages.len() * WEIGHT
+    }
+
     fn is_done(&self) -> bool {
         self.messages.is_empty() && self.end.is_none()
     }

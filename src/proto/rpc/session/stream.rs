@@ -114,11 +114,14 @@ impl Stream {
             self.gathered = Some(Box::new(Gathered { bytes, compressed, credit }));
             return Ok(None);
         };
-        if compressed {
-            return Err(BadPiece::Compressed);
-        }
-        if gathered.bytes.len() + bytes.len() > limit {
-            return Err(BadPiece::TooLarge);
+        let bad = if compressed {
+            Some(BadPiece::Compressed)
+        } else {
+            (gathered.bytes.len() + bytes.len() > limit).then_some(BadPiece::TooLarge)
+        };
+        if let Some(bad) = bad {
+            self.gathered = Some(gathered); // whoever closes the stream looks after it
+            return Err(bad);
         }
         gathered.bytes.extend_from_slice(&bytes);
         gathered.credit = gathered.credit.saturating_add(credit);

@@ -85,7 +85,7 @@ impl Channel {
         let shared = &self.0;
         let begun = Instant::now();
         let mut hedging = hedge.begin(request.about(), &shared.budget, now());
-        let mut tried = Vec::new();
+        let (mut tried, mut last) = (Vec::new(), None);
         let mut copies = FuturesUnordered::new();
         let (request, mut attempts) = (&request, 1);
         let copy = |previous: u32, tried: Vec<u64>| async move {
@@ -113,13 +113,15 @@ impl Channel {
                             attempts += 1;
                             copies.push(copy(hedging.previous_attempts(), tried.clone()));
                         }
-                        Step::Wait => {}
+                        Step::Wait => last = Some(failure),
                         Step::GiveUp(_) => return Err(failure),
                     }
                 }
                 () = due => if hedging.due(now()) {
                     attempts += 1;
                     copies.push(copy(hedging.previous_attempts(), tried.clone()));
+                } else if copies.is_empty() && let Some(failure) = last.take() {
+                    return Err(failure); // there will be no other copy
                 },
             }
         }
@@ -144,6 +146,7 @@ impl Channel {
             }
         };
         let outstanding = endpoint.load.begin(now());
+        let held = Held { permit, shared: &self.0 };
         let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
         let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));
         let outcome = begin(pending).await;
@@ -153,20 +156,40 @@ impl Channel {
             Verdict::Failure | Verdict::Overload(_) => outstanding.failed(now()),
             Verdict::Neither => drop(outstanding),
         }
-        if let Some(permit) = permit {
-            report(&endpoint, permit, verdict);
-        }
+        held.report(&endpoint, verdict);
         (outcome, Some(endpoint.key()))
     }
 }
 
-fn report(endpoint: &Endpoint, permit: breaker::Permit, verdict: Verdict) {
-    match permit.report(now(), verdict) {
-        Some(breaker::State::Open { .. }) => {
-            tracing::warn!(endpoint = %endpoint.target, "too many calls fail: it is left alone for a while");
+/// The right to make a call. When a probe ends, however it does, those who wait for what it finds are told.
+struct Held<'a> {
+    permit: Option<breaker::Permit>,
+    shared: &'a Shared,
+}
+
+impl Held<'_> {
+    fn report(mut self, endpoint: &Endpoint, verdict: Verdict) {
+        let Some(permit) = self.permit.take() else { return };
+        let was_probe = permit.is_probe();
+        let changed = permit.report(now(), verdict);
+        match changed {
+            Some(breaker::State::Open { .. }) => {
+                tracing::warn!(endpoint = %endpoint.target, "too many calls fail: it is left alone for a while");
+            }
+            Some(breaker::State::Closed) => tracing::info!(endpoint = %endpoint.target, "it answers again"),
+            Some(breaker::State::HalfOpen { .. }) | None => {}
         }
-        Some(breaker::State::Closed) => tracing::info!(endpoint = %endpoint.target, "it answers again"),
-        Some(breaker::State::HalfOpen { .. }) | None => {}
+        if was_probe || changed.is_some() {
+            self.shared.changed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let Some(permit) = self.permit.take().filter(breaker::Permit::is_probe) else { return };
+        drop(permit);
+        self.shared.changed.notify_waiters();
     }
 }
 

@@ -190,7 +190,7 @@ impl<Q: Payload, R: Payload> Upload<Q, R> {
     /// The call is over already: how it failed.
     pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
         poll_fn(|cx| self.pending.poll_room(cx)).await?;
-        self.pending.say(self.format.write(message).map_err(never)?, false);
+        self.pending.say(self.format.write(message).map_err(unsaid)?, false);
         Ok(())
     }
 
@@ -232,7 +232,7 @@ impl<Q: Payload, R: Payload> Conversation<Q, R> {
     /// The call is over already: how it failed.
     pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
         poll_fn(|cx| self.responses.pending().poll_room(cx)).await?;
-        let message = self.responses.format().write(message).map_err(never)?;
+        let message = self.responses.format().write(message).map_err(unsaid)?;
         self.responses.pending().say(message, false);
         Ok(())
     }
@@ -267,4 +267,9 @@ impl<'a, M: Method> IntoFuture for Call<'a, M, Bidi> {
 /// A failure of ours to say something.
 fn never(status: Status) -> Failure {
     Failure { status: status.advice(Advice::Never), reach: Reach::Never, attempts: 0 }
+}
+
+/// The same on a call that is under way.
+fn unsaid(status: Status) -> Failure {
+    Failure { status: status.advice(Advice::Never), reach: Reach::Unknown, attempts: 1 }
 }

@@ -36,6 +36,8 @@ pub(super) struct Endpoint {
 #[derive(Debug)]
 struct Life {
     phase: Phase,
+    /// Connections that were begun: an old one that ends has nothing to say of the new one.
+    begun: u64,
     backoff: Backoff,
     /// Why there was no connection the last time.
     error: Option<Arc<str>>,
@@ -61,6 +63,7 @@ impl Endpoint {
             only: AtomicBool::new(false),
             life: Mutex::new(Life {
                 phase: Phase::Idle,
+                begun: 0,
                 backoff: Backoff::new(policies.reconnect, fastrand::u64(..)),
                 error: None,
             }),
@@ -101,13 +104,15 @@ impl Endpoint {
         };
         if may {
             life.phase = Phase::Connecting;
+            life.begun += 1;
+            let number = life.begun;
             drop(life);
-            tokio::spawn(Arc::clone(self).live(Arc::clone(shared)));
+            tokio::spawn(Arc::clone(self).live(Arc::clone(shared), number));
         }
     }
 
     /// From an attempt to connect to the end of the connection.
-    async fn live(self: Arc<Self>, shared: Arc<Shared>) {
+    async fn live(self: Arc<Self>, shared: Arc<Shared>, number: u64) {
         let io = match self.target.connect(&shared.connector, shared.tls).await {
             Ok(io) => io,
             Err(error) => return self.failed(&shared, &error.to_string()),
@@ -121,11 +126,14 @@ impl Endpoint {
         shared.changed.notify_waiters();
         let begun = tokio::time::Instant::now();
         // The connection must not keep its endpoint alive, which keeps the connection alive.
-        let endpoint = Arc::downgrade(&self);
+        let (endpoint, channel) = (Arc::downgrade(&self), Arc::downgrade(&shared));
         drop((self, shared));
         let end = link.run().await;
         let Some(endpoint) = endpoint.upgrade() else { return };
         let mut life = endpoint.life();
+        if life.begun != number {
+            return;
+        }
         match end {
             Err(error) if begun.elapsed() < STEADY => {
                 let until = now() + life.backoff.wait();
@@ -136,6 +144,10 @@ impl Endpoint {
                 life.backoff.reset();
                 life.phase = Phase::Idle;
             }
+        }
+        drop(life);
+        if let Some(shared) = channel.upgrade() {
+            shared.changed.notify_waiters();
         }
     }
 

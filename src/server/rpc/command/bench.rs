@@ -24,6 +24,9 @@ use crate::server::units::{ByteSize, Frequency, TimeSpan};
 /// Digits of the latencies.
 const DIGITS: u8 = 3;
 
+/// The shortest time between two calls on a connection.
+const SHORTEST: Duration = Duration::from_nanos(100);
+
 /// Kinds of failures that the report has, each with an example; the rest is counted.
 const MAX_KINDS: usize = 5;
 
@@ -122,7 +125,7 @@ pub fn run(args: &Args) -> Result<(), RpcError> {
         let begun = Instant::now();
         let end = begun + args.duration.0;
         let count = f64::from(args.connections);
-        let every = args.rate.map(|rate| Duration::from_secs_f64(count / rate.per_second()));
+        let every = args.rate.map(|rate| Duration::from_secs_f64(count / rate.per_second()).max(SHORTEST));
         let loops: FuturesUnordered<_> = clients
             .into_iter()
             .map(|client| {

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::io::{self, BufRead as _};
+use std::task::Poll;
 
 use super::list::{find, listing};
 use super::remote::Remote;
@@ -190,30 +191,46 @@ async fn single(
 async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -> Result<Metadata, RpcError> {
     let mut pending = channel.open(method.call.clone(), deadline_in(args.remote.deadline.0)).await?;
     let mut lines = lines(args.json.clone());
-    let mut more = true;
+    let (mut more, mut next) = (true, None);
     loop {
         tokio::select! {
-            line = lines.recv(), if more => match line {
+            line = lines.recv(), if more && next.is_none() => match line {
                 Some(line) => {
                     let line = line?;
-                    if line.trim().is_empty() {
-                        continue;
+                    if !line.trim().is_empty() {
+                        next = Some(method.write(&line)?);
                     }
-                    let message = method.write(&line)?;
-                    poll_fn(|cx| pending.poll_room(cx)).await?;
-                    pending.say(message, false);
                 }
                 None => {
                     more = false;
                     pending.say_last();
                 }
             },
-            arrived = poll_fn(|cx| pending.poll_next(cx)) => match arrived? {
-                Arrived::Message(message) => method.show(&message, style)?,
-                Arrived::End(trailers) => return Ok(trailers),
+            // Answers are read meanwhile: who answers may have no room for more either.
+            step = poll_fn(|cx| match pending.poll_next(cx) {
+                Poll::Ready(arrived) => Poll::Ready(Step::Arrived(arrived)),
+                Poll::Pending if next.is_some() => pending.poll_room(cx).map(Step::Room),
+                Poll::Pending => Poll::Pending,
+            }) => match step {
+                Step::Arrived(arrived) => match arrived? {
+                    Arrived::Message(message) => method.show(&message, style)?,
+                    Arrived::End(trailers) => return Ok(trailers),
+                },
+                Step::Room(room) => {
+                    room?;
+                    if let Some(message) = next.take() {
+                        pending.say(message, false);
+                    }
+                }
             },
         }
     }
+}
+
+/// What happens on a call with streams in both directions.
+enum Step {
+    Arrived(Result<Arrived, Failure>),
+    Room(Result<(), Failure>),
 }
 
 /// The lines of stdin as they come, read by a thread of their own: a terminal can be read in no other way. Or the one line that there is.

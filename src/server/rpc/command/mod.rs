@@ -42,6 +42,12 @@ pub enum RpcError {
 }
 
 impl RpcError {
+    /// Whether whoever reads our output has left, and does not want to know.
+    #[must_use]
+    pub fn is_unheard(&self) -> bool {
+        matches!(self, Self::System(error) if error.kind() == io::ErrorKind::BrokenPipe)
+    }
+
     /// The exit status: 64 for a command line that makes no sense, 1 for anything else that did not work, and for a call that was answered with an
     /// error 16 and the number of its code, as grpcurl has it with 64.
     #[must_use]
@@ -65,12 +71,9 @@ pub enum ServeError {
     Run(#[from] RunError),
 }
 
-/// Writes to stdout. Who closed it does not want to know.
+/// Writes to stdout.
 fn print(text: &str) -> Result<(), RpcError> {
-    match io::Write::write_all(&mut io::stdout(), text.as_bytes()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => Ok(written?),
-    }
+    Ok(io::Write::write_all(&mut io::stdout(), text.as_bytes())?)
 }
 
 /// Runs what has to wait on a runtime of its own.

@@ -8,6 +8,9 @@ use std::task::{Context, Poll};
 
 use tokio::time::{Instant, Sleep, sleep_until};
 
+/// Deadlines of calls that are over which are kept before anybody looks for them.
+const SPARE: usize = 256;
+
 /// The deadlines of calls, by stream. Those of calls that are over stay until they are due: a heap has no other way to find them.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
@@ -19,6 +22,13 @@ impl Deadlines {
     /// Adds the deadline of a stream.
     pub(super) fn add(&mut self, at: Instant, stream: u32) {
         self.heap.push(Reverse((at, stream)));
+    }
+
+    /// Forgets those of calls that are over, when they are more than those of the `open` ones.
+    pub(super) fn trim(&mut self, open: usize, is_open: impl Fn(u32) -> bool) {
+        if self.heap.len() > 2 * open + SPARE {
+            self.heap.retain(|Reverse((_, stream))| is_open(*stream));
+        }
     }
 
     /// The streams whose deadline has passed. Ready with each of them; pending until the next.

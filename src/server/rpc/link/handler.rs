@@ -17,7 +17,7 @@ use super::mailbox::Mailbox;
 use super::{Ctx, Link, Work};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::session::{Message, SayError};
-use crate::proto::rpc::status::{Code, Status};
+use crate::proto::rpc::status::{Advice, Code, Status};
 
 /// What answers calls, by the number of their service and method.
 pub(in super::super) trait Serve: Send + Sync {
@@ -151,7 +151,15 @@ impl Link {
     fn start(&mut self, stream: u32, asked: Asked) {
         let (deadline, handler) = (asked.context.deadline, Arc::clone(&asked.handler));
         let inbox = asked.streams.as_ref().map(|streams| Arc::clone(&streams.inbox));
-        let mut future = AssertUnwindSafe(handler.handle(asked)).catch_unwind();
+        // It may panic before it awaits anything, too.
+        let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler.handle(asked)));
+        let mut future = match begun {
+            Ok(future) => AssertUnwindSafe(future).catch_unwind(),
+            Err(panic) => {
+                self.session.release();
+                return self.done(stream, Some(Err(panic)));
+            }
+        };
         if inbox.is_none() {
             // Nobody is woken by this; who is not done is polled again by who can be.
             if let Poll::Ready(outcome) = future.poll_unpin(&mut Context::from_waker(Waker::noop())) {
@@ -191,6 +199,7 @@ impl Link {
 
     /// Stops the handler of a call. What it holds is dropped in this turn; its place is free when it is.
     pub(super) fn give_up(&mut self, stream: u32, status: &Status) {
+        self.gave_up = true;
         match self.theirs.remove(&stream) {
             Some(Work::Running(abort, inbox)) => {
                 abort.abort();
@@ -213,6 +222,7 @@ impl Link {
             if let Some(Work::Running(_, Some(inbox))) = self.theirs.remove(&stream) {
                 self.read_mail(cx); // what it has said comes before its end
                 self.session.consumed(stream, inbox.discard());
+                inbox.end(Status::new(Code::Cancelled, "the call is answered"), None, Reach::Answered);
             }
             self.done(stream, outcome);
         }
@@ -221,7 +231,13 @@ impl Link {
 
     fn done(&mut self, stream: u32, outcome: Outcome) {
         match outcome {
-            Some(Ok(answer)) => self.finish(stream, answer),
+            Some(Ok(mut answer)) => {
+                // What a handler says of its own calls does not hold for this one, which has reached it.
+                if answer.status.advice == Advice::NotProcessed {
+                    answer.status.advice = Advice::None;
+                }
+                self.finish(stream, answer);
+            }
             Some(Err(panic)) => {
                 let text = panic.downcast_ref::<&str>().copied();
                 let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

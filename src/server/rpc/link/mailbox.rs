@@ -41,6 +41,20 @@ pub(in super::super) struct NewCall {
     pub(in super::super) inbox: Arc<Inbox>,
     /// What was said on it before it could be made; `None` for the end of the messages.
     pub(in super::super) said: Vec<(Option<Message>, bool)>,
+    /// What it is told from others by while it waits, if it has a deadline.
+    pub(super) serial: u32,
+}
+
+impl NewCall {
+    pub(in super::super) fn new(
+        call: Call,
+        message: Option<Message>,
+        last: bool,
+        deadline: Option<Instant>,
+        inbox: Arc<Inbox>,
+    ) -> Self {
+        Self { call, message, last, deadline, inbox, said: Vec::new(), serial: 0 }
+    }
 }
 
 /// The queue of one connection.
@@ -56,6 +70,8 @@ struct State {
     queue: Vec<Command>,
     /// The connection, when it waits.
     waker: Option<Waker>,
+    /// Why no calls are taken any more.
+    refusing: Option<Status>,
     /// Why nothing is taken any more.
     closed: Option<Status>,
 }
@@ -65,19 +81,20 @@ impl Mailbox {
     /// anything else means nothing.
     pub(in super::super) fn send(&self, command: Command) {
         let mut state = self.lock();
-        let Some(why) = &state.closed else {
-            state.queue.push(command);
-            let waker = state.waker.take();
+        let is_call = matches!(command, Command::Call(_));
+        let refused = if is_call { state.refusing.clone() } else { None };
+        if let Some(why) = state.closed.clone().or(refused) {
             drop(state);
-            if let Some(waker) = waker {
-                waker.wake();
+            if let Command::Call(call) = command {
+                call.inbox.end(why, None, Reach::Never);
             }
             return;
-        };
-        let why = why.clone();
+        }
+        state.queue.push(command);
+        let waker = state.waker.take();
         drop(state);
-        if let Command::Call(call) = command {
-            call.inbox.end(why, None, Reach::Never);
+        if let Some(waker) = waker {
+            waker.wake();
         }
     }
 
@@ -115,9 +132,27 @@ impl Mailbox {
         }
     }
 
+    /// Takes no calls any more: those in the queue, and that come later, end with `why`. What is to be said on others still passes.
+    pub(super) fn refuse(&self, why: &Status) {
+        let mut state = self.lock();
+        state.refusing = Some(why.clone());
+        let (calls, queue) = std::mem::take(&mut state.queue)
+            .into_iter()
+            .partition(|command| matches!(command, Command::Call(_)));
+        state.queue = queue;
+        drop(state);
+        let calls: Vec<Command> = calls;
+        for command in calls {
+            if let Command::Call(call) = command {
+                call.inbox.end(why.clone(), None, Reach::Never);
+            }
+        }
+    }
+
     /// Whether calls can still be made.
     pub(in super::super) fn is_open(&self) -> bool {
-        self.lock().closed.is_none()
+        let state = self.lock();
+        state.closed.is_none() && state.refusing.is_none()
     }
 
     /// One more who may make calls.

@@ -9,6 +9,7 @@ use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::stream::FuturesUnordered;
 use tokio::time::Instant;
@@ -58,6 +59,11 @@ pub(super) struct Link {
     ours: HashMap<u32, Arc<Inbox>>,
     /// Calls of ours that wait until the peer can take them.
     queued: VecDeque<Box<NewCall>>,
+    /// Their deadlines, by what they are numbered with.
+    waits: Deadlines,
+    serial: u32,
+    /// A handler was given up, and holds its place until it is dropped.
+    gave_up: bool,
     /// Calls of the peer whose handler is at work, or waits for its request.
     theirs: HashMap<u32, Work>,
     handlers: FuturesUnordered<Running>,
@@ -148,6 +154,9 @@ impl Link {
             mail: Vec::new(),
             ours: HashMap::new(),
             queued: VecDeque::new(),
+            waits: Deadlines::default(),
+            serial: 0,
+            gave_up: false,
             theirs: HashMap::new(),
             handlers: FuturesUnordered::new(),
             deadlines: Deadlines::default(),
@@ -162,10 +171,25 @@ impl Link {
     /// Runs the connection to its end. Every call that is open then ends with a reason.
     pub(super) async fn run(mut self) -> Result<(), LinkError> {
         let end = poll_fn(|cx| self.poll(cx)).await;
-        let status = match &end {
-            Ok(()) => Status::new(Code::Unavailable, "the connection was closed"),
-            Err(error) => Status::new(Code::Unavailable, error.to_string()),
-        };
+        self.end_all(match &end {
+            Ok(()) => "the connection was closed".to_owned(),
+            Err(error) => error.to_string(),
+        });
+        if let Err(error) = &end {
+            let Some(code) = error.code() else { return end };
+            self.session.abort(code, &error.to_string());
+        }
+        self.say();
+        self.conn.set_deadline(Instant::now() + self.settings.close_timeout);
+        let mut linger = Linger::new(LINGER_LIMIT);
+        let drain = self.drain.clone();
+        drain.unless_aborting(poll_fn(|cx| self.conn.poll_linger(cx, &mut linger))).await;
+        end
+    }
+
+    /// Ends every call with a reason, and takes no further ones.
+    fn end_all(&mut self, why: String) {
+        let status = Status::new(Code::Unavailable, why);
         self.mailbox.close(&status);
         for (_, inbox) in self.ours.drain() {
             inbox.end(status.clone(), None, Reach::Unknown);
@@ -179,16 +203,6 @@ impl Link {
             }
         }
         self.handlers.clear();
-        if let Err(error) = &end {
-            let Some(code) = error.code() else { return end };
-            self.session.abort(code, &error.to_string());
-        }
-        self.say();
-        self.conn.set_deadline(Instant::now() + self.settings.close_timeout);
-        let mut linger = Linger::new(LINGER_LIMIT);
-        let drain = self.drain.clone();
-        drain.unless_aborting(poll_fn(|cx| self.conn.poll_linger(cx, &mut linger))).await;
-        end
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
@@ -209,11 +223,15 @@ impl Link {
             if self.leaving && self.queued.is_empty() {
                 self.session.leave(); // only the first time it says something
             }
+            busy |= self.expire_all(cx);
             self.say();
             while let Poll::Ready(turn) = self.conn.poll_turn(cx) {
                 busy = true;
                 if let Some(end) = self.take(turn) {
                     return Poll::Ready(end);
+                }
+                if std::mem::take(&mut self.gave_up) {
+                    self.run_handlers(cx); // its place is free before the peer's next call is looked at
                 }
                 self.say();
                 heard += 1;
@@ -222,22 +240,48 @@ impl Link {
                     return Poll::Pending;
                 }
             }
-            while let Poll::Ready(stream) = self
-                .deadlines
-                .poll(cx, |stream| self.ours.contains_key(&stream) || self.theirs.contains_key(&stream))
-            {
-                busy = true;
-                self.expire(stream);
-            }
             if !busy {
+                if let Some(end) = self.watch() {
+                    return Poll::Ready(end);
+                }
+                // A ping that is due now leaves now.
+                if let Poll::Ready(Err(error)) = self.conn.poll_flush(cx) {
+                    return Poll::Ready(Err(LinkError::Io(Arc::new(error))));
+                }
                 break;
             }
         }
-        if let Some(end) = self.watch() {
-            return Poll::Ready(end);
-        }
         self.yielded = false;
         Poll::Pending
+    }
+
+    /// Gives up the calls whose deadline has passed. Whether there was one.
+    fn expire_all(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut busy = false;
+        self.deadlines.trim(self.ours.len() + self.theirs.len(), |stream| {
+            self.ours.contains_key(&stream) || self.theirs.contains_key(&stream)
+        });
+        while let Poll::Ready(stream) = self
+            .deadlines
+            .poll(cx, |stream| self.ours.contains_key(&stream) || self.theirs.contains_key(&stream))
+        {
+            busy = true;
+            self.expire(stream);
+        }
+        self.waits.trim(self.queued.len(), |serial| self.queued.iter().any(|call| call.serial == serial));
+        while let Poll::Ready(serial) = self.waits.poll(cx, |_| true) {
+            busy = true;
+            if let Some(at) = self.queued.iter().position(|call| call.serial == serial)
+                && let Some(call) = self.queued.remove(at)
+            {
+                let status = Status::new(
+                    Code::DeadlineExceeded,
+                    "the deadline has passed before the call could be made",
+                );
+                call.inbox.end(status, None, Reach::Never);
+            }
+        }
+        busy
     }
 
     /// What a turn of the connection has brought. The end, if it is that.
@@ -347,9 +391,17 @@ impl Link {
             Err(CallError::TooEarly | CallError::TooMany(_))
                 if self.queued.len() < self.settings.max_queued_calls =>
             {
+                let mut new = new;
+                if let Some(at) = new.deadline {
+                    self.serial = self.serial.wrapping_add(1);
+                    new.serial = self.serial;
+                    self.waits.add(at, self.serial);
+                }
                 return self.queued.push_back(new);
             }
             Err(CallError::Leaving) => {
+                self.depart(); // also when the numbers of streams are used up: another connection is needed
+                self.leaving = true;
                 return new.inbox.end(refused("the connection takes no further calls"), None, Reach::Never);
             }
             Err(error) => {
@@ -357,7 +409,7 @@ impl Link {
                 return new.inbox.end(status.advice(Advice::NotProcessed), None, Reach::Never);
             }
         }
-        let NewCall { mut call, message, last, deadline, inbox, said } = *new;
+        let NewCall { mut call, message, last, deadline, inbox, said, serial: _ } = *new;
         if let Some(at) = deadline {
             // Counted from when it leaves: waiting in our own queue is not the other side's time.
             call.deadline = Some(at.saturating_duration_since(Instant::now()));
@@ -476,7 +528,7 @@ impl Link {
     /// The peer takes no further calls of ours.
     fn depart(&mut self) {
         let status = refused("the other side is going away");
-        self.mailbox.close(&status);
+        self.mailbox.refuse(&status);
         for call in self.queued.drain(..) {
             call.inbox.end(status.clone(), None, Reach::Never);
         }
@@ -487,6 +539,7 @@ impl Link {
         let quiet = self.ours.is_empty() && self.theirs.is_empty() && self.handlers.is_empty();
         if quiet
             && self.queued.is_empty()
+            && !self.session.has_frames()
             && self.conn.is_flushed()
             && (self.session.has_left() || self.is_left())
         {
@@ -497,15 +550,22 @@ impl Link {
 
     /// The peer has left, and nothing of ours is open.
     fn is_left(&self) -> bool {
-        !self.mailbox.is_open() && self.session.calls() == 0 && self.session.at_work() == 0
+        !self.mailbox.is_open() && self.session.is_idle() && !self.session.has_frames()
     }
 
     /// Pings, and waits for the answer.
     fn keep(&mut self) -> Result<(), LinkError> {
         let (now, heard) = (Instant::now().into_std(), self.conn.heard().into_std());
+        let mut patience = self.settings.patience;
+        if let Some(theirs) = self.session.theirs() {
+            // No more often than the peer puts up with.
+            let least = Duration::from_millis(u64::from(theirs.min_ping_interval));
+            patience.busy_interval = patience.busy_interval.map(|interval| interval.max(least));
+            patience.idle_interval = patience.idle_interval.map(|interval| interval.max(least));
+        }
         loop {
             let busy = !self.ours.is_empty() || !self.theirs.is_empty();
-            match self.keeper.look(now, heard, busy, &self.settings.patience) {
+            match self.keeper.look(now, heard, busy, &patience) {
                 Verdict::Wait(Some(at)) => self.conn.set_deadline(at.into()),
                 Verdict::Wait(None) => self.conn.clear_deadline(),
                 Verdict::Ping => {
@@ -517,6 +577,13 @@ impl Link {
             }
             return Ok(());
         }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        // Its task was dropped, or has panicked: nobody waits for ever for all that.
+        self.end_all("the connection is gone".to_owned());
     }
 }
 

@@ -168,7 +168,7 @@ impl Endpoint {
 }
 
 /// A connection over `io`, and who makes calls on it.
-fn link(io: Io, shared: &Shared) -> (Link, Caller) {
+fn link(io: Io, shared: &Shared) -> (Box<Link>, Caller) {
     let hello = shared.settings.hello();
     let mailbox: Arc<Mailbox> = Arc::default();
     let caller = Caller::new(&mailbox);

@@ -140,11 +140,12 @@ pub(super) struct Parts {
 }
 
 impl Link {
-    pub(super) fn new(parts: Parts) -> Self {
+    /// Boxed: a future that holds it by value holds it twice.
+    pub(super) fn new(parts: Parts) -> Box<Self> {
         let Parts { mut conn, session, settings, serve, peer, mailbox, drain, place } = parts;
         conn.read_limit(Codec::READ_LIMIT);
         let keeper = Keeper::new(conn.heard().into_std());
-        Self {
+        Box::new(Self {
             conn,
             session,
             settings,
@@ -165,11 +166,11 @@ impl Link {
             leaving: false,
             yielded: false,
             _place: place,
-        }
+        })
     }
 
     /// Runs the connection to its end. Every call that is open then ends with a reason.
-    pub(super) async fn run(mut self) -> Result<(), LinkError> {
+    pub(super) async fn run(mut self: Box<Self>) -> Result<(), LinkError> {
         let end = poll_fn(|cx| self.poll(cx)).await;
         self.end_all(match &end {
             Ok(()) => "the connection was closed".to_owned(),

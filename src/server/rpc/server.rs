@@ -6,20 +6,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Settings;
-use super::caller::Caller;
-use super::link::mailbox::Mailbox;
 use super::link::{Link, Parts, Serve};
 use crate::net::addr::ListenAddr;
 use crate::net::clock::Clock;
-use crate::net::conn::Conn;
 use crate::net::drain::Drain;
 use crate::net::limits::ConnectionLimits;
 use crate::net::serve::{Arrival, Gate, GateSettings};
 use crate::net::shards::{Threading, cores};
 use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
 use crate::net::workers::Blocking;
-use crate::proto::rpc::codec::{ALPN, Codec};
-use crate::proto::rpc::session::{Role, Session};
+use crate::proto::rpc::codec::ALPN;
+use crate::proto::rpc::session::Role;
 use crate::server::http::RunError;
 use crate::server::http::request::Peer;
 use crate::server::listening::{self, Accept, Listening};
@@ -235,16 +232,13 @@ impl Accept for Calls {
     async fn connection(self: Arc<Self>, arrival: Arrival, clock: Clock) {
         let peer = Arc::new(Peer::of(&arrival));
         let Arrival { io, place, .. } = arrival;
-        let hello = self.settings.hello();
-        let mailbox: Arc<Mailbox> = Arc::default();
-        let caller = Caller::new(&mailbox);
-        let link = Link::new(Parts {
-            conn: Conn::new(io, Codec::new(hello), clock.timer()),
-            session: Session::new(Role::Server, hello),
+        let (link, caller) = Link::new(Parts {
+            io,
+            timer: clock.timer(),
+            role: Role::Server,
             settings: Arc::clone(&self.settings),
             serve: Arc::clone(&self.serve),
             peer: Arc::clone(&peer),
-            mailbox,
             drain: self.drain.clone(),
             place: Some(place),
         });

@@ -9,19 +9,16 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::caller::{Arrived, Caller, Pending};
-use super::link::mailbox::Mailbox;
 use super::link::{Link, LinkError, Parts};
 use super::testing::{Bench, COUNT, ECHO, FAIL, HANG, LATE, PANIC, SUM, TALK, message};
 use super::*;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
-use crate::net::conn::Conn;
 use crate::net::drain::Drain;
 use crate::net::io::Io;
-use crate::proto::rpc::codec::Codec;
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::metadata::Metadata;
-use crate::proto::rpc::session::{Role, Session};
+use crate::proto::rpc::session::Role;
 use crate::proto::rpc::status::Code;
 use crate::server::http::request::Peer;
 
@@ -35,16 +32,13 @@ struct End {
 fn end(stream: DuplexStream, role: Role, settings: Settings, serve: Bench) -> End {
     let (clock, drain) = (Clock::new(), Drain::new());
     drain.attach(&clock);
-    let hello = settings.hello();
-    let mailbox: Arc<Mailbox> = Arc::default();
-    let caller = Caller::new(&mailbox);
-    let link = Link::new(Parts {
-        conn: Conn::new(Io::Memory(stream), Codec::new(hello), clock.timer()),
-        session: Session::new(role, hello),
+    let (link, caller) = Link::new(Parts {
+        io: Io::Memory(stream),
+        timer: clock.timer(),
+        role,
         settings: Arc::new(settings),
         serve: Arc::new(serve),
         peer: Arc::new(Peer::new(PeerAddr::Unix, false, 1)),
-        mailbox,
         drain: drain.clone(),
         place: None,
     });

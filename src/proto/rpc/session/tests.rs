@@ -5,6 +5,7 @@ use bytes::Bytes;
 use super::*;
 use crate::proto::rpc::frame::End;
 use crate::proto::rpc::metadata::Metadata;
+use crate::proto::rpc::settings::MAX_CREDIT;
 use crate::proto::rpc::status::Code;
 
 fn settings() -> Settings {

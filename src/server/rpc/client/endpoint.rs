@@ -7,17 +7,13 @@ use std::time::Instant;
 use super::Shared;
 use super::target::Target;
 use crate::net::addr::PeerAddr;
-use crate::net::conn::Conn;
-use crate::net::io::Io;
 use crate::net::resilience::backoff::Backoff;
 use crate::net::resilience::breaker::{Breaker, Permit, Refused};
 use crate::net::resilience::ewma::{self, Load};
 use crate::net::resilience::pick::{self, State, key_of};
-use crate::proto::rpc::codec::Codec;
-use crate::proto::rpc::session::{Role, Session};
+use crate::proto::rpc::session::Role;
 use crate::server::http::request::Peer;
 use crate::server::rpc::caller::Caller;
-use crate::server::rpc::link::mailbox::Mailbox;
 use crate::server::rpc::link::{Link, Parts};
 
 /// A server of a channel.
@@ -117,7 +113,17 @@ impl Endpoint {
             Ok(io) => io,
             Err(error) => return self.failed(&shared, &error.to_string()),
         };
-        let (link, caller) = link(io, &shared);
+        let peer = Peer::new(PeerAddr::Unix, io.is_tls(), 0);
+        let (link, caller) = Link::new(Parts {
+            io,
+            timer: shared.clock.timer(),
+            role: Role::Client,
+            settings: Arc::clone(&shared.settings),
+            serve: Arc::clone(&shared.serve),
+            peer: Arc::new(peer),
+            drain: shared.drain.clone(),
+            place: None,
+        });
         {
             let mut life = self.life();
             life.phase = Phase::Ready(caller);
@@ -165,25 +171,6 @@ impl Endpoint {
         // Every change is one store.
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// A connection over `io`, and who makes calls on it.
-fn link(io: Io, shared: &Shared) -> (Box<Link>, Caller) {
-    let hello = shared.settings.hello();
-    let mailbox: Arc<Mailbox> = Arc::default();
-    let caller = Caller::new(&mailbox);
-    let peer = Peer::new(PeerAddr::Unix, matches!(io, Io::Tls(_)), 0);
-    let link = Link::new(Parts {
-        conn: Conn::new(io, Codec::new(hello), shared.clock.timer()),
-        session: Session::new(Role::Client, hello),
-        settings: Arc::clone(&shared.settings),
-        serve: Arc::clone(&shared.serve),
-        peer: Arc::new(peer),
-        mailbox,
-        drain: shared.drain.clone(),
-        place: None,
-    });
-    (link, caller)
 }
 
 /// How long a connection has to last until its end says nothing against the endpoint.

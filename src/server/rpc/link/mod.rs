@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use self::deadlines::Deadlines;
 use self::handler::Running;
+use crate::net::clock::Timer;
 use crate::net::conn::{Conn, ConnError, Linger, Turn};
 use crate::net::drain::Drain;
 use crate::net::io::Io;
@@ -24,12 +25,14 @@ use crate::proto::rpc::codec::Codec;
 use crate::proto::rpc::frame::{Frame, Reset};
 use crate::proto::rpc::keeper::{Keeper, Verdict};
 use crate::proto::rpc::reject::{ErrorCode, Reject};
-use crate::proto::rpc::session::{CallError, Event, HIGH_WATER, Message, SayError, Session};
+use crate::proto::rpc::session::{Event, Role, Session};
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::http::request::Peer;
+use crate::server::rpc::caller::Caller;
 use crate::server::rpc::context::Context as Ctx;
 use crate::server::rpc::settings::Settings;
 
+mod calls;
 mod deadlines;
 mod handler;
 pub(super) mod inbox;
@@ -129,23 +132,28 @@ impl LinkError {
 
 /// What a connection is made of.
 pub(super) struct Parts {
-    pub(super) conn: Conn<Io, Codec>,
-    pub(super) session: Session,
+    pub(super) io: Io,
+    /// Its deadlines.
+    pub(super) timer: Timer,
+    pub(super) role: Role,
     pub(super) settings: Arc<Settings>,
     pub(super) serve: Arc<dyn Serve>,
     pub(super) peer: Arc<Peer>,
-    pub(super) mailbox: Arc<Mailbox>,
     pub(super) drain: Drain,
     pub(super) place: Option<Place>,
 }
 
 impl Link {
-    /// Boxed: a future that holds it by value holds it twice.
-    pub(super) fn new(parts: Parts) -> Box<Self> {
-        let Parts { mut conn, session, settings, serve, peer, mailbox, drain, place } = parts;
+    /// A connection, boxed, as a future that holds it by value holds it twice; and who makes calls on it.
+    pub(super) fn new(parts: Parts) -> (Box<Self>, Caller) {
+        let Parts { io, timer, role, settings, serve, peer, drain, place } = parts;
+        let hello = settings.hello();
+        let (mut conn, session) = (Conn::new(io, Codec::new(hello), timer), Session::new(role, hello));
+        let mailbox: Arc<Mailbox> = Arc::default();
+        let caller = Caller::new(&mailbox);
         conn.read_limit(Codec::READ_LIMIT);
         let keeper = Keeper::new(conn.heard().into_std());
-        Box::new(Self {
+        let link = Box::new(Self {
             conn,
             session,
             settings,
@@ -166,7 +174,8 @@ impl Link {
             leaving: false,
             yielded: false,
             _place: place,
-        })
+        });
+        (link, caller)
     }
 
     /// Runs the connection to its end. Every call that is open then ends with a reason.
@@ -254,35 +263,6 @@ impl Link {
         }
         self.yielded = false;
         Poll::Pending
-    }
-
-    /// Gives up the calls whose deadline has passed. Whether there was one.
-    fn expire_all(&mut self, cx: &mut Context<'_>) -> bool {
-        let mut busy = false;
-        self.deadlines.trim(self.ours.len() + self.theirs.len(), |stream| {
-            self.ours.contains_key(&stream) || self.theirs.contains_key(&stream)
-        });
-        while let Poll::Ready(stream) = self
-            .deadlines
-            .poll(cx, |stream| self.ours.contains_key(&stream) || self.theirs.contains_key(&stream))
-        {
-            busy = true;
-            self.expire(stream);
-        }
-        self.waits.trim(self.queued.len(), |serial| self.queued.iter().any(|call| call.serial == serial));
-        while let Poll::Ready(serial) = self.waits.poll(cx, |_| true) {
-            busy = true;
-            if let Some(at) = self.queued.iter().position(|call| call.serial == serial)
-                && let Some(call) = self.queued.remove(at)
-            {
-                let status = Status::new(
-                    Code::DeadlineExceeded,
-                    "the deadline has passed before the call could be made",
-                );
-                call.inbox.end(status, None, Reach::Never);
-            }
-        }
-        busy
     }
 
     /// What a turn of the connection has brought. The end, if it is that.
@@ -382,132 +362,6 @@ impl Link {
         busy
     }
 
-    /// Makes a call, now or when the peer can take it.
-    fn call(&mut self, new: Box<NewCall>) {
-        if new.inbox.is_over() {
-            return;
-        }
-        match self.session.can_call() {
-            Ok(()) => {}
-            Err(CallError::TooEarly | CallError::TooMany(_))
-                if self.queued.len() < self.settings.max_queued_calls =>
-            {
-                let mut new = new;
-                if let Some(at) = new.deadline {
-                    self.serial = self.serial.wrapping_add(1);
-                    new.serial = self.serial;
-                    self.waits.add(at, self.serial);
-                }
-                return self.queued.push_back(new);
-            }
-            Err(CallError::Leaving) => {
-                self.depart(); // also when the numbers of streams are used up: another connection is needed
-                self.leaving = true;
-                return new.inbox.end(refused("the connection takes no further calls"), None, Reach::Never);
-            }
-            Err(error) => {
-                let status = Status::new(Code::ResourceExhausted, error.to_string());
-                return new.inbox.end(status.advice(Advice::NotProcessed), None, Reach::Never);
-            }
-        }
-        let NewCall { mut call, message, last, deadline, inbox, said, serial: _ } = *new;
-        if let Some(at) = deadline {
-            // Counted from when it leaves: waiting in our own queue is not the other side's time.
-            call.deadline = Some(at.saturating_duration_since(Instant::now()));
-        }
-        match self.session.call(call, message, last) {
-            Ok(stream) => {
-                inbox.set_stream(stream);
-                inbox.seen(self.session.waiting(stream) < HIGH_WATER);
-                if let Some(at) = deadline {
-                    self.deadlines.add(at, stream);
-                }
-                self.ours.insert(stream, Arc::clone(&inbox));
-                for (message, last) in said {
-                    match message {
-                        Some(message) => self.say_message(&inbox, message, last),
-                        None => self.session.say_last(stream),
-                    }
-                }
-            }
-            Err(error) => {
-                let status = Status::new(Code::ResourceExhausted, error.to_string());
-                inbox.end(status.advice(Advice::Never), None, Reach::Never);
-            }
-        }
-    }
-
-    /// Makes calls that had to wait.
-    fn call_queued(&mut self) {
-        while !self.queued.is_empty() && self.session.can_call().is_ok() {
-            if let Some(call) = self.queued.pop_front() {
-                self.call(call);
-            }
-        }
-    }
-
-    fn say_last(&mut self, inbox: &Arc<Inbox>) {
-        match self.queued(inbox) {
-            Some(call) => call.said.push((None, true)),
-            None => self.session.say_last(inbox.stream()),
-        }
-    }
-
-    /// The call, if it waits to be made.
-    fn queued(&mut self, inbox: &Arc<Inbox>) -> Option<&mut NewCall> {
-        let waits = inbox.stream() == 0;
-        let call = waits.then(|| self.queued.iter_mut().find(|call| Arc::ptr_eq(&call.inbox, inbox)));
-        call.flatten().map(|call| &mut **call)
-    }
-
-    fn say_message(&mut self, inbox: &Arc<Inbox>, message: Message, last: bool) {
-        if let Some(call) = self.queued(inbox) {
-            return call.said.push((Some(message), last)); // no more than there is room for: nobody has told of any
-        }
-        let stream = inbox.stream();
-        match self.session.say(stream, message, last) {
-            Ok(()) => inbox.seen(self.session.waiting(stream) < HIGH_WATER),
-            Err(SayError::Closed) => {}
-            Err(error) => {
-                // The caller of a stream is told by its end; a handler likewise.
-                let status = Status::new(Code::ResourceExhausted, error.to_string());
-                self.session.reset(stream, ErrorCode::MESSAGE_TOO_LARGE, &error.to_string());
-                if let Some(inbox) = self.ours.remove(&stream) {
-                    inbox.end(status, None, Reach::Unknown);
-                } else if self.theirs.contains_key(&stream) {
-                    self.give_up(stream, &status);
-                }
-            }
-        }
-    }
-
-    /// A call of ours of which nobody wants to know more.
-    fn cancel(&mut self, inbox: &Arc<Inbox>) {
-        let stream = inbox.stream();
-        inbox.end(Status::new(Code::Cancelled, "given up"), None, Reach::Unknown);
-        self.session.consumed(stream, inbox.discard());
-        if self.ours.remove(&stream).is_some() {
-            self.session.reset(stream, ErrorCode::CANCELLED, "");
-            self.call_queued();
-        } else if stream == 0 {
-            self.queued.retain(|call| !Arc::ptr_eq(&call.inbox, inbox));
-        }
-    }
-
-    /// The deadline of a call has passed.
-    fn expire(&mut self, stream: u32) {
-        let status = || Status::new(Code::DeadlineExceeded, "the deadline has passed");
-        if let Some(inbox) = self.ours.remove(&stream) {
-            inbox.end(status(), None, Reach::Unknown);
-            self.session.reset(stream, ErrorCode::CANCELLED, "deadline");
-            self.call_queued();
-        } else if self.theirs.contains_key(&stream) {
-            self.give_up(stream, &status());
-            // It is refused only when the caller has gone meanwhile.
-            let _ = self.session.end(stream, status(), None);
-        }
-    }
-
     /// Feeds frames to the connection as long as it has room.
     fn say(&mut self) {
         while self.session.has_frames() && self.conn.has_room() {
@@ -523,15 +377,6 @@ impl Link {
             if let Some(inbox) = self.ours.get(&stream).or(theirs) {
                 inbox.seen(true);
             }
-        }
-    }
-
-    /// The peer takes no further calls of ours.
-    fn depart(&mut self) {
-        let status = refused("the other side is going away");
-        self.mailbox.refuse(&status);
-        for call in self.queued.drain(..) {
-            call.inbox.end(status.clone(), None, Reach::Never);
         }
     }
 
@@ -586,8 +431,4 @@ impl Drop for Link {
         // Its task was dropped, or has panicked: nobody waits for ever for all that.
         self.end_all("the connection is gone".to_owned());
     }
-}
-
-fn refused(text: &str) -> Status {
-    Status::new(Code::Unavailable, text).advice(Advice::NotProcessed)
 }

@@ -1,0 +1,183 @@
+//! The calls of ours: made now or when the peer can take them, given up when nobody waits for them any more or their time is over.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::Link;
+use super::inbox::{Inbox, Reach};
+use super::mailbox::NewCall;
+use crate::proto::rpc::reject::ErrorCode;
+use crate::proto::rpc::session::{CallError, HIGH_WATER, Message, SayError};
+use crate::proto::rpc::status::{Advice, Code, Status};
+
+impl Link {
+    /// Makes a call, now or when the peer can take it.
+    pub(super) fn call(&mut self, new: Box<NewCall>) {
+        if new.inbox.is_over() {
+            return;
+        }
+        match self.session.can_call() {
+            Ok(()) => {}
+            Err(CallError::TooEarly | CallError::TooMany(_))
+                if self.queued.len() < self.settings.max_queued_calls =>
+            {
+                let mut new = new;
+                if let Some(at) = new.deadline {
+                    self.serial = self.serial.wrapping_add(1);
+                    new.serial = self.serial;
+                    self.waits.add(at, self.serial);
+                }
+                return self.queued.push_back(new);
+            }
+            Err(CallError::Leaving) => {
+                self.depart(); // also when the numbers of streams are used up: another connection is needed
+                self.leaving = true;
+                return new.inbox.end(refused("the connection takes no further calls"), None, Reach::Never);
+            }
+            Err(error) => {
+                let status = Status::new(Code::ResourceExhausted, error.to_string());
+                return new.inbox.end(status.advice(Advice::NotProcessed), None, Reach::Never);
+            }
+        }
+        let NewCall { mut call, message, last, deadline, inbox, said, serial: _ } = *new;
+        if let Some(at) = deadline {
+            // Counted from when it leaves: waiting in our own queue is not the other side's time.
+            call.deadline = Some(at.saturating_duration_since(Instant::now()));
+        }
+        match self.session.call(call, message, last) {
+            Ok(stream) => {
+                inbox.set_stream(stream);
+                inbox.seen(self.session.waiting(stream) < HIGH_WATER);
+                if let Some(at) = deadline {
+                    self.deadlines.add(at, stream);
+                }
+                self.ours.insert(stream, Arc::clone(&inbox));
+                for (message, last) in said {
+                    match message {
+                        Some(message) => self.say_message(&inbox, message, last),
+                        None => self.session.say_last(stream),
+                    }
+                }
+            }
+            Err(error) => {
+                let status = Status::new(Code::ResourceExhausted, error.to_string());
+                inbox.end(status.advice(Advice::Never), None, Reach::Never);
+            }
+        }
+    }
+
+    /// Makes calls that had to wait.
+    pub(super) fn call_queued(&mut self) {
+        while !self.queued.is_empty() && self.session.can_call().is_ok() {
+            if let Some(call) = self.queued.pop_front() {
+                self.call(call);
+            }
+        }
+    }
+
+    pub(super) fn say_last(&mut self, inbox: &Arc<Inbox>) {
+        match self.queued(inbox) {
+            Some(call) => call.said.push((None, true)),
+            None => self.session.say_last(inbox.stream()),
+        }
+    }
+
+    /// The call, if it waits to be made.
+    fn queued(&mut self, inbox: &Arc<Inbox>) -> Option<&mut NewCall> {
+        let waits = inbox.stream() == 0;
+        let call = waits.then(|| self.queued.iter_mut().find(|call| Arc::ptr_eq(&call.inbox, inbox)));
+        call.flatten().map(|call| &mut **call)
+    }
+
+    pub(super) fn say_message(&mut self, inbox: &Arc<Inbox>, message: Message, last: bool) {
+        if let Some(call) = self.queued(inbox) {
+            return call.said.push((Some(message), last)); // no more than there is room for: nobody has told of any
+        }
+        let stream = inbox.stream();
+        match self.session.say(stream, message, last) {
+            Ok(()) => inbox.seen(self.session.waiting(stream) < HIGH_WATER),
+            Err(SayError::Closed) => {}
+            Err(error) => {
+                // The caller of a stream is told by its end; a handler likewise.
+                let status = Status::new(Code::ResourceExhausted, error.to_string());
+                self.session.reset(stream, ErrorCode::MESSAGE_TOO_LARGE, &error.to_string());
+                if let Some(inbox) = self.ours.remove(&stream) {
+                    inbox.end(status, None, Reach::Unknown);
+                } else if self.theirs.contains_key(&stream) {
+                    self.give_up(stream, &status);
+                }
+            }
+        }
+    }
+
+    /// A call of ours of which nobody wants to know more.
+    pub(super) fn cancel(&mut self, inbox: &Arc<Inbox>) {
+        let stream = inbox.stream();
+        inbox.end(Status::new(Code::Cancelled, "given up"), None, Reach::Unknown);
+        self.session.consumed(stream, inbox.discard());
+        if self.ours.remove(&stream).is_some() {
+            self.session.reset(stream, ErrorCode::CANCELLED, "");
+            self.call_queued();
+        } else if stream == 0 {
+            self.queued.retain(|call| !Arc::ptr_eq(&call.inbox, inbox));
+        }
+    }
+
+    /// The deadline of a call has passed.
+    fn expire(&mut self, stream: u32) {
+        let status = || Status::new(Code::DeadlineExceeded, "the deadline has passed");
+        if let Some(inbox) = self.ours.remove(&stream) {
+            inbox.end(status(), None, Reach::Unknown);
+            self.session.reset(stream, ErrorCode::CANCELLED, "deadline");
+            self.call_queued();
+        } else if self.theirs.contains_key(&stream) {
+            self.give_up(stream, &status());
+            // It is refused only when the caller has gone meanwhile.
+            let _ = self.session.end(stream, status(), None);
+        }
+    }
+
+    /// The peer takes no further calls of ours.
+    pub(super) fn depart(&mut self) {
+        let status = refused("the other side is going away");
+        self.mailbox.refuse(&status);
+        for call in self.queued.drain(..) {
+            call.inbox.end(status.clone(), None, Reach::Never);
+        }
+    }
+
+    /// Gives up the calls whose deadline has passed. Whether there was one.
+    pub(super) fn expire_all(&mut self, cx: &mut Context<'_>) -> bool {
+        let mut busy = false;
+        self.deadlines.trim(self.ours.len() + self.theirs.len(), |stream| {
+            self.ours.contains_key(&stream) || self.theirs.contains_key(&stream)
+        });
+        while let Poll::Ready(stream) = self
+            .deadlines
+            .poll(cx, |stream| self.ours.contains_key(&stream) || self.theirs.contains_key(&stream))
+        {
+            busy = true;
+            self.expire(stream);
+        }
+        self.waits.trim(self.queued.len(), |serial| self.queued.iter().any(|call| call.serial == serial));
+        while let Poll::Ready(serial) = self.waits.poll(cx, |_| true) {
+            busy = true;
+            if let Some(at) = self.queued.iter().position(|call| call.serial == serial)
+                && let Some(call) = self.queued.remove(at)
+            {
+                let status = Status::new(
+                    Code::DeadlineExceeded,
+                    "the deadline has passed before the call could be made",
+                );
+                call.inbox.end(status, None, Reach::Never);
+            }
+        }
+        busy
+    }
+}
+
+fn refused(text: &str) -> Status {
+    Status::new(Code::Unavailable, text).advice(Advice::NotProcessed)
+}

@@ -127,9 +127,9 @@ const TEXT_CASE: Case = Case {
 const FILE_CASE: Case = Case { servers: FILES, reference: "nginx", ..TEXT_CASE };
 
 /// Of the cases under load.
-const BUSY_UNITS: Units = Units { cost: "CPU µs/request", side: "requests/s", digits: 2 };
+const BUSY_UNITS: Units = Units { cost: "CPU µs/request", sides: &[("requests/s", 0)], digits: 2 };
 /// Of the silent ones.
-const IDLE_UNITS: Units = Units { cost: "bytes/connection", side: "wake-ups in 10 s", digits: 0 };
+const IDLE_UNITS: Units = Units { cost: "bytes/connection", sides: &[("wake-ups in 10 s", 0)], digits: 0 };
 
 impl Case {
     /// Whether the path names a file that the servers need.
@@ -175,5 +175,9 @@ fn busy(server: &Server, path: &str, script: Option<&str>, idle: usize, seconds:
         return Err("no request was answered".into());
     }
     let requests = report.requests as f64;
-    Ok(Sample { cost: spent.as_secs_f64() * 1e6 / requests, side: report.rate, errors: report.errors + lost })
+    Ok(Sample {
+        cost: spent.as_secs_f64() * 1e6 / requests,
+        sides: vec![report.rate],
+        errors: report.errors + lost,
+    })
 }

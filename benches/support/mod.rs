@@ -19,7 +19,7 @@ pub(crate) mod silent;
 pub(crate) mod table;
 
 /// A message is all that a failed bench needs.
-pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// The CPU of the server under test.
 const SERVER_CPU: usize = 0;

@@ -14,12 +14,11 @@ pub(crate) trait Case {
 }
 
 /// What one turn of one server gave.
-#[derive(Clone, Copy)]
 pub(crate) struct Sample {
     /// The measured quantity.
     pub(crate) cost: f64,
-    /// A second one, for orientation.
-    pub(crate) side: f64,
+    /// Others beside it, in the order of [`Units::sides`].
+    pub(crate) sides: Vec<f64>,
     /// What failed, and connections that were lost.
     pub(crate) errors: u64,
 }
@@ -28,8 +27,8 @@ pub(crate) struct Sample {
 pub(crate) struct Units {
     /// Of [`Sample::cost`].
     pub(crate) cost: &'static str,
-    /// Of [`Sample::side`].
-    pub(crate) side: &'static str,
+    /// Of [`Sample::sides`], each with its digits behind the point.
+    pub(crate) sides: &'static [(&'static str, usize)],
     /// Digits of a cost behind the point.
     pub(crate) digits: usize,
 }
@@ -70,11 +69,12 @@ fn measure(case: &impl Case, args: &Args, mut turn: impl FnMut(&str) -> Result<S
             let who = format!("{name} {round}/{} {:20}", args.rounds, row.name);
             match turn(row.name) {
                 Ok(sample) => {
-                    let Sample { cost, side, errors } = sample;
-                    let (Units { cost: unit, side: second, digits }, load) = (units, procfs::load());
-                    eprintln!(
-                        "{who} {cost:8.digits$} {unit} {side:8.0} {second} {errors} errors, load {load}"
-                    );
+                    let Sample { cost, sides, errors } = &sample;
+                    let (Units { cost: unit, sides: names, digits }, load) = (units, procfs::load());
+                    let sides = sides.iter().zip(*names);
+                    let sides: String =
+                        sides.map(|(side, (name, digits))| format!(" {side:8.digits$} {name}")).collect();
+                    eprintln!("{who} {cost:8.digits$} {unit}{sides} {errors} errors, load {load}");
                     row.samples.push(sample);
                 }
                 Err(error) => {

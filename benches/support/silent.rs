@@ -58,5 +58,5 @@ pub(crate) fn watch(
     let errors = count_lost(&mut silent, ask);
     let cost = grown as f64 / silent.len() as f64;
     reset(silent);
-    Ok(Sample { cost, side: wakeups as f64, errors })
+    Ok(Sample { cost, sides: vec![wakeups as f64], errors })
 }

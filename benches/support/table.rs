@@ -10,9 +10,9 @@ impl Row {
         sorted(self.samples.iter().map(|sample| sample.cost))
     }
 
-    /// The second quantity of each turn, in ascending order.
-    fn sides(&self) -> Vec<f64> {
-        sorted(self.samples.iter().map(|sample| sample.side))
+    /// The median of the other quantity with this number.
+    fn side(&self, nth: usize) -> Option<f64> {
+        median(&sorted(self.samples.iter().filter_map(|sample| sample.sides.get(nth).copied())))
     }
 
     fn errors(&self) -> u64 {
@@ -39,31 +39,35 @@ pub(crate) fn markdown(heading: &Heading<'_>, rows: &[Row]) -> String {
         .filter(|row| row.name.starts_with(reference))
         .filter_map(|row| Some((row.name, median(&row.costs())?)))
         .min_by(|a, b| a.1.total_cmp(&b.1));
-    let Units { cost, side, digits } = units;
+    let Units { cost, sides, digits } = units;
     let ratio = reference.map_or("ratio".to_owned(), |(name, _)| format!("to {name}"));
+    let names: String = sides.iter().map(|(name, _)| format!(" {name} |")).collect();
     let mut text = format!(
-        "### {name}\n\n{about}.\n\n| server | {cost}: median [min..max] | {ratio} | {side} | errors |\n|---|---|---|---|---|\n",
+        "### {name}\n\n{about}.\n\n| server | {cost}: median [min..max] | {ratio} |{names} errors |\n|---|---|---|{}---|\n",
+        "---|".repeat(sides.len()),
     );
     for row in rows {
-        let line = line(row, reference.map(|(_, cost)| cost), *digits);
+        let line = line(row, reference.map(|(_, cost)| cost), *digits, sides);
         let _ = writeln!(text, "| {} | {line} |", row.name);
     }
     text
 }
 
 /// The cells of one row after the name.
-fn line(row: &Row, reference: Option<f64>, digits: usize) -> String {
+fn line(row: &Row, reference: Option<f64>, digits: usize, sides: &[(&str, usize)]) -> String {
     let costs = row.costs();
     let failed =
         row.failure.as_deref().map(|reason| format!("failed: {}", reason.lines().next().unwrap_or("")));
-    let (Some(cost), Some(side), Some(least), Some(most)) =
-        (median(&costs), median(&row.sides()), costs.first(), costs.last())
-    else {
-        return format!("{} | | |", failed.unwrap_or_default());
+    let (Some(cost), Some(least), Some(most)) = (median(&costs), costs.first(), costs.last()) else {
+        return format!("{} | |{}", failed.unwrap_or_default(), " |".repeat(sides.len()));
     };
     let ratio = reference.filter(|&by| by > 0.0).map_or(String::new(), |by| format!("{:.2}", cost / by));
     let errors = failed.unwrap_or_else(|| row.errors().to_string());
-    format!("{cost:.digits$} [{least:.digits$}..{most:.digits$}] | {ratio} | {side:.0} | {errors}")
+    let sides: String = (0..)
+        .zip(sides)
+        .map(|(nth, (_, digits))| format!(" {:.digits$} |", row.side(nth).unwrap_or_default()))
+        .collect();
+    format!("{cost:.digits$} [{least:.digits$}..{most:.digits$}] | {ratio} |{sides} {errors}")
 }
 
 fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {

@@ -105,9 +105,9 @@ const fn many(name: &'static str, about: &'static str, size: usize, receivers: u
     Case { name, about, task, servers: ROOM, reference: "frames" }
 }
 
-const ECHO_UNITS: Units = Units { cost: "CPU µs/message", side: "messages/s", digits: 3 };
-const ROOM_UNITS: Units = Units { cost: "CPU µs/delivery", side: "deliveries/s", digits: 3 };
-const IDLE_UNITS: Units = Units { cost: "bytes/connection", side: "wake-ups in 10 s", digits: 0 };
+const ECHO_UNITS: Units = Units { cost: "CPU µs/message", sides: &[("messages/s", 0)], digits: 3 };
+const ROOM_UNITS: Units = Units { cost: "CPU µs/delivery", sides: &[("deliveries/s", 0)], digits: 3 };
+const IDLE_UNITS: Units = Units { cost: "bytes/connection", sides: &[("wake-ups in 10 s", 0)], digits: 0 };
 
 impl Case {
     /// Lets the server called `name` do its task for so long, with so many `descriptors`.
@@ -151,7 +151,7 @@ fn per_unit(server: &Server, time: Duration, mut run: impl FnMut(Duration) -> Re
     run(WARM_UP)?;
     let (count, spent) = procfs::account(server.pid(), || run(time))?;
     let count = count as f64;
-    Ok(Sample { cost: spent.as_secs_f64() * 1e6 / count, side: count / time.as_secs_f64(), errors: 0 })
+    Ok(Sample { cost: spent.as_secs_f64() * 1e6 / count, sides: vec![count / time.as_secs_f64()], errors: 0 })
 }
 
 /// The memory of the server for each of many connections that had an echo of 16 bytes once.

@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io::{Read as _, Write as _};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -52,6 +53,13 @@ pub(crate) struct Load {
     pub(crate) seconds: u64,
 }
 
+/// How long calls took, in nanoseconds.
+type Times = Arc<Mutex<Histogram<u64>>>;
+
+fn new_times() -> Result<Times> {
+    Ok(Arc::new(Mutex::new(Histogram::new(3)?)))
+}
+
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Counted {
@@ -87,6 +95,7 @@ impl Load {
             say("ready")?;
             let (begun, end) = (Instant::now(), Instant::now() + Duration::from_secs(load.seconds));
             let (times, errors) = load.loops(&client, end).await?;
+            let times = times.lock().expect("no panic");
             let micros = |part| times.value_at_quantile(part) as f64 / 1e3;
             let counted = Counted {
                 calls: times.len(),
@@ -95,27 +104,27 @@ impl Load {
                 p99: micros(0.99),
                 errors,
             };
+            drop(times);
             say(&serde_json::to_string(&counted)?)
         }
     }
 
-    async fn loops<E: Echo>(&self, client: &E, end: Instant) -> Result<(Histogram<u64>, u64)> {
-        let beside: Vec<_> = (0..if self.what == What::Mixed { BESIDE } else { 0 })
-            .map(|_| tokio::spawn(one_after_the_other(client.clone(), LARGE, end)))
+    async fn loops<E: Echo>(&self, client: &E, end: Instant) -> Result<(Times, u64)> {
+        // One for all, as they share a thread: the caches should have room for the calls.
+        let (times, others): (Times, Times) = (new_times()?, new_times()?);
+        let beside = if self.what == What::Mixed { BESIDE } else { 0 };
+        let loops = std::iter::repeat_n((self.size, &times), self.depth);
+        let loops = loops.chain(std::iter::repeat_n((LARGE, &others), beside));
+        let tasks: Vec<_> = loops
+            .map(|(size, times)| {
+                tokio::spawn(one_after_the_other(client.clone(), size, end, Arc::clone(times)))
+            })
             .collect();
-        let counted: Vec<_> = (0..self.depth)
-            .map(|_| tokio::spawn(one_after_the_other(client.clone(), self.size, end)))
-            .collect();
-        let mut sum = (Histogram::new(3)?, 0);
-        for task in counted {
-            let (times, errors) = task.await?;
-            sum.0.add(times)?;
-            sum.1 += errors;
+        let mut errors = 0;
+        for task in tasks {
+            errors += task.await?;
         }
-        for task in beside {
-            sum.1 += task.await?.1;
-        }
-        Ok(sum)
+        Ok((times, errors))
     }
 
     async fn idle<E, C, Fut>(&self, connect: C) -> Result<()>
@@ -138,19 +147,18 @@ impl Load {
     }
 }
 
-async fn one_after_the_other<E: Echo>(client: E, size: usize, end: Instant) -> (Histogram<u64>, u64) {
+/// Calls until `end`; says how many failed.
+async fn one_after_the_other<E: Echo>(client: E, size: usize, end: Instant, times: Times) -> u64 {
     let message = Bytes::from(vec![b'w'; size]);
-    let mut times = Histogram::new(3).expect("three digits");
     let mut errors = 0;
-    loop {
-        let begun = Instant::now();
-        if begun >= end {
-            return (times, errors);
-        }
-        match client.echo(message.clone()).await {
+    let mut begun = Instant::now();
+    while begun < end {
+        let answer = client.echo(message.clone()).await;
+        let now = Instant::now();
+        match answer {
             Ok(answer) if answer.len() == size => {
-                let took = u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX);
-                let _ = times.record(took); // it grows by itself
+                let took = u64::try_from((now - begun).as_nanos()).unwrap_or(u64::MAX);
+                let _ = times.lock().expect("no panic").record(took); // it grows by itself
             }
             Ok(_) => errors += 1,
             Err(error) => {
@@ -159,7 +167,9 @@ async fn one_after_the_other<E: Echo>(client: E, size: usize, end: Instant) -> (
                 tokio::task::yield_now().await;
             }
         }
+        begun = now;
     }
+    errors
 }
 
 /// Prints a line, and waits until the harness has seen it.

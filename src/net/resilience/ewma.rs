@@ -63,7 +63,8 @@ impl PeakEwma {
 
     /// Counts an answer that took so long.
     pub fn answered(&mut self, now: Instant, latency: Duration) {
-        let (expected, kept) = (self.seconds(now), self.kept(self.heard, now));
+        let kept = self.kept(self.heard, now);
+        let expected = bounded(self.average * kept);
         let latency = bounded(latency.as_secs_f64());
         let average = self.average * kept + latency * (1.0 - kept);
         self.average = bounded(if latency > expected { latency } else { average });

@@ -113,6 +113,10 @@ impl Pending {
 
     /// The one message of an answer, and its trailers.
     pub(super) async fn answer(mut self) -> Result<(Message, Metadata), Failure> {
+        if let Some((message, status)) = poll_fn(|cx| self.inbox.poll_answer(cx)).await {
+            self.over = true;
+            return Ok((message, status.trailers));
+        }
         let mut answer = None;
         loop {
             match poll_fn(|cx| self.poll_next(cx)).await? {

@@ -91,7 +91,7 @@ pub enum Event {
 
 /// Numbers of streams are small and in order; a peer can make them collide only as far as it may have streams open.
 #[derive(Clone, Copy, Debug, Default)]
-struct NumberHasher(u64);
+pub struct NumberHasher(u64);
 
 impl Hasher for NumberHasher {
     fn finish(&self) -> u64 {
@@ -110,7 +110,8 @@ impl Hasher for NumberHasher {
     }
 }
 
-type Streams = HashMap<u32, Stream, BuildHasherDefault<NumberHasher>>;
+/// Something for each of some streams, by their number.
+pub type ByStream<T> = HashMap<u32, T, BuildHasherDefault<NumberHasher>>;
 
 /// The calls of a connection.
 #[derive(Debug)]
@@ -119,7 +120,7 @@ pub struct Session {
     ours: Settings,
     /// What the peer's HELLO said.
     theirs: Option<Settings>,
-    streams: Streams,
+    streams: ByStream<Stream>,
     /// The number of our next call; `None` when there is none left.
     next: Option<u32>,
     /// The highest stream of the peer's that we know of.
@@ -178,7 +179,7 @@ impl Session {
             role,
             ours,
             theirs: None,
-            streams: Streams::default(),
+            streams: ByStream::default(),
             next: Some(next),
             highest: 0,
             at_work: 0,

@@ -46,7 +46,7 @@ impl Channel {
 
     /// Makes a call whose request is a stream. It is made once, and goes wherever an endpoint is ready.
     pub(in super::super) async fn open(&self, call: Call, deadline: Instant) -> Result<Pending, Failure> {
-        let (_, caller) = self.ready(&[], deadline).await?;
+        let (_, caller) = self.ready(&[], deadline, now()).await?;
         Ok(caller.call(call, None, false, Some(deadline)))
     }
 
@@ -58,12 +58,13 @@ impl Channel {
     ) -> Result<T, Failure> {
         let shared = &self.0;
         let about = request.about();
-        let mut retrying = Retrying::begin(shared.policies.retry, about, &shared.budget, now());
+        let mut time = now();
+        let mut retrying = Retrying::begin(shared.policies.retry, about, &shared.budget, time);
         let mut tried = Vec::new();
         let mut attempts = 0;
         loop {
             let previous = retrying.previous_attempts();
-            let (outcome, endpoint) = self.attempt(&request, previous, &tried, &begin).await;
+            let (outcome, endpoint) = self.attempt(&request, previous, &tried, time, &begin).await;
             attempts += 1;
             let failure = match outcome {
                 Ok(begun) => {
@@ -77,6 +78,7 @@ impl Channel {
                 Decision::Retry { wait, .. } => sleep(wait).await,
                 Decision::GiveUp(_) => return Err(failure),
             }
+            time = now();
         }
     }
 
@@ -89,7 +91,8 @@ impl Channel {
         let mut copies = FuturesUnordered::new();
         let (request, mut attempts) = (&request, 1);
         let copy = |previous: u32, tried: Vec<u64>| async move {
-            self.attempt(request, previous, &tried, &async |pending: Pending| pending.answer().await).await
+            let begin = async |pending: Pending| pending.answer().await;
+            self.attempt(request, previous, &tried, now(), &begin).await
         };
         copies.push(copy(0, Vec::new()));
         loop {
@@ -127,36 +130,39 @@ impl Channel {
         }
     }
 
-    /// One attempt; and the endpoint that was asked, if there was one.
+    /// One attempt, made now; and the endpoint that was asked, if there was one.
     async fn attempt<T>(
         &self,
         request: &Request,
         previous: u32,
         tried: &[u64],
+        mut time: std::time::Instant,
         begin: &impl AsyncFn(Pending) -> Result<T, Failure>,
     ) -> (Result<T, Failure>, Option<u64>) {
         let (endpoint, caller, permit) = loop {
-            let (endpoint, caller) = match self.ready(tried, request.deadline).await {
+            let (endpoint, caller) = match self.ready(tried, request.deadline, time).await {
                 Ok(ready) => ready,
                 Err(failure) => return (Err(failure), None),
             };
             // Between the choice and this, another call may have taken the last place of a breaker that is half open.
-            if let Ok(permit) = endpoint.enter(now()) {
+            if let Ok(permit) = endpoint.enter(time) {
                 break (endpoint, caller, permit);
             }
+            time = now();
         };
-        let outstanding = endpoint.load.begin(now());
+        let outstanding = endpoint.load.begin(time);
         let held = Held { permit, shared: &self.0 };
         let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
         let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));
         let outcome = begin(pending).await;
         let verdict = outcome.as_ref().map_or_else(verdict, |_| Verdict::Success);
+        let time = now();
         match verdict {
-            Verdict::Success => outstanding.answered(now()),
-            Verdict::Failure | Verdict::Overload(_) => outstanding.failed(now()),
+            Verdict::Success => outstanding.answered(time),
+            Verdict::Failure | Verdict::Overload(_) => outstanding.failed(time),
             Verdict::Neither => drop(outstanding),
         }
-        held.report(&endpoint, verdict);
+        held.report(&endpoint, verdict, time);
         (outcome, Some(endpoint.key()))
     }
 }
@@ -168,10 +174,10 @@ struct Held<'a> {
 }
 
 impl Held<'_> {
-    fn report(mut self, endpoint: &Endpoint, verdict: Verdict) {
+    fn report(mut self, endpoint: &Endpoint, verdict: Verdict, time: std::time::Instant) {
         let Some(permit) = self.permit.take() else { return };
         let was_probe = permit.is_probe();
-        let changed = permit.report(now(), verdict);
+        let changed = permit.report(time, verdict);
         match changed {
             Some(breaker::State::Open { .. }) => {
                 tracing::warn!(endpoint = %endpoint.target, "too many calls fail: it is left alone for a while");

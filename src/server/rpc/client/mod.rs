@@ -151,18 +151,37 @@ impl Channel {
         &self,
         tried: &[u64],
         deadline: tokio::time::Instant,
+        now: Instant,
+    ) -> Result<(Arc<Endpoint>, Caller), Failure> {
+        // Most channels have one server, and are connected.
+        if let [only] = &self.0.endpoints.load()[..]
+            && let Some(caller) = only.caller()
+        {
+            return Ok((Arc::clone(only), caller));
+        }
+        self.wait_for_ready(tried, deadline, now).await
+    }
+
+    async fn wait_for_ready(
+        &self,
+        tried: &[u64],
+        deadline: tokio::time::Instant,
+        mut now: Instant,
     ) -> Result<(Arc<Endpoint>, Caller), Failure> {
         let shared = &self.0;
         loop {
             let changed = shared.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            let (endpoints, now) = (shared.endpoints.load_full(), now());
+            let endpoints = shared.endpoints.load_full();
             let choice = shared.picker().pick(&endpoints[..], &Ask { now, key: 0, tried });
             match choice {
                 Choice::Use(place) => {
                     let endpoint = &endpoints[place];
-                    let Some(caller) = endpoint.caller() else { continue };
+                    let Some(caller) = endpoint.caller() else {
+                        now = endpoint::now();
+                        continue;
+                    };
                     self.look(&endpoints, now);
                     return Ok((Arc::clone(endpoint), caller));
                 }
@@ -186,6 +205,7 @@ impl Channel {
                 let status = Status::new(Code::DeadlineExceeded, "no connection before the deadline");
                 return Err(Failure { status, reach: Reach::Never, attempts: 0 });
             }
+            now = endpoint::now();
         }
     }
 

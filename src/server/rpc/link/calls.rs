@@ -44,7 +44,7 @@ impl Link {
         let NewCall { mut call, message, last, deadline, inbox, said, serial: _ } = *new;
         if let Some(at) = deadline {
             // Counted from when it leaves: waiting in our own queue is not the other side's time.
-            call.deadline = Some(at.saturating_duration_since(Instant::now()));
+            call.deadline = Some(at.saturating_duration_since(self.taken));
         }
         match self.session.call(call, message, last) {
             Ok(stream) => {
@@ -72,6 +72,7 @@ impl Link {
     pub(super) fn call_queued(&mut self) {
         while !self.queued.is_empty() && self.session.can_call().is_ok() {
             if let Some(call) = self.queued.pop_front() {
+                self.taken = Instant::now();
                 self.call(call);
             }
         }

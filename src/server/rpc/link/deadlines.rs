@@ -11,7 +11,8 @@ use tokio::time::{Instant, Sleep, sleep_until};
 /// Deadlines of calls that are over which are kept before anybody looks for them.
 const SPARE: usize = 256;
 
-/// The deadlines of calls, by stream. Those of calls that are over stay until they are due: a heap has no other way to find them.
+/// The deadlines of calls, by stream. Those of calls that are over stay for a while: a heap has no way to find them, and nearly all calls are
+/// over long before. The timer stays where it was set, too, unless it would be late.
 #[derive(Debug, Default)]
 pub(super) struct Deadlines {
     heap: BinaryHeap<Reverse<(Instant, u32)>>,
@@ -33,21 +34,26 @@ impl Deadlines {
 
     /// The streams whose deadline has passed. Ready with each of them; pending until the next.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, is_open: impl Fn(u32) -> bool) -> Poll<u32> {
-        loop {
-            let Some(&Reverse((at, stream))) = self.heap.peek() else { return Poll::Pending };
-            if !is_open(stream) {
-                self.heap.pop();
-                continue;
-            }
-            let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(at)));
-            if sleep.deadline() != at {
-                sleep.as_mut().reset(at);
-            }
-            if sleep.as_mut().poll(cx).is_pending() {
-                return Poll::Pending;
-            }
-            self.heap.pop();
-            return Poll::Ready(stream);
+        let Some(&Reverse((first, _))) = self.heap.peek() else { return Poll::Pending };
+        let sleep = self.sleep.get_or_insert_with(|| Box::pin(sleep_until(first)));
+        if first < sleep.deadline() {
+            sleep.as_mut().reset(first);
         }
+        while sleep.as_mut().poll(cx).is_ready() {
+            let due = sleep.deadline();
+            loop {
+                let Some(&Reverse((at, stream))) = self.heap.peek() else { return Poll::Pending };
+                let open = is_open(stream);
+                if open && at > due {
+                    sleep.as_mut().reset(at);
+                    break;
+                }
+                self.heap.pop();
+                if open {
+                    return Poll::Ready(stream);
+                }
+            }
+        }
+        Poll::Pending
     }
 }

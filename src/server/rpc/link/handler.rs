@@ -10,7 +10,6 @@ use std::task::{Context, Poll, Waker};
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture};
-use tokio::time::Instant;
 
 use super::inbox::{Inbox, Reach};
 use super::mailbox::Mailbox;
@@ -114,7 +113,7 @@ impl Link {
         let context = Ctx {
             peer: Arc::clone(&self.peer),
             metadata: call.metadata,
-            deadline: Instant::now() + left,
+            deadline: self.conn.heard() + left,
             attempt: call.attempt,
             trace: call.trace,
             codec: call.codec,

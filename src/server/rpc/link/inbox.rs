@@ -31,6 +31,8 @@ pub(in super::super) struct Inbox {
 #[derive(Debug, Default)]
 struct State {
     messages: VecDeque<Message>,
+    /// The message that came with the end; it comes after the others.
+    tail: Option<Message>,
     /// No message follows.
     last: bool,
     /// How it ended.
@@ -86,7 +88,7 @@ impl Inbox {
     pub(super) fn end(&self, status: Status, message: Option<Message>, reach: Reach) {
         let mut state = self.lock();
         if state.end.is_none() {
-            state.messages.extend(message);
+            state.tail = message;
             state.end = Some(Ended { status, reach });
         }
         wake(&mut state.reader.take());
@@ -95,7 +97,9 @@ impl Inbox {
 
     /// Takes the messages that nobody will take, and says how much credit they held.
     pub(super) fn discard(&self) -> u32 {
-        self.lock().messages.drain(..).fold(0, |credit, message| credit.saturating_add(message.credit))
+        let mut state = self.lock();
+        state.tail = None; // it holds none
+        state.messages.drain(..).fold(0, |credit, message| credit.saturating_add(message.credit))
     }
 
     /// The connection has seen what was said, and says whether there is room for more.
@@ -115,7 +119,8 @@ impl Inbox {
     /// The next message, or the end.
     pub(in super::super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
         let mut state = self.lock();
-        if let Some(message) = state.messages.pop_front() {
+        let tail = if state.messages.is_empty() { state.tail.take() } else { None };
+        if let Some(message) = tail.or_else(|| state.messages.pop_front()) {
             return Poll::Ready(Next::Message(message));
         }
         if let Some(end) = &state.end {
@@ -126,6 +131,24 @@ impl Inbox {
         }
         keep(&mut state.reader, cx);
         Poll::Pending
+    }
+
+    /// The one message of an answer and how the call ended, when that came in one piece, as nearly always. Otherwise `None`: it is told by
+    /// [`poll_next`](Self::poll_next) then.
+    pub(in super::super) fn poll_answer(&self, cx: &Context<'_>) -> Poll<Option<(Message, Status)>> {
+        let mut state = self.lock();
+        let State { messages, tail, last, end, reader, .. } = &mut *state;
+        match end {
+            Some(Ended { status, .. }) if messages.is_empty() && status.is_ok() => {
+                let answer = tail.take().map(|message| (message, std::mem::replace(status, Status::ok())));
+                Poll::Ready(answer)
+            }
+            None if messages.is_empty() && !*last => {
+                keep(reader, cx);
+                Poll::Pending
+            }
+            _ => Poll::Ready(None),
+        }
     }
 
     /// Ready when something may be said: `Ok`, or `Err` when the call is over.

@@ -4,7 +4,6 @@
 //! call that is answered at once costs no task, no channel and no wake-up; what takes the processor for long belongs into the blocking
 //! lane. Everything that is to be said at a time leaves in one write.
 
-use std::collections::HashMap;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
@@ -25,7 +24,7 @@ use crate::proto::rpc::codec::Codec;
 use crate::proto::rpc::frame::{Frame, Reset};
 use crate::proto::rpc::keeper::{Keeper, Verdict};
 use crate::proto::rpc::reject::{ErrorCode, Reject};
-use crate::proto::rpc::session::{Event, Role, Session};
+use crate::proto::rpc::session::{ByStream, Event, Role, Session};
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::http::request::Peer;
 use crate::server::rpc::caller::Caller;
@@ -58,8 +57,10 @@ pub(super) struct Link {
     mailbox: Arc<Mailbox>,
     /// What was taken from the mailbox; kept for its memory.
     mail: Vec<Command>,
+    /// When it was taken.
+    taken: Instant,
     /// Calls of ours.
-    ours: HashMap<u32, Arc<Inbox>>,
+    ours: ByStream<Arc<Inbox>>,
     /// Calls of ours that wait until the peer can take them.
     queued: VecDeque<Box<NewCall>>,
     /// Their deadlines, by what they are numbered with.
@@ -68,7 +69,7 @@ pub(super) struct Link {
     /// A handler was given up, and holds its place until it is dropped.
     gave_up: bool,
     /// Calls of the peer whose handler is at work, or waits for its request.
-    theirs: HashMap<u32, Work>,
+    theirs: ByStream<Work>,
     handlers: FuturesUnordered<Running>,
     deadlines: Deadlines,
     keeper: Keeper,
@@ -152,7 +153,8 @@ impl Link {
         let mailbox: Arc<Mailbox> = Arc::default();
         let caller = Caller::new(&mailbox);
         conn.read_limit(Codec::READ_LIMIT);
-        let keeper = Keeper::new(conn.heard().into_std());
+        let made = conn.heard();
+        let keeper = Keeper::new(made.into_std());
         let link = Box::new(Self {
             conn,
             session,
@@ -161,12 +163,13 @@ impl Link {
             peer,
             mailbox,
             mail: Vec::new(),
-            ours: HashMap::new(),
+            taken: made,
+            ours: ByStream::default(),
             queued: VecDeque::new(),
             waits: Deadlines::default(),
             serial: 0,
             gave_up: false,
-            theirs: HashMap::new(),
+            theirs: ByStream::default(),
             handlers: FuturesUnordered::new(),
             deadlines: Deadlines::default(),
             keeper,
@@ -348,6 +351,9 @@ impl Link {
         let mut mail = std::mem::take(&mut self.mail);
         self.mailbox.take(&mut mail, cx.waker());
         let busy = !mail.is_empty();
+        if busy {
+            self.taken = Instant::now();
+        }
         for command in mail.drain(..) {
             match command {
                 Command::Call(call) => self.call(call),

@@ -357,7 +357,12 @@ impl<S: Transport, C: Codec> Conn<S, C> {
 
     /// Whether bytes were read that were not decoded yet.
     pub fn has_input(&self) -> bool {
-        !self.rbuf.is_empty()
+        self.unread() > 0
+    }
+
+    /// Bytes that were read and not decoded yet.
+    pub fn unread(&self) -> usize {
+        self.rbuf.len()
     }
 
     /// Whether nothing is under way in either direction, and the peer has neither said anything nor closed: what a connection

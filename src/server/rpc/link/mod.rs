@@ -44,6 +44,9 @@ use self::mailbox::{Command, Mailbox, NewCall};
 /// Bytes that are read from a peer after our last word, before its end is no longer waited for.
 const LINGER_LIMIT: usize = 1 << 20;
 
+/// Frames of a large batch: from so many on, the first half of it is answered before the second is looked at.
+const LARGE_BATCH: usize = 32;
+
 /// Frames that are heard in one turn, before others on the same thread have theirs.
 const FRAMES_A_TURN: usize = 1024;
 
@@ -128,6 +131,30 @@ impl LinkError {
             Self::Silent => Some(ErrorCode::TIMEOUT),
             Self::Io(_) | Self::Torn | Self::Closed | Self::Away { .. } | Self::Stopped => None,
         }
+    }
+}
+
+/// The frames that one read has brought. When they are many, each side has work for the other while it waits for it, if it does not keep all of it
+/// back to the end: two that take turns over one batch become two that work on a half each.
+#[derive(Default)]
+struct Batch {
+    /// Bytes of it, when it was new.
+    bytes: usize,
+    /// Bytes that were left when it was looked at last.
+    left: usize,
+    frames: usize,
+}
+
+impl Batch {
+    /// Whether just now, with so many bytes left, the first half of a large batch was heard.
+    fn is_half(&mut self, left: usize) -> bool {
+        if left > self.left {
+            *self = Self { bytes: left, left, frames: 0 };
+        }
+        let was = std::mem::replace(&mut self.left, left);
+        self.frames += 1;
+        let half = self.bytes / 2;
+        was > half && left <= half && self.frames >= LARGE_BATCH
     }
 }
 
@@ -230,6 +257,7 @@ impl Link {
             return Poll::Pending;
         }
         let mut heard = 0;
+        let mut batch = Batch::default();
         loop {
             let mut busy = self.read_mail(cx);
             busy |= self.run_handlers(cx);
@@ -247,6 +275,10 @@ impl Link {
                     self.run_handlers(cx); // its place is free before the peer's next call is looked at
                 }
                 self.say();
+                if batch.is_half(self.conn.unread()) {
+                    // What fails here fails again in the next turn, which says so.
+                    let _ = self.conn.poll_flush(cx);
+                }
                 heard += 1;
                 if heard > FRAMES_A_TURN {
                     cx.waker().wake_by_ref();

@@ -161,6 +161,12 @@ impl Retrying {
     #[must_use]
     pub fn begin(policy: Policy, call: Call, budget: &Budget, now: Instant) -> Self {
         budget.deposit(now);
+        Self::begun(policy, call, budget)
+    }
+
+    /// A call whose first attempt was made, and counted in `budget` before: for who needs none of this unless it fails.
+    #[must_use]
+    pub fn begun(policy: Policy, call: Call, budget: &Budget) -> Self {
         Self {
             policy,
             call,

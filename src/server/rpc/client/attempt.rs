@@ -1,6 +1,7 @@
 //! One call of a channel: its attempts, one after the other or side by side, until one is answered.
 
 use std::pin::pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -11,6 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::endpoint::{Endpoint, now};
 use super::{Channel, Shared};
 use crate::net::resilience::breaker::{self, Verdict};
+use crate::net::resilience::ewma::Outstanding;
 use crate::net::resilience::hedge::{Hedge, Step};
 use crate::net::resilience::pick::Endpoint as _;
 use crate::net::resilience::retry::{self, Decision, Pushback, Repeat, Retrying};
@@ -18,7 +20,7 @@ use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::session::Message;
 use crate::proto::rpc::status::{Advice, Code, Status};
-use crate::server::rpc::caller::{Failure, Pending, Reach};
+use crate::server::rpc::caller::{Caller, Failure, Pending, Reach};
 
 /// A call whose request is one message.
 #[derive(Clone, Debug)]
@@ -27,6 +29,8 @@ pub(in super::super) struct Request {
     pub(in super::super) message: Message,
     /// Whether doing it twice is as good as once.
     pub(in super::super) idempotent: bool,
+    /// When it was made.
+    pub(in super::super) begun: Instant,
     /// When it has to be over, all attempts together.
     pub(in super::super) deadline: Instant,
 }
@@ -39,7 +43,7 @@ impl Channel {
     pub(in super::super) async fn call(&self, request: Request) -> Answered {
         let key = (request.call.service, request.call.method);
         match self.0.hedge(key).filter(|_| request.idempotent) {
-            Some(hedge) => self.hedged(request, &hedge).await,
+            Some(hedge) => Box::pin(self.hedged(request, &hedge)).await,
             None => self.retried(request, async |pending| pending.answer().await).await,
         }
     }
@@ -56,37 +60,55 @@ impl Channel {
         request: Request,
         begin: impl AsyncFn(Pending) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
+        let time = request.begun.into_std();
+        self.0.budget.deposit(time);
+        let (outcome, endpoint) = self.attempt(&request, 0, &[], time, &begin).await;
+        match outcome {
+            Ok(begun) => {
+                self.0.budget.succeeded();
+                Ok(begun)
+            }
+            // Few calls come here: the others need not carry what it takes.
+            Err(failure) => Box::pin(self.retry(request, failure, endpoint, begin)).await,
+        }
+    }
+
+    /// Makes a call again whose first attempt has failed, as the policy says.
+    async fn retry<T>(
+        &self,
+        request: Request,
+        mut failure: Failure,
+        mut endpoint: Option<u64>,
+        begin: impl AsyncFn(Pending) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         let shared = &self.0;
-        let about = request.about();
-        let mut time = now();
-        let mut retrying = Retrying::begin(shared.policies.retry, about, &shared.budget, time);
+        let mut retrying = Retrying::begun(shared.policies.retry, request.about(), &shared.budget);
         let mut tried = Vec::new();
-        let mut attempts = 0;
-        loop {
+        for attempts in 1.. {
+            failure.attempts = attempts;
+            tried.extend(endpoint);
+            match retrying.after(now(), class(&failure)) {
+                Decision::Retry { wait, .. } => sleep(wait).await,
+                Decision::GiveUp(_) => break,
+            }
             let previous = retrying.previous_attempts();
-            let (outcome, endpoint) = self.attempt(&request, previous, &tried, time, &begin).await;
-            attempts += 1;
-            let failure = match outcome {
+            let (outcome, asked) = self.attempt(&request, previous, &tried, now(), &begin).await;
+            match outcome {
                 Ok(begun) => {
                     retrying.succeeded();
                     return Ok(begun);
                 }
-                Err(failure) => Failure { attempts, ..failure },
-            };
-            tried.extend(endpoint);
-            match retrying.after(now(), class(&failure)) {
-                Decision::Retry { wait, .. } => sleep(wait).await,
-                Decision::GiveUp(_) => return Err(failure),
+                Err(next) => (failure, endpoint) = (next, asked),
             }
-            time = now();
         }
+        Err(failure)
     }
 
     /// Makes a call, and another copy of it when the first takes too long.
     async fn hedged(&self, request: Request, hedge: &Hedge) -> Answered {
         let shared = &self.0;
-        let begun = Instant::now();
-        let mut hedging = hedge.begin(request.about(), &shared.budget, now());
+        let begun = request.begun;
+        let mut hedging = hedge.begin(request.about(), &shared.budget, begun.into_std());
         let (mut tried, mut last) = (Vec::new(), None);
         let mut copies = FuturesUnordered::new();
         let (request, mut attempts) = (&request, 1);
@@ -136,24 +158,17 @@ impl Channel {
         request: &Request,
         previous: u32,
         tried: &[u64],
-        mut time: std::time::Instant,
+        time: std::time::Instant,
         begin: &impl AsyncFn(Pending) -> Result<T, Failure>,
     ) -> (Result<T, Failure>, Option<u64>) {
-        let (endpoint, caller, permit) = loop {
-            let (endpoint, caller) = match self.ready(tried, request.deadline, time).await {
-                Ok(ready) => ready,
+        let sent = match self.send_now(request, previous, tried, time) {
+            Some(sent) => sent,
+            None => match Box::pin(self.send(request, previous, tried, time)).await {
+                Ok(sent) => sent,
                 Err(failure) => return (Err(failure), None),
-            };
-            // Between the choice and this, another call may have taken the last place of a breaker that is half open.
-            if let Ok(permit) = endpoint.enter(time) {
-                break (endpoint, caller, permit);
-            }
-            time = now();
+            },
         };
-        let outstanding = endpoint.load.begin(time);
-        let held = Held { permit, shared: &self.0 };
-        let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
-        let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));
+        let Sent { pending, endpoint, outstanding, held } = sent;
         let outcome = begin(pending).await;
         let verdict = outcome.as_ref().map_or_else(verdict, |_| Verdict::Success);
         let time = now();
@@ -165,6 +180,60 @@ impl Channel {
         held.report(&endpoint, verdict, time);
         (outcome, Some(endpoint.key()))
     }
+
+    /// Sends a request, when an endpoint is ready.
+    async fn send(
+        &self,
+        request: &Request,
+        previous: u32,
+        tried: &[u64],
+        mut time: std::time::Instant,
+    ) -> Result<Sent<'_>, Failure> {
+        loop {
+            let (endpoint, caller) = self.ready(tried, request.deadline, time).await?;
+            // Between the choice and this, another call may have taken the last place of a breaker that is half open.
+            if let Some(sent) = self.send_to(endpoint, &caller, request, previous, time) {
+                return Ok(sent);
+            }
+            time = now();
+        }
+    }
+
+    /// Sends a request, if an endpoint is ready.
+    fn send_now(
+        &self,
+        request: &Request,
+        previous: u32,
+        tried: &[u64],
+        time: std::time::Instant,
+    ) -> Option<Sent<'_>> {
+        let (endpoint, caller) = self.ready_now(tried, time)?;
+        self.send_to(endpoint, &caller, request, previous, time)
+    }
+
+    /// Sends a request, if the endpoint's breaker has a place for it.
+    fn send_to(
+        &self,
+        endpoint: Arc<Endpoint>,
+        caller: &Caller,
+        request: &Request,
+        previous: u32,
+        time: std::time::Instant,
+    ) -> Option<Sent<'_>> {
+        let held = Held { permit: endpoint.enter(time).ok()?, shared: &self.0 };
+        let outstanding = endpoint.load.begin(time);
+        let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
+        let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));
+        Some(Sent { pending, endpoint, outstanding, held })
+    }
+}
+
+/// A request under way.
+struct Sent<'a> {
+    pending: Pending,
+    endpoint: Arc<Endpoint>,
+    outstanding: Outstanding,
+    held: Held<'a>,
 }
 
 /// The right to make a call. When a probe ends, however it does, those who wait for what it finds are told.
@@ -250,6 +319,10 @@ fn verdict(failure: &Failure) -> Verdict {
 
 /// The deadline of a call that may take so long; a time that no clock can name is some years away.
 pub(in super::super) fn deadline_in(timeout: Duration) -> Instant {
-    let now = Instant::now();
+    deadline_after(Instant::now(), timeout)
+}
+
+/// The same for one that begins now.
+pub(super) fn deadline_after(now: Instant, timeout: Duration) -> Instant {
     now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::{BoxFuture, FutureExt};
 
 use super::Channel;
-use super::attempt::{Request, deadline_in};
+use super::attempt::{Request, deadline_after, deadline_in};
 use crate::proto::rpc::frame::Call as WireCall;
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::{CodecId, Payload};
@@ -111,20 +111,23 @@ impl<M: Method, T> Call<'_, M, T> {
         }
     }
 
-    fn deadline(&self) -> tokio::time::Instant {
-        deadline_in(self.timeout.unwrap_or(self.channel.0.deadline))
+    /// How long it may take.
+    fn time(&self) -> Duration {
+        self.timeout.unwrap_or(self.channel.0.deadline)
     }
 
     /// The call with a message, for as many attempts as it takes.
     fn with(&self, message: &M::Request) -> Result<Request, Failure> {
         let message = self.format().write(message).map_err(never)?;
         let idempotent = M::DESCRIPTION.idempotent;
-        Ok(Request { call: self.wire(), message, idempotent, deadline: self.deadline() })
+        let begun = tokio::time::Instant::now();
+        let deadline = deadline_after(begun, self.time());
+        Ok(Request { call: self.wire(), message, idempotent, begun, deadline })
     }
 
     /// The call without one, on an endpoint that is ready.
     async fn open(&self) -> Result<Pending, Failure> {
-        self.channel.open(self.wire(), self.deadline()).await
+        self.channel.open(self.wire(), deadline_in(self.time())).await
     }
 }
 

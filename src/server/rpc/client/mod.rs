@@ -146,23 +146,23 @@ impl Channel {
         self.0.changed.notify_waiters();
     }
 
-    /// An endpoint that is ready, if it can be had before `deadline`; others than those `tried` if there are any.
-    async fn ready(
-        &self,
-        tried: &[u64],
-        deadline: tokio::time::Instant,
-        now: Instant,
-    ) -> Result<(Arc<Endpoint>, Caller), Failure> {
-        // Most channels have one server, and are connected.
-        if let [only] = &self.0.endpoints.load()[..]
-            && let Some(caller) = only.caller()
-        {
-            return Ok((Arc::clone(only), caller));
+    /// An endpoint that is ready now; others than those `tried` if there are any.
+    fn ready_now(&self, tried: &[u64], now: Instant) -> Option<(Arc<Endpoint>, Caller)> {
+        let endpoints = self.0.endpoints.load();
+        // Most channels have one server, and nothing to choose.
+        if let [only] = &endpoints[..] {
+            return Some((Arc::clone(only), only.caller()?));
         }
-        self.wait_for_ready(tried, deadline, now).await
+        let Choice::Use(place) = self.0.picker().pick(&endpoints[..], &Ask { now, key: 0, tried }) else {
+            return None;
+        };
+        let caller = endpoints[place].caller()?;
+        self.look(&endpoints, now);
+        Some((Arc::clone(&endpoints[place]), caller))
     }
 
-    async fn wait_for_ready(
+    /// An endpoint that is ready, if it can be had before `deadline`; others than those `tried` if there are any.
+    async fn ready(
         &self,
         tried: &[u64],
         deadline: tokio::time::Instant,

@@ -35,6 +35,7 @@ fn request(method: u16, text: &str) -> Request {
         call: Call { method, ..Call::default() },
         message: message(text.to_owned()),
         idempotent: false,
+        begun: tokio::time::Instant::now(),
         deadline: deadline_in(Duration::from_secs(10)),
     }
 }

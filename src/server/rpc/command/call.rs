@@ -172,6 +172,7 @@ async fn single(
         call: method.call.clone(),
         message: method.write(json)?,
         idempotent: method.idempotent,
+        begun: tokio::time::Instant::now(),
         deadline: deadline_in(args.remote.deadline.0),
     };
     if !method.gives_stream {

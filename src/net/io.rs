@@ -1,5 +1,6 @@
 //! One type for every transport, so that a server is compiled once, not once a transport.
 
+use std::fmt;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -34,7 +35,7 @@ impl Transport for Io {
             Self::Tcp(stream) => queued(stream),
             Self::Tls(stream) => queued(stream.get_ref().0),
             Self::Unix(stream) => queued(stream),
-            Self::Memory(_) => None,
+            Self::Memory(_) | Self::Other(_) => None,
         }
     }
 }
@@ -50,9 +51,57 @@ pub enum Io {
     Unix(UnixStream),
     /// Within the process, for tests.
     Memory(DuplexStream),
+    /// Any other: see [`Io::other`].
+    Other(Other),
+}
+
+/// A byte stream of a kind that this crate does not know. It costs a call through a table each time.
+pub struct Other {
+    stream: Pin<Box<dyn Stream>>,
+    tls: bool,
+}
+
+/// What any byte stream has to be.
+trait Stream: AsyncRead + AsyncWrite + Send + Sync {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Sync> Stream for S {}
+
+impl fmt::Debug for Other {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Other").field("tls", &self.tls).finish_non_exhaustive()
+    }
+}
+
+impl From<TcpStream> for Io {
+    fn from(stream: TcpStream) -> Self {
+        Self::Tcp(stream)
+    }
+}
+
+impl From<UnixStream> for Io {
+    fn from(stream: UnixStream) -> Self {
+        Self::Unix(stream)
+    }
+}
+
+impl From<DuplexStream> for Io {
+    fn from(stream: DuplexStream) -> Self {
+        Self::Memory(stream)
+    }
 }
 
 impl Io {
+    /// Any byte stream: one of a simulated network, of a proxy, of a transport of its user's. A socket of tokio's is better turned into
+    /// an `Io` by `into()`, which costs nothing.
+    pub fn other(stream: impl AsyncRead + AsyncWrite + Send + Sync + 'static) -> Self {
+        Self::Other(Other { stream: Box::pin(stream), tls: false })
+    }
+
+    /// The client's side of TLS over anything.
+    pub(super) fn client_tls(stream: tokio_rustls::client::TlsStream<Self>) -> Self {
+        Self::Other(Other { stream: Box::pin(stream), tls: true })
+    }
+
     /// The bare TCP socket, when bytes written to it reach the peer as they are: where `sendfile` is allowed.
     #[must_use]
     pub fn as_tcp(&self) -> Option<&TcpStream> {
@@ -74,7 +123,7 @@ impl Io {
     /// Whether the bytes are encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_))
+        matches!(self, Self::Tls(_) | Self::Other(Other { tls: true, .. }))
     }
 }
 
@@ -96,6 +145,10 @@ macro_rules! each {
             }
             Io::Memory(stream) => {
                 let $stream = Pin::new(stream);
+                $call
+            }
+            Io::Other(other) => {
+                let $stream = other.stream.as_mut();
                 $call
             }
         }
@@ -127,6 +180,7 @@ impl AsyncWrite for Io {
             Self::Tls(stream) => stream.is_write_vectored(),
             Self::Unix(stream) => stream.is_write_vectored(),
             Self::Memory(stream) => stream.is_write_vectored(),
+            Self::Other(other) => other.stream.is_write_vectored(),
         }
     }
 
@@ -136,5 +190,32 @@ impl AsyncWrite for Io {
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         each!(self, stream => stream.poll_shutdown(cx))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, join};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn any_stream_is_as_good_as_a_socket() {
+        let (near, mut far) = tokio::io::duplex(64);
+        let (read, write) = tokio::io::split(near);
+        let mut io = Io::other(join(read, write));
+        assert!(!io.is_tls() && io.as_tcp().is_none() && io.queued().is_none());
+        io.write_all(b"there").await.unwrap();
+        far.write_all(b"back").await.unwrap();
+        let (mut there, mut back) = ([0; 5], [0; 4]);
+        far.read_exact(&mut there).await.unwrap();
+        io.read_exact(&mut back).await.unwrap();
+        io.shutdown().await.unwrap();
+        assert_eq!((&there, &back, far.read(&mut [0]).await.unwrap()), (b"there", b"back", 0));
+    }
+
+    #[test]
+    fn a_stream_of_any_kind_makes_no_other_larger() {
+        assert!(size_of::<Io>() <= size_of::<TcpStream>() + size_of::<usize>());
     }
 }

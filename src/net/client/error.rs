@@ -50,6 +50,14 @@ pub enum ConnectError {
         /// What the system said.
         error: io::Error,
     },
+    /// A function of the caller's, in place of ours, made no connection.
+    #[error("cannot connect to {place}: {}", plain(error))]
+    Dial {
+        /// Where.
+        place: String,
+        /// What the function said.
+        error: io::Error,
+    },
     /// A step took too long.
     #[error("cannot {step} {place}: no answer within {after:?}")]
     Deadline {
@@ -119,6 +127,7 @@ impl ConnectError {
             Self::Resolve { .. }
             | Self::NoAddress { .. }
             | Self::Refused { .. }
+            | Self::Dial { .. }
             | Self::Deadline { .. }
             | Self::Handshake { .. } => true,
             Self::Unix { error, .. } => error.kind() != io::ErrorKind::PermissionDenied,
@@ -259,6 +268,11 @@ mod tests {
                 ConnectError::Unix { path: "/run/a.sock".into(), error: io(Errno::ACCESS) },
                 "cannot connect to unix:/run/a.sock: permission denied",
                 false,
+            ),
+            (
+                ConnectError::Dial { place: "a.test:1".into(), error: io(Errno::CONNREFUSED) },
+                "cannot connect to a.test:1: connection refused",
+                true,
             ),
             (deadline(Step::Resolve), "cannot resolve a.test: no answer within 1.5s", true),
             (deadline(Step::Connect), "cannot connect to a.test: no answer within 1.5s", true),

@@ -11,14 +11,17 @@ mod eyeballs;
 pub mod pool;
 mod resolve;
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
+use tokio_rustls::client::TlsStream;
 
 pub use self::error::{ConnectError, Step};
 pub use self::resolve::Resolver;
@@ -104,6 +107,34 @@ impl Connector {
         self.tls_until(tcp, host, alpn, Until::after(self.deadline)).await
     }
 
+    /// Makes a connection to `place` by `dial`, a function of the caller's, within the deadline of a step; and the TLS handshake with a
+    /// host over it when there is one, with the protocols to agree on.
+    ///
+    /// # Errors
+    /// As for [`connect`](Connector::connect).
+    pub async fn by<F, S>(
+        &self,
+        place: &str,
+        dial: F,
+        tls: Option<(&str, Alpn<'_>)>,
+    ) -> Result<Io, ConnectError>
+    where
+        F: Future<Output = io::Result<S>>,
+        S: Into<Io>,
+    {
+        let until = Until::after(self.deadline);
+        let io = match timeout_at(until.at, dial).await {
+            Err(_) => return Err(until.passed(Step::Connect, place.into())),
+            Ok(Err(error)) => return Err(ConnectError::Dial { place: place.into(), error }),
+            Ok(Ok(stream)) => stream.into(),
+        };
+        match (tls, io) {
+            (None, io) => Ok(io),
+            (Some((host, alpn)), Io::Tcp(tcp)) => self.tls_until(tcp, host, alpn, until).await,
+            (Some((host, alpn)), io) => Ok(Io::client_tls(self.handshake(io, host, alpn, until).await?)),
+        }
+    }
+
     /// Connects to a Unix socket.
     ///
     /// # Errors
@@ -141,16 +172,26 @@ impl Connector {
         alpn: Alpn<'_>,
         until: Until,
     ) -> Result<Io, ConnectError> {
+        Ok(Io::Tls(Box::new(self.handshake(tcp, host, alpn, until).await?.into())))
+    }
+
+    async fn handshake<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        host: &str,
+        alpn: Alpn<'_>,
+        until: Until,
+    ) -> Result<TlsStream<S>, ConnectError> {
         let bare = resolve::without_brackets(host);
         let name = ServerName::try_from(bare.to_owned()).map_err(|_| ConnectError::Host(host.into()))?;
         let tls = self.tls.get_or_try_init(system_tls).await?;
         let alpn = alpn.iter().map(|&protocol| protocol.into()).collect();
         let connector = tls.connector();
-        let handshake = connector.with_alpn(alpn).connect(name, tcp);
+        let handshake = connector.with_alpn(alpn).connect(name, stream);
         match timeout_at(until.at, handshake).await {
             Err(_) => Err(until.passed(Step::Handshake, host.into())),
             Ok(Err(error)) => Err(ConnectError::handshake(host, error)),
-            Ok(Ok(stream)) => Ok(Io::Tls(Box::new(stream.into()))),
+            Ok(Ok(stream)) => Ok(stream),
         }
     }
 }

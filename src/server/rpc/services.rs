@@ -9,7 +9,9 @@ use futures_core::Stream;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
+use super::Settings;
 use super::context::Context;
+use super::detached::Detached;
 use super::link::{Answer, Asked, Handle, Serve, Streams};
 use super::method::{Description, Kind, Method};
 use super::server::Server;
@@ -199,6 +201,14 @@ impl Services {
     /// Two methods or services cannot be told from each other.
     pub fn server(self) -> Result<Server, ServicesError> {
         Ok(Server::of(Arc::new(self.checked()?)))
+    }
+
+    /// A server of them for connections that somebody else accepts. To be made in the runtime that is to drive them.
+    ///
+    /// # Errors
+    /// As for [`server`](Self::server).
+    pub fn detached(self, settings: Settings) -> Result<Detached, ServicesError> {
+        Ok(Detached::of(Arc::new(self.checked()?), settings))
     }
 
     pub(super) fn checked(mut self) -> Result<Self, ServicesError> {

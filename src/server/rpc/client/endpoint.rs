@@ -109,7 +109,8 @@ impl Endpoint {
 
     /// From an attempt to connect to the end of the connection.
     async fn live(self: Arc<Self>, shared: Arc<Shared>, number: u64) {
-        let io = match self.target.connect(&shared.connector, shared.tls).await {
+        let connecting = Connecting(&self, &shared, number);
+        let io = match shared.dial.connect(&self.target).await {
             Ok(io) => io,
             Err(error) => return self.failed(&shared, &error.to_string()),
         };
@@ -129,6 +130,7 @@ impl Endpoint {
             life.phase = Phase::Ready(caller);
             life.error = None;
         }
+        drop(connecting);
         shared.changed.notify_waiters();
         let begun = tokio::time::Instant::now();
         // The connection must not keep its endpoint alive, which keeps the connection alive.
@@ -170,6 +172,21 @@ impl Endpoint {
     fn life(&self) -> MutexGuard<'_, Life> {
         // Every change is one store.
         self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An attempt to connect. If its task is dropped or panics before it has an outcome, others may try.
+struct Connecting<'a>(&'a Endpoint, &'a Shared, u64);
+
+impl Drop for Connecting<'_> {
+    fn drop(&mut self) {
+        let Self(endpoint, shared, number) = *self;
+        let mut life = endpoint.life();
+        if life.begun == number && matches!(life.phase, Phase::Connecting) {
+            life.phase = Phase::Idle;
+            drop(life);
+            shared.changed.notify_waiters();
+        }
     }
 }
 

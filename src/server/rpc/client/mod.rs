@@ -6,10 +6,12 @@
 
 mod attempt;
 mod call;
+mod dial;
 mod endpoint;
 mod target;
 
 use std::collections::HashMap;
+use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -19,6 +21,7 @@ use tokio::time::timeout_at;
 
 pub(super) use self::attempt::{Request, deadline_in};
 pub use self::call::{Bidi, Call, ClientStream, Conversation, Reply, ServerStream, Unary, Upload};
+use self::dial::Dial;
 use self::endpoint::{Endpoint, now};
 pub use self::target::{BadTarget, Target};
 use super::Settings;
@@ -28,6 +31,7 @@ use super::services::{Services, ServicesError};
 use crate::net::client::Connector;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
+use crate::net::io::Io;
 use crate::net::resilience::pick::{Ask, Choice, P2c, Picker, connectable};
 use crate::net::resilience::{backoff, breaker, budget, hedge, retry};
 use crate::proto::rpc::status::{Advice, Code, Status};
@@ -83,8 +87,7 @@ pub(super) struct Shared {
     looked: Mutex<Instant>,
     /// An endpoint is ready, or has failed.
     changed: Notify,
-    connector: Connector,
-    tls: bool,
+    dial: Dial,
     settings: Arc<Settings>,
     serve: Arc<dyn Serve>,
     clock: Clock,
@@ -106,8 +109,7 @@ impl std::fmt::Debug for Shared {
 #[derive(Debug)]
 pub struct Builder {
     targets: Vec<Target>,
-    connector: Connector,
-    tls: bool,
+    dial: Dial,
     settings: Settings,
     policies: Policies,
     deadline: Duration,
@@ -122,8 +124,7 @@ impl Channel {
         let targets = targets.into_iter().map(|target| target.as_ref().parse());
         Ok(Builder {
             targets: targets.collect::<Result<_, _>>()?,
-            connector: Connector::new(),
-            tls: false,
+            dial: Dial::default(),
             settings: Settings::default(),
             policies: Policies::default(),
             deadline: DEADLINE,
@@ -233,14 +234,30 @@ impl Shared {
 impl Builder {
     /// Connects with this connector, for trust, own certificates and deadlines.
     #[must_use]
-    pub fn connector(self, connector: Connector) -> Self {
-        Self { connector, ..self }
+    pub fn connector(mut self, connector: Connector) -> Self {
+        self.dial.connector = connector;
+        self
+    }
+
+    /// Connects by this function, in place of TCP and Unix sockets: through a proxy, within the process, over a simulated network. What
+    /// it makes is a socket of tokio's, or [`Io::other`] of any stream. It gets as long as a step of the [`connector`](Self::connector),
+    /// whose TLS is spoken over what it makes if that is wanted. See [`Detached`](super::Detached) for the other end.
+    #[must_use]
+    pub fn dial<F, Fut, S>(mut self, dial: F) -> Self
+    where
+        F: Fn(Target) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = io::Result<S>> + Send + 'static,
+        S: Into<Io>,
+    {
+        self.dial.by(dial);
+        self
     }
 
     /// Speaks TLS. Unix sockets stay as they are.
     #[must_use]
-    pub fn tls(self) -> Self {
-        Self { tls: true, ..self }
+    pub fn tls(mut self) -> Self {
+        self.dial.tls = true;
+        self
     }
 
     /// What the connections put up with.
@@ -276,7 +293,7 @@ impl Builder {
     }
 
     pub(super) fn serving(self, serve: Arc<dyn Serve>) -> Channel {
-        let Self { targets, connector, tls, settings, policies, deadline } = self;
+        let Self { targets, dial, settings, policies, deadline } = self;
         let (now, clock, drain) = (now(), Clock::new(), Drain::new());
         drain.attach(&clock);
         let channel = Channel(Arc::new(Shared {
@@ -284,8 +301,7 @@ impl Builder {
             picker: Mutex::new(P2c::new(fastrand::u64(..))),
             looked: Mutex::new(now),
             changed: Notify::new(),
-            connector,
-            tls,
+            dial,
             settings: Arc::new(settings),
             serve,
             clock,

@@ -4,10 +4,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use crate::net::client::{ConnectError, Connector};
-use crate::net::io::Io;
-use crate::proto::rpc::codec::ALPN;
-
 /// Where a server is: `127.0.0.1:7000`, `[::1]:7000`, `rpc.example.com:7000`, `unix:/run/app.sock`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
@@ -53,16 +49,6 @@ impl fmt::Display for Target {
             Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
-}
-
-impl Target {
-    pub(super) async fn connect(&self, connector: &Connector, tls: bool) -> Result<Io, ConnectError> {
-        let alpn: &[&[u8]] = &[ALPN];
-        match self {
-            Self::Tcp { host, port } => connector.connect(host, *port, tls.then_some(alpn)).await,
-            Self::Unix(path) => connector.unix(path).await,
         }
     }
 }

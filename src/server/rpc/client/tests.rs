@@ -1,13 +1,16 @@
 use std::path::Path;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
 use super::attempt::{Request, deadline_in};
 use super::*;
-use crate::net::tls::{ClientTls, ClientTlsConfig, Trust};
+use crate::net::addr::PeerAddr;
+use crate::net::tls::{CertPair, ClientTls, ClientTlsConfig, Tls, TlsConfig, Trust};
+use crate::proto::rpc::codec::ALPN;
 use crate::proto::rpc::frame::Call;
 use crate::server::process::Running;
+use crate::server::rpc::detached::Detached;
 use crate::server::rpc::server::Server;
 use crate::server::rpc::testing::{Bench, ECHO, FAIL, HANG, LATE, message};
 
@@ -203,4 +206,58 @@ async fn calls_go_through_tls_with_the_name_of_the_protocol() {
     let plain = Channel::to([format!("localhost:{port}")]).unwrap().serving(Arc::new(Bench::default()));
     let failure = ask(&plain, request(ECHO, "")).await.unwrap_err();
     assert_eq!(failure.status.code, Code::Unavailable, "{failure}");
+}
+
+#[tokio::test]
+async fn a_dialed_stream_can_carry_tls_and_what_it_fails_of_is_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(["inside.test".to_owned()]).unwrap();
+    let (cert, key) = (dir.path().join("cert.pem"), dir.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let certificates = vec![CertPair { cert: cert.clone(), key }];
+    let config = TlsConfig { certificates, alpn: vec![ALPN.to_vec()], ..TlsConfig::default() };
+    let tls = Tls::new(config).unwrap();
+    let server = Detached::of(Arc::new(Bench::default()), Settings::default());
+    let trust = Trust::SystemAnd(cert);
+    let trusting = ClientTls::new(&ClientTlsConfig { trust, ..ClientTlsConfig::default() }).unwrap();
+    let channel =
+        Channel::to(["inside.test:1"]).unwrap().tls().connector(Connector::new().trusting(trusting));
+    let channel = channel.dial({
+        let server = server.clone();
+        move |target| {
+            assert_eq!(target.to_string(), "inside.test:1");
+            let (near, far) = tokio::io::duplex(1 << 16);
+            let (server, tls) = (server.clone(), tls.clone());
+            tokio::spawn(async move {
+                let far = tls.acceptor().accept(far).await.unwrap();
+                server.serve(Io::other(far), PeerAddr::Unix).await;
+            });
+            async { Ok(near) }
+        }
+    });
+    let channel = channel.serving(Arc::new(Bench::default()));
+    assert_eq!(ask(&channel, request(ECHO, "in private")).await.unwrap(), "in private");
+    drop(channel);
+    assert_eq!(server.finish(Duration::from_secs(5)).await, 0);
+
+    let refusing = Channel::to(["a.test:1"]).unwrap();
+    let refusing = refusing.dial(async |_| Err::<Io, _>(std::io::Error::other("no way there")));
+    let failure = ask(&refusing.serving(Arc::new(Bench::default())), request(ECHO, "")).await.unwrap_err();
+    assert_eq!(failure.to_string(), "unavailable: cannot connect to a.test:1: no way there");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_attempt_to_connect_that_is_lost_leaves_its_place_to_the_next() {
+    let (dialed, server) =
+        (AtomicUsize::new(0), Detached::of(Arc::new(Bench::default()), Settings::default()));
+    let channel = Channel::to(["a.test:1"]).unwrap().dial(move |_| {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let server = server.clone();
+        tokio::spawn(async move { server.serve(far, PeerAddr::Unix).await });
+        let first = dialed.fetch_add(1, Ordering::SeqCst) == 0;
+        async move { if first { panic!("as a user's function may") } else { Ok(near) } }
+    });
+    let channel = channel.serving(Arc::new(Bench::default()));
+    assert_eq!(ask(&channel, request(ECHO, "there")).await.unwrap(), "there");
 }

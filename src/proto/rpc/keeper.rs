@@ -20,11 +20,12 @@ pub struct Patience {
 
 impl Default for Patience {
     /// gRPC leaves pings out by default, and connections whose peer is gone without a word then wait for ever; with it the advice
-    /// is 10 s to 60 s, and 20 s for the answer.
+    /// is 10 s to 60 s, and 20 s for the answer. With calls under way, ours is short enough for a call of 30 s, which a client makes unless
+    /// told otherwise, to be tried again elsewhere when its server is gone without a word.
     fn default() -> Self {
         Self {
             hello_timeout: Duration::from_secs(10),
-            busy_interval: Some(Duration::from_secs(20)),
+            busy_interval: Some(Duration::from_secs(15)),
             idle_interval: Some(Duration::from_secs(60)),
             pong_timeout: Duration::from_secs(10),
         }
@@ -103,12 +104,12 @@ mod tests {
         let table = [
             // now, heard, busy
             (1, 1, false, wait(61)),
-            (1, 1, true, wait(21)),
-            (21, 1, true, Verdict::Ping),
-            (21, 1, true, wait(31)),
-            (22, 22, true, wait(42)), // it answered
-            (42, 22, true, Verdict::Ping),
-            (52, 22, true, Verdict::Silent),
+            (1, 1, true, wait(16)),
+            (16, 1, true, Verdict::Ping),
+            (16, 1, true, wait(26)),
+            (22, 22, true, wait(37)), // it answered
+            (37, 22, true, Verdict::Ping),
+            (47, 22, true, Verdict::Silent),
         ];
         for (now, heard, busy, verdict) in table {
             assert_eq!(keeper.look(at(now), at(heard), busy, &patience), verdict, "at {now}");

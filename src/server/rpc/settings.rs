@@ -27,6 +27,8 @@ pub struct Settings {
     pub max_deadline: Duration,
     /// How long the peer may be silent.
     pub patience: Patience,
+    /// How often the peer may ping; it is told, and does not ping more often whatever its patience. gRPC's servers have five minutes.
+    pub min_ping_interval: Duration,
     /// How long the end of a connection may take.
     pub close_timeout: Duration,
 }
@@ -42,6 +44,7 @@ impl Default for Settings {
             max_queued_calls: 10_000,
             max_deadline: MAX_DEADLINE,
             patience: Patience::default(),
+            min_ping_interval: Duration::from_secs(10),
             close_timeout: Duration::from_secs(5),
         }
     }
@@ -59,6 +62,7 @@ impl Settings {
             connection_credit: self.connection_credit,
             max_message: number(self.max_message),
             max_metadata: number(self.max_metadata),
+            min_ping_interval: u32::try_from(self.min_ping_interval.as_millis()).unwrap_or(u32::MAX),
             ..Hello::default()
         }
     }

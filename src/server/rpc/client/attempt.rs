@@ -2,6 +2,7 @@
 
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -35,6 +36,19 @@ pub(in super::super) struct Request {
     pub(in super::super) deadline: Instant,
 }
 
+/// One attempt among those of a call.
+#[derive(Clone, Copy)]
+struct Turn<'a> {
+    /// How often the call was tried before, for the server.
+    previous: u32,
+    /// The endpoints that have failed it.
+    tried: &'a [u64],
+    /// Now.
+    time: std::time::Instant,
+    /// The attempts that were made, this one not yet.
+    made: &'a AtomicU32,
+}
+
 /// What an attempt at a unary call has brought.
 type Answered = Result<(Message, Metadata), Failure>;
 
@@ -62,14 +76,16 @@ impl Channel {
     ) -> Result<T, Failure> {
         let time = request.begun.into_std();
         self.0.budget.deposit(time);
-        let (outcome, endpoint) = self.attempt(&request, 0, &[], time, &begin).await;
+        let made = AtomicU32::new(0);
+        let turn = Turn { previous: 0, tried: &[], time, made: &made };
+        let (outcome, endpoint) = self.attempt(&request, turn, &begin).await;
         match outcome {
             Ok(begun) => {
                 self.0.budget.succeeded();
                 Ok(begun)
             }
             // Few calls come here: the others need not carry what it takes.
-            Err(failure) => Box::pin(self.retry(request, failure, endpoint, begin)).await,
+            Err(failure) => Box::pin(self.retry(request, failure, endpoint, &made, begin)).await,
         }
     }
 
@@ -79,20 +95,21 @@ impl Channel {
         request: Request,
         mut failure: Failure,
         mut endpoint: Option<u64>,
+        made: &AtomicU32,
         begin: impl AsyncFn(Pending) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let shared = &self.0;
         let mut retrying = Retrying::begun(shared.policies.retry, request.about(), &shared.budget);
         let mut tried = Vec::new();
-        for attempts in 1.. {
-            failure.attempts = attempts;
+        loop {
+            failure.attempts = made.load(Ordering::Relaxed);
             tried.extend(endpoint);
             match retrying.after(now(), class(&failure)) {
                 Decision::Retry { wait, .. } => sleep(wait).await,
-                Decision::GiveUp(_) => break,
+                Decision::GiveUp(_) => return Err(failure),
             }
-            let previous = retrying.previous_attempts();
-            let (outcome, asked) = self.attempt(&request, previous, &tried, now(), &begin).await;
+            let turn = Turn { previous: retrying.previous_attempts(), tried: &tried, time: now(), made };
+            let (outcome, asked) = self.attempt(&request, turn, &begin).await;
             match outcome {
                 Ok(begun) => {
                     retrying.succeeded();
@@ -101,20 +118,19 @@ impl Channel {
                 Err(next) => (failure, endpoint) = (next, asked),
             }
         }
-        Err(failure)
     }
 
     /// Makes a call, and another copy of it when the first takes too long.
     async fn hedged(&self, request: Request, hedge: &Hedge) -> Answered {
         let shared = &self.0;
-        let begun = request.begun;
+        let (begun, made) = (request.begun, AtomicU32::new(0));
         let mut hedging = hedge.begin(request.about(), &shared.budget, begun.into_std());
         let (mut tried, mut last) = (Vec::new(), None);
         let mut copies = FuturesUnordered::new();
-        let (request, mut attempts) = (&request, 1);
+        let (request, made) = (&request, &made);
         let copy = |previous: u32, tried: Vec<u64>| async move {
             let begin = async |pending: Pending| pending.answer().await;
-            self.attempt(request, previous, &tried, now(), &begin).await
+            self.attempt(request, Turn { previous, tried: &tried, time: now(), made }, &begin).await
         };
         copies.push(copy(0, Vec::new()));
         loop {
@@ -130,12 +146,11 @@ impl Channel {
                             hedging.succeeded();
                             return Ok(answer);
                         }
-                        Err(failure) => Failure { attempts, ..failure },
+                        Err(failure) => Failure { attempts: made.load(Ordering::Relaxed), ..failure },
                     };
                     tried.extend(endpoint);
                     match hedging.after(now(), class(&failure)) {
                         Step::Send => {
-                            attempts += 1;
                             copies.push(copy(hedging.previous_attempts(), tried.clone()));
                         }
                         Step::Wait => last = Some(failure),
@@ -143,7 +158,6 @@ impl Channel {
                     }
                 }
                 () = due => if hedging.due(now()) {
-                    attempts += 1;
                     copies.push(copy(hedging.previous_attempts(), tried.clone()));
                 } else if copies.is_empty() && let Some(failure) = last.take() {
                     return Err(failure); // there will be no other copy
@@ -152,18 +166,16 @@ impl Channel {
         }
     }
 
-    /// One attempt, made now; and the endpoint that was asked, if there was one.
+    /// One attempt, which is counted when there is a connection for it; and the endpoint that was asked, if there was one.
     async fn attempt<T>(
         &self,
         request: &Request,
-        previous: u32,
-        tried: &[u64],
-        time: std::time::Instant,
+        turn: Turn<'_>,
         begin: &impl AsyncFn(Pending) -> Result<T, Failure>,
     ) -> (Result<T, Failure>, Option<u64>) {
-        let sent = match self.send_now(request, previous, tried, time) {
+        let sent = match self.send_now(request, turn) {
             Some(sent) => sent,
-            None => match Box::pin(self.send(request, previous, tried, time)).await {
+            None => match Box::pin(self.send(request, turn)).await {
                 Ok(sent) => sent,
                 Err(failure) => return (Err(failure), None),
             },
@@ -182,33 +194,21 @@ impl Channel {
     }
 
     /// Sends a request, when an endpoint is ready.
-    async fn send(
-        &self,
-        request: &Request,
-        previous: u32,
-        tried: &[u64],
-        mut time: std::time::Instant,
-    ) -> Result<Sent<'_>, Failure> {
+    async fn send(&self, request: &Request, mut turn: Turn<'_>) -> Result<Sent<'_>, Failure> {
         loop {
-            let (endpoint, caller) = self.ready(tried, request.deadline, time).await?;
+            let (endpoint, caller) = self.ready(turn.tried, request.deadline, turn.time).await?;
             // Between the choice and this, another call may have taken the last place of a breaker that is half open.
-            if let Some(sent) = self.send_to(endpoint, &caller, request, previous, time) {
+            if let Some(sent) = self.send_to(endpoint, &caller, request, turn) {
                 return Ok(sent);
             }
-            time = now();
+            turn.time = now();
         }
     }
 
     /// Sends a request, if an endpoint is ready.
-    fn send_now(
-        &self,
-        request: &Request,
-        previous: u32,
-        tried: &[u64],
-        time: std::time::Instant,
-    ) -> Option<Sent<'_>> {
-        let (endpoint, caller) = self.ready_now(tried, time)?;
-        self.send_to(endpoint, &caller, request, previous, time)
+    fn send_now(&self, request: &Request, turn: Turn<'_>) -> Option<Sent<'_>> {
+        let (endpoint, caller) = self.ready_now(turn.tried, turn.time)?;
+        self.send_to(endpoint, &caller, request, turn)
     }
 
     /// Sends a request, if the endpoint's breaker has a place for it.
@@ -217,10 +217,11 @@ impl Channel {
         endpoint: Arc<Endpoint>,
         caller: &Caller,
         request: &Request,
-        previous: u32,
-        time: std::time::Instant,
+        turn: Turn<'_>,
     ) -> Option<Sent<'_>> {
+        let Turn { previous, time, made, .. } = turn;
         let held = Held { permit: endpoint.enter(time).ok()?, shared: &self.0 };
+        made.fetch_add(1, Ordering::Relaxed);
         let outstanding = endpoint.load.begin(time);
         let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
         let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));

@@ -17,9 +17,10 @@ pub struct Settings {
     pub max_message: usize,
     /// Bytes of metadata of a call. gRPC has 8 KiB.
     pub max_metadata: usize,
-    /// Bytes of messages that may wait for the application, on one stream and on all of a connection.
+    /// Bytes of messages that may be under way, or wait for the application, on one stream.
     pub stream_credit: u32,
-    /// The same for all streams of a connection.
+    /// The same for all streams of a connection together. A short call that is made beside long messages may have to wait for so many bytes to be
+    /// read: more of it is quicker over long distances, less of it is fairer. Requests and answers of up to 16 KiB need none.
     pub connection_credit: u32,
     /// Calls of ours that may wait until the peer takes further ones.
     pub max_queued_calls: usize,
@@ -39,8 +40,8 @@ impl Default for Settings {
             max_calls: 256,
             max_message: 4 << 20,
             max_metadata: 8 << 10,
-            stream_credit: 256 << 10,
-            connection_credit: 4 << 20,
+            stream_credit: 512 << 10,
+            connection_credit: 1 << 20,
             max_queued_calls: 10_000,
             max_deadline: MAX_DEADLINE,
             patience: Patience::default(),

@@ -1,7 +1,7 @@
 //! One connection's calls, as both sides see them: which streams are open, what is whole, and who may send how much.
 //!
 //! Pure: frames in, [`Event`]s out; and from what the application wants to say, frames in the order in which they should leave
-//! ([`Session::pop`]): what is short or keeps the connection going first, then long messages in turns, a fragment each. Both ends of
+//! ([`Session::pop`]): what is short or keeps the connection going first, then long messages in fragments and in turns. Both ends of
 //! a connection are the same but for the numbers of their streams.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};

@@ -10,6 +10,10 @@ use crate::proto::rpc::status::Status;
 /// Bytes of a long message that leave in one turn. While they do, a short message waits.
 pub const FRAGMENT: usize = 16 * 1024;
 
+/// Bytes of long messages that one stream may send before the next has its turn. A message that is whole sooner holds memory for a shorter time, at
+/// both ends, and nobody is served later by it but those who have long messages too.
+const QUANTUM: usize = 1 << 20;
+
 /// A message up to so many bytes leaves before longer ones go on.
 const SHORT: usize = 4 * 1024;
 
@@ -245,6 +249,7 @@ impl Session {
             waiting.queued = false;
             let before = waiting.weight();
             let Some((frame, size)) = waiting.next(number, limit.min(may_say).min(all)) else {
+                waiting.turn = 0;
                 if all == 0 {
                     waiting.queued = true;
                     blocked.push(number);
@@ -261,11 +266,25 @@ impl Session {
                     self.answering -= 1;
                     self.close(number);
                 }
-                _ => self.take_turn(number),
+                _ => self.go_on(number, size as usize),
             }
             return Some(frame);
         }
         None
+    }
+
+    /// A stream has sent so much of its messages in its turn, which goes on for a while.
+    fn go_on(&mut self, number: u32, size: usize) {
+        let Some(waiting) = self.streams.get_mut(&number).and_then(|stream| stream.waiting.as_mut()) else {
+            return;
+        };
+        waiting.turn += size;
+        if waiting.turn < QUANTUM && !waiting.is_done() {
+            waiting.queued = true;
+            return self.turns.push_front(number);
+        }
+        waiting.turn = 0;
+        self.take_turn(number);
     }
 
     /// Lets a stream take turns, if it has something to send.

@@ -61,6 +61,8 @@ pub(super) struct Waiting {
     pub(super) last: bool,
     /// The call ends after them.
     pub(super) end: Option<Status>,
+    /// Bytes that it has sent in this turn.
+    pub(super) turn: usize,
     /// It stands in the queue of those that take turns.
     pub(super) queued: bool,
 }

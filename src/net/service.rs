@@ -67,6 +67,39 @@ where
     }
 }
 
+/// What puts something around a service: a wrapper that has not been told yet what it goes around. A function from service to service is one,
+/// and so is a pair: the first goes around the second.
+pub trait Layer<S> {
+    /// The service with this around it.
+    type Service;
+
+    /// Goes around `inner`.
+    fn layer(&self, inner: S) -> Self::Service;
+}
+
+impl<F, S, T> Layer<S> for F
+where
+    F: Fn(S) -> T,
+{
+    type Service = T;
+
+    fn layer(&self, inner: S) -> T {
+        self(inner)
+    }
+}
+
+impl<Outer, Inner, S> Layer<S> for (Outer, Inner)
+where
+    Inner: Layer<S>,
+    Outer: Layer<Inner::Service>,
+{
+    type Service = Outer::Service;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        self.0.layer(self.1.layer(inner))
+    }
+}
+
 /// Gives up on a call after a time.
 #[derive(Clone, Debug)]
 pub struct Timeout<S> {
@@ -281,6 +314,28 @@ mod tests {
         let double = Arc::new(service_fn(|req: u32| async move { req * 2 }));
         assert_eq!(double.call(4).await, 8);
         assert_eq!(Arc::clone(&double).call(5).await, 10);
+    }
+
+    #[tokio::test]
+    async fn layers_go_around_in_the_order_in_which_they_stand() {
+        /// Adds its digit behind.
+        struct Digit(u32);
+        struct Digits<S>(u32, S);
+        impl<S> Layer<S> for Digit {
+            type Service = Digits<S>;
+            fn layer(&self, inner: S) -> Digits<S> {
+                Digits(self.0, inner)
+            }
+        }
+        impl<S: Service<u32, Res = u32>> Service<u32> for Digits<S> {
+            type Res = u32;
+            async fn call(&self, req: u32) -> u32 {
+                self.1.call(req * 10 + self.0).await * 10 + self.0
+            }
+        }
+        let echo = service_fn(|req: u32| async move { req });
+        let double = |inner| Digits(2, inner);
+        assert_eq!((Digit(1), (double, Digit(3))).layer(echo).call(0).await, 123_321);
     }
 
     #[tokio::test(start_paused = true)]

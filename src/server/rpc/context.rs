@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Extensions;
 use tokio::time::Instant;
 
 use crate::net::drain::Drain;
@@ -23,6 +24,8 @@ pub struct Context {
     pub attempt: u8,
     /// Where the call stands in a trace.
     pub trace: Option<Box<Trace>>,
+    /// What [layers](super::layer) have found out about the call: who the caller is, say. By type.
+    pub extensions: Extensions,
     /// The payload codec of the request, which the answer has too.
     pub(super) codec: u8,
     /// The longest message, decompressed.

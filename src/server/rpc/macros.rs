@@ -105,7 +105,7 @@ macro_rules! service {
         #[derive(Clone, Debug)]
         $vis struct $Client($crate::server::rpc::Channel);
 
-        #[allow(dead_code)]
+        #[allow(dead_code, unreachable_pub)] // a service need not be public, and few programs call all of it
         impl $Client {
             /// Calls through this channel.
             #[must_use]

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn, ready};
+use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -12,10 +13,12 @@ use futures_util::future::BoxFuture;
 use super::Settings;
 use super::context::Context;
 use super::detached::Detached;
-use super::link::{Answer, Asked, Handle, Serve, Streams};
-use super::method::{Description, Kind, Method};
+use super::layer::{Answer, Incoming, Intercepted, Layered, Next};
+use super::link::{Asked, Handle, Serve, Streams};
+use super::method::{Description, Method};
 use super::server::Server;
 use super::stream::{Format, Requests};
+use crate::net::service::{Layer, Service};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::payload::{CodecId, Payload};
 use crate::proto::rpc::schema::{Describe, Type};
@@ -143,10 +146,10 @@ impl Services {
         Fut: Future<Output = Result<Answer, Status>> + Send + 'static,
     {
         let description = M::DESCRIPTION;
-        let Description { service, number, kind, .. } = description;
+        let Description { service, number, .. } = description;
         let hash = M::service();
         self.name(hash, service);
-        let handler = Arc::new(Typed { kind, begin });
+        let handler = Arc::new(Typed { description: Known::<M>::DESCRIPTION, begin });
         let (request, response, schema) = (M::Request::describe(), M::Response::describe(), M::schema());
         self.insert((hash, number), Registered { description, request, response, schema, handler });
         self
@@ -178,6 +181,32 @@ impl Services {
             self.insert(key, registered);
         }
         self
+    }
+
+    /// Puts a layer around the calls of every method that is there by now; of those that are added later, around none. Of two layers the one that
+    /// is added later is the outer one. [`layer`](super::layer) shows how to write one.
+    #[must_use]
+    pub fn layer<L>(mut self, layer: L) -> Self
+    where
+        L: Layer<Next>,
+        L::Service: Service<Incoming, Res = Answer> + 'static,
+    {
+        let service = Arc::new(layer.layer(Next::new()));
+        for registered in self.methods.values_mut() {
+            let (service, inner) = (Arc::clone(&service), Arc::clone(&registered.handler));
+            registered.handler = Arc::new(Layered { service, inner });
+        }
+        self
+    }
+
+    /// Looks at every call of the methods that are there by now, before their handlers: it can change what they see, or refuse the call.
+    #[must_use]
+    pub fn intercept(
+        self,
+        look: impl Fn(&mut Incoming) -> Result<(), Status> + Send + Sync + 'static,
+    ) -> Self {
+        let look = Arc::new(look);
+        self.layer(move |next: Next| Intercepted { look: Arc::clone(&look), next })
     }
 
     /// What is answered.
@@ -239,9 +268,16 @@ impl Serve for Services {
     }
 }
 
+/// A description that lives for ever.
+struct Known<M>(PhantomData<M>);
+
+impl<M: Method> Known<M> {
+    const DESCRIPTION: &'static Description = &M::DESCRIPTION;
+}
+
 /// A handler with its types forgotten.
 struct Typed<F> {
-    kind: Kind,
+    description: &'static Description,
     begin: F,
 }
 
@@ -251,19 +287,32 @@ where
     Fut: Future<Output = Result<Answer, Status>> + Send + 'static,
 {
     fn takes_stream(&self) -> bool {
-        self.kind.takes_stream()
+        self.description.kind.takes_stream()
     }
 
     fn gives_stream(&self) -> bool {
-        self.kind.gives_stream()
+        self.description.kind.gives_stream()
+    }
+
+    fn description(&self) -> &'static Description {
+        self.description
     }
 
     fn handle(&self, asked: Asked) -> BoxFuture<'static, Answer> {
         match (self.begin)(asked) {
-            Ok(answer) => answer.map(|answer| answer.unwrap_or_else(Answer::from)).boxed(),
-            Err(status) => ready(Answer::from(status)).boxed(),
+            Ok(answer) => answer.map(|answer| answer.unwrap_or_else(reached)).boxed(),
+            Err(status) => ready(reached(status)).boxed(),
         }
     }
+}
+
+/// What a handler says of its own calls does not hold for this one, which has reached it.
+fn reached(status: Status) -> Answer {
+    let advice = match status.advice {
+        Advice::NotProcessed => Advice::None,
+        advice => advice,
+    };
+    status.advice(advice).into()
 }
 
 /// Sends the messages of an answer, each when there is room for it.

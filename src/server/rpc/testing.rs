@@ -10,8 +10,10 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use tokio::time::sleep;
 
+use super::layer::Answer;
 use super::link::inbox::Next;
-use super::link::{Answer, Asked, Handle, Serve, Streams};
+use super::link::{Asked, Handle, Serve, Streams};
+use super::method::{Description, Kind};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::session::Message;
 use crate::proto::rpc::status::{Code, Status};
@@ -93,6 +95,17 @@ impl Handle for Method {
 
     fn gives_stream(&self) -> bool {
         matches!(self.0, COUNT | TALK)
+    }
+
+    fn description(&self) -> &'static Description {
+        &Description {
+            service: "Bench",
+            number: 0,
+            name: "any",
+            kind: Kind::Unary,
+            idempotent: false,
+            docs: "",
+        }
     }
 
     fn handle(&self, asked: Asked) -> BoxFuture<'static, Answer> {

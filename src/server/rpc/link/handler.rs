@@ -10,13 +10,16 @@ use std::task::{Context, Poll, Waker};
 use futures_util::FutureExt;
 use futures_util::StreamExt;
 use futures_util::future::{AbortHandle, Abortable, BoxFuture};
+use http::Extensions;
 
 use super::inbox::{Inbox, Reach};
 use super::mailbox::Mailbox;
 use super::{Ctx, Link, Work};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::session::{Message, SayError};
-use crate::proto::rpc::status::{Advice, Code, Status};
+use crate::proto::rpc::status::{Code, Status};
+use crate::server::rpc::layer::Answer;
+use crate::server::rpc::method::Description;
 
 /// What answers calls, by the number of their service and method.
 pub(in super::super) trait Serve: Send + Sync {
@@ -35,6 +38,9 @@ pub(in super::super) trait Handle: Send + Sync {
     /// Whether its answer is a stream of messages; or else exactly one.
     fn gives_stream(&self) -> bool;
 
+    /// What there is to know of the method.
+    fn description(&self) -> &'static Description;
+
     /// Answers a call.
     fn handle(&self, asked: Asked) -> BoxFuture<'static, Answer>;
 }
@@ -46,7 +52,8 @@ pub(in super::super) struct Asked {
     pub(in super::super) request: Message,
     /// Where a stream comes in, and goes out by.
     pub(in super::super) streams: Option<Streams>,
-    handler: Arc<dyn Handle>,
+    /// What answers it; or what goes around that.
+    pub(in super::super) handler: Arc<dyn Handle>,
 }
 
 /// The streams of a call, for its handler.
@@ -54,27 +61,6 @@ pub(in super::super) struct Asked {
 pub(in super::super) struct Streams {
     pub(in super::super) inbox: Arc<Inbox>,
     pub(in super::super) mailbox: Arc<Mailbox>,
-}
-
-/// What a handler says in the end.
-#[derive(Debug)]
-pub(in super::super) struct Answer {
-    pub(in super::super) status: Status,
-    /// The answer, when it is not a stream.
-    pub(in super::super) message: Option<Message>,
-}
-
-impl Answer {
-    /// One that went well.
-    pub(in super::super) fn of(message: Message) -> Self {
-        Self { status: Status::ok(), message: Some(message) }
-    }
-}
-
-impl From<Status> for Answer {
-    fn from(status: Status) -> Self {
-        Self { status, message: None }
-    }
 }
 
 /// How a handler ended: by itself, by a panic, or because it was given up.
@@ -116,6 +102,7 @@ impl Link {
             deadline: self.conn.heard() + left,
             attempt: call.attempt,
             trace: call.trace,
+            extensions: Extensions::new(),
             codec: call.codec,
             max_message: self.settings.max_message,
             drain: self.drain.clone(),
@@ -230,13 +217,7 @@ impl Link {
 
     fn done(&mut self, stream: u32, outcome: Outcome) {
         match outcome {
-            Some(Ok(mut answer)) => {
-                // What a handler says of its own calls does not hold for this one, which has reached it.
-                if answer.status.advice == Advice::NotProcessed {
-                    answer.status.advice = Advice::None;
-                }
-                self.finish(stream, answer);
-            }
+            Some(Ok(answer)) => self.finish(stream, answer),
             Some(Err(panic)) => {
                 let text = panic.downcast_ref::<&str>().copied();
                 let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

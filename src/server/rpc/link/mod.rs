@@ -37,7 +37,7 @@ mod handler;
 pub(super) mod inbox;
 pub(super) mod mailbox;
 
-pub(super) use self::handler::{Answer, Asked, Handle, Serve, Streams};
+pub(super) use self::handler::{Asked, Handle, Serve, Streams};
 use self::inbox::{Inbox, Reach};
 use self::mailbox::{Command, Mailbox, NewCall};
 

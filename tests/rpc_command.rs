@@ -175,3 +175,18 @@ fn when_one_of_two_stops_in_good_order_no_call_fails() {
     assert!(report.contains("\"failed\":0"), "{report}");
     stop(two);
 }
+
+#[test]
+fn a_peer_that_calls_too_often_is_sent_away_for_a_while() {
+    let (server, addr) = serve(&["--rate-limit", "2/h", "--max-calls-at-work", "10"]);
+    let say = ["call", &addr, "Echo.say", r#"{"text": "x"}"#, "-d", "20s"];
+    for _ in 0..2 {
+        rpc(&say, "").success();
+    }
+    assert_eq!(failure(&say, 16 + 8), "resource_exhausted: too many calls a second");
+    rpc(&["ping", &addr, "-c", "1"], "").success();
+    rpc(&["ls", &addr], "").success();
+    stop(server);
+    let ended = rpc(&["serve", "--rate-limit", "often"], "");
+    assert!(ended.status.code() == Some(64) && ended.stderr.contains("\"often\""), "{}", ended.stderr);
+}

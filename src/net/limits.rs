@@ -48,15 +48,19 @@ pub enum Refused {
 /// The maps that counts by address are spread over, so that shards seldom wait for one another.
 const MAPS: usize = 16;
 
-/// Whom a connection is counted for.
+/// Whom something is counted for: an IPv4 address, or the /64 of an IPv6 one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Source {
+pub enum Source {
+    /// An address.
     V4([u8; 4]),
+    /// The first half of one.
     V6Net([u8; 8]),
 }
 
 impl Source {
-    fn of(ip: IpAddr) -> Self {
+    /// The source that an address belongs to.
+    #[must_use]
+    pub fn of(ip: IpAddr) -> Self {
         match ip.to_canonical() {
             IpAddr::V4(ip) => Self::V4(ip.octets()),
             IpAddr::V6(ip) => {

@@ -65,7 +65,7 @@ impl ResolvesServerCert for ByName {
 }
 
 /// The DNS names of a certificate, in lower case.
-fn dns_names(certificate: &CertificateDer<'static>) -> Vec<String> {
+pub(super) fn dns_names(certificate: &CertificateDer<'static>) -> Vec<String> {
     let parsed = EndEntityCert::try_from(certificate);
     parsed.map(|parsed| parsed.valid_dns_names().map(str::to_ascii_lowercase).collect()).unwrap_or_default()
 }

@@ -1,7 +1,11 @@
 //! What a handshake has told about the peer.
 
+use std::sync::OnceLock;
+
 use rustls::pki_types::CertificateDer;
 use tokio_rustls::TlsStream;
+
+use super::names::dns_names;
 
 /// What is known of a peer by the TLS handshake. Kept for as long as the connection; a resumed session has what the
 /// first handshake had.
@@ -10,6 +14,8 @@ pub struct TlsSession {
     server_name: Option<Box<str>>,
     alpn: Option<Box<[u8]>>,
     certificates: Box<[CertificateDer<'static>]>,
+    /// Read from the first certificate when somebody asks.
+    names: OnceLock<Box<[String]>>,
 }
 
 impl TlsSession {
@@ -24,6 +30,7 @@ impl TlsSession {
             server_name: server_name.map(Into::into),
             alpn: connection.alpn_protocol().map(Into::into),
             certificates: connection.peer_certificates().unwrap_or_default().into(),
+            names: OnceLock::new(),
         }
     }
 
@@ -38,6 +45,12 @@ impl TlsSession {
     #[must_use]
     pub fn alpn(&self) -> Option<&[u8]> {
         self.alpn.as_deref()
+    }
+
+    /// The DNS names that the peer's certificate is for, in lower case; none when it showed none.
+    #[must_use]
+    pub fn names(&self) -> &[String] {
+        self.names.get_or_init(|| self.certificates.first().map(dns_names).unwrap_or_default().into())
     }
 
     /// The peer's certificate and those that it sent along, each as DER, its own first; none when it showed none. The

@@ -373,7 +373,8 @@ fn end(head: FrameHead, mut payload: Bytes, ours: &Settings) -> Result<End, Reje
             0 => Advice::None,
             1 => Advice::Again(wait),
             2 => Advice::Never,
-            3 => Advice::NotProcessed,
+            3 if wait.is_zero() => Advice::NotProcessed,
+            3 => Advice::Later(wait),
             _ => return Err(head.malformed()),
         };
         if zero != 0 {
@@ -455,11 +456,13 @@ fn put_end(end: End, out: &mut Outbox) {
     }
     head.flags |= STATUS;
     let (text, trailers) = (cut(&status.text, MAX_TEXT), status.trailers.as_bytes());
+    let millis = |wait: Duration| u32::try_from(wait.as_millis()).unwrap_or(u32::MAX);
     let (advice, wait) = match status.advice {
         Advice::None => (0, 0),
-        Advice::Again(wait) => (1, u32::try_from(wait.as_millis()).unwrap_or(u32::MAX)),
+        Advice::Again(wait) => (1, millis(wait)),
         Advice::Never => (2, 0),
         Advice::NotProcessed => (3, 0),
+        Advice::Later(wait) => (3, millis(wait).max(1)),
     };
     let mut front = Vec::with_capacity(STATUS_HEAD + text.len() + trailers.len());
     front.put_u16_le(status.code.number());

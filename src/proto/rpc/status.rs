@@ -107,6 +107,16 @@ pub enum Advice {
     Never,
     /// It never reached a handler: it can be made again at once, elsewhere better than here.
     NotProcessed,
+    /// It never reached a handler, and is better not made again before this time; counted as for [`Again`](Self::Again).
+    Later(Duration),
+}
+
+impl Advice {
+    /// Whether the call never reached a handler, so that even what must not be done twice can be made again.
+    #[must_use]
+    pub const fn is_unseen(self) -> bool {
+        matches!(self, Self::NotProcessed | Self::Later(_))
+    }
 }
 
 /// How a call ended: [`Code::Ok`] or an error.

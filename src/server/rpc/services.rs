@@ -310,6 +310,7 @@ where
 fn reached(status: Status) -> Answer {
     let advice = match status.advice {
         Advice::NotProcessed => Advice::None,
+        Advice::Later(wait) => Advice::Again(wait),
         advice => advice,
     };
     status.advice(advice).into()

@@ -61,6 +61,7 @@ fn golden() -> Vec<(Frame, Vec<u8>)> {
         .trailers(Metadata::new().with("k", "v").unwrap());
     let refused = Status::new(Code::Unavailable, "").advice(Advice::NotProcessed);
     let never = Status::new(Code::Internal, "").advice(Advice::Never);
+    let later = Status::new(Code::ResourceExhausted, "").advice(Advice::Later(Duration::from_millis(0x0102)));
     vec![
         (Frame::Hello(Settings::default()), raw(1, 0, 0, &hello())),
         (
@@ -105,6 +106,10 @@ fn golden() -> Vec<(Frame, Vec<u8>)> {
         (
             Frame::End(End { stream: 1, status: busy, message: None }),
             b"\x15\0\x04\x20\x01\0\0\0\x08\0\x01\0\x02\x01\0\0\x04\0\x05\0busy\x01\x01\0kv".to_vec(),
+        ),
+        (
+            Frame::End(End { stream: 1, status: later, message: None }),
+            b"\x0c\0\x04\x20\x01\0\0\0\x08\0\x03\0\x02\x01\0\0\0\0\0\0".to_vec(),
         ),
         (
             Frame::End(End { stream: 1, status: refused, message: None }),

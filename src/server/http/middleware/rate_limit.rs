@@ -4,7 +4,6 @@
 //! the request says: an API key, say. Peers on a Unix socket, and those that have no key, share no fate: they pass.
 
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
 use std::ops::ControlFlow;
 
 use http::{HeaderName, StatusCode};
@@ -12,6 +11,7 @@ use http::{HeaderName, StatusCode};
 use super::later;
 use crate::net::addr::PeerAddr;
 use crate::net::bucket::{Buckets, Rate};
+use crate::net::limits::Source;
 use crate::net::service::{RateLimit as Limiter, Service};
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
@@ -28,21 +28,14 @@ pub enum RateKey {
 /// A client, in few bytes whatever it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
-    V4([u8; 4]),
-    V6Net([u8; 8]),
+    Source(Source),
     /// The hash of a field, with a seed that no client knows.
     Field(u64),
 }
 
 impl Key {
     fn of(peer: &PeerAddr) -> Option<Self> {
-        Some(match peer.ip()?.to_canonical() {
-            IpAddr::V4(ip) => Self::V4(ip.octets()),
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, e, f, g, h, ..] = ip.octets();
-                Self::V6Net([a, b, c, d, e, f, g, h])
-            }
-        })
+        peer.ip().map(|ip| Self::Source(Source::of(ip)))
     }
 }
 

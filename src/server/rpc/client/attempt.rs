@@ -294,12 +294,12 @@ fn class(failure: &Failure) -> retry::Failure {
     let repeat = match (reach, advice, code) {
         // Waiting for a connection has used up the time, or the request itself is what cannot be sent.
         (_, _, Code::DeadlineExceeded) | (Reach::Never, Advice::Never, _) => Repeat::Never,
-        (Reach::Never, ..) | (_, Advice::NotProcessed, _) => Repeat::Safe,
+        (Reach::Never, ..) | (_, Advice::NotProcessed | Advice::Later(_), _) => Repeat::Safe,
         (_, _, Code::Unavailable) | (_, Advice::Again(_), _) => Repeat::IfIdempotent,
         _ => Repeat::Never,
     };
     let pushback = match *advice {
-        Advice::Again(wait) => Some(Pushback::Wait(wait)),
+        Advice::Again(wait) | Advice::Later(wait) => Some(Pushback::Wait(wait)),
         Advice::Never => Some(Pushback::Stop),
         Advice::None | Advice::NotProcessed => None,
     };
@@ -309,7 +309,7 @@ fn class(failure: &Failure) -> retry::Failure {
 /// What a failed call says of the server.
 fn verdict(failure: &Failure) -> Verdict {
     match (failure.status.code, failure.status.advice) {
-        (Code::ResourceExhausted, Advice::Again(wait)) => Verdict::Overload(Some(wait)),
+        (Code::ResourceExhausted, Advice::Again(wait) | Advice::Later(wait)) => Verdict::Overload(Some(wait)),
         (Code::ResourceExhausted, _) if failure.reach != Reach::Never => Verdict::Overload(None),
         (Code::Unavailable | Code::DeadlineExceeded | Code::Internal | Code::DataLoss, _) => Verdict::Failure,
         (Code::Cancelled, _) => Verdict::Neither,

@@ -4,13 +4,15 @@ use std::path::PathBuf;
 
 use super::ServeError;
 use crate::net::addr::ListenAddr;
+use crate::net::bucket::Rate;
 use crate::net::limits::ConnectionLimits;
 use crate::net::shards::Threading;
 use crate::net::tls::ClientAuth;
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::process::{Outcome, Process, announce};
-use crate::server::rpc::{Server, Settings, demo};
-use crate::server::units::{ByteSize, TimeSpan};
+use crate::server::rpc::layer::{CallLimit, RateLimit};
+use crate::server::rpc::{Server, Services, Settings, demo};
+use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
 pub use crate::server::rpc::server::NAME;
 
@@ -32,6 +34,14 @@ pub struct Args {
     /// Calls at a time on each connection; further ones are refused, and can be made again
     #[arg(long, value_name = "N", default_value_t = Settings::default().max_calls, help_heading = "Limits")]
     pub max_calls: u32,
+
+    /// Calls at a time on all connections; further ones are told when to come back
+    #[arg(long, value_name = "N", help_heading = "Limits")]
+    pub max_calls_at_work: Option<usize>,
+
+    /// Calls of one peer, by certificate or address, also at once: 100/s, 600/m
+    #[arg(long, value_name = "RATE", help_heading = "Limits")]
+    pub rate_limit: Option<Frequency>,
 
     /// The longest message
     #[arg(long, value_name = "SIZE", default_value = "4MiB", help_heading = "Limits")]
@@ -84,11 +94,25 @@ pub fn run(args: &Args) -> Result<Outcome, ServeError> {
 /// As for [`run`].
 pub fn prepare(listen: ListenAddr, process: &mut Process) -> Result<(), ServeError> {
     let workers = Blocking::new(BlockingConfig::default());
-    Ok(services(&workers).server()?.listen(listen).workers(workers).prepare(process)?)
+    let services = demo::services(&workers).health().reflection();
+    Ok(services.server()?.listen(listen).workers(workers).prepare(process)?)
 }
 
-fn services(workers: &Blocking) -> crate::server::rpc::Services {
-    demo::services(workers).health().reflection()
+/// The demo services with what is to go around them; who looks after the server is not turned away by that.
+fn services(args: &Args, workers: &Blocking) -> Services {
+    let mut services = demo::services(workers);
+    if let Some(most) = args.max_calls_at_work {
+        services = services.layer(CallLimit::new(most));
+    }
+    if let Some(rate) = args.rate_limit.and_then(rate) {
+        services = services.layer(RateLimit::new(rate));
+    }
+    services.health().reflection()
+}
+
+/// As many calls at once as in the time that the frequency names.
+fn rate(frequency: Frequency) -> Option<Rate> {
+    Rate::new(frequency.per_second(), frequency.parts().0)
 }
 
 fn server(args: &Args) -> Result<Server, ServeError> {
@@ -99,7 +123,7 @@ fn server(args: &Args) -> Result<Server, ServeError> {
         max_deadline: args.max_deadline.0,
         ..Settings::default()
     };
-    let mut server = services(&workers)
+    let mut server = services(args, &workers)
         .server()?
         .workers(workers)
         .settings(settings)

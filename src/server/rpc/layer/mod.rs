@@ -90,7 +90,11 @@
 //! # }
 //! ```
 //!
-//! What only looks at calls before their handlers is a function, for [`Services::intercept`](super::Services::intercept).
+//! What only looks at calls before their handlers is a function, for [`Services::intercept`](super::Services::intercept). Ready to be used are
+//! [`RateLimit`], so many calls a second for each peer, and [`CallLimit`], so many at a time for all of them.
+
+pub mod call_limit;
+pub mod rate_limit;
 
 use std::fmt;
 use std::future::Future;
@@ -99,6 +103,8 @@ use std::sync::Arc;
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Either, ready};
 
+pub use self::call_limit::CallLimit;
+pub use self::rate_limit::RateLimit;
 use super::context::Context;
 use super::link::{Asked, Handle, Streams};
 use super::method::Description;

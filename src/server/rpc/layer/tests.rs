@@ -8,9 +8,12 @@ use futures_util::StreamExt;
 use tokio::sync::Notify;
 
 use super::*;
+use crate::net::bucket::Rate;
+use crate::net::resilience::retry;
 use crate::net::service::service_fn;
 use crate::server::process::Running;
 use crate::server::rpc::client::Policies;
+use crate::server::rpc::health::{Condition, HealthClient, Whose};
 use crate::server::rpc::{Advice, Channel, Metadata, Reach, Requests, ResponseStream, Services};
 use crate::service;
 
@@ -197,4 +200,77 @@ async fn what_a_layer_holds_is_dropped_with_a_call_that_is_given_up() {
     tokio::time::timeout(Duration::from_secs(20), wait_for(1)).await.unwrap();
     hanging.abort();
     tokio::time::timeout(Duration::from_secs(20), wait_for(0)).await.unwrap();
+}
+
+/// Waits for what another thread does.
+async fn until(done: impl Fn() -> bool) {
+    let wait = async {
+        while !done() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+}
+
+/// A client that makes each call once.
+fn once(running: &Running) -> KindsClient {
+    let retry = retry::Policy { attempts: 1, ..retry::Policy::DEFAULT };
+    let policies = Policies { retry, ..Policies::default() };
+    let address = running.tcp().unwrap().to_string();
+    KindsClient::new(Channel::to([address]).unwrap().policies(policies).lazy())
+}
+
+#[tokio::test]
+async fn a_peer_that_calls_too_often_is_told_when_to_come_back() {
+    let limit = RateLimit::new(Rate::new(2.0, 3).unwrap());
+    let services = kinds::serve(Plain).layer(limit.clone()).health();
+    let (running, patient) = serve(services);
+    let client = once(&running);
+    for number in 0..3 {
+        client.next(number).await.unwrap();
+    }
+    let failed = client.next(0).await.unwrap_err();
+    assert_eq!(failed.to_string(), "resource_exhausted: too many calls a second");
+    let Advice::Later(wait) = failed.status.advice else { panic!("{failed:?}") };
+    assert!(wait > Duration::ZERO && wait <= Duration::from_millis(500), "{wait:?}");
+    assert_eq!((failed.reach, limit.refused()), (Reach::Never, 1));
+    // What must not be done twice is tried again too, as it was not done; and whoever asks for the health is not counted.
+    assert_eq!(patient.next(1).await.unwrap(), 2);
+    assert!(limit.refused() >= 2);
+    let health = Channel::to([running.tcp().unwrap().to_string()]).unwrap().lazy();
+    for _ in 0..10 {
+        let whose = Whose { service: String::new() };
+        assert_eq!(HealthClient::new(health.clone()).check(whose).await.unwrap(), Condition::Serving);
+    }
+}
+
+#[tokio::test]
+async fn a_server_with_too_much_to_do_says_so_and_goes_on_reading() {
+    let limit = CallLimit::new(2);
+    let services = kinds::serve(Plain).layer(limit.clone()).health();
+    let (running, patient) = serve(services);
+    let client = once(&running);
+    let hang = || {
+        tokio::spawn({
+            let client = client.clone();
+            async move { client.hang(()).await }
+        })
+    };
+    let hanging = [hang(), hang()];
+    until(|| limit.at_work() == 2).await;
+    for refusal in 1..=20 {
+        let failed = client.next(1).await.unwrap_err();
+        assert_eq!(failed.to_string(), "resource_exhausted: the server is busy");
+        assert!(matches!(failed.status.advice, Advice::Later(wait) if wait >= Duration::from_millis(15)));
+        assert_eq!((failed.reach, limit.refused(), limit.at_work()), (Reach::Never, refusal, 2));
+    }
+    let health = Channel::to([running.tcp().unwrap().to_string()]).unwrap().lazy();
+    let whose = Whose { service: String::new() };
+    assert_eq!(HealthClient::new(health).check(whose).await.unwrap(), Condition::Serving);
+    // A place that is free again is given to who comes back.
+    let comes_back = tokio::spawn(async move { patient.next(1).await });
+    until(|| limit.refused() > 20).await;
+    hanging.iter().for_each(tokio::task::JoinHandle::abort);
+    assert_eq!(comes_back.await.unwrap().unwrap(), 2);
+    until(|| limit.at_work() == 0).await;
 }

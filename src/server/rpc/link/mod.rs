@@ -333,7 +333,7 @@ impl Link {
             Event::Last { stream } => self.delivered(stream, None, true),
             Event::End { stream, status, message } => {
                 if let Some(inbox) = self.ours.remove(&stream) {
-                    let never = status.advice == Advice::NotProcessed;
+                    let never = status.advice.is_unseen();
                     inbox.end(status, message, if never { Reach::Never } else { Reach::Answered });
                     self.call_queued();
                 }

@@ -2,11 +2,15 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::timeout;
+
 use super::Settings;
-use super::link::{Link, Parts, Serve};
+use super::caller::Caller;
+use super::link::{Link, LinkError, Parts, Serve};
 use crate::net::addr::ListenAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
@@ -44,6 +48,7 @@ pub struct Server {
     threads: usize,
     threading: Threading,
     drain_timeout: Duration,
+    max_age: Option<Duration>,
     workers: Option<Blocking>,
     handle: Handle,
     ready: Option<Ready>,
@@ -70,6 +75,7 @@ impl Server {
             threads: cores(),
             threading: Threading::PerCore,
             drain_timeout: DRAIN_TIMEOUT,
+            max_age: None,
             workers: None,
             handle: Handle::new(),
             ready: None,
@@ -155,6 +161,13 @@ impl Server {
         self
     }
 
+    /// Lets connections go after a time, a tenth less or more by chance: their clients make new ones, which balancers and names may lead elsewhere.
+    /// Calls under way get the [drain timeout](Self::drain_timeout) to end; none is lost that ends by then. Without it connections stay.
+    pub fn max_connection_age(mut self, age: Duration) -> Self {
+        self.max_age = Some(age);
+        self
+    }
+
     /// Lets `handle` stop the server, in place of a new one.
     pub fn handle(mut self, handle: Handle) -> Self {
         self.handle = handle;
@@ -199,7 +212,8 @@ impl Server {
         listening::note(self.name, &sockets, process);
         let gate = Gate::new(GateSettings { limits: self.connections, tls, ..GateSettings::default() });
         let drain = process.drain.clone();
-        let calls = Calls { serve: self.serve, settings: Arc::new(self.settings), drain };
+        let age = self.max_age.map(|age| Age { age, grace: self.drain_timeout });
+        let calls = Calls { serve: self.serve, settings: Arc::new(self.settings), age, drain };
         process.workers.extend(self.workers);
         process.parts.push(Arc::new(Listening::new(calls, gate, sockets)));
         Ok(())
@@ -225,7 +239,40 @@ impl Server {
 struct Calls {
     serve: Arc<dyn Serve>,
     settings: Arc<Settings>,
+    age: Option<Age>,
     drain: Drain,
+}
+
+/// How long connections stay.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Age {
+    pub(super) age: Duration,
+    /// What calls under way get then.
+    pub(super) grace: Duration,
+}
+
+/// How far ages are spread by chance, so that connections which were made together do not all leave together. gRPC has as much.
+const SPREAD: f64 = 0.1;
+
+impl Age {
+    /// With a tenth less or more, as `chance` from 0 to 1 will have it.
+    pub(super) fn spread(self, chance: f64) -> Self {
+        Self { age: self.age.mul_f64(1.0 - SPREAD + 2.0 * SPREAD * chance), ..self }
+    }
+
+    /// Runs a connection on which `caller` is the only one to call. When it has its age it leaves, and is cut when that takes too long.
+    pub(super) async fn limit(
+        self,
+        run: impl Future<Output = Result<(), LinkError>>,
+        caller: Caller,
+    ) -> Result<(), LinkError> {
+        let mut run = pin!(run);
+        if let Ok(end) = timeout(self.age, &mut run).await {
+            return end;
+        }
+        drop(caller); // it leaves when nobody can call any more
+        timeout(self.grace, run).await.unwrap_or(Err(LinkError::Stopped))
+    }
 }
 
 impl Accept for Calls {
@@ -242,10 +289,17 @@ impl Accept for Calls {
             drain: self.drain.clone(),
             place: Some(place),
         });
-        if let Err(error) = link.run().await {
+        let end = match self.age {
+            Some(age) => Box::pin(age.spread(fastrand::f64()).limit(link.run(), caller)).await,
+            None => {
+                let end = link.run().await;
+                drop(caller); // a server does not close a connection because it has nothing to ask
+                end
+            }
+        };
+        if let Err(error) = end {
             tracing::debug!(peer = %peer.addr, %error, "a connection ended");
         }
-        drop(caller); // a server does not close a connection because it has nothing to ask
     }
 
     fn drain(&self) -> &Drain {

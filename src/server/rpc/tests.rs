@@ -1,6 +1,7 @@
+use std::collections::HashSet;
 use std::future::poll_fn;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::caller::{Arrived, Caller, Pending};
 use super::link::{Link, LinkError, Parts};
+use super::server::Age;
 use super::testing::{Bench, COUNT, ECHO, FAIL, HANG, LATE, PANIC, SUM, TALK, message};
 use super::*;
 use crate::net::addr::PeerAddr;
@@ -21,6 +23,7 @@ use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::session::Role;
 use crate::proto::rpc::status::Code;
 use crate::server::http::request::Peer;
+use crate::service;
 
 /// One end of a connection, at work.
 struct End {
@@ -30,6 +33,11 @@ struct End {
 }
 
 fn end(stream: DuplexStream, role: Role, settings: Settings, serve: Bench) -> End {
+    let (link, caller, drain) = link(stream, role, settings, serve);
+    End { caller, task: tokio::spawn(link.run()), drain }
+}
+
+fn link(stream: DuplexStream, role: Role, settings: Settings, serve: Bench) -> (Box<Link>, Caller, Drain) {
     let (clock, drain) = (Clock::new(), Drain::new());
     drain.attach(&clock);
     let (link, caller) = Link::new(Parts {
@@ -42,7 +50,7 @@ fn end(stream: DuplexStream, role: Role, settings: Settings, serve: Bench) -> En
         drain: drain.clone(),
         place: None,
     });
-    End { caller, task: tokio::spawn(link.run()), drain }
+    (link, caller, drain)
 }
 
 fn pair_of(client: Settings, server: Settings, bench: &Bench) -> (End, End) {
@@ -337,4 +345,78 @@ async fn a_long_call_after_a_long_silence_is_no_silence() {
     assert!(!client.task.is_finished() && !server.task.is_finished());
     let failed = hanging.answer().await.unwrap_err();
     assert!(failure(Code::DeadlineExceeded, Reach::Unknown)(&failed), "{failed:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_leaves_at_its_age_and_is_cut_when_that_takes_too_long() {
+    let bench = Bench::default();
+    let (a, b) = tokio::io::duplex(1 << 16);
+    let client = end(a, Role::Client, Settings::default(), Bench::default());
+    let (link, caller, _drain) = link(b, Role::Server, Settings::default(), bench.clone());
+    let age = Age { age: Duration::from_secs(60), grace: Duration::from_secs(5) };
+    let server = tokio::spawn(async move { age.limit(link.run(), caller).await });
+    let begun = Instant::now();
+    sleep(Duration::from_millis(59_950)).await;
+    let late = client.ask(LATE, "under way"); // it takes 100 ms
+    let hanging = client.ask(HANG, "");
+    assert_eq!(late.answer().await.unwrap().0.bytes, "under way");
+    assert!(!client.caller.is_open(), "the client was told");
+    let failed = client.answer(ECHO, "").await.unwrap_err();
+    assert!(failure(Code::Unavailable, Reach::Never)(&failed), "{failed:?}");
+    let failed = hanging.answer().await.unwrap_err();
+    assert!(failure(Code::Unavailable, Reach::Unknown)(&failed), "{failed:?}");
+    assert_eq!(begun.elapsed().as_secs(), 65);
+    assert!(matches!(server.await.unwrap(), Err(LinkError::Stopped)));
+    assert_eq!(bench.hanging.load(Ordering::SeqCst), 0, "nothing is left of it");
+}
+
+#[test]
+fn ages_are_spread_by_a_tenth() {
+    let age = Age { age: Duration::from_secs(100), grace: Duration::ZERO };
+    for (chance, secs) in [(0.0, 90), (0.5, 100), (1.0, 110)] {
+        assert_eq!(age.spread(chance).age.as_secs_f64().round() as u64, secs);
+    }
+}
+
+service! {
+    /// Counts what it is asked.
+    service Tally as TallyClient in tally {
+        /// Counts. Twice is not as good as once.
+        1 => unary count(()) -> ();
+    }
+}
+
+/// How often it was called, and on which connections.
+#[derive(Clone, Default)]
+struct Tallied(Arc<Mutex<(u64, HashSet<u64>)>>);
+
+impl Tally for Tallied {
+    async fn count(&self, context: Context, (): ()) -> Result<(), Status> {
+        tokio::task::yield_now().await;
+        let mut tallied = self.0.lock().unwrap();
+        tallied.0 += 1;
+        tallied.1.insert(context.peer.connection);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn no_call_is_lost_however_often_connections_leave() {
+    let tallied = Tallied::default();
+    let server = tally::serve(tallied.clone()).server().unwrap().listen("127.0.0.1:0").threads(1);
+    let running = server.max_connection_age(Duration::from_millis(20)).start().unwrap();
+    let channel = Channel::to([running.tcp().unwrap().to_string()]).unwrap().lazy();
+    let connections = || tallied.0.lock().unwrap().1.len();
+    let call = async || {
+        let (client, mut calls) = (TallyClient::new(channel.clone()), 0);
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while connections() < 10 && Instant::now() < deadline {
+            client.count(()).await.unwrap();
+            calls += 1;
+        }
+        calls
+    };
+    let calls: u64 = futures_util::future::join_all((0..16).map(|_| call())).await.into_iter().sum();
+    assert!(connections() >= 10, "{} connections", connections());
+    assert_eq!(tallied.0.lock().unwrap().0, calls, "each once");
 }

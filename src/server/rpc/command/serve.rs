@@ -51,6 +51,10 @@ pub struct Args {
     #[arg(long, value_name = "TIME", default_value = "1h", help_heading = "Limits")]
     pub max_deadline: TimeSpan,
 
+    /// How long connections stay, a tenth less or more by chance; calls under way get the drain timeout to end
+    #[arg(long, value_name = "TIME", help_heading = "Limits")]
+    pub max_connection_age: Option<TimeSpan>,
+
     /// Certificate with its chain, as PEM; repeatable
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
     pub tls_cert: Vec<PathBuf>,
@@ -132,6 +136,9 @@ fn server(args: &Args) -> Result<Server, ServeError> {
         .drain_timeout(args.drain_timeout.0);
     if args.threads > 0 {
         server = server.threads(args.threads);
+    }
+    if let Some(age) = args.max_connection_age {
+        server = server.max_connection_age(age.0);
     }
     for address in &args.listen {
         server = server.listen(address.clone());

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::command::{stop, wireworks};
+use crate::support::command::{metric, stop, wireworks};
 use crate::support::process::{Ended, Process};
 
 /// A server of the demo services on a port of its own, and its address.
@@ -178,7 +178,10 @@ fn when_one_of_two_stops_in_good_order_no_call_fails() {
 
 #[test]
 fn a_peer_that_calls_too_often_is_sent_away_for_a_while() {
-    let (server, addr) = serve(&["--rate-limit", "2/h", "--max-calls-at-work", "10"]);
+    let args =
+        ["--rate-limit", "2/h", "--max-calls-at-work", "10", "--metrics", "127.0.0.1:0", "--access-log", "-"];
+    let (mut server, addr) = serve(&args);
+    let metrics = server.address("metrics");
     let say = ["call", &addr, "Echo.say", r#"{"text": "x"}"#, "-d", "20s"];
     for _ in 0..2 {
         rpc(&say, "").success();
@@ -186,7 +189,14 @@ fn a_peer_that_calls_too_often_is_sent_away_for_a_while() {
     assert_eq!(failure(&say, 16 + 8), "resource_exhausted: too many calls a second");
     rpc(&["ping", &addr, "-c", "1"], "").success();
     rpc(&["ls", &addr], "").success();
-    stop(server);
+    let of_say =
+        |code| format!("wireworks_rpc_calls_total{{service=\"Echo\",method=\"say\",code=\"{code}\"}}");
+    assert_eq!(metric(metrics, &of_say("ok")), 2);
+    assert_eq!(metric(metrics, &of_say("resource_exhausted")), 1);
+    assert_eq!(metric(metrics, "wireworks_rpc_calls_over_rate_total"), 1);
+    let log = stop(server).text();
+    let lines: Vec<_> = log.lines().filter(|line| line.contains(" Echo.say ")).collect();
+    assert!(lines.len() == 3 && lines[2].contains("] Echo.say resource_exhausted "), "{log}");
     let ended = rpc(&["serve", "--rate-limit", "often"], "");
     assert!(ended.status.code() == Some(64) && ended.stderr.contains("\"often\""), "{}", ended.stderr);
 }

@@ -3,10 +3,12 @@
 use std::error::Error as StdError;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use tokio_util::sync::CancellationToken;
 
+use super::lines::Writer;
 use super::process::{Address, Part, Process, Serving};
 use crate::net::addr::{ListenAddr, PeerAddr};
 use crate::net::clock::Clock;
@@ -35,11 +37,18 @@ pub(super) struct Listening<S> {
     pub(super) gate: Arc<Gate>,
     /// Those of each shard, until it takes them.
     sockets: Mutex<Vec<Vec<Bound>>>,
+    /// Where its access log goes.
+    lines: Option<Lines>,
 }
 
 impl<S: Accept> Listening<S> {
     pub(super) fn new(server: S, gate: Gate, sockets: Vec<Vec<Bound>>) -> Self {
-        Self { server: Arc::new(server), gate: Arc::new(gate), sockets: Mutex::new(sockets) }
+        Self { server: Arc::new(server), gate: Arc::new(gate), sockets: Mutex::new(sockets), lines: None }
+    }
+
+    /// Opens these lines anew with the other files, and has the last of them written at the end.
+    pub(super) fn logging(self, lines: Option<Arc<Writer>>) -> Self {
+        Self { lines: lines.map(Lines), ..self }
     }
 
     fn take(&self, shard: usize) -> Vec<Bound> {
@@ -81,6 +90,9 @@ impl<S: Accept> Part for Listening<S> {
     }
 
     fn reload(&self) {
+        if let Some(lines) = &self.lines {
+            lines.0.reopen();
+        }
         match self.gate.tls().map(Tls::reload) {
             Some(Ok(())) => tracing::info!("the certificates were read again"),
             Some(Err(error)) => {
@@ -90,6 +102,20 @@ impl<S: Accept> Part for Listening<S> {
         }
     }
 }
+
+/// The lines of an access log, to their end.
+#[derive(Debug)]
+struct Lines(Arc<Writer>);
+
+impl Drop for Lines {
+    fn drop(&mut self) {
+        // The last lines are written by a thread that the end of the process would cut off.
+        let _ = self.0.flush(FLUSH);
+    }
+}
+
+/// What the last lines of an access log get to be written.
+const FLUSH: Duration = Duration::from_secs(1);
 
 /// The sockets of each shard.
 pub(super) fn bind(addresses: &[ListenAddr], shards: usize) -> Result<Vec<Vec<Bound>>, ListenError> {

@@ -1,6 +1,7 @@
 //! Where a language meets the plumbing.
 
 pub mod http;
+mod lines;
 mod listening;
 pub mod metrics;
 pub mod process;

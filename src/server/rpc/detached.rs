@@ -48,6 +48,7 @@ use std::time::Duration;
 
 use super::Settings;
 use super::link::{Link, Parts, Serve};
+use super::observe::Watch;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
@@ -107,6 +108,7 @@ impl Detached {
             peer: Arc::clone(&peer),
             drain: drain.clone(),
             place: None,
+            watch: Watch::NOBODY,
         });
         if let Err(error) = link.run().await {
             tracing::debug!(peer = %peer.addr, %error, "a connection ended");

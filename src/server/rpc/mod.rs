@@ -11,6 +11,7 @@ pub mod layer;
 mod link;
 mod macros;
 pub mod method;
+pub mod observe;
 pub mod reflection;
 pub mod server;
 pub mod services;

@@ -11,6 +11,8 @@ use tokio::time::timeout;
 use super::Settings;
 use super::caller::Caller;
 use super::link::{Link, LinkError, Parts, Serve};
+use super::method::Description;
+use super::observe::{CallLog, Format, Observers, RpcMetrics, Watch};
 use crate::net::addr::ListenAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
@@ -22,8 +24,11 @@ use crate::net::workers::Blocking;
 use crate::proto::rpc::codec::ALPN;
 use crate::proto::rpc::session::Role;
 use crate::server::http::RunError;
+use crate::server::http::builder::{add_status, open_log};
 use crate::server::http::request::Peer;
+use crate::server::lines::Target;
 use crate::server::listening::{self, Accept, Listening};
+use crate::server::metrics::Metrics;
 use crate::server::process::{Address, Handle, Outcome, Process, Running};
 
 /// The name of this server in what it prints.
@@ -35,12 +40,19 @@ pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
 /// Called with the addresses when all is ready.
 type Ready = Box<dyn FnOnce(&[Address]) + Send>;
 
+/// Adds what something else counts to the metrics.
+type Show = Box<dyn FnOnce(&Metrics) + Send>;
+
+/// Methods by the numbers of their service and their own.
+type Methods = Vec<((u32, u16), &'static Description)>;
+
 /// A server that is not there yet. Ended by [`run`](Self::run), which serves until a signal, or [`start`](Self::start), which serves
 /// beside the program.
 #[must_use = "it serves nobody until it is run or started"]
 pub struct Server {
     name: &'static str,
     serve: Arc<dyn Serve>,
+    methods: Methods,
     listen: Vec<ListenAddr>,
     tls: Option<TlsConfig>,
     settings: Settings,
@@ -49,6 +61,11 @@ pub struct Server {
     threading: Threading,
     drain_timeout: Duration,
     max_age: Option<Duration>,
+    access_log: Option<(Format, Target)>,
+    metrics: Option<RpcMetrics>,
+    /// Where they are shown.
+    status: Option<ListenAddr>,
+    shown: Vec<Show>,
     workers: Option<Blocking>,
     handle: Handle,
     ready: Option<Ready>,
@@ -68,6 +85,7 @@ impl Server {
         Self {
             name: NAME,
             serve,
+            methods: Vec::new(),
             listen: Vec::new(),
             tls: None,
             settings: Settings::default(),
@@ -76,11 +94,20 @@ impl Server {
             threading: Threading::PerCore,
             drain_timeout: DRAIN_TIMEOUT,
             max_age: None,
+            access_log: None,
+            metrics: None,
+            status: None,
+            shown: Vec::new(),
             workers: None,
             handle: Handle::new(),
             ready: None,
             wrong: None,
         }
+    }
+
+    /// Tells of calls by these methods, and of all others as one.
+    pub(super) fn observing(self, methods: Methods) -> Self {
+        Self { methods, ..self }
     }
 
     /// Its name in the addresses that it tells, in place of `rpc`.
@@ -137,7 +164,41 @@ impl Server {
         self
     }
 
-    /// Drains these workers, which handlers use, when the server has stopped.
+    /// Writes a line for each call when it is over, also for those that no handler has seen.
+    pub fn access_log(mut self, format: Format, target: Target) -> Self {
+        self.access_log = Some((format, target));
+        self
+    }
+
+    /// Counts calls here, in place of metrics of its own: for a program that shows them by itself.
+    pub fn count(mut self, metrics: RpcMetrics) -> Self {
+        self.metrics = Some(metrics);
+        self
+    }
+
+    /// Counts calls, and answers `/metrics` (Prometheus) and `/healthz` over HTTP at an address of their own, which is given as to
+    /// [`listen`](Self::listen).
+    pub fn metrics<A>(mut self, address: A) -> Self
+    where
+        A: TryInto<ListenAddr>,
+        RunError: From<A::Error>,
+    {
+        match address.try_into() {
+            Ok(address) => self.status = Some(address),
+            Err(error) => {
+                self.wrong.get_or_insert(error.into());
+            }
+        }
+        self
+    }
+
+    /// Shows what something else counts with the metrics, if they are shown at all.
+    pub fn show(mut self, register: impl FnOnce(&Metrics) + Send + 'static) -> Self {
+        self.shown.push(Box::new(register));
+        self
+    }
+
+    /// Shows these workers, which handlers use, in the metrics, and drains them when the server has stopped.
     pub fn workers(mut self, workers: Blocking) -> Self {
         self.workers = Some(workers);
         self
@@ -207,15 +268,25 @@ impl Server {
         if self.listen.is_empty() {
             return Err(RunError::NoAddress);
         }
+        let open = |(format, target)| open_log(target, |target| CallLog::open(format, target));
+        let log = self.access_log.map(open).transpose()?;
+        let metrics = self.metrics.or_else(|| self.status.as_ref().map(|_| RpcMetrics::new()));
+        let lines = log.as_ref().map(|log| Arc::clone(log.writer()));
+        let observers = Observers::new(metrics.clone(), log, &self.methods);
         let tls = self.tls.map(listening::tls).transpose()?;
         let sockets = listening::bind(&self.listen, process.threads)?;
         listening::note(self.name, &sockets, process);
         let gate = Gate::new(GateSettings { limits: self.connections, tls, ..GateSettings::default() });
         let drain = process.drain.clone();
         let age = self.max_age.map(|age| Age { age, grace: self.drain_timeout });
-        let calls = Calls { serve: self.serve, settings: Arc::new(self.settings), age, drain };
-        process.workers.extend(self.workers);
-        process.parts.push(Arc::new(Listening::new(calls, gate, sockets)));
+        let calls = Calls { serve: self.serve, settings: Arc::new(self.settings), age, observers, drain };
+        process.workers.extend(self.workers.clone());
+        let part = Arc::new(Listening::new(calls, gate, sockets).logging(lines));
+        process.parts.push(part.clone());
+        if let (Some(address), Some(metrics)) = (self.status, metrics) {
+            self.shown.into_iter().for_each(|register| register(metrics.metrics()));
+            add_status(&address, metrics.metrics(), &part.gate, self.workers.as_ref(), process)?;
+        }
         Ok(())
     }
 
@@ -240,6 +311,7 @@ struct Calls {
     serve: Arc<dyn Serve>,
     settings: Arc<Settings>,
     age: Option<Age>,
+    observers: Option<Arc<Observers>>,
     drain: Drain,
 }
 
@@ -288,6 +360,7 @@ impl Accept for Calls {
             peer: Arc::clone(&peer),
             drain: self.drain.clone(),
             place: Some(place),
+            watch: Watch::new(self.observers.as_ref(), &peer),
         });
         let end = match self.age {
             Some(age) => Box::pin(age.spread(fastrand::f64()).limit(link.run(), caller)).await,

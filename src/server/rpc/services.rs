@@ -229,7 +229,10 @@ impl Services {
     /// # Errors
     /// Two methods or services cannot be told from each other.
     pub fn server(self) -> Result<Server, ServicesError> {
-        Ok(Server::of(Arc::new(self.checked()?)))
+        let services = self.checked()?;
+        let described = |(key, method): (&(u32, u16), &Registered)| (*key, method.handler.description());
+        let methods = services.methods.iter().map(described).collect();
+        Ok(Server::of(Arc::new(services)).observing(methods))
     }
 
     /// A server of them for connections that somebody else accepts. To be made in the runtime that is to drive them.

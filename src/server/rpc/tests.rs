@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::caller::{Arrived, Caller, Pending};
 use super::link::{Link, LinkError, Parts};
+use super::observe::Watch;
 use super::server::Age;
 use super::testing::{Bench, COUNT, ECHO, FAIL, HANG, LATE, PANIC, SUM, TALK, message};
 use super::*;
@@ -49,6 +50,7 @@ fn link(stream: DuplexStream, role: Role, settings: Settings, serve: Bench) -> (
         peer: Arc::new(Peer::new(PeerAddr::Unix, false, 1)),
         drain: drain.clone(),
         place: None,
+        watch: Watch::NOBODY,
     });
     (link, caller, drain)
 }

@@ -22,7 +22,6 @@ use crate::server::http::middleware::access_log::AccessLog;
 use crate::server::http::serve::{OnRefusal, Server};
 use crate::server::http::settings::Settings;
 use crate::server::listening::{Accept, Listening, proxy_header};
-use crate::server::process::{Part, Serving};
 
 /// What a connection over the limit is told.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -34,12 +33,6 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 
 /// Connections to the metrics at once: a few scrapers and health checks.
 const STATUS_CONNECTIONS: usize = 64;
-
-/// A server with its sockets, as a part of a process.
-pub(super) struct HttpPart {
-    pub(super) listening: Arc<Listening<Server>>,
-    access_log: Option<AccessLog>,
-}
 
 /// Who is told of every request.
 #[derive(Clone, Default)]
@@ -102,7 +95,7 @@ pub(super) fn http(
     tls: Option<Tls>,
     sockets: Vec<Vec<Bound>>,
     drain: Drain,
-) -> HttpPart {
+) -> Listening<Server> {
     let preamble = (!plan.proxies.is_empty()).then_some(PreambleSettings {
         trusted: plan.proxies,
         timeout: plan.settings.head_timeout,
@@ -117,21 +110,19 @@ pub(super) fn http(
         on_refusal: observers.on_refused_connection(),
     });
     let server = Server { drain, on_refusal: observers.on_refusal(), ..Server::new(plan.settings, handler) };
-    HttpPart {
-        listening: Arc::new(Listening::new(server, gate, sockets)),
-        access_log: observers.access_log.clone(),
-    }
+    let lines = observers.access_log.as_ref().map(|log| Arc::clone(log.writer()));
+    Listening::new(server, gate, sockets).logging(lines)
 }
 
 /// The small server beside it, for metrics and health.
-pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Drain) -> HttpPart {
+pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Drain) -> Listening<Server> {
     let gate = Gate::new(GateSettings {
         limits: ConnectionLimits { total: STATUS_CONNECTIONS, per_address: 0 },
         refusal: Bytes::from_static(REFUSAL),
         ..GateSettings::default()
     });
     let server = Server { drain, ..Server::new(Settings::default(), handler) };
-    HttpPart { listening: Arc::new(Listening::new(server, gate, sockets)), access_log: None }
+    Listening::new(server, gate, sockets)
 }
 
 impl Accept for Server {
@@ -147,31 +138,6 @@ impl Accept for Server {
         &self.drain
     }
 }
-
-impl Part for HttpPart {
-    fn serve(self: Arc<Self>, shard: usize, clock: Clock) -> Serving {
-        Arc::clone(&self.listening).serve(shard, clock)
-    }
-
-    fn reload(&self) {
-        if let Some(log) = &self.access_log {
-            log.reopen();
-        }
-        self.listening.reload();
-    }
-}
-
-impl Drop for HttpPart {
-    fn drop(&mut self) {
-        // The last lines are written by a thread that the end of the process would cut off.
-        if let Some(log) = &self.access_log {
-            let _ = log.flush(FLUSH);
-        }
-    }
-}
-
-/// What the last lines of the access log get to be written.
-const FLUSH: Duration = Duration::from_secs(1);
 
 #[cfg(test)]
 mod tests {

@@ -7,11 +7,13 @@ mod engine;
 mod error;
 mod status;
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use self::engine::{HttpPart, Observers};
+use self::engine::Observers;
 pub use self::error::RunError;
 use super::handler::{Handler, SharedHandler};
 use super::metrics::HttpMetrics;
@@ -22,6 +24,7 @@ use super::settings::Settings;
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::listen::bind_std;
+use crate::net::serve::Gate;
 use crate::net::shards::{Threading, cores};
 use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
 use crate::net::workers::Blocking;
@@ -330,7 +333,7 @@ impl Builder {
         }
         let mut stack = self.stack;
         if let Some((format, target)) = self.access_log {
-            stack.access_log = Some(open_log(format, target)?);
+            stack.access_log = Some(open_log(target, |target| AccessLog::open(format, target))?);
         }
         if self.metrics.is_some() {
             stack.metrics.get_or_insert_with(HttpMetrics::new);
@@ -347,7 +350,11 @@ impl Builder {
         if let (Some(address), Some(metrics)) = (self.metrics, observers.metrics) {
             let metrics = metrics.metrics();
             self.shown.into_iter().for_each(|register| register(metrics));
-            add_status(&address, metrics, &part, self.workers.as_ref(), process)?;
+            let stats = Arc::clone(&part.server.stats);
+            metrics.register_counter("replies_cut", "Connections that were cut within a reply", move || {
+                stats.cut.load(Ordering::Relaxed)
+            });
+            add_status(&address, metrics, &part.gate, self.workers.as_ref(), process)?;
         }
         Ok(())
     }
@@ -381,23 +388,27 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-fn open_log(format: Format, target: Target) -> Result<AccessLog, RunError> {
+/// An access log, opened by `open`.
+pub(in crate::server) fn open_log<T>(
+    target: Target,
+    open: impl FnOnce(Target) -> io::Result<T>,
+) -> Result<T, RunError> {
     let path = match &target {
         Target::File(path) => path.clone(),
         Target::Stdout | Target::Stderr => "-".into(),
     };
-    AccessLog::open(format, target).map_err(|source| RunError::AccessLog { path, source })
+    open(target).map_err(|source| RunError::AccessLog { path, source })
 }
 
-/// Puts the small server for metrics and health into `process`.
-fn add_status(
+/// Puts the small server for metrics and health into `process`, which also tells what the gate and the workers of the other one count.
+pub(in crate::server) fn add_status(
     address: &ListenAddr,
     metrics: &Metrics,
-    part: &Arc<HttpPart>,
+    gate: &Gate,
     workers: Option<&Blocking>,
     process: &mut Process,
 ) -> Result<(), RunError> {
-    status::register(metrics, part, workers);
+    status::register(metrics, gate, workers);
     let sockets = vec![vec![bind_std(address, false)?]];
     listening::note("metrics", &sockets, process);
     let handler = status::handler(metrics.clone(), process.drain.clone());

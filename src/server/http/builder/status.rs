@@ -5,9 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderValue, StatusCode};
 
-use super::engine::HttpPart;
 use crate::net::drain::Drain;
-use crate::net::serve::GateStats;
+use crate::net::serve::{Gate, GateStats};
 use crate::net::workers::Blocking;
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::request::Request;
@@ -52,20 +51,16 @@ const GATE: [Row<GateStats>; 6] = [
     ("accept_exhausted", "Times that descriptors or memory were short", |gate| &gate.exhausted),
 ];
 
-/// Shows what the engine counts by itself. The metrics get the counters and nothing else: the server, whose stack and
+/// Shows what a gate counts by itself, and workers. The metrics get the counters and nothing else: the server, whose stack and
 /// observers hold the metrics, would never be dropped.
-pub(super) fn register(metrics: &Metrics, part: &Arc<HttpPart>, workers: Option<&Blocking>) {
-    let admission = part.listening.gate.admission().clone();
+pub(super) fn register(metrics: &Metrics, gate: &Gate, workers: Option<&Blocking>) {
+    let admission = gate.admission().clone();
     metrics
         .register_gauge("connections", "Connections that are open", move || admission.connections() as u64);
     for (name, help, counter) in GATE {
-        let stats = Arc::clone(part.listening.gate.stats());
+        let stats = Arc::clone(gate.stats());
         metrics.register_counter(name, help, move || counter(&stats).load(Ordering::Relaxed));
     }
-    let stats = Arc::clone(&part.listening.server.stats);
-    metrics.register_counter("replies_cut", "Connections that were cut within a reply", move || {
-        stats.cut.load(Ordering::Relaxed)
-    });
     if let Some(workers) = workers.cloned() {
         metrics.register_workers(move || workers.stats());
     }

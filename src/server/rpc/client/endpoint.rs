@@ -15,6 +15,7 @@ use crate::proto::rpc::session::Role;
 use crate::server::http::request::Peer;
 use crate::server::rpc::caller::Caller;
 use crate::server::rpc::link::{Link, Parts};
+use crate::server::rpc::observe::Watch;
 
 /// A server of a channel.
 #[derive(Debug)]
@@ -124,6 +125,7 @@ impl Endpoint {
             peer: Arc::new(peer),
             drain: shared.drain.clone(),
             place: None,
+            watch: Watch::NOBODY,
         });
         {
             let mut life = self.life();

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+
 use super::ServeError;
 use crate::net::addr::ListenAddr;
 use crate::net::bucket::Rate;
@@ -9,8 +11,10 @@ use crate::net::limits::ConnectionLimits;
 use crate::net::shards::Threading;
 use crate::net::tls::ClientAuth;
 use crate::net::workers::{Blocking, BlockingConfig};
+use crate::server::metrics::Metrics;
 use crate::server::process::{Outcome, Process, announce};
 use crate::server::rpc::layer::{CallLimit, RateLimit};
+use crate::server::rpc::observe::{Format, Target};
 use crate::server::rpc::{Server, Services, Settings, demo};
 use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
@@ -71,6 +75,25 @@ pub struct Args {
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     pub tls_client_ca: Option<PathBuf>,
 
+    /// Log each call, to stdout (-) or to a file
+    #[arg(long, value_name = "-|FILE", help_heading = "Logs and metrics")]
+    pub access_log: Option<PathBuf>,
+
+    /// What a line of the access log looks like
+    #[arg(
+        long,
+        value_name = "text|json",
+        requires = "access_log",
+        hide_possible_values = true,
+        default_value = "text",
+        help_heading = "Logs and metrics"
+    )]
+    pub access_log_format: AccessLogFormat,
+
+    /// Answer /metrics (Prometheus) and /healthz over HTTP at this address
+    #[arg(long, value_name = "ADDR", help_heading = "Logs and metrics")]
+    pub metrics: Option<ListenAddr>,
+
     /// Threads that serve connections; 0 for one a core
     #[arg(long, value_name = "N", default_value_t = 0, help_heading = "Process")]
     pub threads: usize,
@@ -102,16 +125,57 @@ pub fn prepare(listen: ListenAddr, process: &mut Process) -> Result<(), ServeErr
     Ok(services.server()?.listen(listen).workers(workers).prepare(process)?)
 }
 
-/// The demo services with what is to go around them; who looks after the server is not turned away by that.
-fn services(args: &Args, workers: &Blocking) -> Services {
-    let mut services = demo::services(workers);
-    if let Some(most) = args.max_calls_at_work {
-        services = services.layer(CallLimit::new(most));
+/// The format of the access log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum AccessLogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What goes around the demo services.
+struct Limits {
+    at_work: Option<CallLimit>,
+    rate: Option<RateLimit>,
+}
+
+impl Limits {
+    fn of(args: &Args) -> Self {
+        let rate = args.rate_limit.and_then(rate).map(RateLimit::new);
+        Self { at_work: args.max_calls_at_work.map(CallLimit::new), rate }
     }
-    if let Some(rate) = args.rate_limit.and_then(rate) {
-        services = services.layer(RateLimit::new(rate));
+
+    /// The services; who looks after the server is not turned away.
+    fn around(&self, mut services: Services) -> Services {
+        if let Some(limit) = &self.at_work {
+            services = services.layer(limit.clone());
+        }
+        if let Some(limit) = &self.rate {
+            services = services.layer(limit.clone());
+        }
+        services.health().reflection()
     }
-    services.health().reflection()
+
+    /// Shows what they count.
+    fn register(self, metrics: &Metrics) {
+        if let Some(limit) = self.at_work {
+            let refusals = limit.clone();
+            metrics.register_gauge(
+                "rpc_calls_at_work",
+                "Calls that count against the limit in all",
+                move || limit.at_work() as u64,
+            );
+            metrics.register_counter("rpc_calls_over_limit", "Calls over the limit in all", move || {
+                refusals.refused()
+            });
+        }
+        if let Some(limit) = self.rate {
+            metrics.register_counter("rpc_calls_over_rate", "Calls over the rate of their peer", move || {
+                limit.refused()
+            });
+        }
+    }
 }
 
 /// As many calls at once as in the time that the frequency names.
@@ -127,7 +191,9 @@ fn server(args: &Args) -> Result<Server, ServeError> {
         max_deadline: args.max_deadline.0,
         ..Settings::default()
     };
-    let mut server = services(args, &workers)
+    let limits = Limits::of(args);
+    let mut server = limits
+        .around(demo::services(&workers))
         .server()?
         .workers(workers)
         .settings(settings)
@@ -136,6 +202,17 @@ fn server(args: &Args) -> Result<Server, ServeError> {
         .drain_timeout(args.drain_timeout.0);
     if args.threads > 0 {
         server = server.threads(args.threads);
+    }
+    if let Some(path) = &args.access_log {
+        let target = if path.as_os_str() == "-" { Target::Stdout } else { Target::File(path.clone()) };
+        let format = match args.access_log_format {
+            AccessLogFormat::Text => Format::Text,
+            AccessLogFormat::Json => Format::Json,
+        };
+        server = server.access_log(format, target);
+    }
+    if let Some(address) = &args.metrics {
+        server = server.metrics(address.clone()).show(move |metrics| limits.register(metrics));
     }
     if let Some(age) = args.max_connection_age {
         server = server.max_connection_age(age.0);

@@ -87,6 +87,7 @@ impl Future for Running {
 impl Link {
     /// The peer calls.
     pub(super) fn called(&mut self, stream: u32, call: Call, message: Option<Message>, last: bool) {
+        self.watch.called(stream, &call, self.conn.heard());
         let handler = match self.serve.find(&call) {
             Ok(handler) => handler,
             Err(status) => {

@@ -29,6 +29,7 @@ use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::http::request::Peer;
 use crate::server::rpc::caller::Caller;
 use crate::server::rpc::context::Context as Ctx;
+use crate::server::rpc::observe::Watch;
 use crate::server::rpc::settings::Settings;
 
 mod calls;
@@ -81,6 +82,8 @@ pub(super) struct Link {
     leaving: bool,
     /// We gave others on the thread a chance to say something too.
     yielded: bool,
+    /// Who is told of the peer's calls.
+    watch: Watch,
     _place: Option<Place>,
 }
 
@@ -169,12 +172,13 @@ pub(super) struct Parts {
     pub(super) peer: Arc<Peer>,
     pub(super) drain: Drain,
     pub(super) place: Option<Place>,
+    pub(super) watch: Watch,
 }
 
 impl Link {
     /// A connection, boxed, as a future that holds it by value holds it twice; and who makes calls on it.
     pub(super) fn new(parts: Parts) -> (Box<Self>, Caller) {
-        let Parts { io, timer, role, settings, serve, peer, drain, place } = parts;
+        let Parts { io, timer, role, settings, serve, peer, drain, place, watch } = parts;
         let hello = settings.hello();
         let (mut conn, session) = (Conn::new(io, Codec::new(hello), timer), Session::new(role, hello));
         let mailbox: Arc<Mailbox> = Arc::default();
@@ -203,6 +207,7 @@ impl Link {
             drain,
             leaving: false,
             yielded: false,
+            watch,
             _place: place,
         });
         (link, caller)
@@ -210,7 +215,12 @@ impl Link {
 
     /// Runs the connection to its end. Every call that is open then ends with a reason.
     pub(super) async fn run(mut self: Box<Self>) -> Result<(), LinkError> {
-        let end = poll_fn(|cx| self.poll(cx)).await;
+        let end = poll_fn(|cx| {
+            let polled = self.poll(cx);
+            self.watch.turn();
+            polled
+        })
+        .await;
         self.end_all(match &end {
             Ok(()) => "the connection was closed".to_owned(),
             Err(error) => error.to_string(),
@@ -243,6 +253,7 @@ impl Link {
             }
         }
         self.handlers.clear();
+        self.watch.close();
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
@@ -304,6 +315,7 @@ impl Link {
     fn take(&mut self, turn: Result<Turn<Frame>, ConnError<Reject>>) -> Option<Result<(), LinkError>> {
         let error = match turn {
             Ok(Turn::Item(frame)) => {
+                self.watch.came(&frame);
                 let now = self.conn.heard().into_std();
                 match self.session.hear(frame, now) {
                     Ok(Some(event)) => return self.happen(event).map(Err),
@@ -404,6 +416,7 @@ impl Link {
     fn say(&mut self) {
         while self.session.has_frames() && self.conn.has_room() {
             let Some(frame) = self.session.pop() else { break };
+            self.watch.leaves(&frame);
             // Frames can be said in any state.
             let _ = self.conn.feed(frame);
         }

@@ -188,7 +188,7 @@ fn clf_time(at: SystemTime) -> String {
 }
 
 /// `1994-11-06T08:49:37.250Z`.
-fn rfc3339_time(at: SystemTime) -> String {
+pub(in crate::server) fn rfc3339_time(at: SystemTime) -> String {
     let date = date::format(at);
     let part = |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]).into_owned();
     let name = part(8..11);

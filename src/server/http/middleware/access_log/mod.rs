@@ -4,7 +4,6 @@
 //! for: a disk that is slow costs lines, which are counted and reported, never requests.
 
 mod format;
-mod writer;
 
 use std::io;
 use std::sync::Arc;
@@ -13,9 +12,8 @@ use std::time::{Duration, Instant, SystemTime};
 use http::StatusCode;
 
 use self::format::Record;
+pub(in crate::server) use self::format::rfc3339_time;
 pub use self::format::{Format, MAX_TEXT};
-use self::writer::Writer;
-pub use self::writer::{QUEUE, Target};
 use super::request_id::RequestId;
 use crate::net::addr::PeerAddr;
 use crate::proto::http::head::Head;
@@ -23,6 +21,8 @@ use crate::server::http::body::Sent;
 use crate::server::http::metrics::LEFT;
 use crate::server::http::request::{Peer, Request};
 use crate::server::http::response::Response;
+use crate::server::lines::Writer;
+pub use crate::server::lines::{QUEUE, Target};
 
 /// The access log. Clones are the same log.
 #[derive(Clone, Debug)]
@@ -51,6 +51,11 @@ impl AccessLog {
     #[must_use]
     pub fn flush(&self, timeout: Duration) -> bool {
         self.writer.flush(timeout)
+    }
+
+    /// Where its lines go.
+    pub(in crate::server) fn writer(&self) -> &Arc<Writer> {
+        &self.writer
     }
 
     /// Lines that were lost because the queue was full.

@@ -1,4 +1,4 @@
-//! The thread that writes lines, and the queue to it.
+//! The lines of an access log: the thread that writes them, and the queue to it, which nobody waits for.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -39,7 +39,7 @@ enum Message {
 
 /// The near end of the queue. The thread ends when it is dropped, after it has written what waits.
 #[derive(Debug)]
-pub(super) struct Writer {
+pub(in crate::server) struct Writer {
     queue: SyncSender<Message>,
     shared: Arc<Shared>,
 }
@@ -53,7 +53,7 @@ struct Shared {
 
 impl Writer {
     /// Opens the target and starts the thread.
-    pub(super) fn start(target: Target) -> io::Result<Self> {
+    pub(in crate::server) fn start(target: Target) -> io::Result<Self> {
         let (queue, lines) = sync_channel(QUEUE);
         let shared = Arc::<Shared>::default();
         let thread = Thread {
@@ -69,23 +69,23 @@ impl Writer {
     }
 
     /// Hands a line over, or counts it as lost.
-    pub(super) fn line(&self, line: Vec<u8>) {
+    pub(in crate::server) fn line(&self, line: Vec<u8>) {
         if self.queue.try_send(Message::Line(line)).is_err() {
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn dropped(&self) -> u64 {
+    pub(in crate::server) fn dropped(&self) -> u64 {
         self.shared.dropped.load(Ordering::Relaxed)
     }
 
-    pub(super) fn reopen(&self) {
+    pub(in crate::server) fn reopen(&self) {
         self.shared.reopen.store(true, Ordering::Release);
         // When the queue is full, the thread is awake and sees the flag.
         let _ = self.queue.try_send(Message::Wake);
     }
 
-    pub(super) fn flush(&self, timeout: Duration) -> bool {
+    pub(in crate::server) fn flush(&self, timeout: Duration) -> bool {
         let deadline = Instant::now() + timeout;
         let (done, told) = sync_channel(1);
         let mut message = Message::Flush(done);

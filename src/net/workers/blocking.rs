@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
-use super::job::{Job, Task, job};
+use super::job::{Cancelled, Job, Task, job};
 use super::stats::{BlockingStats, Counters};
 
 /// The size of a blocking lane.
@@ -122,6 +122,18 @@ impl Blocking {
     pub fn submit<F, T>(&self, priority: Priority, work: F) -> Result<Job<T>, QueueFull>
     where
         F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        self.submit_cancellable(priority, |_: &Cancelled<'_>| work())
+    }
+
+    /// Queues a job that can see when nobody waits for it any more.
+    ///
+    /// # Errors
+    /// As for [`submit`](Self::submit).
+    pub fn submit_cancellable<F, T>(&self, priority: Priority, work: F) -> Result<Job<T>, QueueFull>
+    where
+        F: FnOnce(&Cancelled<'_>) -> T + Send + 'static,
         T: Send + 'static,
     {
         let lane = &self.0.0;

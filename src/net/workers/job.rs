@@ -32,10 +32,28 @@ impl<T> Future for Job<T> {
     }
 }
 
+/// What a job that runs can ask: whether anybody waits for it still. A thread cannot be stopped; a long job looks at this now and then, and
+/// returns early.
+pub struct Cancelled<'a>(&'a dyn Fn() -> bool);
+
+impl std::fmt::Debug for Cancelled<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Cancelled").field(&self.is_cancelled()).finish()
+    }
+}
+
+impl Cancelled<'_> {
+    /// Whether the job's [`Job`] was dropped. It costs the reading of one number.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        (self.0)()
+    }
+}
+
 /// Makes a job of a closure: what the lane runs, and what the submitter waits for.
 pub(super) fn job<F, T>(work: F) -> (Box<dyn Task>, Job<T>)
 where
-    F: FnOnce() -> T + Send + 'static,
+    F: FnOnce(&Cancelled<'_>) -> T + Send + 'static,
     T: Send + 'static,
 {
     let (result, receiver) = oneshot::channel();
@@ -55,7 +73,7 @@ struct Typed<F, T> {
     result: oneshot::Sender<Result<T, JobError>>,
 }
 
-impl<F: FnOnce() -> T + Send, T: Send> Task for Typed<F, T> {
+impl<F: FnOnce(&Cancelled<'_>) -> T + Send, T: Send> Task for Typed<F, T> {
     fn is_cancelled(&self) -> bool {
         self.result.is_closed()
     }
@@ -63,7 +81,9 @@ impl<F: FnOnce() -> T + Send, T: Send> Task for Typed<F, T> {
     fn run(self: Box<Self>) -> bool {
         let Self { work, result } = *self;
         // The closure is consumed, so nobody sees what it left half done.
-        let outcome = catch_unwind(AssertUnwindSafe(work)).map_err(|_| JobError::Panicked);
+        let closed = || result.is_closed();
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&Cancelled(&closed))));
+        let outcome = outcome.map_err(|_| JobError::Panicked);
         let fine = outcome.is_ok();
         // The result may have nobody to go to, and its drop may panic as well.
         fine & catch_unwind(AssertUnwindSafe(|| drop(result.send(outcome)))).is_ok()
@@ -76,21 +96,40 @@ mod tests {
 
     #[tokio::test]
     async fn a_job_ends_in_one_of_three_ways() {
-        let (task, handle) = job(|| 5);
+        let (task, handle) = job(|_| 5);
         assert!(!task.is_cancelled() && task.run());
         assert_eq!(handle.await, Ok(5));
-        let (task, handle) = job(|| panic!("on purpose"));
+        let (task, handle) = job(|_| panic!("on purpose"));
         assert!(!task.run());
         assert_eq!(handle.await, Err::<(), _>(JobError::Panicked));
-        let (task, handle) = job(|| 5);
+        let (task, handle) = job(|_| 5);
         drop(task);
         assert_eq!(handle.await, Err(JobError::ShutDown));
     }
 
     #[test]
     fn a_job_without_its_handle_is_cancelled() {
-        let (task, handle) = job(|| ());
+        let (task, handle) = job(|_| ());
         drop(handle);
         assert!(task.is_cancelled());
+    }
+
+    #[test]
+    fn a_job_that_runs_can_see_that_nobody_waits() {
+        let (told, tell) = std::sync::mpsc::channel();
+        let (gone, wait) = std::sync::mpsc::channel();
+        let (task, handle) = job(move |cancelled: &Cancelled<'_>| {
+            let before = cancelled.is_cancelled();
+            gone.send(()).unwrap();
+            while !cancelled.is_cancelled() {
+                std::thread::yield_now();
+            }
+            told.send(before).unwrap();
+        });
+        let thread = std::thread::spawn(move || task.run());
+        wait.recv().unwrap();
+        drop(handle);
+        let before = tell.recv_timeout(std::time::Duration::from_secs(20)).unwrap();
+        assert!(!before && thread.join().unwrap());
     }
 }

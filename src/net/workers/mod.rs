@@ -10,6 +10,6 @@ mod stats;
 mod tasks;
 
 pub use self::blocking::{Blocking, BlockingConfig, Priority, QueueFull};
-pub use self::job::{Job, JobError};
+pub use self::job::{Cancelled, Job, JobError};
 pub use self::stats::BlockingStats;
 pub use self::tasks::{NoSlot, TaskStats, Tasks};

@@ -1,14 +1,17 @@
 //! What a handler knows of the call that it answers.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use http::Extensions;
 use tokio::time::Instant;
 
+use super::layer::call_limit::Pressure;
 use crate::net::drain::Drain;
+use crate::net::workers::{Blocking, Cancelled, JobError, Priority, QueueFull};
 use crate::proto::rpc::frame::Trace;
 use crate::proto::rpc::metadata::Metadata;
+use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::http::request::Peer;
 
 /// A call, as its handler sees it beside its request.
@@ -30,8 +33,37 @@ pub struct Context {
     pub(super) codec: u8,
     /// The longest message, decompressed.
     pub(super) max_message: usize,
+    pub(super) home: Arc<Home>,
+}
+
+/// What the calls of a connection share of their server.
+#[derive(Debug)]
+pub(super) struct Home {
     /// The shutdown of the server.
     pub(super) drain: Drain,
+    pub(super) lane: Option<Arc<Lane>>,
+}
+
+/// Where handlers leave heavy work.
+#[derive(Debug)]
+pub(super) struct Lane {
+    workers: Blocking,
+    pressure: Mutex<Pressure>,
+}
+
+impl Lane {
+    pub(super) fn new(workers: Blocking) -> Self {
+        Self { workers, pressure: Mutex::new(Pressure::new(Instant::now().into_std())) }
+    }
+
+    /// The queue is full: how long to wait.
+    fn busy(&self) -> Status {
+        let (now, done) = (Instant::now().into_std(), self.workers.stats().done);
+        // Numbers only, which are right or wrong but never half written.
+        let mut pressure = self.pressure.lock().unwrap_or_else(PoisonError::into_inner);
+        let wait = pressure.refused(now, done, fastrand::f64());
+        Status::new(Code::ResourceExhausted, "all workers are busy").advice(Advice::Again(wait))
+    }
 }
 
 impl Context {
@@ -44,11 +76,167 @@ impl Context {
     /// Whether the server was told to stop. Calls under way are answered still.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
-        self.drain.is_stopping()
+        self.home.drain.is_stopping()
     }
 
     /// Resolves when the server is told to stop: a stream without an end should end then.
     pub async fn stopping(&self) {
-        self.drain.stopping().await;
+        self.home.drain.stopping().await;
+    }
+
+    /// Does what takes the processor for long on a thread for such work, one of the server's [workers](super::Server::workers), while the
+    /// connection goes on with other calls. When the call is given up (its caller has gone, its deadline has passed) work that
+    /// waits is not begun, and work that was begun can see it by [`Cancelled`].
+    ///
+    /// ```
+    /// use wireworks::net::workers::Priority;
+    /// use wireworks::server::rpc::{Context, Status};
+    ///
+    /// async fn primes(context: Context, below: u32) -> Result<usize, Status> {
+    ///     let count = move |cancelled: &wireworks::net::workers::Cancelled<'_>| {
+    ///         let prime = |n: u32| (2..n).take_while(|d| d * d <= n).all(|d| n % d != 0);
+    ///         (2..below).take_while(|_| !cancelled.is_cancelled()).filter(|n| prime(*n)).count()
+    ///     };
+    ///     context.work(Priority::Normal, count).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// What a handler best answers with: `resource_exhausted` with a wait when too much work waits already, `internal` when it panicked or the
+    /// server has no workers, `unavailable` when the server stopped before it was begun.
+    pub async fn work<T: Send + 'static>(
+        &self,
+        priority: Priority,
+        work: impl FnOnce(&Cancelled<'_>) -> T + Send + 'static,
+    ) -> Result<T, Status> {
+        let lane = self.home.lane.as_ref();
+        let lane = lane.ok_or_else(|| Status::new(Code::Internal, "the server has no workers"))?;
+        let job = lane.workers.submit_cancellable(priority, work).map_err(|QueueFull| lane.busy())?;
+        job.await.map_err(|error| match error {
+            JobError::Panicked => Status::new(Code::Internal, "the work panicked"),
+            JobError::ShutDown => Status::new(Code::Unavailable, "the server stops"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::net::resilience::retry;
+    use crate::net::workers::BlockingConfig;
+    use crate::server::process::Running;
+    use crate::server::rpc::Channel;
+    use crate::server::rpc::client::Policies;
+    use crate::service;
+
+    service! {
+        /// Works.
+        service Toil as ToilClient in toil {
+            /// Works until nobody waits for it.
+            1 => unary endless(()) -> ();
+            /// Works a little.
+            2 => unary short(()) -> u32;
+            /// Fails at it.
+            3 => unary panic(()) -> ();
+        }
+    }
+
+    /// What became of the work.
+    #[derive(Clone, Default)]
+    struct Seen {
+        begun: Arc<AtomicUsize>,
+        let_go: Arc<AtomicUsize>,
+    }
+
+    impl Toil for Seen {
+        async fn endless(&self, context: Context, (): ()) -> Result<(), Status> {
+            let Self { begun, let_go } = self.clone();
+            let work = move |cancelled: &Cancelled<'_>| {
+                begun.fetch_add(1, Ordering::SeqCst);
+                while !cancelled.is_cancelled() {
+                    std::thread::yield_now();
+                }
+                let_go.fetch_add(1, Ordering::SeqCst);
+            };
+            context.work(Priority::Normal, work).await
+        }
+
+        async fn short(&self, context: Context, (): ()) -> Result<u32, Status> {
+            context.work(Priority::High, |_| 7).await
+        }
+
+        async fn panic(&self, context: Context, (): ()) -> Result<(), Status> {
+            context.work(Priority::Low, |_| panic!("as it was told")).await
+        }
+    }
+
+    /// A server with these workers, and a client that makes each call once.
+    fn serve(seen: &Seen, workers: Option<&Blocking>) -> (Running, ToilClient) {
+        let mut server = toil::serve(seen.clone()).server().unwrap().listen("127.0.0.1:0").threads(1);
+        server = server.drain_timeout(Duration::from_millis(100));
+        if let Some(workers) = workers {
+            server = server.workers(workers.clone());
+        }
+        let running = server.start().unwrap();
+        let retry = retry::Policy { attempts: 1, ..retry::Policy::DEFAULT };
+        let channel = Channel::to([running.tcp().unwrap().to_string()]).unwrap();
+        (running, ToilClient::new(channel.policies(Policies { retry, ..Policies::default() }).lazy()))
+    }
+
+    async fn until(done: impl Fn() -> bool) {
+        let wait = async {
+            while !done() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn work_of_a_call_that_is_given_up_is_let_go() {
+        let (seen, workers) = (Seen::default(), Blocking::new(BlockingConfig { threads: 1, queue: 1 }));
+        let (running, client) = serve(&seen, Some(&workers));
+        let begin = || {
+            let client = client.clone();
+            tokio::spawn(async move { client.endless(()).await })
+        };
+        let begun = begin();
+        until(|| seen.begun.load(Ordering::SeqCst) == 1).await;
+        let waits = begin();
+        until(|| workers.stats().depth == 1).await;
+        // No more may wait: busy, and when to come back. The connection goes on, and so do other priorities.
+        let failed = client.endless(()).await.unwrap_err();
+        assert_eq!(failed.to_string(), "resource_exhausted: all workers are busy");
+        assert!(matches!(failed.status.advice, Advice::Again(wait) if wait >= Duration::from_millis(15)));
+        waits.abort();
+        let late = tokio::spawn({
+            let client = client.clone();
+            async move { client.short(()).await }
+        });
+        begun.abort();
+        assert_eq!(late.await.unwrap().unwrap(), 7);
+        until(|| workers.stats().cancelled == 1).await;
+        let seen = [&seen.begun, &seen.let_go].map(|count| count.load(Ordering::SeqCst));
+        assert_eq!(seen, [1, 1], "what ran has seen it, and what waited never ran");
+        // So does the deadline, and the end of a connection.
+        let failed = client.endless(()).timeout(Duration::from_millis(50)).await.unwrap_err();
+        assert_eq!(failed.status.code, Code::DeadlineExceeded);
+        until(|| workers.stats().running == 0).await;
+        let hanging = tokio::spawn(async move { client.endless(()).await });
+        until(|| workers.stats().running == 1).await;
+        tokio::task::spawn_blocking(|| running.stop()).await.unwrap().unwrap();
+        assert!(hanging.await.unwrap().is_err());
+        until(|| workers.stats().running == 0).await;
+    }
+
+    #[tokio::test]
+    async fn work_that_fails_is_told() {
+        let workers = Blocking::new(BlockingConfig { threads: 1, queue: 1 });
+        let (_running, client) = serve(&Seen::default(), Some(&workers));
+        assert_eq!(client.panic(()).await.unwrap_err().to_string(), "internal: the work panicked");
+        let (_running, client) = serve(&Seen::default(), None);
+        assert_eq!(client.short(()).await.unwrap_err().to_string(), "internal: the server has no workers");
     }
 }

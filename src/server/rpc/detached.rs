@@ -109,6 +109,7 @@ impl Detached {
             drain: drain.clone(),
             place: None,
             watch: Watch::NOBODY,
+            lane: None,
         });
         if let Err(error) = link.run().await {
             tracing::debug!(peer = %peer.addr, %error, "a connection ended");

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::Settings;
 use super::caller::Caller;
+use super::context::Lane;
 use super::link::{Link, LinkError, Parts, Serve};
 use super::method::Description;
 use super::observe::{CallLog, Format, Observers, RpcMetrics, Watch};
@@ -198,7 +199,7 @@ impl Server {
         self
     }
 
-    /// Shows these workers, which handlers use, in the metrics, and drains them when the server has stopped.
+    /// Gives handlers these workers for [heavy work](super::Context::work), shows them in the metrics, and drains them when the server has stopped.
     pub fn workers(mut self, workers: Blocking) -> Self {
         self.workers = Some(workers);
         self
@@ -279,7 +280,9 @@ impl Server {
         let gate = Gate::new(GateSettings { limits: self.connections, tls, ..GateSettings::default() });
         let drain = process.drain.clone();
         let age = self.max_age.map(|age| Age { age, grace: self.drain_timeout });
-        let calls = Calls { serve: self.serve, settings: Arc::new(self.settings), age, observers, drain };
+        let lane = self.workers.clone().map(|workers| Arc::new(Lane::new(workers)));
+        let calls =
+            Calls { serve: self.serve, settings: Arc::new(self.settings), age, observers, lane, drain };
         process.workers.extend(self.workers.clone());
         let part = Arc::new(Listening::new(calls, gate, sockets).logging(lines));
         process.parts.push(part.clone());
@@ -312,6 +315,7 @@ struct Calls {
     settings: Arc<Settings>,
     age: Option<Age>,
     observers: Option<Arc<Observers>>,
+    lane: Option<Arc<Lane>>,
     drain: Drain,
 }
 
@@ -361,6 +365,7 @@ impl Accept for Calls {
             drain: self.drain.clone(),
             place: Some(place),
             watch: Watch::new(self.observers.as_ref(), &peer),
+            lane: self.lane.clone(),
         });
         let end = match self.age {
             Some(age) => Box::pin(age.spread(fastrand::f64()).limit(link.run(), caller)).await,

@@ -51,6 +51,7 @@ fn link(stream: DuplexStream, role: Role, settings: Settings, serve: Bench) -> (
         drain: drain.clone(),
         place: None,
         watch: Watch::NOBODY,
+        lane: None,
     });
     (link, caller, drain)
 }

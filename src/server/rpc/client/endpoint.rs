@@ -126,6 +126,7 @@ impl Endpoint {
             drain: shared.drain.clone(),
             place: None,
             watch: Watch::NOBODY,
+            lane: None,
         });
         {
             let mut life = self.life();

@@ -121,7 +121,7 @@ pub fn run(args: &Args) -> Result<Outcome, ServeError> {
 /// As for [`run`].
 pub fn prepare(listen: ListenAddr, process: &mut Process) -> Result<(), ServeError> {
     let workers = Blocking::new(BlockingConfig::default());
-    let services = demo::services(&workers).health().reflection();
+    let services = demo::services().health().reflection();
     Ok(services.server()?.listen(listen).workers(workers).prepare(process)?)
 }
 
@@ -193,7 +193,7 @@ fn server(args: &Args) -> Result<Server, ServeError> {
     };
     let limits = Limits::of(args);
     let mut server = limits
-        .around(demo::services(&workers))
+        .around(demo::services())
         .server()?
         .workers(workers)
         .settings(settings)

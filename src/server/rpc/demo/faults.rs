@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::net::workers::{Blocking, Priority};
-use crate::server::rpc::{Advice, Code, Context, Status};
+use crate::net::workers::{Cancelled, Priority};
+use crate::server::rpc::{Code, Context, Status};
 use crate::{service, wire_types};
 
 /// Rounds at most that [`Faults::work`] does.
@@ -63,15 +63,7 @@ service! {
     }
 }
 
-pub(super) struct Trouble {
-    workers: Blocking,
-}
-
-impl Trouble {
-    pub(super) fn new(workers: Blocking) -> Self {
-        Self { workers }
-    }
-}
+pub(super) struct Trouble;
 
 fn done(context: &Context) -> Done {
     Done { attempt: context.attempt, result: 0 }
@@ -110,13 +102,8 @@ impl Faults for Trouble {
             let text = format!("{} rounds are more than {MAX_ROUNDS}", rounds.rounds);
             return Err(Status::new(Code::InvalidArgument, text));
         }
-        let job = self.workers.submit(Priority::Normal, move || hash(rounds.rounds));
-        let busy = || {
-            let advice = Advice::Again(Duration::from_millis(100));
-            Status::new(Code::ResourceExhausted, "all workers are busy").advice(advice)
-        };
-        let result = job.map_err(|_| busy())?.await;
-        let result = result.map_err(|error| Status::new(Code::Internal, error.to_string()))?;
+        let work = move |cancelled: &Cancelled<'_>| hash(rounds.rounds, cancelled);
+        let result = context.work(Priority::Normal, work).await?;
         Ok(Done { result, ..done(&context) })
     }
 
@@ -129,8 +116,8 @@ impl Faults for Trouble {
     }
 }
 
-fn hash(rounds: u32) -> u64 {
-    (0..rounds).fold(0xcbf2_9ce4_8422_2325, |hash, round| {
+fn hash(rounds: u32, cancelled: &Cancelled<'_>) -> u64 {
+    (0..rounds).take_while(|_| !cancelled.is_cancelled()).fold(0xcbf2_9ce4_8422_2325, |hash, round| {
         (0..64).fold(hash ^ u64::from(round), |hash: u64, _| {
             hash.wrapping_mul(0x0000_0100_0000_01b3).rotate_left(7)
         })

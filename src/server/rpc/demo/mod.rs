@@ -6,13 +6,12 @@ pub mod faults;
 pub mod kv;
 
 use super::Services;
-use crate::net::workers::Blocking;
 
-/// All of them; `workers` do what takes the processor for long.
+/// All of them. Their server has [workers](super::Server::workers) for what takes the processor for long.
 #[must_use]
-pub fn services(workers: &Blocking) -> Services {
+pub fn services() -> Services {
     echo::echo::serve(echo::Parrot)
         .with(kv::kv::serve(kv::Store::default()))
         .with(clock::clock::serve(clock::Tower))
-        .with(faults::faults::serve(faults::Trouble::new(workers.clone())))
+        .with(faults::faults::serve(faults::Trouble))
 }

@@ -106,7 +106,7 @@ impl Link {
             extensions: Extensions::new(),
             codec: call.codec,
             max_message: self.settings.max_message,
-            drain: self.drain.clone(),
+            home: Arc::clone(&self.home),
         };
         let streams = (handler.takes_stream() || handler.gives_stream()).then(|| {
             let inbox = Inbox::new();

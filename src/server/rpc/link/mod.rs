@@ -28,7 +28,7 @@ use crate::proto::rpc::session::{ByStream, Event, Role, Session};
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::http::request::Peer;
 use crate::server::rpc::caller::Caller;
-use crate::server::rpc::context::Context as Ctx;
+use crate::server::rpc::context::{Context as Ctx, Home, Lane};
 use crate::server::rpc::observe::Watch;
 use crate::server::rpc::settings::Settings;
 
@@ -78,6 +78,7 @@ pub(super) struct Link {
     deadlines: Deadlines,
     keeper: Keeper,
     drain: Drain,
+    home: Arc<Home>,
     /// We have been told to leave, or the peer has left.
     leaving: bool,
     /// We gave others on the thread a chance to say something too.
@@ -173,12 +174,15 @@ pub(super) struct Parts {
     pub(super) drain: Drain,
     pub(super) place: Option<Place>,
     pub(super) watch: Watch,
+    /// Where handlers leave heavy work.
+    pub(super) lane: Option<Arc<Lane>>,
 }
 
 impl Link {
     /// A connection, boxed, as a future that holds it by value holds it twice; and who makes calls on it.
     pub(super) fn new(parts: Parts) -> (Box<Self>, Caller) {
-        let Parts { io, timer, role, settings, serve, peer, drain, place, watch } = parts;
+        let Parts { io, timer, role, settings, serve, peer, drain, place, watch, lane } = parts;
+        let home = Arc::new(Home { drain: drain.clone(), lane });
         let hello = settings.hello();
         let (mut conn, session) = (Conn::new(io, Codec::new(hello), timer), Session::new(role, hello));
         let mailbox: Arc<Mailbox> = Arc::default();
@@ -205,6 +209,7 @@ impl Link {
             deadlines: Deadlines::default(),
             keeper,
             drain,
+            home,
             leaving: false,
             yielded: false,
             watch,

@@ -1,5 +1,6 @@
 //! Where a language meets the plumbing.
 
+mod around;
 pub mod http;
 mod lines;
 mod listening;

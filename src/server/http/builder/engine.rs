@@ -6,14 +6,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::Plan;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::limits::{ConnectionLimits, Refused};
 use crate::net::listen::Bound;
-use crate::net::serve::{Arrival, Gate, GateSettings, OnRefused, PreambleSettings};
-use crate::net::tls::Tls;
+use crate::net::serve::{Arrival, Gate, GateSettings, OnRefused};
 use crate::server::http::body::Sent;
 use crate::server::http::connection::Connection;
 use crate::server::http::handler::SharedHandler;
@@ -21,7 +19,7 @@ use crate::server::http::metrics::HttpMetrics;
 use crate::server::http::middleware::access_log::AccessLog;
 use crate::server::http::serve::{OnRefusal, Server};
 use crate::server::http::settings::Settings;
-use crate::server::listening::{Accept, Listening, proxy_header};
+use crate::server::listening::{Accept, Listening};
 
 /// What a connection over the limit is told.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
@@ -87,29 +85,20 @@ impl Observers {
     }
 }
 
-/// The server of a plan.
+/// A server behind its gate.
 pub(super) fn http(
-    plan: Plan,
-    handler: SharedHandler,
+    server: Server,
+    gate: GateSettings,
     observers: &Observers,
-    tls: Option<Tls>,
     sockets: Vec<Vec<Bound>>,
     drain: Drain,
 ) -> Listening<Server> {
-    let preamble = (!plan.proxies.is_empty()).then_some(PreambleSettings {
-        trusted: plan.proxies,
-        timeout: plan.settings.head_timeout,
-        parse: proxy_header,
-    });
     let gate = Gate::new(GateSettings {
-        limits: plan.connections,
-        tls,
-        tls_handshake_timeout: plan.tls_handshake_timeout,
-        preamble,
         refusal: Bytes::from_static(REFUSAL),
         on_refusal: observers.on_refused_connection(),
+        ..gate
     });
-    let server = Server { drain, on_refusal: observers.on_refusal(), ..Server::new(plan.settings, handler) };
+    let server = Server { drain, on_refusal: observers.on_refusal(), ..server };
     let lines = observers.access_log.as_ref().map(|log| Arc::clone(log.writer()));
     Listening::new(server, gate, sockets).logging(lines)
 }

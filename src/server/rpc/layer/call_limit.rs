@@ -1,7 +1,7 @@
 //! How many calls may be at work in a whole server. Over it a call ends at once with `resource_exhausted`: a server that has too much to do says so
 //! in time and goes on reading, rather than let everybody wait.
 //!
-//! Who is refused is told how long to wait, by [`Pressure`].
+//! Who is refused is told how long to wait: as long as the server needs for what it has refused lately.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

@@ -1,6 +1,6 @@
 //! Who is told of the calls of a server: [metrics](RpcMetrics), and an [access log](CallLog).
 //!
-//! A connection shows its [`Watch`] the frames that come and leave. So what is counted is what was on the wire, calls that no handler has seen
+//! A connection shows its watch the frames that come and leave. So what is counted is what was on the wire, calls that no handler has seen
 //! among it, and the parts that do the work know nothing of it. The clock is looked at once a turn of the connection, however many calls
 //! end in it. Where nobody wants to know, a watch is a branch.
 

@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use rustls::CertificateError;
+use rustls::{AlertDescription, CertificateError, InvalidMessage};
 
 use super::eyeballs::Refusals;
 use crate::net::tls::TlsError;
@@ -77,7 +77,7 @@ pub enum ConnectError {
         error: CertificateError,
     },
     /// The server speaks no TLS, or none that both know.
-    #[error("cannot make a TLS handshake with {host}: {error}")]
+    #[error("cannot make a TLS handshake with {host}: {}", tls(error))]
     Tls {
         /// The host as asked for.
         host: String,
@@ -178,6 +178,39 @@ fn refused(place: &str, refusals: &Refusals) -> String {
     text
 }
 
+/// Why a connection failed. What a server thinks of its client's certificate is heard only then, as with TLS 1.3 the client has finished its
+/// handshake before (RFC 8446 section 4.4.2.4).
+pub(crate) fn in_words(error: &io::Error) -> String {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    inner.map_or_else(|| error.to_string(), tls)
+}
+
+/// What is wrong with TLS, likewise.
+fn tls(error: &rustls::Error) -> String {
+    let text = match error {
+        rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => "the server does not speak TLS",
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => {
+            "the other side wants to see our certificate, and we have shown none"
+        }
+        rustls::Error::AlertReceived(AlertDescription::CertificateExpired) => {
+            "the other side says that our certificate has expired"
+        }
+        rustls::Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::BadCertificate
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::DecryptError,
+        ) => "the other side does not accept our certificate",
+        rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol) => {
+            "the other side speaks another protocol"
+        }
+        other => return other.to_string(),
+    };
+    text.into()
+}
+
 /// What is wrong with a certificate, in the words of who has to mend it.
 fn certificate(error: &CertificateError) -> String {
     match error {
@@ -199,6 +232,7 @@ fn certificate(error: &CertificateError) -> String {
             let more = if presented.len() > SHOWN { ", ..." } else { "" };
             format!("it is for other names: {}{more}", names.join(", "))
         }
+        CertificateError::BadSignature => "the authority that it names has not signed it".into(),
         CertificateError::Revoked => "it was revoked".into(),
         other => other.to_string(),
     }
@@ -287,6 +321,19 @@ mod tests {
                 false,
             ),
             (certificate(CertificateError::Expired), "the certificate of a.test: it has expired", false),
+            (
+                certificate(CertificateError::BadSignature),
+                "the certificate of a.test: the authority that it names has not signed it",
+                false,
+            ),
+            (
+                ConnectError::handshake(
+                    "a.test",
+                    io::Error::other(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)),
+                ),
+                "cannot make a TLS handshake with a.test: the other side speaks another protocol",
+                false,
+            ),
             (
                 ConnectError::handshake("a.test", io(Errno::CONNRESET)),
                 "cannot make a TLS handshake with a.test: connection reset by peer",

@@ -23,6 +23,7 @@ use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
 
+pub(crate) use self::error::in_words;
 pub use self::error::{ConnectError, Step};
 pub use self::resolve::Resolver;
 use super::io::Io;

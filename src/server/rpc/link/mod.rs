@@ -15,6 +15,7 @@ use tokio::time::Instant;
 
 use self::deadlines::Deadlines;
 use self::handler::Running;
+use crate::net::client::in_words;
 use crate::net::clock::Timer;
 use crate::net::conn::{Conn, ConnError, Linger, Turn};
 use crate::net::drain::Drain;
@@ -103,7 +104,7 @@ pub(super) enum LinkError {
     #[error("the peer broke the protocol: {0}")]
     Peer(#[from] Reject),
     /// The stream failed.
-    #[error("the connection failed: {0}")]
+    #[error("the connection failed: {}", in_words(.0))]
     Io(Arc<std::io::Error>),
     /// The peer was gone within a frame.
     #[error("the connection ended in the middle of a frame")]

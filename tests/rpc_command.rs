@@ -104,7 +104,7 @@ fn what_goes_wrong_is_one_line_and_a_status() {
     assert!(failure(&["call", &addr, "Echo.say", "{}"], 16 + 14).ends_with("connection refused"));
     assert_eq!(
         failure(&["ping", "nowhere"], 64),
-        "\"nowhere\" is no address of a server: it is written HOST:PORT or unix:PATH"
+        "\"nowhere\" is no address of a server: it is written HOST:PORT, dns:HOST:PORT, unix:PATH or file:PATH"
     );
 }
 
@@ -199,4 +199,22 @@ fn a_peer_that_calls_too_often_is_sent_away_for_a_while() {
     assert!(lines.len() == 3 && lines[2].contains("] Echo.say resource_exhausted "), "{log}");
     let ended = rpc(&["serve", "--rate-limit", "often"], "");
     assert!(ended.status.code() == Some(64) && ended.stderr.contains("\"often\""), "{}", ended.stderr);
+}
+
+#[test]
+fn servers_are_found_by_name_and_by_file() {
+    let (server, addr) = serve(&[]);
+    let port = addr.rsplit(':').next().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("servers");
+    std::fs::write(&path, format!("# all\n{addr}\n")).unwrap();
+    for origin in [format!("dns:127.0.0.1:{port}"), format!("file:{}", path.display())] {
+        let said = rpc(&["call", &origin, "Echo.say", r#"{"text": "found"}"#], "").success().text();
+        assert_eq!(said, "{\"text\":\"found\"}\n");
+        assert!(rpc(&["ping", &origin, "-c", "1"], "").success().text().starts_with("serving"));
+    }
+    let nowhere = format!("file:{}", dir.path().join("none").display());
+    let line = failure(&["ping", &nowhere, "-c", "1"], 16 + 14);
+    assert!(line.ends_with("/none: no such file or directory"), "{line}");
+    stop(server);
 }

@@ -22,5 +22,5 @@ pub mod service;
 pub mod shards;
 pub mod times;
 pub mod tls;
-mod words;
+pub(crate) mod words;
 pub mod workers;

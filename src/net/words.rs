@@ -3,7 +3,7 @@
 use std::io;
 
 /// The system's refusal in plain words, without its number: `connection refused`, not `Connection refused (os error 111)`.
-pub(super) fn plain(error: &io::Error) -> String {
+pub(crate) fn plain(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::PermissionDenied => "permission denied".into(),
         _ => {

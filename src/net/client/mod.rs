@@ -12,6 +12,7 @@ pub mod pool;
 mod resolve;
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -92,6 +93,14 @@ impl Connector {
         }
     }
 
+    /// Looks `host` up: its addresses, in the order in which they are to be tried; at least one.
+    ///
+    /// # Errors
+    /// As for [`connect`](Connector::connect).
+    pub async fn resolve(&self, host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+        self.resolve_until(host, port, Until::after(self.deadline)).await
+    }
+
     /// Connects to `host` by TCP, with `TCP_NODELAY` set.
     ///
     /// # Errors
@@ -150,9 +159,18 @@ impl Connector {
         }
     }
 
-    async fn tcp_until(&self, host: &str, port: u16, until: Until) -> Result<TcpStream, ConnectError> {
+    async fn resolve_until(
+        &self,
+        host: &str,
+        port: u16,
+        until: Until,
+    ) -> Result<Vec<SocketAddr>, ConnectError> {
         let resolving = timeout_at(until.at, self.resolver.resolve(host, port)).await;
-        let addresses = resolving.map_err(|_| until.passed(Step::Resolve, host.into()))??;
+        resolving.map_err(|_| until.passed(Step::Resolve, host.into()))?
+    }
+
+    async fn tcp_until(&self, host: &str, port: u16, until: Until) -> Result<TcpStream, ConnectError> {
+        let addresses = self.resolve_until(host, port, until).await?;
         let racing = eyeballs::race(&addresses, eyeballs::DELAY, async |address| {
             let tcp = TcpStream::connect(address).await?;
             tcp.set_nodelay(true)?;

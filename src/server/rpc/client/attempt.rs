@@ -250,9 +250,11 @@ impl Held<'_> {
         let changed = permit.report(time, verdict);
         match changed {
             Some(breaker::State::Open { .. }) => {
-                tracing::warn!(endpoint = %endpoint.target, "too many calls fail: it is left alone for a while");
+                tracing::warn!(endpoint = %endpoint.place.target, "too many calls fail: it is left alone for a while");
             }
-            Some(breaker::State::Closed) => tracing::info!(endpoint = %endpoint.target, "it answers again"),
+            Some(breaker::State::Closed) => {
+                tracing::info!(endpoint = %endpoint.place.target, "it answers again");
+            }
             Some(breaker::State::HalfOpen { .. }) | None => {}
         }
         if was_probe || changed.is_some() {

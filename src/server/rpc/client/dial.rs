@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::target::Target;
+use super::target::{Place, Target};
 use crate::net::client::{Alpn, ConnectError, Connector};
 use crate::net::io::Io;
 use crate::proto::rpc::codec::ALPN;
@@ -41,19 +41,24 @@ impl Dial {
     }
 
     /// Connects, within the connector's deadline.
-    pub(super) async fn connect(&self, target: &Target) -> Result<Io, ConnectError> {
+    pub(super) async fn connect(&self, place: &Place) -> Result<Io, ConnectError> {
+        let Place { target, name } = place;
+        let Self { connector, tls, function } = self;
         let alpn: Alpn<'_> = &[ALPN];
-        let tls = self.tls.then_some(alpn);
-        match (&self.function, target) {
-            (Some(function), Target::Tcp { host, .. }) => {
-                let tls = tls.map(|alpn| (host.as_str(), alpn));
-                self.connector.by(&target.to_string(), function(target.clone()), tls).await
+        let alpn = tls.then_some(alpn);
+        if let Some(function) = function {
+            let host = match target {
+                Target::Tcp { host, .. } => Some(name.as_deref().unwrap_or(host)),
+                Target::Unix(_) => None,
+            };
+            return connector.by(&target.to_string(), function(target.clone()), host.zip(alpn)).await;
+        }
+        match (target, name, alpn) {
+            (Target::Tcp { host, port }, Some(name), Some(alpn)) => {
+                connector.tls(connector.tcp(host, *port).await?, name, alpn).await
             }
-            (Some(function), Target::Unix(_)) => {
-                self.connector.by(&target.to_string(), function(target.clone()), None).await
-            }
-            (None, Target::Tcp { host, port }) => self.connector.connect(host, *port, tls).await,
-            (None, Target::Unix(path)) => self.connector.unix(path).await,
+            (Target::Tcp { host, port }, _, alpn) => connector.connect(host, *port, alpn).await,
+            (Target::Unix(path), ..) => connector.unix(path).await,
         }
     }
 }

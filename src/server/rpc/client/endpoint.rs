@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::Shared;
-use super::target::Target;
+use super::target::Place;
 use crate::net::addr::PeerAddr;
 use crate::net::resilience::backoff::Backoff;
 use crate::net::resilience::breaker::{Breaker, Permit, Refused};
@@ -20,7 +20,7 @@ use crate::server::rpc::observe::Watch;
 /// A server of a channel.
 #[derive(Debug)]
 pub(super) struct Endpoint {
-    pub(super) target: Target,
+    pub(super) place: Place,
     key: u64,
     pub(super) load: Load,
     breaker: Breaker,
@@ -49,11 +49,11 @@ enum Phase {
 }
 
 impl Endpoint {
-    pub(super) fn new(target: Target, shared: &Shared, now: Instant) -> Arc<Self> {
-        let key = key_of(target.to_string().as_bytes());
+    pub(super) fn new(place: Place, shared: &Shared, now: Instant) -> Arc<Self> {
+        let key = key_of(place.target.to_string().as_bytes());
         let policies = &shared.policies;
         Arc::new(Self {
-            target,
+            place,
             key,
             load: Load::new(ewma::Policy::DEFAULT, now),
             breaker: Breaker::new(policies.breaker, fastrand::u64(..), now),
@@ -111,7 +111,7 @@ impl Endpoint {
     /// From an attempt to connect to the end of the connection.
     async fn live(self: Arc<Self>, shared: Arc<Shared>, number: u64) {
         let connecting = Connecting(&self, &shared, number);
-        let io = match shared.dial.connect(&self.target).await {
+        let io = match shared.dial.connect(&self.place).await {
             Ok(io) => io,
             Err(error) => return self.failed(&shared, &error.to_string()),
         };
@@ -156,19 +156,24 @@ impl Endpoint {
                 life.phase = Phase::Idle;
             }
         }
+        let failed = matches!(life.phase, Phase::Failed { .. });
         drop(life);
         if let Some(shared) = channel.upgrade() {
+            if failed {
+                shared.discovery.again();
+            }
             shared.changed.notify_waiters();
         }
     }
 
     fn failed(&self, shared: &Shared, error: &str) {
-        tracing::debug!(endpoint = %self.target, error, "no connection");
+        tracing::debug!(endpoint = %self.place.target, error, "no connection");
         let mut life = self.life();
         let wait = life.backoff.wait();
         life.phase = Phase::Failed { until: now() + wait };
         life.error = Some(error.into());
         drop(life);
+        shared.discovery.again();
         shared.changed.notify_waiters();
     }
 

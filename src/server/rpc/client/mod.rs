@@ -7,10 +7,12 @@
 mod attempt;
 mod call;
 mod dial;
+mod discovery;
 mod endpoint;
+mod origin;
 mod target;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,7 +24,11 @@ use tokio::time::timeout_at;
 pub(super) use self::attempt::{Request, deadline_in};
 pub use self::call::{Bidi, Call, ClientStream, Conversation, Reply, ServerStream, Unary, Upload};
 use self::dial::Dial;
+use self::discovery::Discovery;
+pub use self::discovery::REFRESH;
 use self::endpoint::{Endpoint, now};
+pub use self::origin::Origin;
+use self::target::Place;
 pub use self::target::{BadTarget, Target};
 use super::Settings;
 use super::caller::{Caller, Failure, Reach};
@@ -88,6 +94,7 @@ pub(super) struct Shared {
     /// An endpoint is ready, or has failed.
     changed: Notify,
     dial: Dial,
+    discovery: Discovery,
     settings: Arc<Settings>,
     serve: Arc<dyn Serve>,
     clock: Clock,
@@ -108,7 +115,8 @@ impl std::fmt::Debug for Shared {
 /// A channel in the making.
 #[derive(Debug)]
 pub struct Builder {
-    targets: Vec<Target>,
+    origins: Vec<Origin>,
+    refresh: Duration,
     dial: Dial,
     settings: Settings,
     policies: Policies,
@@ -116,14 +124,15 @@ pub struct Builder {
 }
 
 impl Channel {
-    /// A channel to these servers, to be told what else is wanted.
+    /// A channel to these servers, which are written as [`Origin`] reads them, to be told what else is wanted.
     ///
     /// # Errors
     /// One of the texts does not say where a server is.
     pub fn to<T: AsRef<str>>(targets: impl IntoIterator<Item = T>) -> Result<Builder, BadTarget> {
-        let targets = targets.into_iter().map(|target| target.as_ref().parse());
+        let origins = targets.into_iter().map(|target| target.as_ref().parse());
         Ok(Builder {
-            targets: targets.collect::<Result<_, _>>()?,
+            origins: origins.collect::<Result<_, _>>()?,
+            refresh: REFRESH,
             dial: Dial::default(),
             settings: Settings::default(),
             policies: Policies::default(),
@@ -131,20 +140,10 @@ impl Channel {
         })
     }
 
-    /// Calls other servers from now on. Those that stay keep their connections; calls under way elsewhere go on to their end.
+    /// Calls other servers from now on. Those that stay keep their connections; calls under way elsewhere go on to their end. Names and files are
+    /// not followed any longer.
     pub fn set_targets(&self, targets: impl IntoIterator<Item = Target>) {
-        let (old, now) = (self.0.endpoints.load_full(), now());
-        let mut endpoints: Vec<Arc<Endpoint>> = Vec::new();
-        for target in targets {
-            if endpoints.iter().any(|known| known.target == target) {
-                continue;
-            }
-            let known = old.iter().find(|known| known.target == target).cloned();
-            endpoints.push(known.unwrap_or_else(|| Endpoint::new(target, &self.0, now)));
-        }
-        endpoints.iter().for_each(|endpoint| endpoint.set_only(endpoints.len() == 1));
-        self.0.endpoints.store(Arc::new(endpoints));
-        self.0.changed.notify_waiters();
+        self.0.discovery.fix(&self.0, targets.into_iter().map(Place::from).collect());
     }
 
     /// An endpoint that is ready now; others than those `tried` if there are any.
@@ -190,13 +189,15 @@ impl Channel {
                     places.into_iter().for_each(|place| endpoints[place].connect(shared));
                 }
                 Choice::Wait => {}
+                Choice::Fail(_) if shared.discovery.search(shared) => {}
                 Choice::Fail(unavailable) => {
-                    let error =
-                        endpoints.iter().find_map(|endpoint| Some((&endpoint.target, endpoint.error()?)));
+                    let error = endpoints
+                        .iter()
+                        .find_map(|endpoint| Some((&endpoint.place.target, endpoint.error()?)));
                     let text = match error {
                         Some((_, error)) if endpoints.len() == 1 => error.to_string(),
                         Some((target, error)) => format!("{unavailable}; {target}: {error}"),
-                        None => unavailable.to_string(),
+                        None => shared.discovery.error().unwrap_or_else(|| unavailable.to_string()),
                     };
                     let status = Status::new(Code::Unavailable, text).advice(Advice::NotProcessed);
                     return Err(Failure { status, reach: Reach::Never, attempts: 0 });
@@ -225,6 +226,24 @@ impl Channel {
 }
 
 impl Shared {
+    /// Stores other endpoints. Those that stay are the same.
+    fn set_places(&self, places: impl IntoIterator<Item = Place>) {
+        let (old, now) = (self.endpoints.load_full(), now());
+        let mut known: HashMap<&Place, Arc<Endpoint>> =
+            old.iter().map(|endpoint| (&endpoint.place, Arc::clone(endpoint))).collect();
+        let (mut seen, mut endpoints) = (HashSet::new(), Vec::new());
+        for place in places {
+            if seen.insert(place.clone()) {
+                let same = known.remove(&place);
+                endpoints.push(same.unwrap_or_else(|| Endpoint::new(place, self, now)));
+            }
+        }
+        let only = endpoints.len() == 1;
+        endpoints.iter().for_each(|endpoint| endpoint.set_only(only));
+        self.endpoints.store(Arc::new(endpoints));
+        self.changed.notify_waiters();
+    }
+
     fn picker(&self) -> std::sync::MutexGuard<'_, P2c> {
         // A picker is a few numbers.
         self.picker.lock().unwrap_or_else(PoisonError::into_inner)
@@ -278,6 +297,12 @@ impl Builder {
         Self { deadline, ..self }
     }
 
+    /// How often names are looked up again, in place of [`REFRESH`]; at most once a second.
+    #[must_use]
+    pub fn refresh(self, refresh: Duration) -> Self {
+        Self { refresh, ..self }
+    }
+
     /// The channel. It connects when it is called first.
     #[must_use]
     pub fn lazy(self) -> Channel {
@@ -293,15 +318,17 @@ impl Builder {
     }
 
     pub(super) fn serving(self, serve: Arc<dyn Serve>) -> Channel {
-        let Self { targets, dial, settings, policies, deadline } = self;
+        let Self { origins, refresh, dial, settings, policies, deadline } = self;
         let (now, clock, drain) = (now(), Clock::new(), Drain::new());
         drain.attach(&clock);
+        let (discovery, places) = Discovery::new(origins, refresh);
         let channel = Channel(Arc::new(Shared {
             endpoints: ArcSwap::default(),
             picker: Mutex::new(P2c::new(fastrand::u64(..))),
             looked: Mutex::new(now),
             changed: Notify::new(),
             dial,
+            discovery,
             settings: Arc::new(settings),
             serve,
             clock,
@@ -311,7 +338,7 @@ impl Builder {
             hedges: Mutex::default(),
             deadline,
         }));
-        channel.set_targets(targets);
+        channel.0.set_places(places);
         channel
     }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Where a server is: `127.0.0.1:7000`, `[::1]:7000`, `rpc.example.com:7000`, `unix:/run/app.sock`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,7 +21,7 @@ pub enum Target {
 
 /// A text that does not say where a server is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no address of a server: it is written HOST:PORT or unix:PATH")]
+#[error("{0:?} is no address of a server: it is written HOST:PORT, dns:HOST:PORT, unix:PATH or file:PATH")]
 pub struct BadTarget(pub String);
 
 impl FromStr for Target {
@@ -50,6 +51,19 @@ impl fmt::Display for Target {
             Self::Tcp { host, port } => write!(f, "{host}:{port}"),
             Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
+    }
+}
+
+/// A server, and the name by which TLS knows it if that is not the host's: an address that a name has led to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Place {
+    pub(super) target: Target,
+    pub(super) name: Option<Arc<str>>,
+}
+
+impl From<Target> for Place {
+    fn from(target: Target) -> Self {
+        Self { target, name: None }
     }
 }
 

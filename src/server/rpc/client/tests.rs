@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 use super::attempt::{Request, deadline_in};
 use super::*;
 use crate::net::addr::PeerAddr;
+use crate::net::client::Resolver;
 use crate::net::tls::{CertPair, ClientTls, ClientTlsConfig, Tls, TlsConfig, Trust};
 use crate::proto::rpc::codec::ALPN;
 use crate::proto::rpc::frame::Call;
@@ -202,6 +203,14 @@ async fn calls_go_through_tls_with_the_name_of_the_protocol() {
     let builder = Channel::to([format!("localhost:{port}")]).unwrap().tls().connector(trusting(&cert));
     let channel = builder.serving(Arc::new(Bench::default()));
     assert_eq!(ask(&channel, request(ECHO, "in private")).await.unwrap(), "in private");
+    // The addresses of a name are shown the name's certificate too.
+    let leading = trusting(&cert).resolver(Resolver::new(async |name, port| {
+        assert_eq!(name, "localhost");
+        Ok(vec![([127, 0, 0, 1], port).into()])
+    }));
+    let builder = Channel::to([format!("dns:localhost:{port}")]).unwrap().tls().connector(leading);
+    let channel = builder.serving(Arc::new(Bench::default()));
+    assert_eq!(ask(&channel, request(ECHO, "by name")).await.unwrap(), "by name");
     // Without TLS nothing is understood, and the call says why.
     let plain = Channel::to([format!("localhost:{port}")]).unwrap().serving(Arc::new(Bench::default()));
     let failure = ask(&plain, request(ECHO, "")).await.unwrap_err();

@@ -13,7 +13,8 @@ use crate::server::units::TimeSpan;
 /// What a user may type about a server.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Remote {
-    /// HOST:PORT or unix:PATH; several, with commas between them, are servers that are alike
+    /// HOST:PORT, unix:PATH, dns:HOST:PORT (each of its addresses) or file:PATH (each of its lines); several, with commas between them, are servers
+    /// that are alike
     #[arg(value_name = "ADDR")]
     pub addresses: String,
 

@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
 
 use tokio::time::Instant;
@@ -53,7 +54,7 @@ impl From<Ended> for Failure {
 pub(super) struct Pending {
     mailbox: Arc<Mailbox>,
     inbox: Arc<Inbox>,
-    over: bool,
+    over: AtomicBool,
 }
 
 /// What comes on a call.
@@ -84,23 +85,36 @@ impl Caller {
         last: bool,
         deadline: Option<Instant>,
     ) -> Pending {
-        let inbox = Inbox::new();
-        let new = NewCall::new(call, message, last, deadline, Arc::clone(&inbox));
+        self.make(NewCall::new(call, message, last, deadline, Inbox::new()))
+    }
+
+    /// Makes a call whose request is a stream, of which this was said already; `None` for its end.
+    pub(super) fn replay(
+        &self,
+        call: Call,
+        said: Vec<(Option<Message>, bool)>,
+        deadline: Instant,
+    ) -> Pending {
+        self.make(NewCall { said, ..NewCall::new(call, None, false, Some(deadline), Inbox::new()) })
+    }
+
+    fn make(&self, new: NewCall) -> Pending {
+        let inbox = Arc::clone(&new.inbox);
         self.0.send(Command::Call(Box::new(new)));
-        Pending { mailbox: Arc::clone(&self.0), inbox, over: false }
+        Pending { mailbox: Arc::clone(&self.0), inbox, over: AtomicBool::new(false) }
     }
 }
 
 impl Pending {
     /// The next message, or the end.
-    pub(super) fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Result<Arrived, Failure>> {
+    pub(super) fn poll_next(&self, cx: &Context<'_>) -> Poll<Result<Arrived, Failure>> {
         self.inbox.poll_next(cx).map(|next| match next {
             Next::Message(message) => {
                 self.mailbox.send_consumed(&self.inbox, message.credit);
                 Ok(Arrived::Message(message))
             }
             Next::End(ended) => {
-                self.over = true;
+                self.over.store(true, Ordering::Relaxed);
                 if ended.status.is_ok() { Ok(Arrived::End(ended.status.trailers)) } else { Err(ended.into()) }
             }
             Next::Last => Err(Failure {
@@ -112,9 +126,9 @@ impl Pending {
     }
 
     /// The one message of an answer, and its trailers.
-    pub(super) async fn answer(mut self) -> Result<(Message, Metadata), Failure> {
+    pub(super) async fn answer(self) -> Result<(Message, Metadata), Failure> {
         if let Some((message, status)) = poll_fn(|cx| self.inbox.poll_answer(cx)).await {
-            self.over = true;
+            self.over.store(true, Ordering::Relaxed);
             return Ok((message, status.trailers));
         }
         let mut answer = None;
@@ -144,6 +158,13 @@ impl Pending {
         self.inbox.say(&self.mailbox, message, last);
     }
 
+    /// Gives the call up, unless it is over.
+    pub(super) fn cancel(&self) {
+        if !self.over.swap(true, Ordering::Relaxed) {
+            self.mailbox.send(Command::Cancel { inbox: Arc::clone(&self.inbox) });
+        }
+    }
+
     /// Says that no message follows.
     pub(super) fn say_last(&self) {
         self.mailbox.send(Command::SayLast { inbox: Arc::clone(&self.inbox) });
@@ -152,9 +173,7 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        if !self.over {
-            self.mailbox.send(Command::Cancel { inbox: Arc::clone(&self.inbox) });
-        }
+        self.cancel();
     }
 }
 

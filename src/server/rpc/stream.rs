@@ -112,14 +112,6 @@ impl<T: Payload> Responses<T> {
         Self { pending, first, format, trailers: None, failed: false, messages: PhantomData }
     }
 
-    pub(super) fn pending(&self) -> &Pending {
-        &self.pending
-    }
-
-    pub(super) fn format(&self) -> Format {
-        self.format
-    }
-
     /// The next message; `None` when the call went well and this was all.
     ///
     /// # Errors

@@ -82,7 +82,7 @@ impl End {
 }
 
 /// All messages of an answer.
-async fn all(mut pending: Pending) -> Result<Vec<Bytes>, Failure> {
+async fn all(pending: Pending) -> Result<Vec<Bytes>, Failure> {
     let mut messages = Vec::new();
     loop {
         match poll_fn(|cx| pending.poll_next(cx)).await? {
@@ -148,7 +148,7 @@ async fn streams_of_requests_and_both_at_once() {
     }
     sum.say_last();
     assert_eq!(sum.answer().await.unwrap().0.bytes, "499500");
-    let mut talk = client.caller.call(call(TALK), None, false, None);
+    let talk = client.caller.call(call(TALK), None, false, None);
     for n in 0..100 {
         talk.say(message(n.to_string()), n == 99);
         let Arrived::Message(message) = poll_fn(|cx| talk.poll_next(cx)).await.unwrap() else { panic!() };
@@ -276,7 +276,7 @@ async fn credit_comes_back_from_messages_that_nobody_takes() {
     let (client, _server) = pair_of(small.clone(), small, &bench);
     for _ in 0..20 {
         // Some messages are there when the stream is dropped.
-        let mut count = client.ask(COUNT, "100000");
+        let count = client.ask(COUNT, "100000");
         assert!(poll_fn(|cx| count.poll_next(cx)).await.is_ok());
     }
     for _ in 0..20 {

@@ -1,5 +1,6 @@
 //! One call of a channel: its attempts, one after the other or side by side, until one is answered.
 
+use std::borrow::Borrow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -60,12 +61,6 @@ impl Channel {
             Some(hedge) => Box::pin(self.hedged(request, &hedge)).await,
             None => self.retried(request, async |pending| pending.answer().await).await,
         }
-    }
-
-    /// Makes a call whose request is a stream. It is made once, and goes wherever an endpoint is ready.
-    pub(in super::super) async fn open(&self, call: Call, deadline: Instant) -> Result<Pending, Failure> {
-        let (_, caller) = self.ready(&[], deadline, now()).await?;
-        Ok(caller.call(call, None, false, Some(deadline)))
     }
 
     /// Makes a call of which `begin` waits for the first sign of success; until then it is tried again as the policy says.
@@ -220,7 +215,7 @@ impl Channel {
         turn: Turn<'_>,
     ) -> Option<Sent<'_>> {
         let Turn { previous, time, made, .. } = turn;
-        let held = Held { permit: endpoint.enter(time).ok()?, shared: &self.0 };
+        let held = Held { permit: endpoint.enter(time).ok()?, shared: &*self.0 };
         made.fetch_add(1, Ordering::Relaxed);
         let outstanding = endpoint.load.begin(time);
         let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
@@ -234,17 +229,18 @@ struct Sent<'a> {
     pending: Pending,
     endpoint: Arc<Endpoint>,
     outstanding: Outstanding,
-    held: Held<'a>,
+    held: Held<&'a Shared>,
 }
 
 /// The right to make a call. When a probe ends, however it does, those who wait for what it finds are told.
-struct Held<'a> {
-    permit: Option<breaker::Permit>,
-    shared: &'a Shared,
+#[derive(Debug)]
+pub(super) struct Held<S: Borrow<Shared>> {
+    pub(super) permit: Option<breaker::Permit>,
+    pub(super) shared: S,
 }
 
-impl Held<'_> {
-    fn report(mut self, endpoint: &Endpoint, verdict: Verdict, time: std::time::Instant) {
+impl<S: Borrow<Shared>> Held<S> {
+    pub(super) fn report(mut self, endpoint: &Endpoint, verdict: Verdict, time: std::time::Instant) {
         let Some(permit) = self.permit.take() else { return };
         let was_probe = permit.is_probe();
         let changed = permit.report(time, verdict);
@@ -258,16 +254,16 @@ impl Held<'_> {
             Some(breaker::State::HalfOpen { .. }) | None => {}
         }
         if was_probe || changed.is_some() {
-            self.shared.changed.notify_waiters();
+            self.shared.borrow().changed.notify_waiters();
         }
     }
 }
 
-impl Drop for Held<'_> {
+impl<S: Borrow<Shared>> Drop for Held<S> {
     fn drop(&mut self) {
         let Some(permit) = self.permit.take().filter(breaker::Permit::is_probe) else { return };
         drop(permit);
-        self.shared.changed.notify_waiters();
+        self.shared.borrow().changed.notify_waiters();
     }
 }
 
@@ -291,7 +287,7 @@ impl Shared {
 }
 
 /// Whether a failed call may be made again.
-fn class(failure: &Failure) -> retry::Failure {
+pub(super) fn class(failure: &Failure) -> retry::Failure {
     let Failure { status: Status { code, advice, .. }, reach, .. } = failure;
     let repeat = match (reach, advice, code) {
         // Waiting for a connection has used up the time, or the request itself is what cannot be sent.
@@ -309,7 +305,7 @@ fn class(failure: &Failure) -> retry::Failure {
 }
 
 /// What a failed call says of the server.
-fn verdict(failure: &Failure) -> Verdict {
+pub(super) fn verdict(failure: &Failure) -> Verdict {
     match (failure.status.code, failure.status.advice) {
         (Code::ResourceExhausted, Advice::Again(wait) | Advice::Later(wait)) => Verdict::Overload(Some(wait)),
         (Code::ResourceExhausted, _) if failure.reach != Reach::Never => Verdict::Overload(None),

@@ -8,9 +8,11 @@ use futures_util::future::{BoxFuture, FutureExt};
 
 use super::Channel;
 use super::attempt::{Request, deadline_after, deadline_in};
+use super::conversation::{Conversation, Upload};
+use super::talk::Plan;
 use crate::proto::rpc::frame::Call as WireCall;
 use crate::proto::rpc::metadata::Metadata;
-use crate::proto::rpc::payload::{CodecId, Payload};
+use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::rpc::caller::{Failure, Pending, Reach};
 use crate::server::rpc::method::Method;
@@ -125,9 +127,10 @@ impl<M: Method, T> Call<'_, M, T> {
         Ok(Request { call: self.wire(), message, idempotent, begun, deadline })
     }
 
-    /// The call without one, on an endpoint that is ready.
-    async fn open(&self) -> Result<Pending, Failure> {
-        self.channel.open(self.wire(), deadline_in(self.time())).await
+    /// The call without one.
+    fn plan(&self) -> Plan {
+        let idempotent = M::DESCRIPTION.idempotent;
+        Plan { call: self.wire(), idempotent, deadline: deadline_in(self.time()) }
     }
 }
 
@@ -167,7 +170,7 @@ where
         async move {
             let (format, request) = (self.format(), self.with(&self.request.0)?);
             // Until the first message, nothing of the answer was handed on: it can be tried again.
-            let begin = async |mut pending: Pending| {
+            let begin = async |pending: Pending| {
                 let first = poll_fn(|cx| pending.poll_next(cx)).await?;
                 Ok((pending, first))
             };
@@ -178,79 +181,12 @@ where
     }
 }
 
-/// The sending side of a call that takes a stream. When it is dropped before its end, the call is cancelled.
-#[derive(Debug)]
-pub struct Upload<Q, R> {
-    pending: Pending,
-    format: Format,
-    types: PhantomData<fn(Q) -> R>,
-}
-
-impl<Q: Payload, R: Payload> Upload<Q, R> {
-    /// Sends a message, when there is room for it.
-    ///
-    /// # Errors
-    /// The call is over already: how it failed.
-    pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
-        poll_fn(|cx| self.pending.poll_room(cx)).await?;
-        self.pending.say(self.format.write(message).map_err(unsaid)?, false);
-        Ok(())
-    }
-
-    /// Says that no message follows, and waits for the answer.
-    ///
-    /// # Errors
-    /// How the call failed.
-    pub async fn finish(self) -> Result<R, Failure> {
-        self.pending.say_last();
-        let (message, _) = self.pending.answer().await?;
-        self.format.read(message, Code::Internal).map_err(answered)
-    }
-}
-
 impl<'a, M: Method> IntoFuture for Call<'a, M, ClientStream> {
     type Output = Result<Upload<M::Request, M::Response>, Failure>;
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        async move {
-            let (pending, format) = (self.open().await?, self.format());
-            Ok(Upload { pending, format, types: PhantomData })
-        }
-        .boxed()
-    }
-}
-
-/// The two sides of a call with streams in both directions.
-#[derive(Debug)]
-pub struct Conversation<Q, R> {
-    responses: Responses<R>,
-    requests: PhantomData<fn(Q)>,
-}
-
-impl<Q: Payload, R: Payload> Conversation<Q, R> {
-    /// Sends a message, when there is room for it.
-    ///
-    /// # Errors
-    /// The call is over already: how it failed.
-    pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
-        poll_fn(|cx| self.responses.pending().poll_room(cx)).await?;
-        let message = self.responses.format().write(message).map_err(unsaid)?;
-        self.responses.pending().say(message, false);
-        Ok(())
-    }
-
-    /// Says that no message follows.
-    pub fn finish(&mut self) {
-        self.responses.pending().say_last();
-    }
-
-    /// The next message of the answer; `None` when the call went well and this was all.
-    ///
-    /// # Errors
-    /// How the call failed; nothing follows.
-    pub async fn next(&mut self) -> Option<Result<R, Failure>> {
-        self.responses.next().await
+        async move { Ok(Upload::new(self.channel.talk(self.plan()).await?, self.format())) }.boxed()
     }
 }
 
@@ -259,20 +195,11 @@ impl<'a, M: Method> IntoFuture for Call<'a, M, Bidi> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        async move {
-            let (pending, format) = (self.open().await?, self.format());
-            Ok(Conversation { responses: Responses::new(pending, None, format), requests: PhantomData })
-        }
-        .boxed()
+        async move { Ok(Conversation::new(self.channel.talk(self.plan()).await?, self.format())) }.boxed()
     }
 }
 
 /// A failure of ours to say something.
 fn never(status: Status) -> Failure {
     Failure { status: status.advice(Advice::Never), reach: Reach::Never, attempts: 0 }
-}
-
-/// The same on a call that is under way.
-fn unsaid(status: Status) -> Failure {
-    Failure { status: status.advice(Advice::Never), reach: Reach::Unknown, attempts: 1 }
 }

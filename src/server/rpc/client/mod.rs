@@ -6,14 +6,17 @@
 
 mod attempt;
 mod call;
+mod conversation;
 mod dial;
 mod discovery;
 mod endpoint;
 mod origin;
+mod talk;
 mod target;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -22,12 +25,15 @@ use tokio::sync::Notify;
 use tokio::time::timeout_at;
 
 pub(super) use self::attempt::{Request, deadline_in};
-pub use self::call::{Bidi, Call, ClientStream, Conversation, Reply, ServerStream, Unary, Upload};
+pub use self::call::{Bidi, Call, ClientStream, Reply, ServerStream, Unary};
+pub use self::conversation::{Conversation, Receiver, Sender, Upload};
 use self::dial::Dial;
 use self::discovery::Discovery;
 pub use self::discovery::REFRESH;
 use self::endpoint::{Endpoint, now};
 pub use self::origin::Origin;
+pub(super) use self::talk::Plan;
+pub use self::talk::Replay;
 use self::target::Place;
 pub use self::target::{BadTarget, Target};
 use super::Settings;
@@ -61,6 +67,8 @@ pub struct Policies {
     pub budget: budget::Policy,
     /// Whether idempotent calls are sent twice when they take long, and from when on.
     pub hedge: Option<hedge::Policy>,
+    /// How much of a request that is a stream is kept, so that the call can be made again.
+    pub replay: Replay,
     /// When a server is left alone. One that is the only one never is.
     pub breaker: breaker::Policy,
     /// How long to wait before connecting anew.
@@ -73,6 +81,7 @@ impl Default for Policies {
             retry: retry::Policy::DEFAULT,
             budget: budget::Policy::DEFAULT,
             hedge: None,
+            replay: Replay::DEFAULT,
             breaker: breaker::Policy::DEFAULT,
             reconnect: backoff::Policy {
                 growth: backoff::Growth::Exponential {
@@ -101,6 +110,8 @@ pub(super) struct Shared {
     drain: Drain,
     policies: Policies,
     budget: budget::Budget,
+    /// Bytes that calls keep of what they said.
+    replayed: AtomicUsize,
     /// By service and method: as many as the program has.
     hedges: Mutex<HashMap<(u32, u16), hedge::Hedge>>,
     deadline: Duration,
@@ -335,6 +346,7 @@ impl Builder {
             drain,
             policies,
             budget: budget::Budget::new(policies.budget, now),
+            replayed: AtomicUsize::new(0),
             hedges: Mutex::default(),
             deadline,
         }));

@@ -1,9 +1,11 @@
+use std::future::poll_fn;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use futures_util::future::join_all;
 
 use super::attempt::{Request, deadline_in};
+use super::talk::{Ears, Mouth};
 use super::*;
 use crate::net::addr::PeerAddr;
 use crate::net::client::Resolver;
@@ -11,9 +13,10 @@ use crate::net::tls::{CertPair, ClientTls, ClientTlsConfig, Tls, TlsConfig, Trus
 use crate::proto::rpc::codec::ALPN;
 use crate::proto::rpc::frame::Call;
 use crate::server::process::Running;
+use crate::server::rpc::caller::Arrived;
 use crate::server::rpc::detached::Detached;
 use crate::server::rpc::server::Server;
-use crate::server::rpc::testing::{Bench, ECHO, FAIL, HANG, LATE, message};
+use crate::server::rpc::testing::{Bench, ECHO, FAIL, HANG, LATE, SUM, TALK, message};
 
 /// A server on a port of its own, or on `port`, and that port.
 fn serve(bench: &Bench, port: u16) -> (Running, u16) {
@@ -269,4 +272,159 @@ async fn an_attempt_to_connect_that_is_lost_leaves_its_place_to_the_next() {
     });
     let channel = channel.serving(Arc::new(Bench::default()));
     assert_eq!(ask(&channel, request(ECHO, "there")).await.unwrap(), "there");
+}
+
+/// A call with a stream of requests.
+fn plan(method: u16, idempotent: bool) -> Plan {
+    let call = Call { method, ..Call::default() };
+    Plan { call, idempotent, deadline: deadline_in(Duration::from_secs(10)) }
+}
+
+async fn say(mouth: &mut Mouth, text: &str) -> Result<(), Failure> {
+    poll_fn(|cx| mouth.poll_room(cx)).await?;
+    mouth.say(message(text.to_owned()));
+    Ok(())
+}
+
+async fn hear(ears: &mut Ears) -> Result<Option<String>, Failure> {
+    Ok(match poll_fn(|cx| ears.poll_next(cx)).await? {
+        Arrived::Message(message) => Some(String::from_utf8(message.bytes.to_vec()).unwrap()),
+        Arrived::End(_) => None,
+    })
+}
+
+/// Two servers, a call of `method` on one of them, and that one's end when it is awaited.
+async fn killed(
+    method: u16,
+    idempotent: bool,
+    policies: Policies,
+) -> (Mouth, Ears, impl Future<Output = (Running, u16)>, [Bench; 2]) {
+    let benches = [Bench::default(), Bench::default()];
+    let servers = benches.each_ref().map(|bench| serve(bench, 0));
+    let targets = servers.each_ref().map(|(_, port)| format!("127.0.0.1:{port}"));
+    let channel = Channel::to(targets).unwrap().policies(policies).serving(Arc::new(Bench::default()));
+    let (mut mouth, ears) = channel.talk(plan(method, idempotent)).await.unwrap();
+    say(&mut mouth, "one").await.unwrap();
+    let begun = |bench: &Bench| bench.begun.load(Ordering::SeqCst);
+    while begun(&benches[0]) + begun(&benches[1]) == 0 {
+        tokio::task::yield_now().await;
+    }
+    let place = usize::from(begun(&benches[0]) == 0);
+    let kill = async move {
+        let mut servers = Vec::from(servers);
+        let (victim, _) = servers.remove(place);
+        victim.handle().stop_now();
+        tokio::task::spawn_blocking(|| victim.wait()).await.unwrap().unwrap();
+        servers.remove(0)
+    };
+    (mouth, ears, kill, benches)
+}
+
+#[tokio::test]
+async fn a_stream_of_requests_is_said_again_to_another_server() {
+    let (mut mouth, mut ears, kill, _) = killed(SUM, true, Policies::default()).await;
+    say(&mut mouth, "two").await.unwrap();
+    let _other = kill.await;
+    say(&mut mouth, "three").await.unwrap();
+    mouth.say_last();
+    assert_eq!(hear(&mut ears).await.unwrap().as_deref(), Some("11"), "all that was said is summed up");
+    assert_eq!(hear(&mut ears).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_stream_of_requests_stays_where_it_is_when_it_must_not_be_said_twice() {
+    // It may have been done; too much was said; an answer was handed on.
+    let small = Policies { replay: Replay { call: 100, ..Replay::DEFAULT }, ..Policies::default() };
+    let none = Policies { replay: Replay { channel: 100, ..Replay::DEFAULT }, ..Policies::default() };
+    let rows = [
+        (SUM, false, Policies::default()),
+        (SUM, true, small),
+        (SUM, true, none),
+        (TALK, true, Policies::default()),
+    ];
+    for (row, (method, idempotent, policies)) in rows.into_iter().enumerate() {
+        let (mut mouth, mut ears, kill, benches) = killed(method, idempotent, policies).await;
+        say(&mut mouth, "two").await.unwrap();
+        if method == TALK {
+            assert_eq!(hear(&mut ears).await.unwrap().as_deref(), Some("one"));
+            assert_eq!(hear(&mut ears).await.unwrap().as_deref(), Some("two"));
+        }
+        let _other = kill.await;
+        mouth.say_last();
+        let failure = hear(&mut ears).await.unwrap_err();
+        assert_eq!(
+            (failure.status.code, failure.reach, failure.attempts),
+            (Code::Unavailable, Reach::Unknown, 1),
+            "row {row}"
+        );
+        assert_eq!(
+            say(&mut mouth, "more").await.unwrap_err(),
+            failure,
+            "row {row}: both sides are told the same"
+        );
+        let begun: usize = benches.iter().map(|bench| bench.begun.load(Ordering::SeqCst)).sum();
+        assert_eq!(begun, 1, "row {row}");
+    }
+}
+
+#[tokio::test]
+async fn what_calls_keep_is_given_back() {
+    let bench = Bench::default();
+    let (_running, port) = serve(&bench, 0);
+    let channel = channel(&[port]);
+    let kept = || channel.0.replayed.load(Ordering::SeqCst);
+    let (mut mouth, mut ears) = channel.talk(plan(TALK, true)).await.unwrap();
+    say(&mut mouth, &"x".repeat(1000)).await.unwrap();
+    assert_eq!(kept(), 1000);
+    hear(&mut ears).await.unwrap();
+    assert_eq!(kept(), 0, "an answer was handed on");
+    drop((mouth, ears));
+    let (mut mouth, ears) = channel.talk(plan(SUM, true)).await.unwrap();
+    for _ in 0..1000 {
+        say(&mut mouth, &"x".repeat(1000)).await.unwrap();
+    }
+    assert_eq!(kept(), 1_000_000);
+    for _ in 0..100 {
+        say(&mut mouth, &"x".repeat(1000)).await.unwrap();
+    }
+    assert_eq!(kept(), 0, "more than is kept for a call");
+    drop((mouth, ears));
+    let (mut mouth, ears) = channel.talk(plan(SUM, true)).await.unwrap();
+    say(&mut mouth, "y").await.unwrap();
+    drop((mouth, ears));
+    assert_eq!(kept(), 0, "the call was given up");
+}
+
+#[tokio::test]
+async fn the_sides_of_a_call_work_in_tasks_of_their_own_and_either_ends_it() {
+    let bench = Bench::default();
+    let (_running, port) = serve(&bench, 0);
+    let channel = channel(&[port]);
+    let (mut mouth, mut ears) = channel.talk(plan(TALK, false)).await.unwrap();
+    let saying = tokio::spawn(async move {
+        for n in 0..5_000 {
+            say(&mut mouth, &format!("{n} {}", "x".repeat(500))).await.unwrap();
+        }
+        mouth.say_last();
+        mouth
+    });
+    let mut heard = 0;
+    while let Some(text) = hear(&mut ears).await.unwrap() {
+        assert!(text.starts_with(&format!("{heard} ")));
+        heard += 1;
+    }
+    assert_eq!(heard, 5_000);
+    drop(saying.await.unwrap());
+    // Half of what was to be said is not all of it.
+    let (mouth, mut ears) = channel.talk(plan(SUM, true)).await.unwrap();
+    drop(mouth);
+    assert_eq!(hear(&mut ears).await.unwrap_err().status.code, Code::Cancelled);
+    let (mut mouth, ears) = channel.talk(plan(TALK, true)).await.unwrap();
+    drop(ears);
+    let given_up = async {
+        while say(&mut mouth, "?").await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), given_up).await.unwrap();
 }

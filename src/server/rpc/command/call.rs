@@ -12,7 +12,7 @@ use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::schema::{Type, method_hash, service_hash};
 use crate::proto::rpc::session::Message;
 use crate::server::rpc::caller::{Arrived, Pending};
-use crate::server::rpc::client::{Request, deadline_in};
+use crate::server::rpc::client::{Plan, Request, deadline_in};
 use crate::server::rpc::{Channel, Failure, Metadata, Settings};
 
 /// Bytes of a message, in and out.
@@ -142,7 +142,7 @@ impl Method {
     /// Prints what is answered, to the end.
     async fn show_all(
         &self,
-        mut pending: Pending,
+        pending: Pending,
         first: Option<Arrived>,
         style: Style,
     ) -> Result<Metadata, RpcError> {
@@ -180,7 +180,7 @@ async fn single(
         method.show(&message, style)?;
         return Ok(trailers);
     }
-    let begin = async |mut pending: Pending| -> Result<(Pending, Arrived), Failure> {
+    let begin = async |pending: Pending| -> Result<(Pending, Arrived), Failure> {
         let first = poll_fn(|cx| pending.poll_next(cx)).await?;
         Ok((pending, first))
     };
@@ -190,7 +190,9 @@ async fn single(
 
 /// A call with a stream of requests: a line of stdin for each, or the one on the command line.
 async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -> Result<Metadata, RpcError> {
-    let mut pending = channel.open(method.call.clone(), deadline_in(args.remote.deadline.0)).await?;
+    let (call, idempotent) = (method.call.clone(), method.idempotent);
+    let plan = Plan { call, idempotent, deadline: deadline_in(args.remote.deadline.0) };
+    let (mut mouth, mut ears) = channel.talk(plan).await?;
     let mut lines = lines(args.json.clone());
     let (mut more, mut next) = (true, None);
     loop {
@@ -204,13 +206,13 @@ async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -
                 }
                 None => {
                     more = false;
-                    pending.say_last();
+                    mouth.say_last();
                 }
             },
             // Answers are read meanwhile: who answers may have no room for more either.
-            step = poll_fn(|cx| match pending.poll_next(cx) {
+            step = poll_fn(|cx| match ears.poll_next(cx) {
                 Poll::Ready(arrived) => Poll::Ready(Step::Arrived(arrived)),
-                Poll::Pending if next.is_some() => pending.poll_room(cx).map(Step::Room),
+                Poll::Pending if next.is_some() => mouth.poll_room(cx).map(Step::Room),
                 Poll::Pending => Poll::Pending,
             }) => match step {
                 Step::Arrived(arrived) => match arrived? {
@@ -220,7 +222,7 @@ async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -
                 Step::Room(room) => {
                     room?;
                     if let Some(message) = next.take() {
-                        pending.say(message, false);
+                        mouth.say(message);
                     }
                 }
             },

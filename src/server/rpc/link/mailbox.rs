@@ -42,7 +42,7 @@ pub(in super::super) struct NewCall {
     /// What was said on it before it could be made; `None` for the end of the messages.
     pub(in super::super) said: Vec<(Option<Message>, bool)>,
     /// What it is told from others by while it waits, if it has a deadline.
-    pub(super) serial: u32,
+    pub(in super::super) serial: u32,
 }
 
 impl NewCall {

@@ -1,0 +1,186 @@
+//! Typed calls whose request is a stream: with one answer, or with a stream of them, in one piece or in two halves.
+
+use std::future::poll_fn;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use futures_core::Stream;
+
+use super::talk::{Ears, Mouth};
+use crate::proto::rpc::metadata::Metadata;
+use crate::proto::rpc::payload::Payload;
+use crate::proto::rpc::status::{Advice, Code, Status};
+use crate::server::rpc::caller::{Arrived, Failure, Reach};
+use crate::server::rpc::stream::{Format, answered};
+
+/// The sending side of a call that takes a stream. When it is dropped before its end, the call is cancelled.
+#[derive(Debug)]
+pub struct Upload<Q, R> {
+    sender: Sender<Q>,
+    receiver: Receiver<R>,
+}
+
+impl<Q: Payload, R: Payload> Upload<Q, R> {
+    pub(super) fn new((mouth, ears): (Mouth, Ears), format: Format) -> Self {
+        Self { sender: Sender::new(mouth, format), receiver: Receiver::new(ears, format) }
+    }
+
+    /// Sends a message, when there is room for it.
+    ///
+    /// # Errors
+    /// The call is over already: how it failed.
+    pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
+        self.sender.send(message).await
+    }
+
+    /// Says that no message follows, and waits for the answer.
+    ///
+    /// # Errors
+    /// How the call failed.
+    pub async fn finish(mut self) -> Result<R, Failure> {
+        self.sender.finish();
+        let none = || answered(Status::new(Code::Internal, "the call went well and has no answer"));
+        let answer = self.receiver.next().await.ok_or_else(none)??;
+        match self.receiver.next().await {
+            None => Ok(answer),
+            Some(Ok(_)) => {
+                Err(answered(Status::new(Code::Internal, "more than one message came as the answer")))
+            }
+            Some(Err(failure)) => Err(failure),
+        }
+    }
+}
+
+/// The two sides of a call with streams in both directions. When it is dropped before its end, the call is cancelled.
+#[derive(Debug)]
+pub struct Conversation<Q, R> {
+    sender: Sender<Q>,
+    receiver: Receiver<R>,
+}
+
+impl<Q: Payload, R: Payload> Conversation<Q, R> {
+    pub(super) fn new((mouth, ears): (Mouth, Ears), format: Format) -> Self {
+        Self { sender: Sender::new(mouth, format), receiver: Receiver::new(ears, format) }
+    }
+
+    /// Sends a message, when there is room for it.
+    ///
+    /// # Errors
+    /// The call is over already: how it failed.
+    pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
+        self.sender.send(message).await
+    }
+
+    /// Says that no message follows.
+    pub fn finish(&mut self) {
+        self.sender.finish();
+    }
+
+    /// The next message of the answer; `None` when the call went well and this was all.
+    ///
+    /// # Errors
+    /// How the call failed; nothing follows.
+    pub async fn next(&mut self) -> Option<Result<R, Failure>> {
+        self.receiver.next().await
+    }
+
+    /// Both sides, each for a task of its own.
+    #[must_use]
+    pub fn split(self) -> (Sender<Q>, Receiver<R>) {
+        (self.sender, self.receiver)
+    }
+}
+
+/// The sending side of a [`Conversation`]. Dropped before [`finish`](Self::finish), it cancels the call, as a part of a stream must not look like
+/// the whole.
+#[derive(Debug)]
+pub struct Sender<Q> {
+    mouth: Mouth,
+    format: Format,
+    messages: PhantomData<fn(Q)>,
+}
+
+impl<Q> Sender<Q> {
+    fn new(mouth: Mouth, format: Format) -> Self {
+        Self { mouth, format, messages: PhantomData }
+    }
+
+    /// Says that no message follows. What is sent later is not heard.
+    pub fn finish(&mut self) {
+        self.mouth.say_last();
+    }
+}
+
+impl<Q: Payload> Sender<Q> {
+    /// Sends a message, when there is room for it.
+    ///
+    /// # Errors
+    /// The call is over already: how it failed.
+    pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
+        poll_fn(|cx| self.mouth.poll_room(cx)).await?;
+        self.mouth.say(self.format.write(message).map_err(unsaid)?);
+        Ok(())
+    }
+}
+
+/// The receiving side of a [`Conversation`]. Also a [`Stream`]. Dropped before its end, it cancels the call.
+#[derive(Debug)]
+pub struct Receiver<R> {
+    ears: Ears,
+    format: Format,
+    trailers: Option<Metadata>,
+    failed: bool,
+    messages: PhantomData<fn() -> R>,
+}
+
+impl<R> Receiver<R> {
+    fn new(ears: Ears, format: Format) -> Self {
+        Self { ears, format, trailers: None, failed: false, messages: PhantomData }
+    }
+
+    /// What came with the end of the call; `None` before the end.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&Metadata> {
+        self.trailers.as_ref()
+    }
+}
+
+impl<R: Payload> Receiver<R> {
+    /// The next message; `None` when the call went well and this was all.
+    ///
+    /// # Errors
+    /// How the call failed; nothing follows.
+    pub async fn next(&mut self) -> Option<Result<R, Failure>> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<R, Failure>>> {
+        if self.failed || self.trailers.is_some() {
+            return Poll::Ready(None);
+        }
+        let read = match ready!(self.ears.poll_next(cx)) {
+            Ok(Arrived::Message(message)) => self.format.read(message, Code::Internal).map_err(answered),
+            Ok(Arrived::End(trailers)) => {
+                self.trailers = Some(trailers);
+                return Poll::Ready(None);
+            }
+            Err(failure) => Err(failure),
+        };
+        self.failed = read.is_err();
+        Poll::Ready(Some(read))
+    }
+}
+
+impl<R: Payload> Stream for Receiver<R> {
+    type Item = Result<R, Failure>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll(cx)
+    }
+}
+
+/// A failure of ours to say something on a call that is under way.
+fn unsaid(status: Status) -> Failure {
+    Failure { status: status.advice(Advice::Never), reach: Reach::Unknown, attempts: 1 }
+}

@@ -3,6 +3,8 @@
 //! `cargo bench --bench rpc -- [--case NAME]... [--server NAME]... [--rounds N] [--seconds S]` prints a table a case. For each turn this binary starts
 //! itself twice: once as the server, once as the client whose calls are counted. The protocol is written down in `benches/README.md`.
 
+#![allow(clippy::expect_used, reason = "a measurement that something has broken had better stop")]
+
 use std::net::SocketAddr;
 
 use clap::{Parser, Subcommand};

@@ -9,6 +9,7 @@ use futures_util::StreamExt;
 use crate::proto::rpc::frame::{Call, Trace};
 use crate::server::lines::Target;
 use crate::server::process::Running;
+use crate::server::rpc::client::Plan;
 use crate::server::rpc::observe::{Format, RpcMetrics};
 use crate::server::rpc::settings::Settings;
 use crate::server::rpc::{Channel, Code, Context, Method, Requests, ResponseStream, Status};
@@ -174,10 +175,10 @@ async fn json_has_the_trace_too_and_who_has_gone_is_counted() {
         ..Call::default()
     };
     let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    let pending = channel.open(call, deadline).await.unwrap();
+    let call = channel.talk(Plan { call, idempotent: false, deadline }).await.unwrap();
     let in_flight = || metrics.metrics().encode().contains("wireworks_rpc_calls_in_flight 1\n");
     until(in_flight).await;
-    drop(pending);
+    drop(call);
     until(|| !in_flight()).await;
     tokio::task::spawn_blocking(|| running.stop()).await.unwrap().unwrap();
     let log = fs::read_to_string(&path).unwrap();

@@ -11,6 +11,7 @@ mod http_command;
 mod http_load;
 mod http_refusals;
 mod rpc_command;
+mod rpc_macros;
 mod rpc_network;
 mod rpc_tls;
 mod shown;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use futures_util::StreamExt;
 
 use crate::proto::rpc::frame::{Call, Trace};
+use crate::proto::rpc::session::Message;
 use crate::server::lines::Target;
 use crate::server::process::Running;
-use crate::server::rpc::client::Plan;
+use crate::server::rpc::client::Request;
 use crate::server::rpc::observe::{Format, RpcMetrics};
 use crate::server::rpc::settings::Settings;
 use crate::server::rpc::{Channel, Code, Context, Method, Requests, ResponseStream, Status};
@@ -53,9 +54,10 @@ impl Kinds for Plain {
     }
 }
 
-fn serve(metrics: &RpcMetrics, log: &Path, format: Format) -> (Running, Channel) {
+/// A server that gives up calls after a time.
+fn serve(metrics: &RpcMetrics, log: &Path, format: Format, longest: Duration) -> (Running, Channel) {
     let server = kinds::serve(Plain).server().unwrap().listen("127.0.0.1:0").threads(1);
-    let settings = Settings { max_deadline: Duration::from_millis(50), ..Settings::default() };
+    let settings = Settings { max_deadline: longest, ..Settings::default() };
     let server = server.settings(settings).count(metrics.clone());
     let running = server.access_log(format, Target::File(log.to_owned())).start().unwrap();
     let channel = Channel::to([running.tcp().unwrap().to_string()]).unwrap().lazy();
@@ -107,7 +109,7 @@ async fn every_call_is_counted_once_with_what_it_said() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("calls.log");
     let metrics = RpcMetrics::new();
-    let (running, channel) = serve(&metrics, &path, Format::Text);
+    let (running, channel) = serve(&metrics, &path, Format::Text, Duration::from_millis(50));
     call_all(&channel).await;
     drop(channel);
     tokio::task::spawn_blocking(|| running.stop()).await.unwrap().unwrap();
@@ -166,7 +168,7 @@ async fn json_has_the_trace_too_and_who_has_gone_is_counted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("calls.json");
     let metrics = RpcMetrics::new();
-    let (running, channel) = serve(&metrics, &path, Format::Json);
+    let (running, channel) = serve(&metrics, &path, Format::Json, Duration::from_secs(60));
     let trace = Some(Box::new(Trace { trace: [0xab; 16], span: [1; 8] }));
     let call = Call {
         service: kinds::hang::service(),
@@ -174,11 +176,13 @@ async fn json_has_the_trace_too_and_who_has_gone_is_counted() {
         trace,
         ..Call::default()
     };
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(20);
-    let call = channel.talk(Plan { call, idempotent: false, deadline }).await.unwrap();
+    let begun = tokio::time::Instant::now();
+    let deadline = begun + Duration::from_secs(20);
+    let request = Request { call, message: Message::default(), idempotent: false, begun, deadline };
+    let pending = tokio::spawn(async move { channel.call(request).await });
     let in_flight = || metrics.metrics().encode().contains("wireworks_rpc_calls_in_flight 1\n");
     until(in_flight).await;
-    drop(call);
+    pending.abort();
     until(|| !in_flight()).await;
     tokio::task::spawn_blocking(|| running.stop()).await.unwrap().unwrap();
     let log = fs::read_to_string(&path).unwrap();

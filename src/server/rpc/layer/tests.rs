@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::sync::Notify;
 
 use super::*;
 use crate::net::bucket::Rate;
+use crate::net::client::Connector;
 use crate::net::resilience::retry;
 use crate::net::service::service_fn;
+use crate::net::tls::{CertPair, ClientAuth, ClientTls, ClientTlsConfig, Trust};
 use crate::server::process::Running;
 use crate::server::rpc::client::Policies;
 use crate::server::rpc::health::{Condition, HealthClient, Whose};
@@ -273,4 +276,47 @@ async fn a_server_with_too_much_to_do_says_so_and_goes_on_reading() {
     hanging.iter().for_each(tokio::task::JoinHandle::abort);
     assert_eq!(comes_back.await.unwrap().unwrap(), 2);
     until(|| limit.at_work() == 0).await;
+}
+
+#[tokio::test]
+async fn a_peer_with_a_certificate_is_counted_by_its_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, params.self_signed(&key).unwrap().pem()).unwrap();
+    let issuer = Issuer::new(params, key);
+    let sign = |name: &str| {
+        let key = KeyPair::generate().unwrap();
+        let signed = CertificateParams::new([name.to_owned()]).unwrap().signed_by(&key, &issuer).unwrap();
+        let path = |kind: &str| folder.path().join(format!("{name}-{kind}.pem"));
+        let pair = CertPair { cert: path("cert"), key: path("key") };
+        std::fs::write(&pair.cert, signed.pem()).unwrap();
+        std::fs::write(&pair.key, key.serialize_pem()).unwrap();
+        pair
+    };
+    let own = sign("localhost");
+    let services = kinds::serve(Plain).layer(RateLimit::new(Rate::new(0.001, 2).unwrap()));
+    let server = services.server().unwrap().listen("127.0.0.1:0").threads(1).tls(&own.cert, &own.key);
+    let running = server.tls_client_auth(ClientAuth::Required(ca.clone())).start().unwrap();
+    let port = running.tcp().unwrap().port();
+    // Both come from one address; a name counts whatever the connection and the certificate.
+    let client = |pair: CertPair| {
+        let config = ClientTlsConfig { trust: Trust::SystemAnd(ca.clone()), certificate: Some(pair) };
+        let connector = Connector::new().trusting(ClientTls::new(&config).unwrap());
+        let retry = retry::Policy { attempts: 1, ..retry::Policy::DEFAULT };
+        let builder = Channel::to([format!("localhost:{port}")]).unwrap().tls().connector(connector);
+        KindsClient::new(builder.policies(Policies { retry, ..Policies::default() }).lazy())
+    };
+    let renewed = client(sign("ada.test"));
+    for (client, good) in [
+        (client(sign("ada.test")), true),
+        (client(sign("ada.test")), true),
+        (renewed, false),
+        (client(sign("bob.test")), true),
+    ] {
+        let code = client.next(1).await.map(drop).map_err(|failure| failure.status.code);
+        assert_eq!(code, if good { Ok(()) } else { Err(Code::ResourceExhausted) });
+    }
 }

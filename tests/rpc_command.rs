@@ -218,3 +218,12 @@ fn servers_are_found_by_name_and_by_file() {
     assert!(line.ends_with("/none: no such file or directory"), "{line}");
     stop(server);
 }
+
+#[test]
+fn long_messages_can_be_compressed() {
+    let (server, addr) = serve(&["--compress-from", "1KiB"]);
+    let json = format!("{{\"text\":\"{}\"}}", "again and ".repeat(5_000));
+    let said = rpc(&["call", &addr, "Echo.say", &json, "--compress-from", "1KiB"], "");
+    assert_eq!(said.success().text().trim_end(), json);
+    stop(server);
+}

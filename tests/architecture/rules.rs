@@ -54,6 +54,7 @@ const PROTO_CRATES: &[&str] = &[
     "simdutf8",
     "subtle",
     "thiserror",
+    "zstd",
 ];
 
 /// Crates that know a protocol: not for the plumbing.

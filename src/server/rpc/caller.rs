@@ -98,8 +98,11 @@ impl Caller {
         self.make(NewCall { said, ..NewCall::new(call, None, false, Some(deadline), Inbox::new()) })
     }
 
-    fn make(&self, new: NewCall) -> Pending {
+    fn make(&self, mut new: NewCall) -> Pending {
         let inbox = Arc::clone(&new.inbox);
+        let shrunk = |message: &mut Message| *message = self.0.shrunk(std::mem::take(message));
+        new.message.iter_mut().for_each(shrunk);
+        new.said.iter_mut().filter_map(|(message, _)| message.as_mut()).for_each(shrunk);
         self.0.send(Command::Call(Box::new(new)));
         Pending { mailbox: Arc::clone(&self.0), inbox, over: AtomicBool::new(false) }
     }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::proto::rpc::keeper::Patience;
+use crate::proto::rpc::payload::{CodecId, compress};
+use crate::proto::rpc::session::Message;
 use crate::proto::rpc::settings::Settings as Hello;
 
 /// The longest time that a handler gets, unless [`Settings::max_deadline`] says otherwise.
@@ -22,6 +24,10 @@ pub struct Settings {
     /// The same for all streams of a connection together. A short call that is made beside long messages may have to wait for so many bytes to be
     /// read: more of it is quicker over long distances, less of it is fairer. Requests and answers of up to 16 KiB need none.
     pub connection_credit: u32,
+    /// Messages of so many bytes and more are compressed by zstd, where the peer reads it and they become smaller by it. Of what is
+    /// secret and what a stranger has chosen, the size of both compressed together tells something: such a message had better not be. `None` compresses
+    /// nothing; what comes compressed is read in either case.
+    pub compress_from: Option<usize>,
     /// Calls of ours that may wait until the peer takes further ones.
     pub max_queued_calls: usize,
     /// How long a handler gets, whatever its caller says.
@@ -42,6 +48,7 @@ impl Default for Settings {
             max_metadata: 8 << 10,
             stream_credit: 512 << 10,
             connection_credit: 1 << 20,
+            compress_from: None,
             max_queued_calls: 10_000,
             max_deadline: MAX_DEADLINE,
             patience: Patience::default(),
@@ -52,6 +59,13 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// How to make messages smaller for a peer that puts up with `theirs`.
+    pub(super) fn shrink(&self, theirs: &Hello) -> Shrink {
+        let reads = theirs.compressions & 1 << compress::ZSTD != 0;
+        let from = self.compress_from.filter(|_| reads).unwrap_or(usize::MAX);
+        Shrink { from: from.max(1), limit: theirs.max_message as usize }
+    }
+
     /// What the peer is told of them.
     #[must_use]
     pub fn hello(&self) -> Hello {
@@ -64,7 +78,30 @@ impl Settings {
             max_message: number(self.max_message),
             max_metadata: number(self.max_metadata),
             min_ping_interval: u32::try_from(self.min_ping_interval.as_millis()).unwrap_or(u32::MAX),
-            ..Hello::default()
+            codecs: CodecId::ALL.iter().fold(0, |bits, codec| bits | 1 << codec.number()),
+            compressions: 1 << compress::ZSTD,
+        }
+    }
+}
+
+/// Which messages are made smaller.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Shrink {
+    from: usize,
+    /// What is longer cannot be sent at all.
+    limit: usize,
+}
+
+impl Shrink {
+    /// The message, smaller if it can be.
+    pub(super) fn apply(self, message: Message) -> Message {
+        let size = message.bytes.len();
+        if size < self.from || size > self.limit || message.compressed {
+            return message;
+        }
+        match compress::compress(&message.bytes) {
+            Some(bytes) => Message { bytes, compressed: true, ..message },
+            None => message,
         }
     }
 }

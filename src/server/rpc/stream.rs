@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use futures_core::Stream;
 use futures_util::stream::BoxStream;
 
@@ -12,7 +13,7 @@ use super::caller::{Arrived, Failure, Pending, Reach};
 use super::link::Streams;
 use super::link::inbox::Next;
 use crate::proto::rpc::metadata::Metadata;
-use crate::proto::rpc::payload::{CodecId, Payload};
+use crate::proto::rpc::payload::{CodecId, Payload, PayloadError, compress};
 use crate::proto::rpc::session::Message;
 use crate::proto::rpc::status::{Advice, Code, Status};
 
@@ -38,13 +39,18 @@ impl Format {
 
     /// A message that has come, or what is wrong with it.
     pub(super) fn read<T: Payload>(self, message: Message, wrong: Code) -> Result<T, Status> {
-        if message.compressed {
-            return Err(Status::new(wrong, "a message is compressed, which nobody asked for"));
-        }
-        let value = T::decode(message.bytes, self.codec, self.limit);
-        value.map_err(|error| {
+        let plain = self.plain(message).and_then(|bytes| T::decode(bytes, self.codec, self.limit));
+        plain.map_err(|error| {
             Status::new(wrong, format!("a message cannot be read: {error}")).advice(Advice::Never)
         })
+    }
+
+    /// The bytes of a message that has come.
+    pub(super) fn plain(self, message: Message) -> Result<Bytes, PayloadError> {
+        if message.compressed {
+            return compress::decompress(&message.bytes, self.limit);
+        }
+        Ok(message.bytes)
     }
 }
 

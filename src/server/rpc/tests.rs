@@ -21,7 +21,8 @@ use crate::net::drain::Drain;
 use crate::net::io::Io;
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::metadata::Metadata;
-use crate::proto::rpc::session::Role;
+use crate::proto::rpc::payload::compress::decompress;
+use crate::proto::rpc::session::{Message, Role};
 use crate::proto::rpc::status::Code;
 use crate::server::http::request::Peer;
 use crate::service;
@@ -104,6 +105,50 @@ async fn calls_are_answered_in_both_directions_on_one_connection() {
     let large = Bytes::from(vec![7; 1 << 20]);
     assert_eq!(client.answer(ECHO, large.clone()).await.unwrap(), large);
     assert_eq!(client.answer(ECHO, "").await.unwrap(), "");
+}
+
+/// Text that becomes smaller, and what it is at the other end. The handler does not look into messages: what it gives back is what came to it.
+#[tokio::test]
+async fn long_messages_are_compressed_once_the_peer_has_said_that_it_reads_them() {
+    let long = Bytes::from("again and ".repeat(100_000));
+    let noise: Bytes = std::iter::repeat_with(|| fastrand::u8(..)).take(10_000).collect();
+    let shrinking = Settings { compress_from: Some(500), ..Settings::default() };
+    let plain = |message: &Message| match message.compressed {
+        true => decompress(&message.bytes, 1 << 20).unwrap(),
+        false => message.bytes.clone(),
+    };
+    for (client, server, there, back) in [
+        (&shrinking, &Settings::default(), true, false),
+        (&Settings::default(), &shrinking, false, true),
+        (&Settings::default(), &Settings::default(), false, false),
+    ] {
+        let bench = Bench::default();
+        let (client, _server) = pair_of(client.clone(), server.clone(), &bench);
+        client.answer(ECHO, "").await.unwrap(); // it has said so now
+        let (answer, _) = client.ask(ECHO, long.clone()).answer().await.unwrap();
+        assert_eq!(answer.compressed, back);
+        let came = plain(&answer);
+        assert_eq!(came.len() < 1000, there, "{} bytes", came.len());
+        assert_eq!(if there { decompress(&came, 1 << 20).unwrap() } else { came }, long);
+        for text in ["short", &"again and ".repeat(49)] {
+            let (answer, _) = client.ask(ECHO, text.to_owned()).answer().await.unwrap();
+            assert!(!answer.compressed && answer.bytes == text);
+        }
+        assert_eq!(client.answer(ECHO, noise.clone()).await.unwrap(), noise, "it would not become smaller");
+        // Each message of a stream, both ways.
+        let talk = client.caller.call(call(TALK), None, false, None);
+        for _ in 0..3 {
+            talk.say(message(long.clone()), false);
+        }
+        talk.say_last();
+        let mut answers = 0;
+        while let Arrived::Message(message) = poll_fn(|cx| talk.poll_next(cx)).await.unwrap() {
+            assert_eq!(message.compressed, back);
+            assert_eq!(plain(&message).len() < 1000, there);
+            answers += 1;
+        }
+        assert_eq!(answers, 3);
+    }
 }
 
 #[tokio::test]

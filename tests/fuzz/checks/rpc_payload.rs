@@ -10,6 +10,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use wireworks::proto::rpc::dynamic::{DynamicError, Style, decode, encode};
+use wireworks::proto::rpc::payload::compress::{compress, decompress};
 use wireworks::proto::rpc::payload::{Blob, CodecId, Payload, PayloadError, Raw};
 use wireworks::proto::rpc::schema::{Describe, Type, method_hash};
 
@@ -72,7 +73,20 @@ pub(crate) fn check(input: &[u8]) -> bool {
     read::<Wide>(message, false);
     read::<(Vec<f64>, f32)>(message, false);
     raw(message);
+    squeezed(message);
     std::str::from_utf8(&input[..line]).is_ok_and(|text| described(text, message))
+}
+
+/// What is no zstd, or too much, is refused; what was compressed comes back.
+fn squeezed(message: &[u8]) {
+    const LIMIT: usize = 1 << 20;
+    if let Ok(plain) = decompress(message, LIMIT) {
+        assert!(plain.len() <= LIMIT);
+    }
+    if let Some(frame) = compress(message) {
+        assert_eq!(decompress(&frame, message.len()).unwrap(), message);
+        assert!(decompress(&frame, message.len() - 1).is_err());
+    }
 }
 
 /// A value that is read is written, by either codec, so that it is read as the same; and what its description makes of the bytes agrees.

@@ -11,6 +11,7 @@
 
 pub mod blob;
 pub mod codec;
+pub mod compress;
 mod macros;
 pub mod scan;
 #[cfg(test)]

@@ -9,10 +9,12 @@ use super::remote::Remote;
 use super::{RpcError, block_on, print};
 use crate::proto::rpc::dynamic::{Style, decode, encode};
 use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::schema::{Type, method_hash, service_hash};
 use crate::proto::rpc::session::Message;
 use crate::server::rpc::caller::{Arrived, Pending};
 use crate::server::rpc::client::{Plan, Request, deadline_in};
+use crate::server::rpc::stream::Format;
 use crate::server::rpc::{Channel, Failure, Metadata, Settings};
 
 /// Bytes of a message, in and out.
@@ -72,7 +74,7 @@ struct Method {
 pub fn run(args: &Args) -> Result<(), RpcError> {
     let args = args.clone();
     block_on(async move {
-        let settings = Settings { max_message: LIMIT, ..Settings::default() };
+        let settings = Settings { max_message: LIMIT, ..args.remote.settings() };
         let channel = args.remote.builder()?.settings(settings).lazy();
         let method = Method::find(&channel, &args).await?;
         let style = if args.pretty { Style::Indented } else { Style::Line };
@@ -133,9 +135,11 @@ impl Method {
     }
 
     /// Prints an answer.
-    fn show(&self, message: &Message, style: Style) -> Result<(), RpcError> {
-        let text = decode(&self.response, &message.bytes, LIMIT, style);
-        let text = text.map_err(|error| RpcError::Unknown(format!("the answer cannot be read: {error}")))?;
+    fn show(&self, message: Message, style: Style) -> Result<(), RpcError> {
+        let unread = |error: String| RpcError::Unknown(format!("the answer cannot be read: {error}"));
+        let bytes = Format { codec: CodecId::Bincode, limit: LIMIT }.plain(message);
+        let bytes = bytes.map_err(|error| unread(error.to_string()))?;
+        let text = decode(&self.response, &bytes, LIMIT, style).map_err(|error| unread(error.to_string()))?;
         print(&format!("{text}\n"))
     }
 
@@ -153,7 +157,7 @@ impl Method {
                 None => poll_fn(|cx| pending.poll_next(cx)).await?,
             };
             match arrived {
-                Arrived::Message(message) => self.show(&message, style)?,
+                Arrived::Message(message) => self.show(message, style)?,
                 Arrived::End(trailers) => return Ok(trailers),
             }
         }
@@ -177,7 +181,7 @@ async fn single(
     };
     if !method.gives_stream {
         let (message, trailers) = channel.call(request).await?;
-        method.show(&message, style)?;
+        method.show(message, style)?;
         return Ok(trailers);
     }
     let begin = async |pending: Pending| -> Result<(Pending, Arrived), Failure> {
@@ -216,7 +220,7 @@ async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -
                 Poll::Pending => Poll::Pending,
             }) => match step {
                 Step::Arrived(arrived) => match arrived? {
-                    Arrived::Message(message) => method.show(&message, style)?,
+                    Arrived::Message(message) => method.show(message, style)?,
                     Arrived::End(trailers) => return Ok(trailers),
                 },
                 Step::Room(room) => {

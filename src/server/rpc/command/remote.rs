@@ -6,9 +6,9 @@ use super::RpcError;
 use crate::net::client::Connector;
 use crate::net::resilience::retry;
 use crate::net::tls::{CertPair, ClientTls, ClientTlsConfig, Trust};
-use crate::server::rpc::Channel;
 use crate::server::rpc::client::{Builder, Policies};
-use crate::server::units::TimeSpan;
+use crate::server::rpc::{Channel, Settings};
+use crate::server::units::{ByteSize, TimeSpan};
 
 /// What a user may type about a server.
 #[derive(clap::Args, Clone, Debug)]
@@ -25,6 +25,10 @@ pub struct Remote {
     /// How often a call that can be made again is, when it fails
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=20), help_heading = "Calls")]
     pub retries: u8,
+
+    /// Compress requests of this size and more by zstd, if the server reads it
+    #[arg(long, value_name = "SIZE", help_heading = "Calls")]
+    pub compress_from: Option<ByteSize>,
 
     /// Speak TLS
     #[arg(long, help_heading = "TLS")]
@@ -53,11 +57,18 @@ impl Remote {
         Ok(self.builder()?.lazy())
     }
 
+    /// What its connections put up with.
+    pub(super) fn settings(&self) -> Settings {
+        let compress_from = self.compress_from.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX));
+        Settings { compress_from, ..Settings::default() }
+    }
+
     pub(super) fn builder(&self) -> Result<Builder, RpcError> {
         let attempts = u32::from(self.retries) + 1;
         let retry = retry::Policy { attempts, most: attempts, ..retry::Policy::DEFAULT };
         let policies = Policies { retry, ..Policies::default() };
         let builder = Channel::to(self.addresses.split(','))?.deadline(self.deadline.0).policies(policies);
+        let builder = builder.settings(self.settings());
         if !self.tls && self.tls_ca.is_none() && !self.insecure && self.cert.is_none() {
             return Ok(builder);
         }

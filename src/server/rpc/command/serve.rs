@@ -51,6 +51,10 @@ pub struct Args {
     #[arg(long, value_name = "SIZE", default_value = "4MiB", help_heading = "Limits")]
     pub max_message: ByteSize,
 
+    /// Compress answers of this size and more by zstd, for callers that read it
+    #[arg(long, value_name = "SIZE", help_heading = "Limits")]
+    pub compress_from: Option<ByteSize>,
+
     /// The longest time that a call gets, whatever its caller says
     #[arg(long, value_name = "TIME", default_value = "1h", help_heading = "Limits")]
     pub max_deadline: TimeSpan,
@@ -189,6 +193,7 @@ fn server(args: &Args) -> Result<Server, ServeError> {
         max_calls: args.max_calls,
         max_message: usize::try_from(args.max_message.0).unwrap_or(usize::MAX),
         max_deadline: args.max_deadline.0,
+        compress_from: args.compress_from.map(|size| usize::try_from(size.0).unwrap_or(usize::MAX)),
         ..Settings::default()
     };
     let limits = Limits::of(args);

@@ -232,6 +232,7 @@ impl Link {
     /// Answers a call.
     pub(super) fn finish(&mut self, stream: u32, answer: Answer) {
         let Answer { status, message } = answer;
+        let message = message.map(|message| self.mailbox.shrunk(message));
         match self.session.end(stream, status, message) {
             Ok(()) | Err(SayError::Closed) => {}
             Err(error) => {

@@ -166,6 +166,7 @@ impl Inbox {
 
     /// Says a message.
     pub(in super::super) fn say(self: &Arc<Self>, mailbox: &Mailbox, message: Message, last: bool) {
+        let message = mailbox.shrunk(message);
         // A message without a byte is work too.
         self.lock().posted += message.bytes.len().max(64);
         mailbox.send(Command::Say { inbox: Arc::clone(self), message, last });

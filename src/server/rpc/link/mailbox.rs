@@ -3,7 +3,7 @@
 //! What they want is put into one queue; the connection takes all of it at once, so what comes together leaves in one write.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
 use tokio::time::Instant;
@@ -12,6 +12,7 @@ use super::inbox::{Inbox, Reach};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::session::Message;
 use crate::proto::rpc::status::Status;
+use crate::server::rpc::settings::Shrink;
 
 /// What a connection is told.
 #[derive(Debug)]
@@ -63,6 +64,8 @@ pub(in super::super) struct Mailbox {
     state: Mutex<State>,
     /// Those who may still make calls.
     callers: AtomicUsize,
+    /// Which messages are compressed; nothing before the peer has said what it reads.
+    shrink: OnceLock<Shrink>,
 }
 
 #[derive(Debug, Default)]
@@ -77,6 +80,20 @@ struct State {
 }
 
 impl Mailbox {
+    /// The peer has said what it reads.
+    pub(super) fn set_shrink(&self, shrink: Shrink) {
+        // It says so once.
+        let _ = self.shrink.set(shrink);
+    }
+
+    /// The message as it should be sent.
+    pub(in super::super) fn shrunk(&self, message: Message) -> Message {
+        match self.shrink.get() {
+            Some(shrink) => shrink.apply(message),
+            None => message,
+        }
+    }
+
     /// Puts a command into the queue, and wakes the connection if it waits. Once the connection is over, a call ends at once and
     /// anything else means nothing.
     pub(in super::super) fn send(&self, command: Command) {

@@ -357,7 +357,8 @@ impl Link {
                 }
             }
             Event::Reset(reset) => self.was_reset(reset),
-            Event::Hello(_) => {
+            Event::Hello(theirs) => {
+                self.mailbox.set_shrink(self.settings.shrink(&theirs));
                 self.keeper.greeted();
                 self.call_queued();
             }

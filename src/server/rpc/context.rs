@@ -103,7 +103,7 @@ impl Context {
     ///
     /// # Errors
     /// What a handler best answers with: `resource_exhausted` with a wait when too much work waits already, `internal` when it panicked or the
-    /// server has no workers, `unavailable` when the server stopped before it was begun.
+    /// server has no workers (a [detached](super::Services::detached) one never has), `unavailable` when the server stopped before it was begun.
     pub async fn work<T: Send + 'static>(
         &self,
         priority: Priority,

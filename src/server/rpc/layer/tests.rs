@@ -225,7 +225,7 @@ fn once(running: &Running) -> KindsClient {
 
 #[tokio::test]
 async fn a_peer_that_calls_too_often_is_told_when_to_come_back() {
-    let limit = RateLimit::new(Rate::new(2.0, 3).unwrap());
+    let limit = RateLimit::new(Rate::new(0.5, 3).unwrap());
     let services = kinds::serve(Plain).layer(limit.clone()).health();
     let (running, patient) = serve(services);
     let client = once(&running);
@@ -235,7 +235,7 @@ async fn a_peer_that_calls_too_often_is_told_when_to_come_back() {
     let failed = client.next(0).await.unwrap_err();
     assert_eq!(failed.to_string(), "resource_exhausted: too many calls a second");
     let Advice::Later(wait) = failed.status.advice else { panic!("{failed:?}") };
-    assert!(wait > Duration::ZERO && wait <= Duration::from_millis(500), "{wait:?}");
+    assert!(wait > Duration::ZERO && wait <= Duration::from_secs(2), "{wait:?}");
     assert_eq!((failed.reach, limit.refused()), (Reach::Never, 1));
     // What must not be done twice is tried again too, as it was not done; and whoever asks for the health is not counted.
     assert_eq!(patient.next(1).await.unwrap(), 2);

@@ -109,7 +109,7 @@ async fn every_call_is_counted_once_with_what_it_said() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("calls.log");
     let metrics = RpcMetrics::new();
-    let (running, channel) = serve(&metrics, &path, Format::Text, Duration::from_millis(50));
+    let (running, channel) = serve(&metrics, &path, Format::Text, Duration::from_secs(1));
     call_all(&channel).await;
     drop(channel);
     tokio::task::spawn_blocking(|| running.stop()).await.unwrap().unwrap();
@@ -160,7 +160,7 @@ async fn every_call_is_counted_once_with_what_it_said() {
     assert_ne!(of.last().unwrap().5, "0", "the attempt");
     assert!(parts.iter().all(|line| line[4].ends_with("ms") && line[1].starts_with("[20")), "{log}");
     let hung: f64 = parts[4][4].trim_end_matches("ms").parse().unwrap();
-    assert!((50.0..5_000.0).contains(&hung), "{hung}");
+    assert!((1_000.0..20_000.0).contains(&hung), "{hung}");
 }
 
 #[tokio::test]

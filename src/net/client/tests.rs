@@ -252,7 +252,7 @@ async fn who_speaks_no_tls_is_named() {
         (
             b"HTTP/1.1 400 Bad Request\r\n\r\n",
             false,
-            "cannot make a TLS handshake with 127.0.0.1: received corrupt",
+            "cannot make a TLS handshake with 127.0.0.1: the server does not speak TLS",
         ),
         (b"", true, "cannot make a TLS handshake with 127.0.0.1: "),
     ];

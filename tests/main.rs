@@ -12,6 +12,7 @@ mod http_load;
 mod http_refusals;
 mod rpc_command;
 mod rpc_macros;
+mod rpc_nested;
 mod rpc_network;
 mod rpc_tls;
 mod shown;

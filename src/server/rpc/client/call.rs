@@ -6,15 +6,18 @@ use std::time::Duration;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
+use tokio::time::Instant;
+
 use super::Channel;
-use super::attempt::{Request, deadline_after, deadline_in};
+use super::attempt::{Request, deadline_after};
 use super::conversation::{Conversation, Upload};
 use super::talk::Plan;
-use crate::proto::rpc::frame::Call as WireCall;
+use crate::proto::rpc::frame::{Call as WireCall, Trace};
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::rpc::caller::{Failure, Pending, Reach};
+use crate::server::rpc::context::Context;
 use crate::server::rpc::method::Method;
 use crate::server::rpc::stream::{Format, Responses, answered};
 
@@ -25,6 +28,9 @@ pub struct Call<'a, M, T> {
     channel: &'a Channel,
     request: T,
     timeout: Option<Duration>,
+    /// When the call is over that it is a part of.
+    until: Option<Instant>,
+    trace: Option<Box<Trace>>,
     metadata: Metadata,
     codec: CodecId,
     method: PhantomData<fn() -> M>,
@@ -61,8 +67,9 @@ impl Channel {
     }
 
     fn prepare<M: Method, T>(&self, request: T) -> Call<'_, M, T> {
-        let (timeout, metadata, codec) = (None, Metadata::new(), CodecId::default());
-        Call { channel: self, request, timeout, metadata, codec, method: PhantomData }
+        let (metadata, codec) = (Metadata::new(), CodecId::default());
+        let (timeout, until, trace) = (None, None, None);
+        Call { channel: self, request, timeout, until, trace, metadata, codec, method: PhantomData }
     }
 }
 
@@ -88,6 +95,43 @@ impl<M: Method, T> Call<'_, M, T> {
         Self { timeout: Some(timeout), ..self }
     }
 
+    /// As a part of the call that a handler answers: it is over when that is at the latest, and stands in the same trace, as a span of its own.
+    /// As everything that a handler awaits, it is cancelled when the handler is given up. Metadata is not passed on.
+    ///
+    /// ```
+    /// # use wireworks::server::rpc::{Context, Status};
+    /// # use wireworks::service;
+    /// # service! {
+    /// #     pub service Names as NamesClient in names {
+    /// #         1 => unary of(u64) -> String, idempotent;
+    /// #     }
+    /// # }
+    /// struct Front {
+    ///     names: NamesClient,
+    /// }
+    ///
+    /// impl Names for Front {
+    ///     async fn of(&self, context: Context, number: u64) -> Result<String, Status> {
+    ///         self.names.of(number).within(&context).await.map_err(|failure| failure.status)
+    ///     }
+    /// }
+    /// # fn main() {}
+    /// ```
+    pub fn within(self, context: &Context) -> Self {
+        let until = self.until.map_or(context.deadline, |until| until.min(context.deadline));
+        let trace = context.trace.as_ref().map(|trace| {
+            // No span has the number zero (W3C Trace Context section 3.2.2.4).
+            let span = fastrand::u64(1..).to_be_bytes();
+            Box::new(Trace { trace: trace.trace, span })
+        });
+        Self { until: Some(until), trace: trace.or(self.trace), ..self }
+    }
+
+    /// Where it stands in a trace: the trace's number, and that of the caller's span.
+    pub fn trace(self, trace: Trace) -> Self {
+        Self { trace: Some(Box::new(trace)), ..self }
+    }
+
     /// Names and values that go with it.
     pub fn metadata(self, metadata: Metadata) -> Self {
         Self { metadata, ..self }
@@ -109,28 +153,30 @@ impl<M: Method, T> Call<'_, M, T> {
             codec: self.codec.number(),
             schema: M::schema(),
             metadata: self.metadata.clone(),
+            trace: self.trace.clone(),
             ..WireCall::default()
         }
     }
 
-    /// How long it may take.
-    fn time(&self) -> Duration {
-        self.timeout.unwrap_or(self.channel.0.deadline)
+    /// When it has to be over that begins now.
+    fn deadline(&self, now: Instant) -> Instant {
+        let own = deadline_after(now, self.timeout.unwrap_or(self.channel.0.deadline));
+        self.until.map_or(own, |until| own.min(until))
     }
 
     /// The call with a message, for as many attempts as it takes.
     fn with(&self, message: &M::Request) -> Result<Request, Failure> {
         let message = self.format().write(message).map_err(never)?;
         let idempotent = M::DESCRIPTION.idempotent;
-        let begun = tokio::time::Instant::now();
-        let deadline = deadline_after(begun, self.time());
+        let begun = Instant::now();
+        let deadline = self.deadline(begun);
         Ok(Request { call: self.wire(), message, idempotent, begun, deadline })
     }
 
     /// The call without one.
     fn plan(&self) -> Plan {
         let idempotent = M::DESCRIPTION.idempotent;
-        Plan { call: self.wire(), idempotent, deadline: deadline_in(self.time()) }
+        Plan { call: self.wire(), idempotent, deadline: self.deadline(Instant::now()) }
     }
 }
 

@@ -428,3 +428,97 @@ async fn the_sides_of_a_call_work_in_tasks_of_their_own_and_either_ends_it() {
     };
     tokio::time::timeout(Duration::from_secs(5), given_up).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_copy_that_the_budget_does_not_allow_is_not_sent() {
+    let bench = Bench::default();
+    let ((_a, one), (_b, two)) = (serve(&bench, 0), serve(&bench, 0));
+    let targets = [one, two].map(|port| format!("127.0.0.1:{port}"));
+    let delay = hedge::Delay::Fixed(Duration::from_millis(10));
+    let hedge = Some(hedge::Policy { delay, ..hedge::Policy::DEFAULT });
+    let budget = budget::Policy::Share { percent: 0, reserve: 0, window: Duration::from_secs(10) };
+    let policies = Policies { hedge, budget, ..Policies::default() };
+    let channel = Channel::to(targets).unwrap().policies(policies).serving(Arc::new(Bench::default()));
+    for n in 0..5 {
+        assert_eq!(ask(&channel, idempotent(LATE, &n.to_string())).await.unwrap(), n.to_string());
+    }
+    assert_eq!(bench.begun.load(Ordering::SeqCst), 5, "five calls that take 100 ms, and no copy");
+}
+
+/// Servers in the same process: a new one for each connection. And how many there were.
+fn inside(targets: &[&str], policies: Policies) -> (Channel, Arc<Mutex<Vec<Detached>>>) {
+    let servers: Arc<Mutex<Vec<Detached>>> = Arc::default();
+    let dialed = Arc::clone(&servers);
+    let builder = Channel::to(targets).unwrap().policies(policies).dial(move |_| {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let server = Detached::of(Arc::new(Bench::default()), Settings::default());
+        dialed.lock().unwrap().push(server.clone());
+        tokio::spawn(async move { server.serve(far, PeerAddr::Unix).await });
+        async { Ok(near) }
+    });
+    (builder.serving(Arc::new(Bench::default())), servers)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_probe_goes_on_when_it_ends_however_it_does() {
+    let open = backoff::Policy {
+        growth: backoff::Growth::Fixed { wait: Duration::from_secs(1), jitter: backoff::Jitter::None },
+        cap: Duration::from_secs(1),
+    };
+    let breaker = breaker::Policy { consecutive: 1, open, ..breaker::Policy::DEFAULT };
+    let (channel, _servers) = inside(&["one:1", "two:1"], Policies { breaker, ..Policies::default() });
+    for given_up in [false, true] {
+        // Both fail a call, and are left alone for a second.
+        while !matches!(ask(&channel, request(ECHO, "")).await, Err(failure) if failure.reach == Reach::Never)
+        {
+            let deadline = deadline_in(Duration::from_millis(10));
+            ask(&channel, Request { deadline, ..request(HANG, "") }).await.unwrap_err();
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let begun = tokio::time::Instant::now();
+        let probes = async {
+            let probes = join_all((0..2).map(|_| ask(&channel, request(LATE, "probe"))));
+            if given_up {
+                tokio::time::timeout(Duration::from_millis(50), probes).await.unwrap_err();
+            } else {
+                assert!(probes.await.iter().all(Result::is_ok));
+            }
+        };
+        let waiting = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            ask(&channel, request(ECHO, "me too")).await.unwrap();
+            begun.elapsed()
+        };
+        let ((), took) = tokio::join!(probes, waiting);
+        let expected = if given_up { 50..=60 } else { 100..=110 };
+        assert!(expected.contains(&took.as_millis()), "{took:?}");
+        // Closed again, both of them.
+        for _ in 0..10 {
+            ask(&channel, request(ECHO, "")).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_old_connection_that_ends_late_says_nothing_of_the_new_one() {
+    let (channel, servers) = inside(&["one:1"], Policies::default());
+    let server = |place: usize| servers.lock().unwrap()[place].clone();
+    ask(&channel, request(ECHO, "")).await.unwrap();
+    let old = server(0);
+    let late = ask(&channel, request(LATE, "taken before it left"));
+    let leaving = async {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+        assert_eq!(old.finish(Duration::from_secs(5)).await, 0);
+    };
+    let calling = async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let begun = tokio::time::Instant::now();
+        while begun.elapsed() < Duration::from_millis(500) {
+            ask(&channel, request(ECHO, "")).await.unwrap();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let (late, (), ()) = tokio::join!(late, leaving, calling);
+    assert_eq!(late.unwrap(), "taken before it left");
+    assert_eq!(servers.lock().unwrap().len(), 2, "one connection, and the one after it");
+}

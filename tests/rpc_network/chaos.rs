@@ -82,7 +82,7 @@ fn whatever_happens_every_call_ends_in_time_and_nothing_is_done_twice_that_must_
             tokio::join!(join_all(calling), weather(random));
             let counts = ends.get();
             assert!(
-                counts.iter().all(|count| *count > 20),
+                counts[0] + counts[2] > 10 && counts[1] + counts[3] > 100,
                 "seed {seed}: the weather was too good: {counts:?}"
             );
             // The longest wait between two attempts to connect is ten seconds, and the longest rest of a breaker a minute.

@@ -380,10 +380,11 @@ mod tests {
         assert!((10..=21).contains(&names.looks()), "{} looks in 20 s", names.looks());
         let two = world.add("10.0.0.2:1");
         names.lead_to(&["10.0.0.2:1"]);
-        ask(&channel).await.unwrap_err();
+        // The next look may come between two attempts of this call already.
+        let soon = usize::from(ask(&channel).await.is_ok());
         tokio::time::sleep(Duration::from_secs(2)).await;
         ask(&channel).await.unwrap();
-        assert_eq!(two.begun.load(Ordering::SeqCst), 1);
+        assert_eq!(two.begun.load(Ordering::SeqCst), 1 + soon);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! Ours, with its defaults but for the calls at a time: deadlines, credit, limits and keep-alive are on.
+//! Ours, with its defaults but for the calls at a time: deadlines, credit, limits, keep-alive and metrics are on.
 
 use std::net::SocketAddr;
 
@@ -8,7 +8,7 @@ use wireworks::net::shards::Threading;
 use wireworks::net::tls::{ClientTls, ClientTlsConfig, Trust};
 use wireworks::proto::rpc::payload::Raw;
 use wireworks::server::process::announce;
-use wireworks::server::rpc::{Channel, Context, Settings, Status};
+use wireworks::server::rpc::{Channel, Context, RpcMetrics, Settings, Status};
 use wireworks::service;
 
 use crate::end::{End, Runtime};
@@ -40,7 +40,7 @@ pub(crate) fn serve(end: &End) -> Result<()> {
     if let Some(dir) = &end.tls {
         server = server.tls(dir.join("cert.pem"), dir.join("key.pem"));
     }
-    server = server.settings(Settings { max_calls: 1024, ..Settings::default() });
+    server = server.settings(Settings { max_calls: 1024, ..Settings::default() }).count(RpcMetrics::new());
     server.listen("127.0.0.1:0").threads(1).threading(threading).on_ready(announce).run()?;
     Ok(())
 }

@@ -55,7 +55,7 @@ type Answered = Result<(Message, Metadata), Failure>;
 
 impl Channel {
     /// Makes a call whose request and answer are one message each.
-    pub(in super::super) async fn call(&self, request: Request) -> Answered {
+    pub(in super::super) async fn call(&self, request: &Request) -> Answered {
         let key = (request.call.service, request.call.method);
         match self.0.hedge(key).filter(|_| request.idempotent) {
             Some(hedge) => Box::pin(self.hedged(request, &hedge)).await,
@@ -66,14 +66,14 @@ impl Channel {
     /// Makes a call of which `begin` waits for the first sign of success; until then it is tried again as the policy says.
     pub(in super::super) async fn retried<T>(
         &self,
-        request: Request,
+        request: &Request,
         begin: impl AsyncFn(Pending) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let time = request.begun.into_std();
         self.0.budget.deposit(time);
         let made = AtomicU32::new(0);
         let turn = Turn { previous: 0, tried: &[], time, made: &made };
-        let (outcome, endpoint) = self.attempt(&request, turn, &begin).await;
+        let (outcome, endpoint) = self.attempt(request, turn, &begin).await;
         match outcome {
             Ok(begun) => {
                 self.0.budget.succeeded();
@@ -87,7 +87,7 @@ impl Channel {
     /// Makes a call again whose first attempt has failed, as the policy says.
     async fn retry<T>(
         &self,
-        request: Request,
+        request: &Request,
         mut failure: Failure,
         mut endpoint: Option<u64>,
         made: &AtomicU32,
@@ -104,7 +104,7 @@ impl Channel {
                 Decision::GiveUp(_) => return Err(failure),
             }
             let turn = Turn { previous: retrying.previous_attempts(), tried: &tried, time: now(), made };
-            let (outcome, asked) = self.attempt(&request, turn, &begin).await;
+            let (outcome, asked) = self.attempt(request, turn, &begin).await;
             match outcome {
                 Ok(begun) => {
                     retrying.succeeded();
@@ -116,13 +116,13 @@ impl Channel {
     }
 
     /// Makes a call, and another copy of it when the first takes too long.
-    async fn hedged(&self, request: Request, hedge: &Hedge) -> Answered {
+    async fn hedged(&self, request: &Request, hedge: &Hedge) -> Answered {
         let shared = &self.0;
         let (begun, made) = (request.begun, AtomicU32::new(0));
         let mut hedging = hedge.begin(request.about(), &shared.budget, begun.into_std());
         let (mut tried, mut last) = (Vec::new(), None);
         let mut copies = FuturesUnordered::new();
-        let (request, made) = (&request, &made);
+        let made = &made;
         let copy = |previous: u32, tried: Vec<u64>| async move {
             let begin = async |pending: Pending| pending.answer().await;
             self.attempt(request, Turn { previous, tried: &tried, time: now(), made }, &begin).await

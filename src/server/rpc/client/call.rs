@@ -1,10 +1,10 @@
 //! Typed calls of a channel.
 
-use std::future::{IntoFuture, poll_fn};
+use std::future::{Future, IntoFuture, poll_fn};
 use std::marker::PhantomData;
 use std::time::Duration;
 
-use futures_util::future::{BoxFuture, FutureExt};
+use futures_util::future::{BoxFuture, FutureExt, TryFutureExt};
 
 use tokio::time::Instant;
 
@@ -180,16 +180,19 @@ impl<M: Method, T> Call<'_, M, T> {
     }
 }
 
-impl<M: Method> Call<'_, M, Unary<M::Request>> {
+impl<'a, M: Method> Call<'a, M, Unary<M::Request>> {
     /// Makes the call, for who wants the trailers too.
     ///
     /// # Errors
     /// How it failed, and whether it can have had an effect.
-    pub async fn reply(self) -> Result<Reply<M::Response>, Failure> {
-        let (format, request) = (self.format(), self.with(&self.request.0)?);
-        let (message, trailers) = self.channel.call(request).await?;
-        let message = format.read(message, Code::Internal).map_err(answered)?;
-        Ok(Reply { message, trailers })
+    pub fn reply(self) -> impl Future<Output = Result<Reply<M::Response>, Failure>> + Send + use<'a, M> {
+        // The future carries what it needs from here on, and no more: it is moved, and mostly allocated, for every call.
+        let (channel, format, request) = (self.channel, self.format(), self.with(&self.request.0));
+        async move {
+            let (message, trailers) = channel.call(&request?).await?;
+            let message = format.read(message, Code::Internal).map_err(answered)?;
+            Ok(Reply { message, trailers })
+        }
     }
 }
 
@@ -201,7 +204,7 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        async move { Ok(self.reply().await?.message) }.boxed()
+        self.reply().map_ok(|reply| reply.message).boxed()
     }
 }
 
@@ -213,14 +216,14 @@ where
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
+        let (channel, format, request) = (self.channel, self.format(), self.with(&self.request.0));
         async move {
-            let (format, request) = (self.format(), self.with(&self.request.0)?);
             // Until the first message, nothing of the answer was handed on: it can be tried again.
             let begin = async |pending: Pending| {
                 let first = poll_fn(|cx| pending.poll_next(cx)).await?;
                 Ok((pending, first))
             };
-            let (pending, first) = self.channel.retried(request, begin).await?;
+            let (pending, first) = channel.retried(&request?, begin).await?;
             Ok(Responses::new(pending, Some(first), format))
         }
         .boxed()

@@ -327,7 +327,7 @@ mod tests {
         let call = crate::proto::rpc::frame::Call { method: ECHO, ..Default::default() };
         let (begun, deadline) = (Instant::now(), deadline_in(Duration::from_secs(10)));
         channel
-            .call(Request { call, message: message("?"), idempotent: true, begun, deadline })
+            .call(&Request { call, message: message("?"), idempotent: true, begun, deadline })
             .await
             .map(|_| ())
     }

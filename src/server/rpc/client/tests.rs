@@ -1,3 +1,4 @@
+use bytes::Bytes;
 use std::future::poll_fn;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,7 +53,7 @@ fn idempotent(method: u16, text: &str) -> Request {
 }
 
 async fn ask(channel: &Channel, request: Request) -> Result<String, Failure> {
-    let (message, _) = channel.call(request).await?;
+    let (message, _) = channel.call(&request).await?;
     Ok(String::from_utf8(message.bytes.to_vec()).unwrap())
 }
 

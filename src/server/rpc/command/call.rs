@@ -180,7 +180,7 @@ async fn single(
         deadline: deadline_in(args.remote.deadline.0),
     };
     if !method.gives_stream {
-        let (message, trailers) = channel.call(request).await?;
+        let (message, trailers) = channel.call(&request).await?;
         method.show(message, style)?;
         return Ok(trailers);
     }
@@ -188,7 +188,7 @@ async fn single(
         let first = poll_fn(|cx| pending.poll_next(cx)).await?;
         Ok((pending, first))
     };
-    let (pending, first) = channel.retried(request, begin).await?;
+    let (pending, first) = channel.retried(&request, begin).await?;
     method.show_all(pending, Some(first), style).await
 }
 

@@ -8,7 +8,8 @@ use wireworks::net::shards::Threading;
 use wireworks::net::tls::{ClientTls, ClientTlsConfig, Trust};
 use wireworks::proto::rpc::payload::Raw;
 use wireworks::server::process::announce;
-use wireworks::server::rpc::{Channel, Context, RpcMetrics, Settings, Status};
+use wireworks::server::rpc::observe::RpcMetrics;
+use wireworks::server::rpc::{Channel, Context, Settings, Status};
 use wireworks::service;
 
 use crate::end::{End, Runtime};

@@ -8,9 +8,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use futures_util::future::{BoxFuture, FutureExt};
 use http::uri::PathAndQuery;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::body::Body;
 use tonic::server::{Grpc, NamedService, UnaryService};
+use tonic::transport::server::TcpIncoming;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
@@ -63,13 +63,15 @@ impl UnaryService<Message> for Method {
 
 pub(crate) async fn serve(end: End) -> Result<()> {
     let listener = end.listen("tonic").await?;
-    let mut server = Server::builder().tcp_nodelay(true).max_concurrent_streams(1024);
+    // Its own option for this holds for listeners that it makes itself.
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let mut server = Server::builder().max_concurrent_streams(1024);
     if let Some(dir) = &end.tls {
         let identity =
             Identity::from_pem(std::fs::read(dir.join("cert.pem"))?, std::fs::read(dir.join("key.pem"))?);
         server = server.tls_config(ServerTlsConfig::new().identity(identity))?;
     }
-    Ok(server.add_service(Parrot).serve_with_incoming(TcpListenerStream::new(listener)).await?)
+    Ok(server.add_service(Parrot).serve_with_incoming(incoming).await?)
 }
 
 #[derive(Clone)]

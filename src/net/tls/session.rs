@@ -9,7 +9,7 @@ use super::names::dns_names;
 
 /// What is known of a peer by the TLS handshake. Kept for as long as the connection; a resumed session has what the
 /// first handshake had.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct TlsSession {
     server_name: Option<Box<str>>,
     alpn: Option<Box<[u8]>>,

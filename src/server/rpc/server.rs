@@ -147,13 +147,16 @@ pub(super) struct Age {
     pub(super) grace: Duration,
 }
 
+/// The longest age that is counted.
+const LONGEST: Duration = Duration::from_secs(86_400 * 365);
+
 /// How far ages are spread by chance, so that connections which were made together do not all leave together. gRPC has as much.
 const SPREAD: f64 = 0.1;
 
 impl Age {
     /// With a tenth less or more, as `chance` from 0 to 1 will have it.
     pub(super) fn spread(self, chance: f64) -> Self {
-        Self { age: self.age.mul_f64(1.0 - SPREAD + 2.0 * SPREAD * chance), ..self }
+        Self { age: self.age.min(LONGEST).mul_f64(1.0 - SPREAD + 2.0 * SPREAD * chance), ..self }
     }
 
     /// Runs a connection on which `caller` is the only one to call. When it has its age it leaves, and is cut when that takes too long.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::proto::rpc::keeper::Patience;
 use crate::proto::rpc::payload::{CodecId, compress};
-use crate::proto::rpc::session::Message;
+use crate::proto::rpc::session::{MAX_UNSENT, Message};
 use crate::proto::rpc::settings::Settings as Hello;
 
 /// The longest time that a handler gets, unless [`Settings::max_deadline`] says otherwise.
@@ -24,6 +24,9 @@ pub struct Settings {
     /// The same for all streams of a connection together. A short call that is made beside long messages may have to wait for so many bytes to be
     /// read: more of it is quicker over long distances, less of it is fairer. Requests and answers of up to 16 KiB need none.
     pub connection_credit: u32,
+    /// Bytes of messages that may wait to be sent on a connection. With more of them the peer's calls are refused, until it has read some; and what
+    /// waits when the deadline of its call has passed is dropped.
+    pub max_unsent: usize,
     /// Messages of so many bytes and more are compressed by zstd, where the peer reads it and they become smaller by it. Of what is
     /// secret and what a stranger has chosen, the size of both compressed together tells something: such a message had better not be. `None` compresses
     /// nothing; what comes compressed is read in either case.
@@ -48,6 +51,7 @@ impl Default for Settings {
             max_metadata: 8 << 10,
             stream_credit: 512 << 10,
             connection_credit: 1 << 20,
+            max_unsent: MAX_UNSENT,
             compress_from: None,
             max_queued_calls: 10_000,
             max_deadline: MAX_DEADLINE,

@@ -152,6 +152,16 @@ async fn long_messages_are_compressed_once_the_peer_has_said_that_it_reads_them(
 }
 
 #[tokio::test]
+async fn an_answer_that_nobody_reads_is_dropped_at_its_deadline() {
+    let blind = Settings { stream_credit: 0, connection_credit: 0, ..Settings::default() };
+    let hasty = Settings { max_deadline: Duration::from_millis(500), ..Settings::default() };
+    let (client, _server) = pair_of(blind, hasty, &Bench::default());
+    let error = client.answer(ECHO, vec![7; 1 << 20]).await.unwrap_err();
+    assert!(failure(Code::DeadlineExceeded, Reach::Answered)(&error), "{error}");
+    assert_eq!(client.answer(ECHO, "short").await.unwrap(), "short");
+}
+
+#[tokio::test]
 async fn metadata_goes_there_and_trailers_come_back() {
     let (client, _server, _) = pair();
     let metadata = Metadata::new().with("user", "ada").unwrap();

@@ -32,12 +32,13 @@ thread_local! {
 /// The message as one zstd frame; `None` if it does not become smaller by it.
 #[must_use]
 pub fn compress(message: &[u8]) -> Option<Bytes> {
-    let compressed = COMPRESSOR.with_borrow_mut(|known| {
+    let mut compressed = COMPRESSOR.with_borrow_mut(|known| {
         if known.is_none() {
             *known = Compressor::new(LEVEL).ok();
         }
         known.as_mut()?.compress(message).ok()
     })?;
+    compressed.shrink_to_fit(); // it was made for the worst case, and may have to wait
     (compressed.len() < message.len()).then(|| compressed.into())
 }
 

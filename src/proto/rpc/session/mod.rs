@@ -30,6 +30,9 @@ const MAX_PONGS: usize = 100;
 /// Frames that may wait for a peer that makes us say something and does not read, beside two for each call that there may be.
 pub const MAX_URGENT: usize = 16 * 1024;
 
+/// Bytes that may wait for a peer that does not read its answers, unless told otherwise.
+pub const MAX_UNSENT: usize = 64 << 20;
+
 /// What the PING between the two steps of leaving says.
 const LEAVING: [u8; 8] = *b"leaving\0";
 
@@ -143,6 +146,10 @@ pub struct Session {
     owed: u32,
     /// Bytes of DATA that we may still send.
     may_say: u32,
+    /// Bytes that wait to be sent, on all streams.
+    unsent: usize,
+    /// From so many on no further call of the peer is looked at.
+    max_unsent: usize,
     /// Frames that leave before any long message goes on.
     urgent: VecDeque<Frame>,
     /// PONGs among them.
@@ -191,6 +198,8 @@ impl Session {
             may_hear: ours.connection_credit,
             owed: 0,
             may_say: 0,
+            unsent: 0,
+            max_unsent: MAX_UNSENT,
             urgent: VecDeque::from([Frame::Hello(ours)]),
             pongs: 0,
             turns: VecDeque::new(),
@@ -199,6 +208,11 @@ impl Session {
             departure: Departure::Staying,
             answered: None,
         }
+    }
+
+    /// Sets how much may wait for a peer that does not read its answers, in place of [`MAX_UNSENT`].
+    pub fn limit_unsent(&mut self, bytes: usize) {
+        self.max_unsent = bytes;
     }
 
     /// What the peer puts up with; `None` until its HELLO has come.
@@ -310,6 +324,11 @@ impl Session {
             self.say_reset(stream, ErrorCode::REFUSED, "too many calls");
             return Ok(None);
         }
+        if self.unsent >= self.max_unsent {
+            self.calm.reset(now)?;
+            self.say_reset(stream, ErrorCode::REFUSED, "too much waits to be read");
+            return Ok(None);
+        }
         let limit = self.ours.max_message as usize;
         let may_say = self.theirs.map_or(0, |theirs| theirs.stream_credit);
         let mut entry = Stream::new(true, self.ours.stream_credit, may_say);
@@ -399,12 +418,27 @@ impl Session {
         if !stream.theirs {
             self.calls -= 1;
         }
-        if stream.waiting.as_ref().is_some_and(|waiting| waiting.end.is_some()) {
-            self.answering -= 1; // its end will never leave
+        if let Some(waiting) = &stream.waiting {
+            self.unsent -= waiting.bytes;
+            if waiting.end.is_some() {
+                self.answering -= 1; // its end will never leave
+            }
         }
         self.unfinished -= stream.unfinished();
         self.owe(stream.take_credit());
         self.no_longer_unfinished(number);
+    }
+
+    /// Whether a stream is open: its call is under way, or its answer has not left.
+    #[must_use]
+    pub fn is_open(&self, number: u32) -> bool {
+        self.streams.contains_key(&number)
+    }
+
+    /// The streams that are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.streams.len()
     }
 
     /// The handler of a call of the peer's is done with, and its place free. Once for each [`Event::Call`].

@@ -101,6 +101,7 @@ impl Session {
         let open = Open { stream, call, message: now.map(piece), last: last && whole };
         self.urgent.push_back(Frame::Open(open));
         if let Some(message) = later {
+            self.unsent += message.bytes.len();
             entry.waiting().bytes = message.bytes.len();
             entry.waiting().messages.push_back(message);
             entry.waiting().last = last;
@@ -133,6 +134,7 @@ impl Session {
         }
         let waiting = stream.waiting();
         waiting.bytes += size;
+        self.unsent += size;
         waiting.messages.push_back(message);
         waiting.last = last;
         self.take_turn(number);
@@ -176,6 +178,7 @@ impl Session {
         let waiting = stream.waiting();
         if let Some(message) = message {
             waiting.bytes += message.bytes.len();
+            self.unsent += message.bytes.len();
             waiting.messages.push_back(message);
         }
         if waiting.end.replace(status).is_none() {
@@ -183,6 +186,18 @@ impl Session {
         }
         self.take_turn(number);
         Ok(())
+    }
+
+    /// Answers a call of the peer's with an error in place of all that waits, and of the answer that it had if it waits too.
+    ///
+    /// # Errors
+    /// The call is over.
+    pub fn end_now(&mut self, number: u32, status: Status) -> Result<(), SayError> {
+        if let Some(waiting) = self.streams.get_mut(&number).and_then(|stream| stream.waiting.as_mut()) {
+            self.unsent -= std::mem::take(&mut waiting.bytes);
+            waiting.messages.clear();
+        }
+        self.end(number, status, None)
     }
 
     /// Ends a call at once, in both directions; what waits is not sent.
@@ -208,6 +223,12 @@ impl Session {
     pub fn waiting(&self, number: u32) -> usize {
         let waiting = self.streams.get(&number).and_then(|stream| stream.waiting.as_ref());
         waiting.map_or(0, |waiting| waiting.weight())
+    }
+
+    /// Bytes that wait on all calls together.
+    #[must_use]
+    pub fn unsent(&self) -> usize {
+        self.unsent
     }
 
     /// Calls on which less than [`HIGH_WATER`] waits again.
@@ -249,15 +270,17 @@ impl Session {
             waiting.queued = false;
             let before = waiting.weight();
             let Some((frame, size)) = waiting.next(number, limit.min(may_say).min(all)) else {
-                waiting.turn = 0;
                 if all == 0 {
                     waiting.queued = true;
                     blocked.push(number);
+                } else {
+                    waiting.turn = 0; // it comes back with its own credit
                 }
-                continue; // it comes back with its own credit
+                continue;
             };
             stream.may_say -= size;
             self.may_say -= size;
+            self.unsent -= size as usize;
             if before >= HIGH_WATER && waiting.weight() < HIGH_WATER {
                 self.roomy.push(number);
             }

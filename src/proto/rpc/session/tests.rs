@@ -492,3 +492,67 @@ fn whatever_is_said_arrives_in_order() {
         assert_eq!(got, sent, "seed {seed}");
     }
 }
+
+#[test]
+fn long_messages_take_turns_also_when_the_connection_is_short_of_credit() {
+    let tight = Settings { connection_credit: 64 << 10, stream_credit: MAX_CREDIT, ..settings() };
+    let (mut client, mut server) = pair(settings(), tight);
+    let size = 3 << 20;
+    for _ in 0..2 {
+        client.call(Call::default(), None, false).unwrap();
+    }
+    for stream in [1, 3] {
+        client.say(stream, message(vec![0; size]), true).unwrap();
+    }
+    let (mut turns, mut whole) = (Vec::<(u32, usize)>::new(), 0);
+    while whole < 2 {
+        let said = frames(&mut client);
+        assert!(!said.is_empty(), "all of it comes to its end");
+        for frame in said {
+            if let Frame::Data(Data { stream, message: Some(piece), .. }) = &frame {
+                match turns.last_mut().filter(|turn| turn.0 == *stream) {
+                    Some(turn) => turn.1 += piece.bytes.len(),
+                    None => turns.push((*stream, piece.bytes.len())),
+                }
+            }
+            if let Some(Event::Message { stream, message, .. }) = server.hear(frame, Instant::now()).unwrap() {
+                server.consumed(stream, message.credit);
+                whole += 1;
+            }
+        }
+        carry(&mut server, &mut client);
+    }
+    assert_eq!(turns.iter().map(|turn| turn.1).sum::<usize>(), 2 * size);
+    assert!(turns.len() >= 6 && turns.iter().all(|turn| turn.1 <= (1 << 20) + FRAGMENT), "{turns:?}");
+}
+
+#[test]
+fn who_does_not_read_its_answers_gets_no_further_ones_until_it_does() {
+    let blind = Settings { stream_credit: 0, connection_credit: 0, ..settings() };
+    let (mut client, mut server) = pair(blind, settings());
+    server.limit_unsent(100_000);
+    for (stream, refused) in [(1, false), (3, false), (5, true)] {
+        client.call(Call::default(), Some(message("")), true).unwrap();
+        let events = carry(&mut client, &mut server);
+        assert_eq!(events.is_empty(), refused, "{stream}");
+        if !refused {
+            server.release();
+            server.end(stream, Status::ok(), Some(message(vec![0; 60_000]))).unwrap();
+        }
+    }
+    assert_eq!(server.unsent(), 120_000);
+    let events = carry(&mut server, &mut client);
+    assert!(
+        matches!(&events[..], [Event::Reset(reset)] if reset.stream == 5 && reset.code == ErrorCode::REFUSED),
+        "{events:?}"
+    );
+    for stream in [1, 3] {
+        assert!(server.is_open(stream));
+        server.end_now(stream, Status::new(Code::DeadlineExceeded, "")).unwrap();
+    }
+    assert_eq!((server.unsent(), server.open()), (0, 0));
+    let late = |event: &Event| matches!(event, Event::End { status, message: None, .. } if status.code == Code::DeadlineExceeded);
+    assert!(carry(&mut server, &mut client).iter().all(late));
+    client.call(Call::default(), Some(message("")), true).unwrap();
+    assert!(matches!(carry(&mut client, &mut server)[..], [Event::Call { stream: 7, .. }]));
+}

@@ -1,4 +1,3 @@
-use bytes::Bytes;
 use std::future::poll_fn;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -135,8 +135,11 @@ impl Link {
             self.call_queued();
         } else if self.theirs.contains_key(&stream) {
             self.give_up(stream, &status());
-            // It is refused only when the caller has gone meanwhile.
-            let _ = self.session.end(stream, status(), None);
+            // It is refused only when the caller has gone meanwhile; here and below.
+            let _ = self.session.end_now(stream, status());
+        } else {
+            // Its handler is done, and the caller does not read the answer.
+            let _ = self.session.end_now(stream, status());
         }
     }
 
@@ -152,13 +155,8 @@ impl Link {
     /// Gives up the calls whose deadline has passed. Whether there was one.
     pub(super) fn expire_all(&mut self, cx: &mut Context<'_>) -> bool {
         let mut busy = false;
-        self.deadlines.trim(self.ours.len() + self.theirs.len(), |stream| {
-            self.ours.contains_key(&stream) || self.theirs.contains_key(&stream)
-        });
-        while let Poll::Ready(stream) = self
-            .deadlines
-            .poll(cx, |stream| self.ours.contains_key(&stream) || self.theirs.contains_key(&stream))
-        {
+        self.deadlines.trim(self.session.open(), |stream| self.session.is_open(stream));
+        while let Poll::Ready(stream) = self.deadlines.poll(cx, |stream| self.session.is_open(stream)) {
             busy = true;
             self.expire(stream);
         }

@@ -6,6 +6,7 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -20,6 +21,9 @@ use crate::proto::rpc::session::{Message, SayError};
 use crate::proto::rpc::status::{Code, Status};
 use crate::server::rpc::layer::Answer;
 use crate::server::rpc::method::Description;
+
+/// The longest time that is counted: what is longer means that there is no limit, and no clock could name its end.
+const FOREVER: Duration = Duration::from_secs(86_400 * 365);
 
 /// What answers calls, by the number of their service and method.
 pub(in super::super) trait Serve: Send + Sync {
@@ -95,7 +99,7 @@ impl Link {
                 return self.finish(stream, status.into());
             }
         };
-        let limit = self.settings.max_deadline;
+        let limit = self.settings.max_deadline.min(FOREVER);
         let left = call.deadline.map_or(limit, |left| left.min(limit));
         let context = Ctx {
             peer: Arc::clone(&self.peer),
@@ -151,7 +155,11 @@ impl Link {
             // Nobody is woken by this; who is not done is polled again by who can be.
             if let Poll::Ready(outcome) = future.poll_unpin(&mut Context::from_waker(Waker::noop())) {
                 self.session.release();
-                return self.done(stream, Some(outcome));
+                self.done(stream, Some(outcome));
+                if self.session.is_open(stream) {
+                    self.deadlines.add(deadline, stream); // the answer has not left
+                }
+                return;
             }
         }
         let (abort, registration) = AbortHandle::new_pair();

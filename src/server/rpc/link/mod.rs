@@ -185,7 +185,8 @@ impl Link {
         let Parts { io, timer, role, settings, serve, peer, drain, place, watch, lane } = parts;
         let home = Arc::new(Home { drain: drain.clone(), lane });
         let hello = settings.hello();
-        let (mut conn, session) = (Conn::new(io, Codec::new(hello), timer), Session::new(role, hello));
+        let (mut conn, mut session) = (Conn::new(io, Codec::new(hello), timer), Session::new(role, hello));
+        session.limit_unsent(settings.max_unsent);
         let mailbox: Arc<Mailbox> = Arc::default();
         let caller = Caller::new(&mailbox);
         conn.read_limit(Codec::READ_LIMIT);

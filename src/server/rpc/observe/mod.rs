@@ -215,7 +215,7 @@ impl Watching {
                 self.frame("reset", "sent");
                 match *code {
                     ErrorCode::REFUSED => self.refused("too_many_calls"),
-                    ErrorCode::MESSAGE_TOO_LARGE if !self.open.contains_key(stream) => {
+                    ErrorCode::MESSAGE_TOO_LARGE if stream % 2 == 1 && !self.open.contains_key(stream) => {
                         self.refused("message_too_large");
                     }
                     ErrorCode::MESSAGE_TOO_LARGE => self.end(*stream, Code::ResourceExhausted),

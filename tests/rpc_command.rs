@@ -109,6 +109,45 @@ fn what_goes_wrong_is_one_line_and_a_status() {
 }
 
 #[test]
+fn options_that_would_do_nothing_are_refused() {
+    let certs = ["--tls-cert", "a", "--tls-cert", "b", "--tls-key", "k"];
+    let table: [(&[&str], &str); 5] = [
+        (&certs, "2 of --tls-cert and 1 of --tls-key: each certificate needs its key, in the same order"),
+        (
+            &["--tls-client-ca", "ca.pem"],
+            "--tls-client-ca does nothing without --tls-cert or --tls-self-signed",
+        ),
+        (
+            &["--max-message", "4095"],
+            "invalid value '4095' for '--max-message <SIZE>': a server has to take messages of 4KiB at least",
+        ),
+        (&["--max-calls", "0"], "invalid value '0' for '--max-calls <N>': 0 is not in 1..=2147483647"),
+        (
+            &["--max-calls-at-work", "0"],
+            "invalid value '0' for '--max-calls-at-work <N>': number would be zero for non-zero type",
+        ),
+    ];
+    for (args, expected) in table {
+        let args = [&["serve", "-l", "127.0.0.1:0"], args].concat();
+        let ended = rpc(&args, "");
+        let line = ended.stderr.lines().next().unwrap();
+        assert_eq!((ended.status.code(), line), (Some(64), format!("error: {expected}").as_str()));
+    }
+    let unix = "unix:/nowhere/there";
+    for (args, option) in [
+        (&["--tls"][..], "--tls"),
+        (&["-k"], "--insecure"),
+        (&["--tls", "--tls-ca", "ca.pem"], "--tls-ca"),
+        (&["--cert", "c", "--key", "k"], "--cert"),
+    ] {
+        assert_eq!(
+            failure(&[&["ping", unix], args].concat(), 64),
+            format!("{option} does nothing for unix: addresses, which stay plain")
+        );
+    }
+}
+
+#[test]
 fn a_call_that_fails_by_chance_is_tried_again_if_that_is_safe() {
     let (server, addr) = serve(&[]);
     let flaky = ["call", &addr, "Faults.flaky", r#"{"percent": 50}"#, "--retries", "20", "-d", "30s"];

@@ -60,7 +60,7 @@ fn prepare_ws(address: ListenAddr, process: &mut Process) -> Result<(), CommandE
 fn prepare_rpc(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
     rpc::prepare(address, process).map_err(|error| match error {
         ServeError::Run(error) => error.into(),
-        ServeError::Services(error) => RunError::System(io::Error::other(error)).into(),
+        error => RunError::System(io::Error::other(error)).into(),
     })
 }
 

@@ -19,7 +19,7 @@ const FAILURE: u8 = 1;
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
-/// Seven network servers on one core; HTTP/1.1, WebSocket and RPC are the first to stand
+/// Seven network servers on one core; three exist, HTTP/1.1, WebSocket and RPC, and four are planned
 #[derive(Parser)]
 #[command(
     version,

@@ -74,6 +74,7 @@ pub(crate) fn run(command: &Rpc) -> ExitCode {
 }
 
 fn served(error: &ServeError) -> ExitCode {
+    let status = error.status();
     let error: &dyn Error = error;
-    failure(error, FAILURE)
+    failure(error, status)
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-/// How long is how long.
+/// Timeouts of the keepalive of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Until the peer's HELLO has come.

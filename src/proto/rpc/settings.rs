@@ -14,6 +14,9 @@ const MAX_SETTINGS: usize = 64;
 /// The most credit that there can be, in bytes.
 pub const MAX_CREDIT: u32 = i32::MAX as u32;
 
+/// The lowest limit on messages that a HELLO can say, in bytes.
+pub const LEAST_MESSAGE: u32 = 4_096;
+
 /// What a peer puts up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -62,7 +65,7 @@ const ROWS: [Row; 7] = [
     (2, 0, MAX_CREDIT, |settings| &mut settings.max_streams),
     (3, 0, MAX_CREDIT, |settings| &mut settings.stream_credit),
     (4, 0, MAX_CREDIT, |settings| &mut settings.connection_credit),
-    (5, 4_096, MAX_CREDIT, |settings| &mut settings.max_message),
+    (5, LEAST_MESSAGE, MAX_CREDIT, |settings| &mut settings.max_message),
     (6, 512, 65_535, |settings| &mut settings.max_metadata),
     (9, 0, u32::MAX, |settings| &mut settings.min_ping_interval),
 ];

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::reject::Reject;
 
-/// How long is how long.
+/// Timeouts of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// A peer that was not heard for so long is pinged; `None` never pings.

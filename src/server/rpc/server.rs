@@ -154,7 +154,7 @@ const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 const SPREAD: f64 = 0.1;
 
 impl Age {
-    /// With a tenth less or more, as `chance` from 0 to 1 will have it.
+    /// Spread by 10 % either way; `chance` is uniform from 0 to 1.
     pub(super) fn spread(self, chance: f64) -> Self {
         Self { age: self.age.min(LONGEST).mul_f64(1.0 - SPREAD + 2.0 * SPREAD * chance), ..self }
     }

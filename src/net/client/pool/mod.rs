@@ -1,7 +1,7 @@
 //! Connections that are kept for the next call: a pool, by key.
 //!
-//! A key is where a connection leads, an address for example. Who needs a connection takes the one that was used last (few stay hot, the others grow
-//! old), opens one if there are none and the limits allow it, or waits: first come, first served, until a deadline. What comes out
+//! A key is where a connection leads, an address for example. The pool is LIFO: who needs a connection takes the one that was used last, so that idle
+//! ones age out; opens one if there are none and the limits allow it, or waits: first come, first served, until a deadline. What comes out
 //! is a guard, [`Pooled`]. It closes its connection when it is dropped, for whoever is interrupted in the middle of an exchange leaves a
 //! connection behind that nobody can use; [`Pooled::keep`] gives it back.
 //!

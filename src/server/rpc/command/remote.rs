@@ -22,7 +22,7 @@ pub struct Remote {
     #[arg(long, short = 'd', value_name = "TIME", default_value = "10s", help_heading = "Calls")]
     pub deadline: TimeSpan,
 
-    /// How often a call that can be made again is, when it fails
+    /// Retries of a failed call, if it is safe to repeat
     #[arg(long, value_name = "N", default_value = "0", value_parser = clap::value_parser!(u8).range(0..=20), help_heading = "Calls")]
     pub retries: u8,
 
@@ -30,7 +30,7 @@ pub struct Remote {
     #[arg(long, value_name = "SIZE", help_heading = "Calls")]
     pub compress_from: Option<ByteSize>,
 
-    /// Speak TLS
+    /// Speak TLS; Unix sockets stay plain
     #[arg(long, help_heading = "TLS")]
     pub tls: bool,
 
@@ -71,6 +71,19 @@ impl Remote {
         let builder = builder.settings(self.settings());
         if !self.tls && self.tls_ca.is_none() && !self.insecure && self.cert.is_none() {
             return Ok(builder);
+        }
+        if self.addresses.split(',').all(|address| address.starts_with("unix:")) {
+            let (option, _) = [
+                ("--tls-ca", self.tls_ca.is_some()),
+                ("--insecure", self.insecure),
+                ("--cert", self.cert.is_some()),
+            ]
+            .into_iter()
+            .find(|(_, given)| *given)
+            .unwrap_or(("--tls", true));
+            return Err(RpcError::Usage(format!(
+                "{option} does nothing for unix: addresses, which stay plain"
+            )));
         }
         let trust = match (&self.tls_ca, self.insecure) {
             (Some(_), true) => {

@@ -1,5 +1,6 @@
 //! `wireworks rpc serve`: the demo services.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -11,12 +12,13 @@ use crate::net::limits::ConnectionLimits;
 use crate::net::shards::Threading;
 use crate::net::tls::ClientAuth;
 use crate::net::workers::{Blocking, BlockingConfig};
+use crate::proto::rpc::settings::{LEAST_MESSAGE, MAX_CREDIT};
 use crate::server::metrics::Metrics;
 use crate::server::process::{Outcome, Process, announce};
 use crate::server::rpc::layer::{CallLimit, RateLimit};
 use crate::server::rpc::observe::{Format, Target};
 use crate::server::rpc::{Server, Services, Settings, demo};
-use crate::server::units::{ByteSize, Frequency, TimeSpan};
+use crate::server::units::{ByteSize, Frequency, TimeSpan, UnitError};
 
 pub use crate::server::rpc::server::NAME;
 
@@ -36,19 +38,19 @@ pub struct Args {
     pub max_connections: usize,
 
     /// Calls at a time on each connection; further ones are refused, and can be made again
-    #[arg(long, value_name = "N", default_value_t = Settings::default().max_calls, help_heading = "Limits")]
+    #[arg(long, value_name = "N", default_value_t = Settings::default().max_calls, value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_CREDIT)), help_heading = "Limits")]
     pub max_calls: u32,
 
     /// Calls at a time on all connections; further ones are told when to come back
     #[arg(long, value_name = "N", help_heading = "Limits")]
-    pub max_calls_at_work: Option<usize>,
+    pub max_calls_at_work: Option<NonZeroUsize>,
 
     /// Calls of one peer, by certificate or address, also at once: 100/s, 600/m
     #[arg(long, value_name = "RATE", help_heading = "Limits")]
     pub rate_limit: Option<Frequency>,
 
-    /// The longest message
-    #[arg(long, value_name = "SIZE", default_value = "4MiB", help_heading = "Limits")]
+    /// The longest message, 4KiB at least
+    #[arg(long, value_name = "SIZE", default_value = "4MiB", value_parser = message_size, help_heading = "Limits")]
     pub max_message: ByteSize,
 
     /// Compress answers of this size and more by zstd, for callers that read it
@@ -63,7 +65,7 @@ pub struct Args {
     #[arg(long, value_name = "TIME", help_heading = "Limits")]
     pub max_connection_age: Option<TimeSpan>,
 
-    /// Certificate with its chain, as PEM; repeatable
+    /// Certificate with its chain, as PEM; repeatable. Unix sockets stay plain
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
     pub tls_cert: Vec<PathBuf>,
 
@@ -75,7 +77,7 @@ pub struct Args {
     #[arg(long, help_heading = "TLS")]
     pub tls_self_signed: bool,
 
-    /// Callers need a certificate of these authorities, in a PEM file
+    /// Callers over TLS need a certificate of these authorities, in a PEM file
     #[arg(long, value_name = "FILE", help_heading = "TLS")]
     pub tls_client_ca: Option<PathBuf>,
 
@@ -147,7 +149,7 @@ struct Limits {
 impl Limits {
     fn of(args: &Args) -> Self {
         let rate = args.rate_limit.and_then(rate).map(RateLimit::new);
-        Self { at_work: args.max_calls_at_work.map(CallLimit::new), rate }
+        Self { at_work: args.max_calls_at_work.map(|most| CallLimit::new(most.get())), rate }
     }
 
     /// The services; who looks after the server is not turned away.
@@ -182,12 +184,41 @@ impl Limits {
     }
 }
 
+/// A size that a HELLO can say.
+fn message_size(text: &str) -> Result<ByteSize, String> {
+    let size: ByteSize = text.parse().map_err(|error: UnitError| error.to_string())?;
+    if size.0 < u64::from(LEAST_MESSAGE) {
+        return Err(format!("a server has to take messages of {} at least", ByteSize(LEAST_MESSAGE.into())));
+    }
+    if size.0 > u64::from(MAX_CREDIT) {
+        return Err(format!("messages have {MAX_CREDIT} bytes at most"));
+    }
+    Ok(size)
+}
+
+/// What no single option can tell, in the words of `wireworks http`.
+fn check(args: &Args) -> Result<(), ServeError> {
+    let (certs, keys) = (args.tls_cert.len(), args.tls_key.len());
+    if certs != keys {
+        return Err(ServeError::Usage(format!(
+            "{certs} of --tls-cert and {keys} of --tls-key: each certificate needs its key, in the same order"
+        )));
+    }
+    if args.tls_client_ca.is_some() && certs == 0 && !args.tls_self_signed {
+        return Err(ServeError::Usage(
+            "--tls-client-ca does nothing without --tls-cert or --tls-self-signed".into(),
+        ));
+    }
+    Ok(())
+}
+
 /// As many calls at once as in the time that the frequency names.
 fn rate(frequency: Frequency) -> Option<Rate> {
     Rate::new(frequency.per_second(), frequency.parts().0)
 }
 
 fn server(args: &Args) -> Result<Server, ServeError> {
+    check(args)?;
     let workers = Blocking::new(BlockingConfig::default());
     let settings = Settings {
         max_calls: args.max_calls,

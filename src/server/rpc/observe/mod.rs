@@ -43,7 +43,7 @@ struct Observed {
 }
 
 impl Observers {
-    /// Tells these of these methods; `None` if there is nobody to tell.
+    /// Observers of these methods; `None` if neither metrics nor a log is on.
     pub(super) fn new(
         metrics: Option<RpcMetrics>,
         log: Option<CallLog>,

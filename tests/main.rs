@@ -1,4 +1,4 @@
-//! The integration tests: one binary, one file a server.
+//! The integration tests: one binary, a folder or some files for each server.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
@@ -11,6 +11,7 @@ mod http_command;
 mod http_load;
 mod http_refusals;
 mod rpc_command;
+mod rpc_golden;
 mod rpc_macros;
 mod rpc_nested;
 mod rpc_network;

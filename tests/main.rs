@@ -12,6 +12,7 @@ mod http_load;
 mod http_refusals;
 mod rpc_command;
 mod rpc_golden;
+mod rpc_hostile;
 mod rpc_macros;
 mod rpc_nested;
 mod rpc_network;

@@ -74,6 +74,11 @@ fn frames_of_calls() {
 }
 
 #[test]
+fn answers_to_calls() {
+    run("rpc_answer", checks::rpc_frame::check_answers, 6000);
+}
+
+#[test]
 fn payloads_of_calls() {
     run("rpc_payload", checks::rpc_payload::check, 8000);
 }

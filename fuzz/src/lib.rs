@@ -43,6 +43,11 @@ pub fn rpc_frame(data: &[u8]) {
     checks::rpc_frame::check(data);
 }
 
+/// The same, heard by a client that has made calls.
+pub fn rpc_answer(data: &[u8]) {
+    checks::rpc_frame::check_answers(data);
+}
+
 /// Frames of a WebSocket, at either end.
 pub fn ws_frame(data: &[u8]) {
     checks::ws::frame::check(data);

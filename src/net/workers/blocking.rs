@@ -1,7 +1,7 @@
 //! The blocking lane: threads behind a bounded queue with priorities.
 //!
 //! A job is a closure. Its [`Job`] is a future for the result; dropping it before the job has started cancels the job,
-//! which keeps its place in the queue until a thread comes to it and throws it away. Threads start when there is work for
+//! which keeps its place in the queue until a thread comes to it, or the queue is full, and it is thrown away. Threads start when there is work for
 //! them, up to the number configured, and stay. Higher priorities go first, always: what is submitted at high priority has to
 //! be rare. Each priority has a queue of its own with the same bound, so that low work cannot keep high work out.
 
@@ -140,8 +140,16 @@ impl Blocking {
         let (task, handle) = job(work);
         let queued = Queued { task, since: Instant::now() };
         let mut state = lane.lock();
-        let waiting = state.queues[priority as usize].len();
-        if state.closed || waiting >= lane.config.queue {
+        if !state.closed && state.queues[priority as usize].len() >= lane.config.queue {
+            // Jobs that nobody waits for must not keep others out.
+            let cancelled = state.take_cancelled(priority);
+            if !cancelled.is_empty() {
+                drop(state);
+                cancelled.into_iter().for_each(|queued| lane.throw_away(queued.task));
+                state = lane.lock();
+            }
+        }
+        if state.closed || state.queues[priority as usize].len() >= lane.config.queue {
             drop(state);
             lane.counters.refused.fetch_add(1, Ordering::Relaxed);
             return Err(QueueFull);
@@ -212,6 +220,15 @@ fn start_thread(lane: &Arc<Lane>, state: &mut State) -> bool {
 }
 
 impl State {
+    /// Takes the jobs of a queue out of it that nobody waits for.
+    fn take_cancelled(&mut self, priority: Priority) -> VecDeque<Queued> {
+        let queue = &mut self.queues[priority as usize];
+        let (cancelled, wanted) =
+            std::mem::take(queue).into_iter().partition(|queued| queued.task.is_cancelled());
+        *queue = wanted;
+        cancelled
+    }
+
     fn depth(&self) -> usize {
         self.queues.iter().map(VecDeque::len).sum()
     }
@@ -227,13 +244,18 @@ impl Lane {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Drops a job that nobody waits for.
+    fn throw_away(&self, task: Box<dyn Task>) {
+        self.counters.cancelled.fetch_add(1, Ordering::Relaxed);
+        // Dropping what the closure holds may panic.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+    }
+
     /// The life of a thread.
     fn work(&self) {
         while let Some(Queued { task, since }) = self.next() {
             if task.is_cancelled() {
-                self.counters.cancelled.fetch_add(1, Ordering::Relaxed);
-                // Dropping what the closure holds may panic.
-                let _ = catch_unwind(AssertUnwindSafe(|| drop(task)));
+                self.throw_away(task);
             } else {
                 self.counters.waited(since.elapsed());
                 let fine = task.run();
@@ -354,6 +376,29 @@ mod tests {
         drop(release);
         assert_eq!(high.await, Ok(5));
         assert_eq!(lane.stats().refused, 1);
+    }
+
+    #[tokio::test]
+    async fn jobs_that_nobody_waits_for_keep_no_others_out() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("on purpose, in a drop");
+            }
+        }
+        let lane = lane(1, 2);
+        let (_first, release) = occupy(&lane);
+        let kept = lane.submit(Priority::Normal, || 1).unwrap();
+        for _ in 0..10 {
+            let bomb = Bomb;
+            drop(lane.submit(Priority::Normal, move || drop(bomb)).unwrap());
+        }
+        let last = lane.submit(Priority::Normal, || 2).unwrap();
+        assert_eq!(lane.submit(Priority::Normal, || 3).unwrap_err(), QueueFull, "these two are waited for");
+        let stats = lane.stats();
+        assert_eq!((stats.cancelled, stats.depth, stats.refused), (10, 2, 1));
+        drop(release);
+        assert_eq!((kept.await, last.await), (Ok(1), Ok(2)));
     }
 
     #[tokio::test]

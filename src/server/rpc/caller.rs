@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 pub use super::link::inbox::Reach;
 use super::link::inbox::{Ended, Inbox, Next};
-use super::link::mailbox::{Command, Mailbox, NewCall};
+use super::link::mailbox::{Command, Mailbox, NewCall, Outgoing};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::session::Message;
@@ -88,21 +88,16 @@ impl Caller {
         self.make(NewCall::new(call, message, last, deadline, Inbox::new()))
     }
 
-    /// Makes a call whose request is a stream, of which this was said already; `None` for its end.
-    pub(super) fn replay(
-        &self,
-        call: Call,
-        said: Vec<(Option<Message>, bool)>,
-        deadline: Instant,
-    ) -> Pending {
-        self.make(NewCall { said, ..NewCall::new(call, None, false, Some(deadline), Inbox::new()) })
+    /// Makes a call whose request is a stream, of which this was sent already.
+    pub(super) fn replay(&self, call: Call, sent: Vec<Outgoing>, deadline: Instant) -> Pending {
+        self.make(NewCall { sent, ..NewCall::new(call, None, false, Some(deadline), Inbox::new()) })
     }
 
     fn make(&self, mut new: NewCall) -> Pending {
         let inbox = Arc::clone(&new.inbox);
         let shrunk = |message: &mut Message| *message = self.0.shrunk(std::mem::take(message));
         new.message.iter_mut().for_each(shrunk);
-        new.said.iter_mut().filter_map(|(message, _)| message.as_mut()).for_each(shrunk);
+        new.sent.iter_mut().filter_map(Outgoing::message_mut).for_each(shrunk);
         self.0.send(Command::Call(Box::new(new)));
         Pending { mailbox: Arc::clone(&self.0), inbox, over: AtomicBool::new(false) }
     }
@@ -157,8 +152,22 @@ impl Pending {
     }
 
     /// Says a message.
+    #[cfg(test)]
     pub(super) fn say(&self, message: Message, last: bool) {
         self.inbox.say(&self.mailbox, message, last);
+    }
+
+    /// The message as it is sent best on this connection.
+    pub(super) fn shrunk(&self, message: Message) -> Message {
+        self.mailbox.shrunk(message)
+    }
+
+    /// Sends something as it is.
+    pub(super) fn send(&self, outgoing: Outgoing) {
+        match outgoing {
+            Outgoing::Message(message) => self.inbox.post(&self.mailbox, message, false),
+            Outgoing::End => self.say_last(),
+        }
     }
 
     /// Gives the call up, unless it is over.

@@ -39,7 +39,7 @@ pub(in super::super) struct Request {
 
 /// One attempt among those of a call.
 #[derive(Clone, Copy)]
-struct Turn<'a> {
+struct AttemptContext<'a> {
     /// How often the call was tried before, for the server.
     previous: u32,
     /// The endpoints that have failed it.
@@ -72,8 +72,8 @@ impl Channel {
         let time = request.begun.into_std();
         self.0.budget.deposit(time);
         let made = AtomicU32::new(0);
-        let turn = Turn { previous: 0, tried: &[], time, made: &made };
-        let (outcome, endpoint) = self.attempt(request, turn, &begin).await;
+        let context = AttemptContext { previous: 0, tried: &[], time, made: &made };
+        let (outcome, endpoint) = self.attempt(request, context, &begin).await;
         match outcome {
             Ok(begun) => {
                 self.0.budget.succeeded();
@@ -103,8 +103,9 @@ impl Channel {
                 Decision::Retry { wait, .. } => sleep(wait).await,
                 Decision::GiveUp(_) => return Err(failure),
             }
-            let turn = Turn { previous: retrying.previous_attempts(), tried: &tried, time: now(), made };
-            let (outcome, asked) = self.attempt(request, turn, &begin).await;
+            let context =
+                AttemptContext { previous: retrying.previous_attempts(), tried: &tried, time: now(), made };
+            let (outcome, asked) = self.attempt(request, context, &begin).await;
             match outcome {
                 Ok(begun) => {
                     retrying.succeeded();
@@ -125,7 +126,7 @@ impl Channel {
         let made = &made;
         let copy = |previous: u32, tried: Vec<u64>| async move {
             let begin = async |pending: Pending| pending.answer().await;
-            self.attempt(request, Turn { previous, tried: &tried, time: now(), made }, &begin).await
+            self.attempt(request, AttemptContext { previous, tried: &tried, time: now(), made }, &begin).await
         };
         copies.push(copy(0, Vec::new()));
         loop {
@@ -165,45 +166,42 @@ impl Channel {
     async fn attempt<T>(
         &self,
         request: &Request,
-        turn: Turn<'_>,
+        context: AttemptContext<'_>,
         begin: &impl AsyncFn(Pending) -> Result<T, Failure>,
     ) -> (Result<T, Failure>, Option<u64>) {
-        let sent = match self.send_now(request, turn) {
+        let sent = match self.send_now(request, context) {
             Some(sent) => sent,
-            None => match Box::pin(self.send(request, turn)).await {
+            None => match Box::pin(self.send(request, context)).await {
                 Ok(sent) => sent,
                 Err(failure) => return (Err(failure), None),
             },
         };
-        let Sent { pending, endpoint, outstanding, held } = sent;
-        let outcome = begin(pending).await;
-        let verdict = outcome.as_ref().map_or_else(verdict, |_| Verdict::Success);
-        let time = now();
-        match verdict {
-            Verdict::Success => outstanding.answered(time),
-            Verdict::Failure | Verdict::Overload(_) => outstanding.failed(time),
-            Verdict::Neither => drop(outstanding),
-        }
-        held.report(&endpoint, verdict, time);
-        (outcome, Some(endpoint.key()))
+        let (pending, active) = sent;
+        let (outcome, key) = (begin(pending).await, active.endpoint.key());
+        active.report(outcome.as_ref().map_or_else(verdict, |_| Verdict::Success), now());
+        (outcome, Some(key))
     }
 
     /// Sends a request, when an endpoint is ready.
-    async fn send(&self, request: &Request, mut turn: Turn<'_>) -> Result<Sent<'_>, Failure> {
+    async fn send(
+        &self,
+        request: &Request,
+        mut context: AttemptContext<'_>,
+    ) -> Result<Sent<&Shared>, Failure> {
         loop {
-            let (endpoint, caller) = self.ready(turn.tried, request.deadline, turn.time).await?;
+            let (endpoint, caller) = self.ready(context.tried, request.deadline, context.time).await?;
             // Between the choice and this, another call may have taken the last place of a breaker that is half open.
-            if let Some(sent) = self.send_to(endpoint, &caller, request, turn) {
+            if let Some(sent) = self.send_to(endpoint, &caller, request, context) {
                 return Ok(sent);
             }
-            turn.time = now();
+            context.time = now();
         }
     }
 
     /// Sends a request, if an endpoint is ready.
-    fn send_now(&self, request: &Request, turn: Turn<'_>) -> Option<Sent<'_>> {
-        let (endpoint, caller) = self.ready_now(turn.tried, turn.time)?;
-        self.send_to(endpoint, &caller, request, turn)
+    fn send_now(&self, request: &Request, context: AttemptContext<'_>) -> Option<Sent<&Shared>> {
+        let (endpoint, caller) = self.ready_now(context.tried, context.time)?;
+        self.send_to(endpoint, &caller, request, context)
     }
 
     /// Sends a request, if the endpoint's breaker has a place for it.
@@ -212,35 +210,50 @@ impl Channel {
         endpoint: Arc<Endpoint>,
         caller: &Caller,
         request: &Request,
-        turn: Turn<'_>,
-    ) -> Option<Sent<'_>> {
-        let Turn { previous, time, made, .. } = turn;
-        let held = Held { permit: endpoint.enter(time).ok()?, shared: &*self.0 };
+        context: AttemptContext<'_>,
+    ) -> Option<Sent<&Shared>> {
+        let AttemptContext { previous, time, made, .. } = context;
+        let permit = BreakerPermit { permit: endpoint.enter(time).ok()?, shared: &*self.0 };
         made.fetch_add(1, Ordering::Relaxed);
         let outstanding = endpoint.load.begin(time);
         let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
         let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));
-        Some(Sent { pending, endpoint, outstanding, held })
+        Some((pending, ActiveAttempt { endpoint, outstanding, permit }))
     }
 }
 
 /// A request under way.
-struct Sent<'a> {
-    pending: Pending,
-    endpoint: Arc<Endpoint>,
-    outstanding: Outstanding,
-    held: Held<&'a Shared>,
+type Sent<S> = (Pending, ActiveAttempt<S>);
+
+/// An attempt until its outcome is known, for the endpoint's load and its breaker. Dropped without a report, it says nothing of the endpoint.
+#[derive(Debug)]
+pub(super) struct ActiveAttempt<S: Borrow<Shared>> {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) outstanding: Outstanding,
+    pub(super) permit: BreakerPermit<S>,
+}
+
+impl<S: Borrow<Shared>> ActiveAttempt<S> {
+    /// Tells what came of it.
+    pub(super) fn report(self, verdict: Verdict, time: std::time::Instant) {
+        match verdict {
+            Verdict::Success => self.outstanding.answered(time),
+            Verdict::Failure | Verdict::Overload(_) => self.outstanding.failed(time),
+            Verdict::Neither => drop(self.outstanding),
+        }
+        self.permit.report(&self.endpoint, verdict, time);
+    }
 }
 
 /// The right to make a call. When a probe ends, however it does, those who wait for what it finds are told.
 #[derive(Debug)]
-pub(super) struct Held<S: Borrow<Shared>> {
+pub(super) struct BreakerPermit<S: Borrow<Shared>> {
     pub(super) permit: Option<breaker::Permit>,
     pub(super) shared: S,
 }
 
-impl<S: Borrow<Shared>> Held<S> {
-    pub(super) fn report(mut self, endpoint: &Endpoint, verdict: Verdict, time: std::time::Instant) {
+impl<S: Borrow<Shared>> BreakerPermit<S> {
+    fn report(mut self, endpoint: &Endpoint, verdict: Verdict, time: std::time::Instant) {
         let Some(permit) = self.permit.take() else { return };
         let was_probe = permit.is_probe();
         let changed = permit.report(time, verdict);
@@ -259,7 +272,7 @@ impl<S: Borrow<Shared>> Held<S> {
     }
 }
 
-impl<S: Borrow<Shared>> Drop for Held<S> {
+impl<S: Borrow<Shared>> Drop for BreakerPermit<S> {
     fn drop(&mut self) {
         let Some(permit) = self.permit.take().filter(breaker::Permit::is_probe) else { return };
         drop(permit);
@@ -292,6 +305,8 @@ pub(super) fn class(failure: &Failure) -> retry::Failure {
     let repeat = match (reach, advice, code) {
         // Waiting for a connection has used up the time, or the request itself is what cannot be sent.
         (_, _, Code::DeadlineExceeded) | (Reach::Never, Advice::Never, _) => Repeat::Never,
+        // No such method, other types, an unknown codec: another server of the same kind would say the same, whatever this one advises.
+        (_, _, Code::Unimplemented | Code::FailedPrecondition) => Repeat::Never,
         (Reach::Never, ..) | (_, Advice::NotProcessed | Advice::Later(_), _) => Repeat::Safe,
         (_, _, Code::Unavailable) | (_, Advice::Again(_), _) => Repeat::IfIdempotent,
         _ => Repeat::Never,

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::Channel;
 use super::attempt::{Request, deadline_after};
 use super::conversation::{Conversation, Upload};
-use super::talk::Plan;
+use super::retriable::StreamRequest;
 use crate::proto::rpc::frame::{Call as WireCall, Trace};
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::CodecId;
@@ -174,9 +174,9 @@ impl<M: Method, T> Call<'_, M, T> {
     }
 
     /// The call without one.
-    fn plan(&self) -> Plan {
+    fn stream_request(&self) -> StreamRequest {
         let idempotent = M::DESCRIPTION.idempotent;
-        Plan { call: self.wire(), idempotent, deadline: self.deadline(Instant::now()) }
+        StreamRequest { call: self.wire(), idempotent, deadline: self.deadline(Instant::now()) }
     }
 }
 
@@ -235,7 +235,7 @@ impl<'a, M: Method> IntoFuture for Call<'a, M, ClientStream> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        async move { Ok(Upload::new(self.channel.talk(self.plan()).await?, self.format())) }.boxed()
+        async move { Ok(Upload::new(self.channel.open(self.stream_request()).await?, self.format())) }.boxed()
     }
 }
 
@@ -244,7 +244,8 @@ impl<'a, M: Method> IntoFuture for Call<'a, M, Bidi> {
     type IntoFuture = BoxFuture<'a, Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
-        async move { Ok(Conversation::new(self.channel.talk(self.plan()).await?, self.format())) }.boxed()
+        async move { Ok(Conversation::new(self.channel.open(self.stream_request()).await?, self.format())) }
+            .boxed()
     }
 }
 

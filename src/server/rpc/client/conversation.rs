@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
 
-use super::talk::{Ears, Mouth};
+use super::halves::{RecvHalf, SendHalf};
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::Payload;
 use crate::proto::rpc::status::{Advice, Code, Status};
@@ -22,8 +22,8 @@ pub struct Upload<Q, R> {
 }
 
 impl<Q: Payload, R: Payload> Upload<Q, R> {
-    pub(super) fn new((mouth, ears): (Mouth, Ears), format: Format) -> Self {
-        Self { sender: Sender::new(mouth, format), receiver: Receiver::new(ears, format) }
+    pub(super) fn new((send, recv): (SendHalf, RecvHalf), format: Format) -> Self {
+        Self { sender: Sender::new(send, format), receiver: Receiver::new(recv, format) }
     }
 
     /// Sends a message, when there is room for it.
@@ -60,8 +60,8 @@ pub struct Conversation<Q, R> {
 }
 
 impl<Q: Payload, R: Payload> Conversation<Q, R> {
-    pub(super) fn new((mouth, ears): (Mouth, Ears), format: Format) -> Self {
-        Self { sender: Sender::new(mouth, format), receiver: Receiver::new(ears, format) }
+    pub(super) fn new((send, recv): (SendHalf, RecvHalf), format: Format) -> Self {
+        Self { sender: Sender::new(send, format), receiver: Receiver::new(recv, format) }
     }
 
     /// Sends a message, when there is room for it.
@@ -96,19 +96,19 @@ impl<Q: Payload, R: Payload> Conversation<Q, R> {
 /// the whole.
 #[derive(Debug)]
 pub struct Sender<Q> {
-    mouth: Mouth,
+    half: SendHalf,
     format: Format,
     messages: PhantomData<fn(Q)>,
 }
 
 impl<Q> Sender<Q> {
-    fn new(mouth: Mouth, format: Format) -> Self {
-        Self { mouth, format, messages: PhantomData }
+    fn new(half: SendHalf, format: Format) -> Self {
+        Self { half, format, messages: PhantomData }
     }
 
     /// Says that no message follows. What is sent later is not heard.
     pub fn finish(&mut self) {
-        self.mouth.say_last();
+        self.half.finish();
     }
 }
 
@@ -118,8 +118,8 @@ impl<Q: Payload> Sender<Q> {
     /// # Errors
     /// The call is over already: how it failed.
     pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
-        poll_fn(|cx| self.mouth.poll_room(cx)).await?;
-        self.mouth.say(self.format.write(message).map_err(unsaid)?);
+        poll_fn(|cx| self.half.poll_room(cx)).await?;
+        self.half.send(self.format.write(message).map_err(unsent)?);
         Ok(())
     }
 }
@@ -127,7 +127,7 @@ impl<Q: Payload> Sender<Q> {
 /// The receiving side of a [`Conversation`]. Also a [`Stream`]. Dropped before its end, it cancels the call.
 #[derive(Debug)]
 pub struct Receiver<R> {
-    ears: Ears,
+    half: RecvHalf,
     format: Format,
     trailers: Option<Metadata>,
     failed: bool,
@@ -135,8 +135,8 @@ pub struct Receiver<R> {
 }
 
 impl<R> Receiver<R> {
-    fn new(ears: Ears, format: Format) -> Self {
-        Self { ears, format, trailers: None, failed: false, messages: PhantomData }
+    fn new(half: RecvHalf, format: Format) -> Self {
+        Self { half, format, trailers: None, failed: false, messages: PhantomData }
     }
 
     /// What came with the end of the call; `None` before the end.
@@ -159,7 +159,7 @@ impl<R: Payload> Receiver<R> {
         if self.failed || self.trailers.is_some() {
             return Poll::Ready(None);
         }
-        let read = match ready!(self.ears.poll_next(cx)) {
+        let read = match ready!(self.half.poll_next(cx)) {
             Ok(Arrived::Message(message)) => self.format.read(message, Code::Internal).map_err(answered),
             Ok(Arrived::End(trailers)) => {
                 self.trailers = Some(trailers);
@@ -180,7 +180,7 @@ impl<R: Payload> Stream for Receiver<R> {
     }
 }
 
-/// A failure of ours to say something on a call that is under way.
-fn unsaid(status: Status) -> Failure {
+/// A failure of ours to send something on a call that is under way.
+fn unsent(status: Status) -> Failure {
     Failure { status: status.advice(Advice::Never), reach: Reach::Unknown, attempts: 1 }
 }

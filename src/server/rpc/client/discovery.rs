@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -42,8 +43,12 @@ enum State {
     Fixed,
     /// Nobody has called yet.
     Waiting(Vec<Origin>),
-    /// What was found of each origin; the tasks end with the guard.
-    Following(Vec<Found>, #[allow(dead_code, reason = "it is there to be dropped")] DropGuard),
+    /// What was found of each origin; the tasks end with the guard, which cancels the token.
+    Following(
+        Vec<Found>,
+        CancellationToken,
+        #[allow(dead_code, reason = "it is there to be dropped")] DropGuard,
+    ),
 }
 
 /// What is known of one origin.
@@ -56,7 +61,16 @@ struct Found {
     error: Option<String>,
     /// Wakes its task before its time.
     again: Arc<Notify>,
+    /// Where it is from.
+    origin: Origin,
+    /// Nobody follows it: nobody has yet, or its task was lost, with its runtime or by a panic in a function of the user's.
+    lost: bool,
+    /// When it may be followed again, if not at once.
+    not_before: Option<Instant>,
 }
+
+/// Tasks that are to be spawned when no lock is held: a runtime that ends drops them at once.
+type Tasks = Vec<BoxFuture<'static, ()>>;
 
 impl Discovery {
     /// Of these origins. What is not to be followed is told at once, if that is all.
@@ -71,18 +85,31 @@ impl Discovery {
     pub(super) fn search(&self, shared: &Arc<Shared>) -> bool {
         let mut state = self.state();
         if let State::Waiting(origins) = &mut *state {
-            let origins = std::mem::take(origins);
-            *state = self.follow(origins, shared);
+            *state = Self::follow(std::mem::take(origins));
             tell(&state, shared);
         }
-        let State::Following(found, _) = &*state else { return false };
-        found.iter().filter(|found| found.settled).for_each(|found| found.again.notify_one());
-        found.iter().any(|found| !found.settled)
+        let tasks = self.lost(&mut state, shared);
+        let soon = match &*state {
+            State::Following(found, ..) => {
+                found.iter().filter(|found| found.settled).for_each(|found| found.again.notify_one());
+                found.iter().any(|found| !found.settled)
+            }
+            State::Fixed | State::Waiting(_) => false,
+        };
+        drop(state);
+        spawn(tasks);
+        soon
+    }
+
+    /// A connection is to be made: follows again what was followed by a task that is lost.
+    pub(super) fn revive(&self, shared: &Arc<Shared>) {
+        let tasks = self.lost(&mut self.state(), shared);
+        spawn(tasks);
     }
 
     /// A connection has failed: servers may have moved.
     pub(super) fn again(&self) {
-        if let State::Following(found, _) = &*self.state() {
+        if let State::Following(found, ..) = &*self.state() {
             found.iter().for_each(|found| found.again.notify_one());
         }
     }
@@ -90,7 +117,7 @@ impl Discovery {
     /// Why there are no servers, if there is a reason.
     pub(super) fn error(&self) -> Option<String> {
         match &*self.state() {
-            State::Following(found, _) => found.iter().find_map(|found| found.error.clone()),
+            State::Following(found, ..) => found.iter().find_map(|found| found.error.clone()),
             State::Fixed | State::Waiting(_) => None,
         }
     }
@@ -102,35 +129,49 @@ impl Discovery {
         shared.set_places(places);
     }
 
-    fn follow(&self, origins: Vec<Origin>, shared: &Arc<Shared>) -> State {
+    /// The beginning: nobody follows any of them.
+    fn follow(origins: Vec<Origin>) -> State {
         let stop = CancellationToken::new();
-        let found = origins.into_iter().enumerate().map(|(index, origin)| {
-            let again = Arc::new(Notify::new());
+        let found = origins.into_iter().map(|origin| {
             let places: Vec<_> = fixed(&origin).into_iter().collect();
             let settled = !places.is_empty();
-            let source = match origin {
-                Origin::Server(_) => None,
+            let (lost, not_before) = (!settled, None);
+            Found { places, settled, error: None, again: Arc::new(Notify::new()), origin, lost, not_before }
+        });
+        State::Following(found.collect(), stop.clone(), stop.drop_guard())
+    }
+
+    /// Tasks for the origins that nobody follows, as far as it is time.
+    fn lost(&self, state: &mut State, shared: &Arc<Shared>) -> Tasks {
+        let State::Following(all, stop, _) = state else { return Tasks::new() };
+        let mut tasks = Tasks::new();
+        for (index, found) in all.iter_mut().enumerate() {
+            if !found.lost || found.not_before.is_some_and(|time| time > Instant::now()) {
+                continue;
+            }
+            let source = match found.origin.clone() {
+                Origin::Server(_) => continue,
                 Origin::Name { host, port } => {
                     let connector = shared.dial.connector.clone();
-                    Some(Source::Name { host, port, connector, refresh: self.refresh })
+                    Source::Name { host, port, connector, refresh: self.refresh }
                 }
-                Origin::File(path) => Some(Source::File { path, seen: None }),
+                Origin::File(path) => Source::File { path, seen: None },
             };
-            if let Some(source) = source {
-                let (shared, again) = (Arc::downgrade(shared), Arc::clone(&again));
-                let task = source.watch(shared, index, again);
-                let stop = stop.clone();
-                tokio::spawn(async move { stop.run_until_cancelled(task).await });
-            }
-            Found { places, settled, error: None, again }
-        });
-        State::Following(found.collect(), stop.drop_guard())
+            found.lost = false;
+            found.settled = !found.places.is_empty();
+            let (stop, again) = (stop.clone(), Arc::clone(&found.again));
+            let following = FollowGuard { shared: Arc::downgrade(shared), index };
+            tasks.push(Box::pin(async move {
+                stop.run_until_cancelled(source.watch(&following, again)).await;
+            }));
+        }
+        tasks
     }
 
     /// What came of a look at an origin.
     fn found(&self, index: usize, outcome: Result<Vec<Place>, String>, shared: &Shared) {
         let mut state = self.state();
-        let State::Following(all, _) = &mut *state else { return };
+        let State::Following(all, ..) = &mut *state else { return };
         let Some(found) = all.get_mut(index) else { return };
         found.settled = true;
         match outcome {
@@ -157,6 +198,33 @@ impl Discovery {
     }
 }
 
+fn spawn(tasks: Tasks) {
+    for task in tasks {
+        tokio::spawn(task);
+    }
+}
+
+/// What the task has that follows an origin. When it is dropped, though the channel goes on, the origin may be followed by another.
+struct FollowGuard {
+    shared: Weak<Shared>,
+    index: usize,
+}
+
+impl Drop for FollowGuard {
+    fn drop(&mut self) {
+        let Some(shared) = self.shared.upgrade() else { return };
+        let mut state = shared.discovery.state();
+        let State::Following(all, ..) = &mut *state else { return };
+        let Some(found) = all.get_mut(self.index) else { return };
+        // What panics is not tried at once, and at once again.
+        found.not_before = std::thread::panicking().then(|| Instant::now() + LEAST);
+        found.lost = true;
+        found.settled = true;
+        found.error = Some("the servers are not looked up any longer".to_owned());
+        tell(&state, &shared);
+    }
+}
+
 /// The server of an origin that is one.
 fn fixed(origin: &Origin) -> Option<Place> {
     match origin {
@@ -167,7 +235,7 @@ fn fixed(origin: &Origin) -> Option<Place> {
 
 /// Stores what is known.
 fn tell(state: &State, shared: &Shared) {
-    if let State::Following(found, _) = state {
+    if let State::Following(found, ..) = state {
         shared.set_places(found.iter().flat_map(|found| found.places.clone()));
     }
 }
@@ -183,13 +251,13 @@ type Seen = Result<(u64, u64, u64, i64, i64), io::ErrorKind>;
 
 impl Source {
     /// Looks again and again, as long as there is a channel.
-    async fn watch(mut self, shared: Weak<Shared>, index: usize, again: Arc<Notify>) {
+    async fn watch(mut self, following: &FollowGuard, again: Arc<Notify>) {
         loop {
             let looked = Instant::now();
             let outcome = self.look().await;
-            let Some(shared) = shared.upgrade() else { return };
+            let Some(shared) = following.shared.upgrade() else { return };
             if let Some(outcome) = outcome {
-                shared.discovery.found(index, outcome, &shared);
+                shared.discovery.found(following.index, outcome, &shared);
             }
             drop(shared);
             let interval = match &self {
@@ -224,7 +292,10 @@ impl Source {
             Self::File { path, seen } => {
                 let (file, known) = (path.clone(), *seen);
                 // On a thread where a slow disk delays no call.
-                let looked = tokio::task::spawn_blocking(move || read(&file, known)).await.ok()?;
+                let looked = tokio::task::spawn_blocking(move || read(&file, known)).await;
+                let Ok(looked) = looked else {
+                    return Some(Err(format!("{}: nobody could look at it", path.display())));
+                };
                 let (now, outcome) = looked?;
                 *seen = Some(now);
                 Some(outcome.map_err(|error| format!("{}: {error}", path.display())))
@@ -444,5 +515,61 @@ mod tests {
         assert!(failure.ends_with("/nothing: no such file or directory"), "{failure}");
         let channel = world.dial(Channel::to([missing.as_str(), "fixed.test:1"]).unwrap());
         assert_eq!(shares(&channel, &all).await, [0, 0, 20]);
+    }
+
+    #[test]
+    fn a_channel_outlives_the_runtime_that_it_was_first_called_on() {
+        let (world, names) = (World::default(), Names::default());
+        let one = world.add("10.0.0.1:1");
+        names.lead_to(&["10.0.0.1:1"]);
+        let channel = world.dial(Channel::to(["dns:a.test:1"]).unwrap().connector(names.connector()));
+        let runtime =
+            || tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        // It ends in the middle of the first look.
+        let short = async { tokio::time::timeout(Duration::from_millis(5), ask(&channel)).await };
+        runtime().block_on(short).unwrap_err();
+        for calls in 1..=3 {
+            runtime().block_on(ask(&channel)).unwrap();
+            assert_eq!(one.begun.load(Ordering::SeqCst), calls);
+            assert_eq!(names.looks(), 1 + calls, "each runtime that connects follows the name");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_resolver_that_panics_fails_calls_and_is_asked_again_later() {
+        let world = World::default();
+        world.add("10.0.0.1:1");
+        let looks = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&looks);
+        let connector = Connector::new().resolver(Resolver::new(move |_, _| {
+            let first = count.fetch_add(1, Ordering::SeqCst) == 0;
+            async move {
+                assert!(!first, "as a user's function may");
+                Ok(vec!["10.0.0.1:1".parse::<SocketAddr>().unwrap()])
+            }
+        }));
+        let channel = world.dial(Channel::to(["dns:a.test:1"]).unwrap().connector(connector));
+        let failure = ask(&channel).await.unwrap_err().to_string();
+        assert_eq!(failure, "unavailable: the servers are not looked up any longer");
+        assert_eq!(looks.load(Ordering::SeqCst), 1, "not again at once");
+        tokio::time::sleep(LEAST).await;
+        ask(&channel).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_known_server_is_tried_again_while_a_name_is_still_looked_up() {
+        let world = World::default();
+        let connector = Connector::new().resolver(Resolver::new(|_, _| std::future::pending()));
+        let channel =
+            world.dial(Channel::to(["known.test:1", "dns:slow.test:1"]).unwrap().connector(connector));
+        let begun = Instant::now();
+        let calling = ask(&channel);
+        let starting = async {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            world.add("known.test:1");
+        };
+        let (outcome, ()) = tokio::join!(calling, starting);
+        outcome.unwrap();
+        assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
     }
 }

@@ -10,8 +10,10 @@ mod conversation;
 mod dial;
 mod discovery;
 mod endpoint;
+mod halves;
 mod origin;
-mod talk;
+mod replay;
+mod retriable;
 mod target;
 
 use std::collections::{HashMap, HashSet};
@@ -32,8 +34,8 @@ use self::discovery::Discovery;
 pub use self::discovery::REFRESH;
 use self::endpoint::{Endpoint, now};
 pub use self::origin::Origin;
-pub(super) use self::talk::Plan;
-pub use self::talk::Replay;
+pub use self::replay::Replay;
+pub(super) use self::retriable::StreamRequest;
 use self::target::Place;
 pub use self::target::{BadTarget, Target};
 use super::Settings;
@@ -110,7 +112,7 @@ pub(super) struct Shared {
     drain: Drain,
     policies: Policies,
     budget: budget::Budget,
-    /// Bytes that calls keep of what they said.
+    /// Bytes that calls keep of what they sent.
     replayed: AtomicUsize,
     /// By service and method: as many as the program has.
     hedges: Mutex<HashMap<(u32, u16), hedge::Hedge>>,
@@ -186,6 +188,7 @@ impl Channel {
             changed.as_mut().enable();
             let endpoints = shared.endpoints.load_full();
             let choice = shared.picker().pick(&endpoints[..], &Ask { now, key: 0, tried });
+            let mut until = deadline;
             match choice {
                 Choice::Use(place) => {
                     let endpoint = &endpoints[place];
@@ -197,10 +200,15 @@ impl Channel {
                     return Ok((Arc::clone(endpoint), caller));
                 }
                 Choice::Connect(places) => {
+                    shared.discovery.revive(shared);
                     places.into_iter().for_each(|place| endpoints[place].connect(shared));
                 }
                 Choice::Wait => {}
-                Choice::Fail(_) if shared.discovery.search(shared) => {}
+                Choice::Fail(unavailable) if shared.discovery.search(shared) => {
+                    // There may be other servers soon; those that are known may be tried again before.
+                    let again = unavailable.retry_in.and_then(|wait| now.checked_add(wait));
+                    until = again.map_or(deadline, |again| deadline.min(again.into()));
+                }
                 Choice::Fail(unavailable) => {
                     let error = endpoints
                         .iter()
@@ -214,7 +222,7 @@ impl Channel {
                     return Err(Failure { status, reach: Reach::Never, attempts: 0 });
                 }
             }
-            if timeout_at(deadline, changed).await.is_err() {
+            if timeout_at(until, changed).await.is_err() && until == deadline {
                 let status = Status::new(Code::DeadlineExceeded, "no connection before the deadline");
                 return Err(Failure { status, reach: Reach::Never, attempts: 0 });
             }

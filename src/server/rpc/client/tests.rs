@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures_util::future::join_all;
 
 use super::attempt::{Request, deadline_in};
-use super::talk::{Ears, Mouth};
+use super::halves::{RecvHalf, SendHalf};
 use super::*;
 use crate::net::addr::PeerAddr;
 use crate::net::client::Resolver;
@@ -275,19 +275,19 @@ async fn an_attempt_to_connect_that_is_lost_leaves_its_place_to_the_next() {
 }
 
 /// A call with a stream of requests.
-fn plan(method: u16, idempotent: bool) -> Plan {
+fn stream_request(method: u16, idempotent: bool) -> StreamRequest {
     let call = Call { method, ..Call::default() };
-    Plan { call, idempotent, deadline: deadline_in(Duration::from_secs(10)) }
+    StreamRequest { call, idempotent, deadline: deadline_in(Duration::from_secs(10)) }
 }
 
-async fn say(mouth: &mut Mouth, text: &str) -> Result<(), Failure> {
-    poll_fn(|cx| mouth.poll_room(cx)).await?;
-    mouth.say(message(text.to_owned()));
+async fn say(send: &mut SendHalf, text: &str) -> Result<(), Failure> {
+    poll_fn(|cx| send.poll_room(cx)).await?;
+    send.send(message(text.to_owned()));
     Ok(())
 }
 
-async fn hear(ears: &mut Ears) -> Result<Option<String>, Failure> {
-    Ok(match poll_fn(|cx| ears.poll_next(cx)).await? {
+async fn hear(recv: &mut RecvHalf) -> Result<Option<String>, Failure> {
+    Ok(match poll_fn(|cx| recv.poll_next(cx)).await? {
         Arrived::Message(message) => Some(String::from_utf8(message.bytes.to_vec()).unwrap()),
         Arrived::End(_) => None,
     })
@@ -298,13 +298,13 @@ async fn killed(
     method: u16,
     idempotent: bool,
     policies: Policies,
-) -> (Mouth, Ears, impl Future<Output = (Running, u16)>, [Bench; 2]) {
+) -> (SendHalf, RecvHalf, impl Future<Output = (Running, u16)>, [Bench; 2]) {
     let benches = [Bench::default(), Bench::default()];
     let servers = benches.each_ref().map(|bench| serve(bench, 0));
     let targets = servers.each_ref().map(|(_, port)| format!("127.0.0.1:{port}"));
     let channel = Channel::to(targets).unwrap().policies(policies).serving(Arc::new(Bench::default()));
-    let (mut mouth, ears) = channel.talk(plan(method, idempotent)).await.unwrap();
-    say(&mut mouth, "one").await.unwrap();
+    let (mut send, recv) = channel.open(stream_request(method, idempotent)).await.unwrap();
+    say(&mut send, "one").await.unwrap();
     let begun = |bench: &Bench| bench.begun.load(Ordering::SeqCst);
     while begun(&benches[0]) + begun(&benches[1]) == 0 {
         tokio::task::yield_now().await;
@@ -317,18 +317,18 @@ async fn killed(
         tokio::task::spawn_blocking(|| victim.wait()).await.unwrap().unwrap();
         servers.remove(0)
     };
-    (mouth, ears, kill, benches)
+    (send, recv, kill, benches)
 }
 
 #[tokio::test]
 async fn a_stream_of_requests_is_said_again_to_another_server() {
-    let (mut mouth, mut ears, kill, _) = killed(SUM, true, Policies::default()).await;
-    say(&mut mouth, "two").await.unwrap();
+    let (mut send, mut recv, kill, _) = killed(SUM, true, Policies::default()).await;
+    say(&mut send, "two").await.unwrap();
     let _other = kill.await;
-    say(&mut mouth, "three").await.unwrap();
-    mouth.say_last();
-    assert_eq!(hear(&mut ears).await.unwrap().as_deref(), Some("11"), "all that was said is summed up");
-    assert_eq!(hear(&mut ears).await.unwrap(), None);
+    say(&mut send, "three").await.unwrap();
+    send.finish();
+    assert_eq!(hear(&mut recv).await.unwrap().as_deref(), Some("11"), "all that was said is summed up");
+    assert_eq!(hear(&mut recv).await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -343,22 +343,22 @@ async fn a_stream_of_requests_stays_where_it_is_when_it_must_not_be_said_twice()
         (TALK, true, Policies::default()),
     ];
     for (row, (method, idempotent, policies)) in rows.into_iter().enumerate() {
-        let (mut mouth, mut ears, kill, benches) = killed(method, idempotent, policies).await;
-        say(&mut mouth, "two").await.unwrap();
+        let (mut send, mut recv, kill, benches) = killed(method, idempotent, policies).await;
+        say(&mut send, "two").await.unwrap();
         if method == TALK {
-            assert_eq!(hear(&mut ears).await.unwrap().as_deref(), Some("one"));
-            assert_eq!(hear(&mut ears).await.unwrap().as_deref(), Some("two"));
+            assert_eq!(hear(&mut recv).await.unwrap().as_deref(), Some("one"));
+            assert_eq!(hear(&mut recv).await.unwrap().as_deref(), Some("two"));
         }
         let _other = kill.await;
-        mouth.say_last();
-        let failure = hear(&mut ears).await.unwrap_err();
+        send.finish();
+        let failure = hear(&mut recv).await.unwrap_err();
         assert_eq!(
             (failure.status.code, failure.reach, failure.attempts),
             (Code::Unavailable, Reach::Unknown, 1),
             "row {row}"
         );
         assert_eq!(
-            say(&mut mouth, "more").await.unwrap_err(),
+            say(&mut send, "more").await.unwrap_err(),
             failure,
             "row {row}: both sides are told the same"
         );
@@ -373,25 +373,25 @@ async fn what_calls_keep_is_given_back() {
     let (_running, port) = serve(&bench, 0);
     let channel = channel(&[port]);
     let kept = || channel.0.replayed.load(Ordering::SeqCst);
-    let (mut mouth, mut ears) = channel.talk(plan(TALK, true)).await.unwrap();
-    say(&mut mouth, &"x".repeat(1000)).await.unwrap();
+    let (mut send, mut recv) = channel.open(stream_request(TALK, true)).await.unwrap();
+    say(&mut send, &"x".repeat(1000)).await.unwrap();
     assert_eq!(kept(), 1000);
-    hear(&mut ears).await.unwrap();
+    hear(&mut recv).await.unwrap();
     assert_eq!(kept(), 0, "an answer was handed on");
-    drop((mouth, ears));
-    let (mut mouth, ears) = channel.talk(plan(SUM, true)).await.unwrap();
+    drop((send, recv));
+    let (mut send, recv) = channel.open(stream_request(SUM, true)).await.unwrap();
     for _ in 0..1000 {
-        say(&mut mouth, &"x".repeat(1000)).await.unwrap();
+        say(&mut send, &"x".repeat(1000)).await.unwrap();
     }
     assert_eq!(kept(), 1_000_000);
     for _ in 0..100 {
-        say(&mut mouth, &"x".repeat(1000)).await.unwrap();
+        say(&mut send, &"x".repeat(1000)).await.unwrap();
     }
     assert_eq!(kept(), 0, "more than is kept for a call");
-    drop((mouth, ears));
-    let (mut mouth, ears) = channel.talk(plan(SUM, true)).await.unwrap();
-    say(&mut mouth, "y").await.unwrap();
-    drop((mouth, ears));
+    drop((send, recv));
+    let (mut send, recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    say(&mut send, "y").await.unwrap();
+    drop((send, recv));
     assert_eq!(kept(), 0, "the call was given up");
 }
 
@@ -400,29 +400,29 @@ async fn the_sides_of_a_call_work_in_tasks_of_their_own_and_either_ends_it() {
     let bench = Bench::default();
     let (_running, port) = serve(&bench, 0);
     let channel = channel(&[port]);
-    let (mut mouth, mut ears) = channel.talk(plan(TALK, false)).await.unwrap();
+    let (mut send, mut recv) = channel.open(stream_request(TALK, false)).await.unwrap();
     let saying = tokio::spawn(async move {
         for n in 0..5_000 {
-            say(&mut mouth, &format!("{n} {}", "x".repeat(500))).await.unwrap();
+            say(&mut send, &format!("{n} {}", "x".repeat(500))).await.unwrap();
         }
-        mouth.say_last();
-        mouth
+        send.finish();
+        send
     });
     let mut heard = 0;
-    while let Some(text) = hear(&mut ears).await.unwrap() {
+    while let Some(text) = hear(&mut recv).await.unwrap() {
         assert!(text.starts_with(&format!("{heard} ")));
         heard += 1;
     }
     assert_eq!(heard, 5_000);
     drop(saying.await.unwrap());
     // Half of what was to be said is not all of it.
-    let (mouth, mut ears) = channel.talk(plan(SUM, true)).await.unwrap();
-    drop(mouth);
-    assert_eq!(hear(&mut ears).await.unwrap_err().status.code, Code::Cancelled);
-    let (mut mouth, ears) = channel.talk(plan(TALK, true)).await.unwrap();
-    drop(ears);
+    let (send, mut recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    drop(send);
+    assert_eq!(hear(&mut recv).await.unwrap_err().status.code, Code::Cancelled);
+    let (mut send, recv) = channel.open(stream_request(TALK, true)).await.unwrap();
+    drop(recv);
     let given_up = async {
-        while say(&mut mouth, "?").await.is_ok() {
+        while say(&mut send, "?").await.is_ok() {
             tokio::task::yield_now().await;
         }
     };
@@ -521,4 +521,111 @@ async fn an_old_connection_that_ends_late_says_nothing_of_the_new_one() {
     let (late, (), ()) = tokio::join!(late, leaving, calling);
     assert_eq!(late.unwrap(), "taken before it left");
     assert_eq!(servers.lock().unwrap().len(), 2, "one connection, and the one after it");
+}
+
+/// Servers in the same process whose connections can be cut; they stay silent from when the number is not 0.
+#[allow(clippy::type_complexity, reason = "a test's")]
+fn cuttable() -> (Channel, Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>, Arc<AtomicUsize>) {
+    let (connections, silent): (Arc<Mutex<Vec<_>>>, _) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
+    let (made, deaf) = (Arc::clone(&connections), Arc::clone(&silent));
+    let growth = backoff::Growth::Fixed { wait: Duration::from_millis(1), jitter: backoff::Jitter::None };
+    let reconnect = backoff::Policy { growth, cap: Duration::from_secs(1) };
+    let policies = Policies { reconnect, ..Policies::default() };
+    let builder = Channel::to(["one:1"]).unwrap().policies(policies).dial(move |_| {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let server = Detached::of(Arc::new(Bench::default()), Settings::default());
+        made.lock().unwrap().push(tokio::spawn(async move { server.serve(far, PeerAddr::Unix).await }));
+        let deaf = deaf.load(Ordering::SeqCst) > 0;
+        async move { if deaf { std::future::pending().await } else { Ok(near) } }
+    });
+    (builder.serving(Arc::new(Bench::default())), connections, silent)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_half_that_nobody_polls_in_the_middle_of_a_recovery_does_not_stop_the_other() {
+    for silent in [false, true] {
+        let (channel, connections, deaf) = cuttable();
+        let (mut send, mut recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+        say(&mut send, "one").await.unwrap();
+        tokio::time::timeout(Duration::from_millis(100), hear(&mut recv)).await.unwrap_err();
+        deaf.store(usize::from(silent), Ordering::SeqCst);
+        connections.lock().unwrap()[0].abort();
+        // It is polled as often as it takes to see the end of the connection, and not to the end of what follows.
+        while !waits_for_recovery(&mut recv) {
+            tokio::task::yield_now().await;
+        }
+        let sending = async {
+            say(&mut send, "two").await?;
+            say(&mut send, "three").await
+        };
+        let begun = tokio::time::Instant::now();
+        let outcome = tokio::time::timeout(Duration::from_secs(60), sending).await.expect("it hangs");
+        if silent {
+            let failure = outcome.unwrap_err();
+            assert_eq!((failure.status.code, failure.attempts), (Code::DeadlineExceeded, 1));
+            assert!(begun.elapsed() <= Duration::from_secs(10), "{:?}", begun.elapsed());
+            assert_eq!(hear(&mut recv).await.unwrap_err(), failure, "both halves are told the same");
+        } else {
+            outcome.unwrap();
+            send.finish();
+            assert_eq!(hear(&mut recv).await.unwrap().as_deref(), Some("11"), "each message once");
+            assert_eq!(hear(&mut recv).await.unwrap(), None);
+        }
+        assert_eq!(channel.0.replayed.load(Ordering::SeqCst), 0);
+    }
+}
+
+/// Polls the half once; whether it waits for a recovery.
+fn waits_for_recovery(recv: &mut RecvHalf) -> bool {
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    assert!(recv.poll_next(&mut cx).is_pending());
+    recv.recovers()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_given_up_in_the_middle_of_a_recovery_ends_it() {
+    let (channel, connections, deaf) = cuttable();
+    let (mut send, mut recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    say(&mut send, "one").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    deaf.store(1, Ordering::SeqCst);
+    connections.lock().unwrap()[0].abort();
+    while !waits_for_recovery(&mut recv) {
+        tokio::task::yield_now().await;
+    }
+    let begun = tokio::time::Instant::now();
+    drop(send);
+    assert_eq!(hear(&mut recv).await.unwrap_err().status.code, Code::Cancelled);
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_long_a_stream_of_requests_takes_says_nothing_of_the_server() {
+    let (channel, _servers) = inside(&["one:1", "two:1"], Policies::default());
+    let (mut send, mut recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    say(&mut send, "one").await.unwrap();
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    send.finish();
+    hear(&mut recv).await.unwrap();
+    let (_send, mut late) = channel.open(stream_request(SUM, true)).await.unwrap();
+    assert_eq!(hear(&mut late).await.unwrap_err().status.code, Code::DeadlineExceeded);
+    for endpoint in channel.0.endpoints.load().iter() {
+        assert!(endpoint.load.latency(now()) <= Duration::from_millis(30), "{:?}", endpoint.load);
+    }
+}
+
+#[tokio::test]
+async fn what_another_server_would_not_know_either_is_asked_once() {
+    let bench = Bench::default();
+    let (_running, port) = serve(&bench, 0);
+    let channel = channel(&[port]);
+    let failure = ask(&channel, idempotent(99, "")).await.unwrap_err();
+    assert_eq!((failure.status.code, failure.attempts), (Code::Unimplemented, 1));
+    for code in [Code::Unimplemented, Code::FailedPrecondition] {
+        for advice in [Advice::None, Advice::NotProcessed, Advice::Later(Duration::ZERO)] {
+            let status = Status::new(code, "").advice(advice);
+            let failure = Failure { status, reach: Reach::Never, attempts: 1 };
+            assert_eq!(attempt::class(&failure).repeat, retry::Repeat::Never, "{failure:?}");
+        }
+    }
 }

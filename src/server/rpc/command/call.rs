@@ -13,7 +13,7 @@ use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::schema::{Type, method_hash, service_hash};
 use crate::proto::rpc::session::Message;
 use crate::server::rpc::caller::{Arrived, Pending};
-use crate::server::rpc::client::{Plan, Request, deadline_in};
+use crate::server::rpc::client::{Request, StreamRequest, deadline_in};
 use crate::server::rpc::stream::Format;
 use crate::server::rpc::{Channel, Failure, Metadata, Settings};
 
@@ -195,8 +195,8 @@ async fn single(
 /// A call with a stream of requests: a line of stdin for each, or the one on the command line.
 async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -> Result<Metadata, RpcError> {
     let (call, idempotent) = (method.call.clone(), method.idempotent);
-    let plan = Plan { call, idempotent, deadline: deadline_in(args.remote.deadline.0) };
-    let (mut mouth, mut ears) = channel.talk(plan).await?;
+    let request = StreamRequest { call, idempotent, deadline: deadline_in(args.remote.deadline.0) };
+    let (mut send, mut recv) = channel.open(request).await?;
     let mut lines = lines(args.json.clone());
     let (mut more, mut next) = (true, None);
     loop {
@@ -210,13 +210,13 @@ async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -
                 }
                 None => {
                     more = false;
-                    mouth.say_last();
+                    send.finish();
                 }
             },
             // Answers are read meanwhile: who answers may have no room for more either.
-            step = poll_fn(|cx| match ears.poll_next(cx) {
+            step = poll_fn(|cx| match recv.poll_next(cx) {
                 Poll::Ready(arrived) => Poll::Ready(Step::Arrived(arrived)),
-                Poll::Pending if next.is_some() => mouth.poll_room(cx).map(Step::Room),
+                Poll::Pending if next.is_some() => send.poll_room(cx).map(Step::Room),
                 Poll::Pending => Poll::Pending,
             }) => match step {
                 Step::Arrived(arrived) => match arrived? {
@@ -226,7 +226,7 @@ async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -
                 Step::Room(room) => {
                     room?;
                     if let Some(message) = next.take() {
-                        mouth.say(message);
+                        send.send(message);
                     }
                 }
             },

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::Link;
 use super::inbox::{Inbox, Reach};
-use super::mailbox::NewCall;
+use super::mailbox::{NewCall, Outgoing};
 use crate::proto::rpc::reject::ErrorCode;
 use crate::proto::rpc::session::{CallError, HIGH_WATER, Message, SayError};
 use crate::proto::rpc::status::{Advice, Code, Status};
@@ -41,7 +41,7 @@ impl Link {
                 return new.inbox.end(status.advice(Advice::NotProcessed), None, Reach::Never);
             }
         }
-        let NewCall { mut call, message, last, deadline, inbox, said, serial: _ } = *new;
+        let NewCall { mut call, message, last, deadline, inbox, sent, serial: _ } = *new;
         if let Some(at) = deadline {
             // Counted from when it leaves: waiting in our own queue is not the other side's time.
             call.deadline = Some(at.saturating_duration_since(self.taken));
@@ -54,10 +54,14 @@ impl Link {
                     self.deadlines.add(at, stream);
                 }
                 self.ours.insert(stream, Arc::clone(&inbox));
-                for (message, last) in said {
-                    match message {
-                        Some(message) => self.say_message(&inbox, message, last),
-                        None => self.session.say_last(stream),
+                let mut sent = sent.into_iter().peekable();
+                while let Some(outgoing) = sent.next() {
+                    match outgoing {
+                        Outgoing::Message(message) => {
+                            let last = sent.next_if(|next| matches!(next, Outgoing::End)).is_some();
+                            self.say_message(&inbox, message, last);
+                        }
+                        Outgoing::End => self.session.say_last(stream),
                     }
                 }
             }
@@ -80,7 +84,7 @@ impl Link {
 
     pub(super) fn say_last(&mut self, inbox: &Arc<Inbox>) {
         match self.queued(inbox) {
-            Some(call) => call.said.push((None, true)),
+            Some(call) => call.sent.push(Outgoing::End),
             None => self.session.say_last(inbox.stream()),
         }
     }
@@ -94,7 +98,9 @@ impl Link {
 
     pub(super) fn say_message(&mut self, inbox: &Arc<Inbox>, message: Message, last: bool) {
         if let Some(call) = self.queued(inbox) {
-            return call.said.push((Some(message), last)); // no more than there is room for: nobody has told of any
+            // No more than there is room for: nobody has told of any.
+            call.sent.push(Outgoing::Message(message));
+            return call.sent.extend(last.then_some(Outgoing::End));
         }
         let stream = inbox.stream();
         match self.session.say(stream, message, last) {

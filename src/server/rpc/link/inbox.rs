@@ -166,7 +166,11 @@ impl Inbox {
 
     /// Says a message.
     pub(in super::super) fn say(self: &Arc<Self>, mailbox: &Mailbox, message: Message, last: bool) {
-        let message = mailbox.shrunk(message);
+        self.post(mailbox, mailbox.shrunk(message), last);
+    }
+
+    /// Says a message as it is.
+    pub(in super::super) fn post(self: &Arc<Self>, mailbox: &Mailbox, message: Message, last: bool) {
         // A message without a byte is work too.
         self.lock().posted += message.bytes.len().max(64);
         mailbox.send(Command::Say { inbox: Arc::clone(self), message, last });

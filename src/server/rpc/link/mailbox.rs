@@ -31,6 +31,23 @@ pub(in super::super) enum Command {
     Leave,
 }
 
+/// What is sent on a call after its beginning.
+#[derive(Clone, Debug)]
+pub(in super::super) enum Outgoing {
+    Message(Message),
+    /// No message follows.
+    End,
+}
+
+impl Outgoing {
+    pub(in super::super) fn message_mut(&mut self) -> Option<&mut Message> {
+        match self {
+            Self::Message(message) => Some(message),
+            Self::End => None,
+        }
+    }
+}
+
 /// A call to be made.
 #[derive(Debug)]
 pub(in super::super) struct NewCall {
@@ -40,8 +57,8 @@ pub(in super::super) struct NewCall {
     /// When it is given up.
     pub(in super::super) deadline: Option<Instant>,
     pub(in super::super) inbox: Arc<Inbox>,
-    /// What was said on it before it could be made; `None` for the end of the messages.
-    pub(in super::super) said: Vec<(Option<Message>, bool)>,
+    /// What was sent on it before it could be made.
+    pub(in super::super) sent: Vec<Outgoing>,
     /// What it is told from others by while it waits, if it has a deadline.
     pub(in super::super) serial: u32,
 }
@@ -54,7 +71,7 @@ impl NewCall {
         deadline: Option<Instant>,
         inbox: Arc<Inbox>,
     ) -> Self {
-        Self { call, message, last, deadline, inbox, said: Vec::new(), serial: 0 }
+        Self { call, message, last, deadline, inbox, sent: Vec::new(), serial: 0 }
     }
 }
 

@@ -515,7 +515,8 @@ fn long_messages_take_turns_also_when_the_connection_is_short_of_credit() {
                     None => turns.push((*stream, piece.bytes.len())),
                 }
             }
-            if let Some(Event::Message { stream, message, .. }) = server.hear(frame, Instant::now()).unwrap() {
+            if let Some(Event::Message { stream, message, .. }) = server.hear(frame, Instant::now()).unwrap()
+            {
                 server.consumed(stream, message.credit);
                 whole += 1;
             }

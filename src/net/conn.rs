@@ -60,6 +60,8 @@ pub struct Conn<S, C> {
     heard: Instant,
     /// The outbox was full, and nobody was told that it is not.
     was_full: bool,
+    /// The peer is to be heard before anybody is told so again.
+    hear_first: bool,
     /// The stream took bytes that it may hold back still, as TLS does.
     held: bool,
     /// Boxed, as few connections are ever held to one, and an idle one should be small.
@@ -112,6 +114,7 @@ impl<S: Transport, C: Codec> Conn<S, C> {
             eof: false,
             heard: Instant::now(),
             was_full: false,
+            hear_first: false,
             held: false,
             pace: None,
         }
@@ -148,6 +151,12 @@ impl<S: Transport, C: Codec> Conn<S, C> {
             }
             let flushed = self.poll_flush(cx)?;
             if self.was_full && self.has_room() {
+                // A peer that takes everything at once would never be heard: every other time it is, first.
+                self.hear_first = !self.hear_first;
+                let hears = !self.hear_first && !self.eof && self.rbuf.len() < self.read_limit;
+                if hears && self.poll_read(cx)?.is_ready() {
+                    continue;
+                }
                 self.was_full = false;
                 return Poll::Ready(Ok(Turn::Room));
             }
@@ -403,6 +412,7 @@ impl<S: Transport, C: Codec> Conn<S, C> {
             eof: self.eof,
             heard: self.heard,
             was_full: self.was_full,
+            hear_first: self.hear_first,
             held: self.held,
             pace: self.pace,
         }

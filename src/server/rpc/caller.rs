@@ -10,6 +10,7 @@ use tokio::time::Instant;
 pub use super::link::inbox::Reach;
 use super::link::inbox::{Ended, Inbox, Next};
 use super::link::mailbox::{Command, Mailbox, NewCall, Outgoing};
+use super::stream::answered;
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::session::Message;
@@ -115,11 +116,7 @@ impl Pending {
                 self.over.store(true, Ordering::Relaxed);
                 if ended.status.is_ok() { Ok(Arrived::End(ended.status.trailers)) } else { Err(ended.into()) }
             }
-            Next::Last => Err(Failure {
-                status: Status::new(Code::Internal, "the answer ended without a status"),
-                reach: Reach::Answered,
-                attempts: 1,
-            }),
+            Next::Last => Err(misbehaved("the answer ended without a status")),
         })
     }
 
@@ -190,5 +187,5 @@ impl Drop for Pending {
 }
 
 fn misbehaved(text: &str) -> Failure {
-    Failure { status: Status::new(Code::Internal, text), reach: Reach::Answered, attempts: 1 }
+    answered(Status::new(Code::Internal, text))
 }

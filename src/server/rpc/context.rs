@@ -1,12 +1,12 @@
 //! What a handler knows of the call that it answers.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::Extensions;
 use tokio::time::Instant;
 
-use super::layer::call_limit::Pressure;
+use super::pressure::Pressure;
 use crate::net::drain::Drain;
 use crate::net::workers::{Blocking, Cancelled, JobError, Priority, QueueFull};
 use crate::proto::rpc::frame::Trace;
@@ -48,20 +48,17 @@ pub(super) struct Home {
 #[derive(Debug)]
 pub(super) struct Lane {
     workers: Blocking,
-    pressure: Mutex<Pressure>,
+    pressure: Pressure,
 }
 
 impl Lane {
     pub(super) fn new(workers: Blocking) -> Self {
-        Self { workers, pressure: Mutex::new(Pressure::new(Instant::now().into_std())) }
+        Self { workers, pressure: Pressure::new() }
     }
 
     /// The queue is full: how long to wait.
     fn busy(&self) -> Status {
-        let (now, done) = (Instant::now().into_std(), self.workers.stats().done);
-        // Numbers only, which are right or wrong but never half written.
-        let mut pressure = self.pressure.lock().unwrap_or_else(PoisonError::into_inner);
-        let wait = pressure.refused(now, done, fastrand::f64());
+        let wait = self.pressure.refused(self.workers.stats().done);
         Status::new(Code::ResourceExhausted, "all workers are busy").advice(Advice::Again(wait))
     }
 }

@@ -12,6 +12,7 @@ mod link;
 mod macros;
 pub mod method;
 pub mod observe;
+mod pressure;
 pub mod reflection;
 pub mod server;
 pub mod services;

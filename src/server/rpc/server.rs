@@ -13,6 +13,7 @@ use super::context::Lane;
 use super::link::{Link, LinkError, Parts, Serve};
 use super::method::Description;
 use super::observe::{CallLog, Format, Observers, RpcMetrics, Watch};
+use super::settings::LONGEST;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::serve::{Arrival, Gate};
@@ -146,9 +147,6 @@ pub(super) struct Age {
     /// What calls under way get then.
     pub(super) grace: Duration,
 }
-
-/// The longest age that is counted.
-const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
 /// How far ages are spread by chance, so that connections which were made together do not all leave together. gRPC has as much.
 const SPREAD: f64 = 0.1;

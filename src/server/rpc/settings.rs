@@ -10,6 +10,9 @@ use crate::proto::rpc::settings::Settings as Hello;
 /// The longest time that a handler gets, unless [`Settings::max_deadline`] says otherwise.
 pub const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 
+/// The longest time that is counted: a longer one means that there is no limit, and no clock could name its end.
+pub(super) const LONGEST: Duration = Duration::from_secs(86_400 * 365);
+
 /// The settings of a connection, at either end.
 #[derive(Clone, Debug)]
 pub struct Settings {

@@ -107,15 +107,12 @@ pub struct Responses<T> {
     pending: Pending,
     /// What came while the call was begun.
     first: Option<Arrived>,
-    format: Format,
-    trailers: Option<Metadata>,
-    failed: bool,
-    messages: PhantomData<fn() -> T>,
+    answer: AnswerReader<T>,
 }
 
 impl<T: Payload> Responses<T> {
     pub(super) fn new(pending: Pending, first: Option<Arrived>, format: Format) -> Self {
-        Self { pending, first, format, trailers: None, failed: false, messages: PhantomData }
+        Self { pending, first, answer: AnswerReader::new(format) }
     }
 
     /// The next message; `None` when the call went well and this was all.
@@ -129,18 +126,56 @@ impl<T: Payload> Responses<T> {
     /// What came with the end of the call; `None` before the end.
     #[must_use]
     pub fn trailers(&self) -> Option<&Metadata> {
-        self.trailers.as_ref()
+        self.answer.trailers()
     }
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Failure>>> {
+        let Self { pending, first, answer } = self;
+        answer.poll(|| match first.take() {
+            Some(first) => Poll::Ready(Ok(first)),
+            None => pending.poll_next(cx),
+        })
+    }
+}
+
+impl<T: Payload> Stream for Responses<T> {
+    type Item = Result<T, Failure>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll(cx)
+    }
+}
+
+/// Reads a stream of answers: its messages, and then its trailers or how it failed.
+#[derive(Debug)]
+pub(super) struct AnswerReader<T> {
+    format: Format,
+    trailers: Option<Metadata>,
+    failed: bool,
+    messages: PhantomData<fn() -> T>,
+}
+
+impl<T> AnswerReader<T> {
+    pub(super) fn new(format: Format) -> Self {
+        Self { format, trailers: None, failed: false, messages: PhantomData }
+    }
+
+    /// What came with the end; `None` before.
+    pub(super) fn trailers(&self) -> Option<&Metadata> {
+        self.trailers.as_ref()
+    }
+}
+
+impl<T: Payload> AnswerReader<T> {
+    /// The next message of what `next` gives; `None` when there is none. After a failure nothing is asked for any more.
+    pub(super) fn poll(
+        &mut self,
+        next: impl FnOnce() -> Poll<Result<Arrived, Failure>>,
+    ) -> Poll<Option<Result<T, Failure>>> {
         if self.failed || self.trailers.is_some() {
             return Poll::Ready(None);
         }
-        let arrived = match self.first.take() {
-            Some(first) => Ok(first),
-            None => ready!(self.pending.poll_next(cx)),
-        };
-        let read = match arrived {
+        let read = match ready!(next()) {
             Ok(Arrived::Message(message)) => self.format.read(message, Code::Internal).map_err(answered),
             Ok(Arrived::End(trailers)) => {
                 self.trailers = Some(trailers);
@@ -150,14 +185,6 @@ impl<T: Payload> Responses<T> {
         };
         self.failed = read.is_err();
         Poll::Ready(Some(read))
-    }
-}
-
-impl<T: Payload> Stream for Responses<T> {
-    type Item = Result<T, Failure>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.get_mut().poll(cx)
     }
 }
 

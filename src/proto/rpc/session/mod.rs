@@ -21,7 +21,7 @@ mod say;
 mod stream;
 
 pub use self::credit::MAX_UNFINISHED;
-pub use self::say::{CallError, FRAGMENT, HIGH_WATER, SayError};
+pub use self::say::{CallError, FRAGMENT, HIGH_WATER, MESSAGE_WEIGHT, SayError};
 pub use self::stream::Message;
 
 /// PONGs that may wait for a peer that asks and does not read.

@@ -20,8 +20,8 @@ const SHORT: usize = 4 * 1024;
 /// Frames that may wait in front of a short message that does not take turns; with more, the peer does not read.
 const MAX_DIRECT: usize = 1024;
 
-/// What a message counts beside its bytes while it waits.
-const WEIGHT: usize = 64;
+/// What a message counts beside its bytes while it waits: one without a byte takes memory too.
+pub const MESSAGE_WEIGHT: usize = 64;
 
 /// Bytes that wait on a stream, from which a producer should wait.
 pub const HIGH_WATER: usize = 64 * 1024;
@@ -328,7 +328,7 @@ impl Session {
 impl Waiting {
     /// What waits, in bytes, with something for each message.
     fn weight(&self) -> usize {
-        self.bytes + self.messages.len() * WEIGHT
+        self.bytes + self.messages.len() * MESSAGE_WEIGHT
     }
 
     fn is_done(&self) -> bool {

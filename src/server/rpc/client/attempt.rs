@@ -1,6 +1,5 @@
 //! One call of a channel: its attempts, one after the other or side by side, until one is answered.
 
-use std::borrow::Borrow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -23,6 +22,7 @@ use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::session::Message;
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::rpc::caller::{Caller, Failure, Pending, Reach};
+use crate::server::rpc::settings::LONGEST;
 
 /// A call whose request is one message.
 #[derive(Clone, Debug)]
@@ -183,11 +183,7 @@ impl Channel {
     }
 
     /// Sends a request, when an endpoint is ready.
-    async fn send(
-        &self,
-        request: &Request,
-        mut context: AttemptContext<'_>,
-    ) -> Result<Sent<&Shared>, Failure> {
+    async fn send(&self, request: &Request, mut context: AttemptContext<'_>) -> Result<Sent<'_>, Failure> {
         loop {
             let (endpoint, caller) = self.ready(context.tried, request.deadline, context.time).await?;
             // Between the choice and this, another call may have taken the last place of a breaker that is half open.
@@ -199,7 +195,7 @@ impl Channel {
     }
 
     /// Sends a request, if an endpoint is ready.
-    fn send_now(&self, request: &Request, context: AttemptContext<'_>) -> Option<Sent<&Shared>> {
+    fn send_now(&self, request: &Request, context: AttemptContext<'_>) -> Option<Sent<'_>> {
         let (endpoint, caller) = self.ready_now(context.tried, context.time)?;
         self.send_to(endpoint, &caller, request, context)
     }
@@ -211,29 +207,39 @@ impl Channel {
         caller: &Caller,
         request: &Request,
         context: AttemptContext<'_>,
-    ) -> Option<Sent<&Shared>> {
+    ) -> Option<Sent<'_>> {
         let AttemptContext { previous, time, made, .. } = context;
-        let permit = BreakerPermit { permit: endpoint.enter(time).ok()?, shared: &*self.0 };
+        let active = ActiveAttempt::begin(endpoint, &self.0, time)?;
         made.fetch_add(1, Ordering::Relaxed);
-        let outstanding = endpoint.load.begin(time);
         let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
         let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));
-        Some((pending, ActiveAttempt { endpoint, outstanding, permit }))
+        Some((pending, active))
     }
 }
 
 /// A request under way.
-type Sent<S> = (Pending, ActiveAttempt<S>);
+type Sent<'a> = (Pending, ActiveAttempt<'a>);
 
 /// An attempt until its outcome is known, for the endpoint's load and its breaker. Dropped without a report, it says nothing of the endpoint.
 #[derive(Debug)]
-pub(super) struct ActiveAttempt<S: Borrow<Shared>> {
-    pub(super) endpoint: Arc<Endpoint>,
-    pub(super) outstanding: Outstanding,
-    pub(super) permit: BreakerPermit<S>,
+pub(super) struct ActiveAttempt<'a> {
+    endpoint: Arc<Endpoint>,
+    outstanding: Outstanding,
+    permit: BreakerPermit<'a>,
 }
 
-impl<S: Borrow<Shared>> ActiveAttempt<S> {
+impl<'a> ActiveAttempt<'a> {
+    /// An attempt that begins now, if the endpoint's breaker has a place for it.
+    pub(super) fn begin(
+        endpoint: Arc<Endpoint>,
+        shared: &'a Shared,
+        time: std::time::Instant,
+    ) -> Option<Self> {
+        let permit = BreakerPermit { permit: endpoint.enter(time).ok()?, shared };
+        let outstanding = endpoint.load.begin(time);
+        Some(Self { endpoint, outstanding, permit })
+    }
+
     /// Tells what came of it.
     pub(super) fn report(self, verdict: Verdict, time: std::time::Instant) {
         match verdict {
@@ -247,12 +253,12 @@ impl<S: Borrow<Shared>> ActiveAttempt<S> {
 
 /// The right to make a call. When a probe ends, however it does, those who wait for what it finds are told.
 #[derive(Debug)]
-pub(super) struct BreakerPermit<S: Borrow<Shared>> {
-    pub(super) permit: Option<breaker::Permit>,
-    pub(super) shared: S,
+struct BreakerPermit<'a> {
+    permit: Option<breaker::Permit>,
+    shared: &'a Shared,
 }
 
-impl<S: Borrow<Shared>> BreakerPermit<S> {
+impl BreakerPermit<'_> {
     fn report(mut self, endpoint: &Endpoint, verdict: Verdict, time: std::time::Instant) {
         let Some(permit) = self.permit.take() else { return };
         let was_probe = permit.is_probe();
@@ -267,27 +273,28 @@ impl<S: Borrow<Shared>> BreakerPermit<S> {
             Some(breaker::State::HalfOpen { .. }) | None => {}
         }
         if was_probe || changed.is_some() {
-            self.shared.borrow().changed.notify_waiters();
+            self.shared.changed.notify_waiters();
         }
     }
 }
 
-impl<S: Borrow<Shared>> Drop for BreakerPermit<S> {
+impl Drop for BreakerPermit<'_> {
     fn drop(&mut self) {
         let Some(permit) = self.permit.take().filter(breaker::Permit::is_probe) else { return };
         drop(permit);
-        self.shared.borrow().changed.notify_waiters();
+        self.shared.changed.notify_waiters();
     }
 }
 
 impl Request {
     fn about(&self) -> retry::Call {
-        retry::Call {
-            idempotent: self.idempotent,
-            deadline: Some(self.deadline.into_std()),
-            seed: fastrand::u64(..),
-        }
+        about(self.idempotent, self.deadline)
     }
+}
+
+/// What there is to know about a call to try it again.
+pub(super) fn about(idempotent: bool, deadline: Instant) -> retry::Call {
+    retry::Call { idempotent, deadline: Some(deadline.into_std()), seed: fastrand::u64(..) }
 }
 
 impl Shared {
@@ -331,12 +338,12 @@ pub(super) fn verdict(failure: &Failure) -> Verdict {
     }
 }
 
-/// The deadline of a call that may take so long; a time that no clock can name is some years away.
+/// The deadline of a call that may take so long: a year at most.
 pub(in super::super) fn deadline_in(timeout: Duration) -> Instant {
     deadline_after(Instant::now(), timeout)
 }
 
 /// The same for one that begins now.
 pub(super) fn deadline_after(now: Instant, timeout: Duration) -> Instant {
-    now.checked_add(timeout).unwrap_or_else(|| now + Duration::from_secs(86_400 * 365))
+    now + timeout.min(LONGEST)
 }

@@ -3,7 +3,7 @@
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
@@ -11,19 +11,16 @@ use super::halves::{RecvHalf, SendHalf};
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::Payload;
 use crate::proto::rpc::status::{Advice, Code, Status};
-use crate::server::rpc::caller::{Arrived, Failure, Reach};
-use crate::server::rpc::stream::{Format, answered};
+use crate::server::rpc::caller::{Failure, Reach};
+use crate::server::rpc::stream::{AnswerReader, Format, answered};
 
 /// The sending side of a call that takes a stream. When it is dropped before its end, the call is cancelled.
 #[derive(Debug)]
-pub struct Upload<Q, R> {
-    sender: Sender<Q>,
-    receiver: Receiver<R>,
-}
+pub struct Upload<Q, R>(Conversation<Q, R>);
 
 impl<Q: Payload, R: Payload> Upload<Q, R> {
-    pub(super) fn new((send, recv): (SendHalf, RecvHalf), format: Format) -> Self {
-        Self { sender: Sender::new(send, format), receiver: Receiver::new(recv, format) }
+    pub(super) fn new(halves: (SendHalf, RecvHalf), format: Format) -> Self {
+        Self(Conversation::new(halves, format))
     }
 
     /// Sends a message, when there is room for it.
@@ -31,7 +28,7 @@ impl<Q: Payload, R: Payload> Upload<Q, R> {
     /// # Errors
     /// The call is over already: how it failed.
     pub async fn send(&mut self, message: &Q) -> Result<(), Failure> {
-        self.sender.send(message).await
+        self.0.send(message).await
     }
 
     /// Says that no message follows, and waits for the answer.
@@ -39,10 +36,10 @@ impl<Q: Payload, R: Payload> Upload<Q, R> {
     /// # Errors
     /// How the call failed.
     pub async fn finish(mut self) -> Result<R, Failure> {
-        self.sender.finish();
+        self.0.finish();
         let none = || answered(Status::new(Code::Internal, "the call went well and has no answer"));
-        let answer = self.receiver.next().await.ok_or_else(none)??;
-        match self.receiver.next().await {
+        let answer = self.0.next().await.ok_or_else(none)??;
+        match self.0.next().await {
             None => Ok(answer),
             Some(Ok(_)) => {
                 Err(answered(Status::new(Code::Internal, "more than one message came as the answer")))
@@ -128,21 +125,18 @@ impl<Q: Payload> Sender<Q> {
 #[derive(Debug)]
 pub struct Receiver<R> {
     half: RecvHalf,
-    format: Format,
-    trailers: Option<Metadata>,
-    failed: bool,
-    messages: PhantomData<fn() -> R>,
+    answer: AnswerReader<R>,
 }
 
 impl<R> Receiver<R> {
     fn new(half: RecvHalf, format: Format) -> Self {
-        Self { half, format, trailers: None, failed: false, messages: PhantomData }
+        Self { half, answer: AnswerReader::new(format) }
     }
 
     /// What came with the end of the call; `None` before the end.
     #[must_use]
     pub fn trailers(&self) -> Option<&Metadata> {
-        self.trailers.as_ref()
+        self.answer.trailers()
     }
 }
 
@@ -156,19 +150,7 @@ impl<R: Payload> Receiver<R> {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<R, Failure>>> {
-        if self.failed || self.trailers.is_some() {
-            return Poll::Ready(None);
-        }
-        let read = match ready!(self.half.poll_next(cx)) {
-            Ok(Arrived::Message(message)) => self.format.read(message, Code::Internal).map_err(answered),
-            Ok(Arrived::End(trailers)) => {
-                self.trailers = Some(trailers);
-                return Poll::Ready(None);
-            }
-            Err(failure) => Err(failure),
-        };
-        self.failed = read.is_err();
-        Poll::Ready(Some(read))
+        self.answer.poll(|| self.half.poll_next(cx))
     }
 }
 

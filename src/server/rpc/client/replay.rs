@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Shared;
+use crate::proto::rpc::session::MESSAGE_WEIGHT;
 use crate::server::rpc::link::mailbox::Outgoing;
 
 /// How much of what calls send is kept, so that they can be made again.
@@ -28,9 +29,6 @@ impl Default for Replay {
         Self::DEFAULT
     }
 }
-
-/// What a message counts at least: one without a byte takes memory too.
-const LEAST: usize = 64;
 
 /// What one call has sent. What it holds of the channel's budget is given back when it is dropped.
 #[derive(Debug)]
@@ -56,8 +54,8 @@ impl ReplayBuffer {
     pub(super) fn keep(&mut self, outgoing: &Outgoing) {
         if let Some(sent) = &mut self.sent {
             let size = match outgoing {
-                Outgoing::Message(message) => message.bytes.len().max(LEAST),
-                Outgoing::End => LEAST,
+                Outgoing::Message(message) => message.bytes.len().max(MESSAGE_WEIGHT),
+                Outgoing::End => MESSAGE_WEIGHT,
             };
             self.bytes += size;
             self.shared.replayed.fetch_add(size, Ordering::Relaxed);

@@ -12,14 +12,14 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::Channel;
-use super::attempt::{ActiveAttempt, BreakerPermit, class, verdict};
+use super::attempt::{ActiveAttempt, about, class, verdict};
 use super::endpoint::{Endpoint, now};
 use super::halves::{RecvHalf, SendHalf, halves};
 use super::replay::ReplayBuffer;
 use crate::net::resilience::breaker::Verdict;
 use crate::net::resilience::ewma::Outstanding;
 use crate::net::resilience::pick::Endpoint as _;
-use crate::net::resilience::retry::{self, Decision, Retrying};
+use crate::net::resilience::retry::{Decision, Retrying};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::rpc::caller::{Caller, Failure, Pending, Reach};
@@ -89,11 +89,7 @@ impl Channel {
     ) -> Result<(SendHalf, RecvHalf), Failure> {
         let shared = &self.0;
         shared.budget.deposit(now());
-        let about = retry::Call {
-            idempotent: request.idempotent,
-            deadline: Some(request.deadline.into_std()),
-            seed: fastrand::u64(..),
-        };
+        let about = about(request.idempotent, request.deadline);
         let mut retrying = Retrying::begun(shared.policies.retry, about, &shared.budget);
         let (endpoint, caller) = self.place(&request, &mut retrying, &[], Duration::ZERO).await?;
         let pending = caller.replay(request.call.clone(), Vec::new(), request.deadline);
@@ -326,10 +322,8 @@ impl Attempt {
         drop(under_way);
         let time = now();
         // Who is left alone is told nothing.
-        if let Ok(permit) = endpoint.enter(time) {
-            let permit = BreakerPermit { permit, shared: &*channel.0 };
-            let outstanding = endpoint.load.begin(time);
-            ActiveAttempt { endpoint, outstanding, permit }.report(verdict, time);
+        if let Some(active) = ActiveAttempt::begin(endpoint, &channel.0, time) {
+            active.report(verdict, time);
         }
         true
     }

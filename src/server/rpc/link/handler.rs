@@ -6,7 +6,6 @@ use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::StreamExt;
@@ -21,9 +20,7 @@ use crate::proto::rpc::session::{Message, SayError};
 use crate::proto::rpc::status::{Code, Status};
 use crate::server::rpc::layer::Answer;
 use crate::server::rpc::method::Description;
-
-/// The longest time that is counted: what is longer means that there is no limit, and no clock could name its end.
-const FOREVER: Duration = Duration::from_secs(86_400 * 365);
+use crate::server::rpc::settings::LONGEST;
 
 /// What answers calls, by the number of their service and method.
 pub(in super::super) trait Serve: Send + Sync {
@@ -99,7 +96,7 @@ impl Link {
                 return self.finish(stream, status.into());
             }
         };
-        let limit = self.settings.max_deadline.min(FOREVER);
+        let limit = self.settings.max_deadline.min(LONGEST);
         let left = call.deadline.map_or(limit, |left| left.min(limit));
         let context = Ctx {
             peer: Arc::clone(&self.peer),

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 use super::mailbox::{Command, Mailbox};
-use crate::proto::rpc::session::{HIGH_WATER, Message};
+use crate::proto::rpc::session::{HIGH_WATER, MESSAGE_WEIGHT, Message};
 use crate::proto::rpc::status::Status;
 
 /// How far a call that failed may have come: whether its request can have had an effect.
@@ -171,8 +171,7 @@ impl Inbox {
 
     /// Says a message as it is.
     pub(in super::super) fn post(self: &Arc<Self>, mailbox: &Mailbox, message: Message, last: bool) {
-        // A message without a byte is work too.
-        self.lock().posted += message.bytes.len().max(64);
+        self.lock().posted += message.bytes.len().max(MESSAGE_WEIGHT);
         mailbox.send(Command::Say { inbox: Arc::clone(self), message, last });
     }
 

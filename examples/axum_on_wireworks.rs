@@ -13,8 +13,8 @@ use axum::http::StatusCode;
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use serde::{Deserialize, Serialize};
-use wireworks::server::http::request::Peer;
 use wireworks::server::http::{RunError, tower};
+use wireworks::server::peer::Peer;
 
 #[derive(Deserialize)]
 struct Greet {

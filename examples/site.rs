@@ -45,7 +45,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         compression: Some(Compression::default().workers(workers.clone())),
         ..Stack::default()
     };
-    Server::builder(Router::new().get("/hello/{name}", hello).fallback(files))
+    Server::new(Router::new().get("/hello/{name}", hello).fallback(files))
         .stack(stack)
         .listen(&*address)
         .tls_self_signed()

@@ -89,7 +89,7 @@ fn elsewhere(demo: &str) -> (Running, Receiver<String>) {
                 Ok::<_, Problem>("")
             }
         });
-    (Server::builder(router).listen("127.0.0.1:0").start().unwrap(), told)
+    (Server::new(router).listen("127.0.0.1:0").start().unwrap(), told)
 }
 
 #[test]

@@ -14,9 +14,10 @@ use wireworks::proto::http::reply::ReplyHead;
 use wireworks::proto::http::server::{Outgoing, ServerCodec};
 use wireworks::server::http::body::Body;
 use wireworks::server::http::handler::Handler;
-use wireworks::server::http::request::{Peer, Request};
+use wireworks::server::http::request::Request;
 use wireworks::server::http::response::Response;
 use wireworks::server::http::router::Router;
+use wireworks::server::peer::Peer;
 
 /// What wrk sends.
 const SHORT: &[u8] = b"GET /plaintext HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n";

@@ -7,7 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
+
+use super::RunError;
+use crate::proto::http::date;
 
 /// Lines that wait for the thread at most. About 1 MB of usual lines, a quarter of a second at 16,000 requests a second.
 pub const QUEUE: usize = 4096;
@@ -27,6 +30,28 @@ pub enum Target {
     Stderr,
     /// The end of a file.
     File(PathBuf),
+}
+
+/// An access log, opened by `open`.
+pub(super) fn open_log<T>(target: Target, open: impl FnOnce(Target) -> io::Result<T>) -> Result<T, RunError> {
+    let path = match &target {
+        Target::File(path) => path.clone(),
+        Target::Stdout | Target::Stderr => "-".into(),
+    };
+    open(target).map_err(|source| RunError::AccessLog { path, source })
+}
+
+const MONTHS: [&str; 12] =
+    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+
+/// `1994-11-06T08:49:37.250Z`.
+pub(super) fn rfc3339_time(at: SystemTime) -> String {
+    let date = date::format(at);
+    let part = |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]).into_owned();
+    let name = part(8..11);
+    let month = MONTHS.iter().position(|month| **month == name).unwrap_or_default() + 1;
+    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    format!("{}-{month:02}-{}T{}.{:03}Z", part(12..16), part(5..7), part(17..25), since.subsec_millis())
 }
 
 enum Message {

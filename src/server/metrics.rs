@@ -19,6 +19,10 @@ use crate::net::workers::BlockingStats;
 /// The media type of what [`Metrics::encode`] gives.
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
+/// Upper ends of the latency buckets in seconds: Prometheus's own, and two below for a server that answers quicker.
+pub const LATENCY_BUCKETS: [f64; 14] =
+    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
 /// All that is counted. Clones are the same.
 #[derive(Clone, Debug)]
 pub struct Metrics(Arc<Mutex<Registry>>);

@@ -1,13 +1,19 @@
 //! Where a language meets the plumbing.
 
-mod around;
+mod error;
 pub mod http;
 mod lines;
 mod listening;
+pub mod log;
 pub mod metrics;
+mod options;
+pub mod peer;
 pub mod process;
 pub mod rpc;
 pub mod site;
+mod status;
 pub mod suite;
 pub mod units;
 pub mod ws;
+
+pub use self::error::RunError;

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
-use super::http::RunError;
+use super::RunError;
 use super::process::{Address, Outcome, Process, announce};
 use super::rpc::command::{ServeError, serve as rpc};
 use super::site::command::{self as http, CommandError, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Site};

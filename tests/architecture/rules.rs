@@ -77,6 +77,21 @@ const BELOW: &[(&str, &str)] = &[
     ("balance", "proxy"),
 ];
 
+/// Among the servers, the first may mention the second. What two of them need belongs in a file of `src/server` itself.
+const SERVERS_BESIDE: &[(&str, &str)] = &[
+    ("ws", "http"),
+    ("status", "http"),
+    ("site", "http"),
+    ("site", "ws"),
+    ("suite", "http"),
+    ("suite", "ws"),
+    ("suite", "rpc"),
+    ("suite", "site"),
+];
+
+/// The servers, and what is made of them.
+const SERVERS: &[&str] = &["http", "ws", "rpc", "balance", "chat", "hls", "share", "site", "suite"];
+
 /// What `src/codec.rs` may import.
 const CODEC_IMPORTS: &[&str] = &["bytes", "std::collections", "std::io::IoSlice"];
 
@@ -105,6 +120,7 @@ pub(crate) fn check(files: &[File], dependencies: &[String]) -> Vec<String> {
         complaints.extend(crates(file, dependencies));
         complaints.extend(walls(file));
         complaints.extend(downward(file));
+        complaints.extend(beside(file));
         complaints.extend(treaty(file, dependencies));
         complaints.extend(safety(file));
         complaints.extend(length(file));
@@ -197,6 +213,30 @@ fn downward(file: &File) -> Vec<String> {
     file.names.iter().filter_map(|name| Some(complaint(file, name, &upward(name)?))).collect()
 }
 
+fn beside(file: &File) -> Vec<String> {
+    let module = file.module();
+    let [first, from, ..] = &module[..] else {
+        return Vec::new();
+    };
+    if first != "server" {
+        return Vec::new();
+    }
+    let crosses = |name: &Name| {
+        let target = name.within(&module)?;
+        let [first, to, ..] = &target[..] else {
+            return None;
+        };
+        let allowed = to == from || SERVERS_BESIDE.contains(&(from.as_str(), to.as_str()));
+        (first == "server" && SERVERS.contains(&to.as_str()) && !allowed).then(|| {
+            format!(
+                "`{from}` does not stand above `{to}` (SERVERS_BESIDE in tests/architecture/rules.rs); what both \
+                 need belongs in a file of src/server itself"
+            )
+        })
+    };
+    file.names.iter().filter_map(|name| Some(complaint(file, name, &crosses(name)?))).collect()
+}
+
 fn treaty(file: &File, dependencies: &[String]) -> Vec<String> {
     if room(file) != "codec" {
         return Vec::new();
@@ -266,6 +306,23 @@ mod tests {
     #[track_caller]
     fn allowed(path: &str, code: &str) {
         assert_eq!(about(path, code), Vec::<String>::new(), "{path}: {code}");
+    }
+
+    #[test]
+    fn a_server_uses_those_below_it_only() {
+        for code in ["use crate::server::http::request::Request;", "fn f(s: super::ws::Socket) {}"] {
+            refused("src/server/rpc/mod.rs", code, "belongs in a file of src/server itself");
+        }
+        refused(
+            "src/server/options.rs",
+            "use super::http::Server;",
+            "belongs in a file of src/server itself",
+        );
+        allowed("src/server/ws/upgrade.rs", "use crate::server::http::request::Request;");
+        allowed(
+            "src/server/rpc/link/mod.rs",
+            "use crate::server::peer::Peer; use crate::server::rpc::Context;",
+        );
     }
 
     #[test]

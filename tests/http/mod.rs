@@ -1,6 +1,5 @@
 //! The HTTP/1.1 server over real sockets, point by point of the checklist in `docs/http.md`: a file a chapter.
 
-mod builder;
 mod checklist;
 mod client_certificates;
 mod conditional;
@@ -11,6 +10,7 @@ mod file_reply;
 mod files;
 mod framing;
 mod limits;
+mod own_server;
 mod ranges;
 mod request_line;
 mod responses;

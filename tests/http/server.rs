@@ -16,11 +16,11 @@ use wireworks::net::listen::bind;
 use wireworks::net::serve::{Gate, GateSettings};
 use wireworks::proto::http::list::FieldLines;
 use wireworks::server::http::body::Frame;
+use wireworks::server::http::engine::Engine;
 use wireworks::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use wireworks::server::http::problem::Problem;
 use wireworks::server::http::request::Request;
 use wireworks::server::http::response::{IntoResponse, Response};
-use wireworks::server::http::serve::Server;
 use wireworks::server::http::settings::Settings;
 
 use crate::support::response::Response as Reply;
@@ -36,7 +36,7 @@ pub(super) struct Setup {
 
 /// A server that runs until it is dropped, which must find it in good health.
 pub(super) struct TestServer {
-    pub(super) server: Arc<Server>,
+    pub(super) server: Arc<Engine>,
     pub(super) gate: Arc<Gate>,
     /// Requests that came to the handler.
     requests: Arc<AtomicU64>,
@@ -85,11 +85,11 @@ impl Setup {
         let told = Arc::clone(&refusals);
         let requests = Arc::new(AtomicU64::new(0));
         let counting = Counting { requests: Arc::clone(&requests), handler: self.handler };
-        let server = Arc::new(Server {
+        let server = Arc::new(Engine {
             on_refusal: Some(Box::new(move |refusal| {
                 told.lock().unwrap().push((refusal.status.as_u16(), refusal.reason));
             })),
-            ..Server::new(self.settings, Arc::new(counting))
+            ..Engine::new(self.settings, Arc::new(counting))
         });
         let gate = Arc::new(Gate::new(self.gate));
         let (stop, stopped) = oneshot::channel();

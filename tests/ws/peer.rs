@@ -6,9 +6,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
 use wireworks::proto::ws::close::CloseReason;
+use wireworks::server::http::Server;
 use wireworks::server::http::request::Request;
 use wireworks::server::http::router::Router;
-use wireworks::server::http::{Builder, Server};
 use wireworks::server::process::Running;
 use wireworks::server::ws::{Event, Socket, SocketError, Upgrade};
 
@@ -67,14 +67,14 @@ impl Stand {
     }
 
     /// An echo of a server that is made otherwise.
-    pub(super) fn made(change: impl FnOnce(Builder) -> Builder) -> Self {
+    pub(super) fn made(change: impl FnOnce(Server) -> Server) -> Self {
         Self::with(Upgrade::new(), echo, change)
     }
 
     fn with<Fut>(
         upgrade: Upgrade,
         act: impl Fn(Socket, Sender<End>) -> Fut + Clone + Send + Sync + 'static,
-        change: impl FnOnce(Builder) -> Builder,
+        change: impl FnOnce(Server) -> Server,
     ) -> Self
     where
         Fut: Future<Output = ()> + Send + 'static,
@@ -85,7 +85,7 @@ impl Stand {
             async move { upgrade.accept(request, move |socket| act(socket, tell)) }
         };
         let router = Router::new().any("/echo", accept).get("/page", async |_: Request| "a page");
-        let server = Server::builder(router).listen("127.0.0.1:0").threads(1);
+        let server = Server::new(router).listen("127.0.0.1:0").threads(1);
         Self { running: Some(change(server).start().unwrap()), ends }
     }
 

@@ -25,7 +25,7 @@ pub(super) fn odd() -> (Running, String) {
         .get("/wrong", wrong)
         .get("/deaf", deaf)
         .get("/binary", binary);
-    let running = Server::builder(router).listen("127.0.0.1:0").threads(1).start().unwrap();
+    let running = Server::new(router).listen("127.0.0.1:0").threads(1).start().unwrap();
     let url = format!("ws://{}", running.tcp().unwrap());
     (running, url)
 }
@@ -51,7 +51,7 @@ pub(super) fn telling() -> (Running, String, Receiver<()>) {
         }
     };
     let router = Router::new().get("/open", tell("/open", 0)).get("/tenth", tell("/tenth", 10));
-    let running = Server::builder(router).listen("127.0.0.1:0").threads(1).start().unwrap();
+    let running = Server::new(router).listen("127.0.0.1:0").threads(1).start().unwrap();
     let url = format!("ws://{}", running.tcp().unwrap());
     (running, url, told)
 }

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::io::Write;
 
+use wireworks::server::log;
 use wireworks::server::site::command::{self, Args, Config, Site};
 
 /// Serves, or prints the configuration.
@@ -12,7 +13,7 @@ pub(crate) fn run(site: Site, args: &Args) -> Result<(), Box<dyn Error>> {
         std::io::stdout().write_all(config.to_toml()?.as_bytes())?;
         return Ok(());
     }
-    command::init_log(config.log)?;
+    log::init(config.log)?;
     command::run(&config)?;
     Ok(())
 }

@@ -4,9 +4,9 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Command, Subcommand};
+use wireworks::server::log::{self, LogConfig, LogLevel};
 use wireworks::server::rpc::command::{RpcError, ServeError};
 use wireworks::server::rpc::command::{bench, call, list, ping, serve};
-use wireworks::server::site::command::{Config, LogConfig, LogLevel, init_log};
 
 use crate::{FAILURE, failure};
 
@@ -54,7 +54,7 @@ pub(crate) fn describe(command: Command) -> Command {
 /// Does what was asked, and says how it went.
 pub(crate) fn run(command: &Rpc) -> ExitCode {
     let level = if matches!(command, Rpc::Serve(_)) { LogLevel::Info } else { LogLevel::Error };
-    if let Err(error) = init_log(LogConfig { level, ..Config::default().log }) {
+    if let Err(error) = log::init(LogConfig { level, ..LogConfig::default() }) {
         return failure(&error, FAILURE);
     }
     let outcome: Result<(), RpcError> = match command {

@@ -2,12 +2,12 @@
 
 use std::error::Error;
 
-use wireworks::server::site::command::{Config, init_log};
+use wireworks::server::log::{self, LogConfig};
 use wireworks::server::suite;
 
 /// Runs the whole suite.
 pub(crate) fn run() -> Result<(), Box<dyn Error>> {
-    init_log(Config::default().log)?;
+    log::init(LogConfig::default())?;
     suite::run()?;
     Ok(())
 }

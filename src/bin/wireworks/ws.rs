@@ -4,7 +4,8 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{Command, Subcommand};
-use wireworks::server::site::command::{Args, Config, LogConfig, LogLevel, Site, init_log};
+use wireworks::server::log::{self, LogConfig, LogLevel};
+use wireworks::server::site::command::{Args, Site};
 use wireworks::server::ws::command::{bench, connect};
 
 use crate::{FAILURE, failure};
@@ -88,8 +89,8 @@ type Failure = (Box<dyn Error>, u8);
 
 /// Runs a client. Only what its user has to know is logged.
 fn client<E: Error + 'static>(run: impl Fn() -> Result<(), E>, status: fn(&E) -> u8) -> Result<(), Failure> {
-    let log = LogConfig { level: LogLevel::Warn, ..Config::default().log };
-    init_log(log).map_err(|error| (error.into(), FAILURE))?;
+    let config = LogConfig { level: LogLevel::Warn, ..LogConfig::default() };
+    log::init(config).map_err(|error| (error.into(), FAILURE))?;
     run().map_err(|error| {
         let status = status(&error);
         (error.into(), status)

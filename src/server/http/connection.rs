@@ -12,13 +12,12 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use tokio::time::Instant;
 
+use super::engine::{Engine, Refusal};
 use super::exchange::{self, After, Begun};
 use super::inbound::HttpConn;
 use super::now::date_text;
 use super::problem::Problem;
-use super::request::Peer;
 use super::response::{IntoResponse, OnUpgrade};
-use super::serve::{Refusal, Server};
 use super::upgrade::Upgraded;
 use crate::codec::Raw;
 use crate::net::clock::Timer;
@@ -29,11 +28,12 @@ use crate::proto::http::fields::Fields;
 use crate::proto::http::head::{Framing, Head};
 use crate::proto::http::reply::ReplyHead;
 use crate::proto::http::server::{HttpError, Incoming, Outgoing, ServerCodec};
+use crate::server::peer::Peer;
 
 /// A connection and what it belongs to.
 pub(super) struct Connection {
     pub(super) conn: HttpConn,
-    pub(super) server: Arc<Server>,
+    pub(super) server: Arc<Engine>,
     pub(super) peer: Arc<Peer>,
     /// Requests that were begun.
     served: u64,
@@ -41,7 +41,7 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(server: Arc<Server>, arrival: Arrival, timer: Timer) -> Self {
+    pub(super) fn new(server: Arc<Engine>, arrival: Arrival, timer: Timer) -> Self {
         let peer = Peer::of(&arrival);
         let codec = ServerCodec::new(server.settings.limits);
         let mut conn = Conn::new(arrival.io, codec, timer);
@@ -106,7 +106,7 @@ impl Connection {
 
     /// Drops the connection within a reply, so that the client does not take the part for the whole.
     fn cut(self) {
-        Server::count(&self.server.stats.cut);
+        Engine::count(&self.server.stats.cut);
         if self.conn.codec().is_until_close() {
             self.conn.reset();
         }
@@ -296,7 +296,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_small() {
         let handler: SharedHandler = Arc::new(|_: Request| async { "" });
-        let server = Arc::new(Server::new(Settings::default(), handler));
+        let server = Arc::new(Engine::new(Settings::default(), handler));
         let arrival = Arrival::in_memory(tokio::io::duplex(1).0);
         let connection = Connection::new(server, arrival, Clock::new().timer());
         // The rest of a task of tokio has 112 bytes, and the whole is rounded up to a multiple of 128.

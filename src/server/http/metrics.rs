@@ -17,20 +17,17 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Unit;
 
 use super::body::Sent;
-use super::request::{Peer, Request};
+use super::request::Request;
 use super::response::Response;
 use super::router::RoutePattern;
-use crate::server::metrics::Metrics;
+use crate::server::metrics::{LATENCY_BUCKETS, Metrics};
+use crate::server::peer::Peer;
 
 /// The status that stands for a client that left before there was a reply.
 pub const LEFT: u16 = 499;
 
 /// The label for routes and methods that have none of their own.
 const OTHER: &str = "other";
-
-/// Upper ends of the latency buckets in seconds: Prometheus's own, and two below for a server that answers quicker.
-pub const LATENCY_BUCKETS: [f64; 14] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
 
 /// The metrics of a server. Clones are the same metrics.
 #[derive(Clone, Debug)]

@@ -1,9 +1,9 @@
 //! The HTTP/1.1 server: routing, middleware, static files. And what a client needs of HTTP on its way to another protocol.
 
 pub mod body;
-pub mod builder;
 pub mod client;
 mod connection;
+pub mod engine;
 mod exchange;
 mod fault;
 pub mod files;
@@ -13,12 +13,13 @@ pub mod metrics;
 pub mod middleware;
 pub mod multipart;
 mod now;
+pub(in crate::server) mod part;
 mod pipe;
 pub mod problem;
 pub mod request;
 pub mod response;
 pub mod router;
-pub mod serve;
+pub mod server;
 pub mod settings;
 pub mod sse;
 #[cfg(test)]
@@ -26,5 +27,8 @@ pub(crate) mod testing;
 pub mod tower;
 pub mod upgrade;
 
-pub use self::builder::{Builder, RunError, run};
-pub use self::serve::Server;
+pub use self::request::Request;
+pub use self::response::{IntoResponse, Response};
+pub use self::router::Router;
+pub use self::server::{Server, run};
+pub use crate::server::RunError;

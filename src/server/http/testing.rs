@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use super::body::Body;
 use super::handler::Handler;
-use super::request::{Peer, Request};
+use super::request::Request;
 use super::response::Response;
 use crate::net::addr::PeerAddr;
 use crate::proto::http::limits::Limits;
 use crate::proto::http::parse::parse;
+use crate::server::peer::Peer;
 
 /// A request as a connection would make it: `line` is method and target.
 #[track_caller]

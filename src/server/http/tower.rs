@@ -24,7 +24,7 @@ use crate::proto::http::fields::Fields;
 use crate::proto::http::head::Head;
 
 #[cfg(doc)]
-use super::request::Peer;
+use crate::server::peer::Peer;
 #[cfg(doc)]
 use std::sync::Arc;
 
@@ -215,9 +215,9 @@ mod tests {
     use futures_util::stream;
     use http::StatusCode;
 
-    use super::super::request::Peer;
     use super::super::testing::{field, read, request};
     use super::*;
+    use crate::server::peer::Peer;
 
     fn app() -> axum::Router {
         let echo = |body: axum::body::Body| async { body };

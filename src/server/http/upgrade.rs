@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::request::Peer;
 use crate::codec::{Codec, Raw};
 use crate::net::conn::Conn;
 use crate::net::drain::Drain;
 use crate::net::io::Io;
 use crate::net::serve::Place;
+use crate::server::peer::Peer;
 
 /// The connection that an upgraded request came on. The 101 has been sent; bytes that the client sent behind its request
 /// are still there to be read.

@@ -12,7 +12,7 @@ use crate::net::workers::{Blocking, Cancelled, JobError, Priority, QueueFull};
 use crate::proto::rpc::frame::Trace;
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::status::{Advice, Code, Status};
-use crate::server::http::request::Peer;
+use crate::server::peer::Peer;
 
 /// A call, as its handler sees it beside its request.
 #[derive(Clone, Debug)]

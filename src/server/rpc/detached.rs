@@ -54,7 +54,7 @@ use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::io::Io;
 use crate::proto::rpc::session::Role;
-use crate::server::http::request::Peer;
+use crate::server::peer::Peer;
 
 /// Serves connections that somebody else accepted. Clones are the same server. Made by [`Services::detached`](super::Services::detached).
 #[derive(Clone)]

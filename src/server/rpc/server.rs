@@ -19,22 +19,22 @@ use crate::net::drain::Drain;
 use crate::net::serve::{Arrival, Gate};
 use crate::proto::rpc::codec::ALPN;
 use crate::proto::rpc::session::Role;
-use crate::server::around::{self, Around};
-use crate::server::http::RunError;
-use crate::server::http::builder::open_log;
-use crate::server::http::request::Peer;
+use crate::server::RunError;
 use crate::server::lines::Target;
+use crate::server::lines::open_log;
 use crate::server::listening::{Accept, Listening};
+use crate::server::options::{self, CommonOptions};
+use crate::server::peer::Peer;
 use crate::server::process::Process;
 
 /// The name of this server in what it prints.
 pub const NAME: &str = "rpc";
 
 /// What calls under way get to end when the server is told to stop, unless told otherwise.
-pub const DRAIN_TIMEOUT: Duration = around::DRAIN_TIMEOUT;
+pub const DRAIN_TIMEOUT: Duration = options::DRAIN_TIMEOUT;
 
 /// What a TLS handshake may take, unless told otherwise.
-pub const TLS_HANDSHAKE_TIMEOUT: Duration = around::TLS_HANDSHAKE_TIMEOUT;
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = options::TLS_HANDSHAKE_TIMEOUT;
 
 /// Methods by the numbers of their service and their own.
 type Methods = Vec<((u32, u16), &'static Description)>;
@@ -43,7 +43,7 @@ type Methods = Vec<((u32, u16), &'static Description)>;
 /// beside the program.
 #[must_use = "it serves nobody until it is run or started"]
 pub struct Server {
-    around: Around,
+    common: CommonOptions,
     serve: Arc<dyn Serve>,
     methods: Methods,
     settings: Settings,
@@ -54,17 +54,17 @@ pub struct Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("listen", &self.around.listen).finish_non_exhaustive()
+        f.debug_struct("Server").field("listen", &self.common.listen).finish_non_exhaustive()
     }
 }
 
 impl Server {
-    around::options!();
+    options::common!();
 
     /// A server whose calls are answered by `serve`.
     pub(super) fn of(serve: Arc<dyn Serve>) -> Self {
         Self {
-            around: Around::new(NAME, ALPN),
+            common: CommonOptions::new(NAME, ALPN),
             serve,
             methods: Vec::new(),
             settings: Settings::default(),
@@ -106,25 +106,25 @@ impl Server {
 
     /// Reads files, binds sockets, and puts the server into `process`, whose threads and drain it uses.
     pub(in crate::server) fn prepare(self, process: &mut Process) -> Result<(), RunError> {
-        let Self { mut around, serve, methods, settings, max_age, access_log, metrics } = self;
-        around.check()?;
+        let Self { mut common, serve, methods, settings, max_age, access_log, metrics } = self;
+        common.check()?;
         let open = |(format, target)| open_log(target, |target| CallLog::open(format, target));
         let log = access_log.map(open).transpose()?;
-        let metrics = metrics.or_else(|| around.wants_metrics().then(RpcMetrics::new));
+        let metrics = metrics.or_else(|| common.wants_metrics().then(RpcMetrics::new));
         let lines = log.as_ref().map(|log| Arc::clone(log.writer()));
-        let (gate, sockets) = around.open(process)?;
+        let (gate, sockets) = common.open(process)?;
         let calls = Calls {
             serve,
             settings: Arc::new(settings),
-            age: max_age.map(|age| Age { age, grace: around.drain_timeout }),
+            age: max_age.map(|age| Age { age, grace: common.drain_timeout }),
             observers: Observers::new(metrics.clone(), log, &methods),
-            lane: around.workers.clone().map(|workers| Arc::new(Lane::new(workers))),
+            lane: common.workers.clone().map(|workers| Arc::new(Lane::new(workers))),
             drain: process.drain.clone(),
         };
         let part = Arc::new(Listening::new(calls, Gate::new(gate), sockets).logging(lines));
         process.parts.push(part.clone());
         match metrics {
-            Some(metrics) => around.show_metrics(metrics.metrics(), &part.gate, process),
+            Some(metrics) => common.show_metrics(metrics.metrics(), &part.gate, process),
             None => Ok(()),
         }
     }

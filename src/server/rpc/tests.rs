@@ -24,7 +24,7 @@ use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::compress::decompress;
 use crate::proto::rpc::session::{Message, Role};
 use crate::proto::rpc::status::Code;
-use crate::server::http::request::Peer;
+use crate::server::peer::Peer;
 use crate::service;
 
 /// One end of a connection, at work.

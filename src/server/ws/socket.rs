@@ -22,7 +22,7 @@ use crate::proto::ws::close::{CloseCode, CloseReason};
 use crate::proto::ws::codec::{Codec, Role};
 use crate::proto::ws::deflate::Agreed;
 use crate::proto::ws::message::{Message, Outgoing};
-use crate::server::http::request::Peer;
+use crate::server::peer::Peer;
 
 /// A WebSocket connection.
 ///

@@ -16,19 +16,20 @@ use tokio::time::Instant;
 
 use self::run::Run;
 use super::body::{Kind, Sent};
+use super::engine::Engine;
 use super::fault::Fault;
 use super::handler::HandlerFuture;
 use super::inbound::{HttpConn, Inbound};
 use super::now::date_text;
 use super::problem::Problem;
-use super::request::{Peer, Request};
+use super::request::Request;
 use super::response::{IntoResponse, OnUpgrade, Response};
-use super::serve::Server;
 use crate::proto::http::head::{Framing, Head};
 use crate::proto::http::list;
 use crate::proto::http::list::FieldLines;
 use crate::proto::http::reply::ReplyHead;
 use crate::proto::http::server::Outgoing;
+use crate::server::peer::Peer;
 
 /// What follows an exchange.
 pub(super) enum After {
@@ -58,7 +59,7 @@ pub(super) enum Begun<'a> {
 
 /// An exchange that takes longer than one poll.
 pub(super) struct Open<'a> {
-    server: &'a Server,
+    server: &'a Engine,
     peer: Arc<Peer>,
     inbound: Inbound,
     offer: Offer,
@@ -70,7 +71,7 @@ pub(super) struct Open<'a> {
 /// Hands the request to the handler, polls it once, and feeds the reply when it is there.
 pub(super) fn begin<'a>(
     conn: &mut HttpConn,
-    server: &'a Server,
+    server: &'a Engine,
     peer: &Arc<Peer>,
     request: Option<(Box<Head>, Framing)>,
     cx: &mut Context<'_>,
@@ -167,7 +168,7 @@ fn refusal(fault: &Fault, peer: Option<&Peer>) -> After {
         return After::Cut;
     };
     if let Some(peer) = peer {
-        peer.overrule(status);
+        peer.overrule(status.as_u16());
     }
     After::Refuse(status, reason, peer.is_some())
 }

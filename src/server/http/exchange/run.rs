@@ -10,10 +10,10 @@ use tokio::time::Instant;
 
 use super::{After, end};
 use crate::net::pace::Direction;
+use crate::server::http::engine::Engine;
 use crate::server::http::fault::Fault;
 use crate::server::http::inbound::{HttpConn, Inbound, Pumped};
-use crate::server::http::request::Peer;
-use crate::server::http::serve::Server;
+use crate::server::peer::Peer;
 
 /// For whom the exchange waits.
 #[derive(Clone, Copy, PartialEq)]
@@ -27,7 +27,7 @@ pub(super) enum Waiting {
 /// An exchange under way.
 pub(super) struct Run<'a> {
     pub(super) conn: &'a mut HttpConn,
-    pub(super) server: &'a Server,
+    pub(super) server: &'a Engine,
     peer: Arc<Peer>,
     pub(super) inbound: Inbound,
     waiting: Waiting,
@@ -36,7 +36,7 @@ pub(super) struct Run<'a> {
 }
 
 impl<'a> Run<'a> {
-    pub(super) fn new(conn: &'a mut HttpConn, server: &'a Server, peer: Arc<Peer>, inbound: Inbound) -> Self {
+    pub(super) fn new(conn: &'a mut HttpConn, server: &'a Engine, peer: Arc<Peer>, inbound: Inbound) -> Self {
         Self { conn, server, peer, inbound, waiting: Waiting::Nobody, replying: false }
     }
 
@@ -54,7 +54,7 @@ impl<'a> Run<'a> {
                     Err(fault) => {
                         // Before the handler is dropped, whose place in the log then says how it ended.
                         if let (false, Some((status, _))) = (self.replying, fault.answer()) {
-                            self.peer.overrule(status);
+                            self.peer.overrule(status.as_u16());
                         }
                         return Poll::Ready(Err(fault));
                     }

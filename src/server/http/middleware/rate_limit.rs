@@ -103,7 +103,7 @@ mod tests {
     use super::*;
     use crate::server::http::handler::SharedHandler;
     use crate::server::http::middleware::Stack;
-    use crate::server::http::request::Peer;
+    use crate::server::peer::Peer;
 
     async fn fine(_: Request) -> &'static str {
         "fine"

@@ -11,8 +11,9 @@ use crate::proto::http::limits::Limits;
 use crate::proto::http::parse::parse;
 use crate::server::http::body::Body;
 use crate::server::http::handler::Handler;
-use crate::server::http::request::{Peer, Request};
+use crate::server::http::request::Request;
 use crate::server::http::response::Response;
+use crate::server::peer::Peer;
 
 /// A request with a target and fields, from 192.0.2.1 without TLS.
 pub(crate) fn request(method: &str, target: &str, fields: &[(&str, &str)]) -> Request {

@@ -12,7 +12,7 @@ use crate::net::resilience::breaker::{Breaker, Permit, Refused};
 use crate::net::resilience::ewma::{self, Load};
 use crate::net::resilience::pick::{self, State, key_of};
 use crate::proto::rpc::session::Role;
-use crate::server::http::request::Peer;
+use crate::server::peer::Peer;
 use crate::server::rpc::caller::Caller;
 use crate::server::rpc::link::{Link, Parts};
 use crate::server::rpc::observe::Watch;

@@ -13,7 +13,7 @@ use super::Failure;
 use super::client::BadTarget;
 use super::services::ServicesError;
 use crate::net::tls::TlsError;
-use crate::server::http::RunError;
+use crate::server::RunError;
 
 /// Why a command of a client did not do what it was asked. Each message is one line.
 #[derive(Debug, thiserror::Error)]

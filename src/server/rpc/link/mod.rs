@@ -27,7 +27,7 @@ use crate::proto::rpc::keeper::{Keeper, Verdict};
 use crate::proto::rpc::reject::{ErrorCode, Reject};
 use crate::proto::rpc::session::{ByStream, Event, Role, Session};
 use crate::proto::rpc::status::{Advice, Code, Status};
-use crate::server::http::request::Peer;
+use crate::server::peer::Peer;
 use crate::server::rpc::caller::Caller;
 use crate::server::rpc::context::{Context as Ctx, Home, Lane};
 use crate::server::rpc::observe::Watch;

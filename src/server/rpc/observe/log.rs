@@ -8,9 +8,9 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::Ended;
-use crate::server::http::middleware::access_log::rfc3339_time;
-use crate::server::http::request::Peer;
+use crate::server::lines::rfc3339_time;
 use crate::server::lines::{Target, Writer};
+use crate::server::peer::Peer;
 use crate::server::rpc::method::Description;
 
 /// How a line is written.

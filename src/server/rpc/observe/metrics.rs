@@ -14,7 +14,7 @@ use prometheus_client::registry::Unit;
 
 use super::{Ended, Flow};
 use crate::proto::rpc::status::Code;
-use crate::server::http::metrics::LATENCY_BUCKETS;
+use crate::server::metrics::LATENCY_BUCKETS;
 use crate::server::metrics::Metrics;
 use crate::server::rpc::method::Description;
 

@@ -23,8 +23,8 @@ use crate::proto::rpc::frame::{Call, Data, End, Frame, Open, Piece, Reset};
 use crate::proto::rpc::reject::ErrorCode;
 use crate::proto::rpc::session::ByStream;
 use crate::proto::rpc::status::Code;
-use crate::server::http::request::Peer;
 pub use crate::server::lines::Target;
+use crate::server::peer::Peer;
 
 /// Who is told, and of which methods.
 pub(super) struct Observers {

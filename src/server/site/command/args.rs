@@ -8,10 +8,11 @@ use std::path::PathBuf;
 use clap::builder::PossibleValuesParser;
 use serde::{Deserialize, Serialize};
 
-use super::config::{AccessLogFormat, Deflate, LogFormat, LogLevel, TlsClientAuth};
+use super::config::{AccessLogFormat, Deflate, TlsClientAuth};
 use super::credentials::Secret;
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::shards::Threading;
+use crate::server::log::{LogFormat, LogLevel};
 use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
 /// The command line of `wireworks http`, and of `wireworks ws serve`, which has other words for it.

@@ -17,9 +17,10 @@ use crate::net::shards::{Threading, cores};
 use crate::proto::ws::deflate;
 use crate::proto::ws::handshake::server::Origins;
 use crate::proto::ws::keeper::Patience;
-use crate::server::http::builder::{DRAIN_TIMEOUT, NAME, TLS_HANDSHAKE_TIMEOUT};
 use crate::server::http::middleware::access_log::Target;
+use crate::server::http::server::{DRAIN_TIMEOUT, NAME, TLS_HANDSHAKE_TIMEOUT};
 use crate::server::http::settings::Settings;
+use crate::server::log::LogConfig;
 use crate::server::units::Frequency;
 use crate::server::ws;
 
@@ -236,41 +237,6 @@ pub enum AccessLogFormat {
     Json,
 }
 
-/// The server's own log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LogConfig {
-    /// What its lines look like.
-    pub format: LogFormat,
-    /// How much is said.
-    pub level: LogLevel,
-}
-
-/// The format of the server's own log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogFormat {
-    /// For people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
-
-/// How much the server logs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogLevel {
-    /// What went wrong.
-    Error,
-    /// And what may.
-    Warn,
-    /// And what happens once in a while.
-    Info,
-    /// And what happens to connections.
-    Debug,
-    /// Everything.
-    Trace,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -314,7 +280,7 @@ impl Default for Config {
             access_log: None,
             access_log_format: AccessLogFormat::Combined,
             metrics: None,
-            log: LogConfig { format: LogFormat::Text, level: LogLevel::Info },
+            log: LogConfig::default(),
         }
     }
 }

@@ -3,7 +3,7 @@
 //! [`Args`] is the command line. Its [`Options`] can also stand in a TOML file, under the same names. [`Config::load`] lays
 //! the command line over the file over the defaults and checks every value; nothing optional is left after it but what may
 //! really be absent. [`prepare`] reads the files that a configuration names and binds its sockets; [`run`] does all of it.
-//! Both say what they want to a [`Builder`](crate::server::http::Builder), as any program does.
+//! Both say what they want to a [`Server`](crate::server::http::Server), as any program does.
 
 mod application;
 mod args;
@@ -11,18 +11,16 @@ mod config;
 mod credentials;
 mod file;
 mod load;
-mod log;
 mod rows;
 mod run;
 mod show;
 
 pub use self::args::{Args, Options};
 pub use self::config::{
-    AccessLogFormat, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Deflate, FilesConfig, LogConfig, LogFormat,
-    LogLevel, Replies, Site, Sockets, TlsClientAuth, TlsFiles,
+    AccessLogFormat, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Deflate, FilesConfig, Replies, Site, Sockets,
+    TlsClientAuth, TlsFiles,
 };
 pub use self::credentials::{Credentials, CredentialsError, Scheme, Secret};
 pub use self::load::ConfigError;
-pub use self::log::{LogError, init as init_log};
 pub use self::run::{CommandError, prepare, run};
-pub use crate::server::http::builder::NAME;
+pub use crate::server::http::server::NAME;

@@ -6,10 +6,10 @@ use super::credentials::CredentialsError;
 use super::load::ConfigError;
 use crate::net::tls::ClientAuth;
 use crate::net::workers::{Blocking, BlockingConfig};
-use crate::server::http::builder::{Builder, RunError};
+use crate::server::RunError;
 use crate::server::http::files::FilesError;
 use crate::server::http::middleware::cors::CorsError;
-use crate::server::http::serve::Server;
+use crate::server::http::server::Server;
 use crate::server::process::{Outcome, Process, announce};
 use crate::server::ws::BadSubprotocol;
 use crate::server::ws::metrics::SocketMetrics;
@@ -55,10 +55,10 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), CommandErro
 }
 
 /// The server of a configuration.
-fn server(config: &Config) -> Result<Builder, CommandError> {
+fn server(config: &Config) -> Result<Server, CommandError> {
     let blocking = Blocking::new(BlockingConfig::default());
     let sockets = config.metrics.is_some().then(SocketMetrics::new);
-    let mut server = Server::builder(application::handler(config, &blocking, sockets.as_ref())?)
+    let mut server = Server::new(application::handler(config, &blocking, sockets.as_ref())?)
         .name(config.site.name())
         .stack(application::stack(&config.replies, &blocking)?)
         .settings(config.settings.clone())
@@ -85,7 +85,7 @@ fn server(config: &Config) -> Result<Builder, CommandError> {
 }
 
 /// Gives a server its certificates, if there are any.
-fn tls(files: &TlsFiles, mut server: Builder) -> Builder {
+fn tls(files: &TlsFiles, mut server: Server) -> Server {
     for (cert, key) in files.certs.iter().zip(&files.keys) {
         server = server.tls(cert, key);
     }

@@ -61,7 +61,7 @@ struct Stand(Option<Running>);
 
 impl Stand {
     fn new(listen: &str) -> Self {
-        Self(Some(Server::builder(router()).listen(listen).threads(1).start().unwrap()))
+        Self(Some(Server::new(router()).listen(listen).threads(1).start().unwrap()))
     }
 
     fn addr(&self) -> SocketAddr {
@@ -146,8 +146,7 @@ fn trusting(trust: Trust) -> Connector {
 async fn over_tls_with_a_certificate_that_is_believed_or_not() {
     let folder = tempfile::tempdir().unwrap();
     let pair = certificate(folder.path());
-    let server =
-        Server::builder(router()).listen("127.0.0.1:0").threads(1).tls(&pair.cert, &pair.key).start();
+    let server = Server::new(router()).listen("127.0.0.1:0").threads(1).tls(&pair.cert, &pair.key).start();
     let server = Stand(Some(server.unwrap()));
     let connect = Connect::to(&format!("wss://{}/echo", server.addr())).unwrap();
     for trust in [Trust::SystemAnd(pair.cert.clone()), Trust::Anybody] {
@@ -163,7 +162,7 @@ async fn over_tls_with_a_certificate_that_is_believed_or_not() {
 
 #[tokio::test]
 async fn a_self_signed_server_is_for_who_trusts_anybody() {
-    let server = Server::builder(router()).listen("127.0.0.1:0").threads(1).tls_self_signed().start();
+    let server = Server::new(router()).listen("127.0.0.1:0").threads(1).tls_self_signed().start();
     let server = Stand(Some(server.unwrap()));
     let connect = Connect::to(&format!("wss://{}/echo", server.addr())).unwrap();
     let (mut socket, _) = connect.clone().connector(trusting(Trust::Anybody)).connect().await.unwrap();
@@ -189,7 +188,7 @@ async fn proxy(listener: TcpListener) -> String {
 #[tokio::test]
 async fn through_a_proxy_plain_and_over_tls() {
     for tls in [false, true] {
-        let builder = Server::builder(router()).listen("127.0.0.1:0").threads(1);
+        let builder = Server::new(router()).listen("127.0.0.1:0").threads(1);
         let builder = if tls { builder.tls_self_signed() } else { builder };
         let server = Stand(Some(builder.start().unwrap()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

@@ -21,7 +21,7 @@ use crate::proto::ws::close::{CloseCode, CloseReason};
 use crate::proto::ws::codec::{Codec, Role, WsError};
 use crate::proto::ws::keeper::{Keeper, Verdict};
 use crate::proto::ws::message::{Incoming, Outgoing};
-use crate::server::http::request::Peer;
+use crate::server::peer::Peer;
 use crate::server::ws::metrics::{Counting, SocketMetrics, Tally};
 use crate::server::ws::settings::Settings;
 

@@ -21,7 +21,7 @@ use crate::proto::http::fields::Fields;
 use crate::proto::http::limits::Limits;
 use crate::proto::http::parse::parse;
 use crate::server::http::body::Body;
-use crate::server::http::request::Peer;
+use crate::server::peer::Peer;
 
 /// A directory, served.
 struct Site {

@@ -14,6 +14,7 @@ use crate::net::addr::PeerAddr;
 use crate::proto::http::date;
 use crate::proto::http::head::Head;
 use crate::server::http::body::Sent;
+use crate::server::lines::rfc3339_time;
 
 /// Bytes of a target or a field that a line shows at most, so that the queue of lines has a bound in bytes too. Longer
 /// text ends with `...`. Apache cuts nothing, rsyslog cuts lines at 8 KiB.
@@ -177,24 +178,11 @@ fn version(version: Version) -> &'static str {
     if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
 }
 
-const MONTHS: [&str; 12] =
-    ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
-
 /// `06/Nov/1994:08:49:37 +0000`, made of the parts of an HTTP date.
 fn clf_time(at: SystemTime) -> String {
     let date = date::format(at);
     let part = |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]).into_owned();
     format!("{}/{}/{}:{} +0000", part(5..7), part(8..11), part(12..16), part(17..25))
-}
-
-/// `1994-11-06T08:49:37.250Z`.
-pub(in crate::server) fn rfc3339_time(at: SystemTime) -> String {
-    let date = date::format(at);
-    let part = |range: std::ops::Range<usize>| String::from_utf8_lossy(&date[range]).into_owned();
-    let name = part(8..11);
-    let month = MONTHS.iter().position(|month| **month == name).unwrap_or_default() + 1;
-    let since = at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    format!("{}-{month:02}-{}T{}.{:03}Z", part(12..16), part(5..7), part(17..25), since.subsec_millis())
 }
 
 #[cfg(test)]

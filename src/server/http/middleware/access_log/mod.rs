@@ -12,17 +12,17 @@ use std::time::{Duration, Instant, SystemTime};
 use http::StatusCode;
 
 use self::format::Record;
-pub(in crate::server) use self::format::rfc3339_time;
 pub use self::format::{Format, MAX_TEXT};
 use super::request_id::RequestId;
 use crate::net::addr::PeerAddr;
 use crate::proto::http::head::Head;
 use crate::server::http::body::Sent;
 use crate::server::http::metrics::LEFT;
-use crate::server::http::request::{Peer, Request};
+use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 use crate::server::lines::Writer;
 pub use crate::server::lines::{QUEUE, Target};
+use crate::server::peer::Peer;
 
 /// The access log. Clones are the same log.
 #[derive(Clone, Debug)]

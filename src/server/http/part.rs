@@ -1,4 +1,4 @@
-//! The wiring between a builder and the engine: gate, server, who is told, sockets.
+//! The wiring between a server's options and its engine: gate, server, who is told, sockets.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,10 +14,10 @@ use crate::net::listen::Bound;
 use crate::net::serve::{Arrival, Gate, GateSettings, OnRefused};
 use crate::server::http::body::Sent;
 use crate::server::http::connection::Connection;
+use crate::server::http::engine::{Engine, OnRefusal};
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::metrics::HttpMetrics;
 use crate::server::http::middleware::access_log::AccessLog;
-use crate::server::http::serve::{OnRefusal, Server};
 use crate::server::http::settings::Settings;
 use crate::server::listening::{Accept, Listening};
 
@@ -87,34 +87,38 @@ impl Observers {
 
 /// A server behind its gate.
 pub(super) fn http(
-    server: Server,
+    server: Engine,
     gate: GateSettings,
     observers: &Observers,
     sockets: Vec<Vec<Bound>>,
     drain: Drain,
-) -> Listening<Server> {
+) -> Listening<Engine> {
     let gate = Gate::new(GateSettings {
         refusal: Bytes::from_static(REFUSAL),
         on_refusal: observers.on_refused_connection(),
         ..gate
     });
-    let server = Server { drain, on_refusal: observers.on_refusal(), ..server };
+    let server = Engine { drain, on_refusal: observers.on_refusal(), ..server };
     let lines = observers.access_log.as_ref().map(|log| Arc::clone(log.writer()));
     Listening::new(server, gate, sockets).logging(lines)
 }
 
 /// The small server beside it, for metrics and health.
-pub(super) fn status(handler: SharedHandler, sockets: Vec<Vec<Bound>>, drain: Drain) -> Listening<Server> {
+pub(in crate::server) fn status(
+    handler: SharedHandler,
+    sockets: Vec<Vec<Bound>>,
+    drain: Drain,
+) -> Listening<Engine> {
     let gate = Gate::new(GateSettings {
         limits: ConnectionLimits { total: STATUS_CONNECTIONS, per_address: 0 },
         refusal: Bytes::from_static(REFUSAL),
         ..GateSettings::default()
     });
-    let server = Server { drain, ..Server::new(Settings::default(), handler) };
+    let server = Engine { drain, ..Engine::new(Settings::default(), handler) };
     Listening::new(server, gate, sockets)
 }
 
-impl Accept for Server {
+impl Accept for Engine {
     fn connection(
         self: Arc<Self>,
         arrival: Arrival,

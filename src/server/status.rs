@@ -5,17 +5,40 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use http::{HeaderValue, StatusCode};
 
+use super::RunError;
+use super::listening;
+use super::process::Process;
+use crate::net::addr::ListenAddr;
 use crate::net::drain::Drain;
+use crate::net::listen::bind_std;
 use crate::net::serve::{Gate, GateStats};
 use crate::net::workers::Blocking;
 use crate::server::http::handler::SharedHandler;
+use crate::server::http::part;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 use crate::server::http::router::Router;
 use crate::server::metrics::{CONTENT_TYPE, Metrics};
 
+/// Puts the small server for metrics and health into `process`, which also tells what the gate and the workers of the other one count.
+pub(super) fn add_status(
+    address: &ListenAddr,
+    metrics: &Metrics,
+    gate: &Gate,
+    workers: Option<&Blocking>,
+    process: &mut Process,
+) -> Result<(), RunError> {
+    register(metrics, gate, workers);
+    let sockets = vec![vec![bind_std(address, false)?]];
+    listening::note("metrics", &sockets, process);
+    let handler = handler(metrics.clone(), process.drain.clone());
+    let part = part::status(handler, sockets, process.last_drain.clone());
+    process.last.push(Arc::new(part));
+    Ok(())
+}
+
 /// Answers with the metrics, and with 503 on `/healthz` from the moment that `drain` begins.
-pub(super) fn handler(metrics: Metrics, drain: Drain) -> SharedHandler {
+fn handler(metrics: Metrics, drain: Drain) -> SharedHandler {
     let router = Router::new()
         .get("/metrics", move |_: Request| {
             let text = metrics.encode();
@@ -53,7 +76,7 @@ const GATE: [Row<GateStats>; 6] = [
 
 /// Shows what a gate counts by itself, and workers. The metrics get the counters and nothing else: the server, whose stack and
 /// observers hold the metrics, would never be dropped.
-pub(super) fn register(metrics: &Metrics, gate: &Gate, workers: Option<&Blocking>) {
+fn register(metrics: &Metrics, gate: &Gate, workers: Option<&Blocking>) {
     let admission = gate.admission().clone();
     metrics
         .register_gauge("connections", "Connections that are open", move || admission.connections() as u64);

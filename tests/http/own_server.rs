@@ -9,12 +9,12 @@ use std::time::Duration;
 use wireworks::net::addr::ListenAddr;
 use wireworks::net::limits::ConnectionLimits;
 use wireworks::net::shards::Threading;
+use wireworks::server::http::Server;
 use wireworks::server::http::middleware::Stack;
 use wireworks::server::http::middleware::access_log::{Format, Target};
 use wireworks::server::http::middleware::request_id::RequestIds;
 use wireworks::server::http::request::Request;
 use wireworks::server::http::settings::Settings;
-use wireworks::server::http::{Builder, Server};
 use wireworks::server::process::{Address, Handle, Running};
 
 use crate::support::certificate::certificate;
@@ -28,8 +28,8 @@ async fn hello(_: Request) -> &'static str {
     "hello"
 }
 
-fn server() -> Builder {
-    Server::builder(hello).listen("127.0.0.1:0").threads(1)
+fn server() -> Server {
+    Server::new(hello).listen("127.0.0.1:0").threads(1)
 }
 
 fn ask(mut wire: Wire, request: &str) -> Response {
@@ -88,7 +88,7 @@ fn a_handle_stops_it_from_anywhere() {
             "stopping"
         }
     };
-    let server = Server::builder(stopping).listen("127.0.0.1:0").handle(handle.clone());
+    let server = Server::new(stopping).listen("127.0.0.1:0").handle(handle.clone());
     let running = server.start().unwrap();
     let response = ask(Wire::connect(running.tcp().unwrap()), GET);
     assert_eq!(response.text(), "stopping");
@@ -131,7 +131,7 @@ fn a_server_that_has_ended_is_let_go() {
             async { "hello" }
         };
         let log = folder.path().join("access.log");
-        let running = Server::builder(handler)
+        let running = Server::new(handler)
             .listen("127.0.0.1:0")
             .metrics("127.0.0.1:0")
             .access_log(Format::Json, Target::File(log))
@@ -153,7 +153,7 @@ fn a_server_that_has_ended_is_let_go() {
 fn what_does_not_end_in_time_is_cut_and_counted() {
     let forever = |mut request: Request| async move { request.bytes().await.map(|_| ()) };
     let start = |timeout| {
-        let server = Server::builder(forever).listen("127.0.0.1:0").threads(1);
+        let server = Server::new(forever).listen("127.0.0.1:0").threads(1);
         let running = server.drain_timeout(timeout).start().unwrap();
         let mut wire = Wire::connect(running.tcp().unwrap());
         wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n");
@@ -282,7 +282,7 @@ fn a_panic_is_answered_for_unless_the_program_wants_otherwise() {
     async fn panics(_: Request) -> &'static str {
         panic!("on purpose")
     }
-    let running = Server::builder(panics).listen("127.0.0.1:0").threads(1).start().unwrap();
+    let running = Server::new(panics).listen("127.0.0.1:0").threads(1).start().unwrap();
     assert_eq!(ask(Wire::connect(running.tcp().unwrap()), GET).status, 500);
 }
 

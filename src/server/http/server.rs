@@ -1,48 +1,38 @@
 //! A server from a handler, piece by piece: what programs start from, and what the command itself is made of.
 //!
-//! A [`Builder`] gathers what is wanted and does nothing. Then everything that can fail is done first: addresses are read,
+//! A [`Server`] gathers its options and does nothing until it is run. Then everything that can fail is done first: addresses are read,
 //! certificates loaded, sockets bound. Only then threads start, so a port in use is one error and no half of a server.
 
-mod engine;
-mod error;
-mod status;
-
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use self::engine::Observers;
-pub use self::error::RunError;
+use super::engine::Engine;
 use super::handler::{Handler, SharedHandler};
 use super::metrics::HttpMetrics;
 use super::middleware::Stack;
 use super::middleware::access_log::{AccessLog, Format, Target};
-use super::serve::Server;
+use super::part::{self, Observers};
 use super::settings::Settings;
-use crate::net::addr::ListenAddr;
-use crate::net::listen::bind_std;
-use crate::net::serve::Gate;
-use crate::net::workers::Blocking;
-use crate::server::around::{self, Around};
-use crate::server::listening;
-use crate::server::metrics::Metrics;
+use crate::server::RunError;
+use crate::server::lines::open_log;
+use crate::server::options::{self, CommonOptions};
 use crate::server::process::{Process, announce};
 
 /// The name of this server in what it prints.
 pub const NAME: &str = "http";
 
 /// What requests get to end when the server is told to stop, unless told otherwise. Kubernetes kills after 30 s.
-pub const DRAIN_TIMEOUT: Duration = around::DRAIN_TIMEOUT;
+pub const DRAIN_TIMEOUT: Duration = options::DRAIN_TIMEOUT;
 
 /// What a TLS handshake may take, unless told otherwise. Go leaves it out, HAProxy's advice is 10 s.
-pub const TLS_HANDSHAKE_TIMEOUT: Duration = around::TLS_HANDSHAKE_TIMEOUT;
+pub const TLS_HANDSHAKE_TIMEOUT: Duration = options::TLS_HANDSHAKE_TIMEOUT;
 
 /// Serves `handler` at `address` with the default settings, until SIGTERM or ctrl-c; then waits for requests under way.
 /// Prints a line `listening http ADDR` when it is ready.
 ///
 /// `address` is as on the command line: `127.0.0.1:8080`, `:80`, `unix:/run/app.sock`. The call blocks; it makes its own
-/// threads, one a core. Who wants more takes [`Server::builder`].
+/// threads, one a core. [`Server`] has more options.
 ///
 /// # Errors
 /// The text is no address, or it cannot be listened on.
@@ -59,7 +49,7 @@ pub const TLS_HANDSHAKE_TIMEOUT: Duration = around::TLS_HANDSHAKE_TIMEOUT;
 /// }
 /// ```
 pub fn run(address: &str, handler: impl Handler) -> Result<(), RunError> {
-    let server = Server::builder(handler).listen(address).on_ready(announce);
+    let server = Server::new(handler).listen(address).on_ready(announce);
     server.run().map(drop)
 }
 
@@ -77,7 +67,7 @@ impl Server {
     /// }
     ///
     /// # fn main() -> Result<(), RunError> {
-    /// let running = Server::builder(hello)
+    /// let running = Server::new(hello)
     ///     .listen("127.0.0.1:0")
     ///     .metrics("127.0.0.1:0")
     ///     .settings(Settings {
@@ -93,9 +83,9 @@ impl Server {
     /// # Ok(())
     /// # }
     /// ```
-    pub fn builder(handler: impl Handler) -> Builder {
-        Builder {
-            around: Around::new(NAME, b"http/1.1"),
+    pub fn new(handler: impl Handler) -> Self {
+        Self {
+            common: CommonOptions::new(NAME, b"http/1.1"),
             handler: Arc::new(handler),
             stack: Stack { catch_panics: true, ..Stack::default() },
             access_log: None,
@@ -104,19 +94,19 @@ impl Server {
     }
 }
 
-/// A server that is not there yet. Begun by [`Server::builder`]; ended by [`run`](Self::run), which serves until a signal,
+/// A server that is not there yet. Begun by [`new`](Self::new); ended by [`run`](Self::run), which serves until a signal,
 /// or [`start`](Self::start), which serves beside the program.
 #[must_use = "it serves nobody until it is run or started"]
-pub struct Builder {
-    around: Around,
+pub struct Server {
+    common: CommonOptions,
     handler: SharedHandler,
     stack: Stack,
     access_log: Option<(Format, Target)>,
     settings: Settings,
 }
 
-impl Builder {
-    around::options!();
+impl Server {
+    options::common!();
 
     /// Waits, rates and sizes of connections and messages.
     pub fn settings(mut self, settings: Settings) -> Self {
@@ -142,76 +132,48 @@ impl Builder {
     /// # Errors
     /// As for [`run`](Self::run).
     pub(in crate::server) fn prepare(self, process: &mut Process) -> Result<(), RunError> {
-        let Self { mut around, mut stack, handler, access_log, settings } = self;
-        around.check()?;
+        let Self { mut common, mut stack, handler, access_log, settings } = self;
+        common.check()?;
         if let Some((format, target)) = access_log {
             stack.access_log = Some(open_log(target, |target| AccessLog::open(format, target))?);
         }
-        if around.wants_metrics() {
+        if common.wants_metrics() {
             stack.metrics.get_or_insert_with(HttpMetrics::new);
         }
         let observers = Observers { access_log: stack.access_log.clone(), metrics: stack.metrics.clone() };
-        let (mut gate, sockets) = around.open(process)?;
+        let (mut gate, sockets) = common.open(process)?;
         if let Some(preamble) = &mut gate.preamble {
             preamble.timeout = settings.head_timeout;
         }
-        let server = Server::new(settings, stack.around(handler));
-        let part = Arc::new(engine::http(server, gate, &observers, sockets, process.drain.clone()));
+        let server = Engine::new(settings, stack.around(handler));
+        let part = Arc::new(part::http(server, gate, &observers, sockets, process.drain.clone()));
         process.parts.push(part.clone());
-        if let Some(metrics) = observers.metrics.filter(|_| around.wants_metrics()) {
+        if let Some(metrics) = observers.metrics.filter(|_| common.wants_metrics()) {
             let stats = Arc::clone(&part.server.stats);
             metrics.metrics().register_counter(
                 "replies_cut",
                 "Connections that were cut within a reply",
                 move || stats.cut.load(Ordering::Relaxed),
             );
-            around.show_metrics(metrics.metrics(), &part.gate, process)?;
+            common.show_metrics(metrics.metrics(), &part.gate, process)?;
         }
         Ok(())
     }
 }
 
-impl std::fmt::Debug for Builder {
+impl std::fmt::Debug for Server {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Builder")
-            .field("listen", &self.around.listen)
+        f.debug_struct("Server")
+            .field("listen", &self.common.listen)
             .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
 
-/// An access log, opened by `open`.
-pub(in crate::server) fn open_log<T>(
-    target: Target,
-    open: impl FnOnce(Target) -> io::Result<T>,
-) -> Result<T, RunError> {
-    let path = match &target {
-        Target::File(path) => path.clone(),
-        Target::Stdout | Target::Stderr => "-".into(),
-    };
-    open(target).map_err(|source| RunError::AccessLog { path, source })
-}
-
-/// Puts the small server for metrics and health into `process`, which also tells what the gate and the workers of the other one count.
-pub(in crate::server) fn add_status(
-    address: &ListenAddr,
-    metrics: &Metrics,
-    gate: &Gate,
-    workers: Option<&Blocking>,
-    process: &mut Process,
-) -> Result<(), RunError> {
-    status::register(metrics, gate, workers);
-    let sockets = vec![vec![bind_std(address, false)?]];
-    listening::note("metrics", &sockets, process);
-    let handler = status::handler(metrics.clone(), process.drain.clone());
-    let part = engine::status(handler, sockets, process.last_drain.clone());
-    process.last.push(Arc::new(part));
-    Ok(())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::addr::ListenAddr;
     use crate::net::tls::ClientAuth;
     use crate::server::http::request::Request;
 
@@ -219,13 +181,13 @@ mod tests {
         "never"
     }
 
-    fn prepared(server: Builder) -> Result<Process, RunError> {
+    fn prepared(server: Server) -> Result<Process, RunError> {
         server.process()
     }
 
     #[test]
     fn a_server_knows_its_real_ports_and_a_taken_one_is_an_error() {
-        let process = prepared(Server::builder(never).listen("127.0.0.1:0").metrics("127.0.0.1:0")).unwrap();
+        let process = prepared(Server::new(never).listen("127.0.0.1:0").metrics("127.0.0.1:0")).unwrap();
         let names: Vec<_> = process.addresses.iter().map(|address| address.server).collect();
         assert_eq!(names, ["http", "metrics"]);
         assert_eq!((process.parts.len(), process.last.len()), (1, 1));
@@ -233,17 +195,17 @@ mod tests {
             panic!("{:?}", process.addresses);
         };
         assert_ne!(taken.port(), 0);
-        let error = prepared(Server::builder(never).listen(taken)).map(drop).unwrap_err();
+        let error = prepared(Server::new(never).listen(taken)).map(drop).unwrap_err();
         let expected = format!("cannot listen on {taken}: the address is in use by another process");
         assert_eq!(error.to_string(), expected);
     }
 
     #[test]
     fn what_is_wrong_is_told_before_anything_runs() {
-        let server = || Server::builder(never).listen("127.0.0.1:0");
+        let server = || Server::new(never).listen("127.0.0.1:0");
         let missing = "/nonexistent/file";
         let rows = [
-            (Server::builder(never), "no address to listen on"),
+            (Server::new(never), "no address to listen on"),
             (server().listen("nowhere").listen("unix:"), "\"nowhere\" has no port"),
             (server().metrics("9090"), "\"9090\" has no port"),
             (server().tls(missing, missing), missing),

@@ -1,16 +1,16 @@
-//! What stands around a server, whatever it speaks: listeners, TLS, limits on connections, threads, metrics and the way down.
+//! The options that every server has, whatever it speaks: listeners, TLS, limits on connections, threads, metrics and the shutdown.
 //!
-//! A builder holds one [`Around`] and has its options by [`options!`], so that they are called the same everywhere and mean the same. What a
-//! protocol adds (settings, a log of its own) stays with its builder.
+//! A server holds one [`CommonOptions`] and gets the methods that set them from [`common!`], so that an option has the same name and the
+//! same meaning everywhere. What a protocol adds (its settings, its access log) stays with its server.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::http::RunError;
-use super::http::builder::add_status;
+use super::RunError;
 use super::listening;
 use super::metrics::Metrics;
 use super::process::{Address, Handle, Process};
+use super::status::add_status;
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::listen::Bound;
@@ -31,8 +31,8 @@ type Show = Box<dyn FnOnce(&Metrics) + Send>;
 /// Called with the addresses when all is ready.
 type Ready = Box<dyn FnOnce(&[Address]) + Send>;
 
-/// What a builder was told of it.
-pub(super) struct Around {
+/// The options, as far as they were set.
+pub(super) struct CommonOptions {
     pub(super) name: &'static str,
     /// What is spoken, as ALPN calls it.
     alpn: &'static [u8],
@@ -54,7 +54,7 @@ pub(super) struct Around {
     wrong: Option<RunError>,
 }
 
-impl Around {
+impl CommonOptions {
     /// The defaults, for a server of this name.
     pub(super) fn new(name: &'static str, alpn: &'static [u8]) -> Self {
         Self {
@@ -201,12 +201,12 @@ impl Around {
     }
 }
 
-/// The options of a builder that holds an [`Around`] in its field `around` and has a method `prepare`: within its `impl`.
-macro_rules! options {
+/// The methods of a server that holds a [`CommonOptions`] in its field `common` and has a method `prepare`: within its `impl`.
+macro_rules! common {
     () => {
         /// Its name in the addresses that it tells, in place of that of its protocol.
         pub fn name(mut self, name: &'static str) -> Self {
-            self.around.name = name;
+            self.common.name = name;
             self
         }
 
@@ -217,9 +217,9 @@ macro_rules! options {
         pub fn listen<A>(mut self, address: A) -> Self
         where
             A: TryInto<$crate::net::addr::ListenAddr>,
-            $crate::server::http::RunError: From<A::Error>,
+            $crate::server::RunError: From<A::Error>,
         {
-            self.around.listen(address);
+            self.common.listen(address);
             self
         }
 
@@ -230,38 +230,38 @@ macro_rules! options {
             cert: impl Into<::std::path::PathBuf>,
             key: impl Into<::std::path::PathBuf>,
         ) -> Self {
-            self.around.certificate(cert.into(), key.into());
+            self.common.certificate(cert.into(), key.into());
             self
         }
 
         /// Speaks TLS with a certificate for `localhost` that is made up at the start: for development.
         pub fn tls_self_signed(mut self) -> Self {
-            self.around.self_signed();
+            self.common.self_signed();
             self
         }
 
         /// Asks clients for certificates. What they show is in
-        /// [`Peer::tls_session`](crate::server::http::request::Peer::tls_session).
+        /// [`Peer::tls_session`](crate::server::peer::Peer::tls_session).
         pub fn tls_client_auth(mut self, auth: $crate::net::tls::ClientAuth) -> Self {
-            self.around.client_auth(auth);
+            self.common.client_auth(auth);
             self
         }
 
         /// What a TLS handshake may take: [`TLS_HANDSHAKE_TIMEOUT`] unless set.
         pub fn tls_handshake_timeout(mut self, timeout: ::std::time::Duration) -> Self {
-            self.around.tls_handshake_timeout = timeout;
+            self.common.tls_handshake_timeout = timeout;
             self
         }
 
         /// How many connections there may be, in all and from one address.
         pub fn connections(mut self, limits: $crate::net::limits::ConnectionLimits) -> Self {
-            self.around.connections = limits;
+            self.common.connections = limits;
             self
         }
 
         /// Whose connections must begin with a PROXY header, which names the client.
         pub fn proxies(mut self, proxies: $crate::net::addr::Prefixes) -> Self {
-            self.around.proxies = proxies;
+            self.common.proxies = proxies;
             self
         }
 
@@ -270,9 +270,9 @@ macro_rules! options {
         pub fn metrics<A>(mut self, address: A) -> Self
         where
             A: TryInto<$crate::net::addr::ListenAddr>,
-            $crate::server::http::RunError: From<A::Error>,
+            $crate::server::RunError: From<A::Error>,
         {
-            self.around.metrics(address);
+            self.common.metrics(address);
             self
         }
 
@@ -282,39 +282,39 @@ macro_rules! options {
             mut self,
             register: impl FnOnce(&$crate::server::metrics::Metrics) + Send + 'static,
         ) -> Self {
-            self.around.show(register);
+            self.common.show(register);
             self
         }
 
         /// Shows these workers in the metrics, and drains them when the server has stopped: those that files or compression use, and
         /// to which handlers of calls leave [heavy work](crate::server::rpc::Context::work).
         pub fn workers(mut self, workers: $crate::net::workers::Blocking) -> Self {
-            self.around.workers = Some(workers);
+            self.common.workers = Some(workers);
             self
         }
 
         /// How many threads serve connections: one a core unless set. At least one.
         pub fn threads(mut self, threads: usize) -> Self {
-            self.around.threads = threads;
+            self.common.threads = threads;
             self
         }
 
         /// How the work is spread over them: each its own unless set.
         pub fn threading(mut self, threading: $crate::net::shards::Threading) -> Self {
-            self.around.threading = threading;
+            self.common.threading = threading;
             self
         }
 
         /// What requests and calls under way get to end when the server is told to stop: [`DRAIN_TIMEOUT`] unless set.
         pub fn drain_timeout(mut self, timeout: ::std::time::Duration) -> Self {
-            self.around.drain_timeout = timeout;
+            self.common.drain_timeout = timeout;
             self
         }
 
         /// Lets `handle` stop the server, in place of a new one: for handlers that want to know when it stops, and for programs
         /// that [`run`](Self::run) it and stop it from another thread.
         pub fn handle(mut self, handle: $crate::server::process::Handle) -> Self {
-            self.around.handle = handle;
+            self.common.handle = handle;
             self
         }
 
@@ -325,7 +325,7 @@ macro_rules! options {
             mut self,
             ready: impl FnOnce(&[$crate::server::process::Address]) + Send + 'static,
         ) -> Self {
-            self.around.on_ready(ready);
+            self.common.on_ready(ready);
             self
         }
 
@@ -335,8 +335,8 @@ macro_rules! options {
         ///
         /// # Errors
         /// An address is none or cannot be listened on, a file cannot be read, or the system has no threads.
-        pub fn run(mut self) -> Result<$crate::server::process::Outcome, $crate::server::http::RunError> {
-            let ready = self.around.take_ready();
+        pub fn run(mut self) -> Result<$crate::server::process::Outcome, $crate::server::RunError> {
+            let ready = self.common.take_ready();
             Ok(self.process()?.run(ready)?)
         }
 
@@ -345,17 +345,17 @@ macro_rules! options {
         ///
         /// # Errors
         /// As for [`run`](Self::run).
-        pub fn start(mut self) -> Result<$crate::server::process::Running, $crate::server::http::RunError> {
-            let ready = self.around.take_ready();
+        pub fn start(mut self) -> Result<$crate::server::process::Running, $crate::server::RunError> {
+            let ready = self.common.take_ready();
             Ok(self.process()?.start(ready)?)
         }
 
-        fn process(self) -> Result<$crate::server::process::Process, $crate::server::http::RunError> {
-            let mut process = self.around.process();
+        fn process(self) -> Result<$crate::server::process::Process, $crate::server::RunError> {
+            let mut process = self.common.process();
             self.prepare(&mut process)?;
             Ok(process)
         }
     };
 }
 
-pub(super) use options;
+pub(super) use common;

@@ -2,12 +2,54 @@
 
 use std::io::{self, IsTerminal};
 
+use clap::ValueEnum;
+use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
-
-use super::config::{LogConfig, LogFormat, LogLevel};
 
 /// The environment variable that says in detail what is logged, as in `info,wireworks::net=debug`.
 const VARIABLE: &str = "WIREWORKS_LOG";
+
+/// The server's own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogConfig {
+    /// What its lines look like.
+    pub format: LogFormat,
+    /// How much is said.
+    pub level: LogLevel,
+}
+
+/// The format of the server's own log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much the server logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogLevel {
+    /// What went wrong.
+    Error,
+    /// And what may.
+    Warn,
+    /// And what happens once in a while.
+    Info,
+    /// And what happens to connections.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl Default for LogConfig {
+    /// Text, at the level `info`.
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: LogLevel::Info }
+    }
+}
 
 /// Why the log cannot be set up.
 #[derive(Debug, thiserror::Error)]

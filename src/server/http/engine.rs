@@ -17,7 +17,7 @@ use crate::net::pace::Direction;
 use crate::net::serve::{self, Gate};
 
 /// What all connections of a server share.
-pub struct Server {
+pub struct Engine {
     /// How connections are treated.
     pub settings: Settings,
     /// What answers.
@@ -27,7 +27,7 @@ pub struct Server {
     /// Who is told of requests that no handler sees, or whose handler was stopped.
     pub on_refusal: Option<OnRefusal>,
     /// What happened.
-    pub stats: Arc<ServerStats>,
+    pub stats: Arc<EngineStats>,
 }
 
 /// Told of each request that was refused.
@@ -48,12 +48,12 @@ pub struct Refusal {
 
 /// Counters of a server, since its start.
 #[derive(Debug, Default)]
-pub struct ServerStats {
+pub struct EngineStats {
     /// Connections that were cut within a reply: the client was gone or too slow, the handler's stream or file failed.
     pub cut: AtomicU64,
 }
 
-impl Server {
+impl Engine {
     /// A server with a drain of its own.
     #[must_use]
     pub fn new(settings: Settings, handler: SharedHandler) -> Self {
@@ -86,9 +86,9 @@ impl Server {
     }
 }
 
-impl std::fmt::Debug for Server {
+impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Server")
+        f.debug_struct("Engine")
             .field("settings", &self.settings)
             .field("stats", &self.stats)
             .finish_non_exhaustive()

@@ -111,7 +111,7 @@ fn what_goes_wrong_is_one_line_and_a_status() {
 #[test]
 fn options_that_would_do_nothing_are_refused() {
     let certs = ["--tls-cert", "a", "--tls-cert", "b", "--tls-key", "k"];
-    let table: [(&[&str], &str); 5] = [
+    let table: [(&[&str], &str); 6] = [
         (&certs, "2 of --tls-cert and 1 of --tls-key: each certificate needs its key, in the same order"),
         (
             &["--tls-client-ca", "ca.pem"],
@@ -119,16 +119,20 @@ fn options_that_would_do_nothing_are_refused() {
         ),
         (
             &["--max-message", "4095"],
-            "invalid value '4095' for '--max-message <SIZE>': a server has to take messages of 4KiB at least",
+            "--max-message cannot be 4095B: the least is 4KiB, the most 2147483647B",
         ),
-        (&["--max-calls", "0"], "invalid value '0' for '--max-calls <N>': 0 is not in 1..=2147483647"),
+        (&["--max-calls", "0"], "--max-calls cannot be 0: the least is 1, the most 2147483647"),
+        (
+            &["--tls-self-signed"],
+            "--tls-self-signed does nothing without a TCP address: Unix sockets stay plain",
+        ),
         (
             &["--max-calls-at-work", "0"],
             "invalid value '0' for '--max-calls-at-work <N>': number would be zero for non-zero type",
         ),
     ];
     for (args, expected) in table {
-        let args = [&["serve", "-l", "127.0.0.1:0"], args].concat();
+        let args = [&["serve", "-l", "unix:/nowhere/there"], args].concat();
         let ended = rpc(&args, "");
         let line = ended.stderr.lines().next().unwrap();
         assert_eq!((ended.status.code(), line), (Some(64), format!("error: {expected}").as_str()));

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::RunError;
+use super::command::ServerConfig;
 use super::listening;
 use super::metrics::Metrics;
 use super::process::{Address, Handle, Process};
@@ -129,6 +130,27 @@ impl CommonOptions {
 
     pub(super) fn on_ready(&mut self, ready: impl FnOnce(&[Address]) + Send + 'static) {
         self.ready = Some(Box::new(ready));
+    }
+
+    /// All that a configuration says, but for the access log, whose lines are the protocol's.
+    pub(super) fn configure(&mut self, config: &ServerConfig) {
+        self.listen.extend(config.listen.iter().cloned());
+        self.proxies.clone_from(&config.proxies);
+        self.connections = config.connections;
+        self.threads = config.threads;
+        self.threading = config.threading;
+        self.drain_timeout = config.drain_timeout;
+        self.metrics.clone_from(&config.metrics);
+        self.tls_handshake_timeout = config.tls.handshake_timeout;
+        for (cert, key) in config.tls.certs.iter().zip(&config.tls.keys) {
+            self.certificate(cert.clone(), key.clone());
+        }
+        if config.tls.self_signed {
+            self.self_signed();
+        }
+        if let Some(auth) = config.tls.client_auth() {
+            self.client_auth(auth);
+        }
     }
 
     /// Who is to be told that all is ready.
@@ -326,6 +348,15 @@ macro_rules! common {
             ready: impl FnOnce(&[$crate::server::process::Address]) + Send + 'static,
         ) -> Self {
             self.common.on_ready(ready);
+            self
+        }
+
+        /// All that a configuration says, but for the access log.
+        pub(in $crate::server) fn configured(
+            mut self,
+            config: &$crate::server::command::ServerConfig,
+        ) -> Self {
+            self.common.configure(config);
             self
         }
 

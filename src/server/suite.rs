@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use super::RunError;
+use super::command::ServerConfig;
 use super::process::{Address, Outcome, Process, announce};
 use super::rpc::command::{ServeError, serve as rpc};
 use super::site::command::{self as http, CommandError, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Site};
@@ -48,12 +49,15 @@ static ROWS: [Row; 3] = [
 ];
 
 fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
-    let config = Config { listen: vec![address], ..Config::default() };
-    http::prepare(&config, process)
+    prepare_site(Site::Http, address, process)
 }
 
 fn prepare_ws(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
-    let config = Config { listen: vec![address], ..Config::of(Site::Sockets) };
+    prepare_site(Site::Sockets, address, process)
+}
+
+fn prepare_site(site: Site, address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
+    let config = Config { server: ServerConfig::listening(address), ..Config::of(site) };
     http::prepare(&config, process)
 }
 
@@ -69,7 +73,7 @@ fn prepare_rpc(address: ListenAddr, process: &mut Process) -> Result<(), Command
 /// # Errors
 /// A server cannot be made, for another reason than that its port is taken.
 pub fn run() -> Result<Outcome, CommandError> {
-    let defaults = Config::default();
+    let defaults = Config::default().server;
     let mut process = Process::new(defaults.threading, defaults.threads, defaults.drain_timeout);
     let mut moved = Vec::new();
     for row in &ROWS {

@@ -12,6 +12,7 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use wireworks::server::command::ConfigError;
 use wireworks::server::site::command::{Args, Site};
 
 /// Exit status of most failures.
@@ -48,14 +49,22 @@ fn main() -> ExitCode {
         .mut_subcommand("ws", ws::describe)
         .mut_subcommand("rpc", rpc::describe);
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
-    let outcome = match parsed {
-        Ok(Cli { command: None }) => suite::run(),
-        Ok(Cli { command: Some(Door::Http(args)) }) => http::run(Site::Http, &args),
-        Ok(Cli { command: Some(Door::Ws(command)) }) => return ws::run(&command),
-        Ok(Cli { command: Some(Door::Rpc(command)) }) => return rpc::run(&command),
-        Err(error) => return usage(&error),
-    };
-    outcome.map_or_else(|error| failure(&*error, FAILURE), |()| ExitCode::SUCCESS)
+    match parsed {
+        Ok(Cli { command: None }) => served(suite::run()),
+        Ok(Cli { command: Some(Door::Http(args)) }) => served(http::run(Site::Http, &args)),
+        Ok(Cli { command: Some(Door::Ws(command)) }) => ws::run(&command),
+        Ok(Cli { command: Some(Door::Rpc(command)) }) => rpc::run(&command),
+        Err(error) => usage(&error),
+    }
+}
+
+/// How it went with a server: its options may make no sense together, which is a mistake in the command line too.
+fn served(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
+    let usage = |error: &ConfigError| if error.is_usage() { USAGE } else { FAILURE };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failure(&*error, error.downcast_ref().map_or(FAILURE, usage)),
+    }
 }
 
 /// Says why, and gives the status.

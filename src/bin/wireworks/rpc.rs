@@ -1,12 +1,13 @@
 //! The doors of `wireworks rpc`.
 
 use std::error::Error;
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Command, Subcommand};
 use wireworks::server::log::{self, LogConfig, LogLevel};
-use wireworks::server::rpc::command::{RpcError, ServeError};
-use wireworks::server::rpc::command::{bench, call, list, ping, serve};
+use wireworks::server::rpc::command::serve::Config;
+use wireworks::server::rpc::command::{RpcError, bench, call, list, ping, serve};
 
 use crate::{FAILURE, failure};
 
@@ -47,20 +48,21 @@ Examples:
 /// Gives the subcommands their words.
 pub(crate) fn describe(command: Command) -> Command {
     command
+        .mut_subcommand("serve", serve::Args::with_defaults)
         .mut_subcommand("call", |call| call.after_help(CALL))
         .mut_subcommand("bench", |bench| bench.after_help(BENCH))
 }
 
 /// Does what was asked, and says how it went.
 pub(crate) fn run(command: &Rpc) -> ExitCode {
-    let level = if matches!(command, Rpc::Serve(_)) { LogLevel::Info } else { LogLevel::Error };
-    if let Err(error) = log::init(LogConfig { level, ..LogConfig::default() }) {
+    if let Rpc::Serve(args) = command {
+        return crate::served(serve(args));
+    }
+    if let Err(error) = log::init(LogConfig { level: LogLevel::Error, ..LogConfig::default() }) {
         return failure(&error, FAILURE);
     }
     let outcome: Result<(), RpcError> = match command {
-        Rpc::Serve(args) => {
-            return serve::run(args).map_or_else(|error| served(&error), |_| ExitCode::SUCCESS);
-        }
+        Rpc::Serve(_) => Ok(()), // above
         Rpc::Ls(args) => list::list(args),
         Rpc::Describe(args) => list::describe(args),
         Rpc::Call(args) => call::run(args),
@@ -73,8 +75,13 @@ pub(crate) fn run(command: &Rpc) -> ExitCode {
     }
 }
 
-fn served(error: &ServeError) -> ExitCode {
-    let status = error.status();
-    let error: &dyn Error = error;
-    failure(error, status)
+/// Serves, or prints the configuration.
+fn serve(args: &serve::Args) -> Result<(), Box<dyn Error>> {
+    let config = Config::load(args)?;
+    if args.file.print_config {
+        return Ok(std::io::stdout().write_all(config.to_toml()?.as_bytes())?);
+    }
+    log::init(config.server.log)?;
+    serve::run(&config)?;
+    Ok(())
 }

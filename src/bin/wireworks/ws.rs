@@ -77,7 +77,7 @@ pub(crate) fn describe(command: Command) -> Command {
 /// Does what was asked, and says how it went.
 pub(crate) fn run(command: &Ws) -> ExitCode {
     let outcome = match command {
-        Ws::Serve(args) => crate::http::run(Site::Sockets, args).map_err(|error| (error, FAILURE)),
+        Ws::Serve(args) => return crate::served(crate::http::run(Site::Sockets, args)),
         Ws::Connect(args) => client(|| connect::run(args), connect::ConnectError::status),
         Ws::Bench(args) => client(|| bench::run(args), bench::BenchError::status),
     };

@@ -17,6 +17,12 @@ pub const MAX_CREDIT: u32 = i32::MAX as u32;
 /// The lowest limit on messages that a HELLO can say, in bytes.
 pub const LEAST_MESSAGE: u32 = 4_096;
 
+/// The lowest limit on metadata that a HELLO can say, in bytes.
+pub const LEAST_METADATA: u32 = 512;
+
+/// The highest limit on metadata that a HELLO can say, in bytes.
+pub const MOST_METADATA: u32 = 65_535;
+
 /// What a peer puts up with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
@@ -66,7 +72,7 @@ const ROWS: [Row; 7] = [
     (3, 0, MAX_CREDIT, |settings| &mut settings.stream_credit),
     (4, 0, MAX_CREDIT, |settings| &mut settings.connection_credit),
     (5, LEAST_MESSAGE, MAX_CREDIT, |settings| &mut settings.max_message),
-    (6, 512, 65_535, |settings| &mut settings.max_metadata),
+    (6, LEAST_METADATA, MOST_METADATA, |settings| &mut settings.max_metadata),
     (9, 0, u32::MAX, |settings| &mut settings.min_ping_interval),
 ];
 
@@ -103,15 +109,26 @@ impl Settings {
         Ok(settings)
     }
 
+    /// The same with every value brought into the range of what a HELLO can say.
+    #[must_use]
+    pub fn clamped(mut self) -> Self {
+        for (_, least, most, field) in ROWS {
+            let value = field(&mut self);
+            *value = (*value).clamp(least, most);
+        }
+        self
+    }
+
     /// Appends the payload of a HELLO. Values out of their range are brought into it.
-    pub fn put(mut self, out: &mut BytesMut) {
-        for (name, least, most, field) in ROWS {
+    pub fn put(self, out: &mut BytesMut) {
+        let mut settings = self.clamped();
+        for (name, _, _, field) in ROWS {
             out.put_u16_le(name);
-            out.put_u64_le(u64::from((*field(&mut self)).clamp(least, most)));
+            out.put_u64_le(u64::from(*field(&mut settings)));
         }
         for (name, field) in BITS {
             out.put_u16_le(name);
-            out.put_u64_le(*field(&mut self));
+            out.put_u64_le(*field(&mut settings));
         }
     }
 }

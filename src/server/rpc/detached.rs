@@ -80,7 +80,7 @@ impl Detached {
         drain.attach(&clock);
         Self(Arc::new(Shared {
             serve,
-            settings: Arc::new(settings),
+            settings: settings.shared(),
             clock,
             drain,
             connections: AtomicU64::new(0),

@@ -115,7 +115,7 @@ impl Server {
         let (gate, sockets) = common.open(process)?;
         let calls = Calls {
             serve,
-            settings: Arc::new(settings),
+            settings: settings.shared(),
             age: max_age.map(|age| Age { age, grace: common.drain_timeout }),
             observers: Observers::new(metrics.clone(), log, &methods),
             lane: common.workers.clone().map(|workers| Arc::new(Lane::new(workers))),

@@ -1,5 +1,6 @@
 //! What a connection puts up with, and what it asks of its peer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::proto::rpc::keeper::Patience;
@@ -13,8 +14,8 @@ pub const MAX_DEADLINE: Duration = Duration::from_secs(3600);
 /// The longest time that is counted: a longer one means that there is no limit, and no clock could name its end.
 pub(super) const LONGEST: Duration = Duration::from_secs(86_400 * 365);
 
-/// The settings of a connection, at either end.
-#[derive(Clone, Debug)]
+/// The settings of a connection, at either end. Numbers beyond what the protocol can say are taken as the nearest that it can.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// Calls of the peer at a time. gRPC's servers have 100 or no limit, by implementation.
     pub max_calls: u32,
@@ -73,6 +74,21 @@ impl Settings {
         Shrink { from: from.max(1), limit: theirs.max_message as usize }
     }
 
+    /// As a connection keeps to them: in the ranges of the protocol, so that it does as its HELLO says.
+    pub(super) fn shared(self) -> Arc<Self> {
+        let hello = self.hello().clamped();
+        let size = |bytes: u32| usize::try_from(bytes).unwrap_or(usize::MAX);
+        Arc::new(Self {
+            max_calls: hello.max_streams,
+            max_message: size(hello.max_message),
+            max_metadata: size(hello.max_metadata),
+            stream_credit: hello.stream_credit,
+            connection_credit: hello.connection_credit,
+            min_ping_interval: Duration::from_millis(hello.min_ping_interval.into()),
+            ..self
+        })
+    }
+
     /// What the peer is told of them.
     #[must_use]
     pub fn hello(&self) -> Hello {
@@ -110,5 +126,29 @@ impl Shrink {
             Some(bytes) => Message { bytes, compressed: true, ..message },
             None => message,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_keeps_to_what_its_hello_says() {
+        let wild = |number: u32| Settings {
+            max_calls: number,
+            max_message: number as usize,
+            max_metadata: number as usize,
+            stream_credit: number,
+            connection_credit: number,
+            min_ping_interval: Duration::from_secs(number.into()),
+            ..Settings::default()
+        };
+        for settings in [wild(0), wild(1_000), wild(u32::MAX), Settings::default()] {
+            let kept = settings.shared();
+            assert_eq!(kept.hello().clamped(), kept.hello());
+        }
+        assert_eq!(*Settings::default().shared(), Settings::default());
+        assert_eq!((wild(0).shared().max_message, wild(u32::MAX).shared().max_metadata), (4_096, 65_535));
     }
 }

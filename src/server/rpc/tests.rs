@@ -46,7 +46,7 @@ fn link(stream: DuplexStream, role: Role, settings: Settings, serve: Bench) -> (
         io: Io::Memory(stream),
         timer: clock.timer(),
         role,
-        settings: Arc::new(settings),
+        settings: settings.shared(),
         serve: Arc::new(serve),
         peer: Arc::new(Peer::new(PeerAddr::Unix, false, 1)),
         drain: drain.clone(),

@@ -348,7 +348,7 @@ impl Builder {
             changed: Notify::new(),
             dial,
             discovery,
-            settings: Arc::new(settings),
+            settings: settings.shared(),
             serve,
             clock,
             drain,

@@ -63,23 +63,12 @@ impl RpcError {
 /// Why a server cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
-    /// Options that make no sense together.
-    #[error("{0}")]
-    Usage(String),
     /// The services.
     #[error(transparent)]
     Services(#[from] ServicesError),
     /// The server.
     #[error(transparent)]
     Run(#[from] RunError),
-}
-
-impl ServeError {
-    /// The exit status: 64 for a command line that makes no sense, 1 for anything else.
-    #[must_use]
-    pub fn status(&self) -> u8 {
-        if matches!(self, Self::Usage(_)) { 64 } else { 1 }
-    }
 }
 
 /// Writes to stdout.

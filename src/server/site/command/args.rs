@@ -5,14 +5,16 @@
 
 use std::path::PathBuf;
 
+use clap::Command;
 use clap::builder::PossibleValuesParser;
 use serde::{Deserialize, Serialize};
+use toml::Table;
 
-use super::config::{AccessLogFormat, Deflate, TlsClientAuth};
+use super::config::{AccessLogFormat, Config, Deflate, Site};
 use super::credentials::Secret;
-use crate::net::addr::{ListenAddr, Prefixes};
-use crate::net::shards::Threading;
-use crate::server::log::{LogFormat, LogLevel};
+use crate::server::command::{
+    Configured, FileArgs, LIMITS, LOGS, ListenOptions, LogOptions, OptionSet, TIMEOUTS, merged, with_defaults,
+};
 use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
 /// The command line of `wireworks http`, and of `wireworks ws serve`, which has other words for it.
@@ -22,12 +24,9 @@ pub struct Args {
     /// The options that a file can hold as well.
     #[command(flatten)]
     pub options: Options,
-    /// Read options from a TOML file; what is typed wins.
-    #[arg(long, value_name = "FILE", help_heading = CONFIGURATION)]
-    pub config: Option<PathBuf>,
-    /// Print the configuration in effect as TOML, and exit.
-    #[arg(long, help_heading = CONFIGURATION)]
-    pub print_config: bool,
+    /// The file of them.
+    #[command(flatten)]
+    pub file: FileArgs,
 }
 
 const ABOUT: &str = "Serve files, or the demo application, over HTTP/1.1";
@@ -47,62 +46,30 @@ A flag can be taken back with =false, for example over a file: --hidden=false.
 Signals: TERM and INT end the server when its requests are done, a second one at once; HUP reads
 certificates again and reopens the access log.";
 
-const LISTENING: &str = "Listening";
-const TLS: &str = "TLS";
 const FILES: &str = "Files (with DIR)";
 const REPLIES: &str = "Requests and replies";
 const SOCKETS: &str = "WebSockets";
-const TIMEOUTS: &str = "Timeouts and rates";
-const LIMITS: &str = "Limits (over them, a request is refused)";
-const LOGS: &str = "Logs and metrics";
-const CONFIGURATION: &str = "Configuration";
+
+impl Args {
+    /// The command with the default of each option behind its help.
+    #[must_use]
+    pub fn with_defaults(site: Site, command: Command) -> Command {
+        with_defaults(command, &Config::of(site).shown())
+    }
+}
 
 /// The options, as typed; in a file each has the same name without its dashes, and `no-x` is `x = false`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[serde(default, rename_all = "kebab-case")]
 pub struct Options {
     /// Folder to serve; without it, the demo application.
     #[arg(value_name = "DIR")]
     pub dir: Option<PathBuf>,
 
-    /// ADDRESS:PORT, :PORT, unix:PATH or fd:N; repeatable.
-    #[arg(long, value_name = "ADDR", help_heading = LISTENING)]
-    pub listen: Option<Vec<ListenAddr>>,
-    /// Proxies that must send a PROXY header; repeatable.
-    #[arg(long, value_name = "CIDR", value_delimiter = ',', value_parser = prefix, help_heading = LISTENING)]
-    pub proxy_protocol_from: Option<Vec<String>>,
-    /// Connections at once; 0 for no limit.
-    #[arg(long, value_name = "N", help_heading = LISTENING)]
-    pub max_connections: Option<usize>,
-    /// From one address (IPv6: /64); 0 for no limit.
-    #[arg(long, value_name = "N", help_heading = LISTENING)]
-    pub max_connections_per_address: Option<usize>,
-    /// Threads that serve connections; by default one a core.
-    #[arg(long, value_name = "N", help_heading = LISTENING)]
-    pub threads: Option<usize>,
-    /// Share work between threads or not.
-    #[arg(long, value_name = "per-core|shared", hide_possible_values = true, help_heading = LISTENING)]
-    pub threading: Option<Threading>,
-
-    /// Certificate with its chain, in PEM; repeatable, chosen by SNI.
-    #[arg(long, value_name = "FILE", help_heading = TLS)]
-    pub tls_cert: Option<Vec<PathBuf>>,
-    /// Private key of the certificate at the same position, in PEM.
-    #[arg(long, value_name = "FILE", help_heading = TLS)]
-    pub tls_key: Option<Vec<PathBuf>>,
-    /// Make up a certificate for localhost, for development.
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
-          hide_possible_values = true, help_heading = TLS)]
-    pub tls_self_signed: Option<bool>,
-    /// Ask clients for a certificate signed by one of these, in PEM.
-    #[arg(long, value_name = "FILE", help_heading = TLS)]
-    pub tls_client_ca: Option<PathBuf>,
-    /// Whether clients without a certificate get in.
-    #[arg(long, value_name = "required|optional", hide_possible_values = true, help_heading = TLS)]
-    pub tls_client_auth: Option<TlsClientAuth>,
-    /// Time for a TLS handshake.
-    #[arg(long, value_name = "TIME", help_heading = TLS)]
-    pub tls_handshake_timeout: Option<TimeSpan>,
+    /// Where to listen, and how.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub listening: ListenOptions,
 
     /// Whether folders without an index file are listed.
     #[arg(long = "no-listing", help = "Do not list folders that have no index file", value_name = "BOOL", num_args = 0..=1, require_equals = true,
@@ -210,9 +177,6 @@ pub struct Options {
     /// Time to begin a reply; over it 503; 0 for no limit.
     #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
     pub handler_timeout: Option<TimeSpan>,
-    /// Time for requests to end when the server stops.
-    #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
-    pub drain_timeout: Option<TimeSpan>,
     /// Time for a refused client to go on sending.
     #[arg(long, value_name = "TIME", help_heading = TIMEOUTS)]
     pub linger_timeout: Option<TimeSpan>,
@@ -257,27 +221,24 @@ pub struct Options {
     #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
     pub max_linger: Option<ByteSize>,
 
-    /// Log each request, to stdout (-) or to a file.
-    #[arg(long, value_name = "-|FILE", help_heading = LOGS)]
-    pub access_log: Option<PathBuf>,
     /// What a line of the access log looks like.
     #[arg(long, value_name = "combined|json", hide_possible_values = true, help_heading = LOGS)]
     pub access_log_format: Option<AccessLogFormat>,
-    /// Answer /metrics (Prometheus) and /healthz at this address.
-    #[arg(long, value_name = "ADDR", help_heading = LOGS)]
-    pub metrics: Option<ListenAddr>,
-    /// The server's own log, on stderr.
-    #[arg(long, value_name = "text|json", hide_possible_values = true, help_heading = LOGS)]
-    pub log: Option<LogFormat>,
-    /// error, warn, info, debug or trace; or set WIREWORKS_LOG.
-    #[arg(long, value_name = "LEVEL", hide_possible_values = true, help_heading = LOGS)]
-    pub log_level: Option<LogLevel>,
+    /// What the server tells of itself.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub logs: LogOptions,
 }
 
-/// Checks a prefix, and keeps it as it was typed.
-fn prefix(text: &str) -> Result<String, String> {
-    let parsed: Result<Prefixes, _> = text.parse();
-    parsed.map(|_| text.to_owned()).map_err(|error| error.to_string())
+impl OptionSet for Options {
+    fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        let (listening, logs) = (toml::from_str(text)?, toml::from_str(text)?);
+        Ok(Self { listening, logs, ..toml::from_str(text)? })
+    }
+
+    fn table(&self) -> Result<Table, toml::ser::Error> {
+        merged(self, &self.listening, &self.logs)
+    }
 }
 
 /// The value of a flag `--no-x`, for the option `x`.
@@ -317,11 +278,11 @@ mod tests {
         let options =
             typed("public --listen :80 --listen unix:/run/a.sock --max-head 8KiB --rate-limit 5/m").options;
         assert_eq!(options.dir, Some("public".into()));
-        assert_eq!(options.listen.unwrap().len(), 2);
+        assert_eq!(options.listening.listen.unwrap().len(), 2);
         assert_eq!(options.max_head, Some(ByteSize(8192)));
         assert_eq!(options.rate_limit, "5/m".parse().ok());
         let options = typed("--proxy-protocol-from 10.0.0.0/8,::1 --proxy-protocol-from 192.0.2.1").options;
-        assert_eq!(options.proxy_protocol_from.unwrap(), ["10.0.0.0/8", "::1", "192.0.2.1"]);
+        assert_eq!(options.listening.proxy_protocol_from.unwrap(), ["10.0.0.0/8", "::1", "192.0.2.1"]);
     }
 
     #[test]
@@ -370,8 +331,8 @@ mod tests {
             if ["config", "print-config", "help"].contains(&name.as_str()) {
                 continue;
             }
-            let error = toml::from_str::<Options>(&format!("{name} = 2020-01-01\n")).unwrap_err();
-            assert!(!error.to_string().contains("unknown field"), "{name}: {error}");
+            // No option is a date, so its struct refuses it; a name that no struct has is not looked at.
+            assert!(Options::from_toml(&format!("{name} = 2020-01-01\n")).is_err(), "{name}");
         }
     }
 }

@@ -1,26 +1,24 @@
 //! A checked configuration: plain data, every value in its range, every default filled in.
 //!
-//! The defaults are those of the library's own types ([`Settings`], [`ConnectionLimits`]) and are written nowhere else. The
-//! layers are put on in `load.rs`, by the table in `rows.rs`.
+//! The defaults are those of the library's own types ([`Settings`], [`ServerConfig`]) and are written nowhere else. The
+//! layers are put on by `Configured`, by the table in `rows.rs`.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::ValueEnum;
 use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
+use super::args::{Args, Options};
 use super::credentials::Secret;
-use crate::net::addr::{ListenAddr, Prefixes};
-use crate::net::limits::ConnectionLimits;
-use crate::net::shards::{Threading, cores};
+use super::rows;
+use crate::net::addr::ListenAddr;
 use crate::proto::ws::deflate;
 use crate::proto::ws::handshake::server::Origins;
 use crate::proto::ws::keeper::Patience;
-use crate::server::http::middleware::access_log::Target;
-use crate::server::http::server::{DRAIN_TIMEOUT, NAME, TLS_HANDSHAKE_TIMEOUT};
+use crate::server::command::{ConfigError, Configured, ServerConfig, Way, useful};
+use crate::server::http::server::NAME;
 use crate::server::http::settings::Settings;
-use crate::server::log::LogConfig;
 use crate::server::units::Frequency;
 use crate::server::ws;
 
@@ -41,18 +39,8 @@ pub struct Config {
     pub site: Site,
     /// The folder to serve; `None` for the demo application.
     pub dir: Option<PathBuf>,
-    /// Where to listen; at least one address.
-    pub listen: Vec<ListenAddr>,
-    /// Who must send a PROXY header.
-    pub proxies: Prefixes,
-    /// How many connections there may be.
-    pub connections: ConnectionLimits,
-    /// Threads that serve connections.
-    pub threads: usize,
-    /// How the work is spread over them.
-    pub threading: Threading,
-    /// Certificates.
-    pub tls: TlsFiles,
+    /// What every server has: where it listens, certificates, logs.
+    pub server: ServerConfig,
     /// How files are served.
     pub files: FilesConfig,
     /// What is done to every request and reply.
@@ -61,43 +49,8 @@ pub struct Config {
     pub sockets: Sockets,
     /// Waits, rates and sizes of connections and messages.
     pub settings: Settings,
-    /// What requests get to end when the server is told to stop.
-    pub drain_timeout: Duration,
-    /// Where the access log goes, if there is one.
-    pub access_log: Option<Target>,
-    /// What its lines look like.
+    /// What lines of the access log look like.
     pub access_log_format: AccessLogFormat,
-    /// Where metrics are served, if anywhere.
-    pub metrics: Option<ListenAddr>,
-    /// The server's own log.
-    pub log: LogConfig,
-}
-
-/// Certificates as files; without any there is no TLS.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TlsFiles {
-    /// Certificates with their chains.
-    pub certs: Vec<PathBuf>,
-    /// As many keys, in the same order.
-    pub keys: Vec<PathBuf>,
-    /// Whether to make one up.
-    pub self_signed: bool,
-    /// Who signs the certificates of clients; `None` asks for none.
-    pub client_ca: Option<PathBuf>,
-    /// Whether every client has to have one, if they are asked.
-    pub client_auth: TlsClientAuth,
-    /// What a handshake may take.
-    pub handshake_timeout: Duration,
-}
-
-/// Whether clients that are asked for a certificate have to show one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ValueEnum)]
-#[serde(rename_all = "kebab-case")]
-pub enum TlsClientAuth {
-    /// Nobody gets in without.
-    Required,
-    /// Who shows none gets in; a bad one is refused all the same.
-    Optional,
 }
 
 /// How a folder is served.
@@ -242,19 +195,7 @@ impl Default for Config {
         Self {
             site: Site::Http,
             dir: None,
-            listen: vec![DEFAULT_LISTEN],
-            proxies: Prefixes::default(),
-            connections: ConnectionLimits::default(),
-            threads: cores(),
-            threading: Threading::PerCore,
-            tls: TlsFiles {
-                certs: Vec::new(),
-                keys: Vec::new(),
-                self_signed: false,
-                client_ca: None,
-                client_auth: TlsClientAuth::Required,
-                handshake_timeout: TLS_HANDSHAKE_TIMEOUT,
-            },
+            server: ServerConfig::listening(DEFAULT_LISTEN),
             files: FilesConfig {
                 listing: true,
                 index: vec!["index.html".into()],
@@ -276,19 +217,81 @@ impl Default for Config {
             },
             sockets: Sockets::default(),
             settings: Settings::default(),
-            drain_timeout: DRAIN_TIMEOUT,
-            access_log: None,
             access_log_format: AccessLogFormat::Combined,
-            metrics: None,
-            log: LogConfig::default(),
         }
     }
 }
 
-impl TlsFiles {
-    /// Whether there is TLS.
+impl Configured for Config {
+    type Options = Options;
+
+    fn command(&self) -> &'static str {
+        self.site.command()
+    }
+
+    fn server(&mut self) -> &mut ServerConfig {
+        &mut self.server
+    }
+
+    fn walk(way: Way, options: &mut Options, config: &mut Self) -> Result<(), ConfigError> {
+        rows::walk(way, options, config)
+    }
+
+    fn check(&self, typed: &Options) -> Result<(), ConfigError> {
+        let of_files = [
+            ("no-listing", typed.listing.is_some()),
+            ("index", typed.index.is_some()),
+            ("spa", typed.spa.is_some()),
+            ("hidden", typed.hidden.is_some()),
+            ("follow-symlinks", typed.follow_symlinks.is_some()),
+            ("cache-control", typed.cache_control.is_some()),
+            ("no-precompressed", typed.precompressed.is_some()),
+        ];
+        let of_log = [("access-log-format", typed.access_log_format.is_some())];
+        let of_sockets = [
+            ("subprotocol", typed.subprotocol.is_some()),
+            ("origin", typed.origin.is_some()),
+            ("deflate", typed.deflate.is_some()),
+            ("deflate-level", typed.deflate_level.is_some()),
+            ("deflate-window", typed.deflate_window.is_some()),
+            ("deflate-threshold", typed.deflate_threshold.is_some()),
+            ("max-deflate-contexts", typed.max_deflate_contexts.is_some()),
+            ("max-message", typed.max_message.is_some()),
+            ("max-unsent", typed.max_unsent.is_some()),
+            ("ping-interval", typed.ping_interval.is_some()),
+            ("pong-timeout", typed.pong_timeout.is_some()),
+            ("close-timeout", typed.close_timeout.is_some()),
+        ];
+        useful(&of_files, self.dir.is_some(), "DIR")?;
+        let sockets = self.site == Site::Sockets || self.dir.is_none();
+        useful(&of_sockets, sockets, "sockets: leave DIR out, or use `wireworks ws serve`")?;
+        useful(&of_log, self.server.access_log.is_some(), "--access-log")?;
+        self.server.check_use(&typed.listening)
+    }
+}
+
+impl Config {
+    /// The command line over the file over the defaults. Sockets handed over by a service manager (`LISTEN_FDS`) are used
+    /// where neither says where to listen.
+    ///
+    /// # Errors
+    /// The first value that cannot be used, by the name of its option.
+    pub fn load(site: Site, args: &Args) -> Result<Self, ConfigError> {
+        Self::of(site).under(args.file.config.as_deref(), &args.options)
+    }
+
+    /// The defaults of a site.
     #[must_use]
-    pub fn is_on(&self) -> bool {
-        self.self_signed || !self.certs.is_empty()
+    pub fn of(site: Site) -> Self {
+        Self { site, server: ServerConfig::listening(site.listen()), ..Self::default() }
+    }
+
+    /// The configuration as a TOML file with every value in it, and those that are not set as comments. Secrets are not
+    /// shown: `***` stands for them, which nobody can take for a secret.
+    ///
+    /// # Errors
+    /// A path that is not UTF-8, which TOML cannot hold.
+    pub fn to_toml(&self) -> Result<String, ConfigError> {
+        self.printed()
     }
 }

@@ -9,18 +9,16 @@ mod application;
 mod args;
 mod config;
 mod credentials;
-mod file;
-mod load;
 mod rows;
 mod run;
-mod show;
 
 pub use self::args::{Args, Options};
 pub use self::config::{
     AccessLogFormat, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Deflate, FilesConfig, Replies, Site, Sockets,
-    TlsClientAuth, TlsFiles,
 };
 pub use self::credentials::{Credentials, CredentialsError, Scheme, Secret};
-pub use self::load::ConfigError;
 pub use self::run::{CommandError, prepare, run};
 pub use crate::server::http::server::NAME;
+
+#[cfg(test)]
+mod tests;

@@ -1,81 +1,30 @@
-//! The table between options and configuration: a row an option, walked both ways.
-//!
-//! Walked one way it puts what a user set into a [`Config`], and checks it; the other way it shows a [`Config`] as options. So
-//! what is printed is what is read, and a range stands beside the value that it bounds.
+//! The rows of the options that a site has beside those of every server.
 
-use std::fmt::Display;
-use std::ops::RangeInclusive;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use http::HeaderValue;
 
 use super::args::Options;
 use super::config::Config;
-use super::load::ConfigError;
-use crate::net::addr::Prefixes;
 use crate::net::clock::TICK;
 use crate::net::conn::HIGH_WATER;
 use crate::proto::http::limits::MAX_FIELDS;
 use crate::proto::http::list::is_token;
 use crate::proto::ws::deflate::{MAX_WINDOW_BITS, MIN_WINDOW_BITS};
 use crate::proto::ws::handshake::server::Origins as SocketOrigins;
-use crate::server::http::middleware::access_log::Target;
-use crate::server::units::{ByteSize, TimeSpan};
+use crate::server::command::{self, ConfigError, DAY, HOUR, Typed, Unfit, Way};
 
-/// Which way the table is walked.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// From options to the configuration.
-    Read,
-    /// From the configuration to options.
-    Show,
-}
-
-/// Puts the options that are set into `config`. What it does to `options` is of no interest.
-pub(super) fn read(options: &mut Options, config: &mut Config) -> Result<(), ConfigError> {
-    walk(Way::Read, options, config)
-}
-
-/// The options that say what `config` holds.
-pub(super) fn show(config: &mut Config) -> Options {
-    let mut options = Options::default();
-    // Nothing is checked on this way, so nothing can fail.
-    let _ = walk(Way::Show, &mut options, config);
-    options
-}
-
-fn walk(way: Way, options: &mut Options, config: &mut Config) -> Result<(), ConfigError> {
-    listening(way, options, config)?;
+/// All rows.
+pub(super) fn walk(way: Way, options: &mut Options, config: &mut Config) -> Result<(), ConfigError> {
+    way.maybe("dir", &mut options.dir, &mut config.dir)?;
+    command::listening(way, &mut options.listening, &mut config.server)?;
     files(way, options, config)?;
     replies(way, options, config)?;
     sockets(way, options, config)?;
     timeouts(way, options, config)?;
     limits(way, options, config)?;
-    logs(way, options, config)
-}
-
-fn listening(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
-    way.maybe("dir", &mut o.dir, &mut c.dir)?;
-    way.value("listen", &mut o.listen, &mut c.listen)?;
-    way.value("proxy-protocol-from", &mut o.proxy_protocol_from, &mut c.proxies)?;
-    let limits = &mut c.connections;
-    way.range("max-connections", &mut o.max_connections, &mut limits.total, 0..=10_000_000)?;
-    way.range(
-        "max-connections-per-address",
-        &mut o.max_connections_per_address,
-        &mut limits.per_address,
-        0..=10_000_000,
-    )?;
-    way.range("threads", &mut o.threads, &mut c.threads, 1..=1024)?;
-    way.value("threading", &mut o.threading, &mut c.threading)?;
-    way.value("tls-cert", &mut o.tls_cert, &mut c.tls.certs)?;
-    way.value("tls-key", &mut o.tls_key, &mut c.tls.keys)?;
-    way.value("tls-self-signed", &mut o.tls_self_signed, &mut c.tls.self_signed)?;
-    way.maybe("tls-client-ca", &mut o.tls_client_ca, &mut c.tls.client_ca)?;
-    way.value("tls-client-auth", &mut o.tls_client_auth, &mut c.tls.client_auth)?;
-    let handshake = &mut c.tls.handshake_timeout;
-    way.range("tls-handshake-timeout", &mut o.tls_handshake_timeout, handshake, TICK..=HOUR)
+    way.value("access-log-format", &mut options.access_log_format, &mut config.access_log_format)?;
+    command::logs(way, &mut options.logs, &mut config.server)
 }
 
 fn files(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
@@ -138,7 +87,6 @@ fn timeouts(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError
     way.range("idle-timeout", &mut o.idle_timeout, &mut s.idle_timeout, TICK..=DAY)?;
     way.range("stall-timeout", &mut o.stall_timeout, &mut s.stall_timeout, TICK..=DAY)?;
     way.range("handler-timeout", &mut o.handler_timeout, &mut s.handler_timeout, Duration::ZERO..=DAY)?;
-    way.range("drain-timeout", &mut o.drain_timeout, &mut c.drain_timeout, Duration::ZERO..=DAY)?;
     way.range("linger-timeout", &mut o.linger_timeout, &mut s.linger_timeout, Duration::ZERO..=HOUR)?;
     way.range("min-read-rate", &mut o.min_read_rate, &mut s.min_read_rate.rate, 1..=1 << 30)?;
     way.range("min-write-rate", &mut o.min_write_rate, &mut s.min_write_rate.rate, 1..=1 << 30)?;
@@ -166,143 +114,6 @@ fn limits(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> 
     way.range("max-linger", &mut o.max_linger, &mut settings.linger_limit, 0..=1 << 30)
 }
 
-fn logs(way: Way, o: &mut Options, c: &mut Config) -> Result<(), ConfigError> {
-    way.maybe("access-log", &mut o.access_log, &mut c.access_log)?;
-    way.value("access-log-format", &mut o.access_log_format, &mut c.access_log_format)?;
-    way.maybe("metrics", &mut o.metrics, &mut c.metrics)?;
-    way.value("log", &mut o.log, &mut c.log.format)?;
-    way.value("log-level", &mut o.log_level, &mut c.log.level)
-}
-
-const HOUR: Duration = Duration::from_secs(3600);
-const DAY: Duration = Duration::from_secs(24 * 3600);
-
-impl Way {
-    /// A value that is always there, and lies in a range.
-    fn range<T, U>(
-        self,
-        name: &'static str,
-        typed: &mut Option<T>,
-        held: &mut U,
-        allowed: RangeInclusive<U>,
-    ) -> Result<(), ConfigError>
-    where
-        T: Typed<U> + Display,
-        U: PartialOrd,
-    {
-        self.value(name, typed, held)?;
-        if self == Self::Show || allowed.contains(held) {
-            return Ok(());
-        }
-        Err(ConfigError::Range {
-            name,
-            value: T::show(held).to_string(),
-            least: T::show(allowed.start()).to_string(),
-            most: T::show(allowed.end()).to_string(),
-        })
-    }
-
-    /// A value that is always there.
-    fn value<T: Typed<U>, U>(
-        self,
-        name: &'static str,
-        typed: &mut Option<T>,
-        held: &mut U,
-    ) -> Result<(), ConfigError> {
-        match (self, typed.as_ref()) {
-            (Self::Show, _) => *typed = Some(T::show(held)),
-            (Self::Read, Some(value)) => *held = value.hold().map_err(|error| error.of(name))?,
-            (Self::Read, None) => {}
-        }
-        Ok(())
-    }
-
-    /// A value that may be absent.
-    fn maybe<T: Typed<U>, U>(
-        self,
-        name: &'static str,
-        typed: &mut Option<T>,
-        held: &mut Option<U>,
-    ) -> Result<(), ConfigError> {
-        match (self, typed.as_ref()) {
-            (Self::Show, _) => *typed = held.as_ref().map(T::show),
-            (Self::Read, Some(value)) => *held = Some(value.hold().map_err(|error| error.of(name))?),
-            (Self::Read, None) => {}
-        }
-        Ok(())
-    }
-}
-
-/// A value that is not of its kind.
-struct Unfit {
-    value: String,
-    reason: String,
-}
-
-impl Unfit {
-    fn new(value: impl Into<String>, reason: impl ToString) -> Self {
-        Self { value: value.into(), reason: reason.to_string() }
-    }
-
-    fn of(self, name: &'static str) -> ConfigError {
-        ConfigError::Value { name, value: self.value, reason: self.reason }
-    }
-}
-
-/// What a user types for a `U`.
-trait Typed<U>: Sized {
-    fn hold(&self) -> Result<U, Unfit>;
-    fn show(held: &U) -> Self;
-}
-
-impl<T: Clone> Typed<T> for T {
-    fn hold(&self) -> Result<T, Unfit> {
-        Ok(self.clone())
-    }
-
-    fn show(held: &T) -> Self {
-        held.clone()
-    }
-}
-
-impl Typed<Duration> for TimeSpan {
-    fn hold(&self) -> Result<Duration, Unfit> {
-        Ok(self.0)
-    }
-
-    fn show(held: &Duration) -> Self {
-        Self(*held)
-    }
-}
-
-/// Sizes are held in the type that the code counts in.
-macro_rules! sizes {
-    ($($held:ty),*) => {$(
-        impl Typed<$held> for ByteSize {
-            fn hold(&self) -> Result<$held, Unfit> {
-                <$held>::try_from(self.0).map_err(|_| Unfit::new(self.to_string(), "it is too large"))
-            }
-
-            fn show(held: &$held) -> Self {
-                // No size here is wider than 64 bits.
-                Self(u64::try_from(*held).unwrap_or(u64::MAX))
-            }
-        }
-    )*};
-}
-
-sizes!(u64, usize, u32);
-
-impl Typed<Prefixes> for Vec<String> {
-    fn hold(&self) -> Result<Prefixes, Unfit> {
-        Prefixes::try_from(self.clone()).map_err(|error| Unfit::new(self.join(","), error))
-    }
-
-    fn show(held: &Prefixes) -> Self {
-        held.clone().into()
-    }
-}
-
 impl Typed<HeaderValue> for String {
     fn hold(&self) -> Result<HeaderValue, Unfit> {
         let plain = self.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ') && !self.is_empty();
@@ -312,25 +123,6 @@ impl Typed<HeaderValue> for String {
 
     fn show(held: &HeaderValue) -> Self {
         String::from_utf8_lossy(held.as_bytes()).into_owned()
-    }
-}
-
-/// `-` is stdout, as everywhere.
-impl Typed<Target> for PathBuf {
-    fn hold(&self) -> Result<Target, Unfit> {
-        Ok(match self.to_str() {
-            Some("-") => Target::Stdout,
-            Some("/dev/stderr") => Target::Stderr,
-            _ => Target::File(self.clone()),
-        })
-    }
-
-    fn show(held: &Target) -> Self {
-        match held {
-            Target::Stdout => "-".into(),
-            Target::Stderr => "/dev/stderr".into(),
-            Target::File(path) => path.clone(),
-        }
     }
 }
 

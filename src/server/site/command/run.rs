@@ -1,12 +1,11 @@
 //! From a configuration to a server that runs, and down again.
 
 use super::application;
-use super::config::{Config, TlsClientAuth, TlsFiles};
+use super::config::Config;
 use super::credentials::CredentialsError;
-use super::load::ConfigError;
-use crate::net::tls::ClientAuth;
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
+use crate::server::command::ConfigError;
 use crate::server::http::files::FilesError;
 use crate::server::http::middleware::cors::CorsError;
 use crate::server::http::server::Server;
@@ -57,48 +56,20 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), CommandErro
 /// The server of a configuration.
 fn server(config: &Config) -> Result<Server, CommandError> {
     let blocking = Blocking::new(BlockingConfig::default());
-    let sockets = config.metrics.is_some().then(SocketMetrics::new);
+    let sockets = config.server.metrics.is_some().then(SocketMetrics::new);
     let mut server = Server::new(application::handler(config, &blocking, sockets.as_ref())?)
         .name(config.site.name())
         .stack(application::stack(&config.replies, &blocking)?)
         .settings(config.settings.clone())
-        .connections(config.connections)
-        .proxies(config.proxies.clone())
-        .tls_handshake_timeout(config.tls.handshake_timeout)
-        .threads(config.threads)
-        .threading(config.threading)
-        .drain_timeout(config.drain_timeout)
+        .configured(&config.server)
         .workers(blocking);
-    for address in &config.listen {
-        server = server.listen(address.clone());
-    }
-    if let Some(target) = config.access_log.clone() {
+    if let Some(target) = config.server.access_log.clone() {
         server = server.access_log(application::log_format(config.access_log_format), target);
-    }
-    if let Some(address) = config.metrics.clone() {
-        server = server.metrics(address);
     }
     if let Some(sockets) = sockets {
         server = server.show(move |metrics| sockets.register(metrics));
     }
-    Ok(tls(&config.tls, server))
-}
-
-/// Gives a server its certificates, if there are any.
-fn tls(files: &TlsFiles, mut server: Server) -> Server {
-    for (cert, key) in files.certs.iter().zip(&files.keys) {
-        server = server.tls(cert, key);
-    }
-    if files.self_signed {
-        server = server.tls_self_signed();
-    }
-    if let Some(ca) = files.client_ca.clone() {
-        server = server.tls_client_auth(match files.client_auth {
-            TlsClientAuth::Required => ClientAuth::Required(ca),
-            TlsClientAuth::Optional => ClientAuth::Optional(ca),
-        });
-    }
-    server
+    Ok(server)
 }
 
 #[cfg(test)]
@@ -106,15 +77,19 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
+    use crate::server::command::ServerConfig;
     use crate::server::http::middleware::access_log::Target;
 
     #[test]
     fn what_cannot_be_read_is_an_error_before_anything_runs() {
-        let good = || Config { listen: vec!["127.0.0.1:0".parse().unwrap()], ..Config::default() };
+        let good = || Config {
+            server: ServerConfig::listening("127.0.0.1:0".parse().unwrap()),
+            ..Config::default()
+        };
         let missing = || PathBuf::from("/nonexistent/file");
         let mut tls = good();
-        tls.tls.certs.push(missing());
-        tls.tls.keys.push(missing());
+        tls.server.tls.certs.push(missing());
+        tls.server.tls.keys.push(missing());
         let auth = Config {
             replies: super::super::Replies {
                 basic_auth: Some("/nonexistent/file".to_owned().into()),
@@ -122,7 +97,8 @@ mod tests {
             },
             ..good()
         };
-        let log = Config { access_log: Some(Target::File(missing())), ..good() };
+        let mut log = good();
+        log.server.access_log = Some(Target::File(missing()));
         let dir = Config { dir: Some(missing()), ..good() };
         for config in [tls, auth, log, dir] {
             let error = run(&config).map(drop).unwrap_err().to_string();

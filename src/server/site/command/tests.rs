@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use clap::{Args as _, Command};
+
 use super::*;
+use crate::net::addr::{Inherited, ListenAddr};
+use crate::server::command::{ConfigError, Configured, OptionSet, default_of, key};
 use crate::server::http::settings::Settings;
 
 /// The configuration of a command line and the text of a file.
@@ -27,9 +31,9 @@ fn layered_for(site: Site, line: &str, file: &str, handed_over: usize) -> Result
     let path = folder.path().join("w.toml");
     if !file.is_empty() {
         std::fs::write(&path, file).unwrap();
-        args.config = Some(path);
+        args.file.config = Some(path);
     }
-    Config::layered(site, &args, handed_over)
+    Config::of(site).layered(args.file.config.as_deref(), &args.options, handed_over)
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
@@ -54,40 +58,20 @@ fn the_command_line_lies_over_the_file_over_the_defaults() {
     let file =
         "threads = 3\nhead-timeout = \"5s\"\nlisten = [\":1\", \":2\"]\nhidden = true\nlisting = false\n";
     let config = config("--head-timeout 7s --listen :3 public --hidden=false", file).unwrap();
-    assert_eq!(config.threads, 3, "from the file");
+    assert_eq!(config.server.threads, 3, "from the file");
     assert_eq!(config.settings.head_timeout, Duration::from_secs(7), "from the command line");
     assert_eq!(config.settings.idle_timeout, Settings::default().idle_timeout, "the default");
-    assert_eq!(config.listen, [ListenAddr::Any(3)], "a list replaces a list");
+    assert_eq!(config.server.listen, [ListenAddr::Any(3)], "a list replaces a list");
     assert!(!config.files.hidden && !config.files.listing);
 }
 
 #[test]
 fn sockets_handed_over_are_used_unless_somebody_says_where_to_listen() {
     let inherited = |index| ListenAddr::Inherited(Inherited::Index(index));
-    let listen = |line, file| layered(line, file, 2).unwrap().listen;
+    let listen = |line, file| layered(line, file, 2).unwrap().server.listen;
     assert_eq!(listen("", ""), [inherited(0), inherited(1)]);
     assert_eq!(listen("--listen :80", ""), [ListenAddr::Any(80)]);
     assert_eq!(listen("", "listen = [\":80\"]"), [ListenAddr::Any(80)]);
-}
-
-#[test]
-fn only_what_was_handed_to_this_process_counts() {
-    let rows = [
-        (Some("42"), Some("2"), 2),
-        (Some("43"), Some("2"), 0),
-        (None, Some("2"), 0),
-        (Some("42"), None, 0),
-        (Some("42"), Some("x"), 0),
-        (Some("42"), Some("1025"), 0),
-    ];
-    for (pid, fds, expected) in rows {
-        let variable = |name: &str| match name {
-            "LISTEN_PID" => pid.map(str::to_owned),
-            "LISTEN_FDS" => fds.map(str::to_owned),
-            _ => None,
-        };
-        assert_eq!(handed_over(42, variable), expected, "{pid:?} {fds:?}");
-    }
 }
 
 #[test]
@@ -200,7 +184,7 @@ fn what_is_printed_parses_back_to_the_same() {
         --deflate-level 9 --deflate-window 10 --deflate-threshold 1 --max-deflate-contexts 7 --max-message 1MiB --max-unsent 1MiB \
         --ping-interval 0s --pong-timeout 3s --close-timeout 4s";
     let of_sockets = |line: &str, file: &str| layered_for(Site::Sockets, line, file, 0).unwrap();
-    let defaults = Config::of(Site::Sockets).to_options();
+    let defaults = Config::of(Site::Sockets).shown();
     for line in ["", everything] {
         let config = of_sockets(line, "");
         let printed = config.to_toml().unwrap();
@@ -208,9 +192,8 @@ fn what_is_printed_parses_back_to_the_same() {
         assert!(printed.contains("`wireworks ws serve`"));
     }
     // The line above has every option: none keeps its default.
-    let (typed, defaults) = [of_sockets(everything, "").to_options(), defaults]
-        .map(|options| toml::Table::try_from(options).unwrap())
-        .into();
+    let (typed, defaults) =
+        [of_sockets(everything, "").shown(), defaults].map(|options| options.table().unwrap()).into();
     for (name, value) in &typed {
         assert_ne!(defaults.get(name), Some(value), "{name} is missing in the test");
     }
@@ -254,4 +237,74 @@ fn options_of_sockets_need_sockets() {
     ] {
         assert_eq!(config(line, "").unwrap_err(), reason);
     }
+}
+
+fn help() -> String {
+    Args::with_defaults(Site::Http, Args::augment_args(Command::new("http"))).render_long_help().to_string()
+}
+
+#[test]
+fn the_help_shows_the_defaults_of_the_code() {
+    // Wrapped by the width of the terminal.
+    let help = help().split_whitespace().collect::<Vec<_>>().join(" ");
+    for default in [
+        "127.0.0.1:8080",
+        "32KiB",
+        "30s",
+        "75s",
+        "1GiB",
+        "index.html",
+        "combined",
+        "per-core",
+        "65536",
+        "info",
+    ] {
+        assert!(help.contains(&format!("[default: {default}]")), "{default}:\n{help}");
+    }
+    assert!(!help.contains("[default: true]") && !help.contains("[default: ]"));
+}
+
+#[test]
+fn every_option_stands_under_a_heading() {
+    let command = Args::augment_args(Command::new("http"));
+    for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+        assert!(arg.get_help_heading().is_some(), "{}", arg.get_id());
+        assert!(arg.get_help().is_some(), "{}", arg.get_id());
+    }
+}
+
+#[test]
+fn what_is_printed_names_every_option() {
+    let printed = Config::default().to_toml().unwrap();
+    let command = Options::augment_args(Command::new("wireworks"));
+    for arg in command.get_arguments() {
+        let key = key(arg);
+        let lines = printed
+            .lines()
+            .filter(|line| line.starts_with(&format!("{key} = ")) || *line == format!("# {key} is not set"));
+        assert_eq!(lines.count(), 1, "{key} in\n{printed}");
+    }
+}
+
+#[test]
+fn the_manual_names_every_option_and_its_limits_as_they_are() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
+    let manual = ["http.md", "websocket.md"]
+        .map(|page| std::fs::read_to_string(docs.join(page)).unwrap())
+        .map(|page| page.split("\n## Connect\n").next().unwrap().to_owned()) // other commands
+        .concat();
+    let defaults = Config::default().shown().table().unwrap();
+    let command = Args::augment_args(Command::new("http"));
+    let mut rows = 0;
+    for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+        let name = format!("--{}", arg.get_long().unwrap());
+        assert!(manual.contains(&name), "{name} is in no page of docs");
+        let start = format!("| `{name}` | ");
+        for row in manual.lines().filter_map(|line| line.strip_prefix(&start)) {
+            let default = default_of(arg, &defaults).unwrap_or_else(|| "none".into());
+            assert!(row.starts_with(&format!("{default} | ")), "{name}: {row}, not {default}");
+            rows += 1;
+        }
+    }
+    assert!(rows >= 20, "the table of limits was not found");
 }

@@ -1,24 +1,40 @@
 //! Options from a TOML file, with errors that name the file, the line and what is wrong there.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::args::Options;
-use super::config::Site;
-use super::load::ConfigError;
+use clap::Command;
+use serde::de::IgnoredAny;
+use toml::Spanned;
+
+use super::error::ConfigError;
+use super::options::OptionSet;
+use super::show::key;
 
 /// Reads the file.
-pub(super) fn read(site: Site, path: &Path) -> Result<Options, ConfigError> {
+pub(super) fn read<O: OptionSet>(command: &str, path: &Path) -> Result<O, ConfigError> {
     let text = fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
-    parse(site, path, &text)
+    parse(command, path, &text)
 }
 
-fn parse(site: Site, path: &Path, text: &str) -> Result<Options, ConfigError> {
-    toml::from_str(text).map_err(|error| ConfigError::Syntax {
-        path: path.into(),
-        line: line(text, error.span().map_or(0, |span| span.start)),
-        message: plain(site, error.message()),
-    })
+fn parse<O: OptionSet>(command: &str, path: &Path, text: &str) -> Result<O, ConfigError> {
+    let wrong = |at, message| ConfigError::Syntax { path: path.into(), line: line(text, at), message };
+    let refused = |error: toml::de::Error| {
+        let first = error.message().lines().next().unwrap_or_default();
+        wrong(error.span().map_or(0, |span| span.start), first.to_owned())
+    };
+    let found: BTreeMap<Spanned<String>, IgnoredAny> = toml::from_str(text).map_err(refused)?;
+    let options = O::augment_args(Command::new("options"));
+    let known: Vec<String> = options.get_arguments().map(key).collect();
+    // The first in the file, not in the alphabet.
+    let unknown = found.keys().filter(|name| !known.contains(name.get_ref()));
+    if let Some(name) = unknown.min_by_key(|name| name.span().start) {
+        let message =
+            format!("there is no option `{}`; `{command} --print-config` shows all", name.get_ref());
+        return Err(wrong(name.span().start, message));
+    }
+    O::from_toml(text).map_err(refused)
 }
 
 /// The line, from 1, of a byte.
@@ -26,25 +42,14 @@ fn line(text: &str, at: usize) -> usize {
     text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }
 
-/// One line, and without the fifty names that would have been known.
-fn plain(site: Site, message: &str) -> String {
-    let first = message.lines().next().unwrap_or_default();
-    match first.strip_prefix("unknown field ") {
-        Some(rest) => {
-            let name = rest.split(',').next().unwrap_or_default();
-            format!("there is no option {name}; `{} --print-config` shows all", site.command())
-        }
-        None => first.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::site::command::Options;
     use crate::server::units::{ByteSize, TimeSpan};
 
     fn parsed(text: &str) -> Result<Options, String> {
-        parse(Site::Http, "w.toml".as_ref(), text).map_err(|error| error.to_string())
+        parse("wireworks http", "w.toml".as_ref(), text).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -53,7 +58,7 @@ mod tests {
             "listen = [\":80\", \"unix:/run/w.sock\"]\nhead-timeout = \"5s\"\nmax-body = 1024\nlisting = false\n",
         );
         let options = options.unwrap();
-        assert_eq!(options.listen.map(|list| list.len()), Some(2));
+        assert_eq!(options.listening.listen.map(|list| list.len()), Some(2));
         assert_eq!(options.head_timeout, "5s".parse::<TimeSpan>().ok());
         assert_eq!(options.max_body, Some(ByteSize(1024)));
         assert_eq!(options.listing, Some(false));
@@ -86,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_missing_file_is_named() {
-        let error = read(Site::Http, "/nonexistent/w.toml".as_ref()).unwrap_err();
+        let error = read::<Options>("wireworks http", "/nonexistent/w.toml".as_ref()).unwrap_err();
         assert_eq!(error.to_string(), "cannot read /nonexistent/w.toml");
         assert!(std::error::Error::source(&error).is_some());
     }

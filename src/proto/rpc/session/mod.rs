@@ -27,7 +27,8 @@ pub use self::stream::Message;
 /// PONGs that may wait for a peer that asks and does not read.
 const MAX_PONGS: usize = 100;
 
-/// Frames that may wait for a peer that makes us say something and does not read, beside two for each call that there may be.
+/// Frames that may wait for a peer that makes us say something and does not read, beside two for each call that there may be; of the calls that
+/// the peer takes, no more than this are counted.
 pub const MAX_URGENT: usize = 16 * 1024;
 
 /// Bytes that may wait for a peer that does not read its answers, unless told otherwise.
@@ -134,6 +135,8 @@ pub struct Session {
     answering: u32,
     /// Calls of ours that are open.
     calls: u32,
+    /// Calls of ours whose OPEN has not left, whether they are over or not.
+    opening: u32,
     /// Bytes of messages that are not whole.
     unfinished: usize,
     /// The stream whose message goes on while there are too many of them.
@@ -192,6 +195,7 @@ impl Session {
             at_work: 0,
             answering: 0,
             calls: 0,
+            opening: 0,
             unfinished: 0,
             favoured: None,
             withheld: BTreeMap::new(),
@@ -245,9 +249,7 @@ impl Session {
     /// The peer broke the protocol: nothing more of it counts. It is told by [`abort`](Self::abort).
     #[inline]
     pub fn hear(&mut self, frame: Frame, now: Instant) -> Result<Option<Event>, Reject> {
-        let streams =
-            self.ours.max_streams.saturating_add(self.theirs.map_or(0, |theirs| theirs.max_streams));
-        if self.urgent.len() > MAX_URGENT.saturating_add(2 * streams as usize) {
+        if self.urgent.len() > MAX_URGENT && self.urgent.len() > self.most_urgent() {
             return Err(Reject::Deaf);
         }
         match frame {
@@ -267,6 +269,12 @@ impl Session {
             }
             rare => self.hear_rare(rare, now),
         }
+    }
+
+    /// Frames that may wait for a peer that reads. What it says of itself does not make them endless.
+    fn most_urgent(&self) -> usize {
+        let theirs = self.theirs.map_or(0, |theirs| theirs.max_streams as usize).min(MAX_URGENT);
+        MAX_URGENT.saturating_add((self.ours.max_streams as usize).saturating_add(theirs).saturating_mul(2))
     }
 
     fn hear_rare(&mut self, frame: Frame, now: Instant) -> Result<Option<Event>, Reject> {

@@ -5,7 +5,7 @@ use super::{Departure, Role, Session};
 use crate::proto::rpc::frame::{Call, Data, End, Frame, Open, Piece, Reset};
 use crate::proto::rpc::reject::ErrorCode;
 use crate::proto::rpc::settings::Settings;
-use crate::proto::rpc::status::Status;
+use crate::proto::rpc::status::{MAX_TEXT, Status};
 
 /// Bytes of a long message that leave in one turn. While they do, a short message waits.
 pub const FRAGMENT: usize = 16 * 1024;
@@ -80,7 +80,9 @@ impl Session {
         if self.answered.is_some() || self.departure != Departure::Staying || self.next.is_none() {
             return Err(CallError::Leaving);
         }
-        if self.calls >= theirs.max_streams { Err(CallError::TooMany(theirs.max_streams)) } else { Ok(()) }
+        // Calls that were given up before they left count until they leave: a peer that does not read gets no further ones.
+        let most = theirs.max_streams;
+        if self.calls >= most || self.opening >= most { Err(CallError::TooMany(most)) } else { Ok(()) }
     }
 
     /// Makes a call, with its first message if there is one, and says whether it is the last. Gives the number of the call.
@@ -94,6 +96,7 @@ impl Session {
         let room = room(&theirs, call.metadata.as_bytes().len()).ok_or(too_much_metadata(&call, &theirs))?;
         self.next = stream.checked_add(2);
         self.calls += 1;
+        self.opening += 1;
         let mut entry = Stream::new(false, self.ours.stream_credit, theirs.stream_credit);
         entry.said_last = last;
         let whole = message.as_ref().is_none_or(|message| message.bytes.len() <= room);
@@ -164,7 +167,7 @@ impl Session {
             return Err(SayError::Closed);
         };
         let limit = theirs.max_metadata as usize;
-        let room = room(&theirs, trailers + status.text.len());
+        let room = room(&theirs, trailers + status.text.len().min(MAX_TEXT));
         let room = room.ok_or(SayError::MetadataTooLarge { size: trailers, limit })?;
         stream.said_last = true;
         let whole = message.as_ref().is_none_or(|message| message.bytes.len() <= room);
@@ -248,6 +251,7 @@ impl Session {
             match frame {
                 Frame::Pong(_) => self.pongs -= 1,
                 Frame::End(_) => self.answering -= 1,
+                Frame::Open(_) => self.opening -= 1,
                 _ => {}
             }
             return Some(frame);

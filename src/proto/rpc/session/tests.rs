@@ -8,6 +8,8 @@ use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::settings::MAX_CREDIT;
 use crate::proto::rpc::status::Code;
 
+mod limits;
+
 fn settings() -> Settings {
     Settings { max_streams: 100, ..Settings::default() }
 }
@@ -268,67 +270,6 @@ fn what_may_have_crossed_a_reset_is_ignored_and_its_credit_comes_back() {
 }
 
 #[test]
-fn a_call_keeps_its_place_until_its_handler_is_gone() {
-    let mut session = Session::new(Role::Server, Settings { max_streams: 1, ..settings() });
-    hear(&mut session, [Frame::Hello(settings()), open(1)]).unwrap();
-    let reset = Frame::Reset(Reset { stream: 1, code: ErrorCode::CANCELLED, text: String::new() });
-    assert!(matches!(hear(&mut session, [reset]), Ok(Some(Event::Reset(_)))));
-    frames(&mut session);
-    assert_eq!(hear(&mut session, [open(3)]), Ok(None), "the handler of the first is still at work");
-    assert!(matches!(&frames(&mut session)[..], [Frame::Reset(reset)] if reset.code == ErrorCode::REFUSED));
-    session.release();
-    assert!(matches!(hear(&mut session, [open(5)]), Ok(Some(Event::Call { stream: 5, .. }))));
-}
-
-#[test]
-fn a_message_over_the_limit_ends_its_stream_alone() {
-    let ours = Settings { max_message: 50_000, ..settings() };
-    let mut session = Session::new(Role::Server, ours);
-    hear(&mut session, [Frame::Hello(settings()), open(1), open(3)]).unwrap();
-    frames(&mut session);
-    let event = hear(&mut session, [data(1, 50_001)]).unwrap().unwrap();
-    assert!(matches!(event, Event::Reset(reset) if reset.code == ErrorCode::MESSAGE_TOO_LARGE));
-    assert!(hear(&mut session, [data(3, 10)]).is_ok());
-    // The same in pieces.
-    let begun = |stream, size| {
-        let piece = Piece { bytes: vec![0; size].into(), more: true, compressed: false };
-        Frame::Data(Data { stream, message: Some(piece), last: false })
-    };
-    hear(&mut session, [open(5), begun(5, 24_000), begun(5, 24_000)]).unwrap();
-    let event = hear(&mut session, [begun(5, 2_001)]).unwrap().unwrap();
-    assert!(matches!(event, Event::Reset(reset) if reset.stream == 5));
-}
-
-#[test]
-fn of_too_many_long_messages_one_goes_on_and_all_arrive() {
-    let ours =
-        Settings { max_message: 100_000, stream_credit: 10_000, connection_credit: 20_000, ..settings() };
-    let (mut client, mut server) = pair(settings(), ours);
-    let streams: Vec<u32> = (0..50)
-        .map(|_| client.call(Call::default(), Some(message(vec![9; 100_000])), true).unwrap())
-        .collect();
-    let (mut whole, mut most) = (Vec::new(), 0);
-    for _ in 0..10_000 {
-        for event in carry(&mut client, &mut server) {
-            most = most.max(server.unfinished);
-            if let Event::Message { stream, message, .. } = event {
-                assert_eq!(message.bytes.len(), 100_000);
-                server.consumed(stream, message.credit);
-                whole.push(stream);
-            }
-        }
-        carry(&mut server, &mut client);
-        if whole.len() == streams.len() {
-            break;
-        }
-    }
-    whole.sort_unstable();
-    assert_eq!(whole, streams);
-    assert!(most <= MAX_UNFINISHED * 100_000 + 50 * 10_000, "{most} bytes of messages that are not whole");
-    assert_eq!((server.unfinished, server.favoured, server.withheld.len()), (0, None, 0));
-}
-
-#[test]
 fn who_leaves_answers_what_it_has_taken_and_names_what_it_has_not() {
     let (mut client, mut server) = pair(settings(), settings());
     client.call(Call::default(), None, true).unwrap();
@@ -392,6 +333,13 @@ fn what_the_peer_does_not_take_is_not_said() {
     carry(&mut a, &mut b);
     assert_eq!(b.end(1, status, None), Err(too_much));
     assert_eq!(b.end(1, Status::new(Code::Internal, "too much"), None), Ok(()));
+    // A text that is too long is cut, and is no reason to say anything else.
+    b.release();
+    a.call(Call::default(), None, true).unwrap();
+    carry(&mut b, &mut a);
+    carry(&mut a, &mut b);
+    let long = Status { text: "x".repeat(70_000), ..Status::new(Code::NotFound, "") };
+    assert_eq!(b.end(3, long, None), Ok(()));
     let early = Session::new(Role::Client, settings()).call(Call::default(), None, true);
     assert_eq!(early, Err(CallError::TooEarly));
 }
@@ -525,35 +473,4 @@ fn long_messages_take_turns_also_when_the_connection_is_short_of_credit() {
     }
     assert_eq!(turns.iter().map(|turn| turn.1).sum::<usize>(), 2 * size);
     assert!(turns.len() >= 6 && turns.iter().all(|turn| turn.1 <= (1 << 20) + FRAGMENT), "{turns:?}");
-}
-
-#[test]
-fn who_does_not_read_its_answers_gets_no_further_ones_until_it_does() {
-    let blind = Settings { stream_credit: 0, connection_credit: 0, ..settings() };
-    let (mut client, mut server) = pair(blind, settings());
-    server.limit_unsent(100_000);
-    for (stream, refused) in [(1, false), (3, false), (5, true)] {
-        client.call(Call::default(), Some(message("")), true).unwrap();
-        let events = carry(&mut client, &mut server);
-        assert_eq!(events.is_empty(), refused, "{stream}");
-        if !refused {
-            server.release();
-            server.end(stream, Status::ok(), Some(message(vec![0; 60_000]))).unwrap();
-        }
-    }
-    assert_eq!(server.unsent(), 120_000);
-    let events = carry(&mut server, &mut client);
-    assert!(
-        matches!(&events[..], [Event::Reset(reset)] if reset.stream == 5 && reset.code == ErrorCode::REFUSED),
-        "{events:?}"
-    );
-    for stream in [1, 3] {
-        assert!(server.is_open(stream));
-        server.end_now(stream, Status::new(Code::DeadlineExceeded, "")).unwrap();
-    }
-    assert_eq!((server.unsent(), server.open()), (0, 0));
-    let late = |event: &Event| matches!(event, Event::End { status, message: None, .. } if status.code == Code::DeadlineExceeded);
-    assert!(carry(&mut server, &mut client).iter().all(late));
-    client.call(Call::default(), Some(message("")), true).unwrap();
-    assert!(matches!(carry(&mut client, &mut server)[..], [Event::Call { stream: 7, .. }]));
 }

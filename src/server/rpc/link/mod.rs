@@ -31,7 +31,7 @@ use crate::server::peer::Peer;
 use crate::server::rpc::caller::Caller;
 use crate::server::rpc::context::{Context as Ctx, Home, Lane};
 use crate::server::rpc::observe::Watch;
-use crate::server::rpc::settings::Settings;
+use crate::server::rpc::settings::{LONGEST, Settings};
 
 mod calls;
 mod deadlines;
@@ -237,7 +237,7 @@ impl Link {
             self.session.abort(code, &error.to_string());
         }
         self.say();
-        self.conn.set_deadline(Instant::now() + self.settings.close_timeout);
+        self.conn.set_deadline(Instant::now() + self.settings.close_timeout.min(LONGEST));
         let mut linger = Linger::new(LINGER_LIMIT);
         let drain = self.drain.clone();
         drain.unless_aborting(poll_fn(|cx| self.conn.poll_linger(cx, &mut linger))).await;
@@ -422,11 +422,11 @@ impl Link {
 
     /// Feeds frames to the connection as long as it has room.
     fn say(&mut self) {
-        while self.session.has_frames() && self.conn.has_room() {
-            let Some(frame) = self.session.pop() else { break };
-            self.watch.leaves(&frame);
-            // Frames can be said in any state.
-            let _ = self.conn.feed(frame);
+        self.feed();
+        if !self.queued.is_empty() {
+            // What has left may have made room for them.
+            self.call_queued();
+            self.feed();
         }
         for stream in self.session.take_roomy() {
             let theirs = self.theirs.get(&stream).and_then(|work| match work {
@@ -436,6 +436,15 @@ impl Link {
             if let Some(inbox) = self.ours.get(&stream).or(theirs) {
                 inbox.seen(true);
             }
+        }
+    }
+
+    fn feed(&mut self) {
+        while self.session.has_frames() && self.conn.has_room() {
+            let Some(frame) = self.session.pop() else { break };
+            self.watch.leaves(&frame);
+            // Frames can be said in any state.
+            let _ = self.conn.feed(frame);
         }
     }
 

@@ -181,3 +181,35 @@ async fn what_another_server_would_not_know_either_is_asked_once() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_were_given_up_before_they_left_make_room_when_they_leave() {
+    const MOST: usize = 20;
+    let (near, far) = tokio::io::duplex(1024);
+    let settings = Settings { max_calls: MOST as u32, ..Settings::default() };
+    let server = Detached::of(Arc::new(Bench::default()), settings);
+    // It reads only while it is polled.
+    let mut serving = std::pin::pin!(server.serve(far, PeerAddr::Unix));
+    let near = Mutex::new(Some(near));
+    let builder = Channel::to(["one:1"]).unwrap().dial(move |_| {
+        let near = near.lock().unwrap().take();
+        async { near.ok_or_else(|| std::io::ErrorKind::ConnectionRefused.into()) }
+    });
+    let channel = builder.serving(Arc::new(Bench::default()));
+    tokio::select! {
+        first = ask(&channel, request(ECHO, "first")) => assert_eq!(first.unwrap(), "first"),
+        () = &mut serving => unreachable!("the connection stays"),
+    }
+    // More than the connection holds for a peer that does not read, and as many again as may wait behind that.
+    let long = "x".repeat(16_000);
+    for _ in 0..3 {
+        let given_up = join_all((0..MOST).map(|_| ask(&channel, request(ECHO, &long))));
+        tokio::time::timeout(Duration::from_millis(10), given_up).await.unwrap_err();
+    }
+    let mut late = std::pin::pin!(ask(&channel, request(ECHO, "late")));
+    tokio::time::timeout(Duration::from_millis(10), &mut late).await.unwrap_err();
+    tokio::select! {
+        late = &mut late => assert_eq!(late.unwrap(), "late"),
+        () = &mut serving => unreachable!("the connection stays"),
+    }
+}

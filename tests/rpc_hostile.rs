@@ -6,7 +6,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use wireworks::proto::rpc::schema::service_hash;
-use wireworks::server::rpc::{Services, demo};
+use wireworks::server::rpc::{Services, Settings, demo};
 
 use crate::support::PATIENCE;
 
@@ -119,6 +119,11 @@ fn table() -> Vec<(&'static str, Vec<u8>, Told)> {
         ("a setting out of its range", [PREFACE, &frame(1, 0, 0, &setting(1, 1))].concat(), protocol),
         ("a setting twice", [PREFACE, &frame(1, 0, 0, &setting(2, 1).repeat(2))].concat(), protocol),
         ("another frame first", [PREFACE, &frame(7, 0, 0, &[0; 8])].concat(), protocol),
+        (
+            "a frame that may be skipped, first",
+            [PREFACE, &frame(200, 0, 0, b""), &frame(1, 0, 0, &[])].concat(),
+            protocol,
+        ),
         ("a second HELLO", after(&[frame(1, 0, 0, &[])]), protocol),
         ("an unknown type", after(&[frame(100, 0, 0, b"?")]), protocol),
         ("a flag that there is not", after(&[frame(7, 1, 0, &[0; 8])]), protocol),
@@ -212,5 +217,39 @@ fn what_is_no_such_protocol_is_closed() {
         assert!(outcomes.iter().any(Result::is_ok), "{}: {outcomes:?}", bytes.escape_ascii());
         let call = [hello(), open(1, 2, LAST | MESSAGE, b"well?")].concat();
         told(address, &call, Told::End(1)).unwrap();
+    }
+}
+
+#[test]
+fn a_peer_that_never_reads_is_cut_off_and_harms_nobody() {
+    // It may ping as often as it likes: nothing but the PONGs that wait ends it.
+    let settings = Settings {
+        min_ping_interval: Duration::ZERO,
+        close_timeout: Duration::from_millis(200),
+        ..Settings::default()
+    };
+    let running = services().settings(settings).listen("127.0.0.1:0").start().unwrap();
+    let address = running.tcp().unwrap();
+    let much = vec![b'x'; 16 << 10];
+    let ask = |round: u32| open(2 * round + 1, 2, LAST | MESSAGE, &much);
+    let ping = |_: u32| frame(7, 0, 0, &[0; 8]).repeat(1000);
+    type Say<'a> = &'a dyn Fn(u32) -> Vec<u8>;
+    let rows: [(&str, Say<'_>); 2] = [("calls", &ask), ("pings", &ping)];
+    for (name, say) in rows {
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.write_all(&hello()).unwrap();
+        let mut said = 0;
+        let error = (0..).find_map(|round| {
+            let bytes = say(round);
+            said += bytes.len();
+            // So much is neither in buffers of the system nor within any limit.
+            assert!(said < 256 << 20, "{name}: it was heard for {said} bytes");
+            stream.write_all(&bytes).err()
+        });
+        let kind = error.unwrap().kind();
+        assert!(matches!(kind, ErrorKind::ConnectionReset | ErrorKind::BrokenPipe), "{name}: {kind}");
+        let call = [hello(), open(1, 2, LAST | MESSAGE, b"well?")].concat();
+        told(address, &call, Told::End(1)).unwrap_or_else(|error| panic!("after {name}: {error}"));
     }
 }

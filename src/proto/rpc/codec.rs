@@ -86,14 +86,16 @@ impl crate::codec::Codec for Codec {
             }
             src.advance(HEAD);
             let payload = src.split_to(length).freeze();
-            let Some(frame) = Frame::parse(head, payload, &self.ours)? else { continue };
+            let frame = Frame::parse(head, payload, &self.ours)?;
             match (self.heard, &frame) {
-                (Heard::Hello, Frame::Hello(_)) => return Err(Reject::SecondHello),
-                (Heard::Hello, _) => {}
-                (_, Frame::Hello(_)) => self.heard = Heard::Hello,
+                (Heard::Hello, Some(Frame::Hello(_))) => return Err(Reject::SecondHello),
+                (Heard::Hello, Some(_)) => {}
+                (Heard::Hello, None) => continue,
+                (_, Some(Frame::Hello(_))) => self.heard = Heard::Hello,
+                // A peer that has not greeted may say nothing else, not even what could be skipped later.
                 _ => return Err(Reject::NoHello),
             }
-            return Ok(Some(frame));
+            return Ok(frame);
         }
     }
 

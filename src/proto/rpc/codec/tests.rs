@@ -56,6 +56,9 @@ fn hello_comes_first_and_once() {
     let hello = Frame::Hello(Settings::default());
     let late = [&PREFACE[..], &encoded(&[Frame::Ping([0; 8])])].concat();
     assert_eq!(heard(&late, 64), Err(Reject::NoHello));
+    let skippable = FrameHead { length: 0, kind: 200, flags: 0, stream: 0 }.to_bytes();
+    let late = [&PREFACE[..], &skippable, &encoded(std::slice::from_ref(&hello))[PREFACE.len()..]].concat();
+    assert_eq!(heard(&late, 64), Err(Reject::NoHello), "not even what may be skipped later");
     let again = [encoded(std::slice::from_ref(&hello)), encoded(&[hello])[PREFACE.len()..].to_vec()].concat();
     assert_eq!(heard(&again, 64), Err(Reject::SecondHello));
 }

@@ -261,3 +261,55 @@ async fn what_a_stream_holds_back_is_flushed_until_it_has_left() {
     }
     assert!(futures_util::poll!(std::pin::pin!(conn.flush())).is_ready() && conn.is_flushed());
 }
+
+/// A stream that takes everything at once.
+struct Swallowing(DuplexStream);
+
+impl Transport for Swallowing {}
+
+impl AsyncRead for Swallowing {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut tokio::io::ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Swallowing {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(Ok(buf.len()))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+#[tokio::test]
+async fn a_peer_that_takes_everything_at_once_is_heard_all_the_same() {
+    let (inner, mut peer) = tokio::io::duplex(64);
+    let mut conn = Conn::new(Swallowing(inner), Lines, Clock::new().timer());
+    let (mut heard, mut rooms) = (0, 0);
+    for _ in 0..10 {
+        peer.write_all(b"a\n").await.unwrap();
+        // A producer that goes on as soon as it may.
+        for _ in 0..2 {
+            conn.feed(Bytes::from(vec![b'x'; HIGH_WATER])).unwrap();
+            match conn.turn().await.unwrap() {
+                Turn::Item(line) => {
+                    assert_eq!(line, "a");
+                    heard += 1;
+                }
+                Turn::Room => rooms += 1,
+                Turn::Closed => unreachable!("the peer is there"),
+            }
+        }
+    }
+    assert_eq!((heard, rooms), (10, 10), "each has every other turn");
+}

@@ -6,7 +6,8 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use wireworks::server::rpc::client::Policies;
 
-use super::world::{ALL, Event, Network, client, read, seconds, seeds, sleep, write};
+use super::flow::{Flow, KINDS, flow};
+use super::world::{ALL, Event, Network, PIECES, client, read, seconds, seeds, sleep, write};
 
 /// When the faults are over.
 const PEACE: u64 = 30_000;
@@ -64,9 +65,13 @@ fn whatever_happens_every_call_ends_in_time_and_nothing_is_done_twice_that_must_
                         let timeout = Duration::from_millis(random.u64(50..6_000));
                         let once = random.bool();
                         let millis = random.u64(0..200);
-                        let ended = match once {
-                            true => write(&client, id, millis, timeout).await,
-                            false => read(&client, id, millis, timeout).await,
+                        let ended = match KINDS.get(random.usize(..6)) {
+                            Some(&kind) => {
+                                let millis = millis / PIECES;
+                                flow(&client, Flow { kind, once, id, millis, timeout }).await.0
+                            }
+                            None if once => write(&client, id, millis, timeout).await,
+                            None => read(&client, id, millis, timeout).await,
                         };
                         ended.assert_sound(&books, timeout, once);
                         let mut counts = ends.get();

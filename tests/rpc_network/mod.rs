@@ -8,5 +8,7 @@
 mod chaos;
 mod endpoints;
 mod faults;
+mod flow;
 mod outage;
+mod streams;
 mod world;

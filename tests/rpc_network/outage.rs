@@ -11,7 +11,7 @@ use super::world::{ALL, Event, LedgerClient, Network, builder, client, dial, rea
 
 /// Attempts that calls may be tried again with, by the default budget: a fifth of the calls that were made, and ten a second. The budget
 /// looks back ten seconds, so it can give at once what it has gathered in as many.
-fn allowance(calls: usize, seconds: usize) -> usize {
+pub(super) fn allowance(calls: usize, seconds: usize) -> usize {
     calls / 5 + 10 * (seconds + 10)
 }
 

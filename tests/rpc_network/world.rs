@@ -10,13 +10,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use turmoil::net::{TcpListener, TcpStream};
 use turmoil::{Builder as SimBuilder, Sim};
 use wireworks::net::client::Connector;
 use wireworks::net::io::Io;
 use wireworks::proto::rpc::keeper::Patience;
 use wireworks::server::rpc::client::{Builder, Policies, Target};
-use wireworks::server::rpc::{Channel, Code, Context, Failure, Reach, Settings, Status};
+use wireworks::server::rpc::{
+    Channel, Code, Context, Failure, Reach, Requests, ResponseStream, Settings, Status,
+};
 use wireworks::{service, wire_types};
 
 wire_types! {
@@ -31,10 +34,28 @@ service! {
         1 => unary read(Work) -> u64, idempotent;
         /// Must not be done twice.
         2 => unary write(Work) -> u64;
+        /// Counts to [`PIECES`], with a pause before each. May be done again and again.
+        3 => server_stream read_list(Work) -> u64, idempotent;
+        /// The same, and must not be done twice.
+        4 => server_stream write_list(Work) -> u64;
+        /// Says how many there are of what is numbered from 0. May be done again and again.
+        5 => client_stream read_sum(Work) -> u64, idempotent;
+        /// The same, and must not be done twice.
+        6 => client_stream write_sum(Work) -> u64;
+        /// Says each number back after its pause. May be done again and again.
+        7 => bidi read_chat(Work) -> u64, idempotent;
+        /// The same, and must not be done twice.
+        8 => bidi write_chat(Work) -> u64;
     }
 }
 
 pub(super) const PORT: u16 = 7000;
+
+/// Messages of a stream.
+pub(super) const PIECES: u64 = 10;
+
+/// The metadata that says which work a stream is: its handler has to know before it has heard a message.
+pub(super) const ID: &str = "id";
 
 /// The servers of most tests.
 pub(super) const ALL: [&str; 3] = ["one", "two", "three"];
@@ -55,8 +76,19 @@ pub(super) struct Books {
     begun: Arc<Mutex<HashMap<u64, u32>>>,
     /// The same in all.
     calls: Arc<AtomicUsize>,
+    /// Handlers that are at work.
+    at_work: Arc<AtomicUsize>,
     /// Answers that there is nothing to be had.
     pub(super) sick: Arc<AtomicBool>,
+}
+
+/// Counts as long as a handler lives.
+struct AtWork(Arc<AtomicUsize>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Books {
@@ -68,17 +100,72 @@ impl Books {
         self.calls.load(Ordering::Relaxed)
     }
 
-    async fn work(&self, work: Work) -> Result<u64, Status> {
-        *self.begun.lock().unwrap().entry(work.id).or_default() += 1;
+    pub(super) fn at_work(&self) -> usize {
+        self.at_work.load(Ordering::Relaxed)
+    }
+
+    /// A handler has begun.
+    fn begin(&self, id: u64) -> Result<AtWork, Status> {
+        *self.begun.lock().unwrap().entry(id).or_default() += 1;
         self.calls.fetch_add(1, Ordering::Relaxed);
-        if self.sick.load(Ordering::Relaxed) {
-            return Err(Status::new(Code::Unavailable, "sick"));
+        self.at_work.fetch_add(1, Ordering::Relaxed);
+        let at_work = AtWork(Arc::clone(&self.at_work));
+        match self.sick.load(Ordering::Relaxed) {
+            true => Err(Status::new(Code::Unavailable, "sick")),
+            false => Ok(at_work),
         }
+    }
+
+    async fn work(&self, work: Work) -> Result<u64, Status> {
+        let _at_work = self.begin(work.id)?;
         if work.millis > 0 {
-            tokio::time::sleep(Duration::from_millis(work.millis)).await;
+            sleep(work.millis).await;
         }
         Ok(work.id)
     }
+
+    fn list(&self, work: Work) -> Result<ResponseStream<u64>, Status> {
+        let begun = (0, self.begin(work.id)?);
+        let piece = move |(number, at_work)| async move {
+            if number == PIECES {
+                return None;
+            }
+            sleep(work.millis).await;
+            Some((Ok(number), (number + 1, at_work)))
+        };
+        Ok(stream::unfold(begun, piece).boxed())
+    }
+
+    async fn sum(&self, context: &Context, mut works: Requests<Work>) -> Result<u64, Status> {
+        let _at_work = self.begin(id_of(context))?;
+        let mut count = 0;
+        while let Some(work) = works.next().await {
+            if work?.id != count {
+                return Err(Status::new(Code::DataLoss, "something is missing"));
+            }
+            count += 1;
+        }
+        Ok(count)
+    }
+
+    fn chat(&self, context: &Context, works: Requests<Work>) -> Result<ResponseStream<u64>, Status> {
+        let begun = (works, self.begin(id_of(context))?);
+        let piece = |(mut works, at_work): (Requests<Work>, AtWork)| async move {
+            let answer = match works.next().await? {
+                Ok(work) => {
+                    sleep(work.millis).await;
+                    Ok(work.id)
+                }
+                Err(status) => Err(status),
+            };
+            Some((answer, (works, at_work)))
+        };
+        Ok(stream::unfold(begun, piece).boxed())
+    }
+}
+
+fn id_of(context: &Context) -> u64 {
+    context.metadata.text(ID).unwrap().parse().unwrap()
 }
 
 impl Ledger for Books {
@@ -88,6 +175,38 @@ impl Ledger for Books {
 
     async fn write(&self, _: Context, work: Work) -> Result<u64, Status> {
         self.work(work).await
+    }
+
+    async fn read_list(&self, _: Context, work: Work) -> Result<ResponseStream<u64>, Status> {
+        self.list(work)
+    }
+
+    async fn write_list(&self, _: Context, work: Work) -> Result<ResponseStream<u64>, Status> {
+        self.list(work)
+    }
+
+    async fn read_sum(&self, context: Context, works: Requests<Work>) -> Result<u64, Status> {
+        self.sum(&context, works).await
+    }
+
+    async fn write_sum(&self, context: Context, works: Requests<Work>) -> Result<u64, Status> {
+        self.sum(&context, works).await
+    }
+
+    async fn read_chat(
+        &self,
+        context: Context,
+        works: Requests<Work>,
+    ) -> Result<ResponseStream<u64>, Status> {
+        self.chat(&context, works)
+    }
+
+    async fn write_chat(
+        &self,
+        context: Context,
+        works: Requests<Work>,
+    ) -> Result<ResponseStream<u64>, Status> {
+        self.chat(&context, works)
     }
 }
 

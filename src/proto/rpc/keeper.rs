@@ -65,20 +65,24 @@ impl Keeper {
 
     /// What has to be done at `now`, when the peer was heard last at `heard`, with calls under way or not.
     pub fn look(&mut self, now: Instant, heard: Instant, busy: bool, patience: &Patience) -> Verdict {
+        // A moment that no clock can show never comes.
+        let until = |end: Option<Instant>| match end {
+            Some(end) if now >= end => Verdict::Silent,
+            end => Verdict::Wait(end),
+        };
         if !self.greeted {
-            let end = self.begun + patience.hello_timeout;
-            return if now >= end { Verdict::Silent } else { Verdict::Wait(Some(end)) };
+            return until(self.begun.checked_add(patience.hello_timeout));
         }
         if let Some(pinged) = self.pinged
             && heard < pinged
         // an answer in the same moment is one
         {
-            let end = pinged + patience.pong_timeout;
-            return if now >= end { Verdict::Silent } else { Verdict::Wait(Some(end)) };
+            return until(pinged.checked_add(patience.pong_timeout));
         }
         self.pinged = None;
         let interval = if busy { patience.busy_interval } else { patience.idle_interval };
-        let Some(due) = interval.map(|interval| heard + interval) else { return Verdict::Wait(None) };
+        let due = interval.and_then(|interval| heard.checked_add(interval));
+        let Some(due) = due else { return Verdict::Wait(None) };
         if now >= due {
             self.pinged = Some(now);
             return Verdict::Ping;
@@ -124,5 +128,24 @@ mod tests {
         let patience = Patience { busy_interval: None, ..Patience::default() };
         let late = start + Duration::from_secs(1_000_000);
         assert_eq!(keeper.look(late, start, true, &patience), Verdict::Wait(None));
+    }
+
+    #[test]
+    fn patience_without_an_end_has_none() {
+        let start = Instant::now();
+        let late = start + Duration::from_secs(1_000_000);
+        let endless = Duration::MAX;
+        let patience = Patience {
+            hello_timeout: endless,
+            busy_interval: Some(endless),
+            idle_interval: Some(Duration::from_secs(1)),
+            pong_timeout: endless,
+        };
+        let mut keeper = Keeper::new(start);
+        assert_eq!(keeper.look(late, start, true, &patience), Verdict::Wait(None));
+        keeper.greeted();
+        assert_eq!(keeper.look(late, start, true, &patience), Verdict::Wait(None));
+        assert_eq!(keeper.look(late, start, false, &patience), Verdict::Ping);
+        assert_eq!(keeper.look(late, start, false, &patience), Verdict::Wait(None));
     }
 }

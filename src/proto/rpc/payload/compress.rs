@@ -49,7 +49,7 @@ pub fn compress(message: &[u8]) -> Option<Bytes> {
 pub fn decompress(frame: &[u8], limit: usize) -> Result<Bytes, PayloadError> {
     let malformed = |error: io::Error| PayloadError::Malformed(format!("it is not zstd: {error}").into());
     let mut decoder = Decoder::with_buffer(frame).map_err(malformed)?.single_frame();
-    let window = limit.next_power_of_two().trailing_zeros().clamp(LEAST_WINDOW, MOST_WINDOW);
+    let window = limit.min(1 << MOST_WINDOW).next_power_of_two().trailing_zeros().max(LEAST_WINDOW);
     decoder.window_log_max(window).map_err(malformed)?;
     let mut message = Vec::new();
     loop {
@@ -85,6 +85,12 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn no_limit_is_none() {
+        let frame = compress(&[b'a'; 1000]).unwrap();
+        assert_eq!(decompress(&frame, usize::MAX).unwrap(), vec![b'a'; 1000]);
     }
 
     #[test]

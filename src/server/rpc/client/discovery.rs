@@ -20,6 +20,7 @@ use super::origin::{MAX_FILE, Origin, servers};
 use super::target::{Place, Target};
 use crate::net::client::Connector;
 use crate::net::words::plain;
+use crate::server::rpc::settings::LONGEST;
 
 /// How often a name is looked up again, unless [`Builder::refresh`](super::Builder::refresh) says otherwise. gRPC leaves it to failures.
 pub const REFRESH: Duration = Duration::from_secs(30);
@@ -269,7 +270,7 @@ impl Source {
                 sleep_until(looked + LEAST).await;
             };
             tokio::select! {
-                () = sleep_until(looked + interval.max(LEAST)) => {}
+                () = sleep_until(looked + interval.clamp(LEAST, LONGEST)) => {}
                 () = hinted => {}
             }
         }
@@ -456,6 +457,18 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(2)).await;
         ask(&channel).await.unwrap();
         assert_eq!(two.begun.load(Ordering::SeqCst), 1 + soon);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_name_that_is_not_to_be_looked_up_by_itself_is_followed_all_the_same() {
+        let (world, names) = (World::default(), Names::default());
+        world.add("10.0.0.1:1");
+        names.lead_to(&["10.0.0.1:1"]);
+        let builder = Channel::to(["dns:a.test:1"]).unwrap().connector(names.connector());
+        let channel = world.dial(builder.refresh(Duration::MAX));
+        ask(&channel).await.unwrap();
+        tokio::time::sleep(REFRESH * 3).await;
+        assert_eq!((names.looks(), channel.0.discovery.error()), (1, None));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,7 +1,8 @@
 //! Keys and values, in memory, and who wants to know of their changes.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::{FutureExt, StreamExt, stream};
 use tokio::sync::broadcast::{self, error::RecvError};
@@ -9,9 +10,10 @@ use tokio::sync::broadcast::{self, error::RecvError};
 use crate::server::rpc::{Code, Context, Requests, ResponseStream, Status};
 use crate::{service, wire_types};
 
-/// Keys at most, and bytes of a key and a value.
+/// Keys at most, bytes of a key and a value, and of all of them.
 const MAX_KEYS: usize = 100_000;
 const MAX_ENTRY: usize = 64 << 10;
+const MAX_BYTES: usize = 64 << 20;
 
 /// Changes that a watcher may be behind.
 const BACKLOG: usize = 1024;
@@ -78,20 +80,46 @@ service! {
 
 #[derive(Debug)]
 pub(super) struct Store {
-    entries: Mutex<BTreeMap<String, String>>,
+    entries: Arc<Mutex<Entries>>,
     changes: broadcast::Sender<Change>,
+}
+
+/// What there is.
+#[derive(Debug, Default)]
+struct Entries {
+    values: BTreeMap<String, String>,
+    /// Bytes of all keys and values.
+    bytes: usize,
+}
+
+impl Entries {
+    fn remove(&mut self, key: &str) -> Option<String> {
+        let value = self.values.remove(key)?;
+        self.bytes -= key.len() + value.len();
+        Some(value)
+    }
+
+    /// The first entry behind `at`, if its key begins like this.
+    fn next(&self, at: Bound<&str>, prefix: &str) -> Option<Entry> {
+        let (key, value) = self.values.range::<str, _>((at, Bound::Unbounded)).next()?;
+        key.starts_with(prefix).then(|| Entry { key: key.clone(), value: value.clone() })
+    }
 }
 
 impl Default for Store {
     fn default() -> Self {
-        Self { entries: Mutex::default(), changes: broadcast::channel(BACKLOG).0 }
+        Self { entries: Arc::default(), changes: broadcast::channel(BACKLOG).0 }
     }
 }
 
+fn lock(entries: &Mutex<Entries>) -> MutexGuard<'_, Entries> {
+    // What changes it does not panic half way.
+    entries.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Store {
-    fn entries(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
-        // Every change is one insertion or removal.
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        lock(&self.entries)
     }
 
     fn set(&self, entry: Entry) -> Result<Option<String>, Status> {
@@ -106,19 +134,38 @@ impl Store {
             ));
         }
         let mut entries = self.entries();
-        if entries.len() >= MAX_KEYS && !entries.contains_key(&entry.key) {
+        let old = entries.values.get(&entry.key).map(|value| entry.key.len() + value.len());
+        if entries.values.len() >= MAX_KEYS && old.is_none() {
             return Err(Status::new(Code::ResourceExhausted, format!("there are {MAX_KEYS} keys already")));
         }
-        let before = entries.insert(entry.key.clone(), entry.value.clone());
+        let bytes = entries.bytes - old.unwrap_or(0) + size;
+        if bytes > MAX_BYTES {
+            let text = format!("all keys and values together would have more than {MAX_BYTES} bytes");
+            return Err(Status::new(Code::ResourceExhausted, text));
+        }
+        entries.bytes = bytes;
+        let before = entries.values.insert(entry.key.clone(), entry.value.clone());
         // Sent while the store is locked: changes are told in the order in which they happened.
         let _ = self.changes.send(Change::Put(entry));
         Ok(before)
+    }
+
+    /// The entries whose keys begin like this: each is looked up when it is its turn, so that a caller that does not read holds none.
+    fn list(&self, prefix: String) -> ResponseStream<Entry> {
+        let begin = (Arc::clone(&self.entries), prefix, None::<String>);
+        let next = |(entries, prefix, last): (Arc<Mutex<Entries>>, String, Option<String>)| async move {
+            let at = last.as_deref().map_or(Bound::Included(&*prefix), Bound::Excluded);
+            let entry = lock(&entries).next(at, &prefix)?;
+            let last = Some(entry.key.clone());
+            Some((Ok(entry), (entries, prefix, last)))
+        };
+        stream::unfold(begin, next).boxed()
     }
 }
 
 impl Kv for Store {
     async fn get(&self, _: Context, key: Key) -> Result<Found, Status> {
-        Ok(Found { value: self.entries().get(&key.key).cloned() })
+        Ok(Found { value: self.entries().values.get(&key.key).cloned() })
     }
 
     async fn put(&self, _: Context, entry: Entry) -> Result<Found, Status> {
@@ -135,12 +182,7 @@ impl Kv for Store {
     }
 
     async fn list(&self, _: Context, prefix: Prefix) -> Result<ResponseStream<Entry>, Status> {
-        let entries = self.entries();
-        let found =
-            entries.range(prefix.prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix.prefix));
-        let found: Vec<_> =
-            found.map(|(key, value)| Ok(Entry { key: key.clone(), value: value.clone() })).collect();
-        Ok(stream::iter(found).boxed())
+        Ok(Self::list(self, prefix.prefix))
     }
 
     async fn watch(&self, context: Context, prefix: Prefix) -> Result<ResponseStream<Change>, Status> {
@@ -181,5 +223,55 @@ impl Change {
             Self::Put(entry) => &entry.key,
             Self::Deleted(key) => &key.key,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(key: impl Into<String>, size: usize) -> Entry {
+        let key = key.into();
+        Entry { value: "x".repeat(size - key.len()), key }
+    }
+
+    #[test]
+    fn all_that_is_kept_together_has_a_limit() {
+        let store = Store::default();
+        let most = MAX_BYTES / MAX_ENTRY;
+        for number in 0..most {
+            store.set(entry(number.to_string(), MAX_ENTRY)).unwrap();
+        }
+        let full = |entry| store.set(entry).unwrap_err().code;
+        assert_eq!(full(entry("one more", 100)), Code::ResourceExhausted);
+        assert_eq!(full(entry("too long", MAX_ENTRY + 1)), Code::InvalidArgument);
+        // What is exchanged counts by the difference, and what is removed no longer.
+        store.set(entry("0", MAX_ENTRY)).unwrap();
+        store.set(entry("0", MAX_ENTRY - 100)).unwrap();
+        store.set(entry("one more", 100)).unwrap();
+        assert_eq!(full(entry("0", MAX_ENTRY)), Code::ResourceExhausted);
+        for number in 0..most {
+            store.entries().remove(&number.to_string()).unwrap();
+        }
+        let mut left = store.entries();
+        assert_eq!((left.remove("0"), left.bytes), (None, 100));
+    }
+
+    #[test]
+    fn a_list_is_in_order_and_holds_nothing_that_was_not_asked_for() {
+        let store = Store::default();
+        for key in ["b", "a2", "a1", "a3", "aa", "c"] {
+            store.set(entry(key, 10)).unwrap();
+        }
+        let keys = |list: ResponseStream<Entry>| -> Vec<String> {
+            list.map(|entry| entry.unwrap().key).collect::<Vec<_>>().now_or_never().unwrap()
+        };
+        assert_eq!(keys(store.list("a".into())), ["a1", "a2", "a3", "aa"]);
+        assert_eq!(keys(store.list(String::new())), ["a1", "a2", "a3", "aa", "b", "c"]);
+        assert!(keys(store.list("d".into())).is_empty());
+        let mut list = store.list("a".into());
+        assert_eq!(list.next().now_or_never().unwrap().unwrap().unwrap().key, "a1");
+        store.entries().remove("a2").unwrap();
+        assert_eq!(keys(list), ["a3", "aa"]);
     }
 }

@@ -36,6 +36,12 @@ pub enum RpcError {
     /// The system.
     #[error(transparent)]
     System(#[from] io::Error),
+    /// It was reached, and takes no calls.
+    #[error("it takes no calls: {0}")]
+    Unhealthy(&'static str),
+    /// A second signal, before there was a report.
+    #[error("interrupted")]
+    Interrupted,
     /// The report has them.
     #[error("{0} calls failed, by the report")]
     Failed(u64),
@@ -49,11 +55,12 @@ impl RpcError {
     }
 
     /// The exit status: 64 for a command line that makes no sense, 1 for anything else that did not work, and for a call that was answered with an
-    /// error 16 and the number of its code, as grpcurl has it with 64.
+    /// error 16 and the number of its code, as grpcurl has it with 64. 130 when it was interrupted twice.
     #[must_use]
     pub fn status(&self) -> u8 {
         match self {
             Self::Target(_) | Self::Usage(_) => 64,
+            Self::Interrupted => 130,
             Self::Call(failure) => 16 + u8::try_from(failure.status.code.number()).unwrap_or(0),
             _ => 1,
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::net::workers::{Cancelled, Priority};
+use crate::server::rpc::health::HealthReporter;
 use crate::server::rpc::{Code, Context, Status};
 use crate::{service, wire_types};
 
@@ -36,6 +37,14 @@ wire_types! {
         pub rounds: u32,
     }
 
+    /// Whether a service is well.
+    pub struct Report {
+        /// The name of a service of the demo; empty for the server as a whole.
+        pub service: String,
+        /// Whether it takes calls.
+        pub serving: bool,
+    }
+
     /// What has come of it.
     pub struct Done {
         /// How often the call was tried before.
@@ -60,10 +69,15 @@ service! {
         5 => unary work(Rounds) -> Done, idempotent;
         /// Panics.
         6 => unary panic(Pause) -> Done;
+        /// Says that a service takes calls, or takes none, to those who ask for its health. It answers all the same.
+        7 => unary report(Report) -> Done, idempotent;
     }
 }
 
-pub(super) struct Trouble;
+pub(super) struct Trouble(pub(super) HealthReporter);
+
+/// Whose health can be changed.
+const NAMES: [&str; 5] = ["", "Clock", "Echo", "Faults", "Kv"];
 
 fn done(context: &Context) -> Done {
     Done { attempt: context.attempt, result: 0 }
@@ -105,6 +119,15 @@ impl Faults for Trouble {
         let work = move |cancelled: &Cancelled<'_>| hash(rounds.rounds, cancelled);
         let result = context.work(Priority::Normal, work).await?;
         Ok(Done { result, ..done(&context) })
+    }
+
+    async fn report(&self, context: Context, report: Report) -> Result<Done, Status> {
+        let Report { service, serving } = report;
+        if !NAMES.contains(&service.as_str()) {
+            return Err(Status::new(Code::NotFound, format!("there is no service {service:?} in the demo")));
+        }
+        self.0.set_serving(&service, serving);
+        Ok(done(&context))
     }
 
     async fn panic(&self, _: Context, pause: Pause) -> Result<Done, Status> {

@@ -16,6 +16,7 @@ use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::command::ServerConfig;
 use crate::server::metrics::Metrics;
 use crate::server::process::{Outcome, Process, announce};
+use crate::server::rpc::health::HealthReporter;
 use crate::server::rpc::layer::{CallLimit, RateLimit};
 pub use crate::server::rpc::server::NAME;
 use crate::server::rpc::{Server, Services, demo};
@@ -39,9 +40,9 @@ pub fn prepare(listen: ListenAddr, process: &mut Process) -> Result<(), ServeErr
 }
 
 fn server(config: &Config) -> Result<Server, ServeError> {
-    let limits = Limits::of(config);
+    let (limits, reporter) = (Limits::of(config), HealthReporter::new());
     let mut server = limits
-        .around(demo::services())
+        .around(demo::reporting(&reporter), &reporter)
         .server()?
         .configured(&config.server)
         .workers(Blocking::new(BlockingConfig::default()))
@@ -69,14 +70,14 @@ impl Limits {
     }
 
     /// The services; who looks after the server is not turned away.
-    fn around(&self, mut services: Services) -> Services {
+    fn around(&self, mut services: Services, reporter: &HealthReporter) -> Services {
         if let Some(limit) = &self.at_work {
             services = services.layer(limit.clone());
         }
         if let Some(limit) = &self.rate {
             services = services.layer(limit.clone());
         }
-        services.health().reflection()
+        services.health_by(reporter).reflection()
     }
 
     /// Shows what they count.

@@ -156,7 +156,8 @@ macro_rules! service {
             #[must_use]
             pub fn serve(service: impl $Service) -> $crate::server::rpc::Services {
                 let service = ::std::sync::Arc::new(service);
-                let services = $crate::server::rpc::Services::new();
+                let services = $crate::server::rpc::Services::new()
+                    .documented(stringify!($Service), concat!($($service_doc, "\n",)* ""));
                 $(
                     let each = ::std::sync::Arc::clone(&service);
                     let services = $crate::service! { @register $kind services each $method };

@@ -21,7 +21,7 @@ use super::stream::{Format, Requests};
 use crate::net::service::{Layer, Service};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::payload::{CodecId, Payload};
-use crate::proto::rpc::schema::{Describe, Type};
+use crate::proto::rpc::schema::{Describe, Document, Documents, Type};
 use crate::proto::rpc::status::{Advice, Code, Status};
 
 /// Methods and their handlers. A handler is an async function, and a failure of it a [`Status`].
@@ -30,6 +30,8 @@ pub struct Services {
     methods: HashMap<(u32, u16), Registered>,
     /// By the hash of their names.
     names: HashMap<u32, &'static str>,
+    /// What comments say of them.
+    docs: HashMap<&'static str, &'static str>,
     wrong: Option<ServicesError>,
 }
 
@@ -38,6 +40,8 @@ struct Registered {
     description: Description,
     request: Type,
     response: Type,
+    /// Adds what comments say of both types.
+    document: fn(&mut Documents),
     schema: u32,
     handler: Arc<dyn Handle>,
 }
@@ -151,7 +155,19 @@ impl Services {
         self.name(hash, service);
         let handler = Arc::new(Typed { description: Known::<M>::DESCRIPTION, begin });
         let (request, response, schema) = (M::Request::describe(), M::Response::describe(), M::schema());
-        self.insert((hash, number), Registered { description, request, response, schema, handler });
+        let document = |documents: &mut Documents| {
+            M::Request::document(documents);
+            M::Response::document(documents);
+        };
+        let registered = Registered { description, request, response, document, schema, handler };
+        self.insert((hash, number), registered);
+        self
+    }
+
+    /// Tells what a service is for, to those who ask by [reflection](Self::reflection). `service!` does it with the comment on the service.
+    #[must_use]
+    pub fn documented(mut self, service: &'static str, docs: &'static str) -> Self {
+        self.docs.insert(service, docs);
         self
     }
 
@@ -180,6 +196,7 @@ impl Services {
         for (key, registered) in others.methods {
             self.insert(key, registered);
         }
+        self.docs.extend(others.docs);
         self
     }
 
@@ -217,6 +234,18 @@ impl Services {
     /// The same with their types.
     pub(super) fn described(&self) -> impl Iterator<Item = (&Description, &Type, &Type)> {
         self.methods.values().map(|method| (&method.description, &method.request, &method.response))
+    }
+
+    /// What comments say of a service; nothing of one without.
+    pub(super) fn docs(&self, service: &str) -> &'static str {
+        self.docs.get(service).copied().unwrap_or_default()
+    }
+
+    /// What comments say of all types.
+    pub(super) fn documents(&self) -> Vec<Document> {
+        let mut documents = Documents::default();
+        self.methods.values().for_each(|method| (method.document)(&mut documents));
+        documents.into_sorted()
     }
 
     /// The names of the services.

@@ -17,6 +17,7 @@
 //!
 //! Both directions walk by recursion, which [`MAX_DEPTH`] bounds.
 
+mod example;
 mod json;
 mod read;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use std::fmt;
 use bytes::Bytes;
 use serde_json::Value;
 
+pub use self::example::example;
 use super::schema::{MAX_DEPTH, Plain, Type};
 
 /// Bytes of JSON that [`encode`] reads at most: enough for 64 MiB in base64.

@@ -69,8 +69,8 @@
 /// ```
 #[macro_export]
 macro_rules! wire_types {
-    ($($(#[$attribute:meta])* $vis:vis $kind:ident $name:ident $body:tt $(;)?)*) => {
-        $($crate::__wire_type! { [$(#[$attribute])*] [$vis] $kind $name $body })*
+    ($($(#[$($attribute:tt)*])* $vis:vis $kind:ident $name:ident $body:tt $(;)?)*) => {
+        $($crate::__wire_type! { [$(#[$($attribute)*])*] [$vis] $kind $name $body })*
     };
     ($($other:tt)*) => {
         ::core::compile_error!(
@@ -87,15 +87,15 @@ macro_rules! wire_types {
 macro_rules! __wire_type {
     ($attributes:tt $vis:tt struct $name:ident ($($body:tt)*)) => {
         $crate::__wire_type! { @declare $attributes $vis struct $name ($($body)*); }
-        $crate::__wire_type! { @struct $name ($($body)*) }
+        $crate::__wire_type! { @struct $attributes $name ($($body)*) }
     };
     ($attributes:tt $vis:tt struct $name:ident $body:tt) => {
         $crate::__wire_type! { @declare $attributes $vis struct $name $body }
-        $crate::__wire_type! { @struct $name $body }
+        $crate::__wire_type! { @struct $attributes $name $body }
     };
     ($attributes:tt $vis:tt enum $name:ident $body:tt) => {
         $crate::__wire_type! { @declare $attributes $vis enum $name $body }
-        $crate::__wire_type! { @enum $name $body }
+        $crate::__wire_type! { @enum $attributes $name $body }
     };
     ($attributes:tt $vis:tt $kind:ident $name:ident $body:tt) => {
         ::core::compile_error!(::core::concat!(
@@ -117,10 +117,13 @@ macro_rules! __wire_type {
     };
 
     // Structs: their parts, one after the other.
-    (@struct $name:ident {
+    (@struct $attributes:tt $name:ident {
         $($(#[doc = $doc:expr])* $field_vis:vis $field:ident : $type:ty),* $(,)?
     }) => {
-        $crate::__wire_type! { @describe_struct $name [$($field)*] [$($type)*] ({ $($field: $type,)* }) }
+        $crate::__wire_type! {
+            @describe_struct $attributes $name [$($field)*] [$($type)*] ({ $($field: $type,)* })
+            [$(("", ::core::stringify!($field), &[$($doc),*]),)*]
+        }
 
         impl $crate::proto::rpc::payload::private::Encode for $name {
             fn encode<E: $crate::proto::rpc::payload::private::Encoder>(
@@ -136,10 +139,12 @@ macro_rules! __wire_type {
             $($field: $crate::proto::rpc::payload::private::read(_decoder)?,)*
         }) }
     };
-    (@struct $name:ident (
+    (@struct $attributes:tt $name:ident (
         $($(#[doc = $doc:expr])* $field_vis:vis $type:ty),+ $(,)?
     )) => {
-        $crate::__wire_type! { @describe_struct $name [] [$($type)*] (($($type,)*)) }
+        $crate::__wire_type! {
+            @describe_struct $attributes $name [] [$($type)*] (($($type,)*)) [$(("", "", &[$($doc),*]),)*]
+        }
 
         impl $crate::proto::rpc::payload::private::Encode for $name {
             fn encode<E: $crate::proto::rpc::payload::private::Encoder>(
@@ -154,8 +159,8 @@ macro_rules! __wire_type {
             $($crate::proto::rpc::payload::private::read::<$type, _>(decoder)?,)*
         )) }
     };
-    (@struct $name:ident ;) => {
-        $crate::__wire_type! { @describe_struct $name [] [] () }
+    (@struct $attributes:tt $name:ident ;) => {
+        $crate::__wire_type! { @describe_struct $attributes $name [] [] () [] }
 
         impl $crate::proto::rpc::payload::private::Encode for $name {
             fn encode<E: $crate::proto::rpc::payload::private::Encoder>(
@@ -168,14 +173,14 @@ macro_rules! __wire_type {
 
         $crate::__wire_type! { @decode $name _decoder, ::core::result::Result::Ok(Self) }
     };
-    (@struct $name:ident $body:tt) => {
+    (@struct $attributes:tt $name:ident $body:tt) => {
         ::core::compile_error!(::core::concat!(
             "wire_types!: the fields of `", stringify!($name), "` need a type each, and take documentation but no other attributes"
         ));
     };
 
     // Enums: the number of a variant, and its parts.
-    (@enum $name:ident {
+    (@enum [$(#[$($attribute:tt)*])*] $name:ident {
         $(
             $(#[doc = $doc:expr])* $variant:ident
             $({ $($(#[doc = $field_doc:expr])* $field:ident : $type:ty),* $(,)? })?
@@ -197,6 +202,21 @@ macro_rules! __wire_type {
                         $crate::__wire_type!(@fields $({ $($field: $type,)* })? $(( $($part,)* ))?),
                     ),)*],
                 )
+            }
+
+            fn document(documents: &mut $crate::proto::rpc::schema::Documents) {
+                const PARTS: &[$crate::proto::rpc::schema::Part<'static>] = &[$(
+                    ("", ::core::stringify!($variant), &[$($doc),*]),
+                    $($((::core::stringify!($variant), ::core::stringify!($field), &[$($field_doc),*]),)*)?
+                    $($((::core::stringify!($variant), "", &[$($part_doc),*]),)*)?
+                )*];
+                const TEXT: &[::core::option::Option<&str>] = &[$($crate::__wire_type!(@doc $($attribute)*)),*];
+                if documents.add(&<Self as $crate::proto::rpc::schema::Describe>::describe(), TEXT, PARTS) {
+                    $(
+                        $($(<$type as $crate::proto::rpc::schema::Describe>::document(documents);)*)?
+                        $($(<$part as $crate::proto::rpc::schema::Describe>::document(documents);)*)?
+                    )*
+                }
             }
 
             #[allow(unused_assignments)] // the number behind the last
@@ -259,7 +279,7 @@ macro_rules! __wire_type {
             ))
         } }
     };
-    (@enum $name:ident $body:tt) => {
+    (@enum $attributes:tt $name:ident $body:tt) => {
         ::core::compile_error!(::core::concat!(
             "wire_types!: `", stringify!($name),
             "` needs variants, without numbers of their own, and with documentation but no other attributes"
@@ -312,7 +332,10 @@ macro_rules! __wire_type {
         }
     };
 
-    (@describe_struct $name:ident [$($field:ident)*] [$($type:ty)*] ($($fields:tt)?)) => {
+    (
+        @describe_struct [$(#[$($attribute:tt)*])*] $name:ident [$($field:ident)*] [$($type:ty)*] ($($fields:tt)?)
+        [$($parts:tt)*]
+    ) => {
         impl $crate::proto::rpc::schema::Describe for $name {
             const SIZE: $crate::proto::rpc::payload::scan::Size = $crate::proto::rpc::payload::scan::Size::sum(&[
                 $(<$type as $crate::proto::rpc::schema::Describe>::SIZE),*
@@ -326,6 +349,14 @@ macro_rules! __wire_type {
                 )
             }
 
+            fn document(documents: &mut $crate::proto::rpc::schema::Documents) {
+                const PARTS: &[$crate::proto::rpc::schema::Part<'static>] = &[$($parts)*];
+                const TEXT: &[::core::option::Option<&str>] = &[$($crate::__wire_type!(@doc $($attribute)*)),*];
+                if documents.add(&<Self as $crate::proto::rpc::schema::Describe>::describe(), TEXT, PARTS) {
+                    $(<$type as $crate::proto::rpc::schema::Describe>::document(documents);)*
+                }
+            }
+
             fn scan(
                 _scan: &mut $crate::proto::rpc::payload::scan::Scan<'_>,
             ) -> ::core::result::Result<(), $crate::proto::rpc::payload::PayloadError> {
@@ -335,6 +366,14 @@ macro_rules! __wire_type {
         }
 
         $crate::__wire_type! { @always $name }
+    };
+
+    // An attribute: the text of a comment, or another.
+    (@doc doc = $doc:expr) => {
+        ::core::option::Option::Some($doc)
+    };
+    (@doc $($other:tt)*) => {
+        ::core::option::Option::None
     };
 
     // Looks at the size even where nobody uses the type, so that a type that contains itself is always refused.

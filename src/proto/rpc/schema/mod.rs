@@ -3,6 +3,7 @@
 //! A [`Type`] and its text are the same thing: [`Display`](std::fmt::Display) writes the text, [`Type::parse`] reads it back, with limits, as it may come from a server that
 //! nobody trusts. Rust types say what they are by [`Describe`].
 
+mod documents;
 mod parse;
 mod standard;
 #[cfg(test)]
@@ -10,6 +11,7 @@ mod tests;
 
 use std::fmt::{self, Write as _};
 
+pub use self::documents::{Document, Documents, Part, text};
 pub use self::parse::{MAX_ARRAY, MAX_DEPTH, MAX_PARTS, MAX_TEXT, SchemaError};
 use super::payload::PayloadError;
 use super::payload::scan::{Scan, Size};
@@ -46,6 +48,9 @@ pub trait Describe {
 
     /// What it is.
     fn describe() -> Type;
+
+    /// Adds what comments say of it, and of the types within it. A type has no comments unless [`wire_types!`](crate::wire_types) has made it.
+    fn document(_documents: &mut Documents) {}
 
     /// Walks over the bytes of a value.
     ///

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use super::{Describe, Plain, Type};
+use super::{Describe, Documents, Plain, Type};
 use crate::proto::rpc::payload::scan::{Scan, Size};
 use crate::proto::rpc::payload::{Blob, PayloadError, Raw};
 
@@ -63,6 +63,10 @@ impl<T: Describe> Describe for Box<T> {
         T::describe()
     }
 
+    fn document(documents: &mut Documents) {
+        T::document(documents);
+    }
+
     #[inline]
     fn scan(scan: &mut Scan<'_>) -> Result<(), PayloadError> {
         T::scan(scan)
@@ -74,6 +78,10 @@ impl<T: Describe> Describe for Option<T> {
 
     fn describe() -> Type {
         Type::Option(T::describe().into())
+    }
+
+    fn document(documents: &mut Documents) {
+        T::document(documents);
     }
 
     #[inline]
@@ -89,6 +97,10 @@ macro_rules! lists {
 
             fn describe() -> Type {
                 Type::List(T::describe().into())
+            }
+
+            fn document(documents: &mut Documents) {
+                T::document(documents);
             }
 
             #[inline]
@@ -115,6 +127,11 @@ macro_rules! maps {
                 Type::Map(K::describe().into(), V::describe().into())
             }
 
+            fn document(documents: &mut Documents) {
+                K::document(documents);
+                V::document(documents);
+            }
+
             #[inline]
             fn scan(scan: &mut Scan<'_>) -> Result<(), PayloadError> {
                 scan.list::<(K, V)>()
@@ -137,6 +154,10 @@ impl<T: Describe, const N: usize> Describe for [T; N] {
 
     fn describe() -> Type {
         Type::Array(T::describe().into(), N)
+    }
+
+    fn document(documents: &mut Documents) {
+        T::document(documents);
     }
 
     fn scan(scan: &mut Scan<'_>) -> Result<(), PayloadError> {
@@ -163,6 +184,10 @@ macro_rules! tuples {
 
             fn describe() -> Type {
                 Type::Tuple(vec![$($part::describe()),*])
+            }
+
+            fn document(documents: &mut Documents) {
+                $($part::document(documents);)*
             }
 
             #[inline]

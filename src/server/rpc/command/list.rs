@@ -4,8 +4,10 @@ use std::fmt::Write as _;
 
 use super::remote::Remote;
 use super::{RpcError, block_on, print};
+use crate::proto::rpc::dynamic::example;
+use crate::proto::rpc::schema::Type;
 use crate::server::rpc::Channel;
-use crate::server::rpc::reflection::{Listing, MethodInfo, ReflectionClient, ServiceInfo};
+use crate::server::rpc::reflection::{Listing, MethodInfo, ReflectionClient, ServiceInfo, TypeInfo};
 
 /// What a user may type after `wireworks rpc ls`.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,7 +24,7 @@ pub struct DescribeArgs {
     #[command(flatten)]
     pub remote: Remote,
 
-    /// A service, or SERVICE.METHOD; everything without
+    /// A service, SERVICE.METHOD, or a type of their messages; everything without
     #[arg(value_name = "NAME")]
     pub name: Option<String>,
 }
@@ -42,7 +44,7 @@ pub fn list(args: &ListArgs) -> Result<(), RpcError> {
     print(&text)
 }
 
-/// Prints what a service or method is, with its types and comments.
+/// Prints what a service, a method or a type is, with its types and comments.
 ///
 /// # Errors
 /// The server cannot be asked, or has nothing of this name.
@@ -52,14 +54,17 @@ pub fn describe(args: &DescribeArgs) -> Result<(), RpcError> {
         let texts: Vec<String> = listing.services.iter().map(service_text).collect();
         return print(&texts.join("\n"));
     };
-    let text = match name.split_once('.') {
-        None => service_text(service(&listing, name)?),
-        Some(_) => {
-            let (service, method) = find(&listing, name)?;
-            method_text(service, method)
-        }
-    };
-    print(&text)
+    if name.contains('.') {
+        let (service, method) = find(&listing, name)?;
+        return print(&method_text(&listing, service, method));
+    }
+    let of_this_name: Vec<String> =
+        listing.types.iter().filter(|of| of.name() == name).map(type_text).collect();
+    if listing.services.iter().any(|service| service.name == *name) || of_this_name.is_empty() {
+        let service = service(&listing, name)?;
+        return print(&(service_text(service) + &types_of(&listing, &service.methods)));
+    }
+    print(&of_this_name.join("\n"))
 }
 
 /// What the server answers.
@@ -96,26 +101,58 @@ fn ask(remote: &Remote) -> Result<Listing, RpcError> {
 
 fn service_text(service: &ServiceInfo) -> String {
     let mut text = format!("{}\n", service.name);
+    lines(&mut text, "    ", &service.docs);
     for method in &service.methods {
         let _ = writeln!(text, "  {}", signature(method));
-        for line in method.docs.lines() {
-            let _ = writeln!(text, "      {line}");
-        }
+        lines(&mut text, "      ", &method.docs);
     }
     text
 }
 
-fn method_text(service: &ServiceInfo, method: &MethodInfo) -> String {
+fn method_text(listing: &Listing, service: &ServiceInfo, method: &MethodInfo) -> String {
     let mut text =
         format!("{}.{} is method {} of {}\n", service.name, method.name, method.number, service.name);
-    for line in method.docs.lines() {
-        let _ = writeln!(text, "{line}");
-    }
-    let _ =
-        writeln!(text, "\nkind:     {}{}", method.kind, if method.idempotent { ", idempotent" } else { "" });
+    lines(&mut text, "", &method.docs);
+    let idempotent = if method.idempotent { ", idempotent" } else { "" };
+    let _ = writeln!(text, "\nkind:     {}{idempotent}", method.kind);
     let _ = writeln!(text, "request:  {}", method.request);
     let _ = writeln!(text, "response: {}", method.response);
+    if let Some(example) = Type::parse(&method.request).ok().as_ref().and_then(example) {
+        let _ = writeln!(text, "example:  {example}");
+    }
+    text + &types_of(listing, std::slice::from_ref(method))
+}
+
+/// The types of the messages of methods that have comments, behind an empty line each.
+fn types_of(listing: &Listing, methods: &[MethodInfo]) -> String {
+    let within = |of: &TypeInfo| {
+        // Not the end of a longer name.
+        let begins =
+            |before: &str| !before.ends_with(|last: char| last.is_ascii_alphanumeric() || last == '_');
+        let contains = |text: &str| {
+            text.match_indices(&of.description).any(|(at, _)| text.get(..at).is_some_and(begins))
+        };
+        methods.iter().any(|method| contains(&method.request) || contains(&method.response))
+    };
+    listing.types.iter().filter(|of| within(of)).map(|of| format!("\n{}", type_text(of))).collect()
+}
+
+fn type_text(of: &TypeInfo) -> String {
+    let mut text = format!("{}\n", of.description);
+    lines(&mut text, "    ", &of.docs);
+    for part in &of.parts {
+        let _ = writeln!(text, "  {}", part.name);
+        lines(&mut text, "      ", &part.docs);
+    }
     text
+}
+
+/// Each line of a comment, which a server may have put anything into, behind an indent.
+fn lines(text: &mut String, indent: &str, docs: &str) {
+    for line in docs.lines() {
+        let plain: String = line.chars().filter(|character| !character.is_control()).collect();
+        let _ = writeln!(text, "{indent}{plain}");
+    }
 }
 
 fn signature(method: &MethodInfo) -> String {

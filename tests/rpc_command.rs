@@ -202,7 +202,7 @@ fn when_one_of_three_is_killed_under_load_no_call_fails() {
     wait_until_busy(&victim);
     victim.signal(Signal::KILL);
     let report = bench.wait().success().text();
-    assert!(report.contains("\"failed\":0"), "{report}");
+    assert!(report.contains("\"failed\": 0"), "{report}");
     servers.into_iter().for_each(|(server, _)| drop(stop(server)));
 }
 
@@ -215,7 +215,7 @@ fn when_one_of_two_stops_in_good_order_no_call_fails() {
     wait_until_busy(&one);
     stop(one);
     let report = bench.wait().success().text();
-    assert!(report.contains("\"failed\":0"), "{report}");
+    assert!(report.contains("\"failed\": 0"), "{report}");
     stop(two);
 }
 

@@ -62,6 +62,31 @@ impl Times {
         }
     }
 
+    /// How many there are by length: rows of a time, by steps of 1, 2 and 5, and how many took no longer than it and longer than the row before.
+    /// The first row and the last have some.
+    #[must_use]
+    pub fn histogram(&self) -> Vec<(Duration, u64)> {
+        let mut rows: Vec<(Duration, u64)> = Vec::new();
+        for found in self.histogram.iter().flat_map(Histogram::iter_recorded) {
+            // A bucket counts where it begins, so that a round time counts in its own row.
+            let least =
+                self.histogram.as_ref().map_or(0, |all| all.lowest_equivalent(found.value_iterated_to()));
+            let count = found.count_since_last_iteration();
+            let mut up_to = rows.last().map_or_else(|| step(least), |row| row.0);
+            if rows.is_empty() {
+                rows.push((up_to, 0));
+            }
+            while up_to < Duration::from_nanos(least) {
+                up_to = step(u64::try_from(up_to.as_nanos()).unwrap_or(u64::MAX).saturating_add(1));
+                rows.push((up_to, 0));
+            }
+            if let Some(row) = rows.last_mut() {
+                row.1 += count;
+            }
+        }
+        rows
+    }
+
     /// The time that this part of them did not take longer than, 1 for all; `None` when there are none.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Option<Duration> {
@@ -71,6 +96,20 @@ impl Times {
         }
         // The histogram gives the end of a bucket, which may lie behind the longest time.
         Some(Duration::from_nanos(histogram.value_at_quantile(part)).min(self.longest))
+    }
+}
+
+/// The least of 1, 2, 5, 10, 20, 50 and so on nanoseconds that is not below.
+fn step(nanos: u64) -> Duration {
+    let mut power: u64 = 1;
+    loop {
+        let fits =
+            [1, 2, 5].into_iter().filter_map(|digit| power.checked_mul(digit)).find(|step| *step >= nanos);
+        match (fits, power.checked_mul(10)) {
+            (Some(step), _) => return Duration::from_nanos(step),
+            (None, Some(next)) => power = next,
+            (None, None) => return Duration::from_nanos(u64::MAX),
+        }
     }
 }
 
@@ -96,6 +135,22 @@ mod tests {
             times.clear();
             assert_eq!((times.quantile(1.0), times.count()), (None, 0));
         }
+    }
+
+    #[test]
+    fn a_histogram_has_round_steps() {
+        let mut times = Times::exact_to(3);
+        assert!(times.histogram().is_empty());
+        for micros in [1, 100, 101, 150, 1_000, 86_400_000_000] {
+            times.record(Duration::from_micros(micros));
+        }
+        let rows = times.histogram();
+        let found: Vec<_> =
+            rows.iter().filter(|row| row.1 > 0).map(|row| (row.0.as_micros(), row.1)).collect();
+        assert_eq!(found, [(1, 1), (100, 1), (200, 2), (1_000, 1), (100_000_000_000, 1)]);
+        assert_eq!((rows[0].0, rows[1]), (Duration::from_micros(1), (Duration::from_micros(2), 0)));
+        assert_eq!(step(0), Duration::from_nanos(1));
+        assert_eq!(step(u64::MAX), Duration::from_nanos(u64::MAX));
     }
 
     #[test]

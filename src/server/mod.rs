@@ -5,6 +5,7 @@ mod error;
 pub mod http;
 mod lines;
 mod listening;
+mod load;
 pub mod log;
 pub mod metrics;
 mod options;

@@ -5,7 +5,6 @@
 
 pub mod bench;
 pub mod connect;
-mod signals;
 mod target;
 
 pub use self::target::{Compression, Target, TargetError};

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::exchange::{Exchange, Fault};
 use super::run::{Run, lock};
-use super::schedule::{Loop, Schedule, part, seconds};
 use super::tally::Tally;
+use crate::server::load::schedule::{Loop, Schedule, part, seconds};
 use crate::server::ws::client::Connect;
 use crate::server::ws::{CloseCode, Event, Socket};
 
@@ -120,7 +120,7 @@ impl Connection {
             payloads: &self.run.payloads,
             first: u64::from(self.index),
             check: !args.no_check,
-            bell: args.rate.and_then(|_| self.run.bells.get(usize::try_from(self.index).ok()?)),
+            bell: self.run.bells.of(self.index),
             stop: &self.stop,
             tally: &self.tally,
             begin,

@@ -1,7 +1,6 @@
 //! One socket that sends, and checks what comes back.
 
 use std::collections::VecDeque;
-use std::future::pending;
 use std::pin::pin;
 use std::sync::Mutex;
 use std::time::Duration;
@@ -12,8 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::payload::Payloads;
 use super::run::lock;
-use super::schedule::Schedule;
 use super::tally::Tally;
+use crate::server::load::bells::rung;
+use crate::server::load::schedule::Schedule;
 use crate::server::ws::{Event, Message, Socket, SocketError};
 
 /// How long nothing may come back, while something is in flight, until it is taken for lost.
@@ -86,7 +86,7 @@ impl Exchange<'_> {
                     }
                     Event::Pong(_) | Event::Room => now = Instant::now(),
                 },
-                () = ring(self.bell) => now = Instant::now(),
+                () = rung(self.bell) => now = Instant::now(),
                 () = &mut stopped, if !stopping => {
                     stopping = true;
                     now = Instant::now();
@@ -141,12 +141,5 @@ impl Exchange<'_> {
             Some(end) if end > now => end.min(overdue),
             _ => overdue,
         }
-    }
-}
-
-async fn ring(bell: Option<&Notify>) {
-    match bell {
-        Some(bell) => bell.notified().await,
-        None => pending().await,
     }
 }

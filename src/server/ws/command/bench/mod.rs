@@ -9,7 +9,6 @@ mod exchange;
 mod payload;
 mod report;
 mod run;
-mod schedule;
 mod tally;
 
 use std::io;

@@ -6,12 +6,10 @@ use serde::Serialize;
 
 use super::Args;
 use super::tally::Tally;
-use crate::net::times::Times;
 use crate::proto::ws::handshake::url::Url;
-
-/// Width of the names of rows, and of each column.
-const NAME: usize = 13;
-const COLUMN: usize = 12;
+use crate::server::load::report::{
+    Bucket, Errors, Percentiles, a_second, bars, buckets, count, errors, rate, row, time, write_errors,
+};
 
 /// What was measured. Times are in seconds.
 #[derive(Debug, Serialize)]
@@ -27,6 +25,8 @@ pub(super) struct Report {
     messages: Option<Messages>,
     #[serde(skip_serializing_if = "Option::is_none")]
     latency: Option<Percentiles>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    histogram: Vec<Bucket>,
     /// How long it was measured, or how long idle sockets were held.
     seconds: f64,
     errors: Vec<Errors>,
@@ -53,35 +53,18 @@ struct Messages {
     behind: u64,
 }
 
-#[derive(Debug, Serialize)]
-struct Percentiles {
-    p50: f64,
-    p90: f64,
-    p99: f64,
-    p999: f64,
-    max: f64,
-}
-
-#[derive(Debug, Serialize)]
-struct Errors {
-    count: u64,
-    what: String,
-}
-
 impl Report {
     pub(super) fn new(args: &Args, tally: &Tally) -> Self {
         let seconds = tally.measured.as_secs_f64();
-        let a_second = |n: u64| if seconds > 0.0 { n as f64 / seconds } else { 0.0 };
         let bytes = tally.messages.saturating_mul(args.size.0);
         let messages = Messages {
             answered: tally.messages,
-            per_second: a_second(tally.messages),
+            per_second: a_second(tally.messages, seconds),
             bytes,
-            bytes_per_second: a_second(bytes),
+            bytes_per_second: a_second(bytes, seconds),
             unanswered: tally.unanswered,
             behind: tally.behind,
         };
-        let errors = tally.faults.iter().map(|(what, &count)| Errors { count, what: what.clone() });
         Self {
             url: args.target.url.parse::<Url>().map(|url| url.to_string()).unwrap_or_default(),
             load: load(args),
@@ -94,8 +77,9 @@ impl Report {
             opening: Percentiles::of(&tally.opening),
             messages: (!args.idle).then_some(messages),
             latency: Percentiles::of(&tally.latency).filter(|_| !args.idle),
+            histogram: if args.idle { Vec::new() } else { buckets(&tally.latency) },
             seconds,
-            errors: errors.collect(),
+            errors: errors(&tally.faults),
         }
     }
 
@@ -103,24 +87,6 @@ impl Report {
     pub(super) fn json(&self) -> String {
         // Numbers and strings always have their JSON.
         serde_json::to_string_pretty(self).map(|text| text + "\n").unwrap_or_default()
-    }
-}
-
-impl Percentiles {
-    fn of(times: &Times) -> Option<Self> {
-        let at = |part| times.quantile(part).map(|time| time.as_secs_f64());
-        Some(Self { p50: at(0.5)?, p90: at(0.9)?, p99: at(0.99)?, p999: at(0.999)?, max: at(1.0)? })
-    }
-
-    fn columns(&self) -> Vec<(&'static str, String)> {
-        let columns = [
-            ("50%", self.p50),
-            ("90%", self.p90),
-            ("99%", self.p99),
-            ("99.9%", self.p999),
-            ("max", self.max),
-        ];
-        columns.map(|(name, seconds)| (name, time(seconds))).into()
     }
 }
 
@@ -172,60 +138,10 @@ impl Display for Report {
         }
         if let Some(latency) = &self.latency {
             row(f, "latency", &latency.columns())?;
+            bars(f, &self.histogram)?;
         }
-        match &*self.errors {
-            [] => writeln!(f, "errors: none"),
-            errors => {
-                writeln!(f, "errors:")?;
-                errors
-                    .iter()
-                    .try_for_each(|error| writeln!(f, "{:>NAME$}  {}", count(error.count), error.what))
-            }
-        }
+        write_errors(f, &self.errors)
     }
-}
-
-/// Two lines: what the columns are, and what is in them.
-fn row(f: &mut Formatter<'_>, name: &str, columns: &[(&str, String)]) -> fmt::Result {
-    write!(f, "{name:<NAME$}")?;
-    columns.iter().try_for_each(|(head, _)| write!(f, "{head:>COLUMN$}"))?;
-    write!(f, "\n{:NAME$}", "")?;
-    columns.iter().try_for_each(|(_, value)| write!(f, "{value:>COLUMN$}"))?;
-    writeln!(f, "\n")
-}
-
-/// `1234567` as `1,234,567`.
-fn count(n: u64) -> String {
-    let digits = n.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// Whole numbers, unless there are few.
-fn rate(a_second: f64) -> String {
-    if a_second < 100.0 { format!("{a_second:.1}") } else { count(a_second.round() as u64) }
-}
-
-/// Three digits and a unit.
-fn time(seconds: f64) -> String {
-    let (value, unit) = match seconds {
-        0.0 => return "0 s".into(),
-        seconds if seconds < 1e-3 => (seconds * 1e6, "us"),
-        seconds if seconds < 1.0 => (seconds * 1e3, "ms"),
-        seconds => (seconds, "s"),
-    };
-    let decimals = match value {
-        value if value < 10.0 => 2,
-        value if value < 100.0 => 1,
-        _ => 0,
-    };
-    format!("{value:.decimals$} {unit}")
 }
 
 #[cfg(test)]
@@ -274,6 +190,17 @@ messages         answered    a second MB a second
 latency               50%         90%         99%       99.9%         max
                    500 us      900 us      990 us      999 us     1.00 ms
 
+      1.00 us           1  #
+      2.00 us           1  #
+      5.00 us           3  #
+      10.0 us           5  #
+      20.0 us          10  #
+      50.0 us          30  ###
+       100 us          50  ####
+       200 us         100  ########
+       500 us         300  ########################
+      1.00 ms         500  ########################################
+
 errors: none
 ";
         assert_eq!(Report::new(&args(&[]), &tally()).to_string(), expected);
@@ -312,23 +239,5 @@ errors: none
         assert!(value["latency"]["p50"].as_f64().is_some_and(|p50| (p50 - 5e-4).abs() < 1e-6));
         let idle = Report::new(&args(&["--idle"]), &Tally::default()).json();
         assert!(!idle.contains("messages") && !idle.contains("latency"), "{idle}");
-    }
-
-    #[test]
-    fn numbers_for_people() {
-        for (n, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
-            assert_eq!(count(n), text);
-        }
-        for (seconds, text) in [
-            (0.0, "0 s"),
-            (4.2e-7, "0.42 us"),
-            (1.234e-5, "12.3 us"),
-            (0.5, "500 ms"),
-            (1.0, "1.00 s"),
-            (600.0, "600 s"),
-        ] {
-            assert_eq!(time(seconds), text);
-        }
-        assert_eq!((rate(0.55), rate(99.94), rate(100.4)), ("0.6".into(), "99.9".into(), "100".into()));
     }
 }

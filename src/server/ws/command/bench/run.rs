@@ -1,28 +1,25 @@
 //! The run: threads with their connections, the moment in which all begin, and the signals.
 
+use std::num::NonZeroU64;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
 
-use tokio::sync::{Barrier, Notify, Semaphore};
+use tokio::sync::{Barrier, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::Connection;
 use super::payload::Payloads;
-use super::schedule::seconds;
 use super::tally::Tally;
 use super::{Args, BenchError, DURATION};
 use crate::net::shards::{self, Threading};
+use crate::server::load::bells::{Bells, Ringing};
+use crate::server::load::signals::Signals;
 use crate::server::process::raise_descriptor_limit;
-use crate::server::ws::command::signals::Signals;
 
 /// Connections that a thread opens at once. More only wait in the server's queue, which is often 128 long.
 const OPENING: usize = 64;
-
-/// The longest sleep of the thread that rings: how late it notices the end.
-const NAP: Duration = Duration::from_millis(100);
 
 /// What all connections share.
 pub(super) struct Run {
@@ -39,7 +36,7 @@ pub(super) struct Run {
     /// When all were open.
     begin: OnceLock<Instant>,
     /// One for each connection, in an open loop.
-    pub(super) bells: Vec<Notify>,
+    pub(super) bells: Bells,
 }
 
 /// Measures.
@@ -56,7 +53,7 @@ pub(super) fn run(args: &Args) -> Result<Tally, BenchError> {
         abort: CancellationToken::new(),
         gate: Barrier::new(connections),
         begin: OnceLock::new(),
-        bells: (0..bells).map(|_| Notify::new()).collect(),
+        bells: Bells::new(bells),
     });
     let shared = Arc::clone(&run);
     let tallies = shards::run(Threading::PerCore, args.threads.into(), move |shard| {
@@ -143,41 +140,21 @@ impl Run {
         let begin = *self.begin.get_or_init(|| {
             let begin = Instant::now();
             if let Some(rate) = self.args.rate {
+                let ringing = Ringing {
+                    begin: begin.into_std(),
+                    rate: rate.per_second(),
+                    most: self.args.messages.map_or(u64::MAX, NonZeroU64::get),
+                    end: self.end(begin).map(Instant::into_std),
+                    stop: self.stop.clone(),
+                };
                 let run = Arc::clone(self);
                 // Without the thread messages are late, which the report shows.
-                let _ = thread::Builder::new()
-                    .name("rate".into())
-                    .spawn(move || run.ring(begin.into_std(), rate.per_second()));
+                let ring = thread::Builder::new().name("rate".into());
+                let _ = ring.spawn(move || run.bells.ring(&ringing));
             }
             begin
         });
         Some(begin)
-    }
-
-    /// Rings each connection when its next message is due. A thread sleeps to the microsecond; the timers of the runtime know
-    /// milliseconds, which is longer than most answers take.
-    fn ring(&self, begin: std::time::Instant, rate: f64) {
-        let end = self.end(begin.into()).map(Instant::into_std);
-        for number in 0_u64.. {
-            let at = begin.checked_add(seconds(number, rate));
-            let (Some(at), false) = (at, self.args.messages.is_some_and(|all| number >= all.get())) else {
-                return;
-            };
-            loop {
-                let now = std::time::Instant::now();
-                if self.stop.is_cancelled() || end.is_some_and(|end| now >= end) {
-                    return;
-                }
-                match at.checked_duration_since(now) {
-                    Some(early) if !early.is_zero() => thread::sleep(early.min(NAP)),
-                    _ => break,
-                }
-            }
-            let count = u64::try_from(self.bells.len()).unwrap_or(1).max(1);
-            if let Some(bell) = usize::try_from(number % count).ok().and_then(|at| self.bells.get(at)) {
-                bell.notify_one();
-            }
-        }
     }
 
     /// When sending ends, or holding.

@@ -1,18 +1,10 @@
 //! What is counted.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::net::times::Times;
-
-/// Different failures that are told apart. Those after them are counted as others.
-const KINDS: usize = 16;
-
-/// The name of the others.
-const OTHERS: &str = "other failures";
-
-/// Significant digits of what is measured.
-const DIGITS: u8 = 3;
+use crate::server::load::DIGITS;
+use crate::server::load::faults::Faults;
 
 /// What happened. Tallies of several threads add up.
 #[derive(Debug)]
@@ -38,7 +30,7 @@ pub(super) struct Tally {
     /// Messages that were due by the rate, and were not sent.
     pub(super) behind: u64,
     /// What went wrong, how often.
-    pub(super) faults: BTreeMap<String, u64>,
+    pub(super) faults: Faults,
 }
 
 impl Default for Tally {
@@ -54,7 +46,7 @@ impl Default for Tally {
             measured: Duration::ZERO,
             unanswered: 0,
             behind: 0,
-            faults: BTreeMap::new(),
+            faults: Faults::default(),
         }
     }
 }
@@ -62,14 +54,12 @@ impl Default for Tally {
 impl Tally {
     /// Counts something that went wrong.
     pub(super) fn fault(&mut self, kind: String, times: u64) {
-        let known = self.faults.len() < KINDS || self.faults.contains_key(&kind);
-        let kind = if known { kind } else { OTHERS.into() };
-        *self.faults.entry(kind).or_default() += times;
+        self.faults.count(kind, times);
     }
 
     /// How much went wrong.
     pub(super) fn failures(&self) -> u64 {
-        self.faults.values().sum()
+        self.faults.total()
     }
 
     /// Adds another one.
@@ -84,9 +74,7 @@ impl Tally {
         self.measured = self.measured.max(other.measured);
         self.unanswered += other.unanswered;
         self.behind += other.behind;
-        for (kind, times) in other.faults {
-            self.fault(kind, times);
-        }
+        self.faults.add(other.faults);
     }
 }
 
@@ -108,16 +96,5 @@ mod tests {
         assert_eq!((sum.opened, sum.messages, sum.lost, sum.failures()), (4, 40, 4, 4));
         assert_eq!(sum.measured, Duration::from_secs(3));
         assert!(sum.latency.quantile(1.0).unwrap() >= Duration::from_millis(3));
-    }
-
-    #[test]
-    fn kinds_of_failures_are_few() {
-        let mut tally = Tally::default();
-        for kind in 0..100 {
-            tally.fault(kind.to_string(), 1);
-        }
-        tally.fault("0".into(), 1);
-        assert_eq!((tally.faults.len(), tally.failures()), (KINDS + 1, 101));
-        assert_eq!(tally.faults[OTHERS], 84);
     }
 }

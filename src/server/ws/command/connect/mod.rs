@@ -20,8 +20,8 @@ use self::input::Source;
 use self::screen::{Binary, Style};
 use self::session::{Plan, Session};
 pub use self::status::{ConnectError, InputError};
-use super::signals::Signals;
 use super::target::{Compression, Target};
+use crate::server::load::signals::Signals;
 use crate::server::units::TimeSpan;
 
 /// What a user may type after `wireworks ws connect`.

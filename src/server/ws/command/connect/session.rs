@@ -17,8 +17,8 @@ use super::screen::{Item, Screen};
 use super::status::{ConnectError, is_good, is_passing};
 use super::words::{closed, closed_by_us, connected};
 use crate::net::resilience::backoff::Policy;
+use crate::server::load::signals::Signals;
 use crate::server::ws::client::{Connect, OpenError, Reconnect};
-use crate::server::ws::command::signals::Signals;
 use crate::server::ws::{CloseCode, CloseReason, Event, Message, Socket, SocketError};
 
 /// What a user wishes of the conversation.

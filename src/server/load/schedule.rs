@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-/// Messages in flight on one socket of an open loop: what the memory of a server that does not answer is bounded by.
-pub(super) const MAX_IN_FLIGHT: usize = 4096;
+/// Messages or calls in flight on one connection of an open loop: what the memory of a server that does not answer is bounded by.
+pub(in crate::server) const MAX_IN_FLIGHT: usize = 4096;
 
 /// What decides when the next message is sent.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Loop {
+pub(in crate::server) enum Loop {
     /// An answer makes room for the next message, so many being in flight.
     Closed(usize),
     /// The clock: messages a second on all connections, of which this is number `index` of `connections`.
@@ -16,7 +16,7 @@ pub(super) enum Loop {
 
 /// The messages of one connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Schedule {
+pub(in crate::server) struct Schedule {
     how: Loop,
     begin: Instant,
     /// Nothing is sent after this.
@@ -28,12 +28,12 @@ pub(super) struct Schedule {
 
 impl Schedule {
     /// Messages from `begin` until `end`, at most so many.
-    pub(super) fn new(how: Loop, begin: Instant, end: Option<Instant>, most: u64) -> Self {
+    pub(in crate::server) fn new(how: Loop, begin: Instant, end: Option<Instant>, most: u64) -> Self {
         Self { how, begin, end, most, sent: 0 }
     }
 
     /// When the message was due that can be sent at `now`, while so many are in flight; `None` when none can be.
-    pub(super) fn due(&self, now: Instant, in_flight: usize) -> Option<Instant> {
+    pub(in crate::server) fn due(&self, now: Instant, in_flight: usize) -> Option<Instant> {
         if self.sent >= self.most || self.end.is_some_and(|end| now >= end) {
             return None;
         }
@@ -48,28 +48,28 @@ impl Schedule {
     }
 
     /// The message is sent. Gives its number.
-    pub(super) fn send(&mut self) -> u64 {
+    pub(in crate::server) fn send(&mut self) -> u64 {
         self.sent += 1;
         self.sent - 1
     }
 
     /// Nothing is sent after `now`.
-    pub(super) fn stop(&mut self, now: Instant) {
+    pub(in crate::server) fn stop(&mut self, now: Instant) {
         self.end = Some(self.end.map_or(now, |end| end.min(now)));
     }
 
     /// When sending ends at the latest.
-    pub(super) fn end(&self) -> Option<Instant> {
+    pub(in crate::server) fn end(&self) -> Option<Instant> {
         self.end
     }
 
     /// Whether nothing is sent any more.
-    pub(super) fn is_over(&self, now: Instant) -> bool {
+    pub(in crate::server) fn is_over(&self, now: Instant) -> bool {
         self.sent >= self.most || self.end.is_some_and(|end| now >= end)
     }
 
     /// Messages that were due before the end, or before `now`, and were not sent.
-    pub(super) fn behind(&self, now: Instant) -> u64 {
+    pub(in crate::server) fn behind(&self, now: Instant) -> u64 {
         let Loop::Open { rate, index, connections } = self.how else {
             return 0;
         };
@@ -101,12 +101,12 @@ fn owed(passed: Duration, rate: f64, index: u32, connections: u32) -> u64 {
 }
 
 /// How many of the first `all` messages are those of connection `index`, as they take turns.
-pub(super) fn part(all: u64, index: u32, connections: u32) -> u64 {
+pub(in crate::server) fn part(all: u64, index: u32, connections: u32) -> u64 {
     all.saturating_sub(u64::from(index)).div_ceil(u64::from(connections.max(1)))
 }
 
 /// When message `number` is due.
-pub(super) fn seconds(number: u64, rate: f64) -> Duration {
+pub(in crate::server) fn seconds(number: u64, rate: f64) -> Duration {
     Duration::try_from_secs_f64(number as f64 / rate).unwrap_or(Duration::MAX)
 }
 

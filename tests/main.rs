@@ -11,6 +11,7 @@ mod http_command;
 mod http_load;
 mod http_refusals;
 mod rpc_command;
+mod rpc_drain;
 mod rpc_golden;
 mod rpc_hostile;
 mod rpc_macros;

@@ -47,6 +47,21 @@ fn what_a_server_answers_is_listed_and_described() {
         service.contains("1 => unary say(Words{text:string}) -> Words{text:string}, idempotent"),
         "{service}"
     );
+    let service = rpc(&["describe", &addr, "Kv"], "").success().text();
+    for words in [
+        "Kv\n    Keys and values, in memory.\n",
+        "\nEntry{",
+        "    A key and its value.\n",
+        "  value\n      Its",
+    ] {
+        assert!(service.contains(words), "{words}: {service}");
+    }
+    assert!(
+        rpc(&["describe", &addr, "Change"], "").success().text().contains("  Deleted\n      It is gone.")
+    );
+    assert_eq!(rpc(&["ls", &addr, "Clock"], "").success().text(), "Clock.ticks\n");
+    let method = rpc(&["describe", &addr, "Kv.put"], "").success().text();
+    assert!(method.contains("\nexample:  {\"key\": \"\", \"value\": \"\"}\n"), "{method}");
     let method = rpc(&["describe", &addr, "Kv.watch"], "").success().text();
     assert!(method.contains("Each change of a key with this beginning, from now on."), "{method}");
     assert_eq!(
@@ -81,6 +96,8 @@ fn calls_of_every_kind_take_and_give_json() {
     );
     assert_eq!(call(&["Faults.work", r#"{"rounds": 1}"#], "").matches("\"attempt\":0").count(), 1);
     assert_eq!(call(&["Health.check", r#"{"service": "Kv"}"#], ""), "\"Serving\"\n");
+    assert_eq!(call(&["Echo/say", r#"{"text": "by a slash"}"#], ""), "{\"text\":\"by a slash\"}\n");
+    assert!(call(&["Reflection.list"], "").contains("\"name\":\"Kv\""), "without a request");
     stop(server);
 }
 
@@ -90,8 +107,11 @@ fn what_goes_wrong_is_one_line_and_a_status() {
     let call = |args: &[&str], status| failure(&[&["call", &addr], args].concat(), status);
     assert_eq!(
         call(&["Echo.say", r#"{"tex": "x"}"#], 64),
-        "the request does not fit: $: the field `text` is missing"
+        "the request does not fit: $: the field `text` is missing; it is written as {\"text\": \"\"}"
     );
+    let chat = ["call", &addr, "Echo.chat"];
+    let ended = rpc(&chat, "{\"text\": \"a\"}\n\nnonsense\n");
+    assert!(ended.stderr.starts_with("error: line 3: the request does not fit: "), "{}", ended.stderr);
     assert_eq!(call(&["Echo", "{}"], 64), "\"Echo\" is no SERVICE.METHOD");
     assert_eq!(call(&["Faults.fail", r#"{"code": 5, "text": "nope"}"#], 16 + 5), "not_found: nope");
     assert_eq!(
@@ -269,4 +289,48 @@ fn long_messages_can_be_compressed() {
     let said = rpc(&["call", &addr, "Echo.say", &json, "--compress-from", "1KiB"], "");
     assert_eq!(said.success().text().trim_end(), json);
     stop(server);
+}
+
+#[test]
+fn the_health_of_a_service_is_told_and_watched() {
+    let (server, addr) = serve(&[]);
+    let ping = |service: &str| rpc(&["ping", &addr, "-c", "1", "--service", service], "");
+    assert!(ping("Kv").success().text().starts_with("serving, "));
+    let mut watch = Command::new(env!("CARGO_BIN_EXE_wireworks"));
+    watch.args(["rpc", "call", &addr, "Health.watch", r#"{"service": "Kv"}"#, "-d", "1m"]);
+    let mut watch = Process::start(&mut watch, Vec::new());
+    watch.wait_for_stdout("\"Serving\"\n");
+    rpc(&["call", &addr, "Faults.report", r#"{"service": "Kv", "serving": false}"#], "").success();
+    watch.wait_for_stdout("\"NotServing\"\n");
+    let ended = ping("Kv");
+    assert!(ended.text().starts_with("not serving, "), "{}", ended.text());
+    assert_eq!((ended.status.code(), &*ended.stderr), (Some(1), "error: it takes no calls: not serving\n"));
+    ping("Echo").success();
+    assert_eq!(
+        failure(&["ping", &addr, "-s", "Nobody"], 16 + 5),
+        "not_found: there is no service \"Nobody\""
+    );
+    let strange = ["call", &addr, "Faults.report", r#"{"service": "Nobody", "serving": true}"#];
+    assert_eq!(failure(&strange, 16 + 5), "not_found: there is no service \"Nobody\" in the demo");
+    server.signal(Signal::TERM);
+    assert!(watch.wait().success().text().ends_with("\"Stopping\"\n"), "it is told, and the call ends");
+    server.wait().success();
+}
+
+#[test]
+fn a_configuration_is_printed_and_read_back() {
+    let printed = rpc(&["serve", "--print-config", "--max-calls", "7", "-l", ":7001"], "").success().text();
+    assert!(
+        printed.contains("\nmax-calls = 7\n") && printed.contains("\nping-interval = \"15s\"\n"),
+        "{printed}"
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rpc.toml");
+    std::fs::write(&file, printed.replace(":7001", "127.0.0.1:0").replace("max-calls = 7", "max-calls = 1"))
+        .unwrap();
+    let mut server = wireworks(&["rpc", "serve", "--config", file.to_str().unwrap(), "--log", "json"]);
+    let addr = server.address("rpc").to_string();
+    rpc(&["ping", &addr, "-c", "1"], "").success();
+    let log = stop(server).stderr;
+    assert!(log.lines().all(|line| line.starts_with('{')) && log.contains("\"stopping\""), "{log}");
 }

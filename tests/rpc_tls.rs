@@ -172,6 +172,9 @@ fn tls_and_no_tls_do_not_understand_each_other_and_say_so() {
     );
     stop(plain);
     let (server, address) = serve(&with(&own));
-    assert_eq!(failure(&address, &[]), "the peer broke the protocol: the peer does not speak this protocol");
+    assert_eq!(
+        failure(&address, &[]),
+        "the peer broke the protocol: the peer speaks TLS, not this protocol without it"
+    );
     stop(server);
 }

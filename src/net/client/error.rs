@@ -214,6 +214,10 @@ fn tls(error: &rustls::Error) -> String {
 /// What is wrong with a certificate, in the words of who has to mend it.
 fn certificate(error: &CertificateError) -> String {
     match error {
+        // The mark of an authority, and nobody has named it as trusted: as of `openssl req -x509`.
+        CertificateError::Other(rustls::OtherError(other)) if format!("{other:?}") == "CaUsedAsEndEntity" => {
+            "it has signed itself, and is not among those that are trusted here".into()
+        }
         CertificateError::UnknownIssuer => "no authority that is trusted here has signed it".into(),
         CertificateError::Expired => "it has expired".into(),
         CertificateError::ExpiredContext { time, not_after } => {

@@ -55,6 +55,12 @@ impl Codec {
             }
             return Ok(whole);
         }
+        // A record of TLS 1.0 or later: an alert or a handshake.
+        if let [0x15 | 0x16, version @ ..] = seen
+            && version.first().is_none_or(|major| *major == 0x03)
+        {
+            return if version.is_empty() { Ok(false) } else { Err(Reject::IsTls) };
+        }
         let is_ours =
             seen.iter().zip(PREFACE).enumerate().all(|(at, (byte, ours))| at == VERSION || *byte == ours);
         match (is_ours, HTTP.starts_with(seen)) {

@@ -62,6 +62,9 @@ pub enum Reject {
     /// The first bytes are those of an HTTP server's answer.
     #[error("the peer speaks HTTP, not this protocol")]
     IsHttp,
+    /// The first bytes are those of TLS: a handshake, or a complaint that ours is none.
+    #[error("the peer speaks TLS, not this protocol without it")]
+    IsTls,
     /// The peer speaks another version.
     #[error("the peer speaks version {:?} of the protocol, and we version 1", char::from(*.0))]
     Version(u8),

@@ -39,11 +39,13 @@ fn the_preface_goes_with_hello_and_frames_follow_however_they_are_cut() {
 
 #[test]
 fn who_begins_otherwise_is_named_at_the_first_byte_that_tells() {
-    let table: [(&[u8], Reject); 5] = [
+    let table: [(&[u8], Reject); 7] = [
         (b"G", Reject::NotRpc),
         (b"WWRPC/2\n", Reject::Version(b'2')),
         (b"HTTP/1.1 400 Bad Request\r\n", Reject::IsHttp),
-        (b"\x16\x03\x01\x02\x00\x01\x00\x01", Reject::NotRpc),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01", Reject::IsTls),
+        (b"\x15\x03", Reject::IsTls),
+        (b"\x16\x02", Reject::NotRpc),
         (b"WWRPC/1\r", Reject::NotRpc),
     ];
     for (bytes, reject) in table {

@@ -1,13 +1,13 @@
 //! `wireworks rpc call`: any method of any server, with JSON in and out, by what its reflection tells.
 
 use std::future::poll_fn;
-use std::io::{self, BufRead as _};
+use std::io::{self, BufRead as _, IsTerminal as _};
 use std::task::Poll;
 
 use super::list::{find, listing};
 use super::remote::Remote;
 use super::{RpcError, block_on, print};
-use crate::proto::rpc::dynamic::{Style, decode, encode};
+use crate::proto::rpc::dynamic::{Style, decode, encode, example};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::schema::{Type, method_hash, service_hash};
@@ -83,7 +83,11 @@ pub fn run(args: &Args) -> Result<(), RpcError> {
         } else {
             let json = match args.json.clone() {
                 Some(json) => json,
-                None => io::read_to_string(io::stdin())?,
+                None if method.request == Type::Tuple(Vec::new()) => "null".into(),
+                None => {
+                    method.invite();
+                    io::read_to_string(io::stdin())?
+                }
             };
             single(&channel, &method, &args, &json, style).await?
         };
@@ -129,9 +133,21 @@ impl Method {
     }
 
     fn write(&self, json: &str) -> Result<Message, RpcError> {
-        let bytes = encode(&self.request, json, LIMIT);
-        let bytes = bytes.map_err(|error| RpcError::Usage(format!("the request does not fit: {error}")))?;
+        let unfit = |error| match example(&self.request) {
+            Some(example) => format!("the request does not fit: {error}; it is written as {example}"),
+            None => format!("the request does not fit: {error}"),
+        };
+        let bytes = encode(&self.request, json, LIMIT).map_err(|error| RpcError::Usage(unfit(error)))?;
         Ok(Message { bytes, ..Message::default() })
+    }
+
+    /// Says what is waited for to whoever sits at a terminal, where it would look as if nothing happened.
+    fn invite(&self) {
+        if io::stdin().is_terminal() {
+            let lines = if self.takes_stream { "a request on each line" } else { "the request" };
+            let as_in = example(&self.request).map(|example| format!(", as {example}")).unwrap_or_default();
+            eprintln!("reading {lines} from the terminal{as_in}; Ctrl-D ends");
+        }
     }
 
     /// Prints an answer.
@@ -197,15 +213,21 @@ async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -
     let (call, idempotent) = (method.call.clone(), method.idempotent);
     let request = StreamRequest { call, idempotent, deadline: deadline_in(args.remote.deadline.0) };
     let (mut send, mut recv) = channel.open(request).await?;
+    if args.json.is_none() {
+        method.invite();
+    }
     let mut lines = lines(args.json.clone());
+    let mut number = 0;
     let (mut more, mut next) = (true, None);
     loop {
         tokio::select! {
             line = lines.recv(), if more && next.is_none() => match line {
                 Some(line) => {
                     let line = line?;
+                    number += 1;
                     if !line.trim().is_empty() {
-                        next = Some(method.write(&line)?);
+                        let message = method.write(&line);
+                        next = Some(message.map_err(|error| RpcError::Usage(format!("line {number}: {error}")))?);
                     }
                 }
                 None => {

@@ -15,6 +15,10 @@ pub struct ListArgs {
     /// Where to.
     #[command(flatten)]
     pub remote: Remote,
+
+    /// The methods of this service only
+    #[arg(value_name = "SERVICE")]
+    pub service: Option<String>,
 }
 
 /// What a user may type after `wireworks rpc describe`.
@@ -32,11 +36,15 @@ pub struct DescribeArgs {
 /// Prints a line for each method.
 ///
 /// # Errors
-/// The server cannot be asked.
+/// The server cannot be asked, or has no such service.
 pub fn list(args: &ListArgs) -> Result<(), RpcError> {
     let listing = ask(&args.remote)?;
+    if let Some(name) = &args.service {
+        service(&listing, name)?;
+    }
+    let wanted = |service: &&ServiceInfo| args.service.as_ref().is_none_or(|name| *name == service.name);
     let mut text = String::new();
-    for service in &listing.services {
+    for service in listing.services.iter().filter(wanted) {
         for method in &service.methods {
             let _ = writeln!(text, "{}.{}", service.name, method.name);
         }
@@ -54,7 +62,7 @@ pub fn describe(args: &DescribeArgs) -> Result<(), RpcError> {
         let texts: Vec<String> = listing.services.iter().map(service_text).collect();
         return print(&texts.join("\n"));
     };
-    if name.contains('.') {
+    if name.contains(SEPARATORS) {
         let (service, method) = find(&listing, name)?;
         return print(&method_text(&listing, service, method));
     }
@@ -72,13 +80,17 @@ pub(super) async fn listing(channel: &Channel) -> Result<Listing, RpcError> {
     Ok(ReflectionClient::new(channel.clone()).list(()).await?)
 }
 
+/// What stands between a service and a method: the slash is what users of gRPC are used to.
+const SEPARATORS: [char; 2] = ['.', '/'];
+
 /// The method `SERVICE.METHOD`.
 pub(super) fn find<'a>(
     listing: &'a Listing,
     name: &str,
 ) -> Result<(&'a ServiceInfo, &'a MethodInfo), RpcError> {
-    let (service_name, method_name) =
-        name.split_once('.').ok_or_else(|| RpcError::Usage(format!("{name:?} is no SERVICE.METHOD")))?;
+    let (service_name, method_name) = name
+        .split_once(SEPARATORS)
+        .ok_or_else(|| RpcError::Usage(format!("{name:?} is no SERVICE.METHOD")))?;
     let service = service(listing, service_name)?;
     let method = service.methods.iter().find(|method| method.name == method_name);
     let known = || service.methods.iter().map(|method| &*method.name).collect::<Vec<_>>().join(", ");

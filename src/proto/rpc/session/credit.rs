@@ -22,6 +22,7 @@ impl Session {
             if *credit > MAX_CREDIT { Err(Reject::CreditOverflow) } else { Ok(()) }
         };
         if number == 0 {
+            self.stuck = false;
             return add(&mut self.may_say);
         }
         let Some(stream) = self.known(number)? else { return Ok(()) };

@@ -159,6 +159,8 @@ pub struct Session {
     pongs: usize,
     /// Streams with something to send, in the order of their turns.
     turns: VecDeque<u32>,
+    /// None of them can go on before the connection gets credit, or another joins them: they need not be looked at again.
+    stuck: bool,
     /// Streams that have room again.
     roomy: Vec<u32>,
     calm: Calm,
@@ -207,6 +209,7 @@ impl Session {
             urgent: VecDeque::from([Frame::Hello(ours)]),
             pongs: 0,
             turns: VecDeque::new(),
+            stuck: false,
             roomy: Vec::new(),
             calm: Calm::new(Duration::from_millis(u64::from(ours.min_ping_interval))),
             departure: Departure::Staying,

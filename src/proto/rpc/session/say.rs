@@ -256,8 +256,12 @@ impl Session {
             }
             return Some(frame);
         }
+        if self.stuck {
+            return None;
+        }
         let mut blocked = Vec::new();
         let frame = self.next_turn(&mut blocked);
+        self.stuck = frame.is_none();
         // They stay in front, in their order: everybody waits for the connection, but for who has only its end to say.
         blocked.into_iter().rev().for_each(|number| self.turns.push_front(number));
         frame
@@ -320,6 +324,7 @@ impl Session {
         let Some(waiting) = waiting.filter(|waiting| !waiting.queued && !waiting.is_done()) else { return };
         waiting.queued = true;
         self.turns.push_back(number);
+        self.stuck = false;
     }
 
     /// Which end we are.

@@ -163,3 +163,38 @@ fn calls_that_are_given_up_before_they_leave_do_not_pile_up() {
     }
     assert_eq!(give_up(&mut client), Ok(()));
 }
+
+#[test]
+fn streams_that_wait_for_the_connection_are_looked_at_once_and_not_for_each_frame() {
+    const CALLS: u32 = 2_000;
+    let short = Settings { max_streams: CALLS, connection_credit: 0, ..settings() };
+    let (mut client, mut server) = pair(settings(), short);
+    for _ in 0..CALLS {
+        client.call(Call::default(), Some(message(vec![0; 20_000])), true).unwrap();
+    }
+    carry(&mut client, &mut server);
+    assert!(client.stuck && client.has_frames());
+    // What is urgent leaves all the same.
+    client.ping([1; 8]);
+    assert_eq!(frames(&mut client), [Frame::Ping([1; 8])]);
+    assert!(client.stuck);
+    // A byte of credit goes to one of them, and then all wait again.
+    for _ in 0..3 {
+        hear(&mut client, [Frame::Credit { stream: 0, bytes: 1 }]).unwrap();
+        assert!(!client.stuck);
+        let said = frames(&mut client);
+        assert!(matches!(&said[..], [Frame::Data(Data { stream: 1, .. })]), "{said:?}");
+        assert!(client.stuck);
+    }
+    // One that joins them is looked at.
+    let open = client.call(Call::default(), None, true);
+    assert_eq!(open, Err(CallError::TooMany(CALLS)));
+    client.reset(1, ErrorCode::CANCELLED, "");
+    let joined = client.call(Call::default(), Some(message(vec![0; 20_000])), true).unwrap();
+    assert!(!client.stuck);
+    assert!(
+        matches!(&frames(&mut client)[..], [Frame::Reset(_), Frame::Open(open)] if open.stream == joined)
+    );
+    hear(&mut client, [Frame::Credit { stream: 0, bytes: 1 }]).unwrap();
+    assert!(matches!(&frames(&mut client)[..], [Frame::Data(Data { stream: 3, .. })]));
+}

@@ -171,7 +171,12 @@ impl Inbox {
 
     /// Says a message as it is.
     pub(in super::super) fn post(self: &Arc<Self>, mailbox: &Mailbox, message: Message, last: bool) {
-        self.lock().posted += message.bytes.len().max(MESSAGE_WEIGHT);
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return; // nobody hears it, and who goes on saying something would fill the mailbox
+        }
+        state.posted += message.bytes.len().max(MESSAGE_WEIGHT);
+        drop(state);
         mailbox.send(Command::Say { inbox: Arc::clone(self), message, last });
     }
 
@@ -189,5 +194,26 @@ fn wake(waker: &mut Option<Waker>) {
 fn keep(place: &mut Option<Waker>, cx: &Context<'_>) {
     if !place.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
         *place = Some(cx.waker().clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    #[test]
+    fn what_is_said_on_a_call_that_is_over_is_not_kept() {
+        let (mailbox, inbox) = (Mailbox::default(), Inbox::new());
+        let say =
+            || inbox.say(&mailbox, Message { bytes: Bytes::from_static(b"?"), ..Message::default() }, false);
+        say();
+        assert!(mailbox.has_mail());
+        mailbox.take(&mut Vec::new(), Waker::noop());
+        // It was answered before all was said, and went well: who says the rest is told of no failure.
+        inbox.end(Status::ok(), None, Reach::Answered);
+        say();
+        assert!(!mailbox.has_mail());
     }
 }

@@ -1,9 +1,14 @@
 //! The commands of `wireworks rpc`, as a user types them, against `wireworks rpc serve`.
 
+use std::io::Read as _;
+use std::net::TcpStream;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
+use tokio::io::AsyncWriteExt as _;
+use wireworks::server::rpc::Channel;
+use wireworks::server::rpc::demo::echo::{EchoClient, Words};
 
 use crate::support::command::{metric, stop, wireworks};
 use crate::support::process::{Ended, Process};
@@ -109,6 +114,7 @@ fn what_goes_wrong_is_one_line_and_a_status() {
         call(&["Echo.say", r#"{"tex": "x"}"#], 64),
         "the request does not fit: $: the field `text` is missing; it is written as {\"text\": \"\"}"
     );
+    assert_eq!(call(&["Kv.get"], 64), "the request is missing; it is written as {\"key\": \"\"}");
     let chat = ["call", &addr, "Echo.chat"];
     let ended = rpc(&chat, "{\"text\": \"a\"}\n\nnonsense\n");
     assert!(ended.stderr.starts_with("error: line 3: the request does not fit: "), "{}", ended.stderr);
@@ -333,4 +339,64 @@ fn a_configuration_is_printed_and_read_back() {
     rpc(&["ping", &addr, "-c", "1"], "").success();
     let log = stop(server).stderr;
     assert!(log.lines().all(|line| line.starts_with('{')) && log.contains("\"stopping\""), "{log}");
+}
+
+/// A connection that says nothing.
+fn silent(addr: &str) -> TcpStream {
+    let stream = TcpStream::connect(addr).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    stream
+}
+
+#[test]
+fn who_does_not_greet_in_time_is_cut() {
+    let (server, addr) = serve(&["--hello-timeout", "200ms"]);
+    let mut heard = Vec::new();
+    silent(&addr).read_to_end(&mut heard).unwrap(); // it ends, where the default would be 10 s
+    assert!(heard.starts_with(b"WWRPC/1\n"), "{heard:?}");
+    rpc(&["ping", &addr, "-c", "1"], "").success();
+    stop(server);
+}
+
+#[test]
+fn connections_from_one_address_have_a_limit_of_their_own() {
+    let (server, addr) = serve(&["--max-connections-per-address", "1"]);
+    let mut first = silent(&addr);
+    first.read_exact(&mut [0; 8]).unwrap(); // the server's preface: it has its slot
+    let refused = failure(&["ping", &addr, "-c", "1", "-d", "5s"], 16 + 14);
+    assert!(refused.starts_with("unavailable: "), "{refused}");
+    drop(first);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !rpc(&["ping", &addr, "-c", "1", "-d", "5s"], "").status.success() {
+        assert!(Instant::now() < deadline, "the slot is not given back");
+    }
+    stop(server);
+}
+
+#[test]
+fn a_proxy_names_who_calls() {
+    let (server, addr) = serve(&["--proxy-protocol-from", "127.0.0.1", "--access-log", "-"]);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let channel = Channel::to([&addr]).unwrap().dial({
+            let addr = addr.clone();
+            move |_| {
+                let addr = addr.clone();
+                async move {
+                    let mut stream = tokio::net::TcpStream::connect(addr).await?;
+                    stream.write_all(b"PROXY TCP4 192.0.2.7 127.0.0.1 5 7000\r\n").await?;
+                    Ok(stream)
+                }
+            }
+        });
+        let said = EchoClient::new(channel.lazy()).say(Words { text: "by a proxy".into() }).await.unwrap();
+        assert_eq!(said.text, "by a proxy");
+    });
+    drop(runtime); // and with it the connection, which nobody drives any more
+    failure(&["ping", &addr, "-c", "1", "-d", "5s"], 16 + 14); // without a header
+    let log = stop(server).text();
+    assert!(
+        log.lines().any(|line| line.starts_with("192.0.2.7 [") && line.contains(" Echo.say ok ")),
+        "{log}"
+    );
 }

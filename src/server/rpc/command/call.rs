@@ -133,11 +133,15 @@ impl Method {
     }
 
     fn write(&self, json: &str) -> Result<Message, RpcError> {
-        let unfit = |error| match example(&self.request) {
-            Some(example) => format!("the request does not fit: {error}; it is written as {example}"),
-            None => format!("the request does not fit: {error}"),
+        let unfit = |why: String| {
+            let written = example(&self.request).map(|example| format!("; it is written as {example}"));
+            RpcError::Usage(format!("{why}{}", written.unwrap_or_default()))
         };
-        let bytes = encode(&self.request, json, LIMIT).map_err(|error| RpcError::Usage(unfit(error)))?;
+        if json.trim().is_empty() {
+            return Err(unfit("the request is missing".into()));
+        }
+        let bytes = encode(&self.request, json, LIMIT)
+            .map_err(|error| unfit(format!("the request does not fit: {error}")))?;
         Ok(Message { bytes, ..Message::default() })
     }
 

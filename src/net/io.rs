@@ -9,8 +9,8 @@ use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
 use tokio_rustls::TlsStream;
 
+use super::addr::PeerAddr;
 use super::queued::queued;
-
 use super::tls::TlsSession;
 
 /// A byte stream that a connection runs over.
@@ -58,7 +58,9 @@ pub enum Io {
 /// A byte stream of a kind that this crate does not know. It costs a call through a table each time.
 pub struct Other {
     stream: Pin<Box<dyn Stream>>,
-    tls: bool,
+    tls: Option<Box<TlsSession>>,
+    /// Whose address is known.
+    peer: Option<PeerAddr>,
 }
 
 /// What any byte stream has to be.
@@ -68,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync> Stream for S {}
 
 impl fmt::Debug for Other {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Other").field("tls", &self.tls).finish_non_exhaustive()
+        f.debug_struct("Other").field("tls", &self.tls.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -94,12 +96,15 @@ impl Io {
     /// Any byte stream: one of a simulated network, of a proxy, of a transport of its user's. A socket of tokio's is better turned into
     /// an `Io` by `into()`, which costs nothing.
     pub fn other(stream: impl AsyncRead + AsyncWrite + Send + Sync + 'static) -> Self {
-        Self::Other(Other { stream: Box::pin(stream), tls: false })
+        Self::Other(Other { stream: Box::pin(stream), tls: None, peer: None })
     }
 
     /// The client's side of TLS over anything.
     pub(super) fn client_tls(stream: tokio_rustls::client::TlsStream<Self>) -> Self {
-        Self::Other(Other { stream: Box::pin(stream), tls: true })
+        let peer = stream.get_ref().0.peer_addr();
+        let stream = TlsStream::Client(stream);
+        let tls = Some(Box::new(TlsSession::of(&stream)));
+        Self::Other(Other { stream: Box::pin(stream), tls, peer })
     }
 
     /// The bare TCP socket, when bytes written to it reach the peer as they are: where `sendfile` is allowed.
@@ -116,14 +121,27 @@ impl Io {
     pub fn tls_session(&self) -> Option<TlsSession> {
         match self {
             Self::Tls(stream) => Some(TlsSession::of(stream)),
-            _ => None,
+            Self::Other(other) => other.tls.as_deref().cloned(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Memory(_) => None,
+        }
+    }
+
+    /// The address of the socket's other end; `None` if the stream is no socket, or the peer has gone.
+    #[must_use]
+    pub fn peer_addr(&self) -> Option<PeerAddr> {
+        match self {
+            Self::Tcp(stream) => stream.peer_addr().ok().map(PeerAddr::from),
+            Self::Tls(stream) => stream.get_ref().0.peer_addr().ok().map(PeerAddr::from),
+            Self::Unix(_) => Some(PeerAddr::Unix),
+            Self::Memory(_) => None,
+            Self::Other(other) => other.peer,
         }
     }
 
     /// Whether the bytes are encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_) | Self::Other(Other { tls: true, .. }))
+        matches!(self, Self::Tls(_) | Self::Other(Other { tls: Some(_), .. }))
     }
 }
 

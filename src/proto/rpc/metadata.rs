@@ -88,6 +88,24 @@ impl Metadata {
         Ok(Self(bytes.freeze()))
     }
 
+    /// These, and then `others`.
+    ///
+    /// # Errors
+    /// There is too much.
+    pub fn join(&self, others: &Self) -> Result<Self, MetadataError> {
+        if self.is_empty() {
+            return Ok(others.clone());
+        }
+        let whole = self.0.len() + others.0.len();
+        if whole > MAX_METADATA || self.iter().count() + others.iter().count() > MAX_PAIRS {
+            return Err(MetadataError::TooLarge);
+        }
+        let mut bytes = BytesMut::with_capacity(whole);
+        bytes.put_slice(&self.0);
+        bytes.put_slice(&others.0);
+        Ok(Self(bytes.freeze()))
+    }
+
     /// The first value of this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {

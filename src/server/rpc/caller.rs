@@ -32,6 +32,37 @@ impl Drop for Caller {
     }
 }
 
+/// Makes calls on a connection without keeping it open: those of a handler to whoever called it. When the connection is over, each fails at once, and has
+/// reached nobody.
+#[derive(Clone, Debug)]
+pub(super) struct PeerCaller {
+    mailbox: Arc<Mailbox>,
+    /// Bytes of the longest message that we read, decompressed.
+    max_message: usize,
+}
+
+impl PeerCaller {
+    pub(super) fn new(mailbox: &Arc<Mailbox>, max_message: usize) -> Self {
+        Self { mailbox: Arc::clone(mailbox), max_message }
+    }
+
+    /// Bytes of the longest message that is read, decompressed.
+    pub(super) fn max_message(&self) -> usize {
+        self.max_message
+    }
+
+    /// Makes a call, with its first message if there is one, and whether it is the last.
+    pub(super) fn call(
+        &self,
+        call: Call,
+        message: Option<Message>,
+        last: bool,
+        deadline: Option<Instant>,
+    ) -> Pending {
+        make(&self.mailbox, NewCall::new(call, message, last, deadline, Inbox::new()))
+    }
+}
+
 /// Why a call failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{status}")]
@@ -86,22 +117,22 @@ impl Caller {
         last: bool,
         deadline: Option<Instant>,
     ) -> Pending {
-        self.make(NewCall::new(call, message, last, deadline, Inbox::new()))
+        make(&self.0, NewCall::new(call, message, last, deadline, Inbox::new()))
     }
 
     /// Makes a call whose request is a stream, of which this was sent already.
     pub(super) fn replay(&self, call: Call, sent: Vec<Outgoing>, deadline: Instant) -> Pending {
-        self.make(NewCall { sent, ..NewCall::new(call, None, false, Some(deadline), Inbox::new()) })
+        make(&self.0, NewCall { sent, ..NewCall::new(call, None, false, Some(deadline), Inbox::new()) })
     }
+}
 
-    fn make(&self, mut new: NewCall) -> Pending {
-        let inbox = Arc::clone(&new.inbox);
-        let shrunk = |message: &mut Message| *message = self.0.shrunk(std::mem::take(message));
-        new.message.iter_mut().for_each(shrunk);
-        new.sent.iter_mut().filter_map(Outgoing::message_mut).for_each(shrunk);
-        self.0.send(Command::Call(Box::new(new)));
-        Pending { mailbox: Arc::clone(&self.0), inbox, over: AtomicBool::new(false) }
-    }
+fn make(mailbox: &Arc<Mailbox>, mut new: NewCall) -> Pending {
+    let inbox = Arc::clone(&new.inbox);
+    let shrunk = |message: &mut Message| *message = mailbox.shrunk(std::mem::take(message));
+    new.message.iter_mut().for_each(shrunk);
+    new.sent.iter_mut().filter_map(Outgoing::message_mut).for_each(shrunk);
+    mailbox.send(Command::Call(Box::new(new)));
+    Pending { mailbox: Arc::clone(mailbox), inbox, over: AtomicBool::new(false) }
 }
 
 impl Pending {
@@ -149,7 +180,6 @@ impl Pending {
     }
 
     /// Says a message.
-    #[cfg(test)]
     pub(super) fn say(&self, message: Message, last: bool) {
         self.inbox.say(&self.mailbox, message, last);
     }

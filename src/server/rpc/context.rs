@@ -6,11 +6,14 @@ use std::time::Duration;
 use http::Extensions;
 use tokio::time::Instant;
 
+use super::caller::PeerCaller;
+use super::client::Channel;
 use super::pressure::Pressure;
+use super::trailers::Trailers;
 use crate::net::drain::Drain;
 use crate::net::workers::{Blocking, Cancelled, JobError, Priority, QueueFull};
 use crate::proto::rpc::frame::Trace;
-use crate::proto::rpc::metadata::Metadata;
+use crate::proto::rpc::metadata::{Metadata, MetadataError};
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::peer::Peer;
 
@@ -34,6 +37,8 @@ pub struct Context {
     /// The longest message, decompressed.
     pub(super) max_message: usize,
     pub(super) home: Arc<Home>,
+    /// The number of the call on its connection.
+    pub(super) stream: u32,
 }
 
 /// What the calls of a connection share of their server.
@@ -42,6 +47,10 @@ pub(super) struct Home {
     /// The shutdown of the server.
     pub(super) drain: Drain,
     pub(super) lane: Option<Arc<Lane>>,
+    /// Makes calls to the peer.
+    pub(super) back: PeerCaller,
+    /// What handlers have added to the end of their calls.
+    pub(super) trailers: Trailers,
 }
 
 /// Where handlers leave heavy work.
@@ -79,6 +88,106 @@ impl Context {
     /// Resolves when the server is told to stop: a stream without an end should end then.
     pub async fn stopping(&self) {
         self.home.drain.stopping().await;
+    }
+
+    /// Adds a name and a value to the trailers of the call: what its caller gets with the end, behind the answer or the last message of a stream, and
+    /// also when the call fails. Those of a [`Status`] that the handler fails with come before them. What is added when the call is over is not sent.
+    ///
+    /// ```
+    /// # use wireworks::server::rpc::{Channel, Code, Context, Status};
+    /// # use wireworks::service;
+    /// # service! {
+    /// #     pub service Search as SearchClient in search {
+    /// #         1 => unary find(String) -> u64, idempotent;
+    /// #     }
+    /// # }
+    /// # struct Index;
+    /// impl Search for Index {
+    ///     async fn find(&self, context: Context, words: String) -> Result<u64, Status> {
+    ///         let invalid = |error| Status::new(Code::Internal, format!("{error}"));
+    ///         context.add_trailer("searched", words.len().to_string()).map_err(invalid)?;
+    ///         Ok(42)
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let running = search::serve(Index).server()?.listen("127.0.0.1:0").threads(1).start()?;
+    /// # let address = running.tcp().ok_or("no address")?.to_string();
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let client = SearchClient::new(Channel::to([address])?.lazy());
+    /// let reply = client.find("tea".into()).reply().await?;
+    /// assert_eq!((reply.message, reply.trailers.text("searched")), (42, Some("3")));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// The name cannot be one, or is reserved, or there are more than 64 of them or 64 KiB. What the caller puts up with may be less (8 KiB, unless its
+    /// settings say otherwise): a call with more of it ends with `resource_exhausted`.
+    pub fn add_trailer(&self, name: &str, value: impl AsRef<[u8]>) -> Result<(), MetadataError> {
+        self.home.trailers.add(self.stream, name, value.as_ref())
+    }
+
+    /// A channel to whoever has called, on the same connection: there a client answers whose channel was made by
+    /// [`Builder::answering`](super::client::Builder::answering), and a server answers its client's handlers.
+    ///
+    /// It can be kept when the call is over, and works as long as the connection; then each call on it fails at once with `unavailable`, and has reached
+    /// nobody ([`Reach::Never`](super::Reach::Never)). It does not keep the connection open. As there is only the one, nothing is tried again, hedged or balanced; a call without a
+    /// timeout of its own gets [`DEADLINE`](super::client::DEADLINE), and one `within` a context no more than is left of that. A server that
+    /// [stops](Self::stopping) can call back as long as it answers calls of the same connection.
+    ///
+    /// ```
+    /// use wireworks::server::rpc::{Channel, Context, Status};
+    /// use wireworks::service;
+    ///
+    /// service! {
+    ///     /// What a client knows.
+    ///     pub service Person as PersonClient in person {
+    ///         1 => unary name(()) -> String;
+    ///     }
+    /// }
+    ///
+    /// service! {
+    ///     /// What a server does.
+    ///     pub service Greeter as GreeterClient in greeter {
+    ///         1 => unary greet(()) -> String;
+    ///     }
+    /// }
+    ///
+    /// struct Ada;
+    ///
+    /// impl Person for Ada {
+    ///     async fn name(&self, _: Context, (): ()) -> Result<String, Status> {
+    ///         Ok("Ada".into())
+    ///     }
+    /// }
+    ///
+    /// struct Polite;
+    ///
+    /// impl Greeter for Polite {
+    ///     async fn greet(&self, context: Context, (): ()) -> Result<String, Status> {
+    ///         let caller = PersonClient::new(context.peer_channel());
+    ///         let name = caller.name(()).within(&context).await.map_err(|failure| failure.status)?;
+    ///         Ok(format!("Good morning, {name}"))
+    ///     }
+    /// }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let running = greeter::serve(Polite).server()?.listen("127.0.0.1:0").threads(1).start()?;
+    /// let address = running.tcp().ok_or("no address")?.to_string();
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(async {
+    /// let channel = Channel::to([address])?.answering(person::serve(Ada))?;
+    /// assert_eq!(GreeterClient::new(channel).greet(()).await?, "Good morning, Ada");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn peer_channel(&self) -> Channel {
+        self.home.back.clone().into()
     }
 
     /// Does what takes the processor for long on a thread for such work, one of the server's [workers](super::Server::workers), while the

@@ -1,5 +1,7 @@
 //! What a method is: its types, its number, and what may be done with it.
 
+use std::marker::PhantomData;
+
 use crate::proto::rpc::payload::Payload;
 use crate::proto::rpc::schema::{Describe, method_hash, service_hash};
 
@@ -47,6 +49,17 @@ pub struct Description {
     pub idempotent: bool,
     /// What it does, for people.
     pub docs: &'static str,
+}
+
+/// The description of a method, which lives for ever.
+pub(super) const fn description_of<M: Method>() -> &'static Description {
+    struct Known<M>(PhantomData<M>);
+
+    impl<M: Method> Known<M> {
+        const DESCRIPTION: &'static Description = &M::DESCRIPTION;
+    }
+
+    Known::<M>::DESCRIPTION
 }
 
 /// On which sides of a call messages stream.

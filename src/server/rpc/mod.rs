@@ -22,6 +22,7 @@ pub mod stream;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod trailers;
 
 pub use self::caller::{Failure, Reach};
 pub use self::client::Channel;

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::future::{Future, poll_fn, ready};
-use std::marker::PhantomData;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -15,7 +14,7 @@ use super::context::Context;
 use super::detached::Detached;
 use super::layer::{Answer, Incoming, Intercepted, Layered, Next};
 use super::link::{Asked, Handle, Serve, Streams};
-use super::method::{Description, Method};
+use super::method::{Description, Method, description_of};
 use super::server::Server;
 use super::stream::{Format, Requests};
 use crate::net::service::{Layer, Service};
@@ -153,7 +152,7 @@ impl Services {
         let Description { service, number, .. } = description;
         let hash = M::service();
         self.name(hash, service);
-        let handler = Arc::new(Typed { description: Known::<M>::DESCRIPTION, begin });
+        let handler = Arc::new(Typed { description: description_of::<M>(), begin });
         let (request, response, schema) = (M::Request::describe(), M::Response::describe(), M::schema());
         let document = |documents: &mut Documents| {
             M::Request::document(documents);
@@ -298,13 +297,6 @@ impl Serve for Services {
         }
         Ok(Arc::clone(&registered.handler))
     }
-}
-
-/// A description that lives for ever.
-struct Known<M>(PhantomData<M>);
-
-impl<M: Method> Known<M> {
-    const DESCRIPTION: &'static Description = &M::DESCRIPTION;
 }
 
 /// A handler with its types forgotten.

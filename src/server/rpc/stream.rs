@@ -10,6 +10,7 @@ use futures_core::Stream;
 use futures_util::stream::BoxStream;
 
 use super::caller::{Arrived, Failure, Pending, Reach};
+use super::client::{CallMeter, Streaming};
 use super::link::Streams;
 use super::link::inbox::Next;
 use crate::proto::rpc::metadata::Metadata;
@@ -107,12 +108,15 @@ pub struct Responses<T> {
     pending: Pending,
     /// What came while the call was begun.
     first: Option<Arrived>,
+    /// What counts the call when it is over.
+    meter: CallMeter,
     answer: AnswerReader<T>,
 }
 
 impl<T: Payload> Responses<T> {
-    pub(super) fn new(pending: Pending, first: Option<Arrived>, format: Format) -> Self {
-        Self { pending, first, answer: AnswerReader::new(format) }
+    pub(super) fn new(streaming: Streaming, format: Format) -> Self {
+        let Streaming { pending, first, meter } = streaming;
+        Self { pending, first: Some(first), meter, answer: AnswerReader::new(format) }
     }
 
     /// The next message; `None` when the call went well and this was all.
@@ -130,11 +134,17 @@ impl<T: Payload> Responses<T> {
     }
 
     fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Failure>>> {
-        let Self { pending, first, answer } = self;
-        answer.poll(|| match first.take() {
+        let Self { pending, first, meter, answer } = self;
+        let next = ready!(answer.poll(|| match first.take() {
             Some(first) => Poll::Ready(Ok(first)),
             None => pending.poll_next(cx),
-        })
+        }));
+        match &next {
+            None => meter.end(Code::Ok),
+            Some(Err(failure)) => meter.end(failure.status.code),
+            Some(Ok(_)) => {}
+        }
+        Poll::Ready(next)
     }
 }
 

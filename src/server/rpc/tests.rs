@@ -4,8 +4,8 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::io::DuplexStream;
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -15,14 +15,17 @@ use super::observe::Watch;
 use super::server::Age;
 use super::testing::{Bench, COUNT, ECHO, FAIL, HANG, LATE, PANIC, SUM, TALK, message};
 use super::*;
+use crate::codec::{Codec as _, Outbox};
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::io::Io;
-use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::codec::Codec as WireCodec;
+use crate::proto::rpc::frame::{Call, Frame};
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::compress::decompress;
 use crate::proto::rpc::session::{Message, Role};
+use crate::proto::rpc::settings::Settings as Hello;
 use crate::proto::rpc::status::Code;
 use crate::server::peer::Peer;
 use crate::service;
@@ -159,6 +162,41 @@ async fn an_answer_that_nobody_reads_is_dropped_at_its_deadline() {
     let error = client.answer(ECHO, vec![7; 1 << 20]).await.unwrap_err();
     assert!(failure(Code::DeadlineExceeded, Reach::Answered)(&error), "{error}");
     assert_eq!(client.answer(ECHO, "short").await.unwrap(), "short");
+}
+
+#[tokio::test]
+async fn a_call_in_a_codec_that_the_peer_does_not_read_is_not_sent() {
+    let (near, mut far) = tokio::io::duplex(1 << 16);
+    let client = end(near, Role::Client, Settings::default(), Bench::default());
+    // It waits for the HELLO, which comes later.
+    let calls = [1, 9].map(|codec| {
+        let call = Call { codec, ..call(ECHO) };
+        client.caller.call(call, Some(message("unread")), true, None)
+    });
+    let hello = Hello { codecs: 1 | 1 << 7, max_streams: 8, ..Hello::default() };
+    let mut out = Outbox::new();
+    WireCodec::new(hello).encode(Frame::Hello(hello), &mut out).unwrap();
+    far.write_all(out.single().unwrap()).await.unwrap();
+    for (call, name) in calls.into_iter().zip(["1 (postcard)", "9"]) {
+        let failed = call.answer().await.unwrap_err();
+        assert!(failure(Code::Unimplemented, Reach::Never)(&failed), "{failed:?}");
+        let text = format!("the other side does not read payload codec {name}; it reads 0 (bincode), 7");
+        assert_eq!(failed.status.text, text);
+    }
+    // Nothing but our HELLO was sent, and one that is read follows.
+    let _call = client.ask(ECHO, "read");
+    let (mut wire, mut frames) = (BytesMut::new(), Vec::new());
+    let mut codec = WireCodec::new(Hello::default());
+    while frames.len() < 2 {
+        far.read_buf(&mut wire).await.unwrap();
+        while let Some(frame) = codec.decode(&mut wire).unwrap() {
+            frames.push(frame);
+        }
+    }
+    assert!(
+        matches!(&frames[1], Frame::Open(open) if open.stream == 1 && open.call.codec == 0),
+        "{frames:?}"
+    );
 }
 
 #[tokio::test]

@@ -491,8 +491,24 @@ impl Session {
     /// Whether we leave, and every call of the peer is answered.
     #[must_use]
     pub fn has_left(&self) -> bool {
-        let open = self.at_work > 0 || self.streams.values().any(|stream| stream.theirs);
-        matches!(self.departure, Departure::Leaving(_)) && !open
+        matches!(self.departure, Departure::Leaving(_)) && !self.answers()
+    }
+
+    /// Whether the peer has said that it takes no further calls of ours.
+    #[must_use]
+    pub fn peer_leaves(&self) -> bool {
+        self.answered.is_some()
+    }
+
+    /// Whether we leave, and answer no call at the moment. While we answer one we may call, as an answer may need to ask the peer something.
+    #[must_use]
+    pub fn is_done_leaving(&self) -> bool {
+        self.departure != Departure::Staying && !self.answers()
+    }
+
+    /// Whether a call of the peer is not over.
+    fn answers(&self) -> bool {
+        self.at_work > 0 || self.streams.values().any(|stream| stream.theirs)
     }
 
     /// Says that the connection ends at once, and why.

@@ -1,7 +1,7 @@
 //! What the application says, and when it leaves.
 
 use super::stream::{Message, Stream, Waiting};
-use super::{Departure, Role, Session};
+use super::{Role, Session};
 use crate::proto::rpc::frame::{Call, Data, End, Frame, Open, Piece, Reset};
 use crate::proto::rpc::reject::ErrorCode;
 use crate::proto::rpc::settings::Settings;
@@ -77,7 +77,7 @@ impl Session {
     /// Why not.
     pub fn can_call(&self) -> Result<(), CallError> {
         let Some(theirs) = &self.theirs else { return Err(CallError::TooEarly) };
-        if self.answered.is_some() || self.departure != Departure::Staying || self.next.is_none() {
+        if self.answered.is_some() || self.next.is_none() || self.is_done_leaving() {
             return Err(CallError::Leaving);
         }
         // Calls that were given up before they left count until they leave: a peer that does not read gets no further ones.

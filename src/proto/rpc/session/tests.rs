@@ -286,11 +286,19 @@ fn who_leaves_answers_what_it_has_taken_and_names_what_it_has_not() {
     assert!(matches!(&carry(&mut server, &mut client)[..], [Event::GoAway(away)] if away.last == 3));
     assert_eq!(client.unanswered(), [0_u32; 0]);
     assert!(!server.has_left());
+    // As long as it answers, it may ask.
+    assert_eq!(server.can_call(), Ok(()));
+    let asked = server.call(Call::default(), None, true).unwrap();
+    assert!(matches!(carry(&mut server, &mut client)[..], [Event::Call { .. }]));
+    client.end(asked, Status::ok(), None).unwrap();
+    client.release();
+    assert!(matches!(carry(&mut client, &mut server)[..], [Event::End { .. }]));
     for stream in [1, 3] {
         server.end(stream, Status::ok(), None).unwrap();
         server.release();
     }
-    assert!(server.has_left());
+    assert!(server.has_left() && server.is_done_leaving());
+    assert_eq!(server.can_call(), Err(CallError::Leaving));
     assert_eq!(carry(&mut server, &mut client).len(), 2);
     assert!(client.is_idle());
 }

@@ -11,17 +11,19 @@ use futures_util::stream::FuturesUnordered;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::endpoint::{Endpoint, now};
-use super::{Channel, Shared};
+use super::servers::{Avoid, Servers, Shared};
+use super::{CallMeter, ClientMetrics, Codes};
 use crate::net::resilience::breaker::{self, Verdict};
 use crate::net::resilience::ewma::Outstanding;
 use crate::net::resilience::hedge::{Hedge, Step};
 use crate::net::resilience::pick::Endpoint as _;
-use crate::net::resilience::retry::{self, Decision, Pushback, Repeat, Retrying};
+use crate::net::resilience::retry::{self, Decision, Pushback, Repeat, Retrying, Why};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::session::Message;
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::rpc::caller::{Caller, Failure, Pending, Reach};
+use crate::server::rpc::method::Description;
 use crate::server::rpc::settings::LONGEST;
 
 /// A call whose request is one message.
@@ -29,6 +31,8 @@ use crate::server::rpc::settings::LONGEST;
 pub(in super::super) struct Request {
     pub(in super::super) call: Call,
     pub(in super::super) message: Message,
+    /// What is called, if that is known when the program is compiled.
+    pub(in super::super) method: Option<&'static Description>,
     /// Whether doing it twice is as good as once.
     pub(in super::super) idempotent: bool,
     /// When it was made.
@@ -43,7 +47,7 @@ struct AttemptContext<'a> {
     /// How often the call was tried before, for the server.
     previous: u32,
     /// The endpoints that have failed it.
-    tried: &'a [u64],
+    avoid: Avoid<'a>,
     /// Now.
     time: std::time::Instant,
     /// The attempts that were made, this one not yet.
@@ -51,13 +55,32 @@ struct AttemptContext<'a> {
 }
 
 /// What an attempt at a unary call has brought.
-type Answered = Result<(Message, Metadata), Failure>;
+pub(super) type Answered = Result<(Message, Metadata), Failure>;
 
-impl Channel {
+impl Servers {
+    /// What counts a call, if calls are counted.
+    pub(super) fn meter(
+        &self,
+        method: Option<&'static Description>,
+        begun: impl FnOnce() -> Instant,
+    ) -> CallMeter {
+        self.0.metrics.as_ref().map_or_else(CallMeter::default, |metrics| metrics.begun(method, begun()))
+    }
+
+    /// Makes a call whose request and answer are one message each, and counts it.
+    pub(super) async fn counted(&self, request: &Request) -> Answered {
+        if self.0.metrics.is_none() {
+            return self.call(request).await;
+        }
+        let mut meter = self.meter(request.method, || request.begun);
+        let answered = Box::pin(self.call(request)).await;
+        meter.ended(&answered);
+        answered
+    }
+
     /// Makes a call whose request and answer are one message each.
     pub(in super::super) async fn call(&self, request: &Request) -> Answered {
-        let key = (request.call.service, request.call.method);
-        match self.0.hedge(key).filter(|_| request.idempotent) {
+        match self.0.hedge(request.key()).filter(|_| request.idempotent) {
             Some(hedge) => Box::pin(self.hedged(request, &hedge)).await,
             None => self.retried(request, async |pending| pending.answer().await).await,
         }
@@ -72,7 +95,7 @@ impl Channel {
         let time = request.begun.into_std();
         self.0.budget.deposit(time);
         let made = AtomicU32::new(0);
-        let context = AttemptContext { previous: 0, tried: &[], time, made: &made };
+        let context = AttemptContext { previous: 0, avoid: Avoid::IfPossible(&[]), time, made: &made };
         let (outcome, endpoint) = self.attempt(request, context, &begin).await;
         match outcome {
             Ok(begun) => {
@@ -94,23 +117,29 @@ impl Channel {
         begin: impl AsyncFn(Pending) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         let shared = &self.0;
-        let mut retrying = Retrying::begun(shared.policies.retry, request.about(), &shared.budget);
+        let policy = shared.calls.of(request.key());
+        let mut retrying = Retrying::begun(policy.retry, request.about(), &shared.budget);
         let mut tried = Vec::new();
         loop {
             failure.attempts = made.load(Ordering::Relaxed);
             tried.extend(endpoint);
-            match retrying.after(now(), class(&failure)) {
+            let Some(avoid) = Avoid::after(&failure, &tried, self) else { return Err(failure) };
+            match retrying.after(now(), class(&failure, policy.retryable)) {
                 Decision::Retry { wait, .. } => sleep(wait).await,
-                Decision::GiveUp(_) => return Err(failure),
+                Decision::GiveUp(why) => {
+                    shared.gave_up(why);
+                    return Err(failure);
+                }
             }
-            let context =
-                AttemptContext { previous: retrying.previous_attempts(), tried: &tried, time: now(), made };
+            let context = AttemptContext { previous: retrying.previous_attempts(), avoid, time: now(), made };
             let (outcome, asked) = self.attempt(request, context, &begin).await;
             match outcome {
                 Ok(begun) => {
                     retrying.succeeded();
                     return Ok(begun);
                 }
+                // What was answered says more than that no other can be asked.
+                Err(_) if asked.is_none() && matches!(avoid, Avoid::Always(_)) => return Err(failure),
                 Err(next) => (failure, endpoint) = (next, asked),
             }
         }
@@ -121,14 +150,16 @@ impl Channel {
         let shared = &self.0;
         let (begun, made) = (request.begun, AtomicU32::new(0));
         let mut hedging = hedge.begin(request.about(), &shared.budget, begun.into_std());
-        let (mut tried, mut last) = (Vec::new(), None);
+        let retryable = shared.calls.of(request.key()).retryable;
+        let (mut tried, mut last, mut unknown) = (Vec::new(), None, None);
         let mut copies = FuturesUnordered::new();
         let made = &made;
-        let copy = |previous: u32, tried: Vec<u64>| async move {
+        let copy = |previous: u32, tried: Vec<u64>, elsewhere: bool| async move {
             let begin = async |pending: Pending| pending.answer().await;
-            self.attempt(request, AttemptContext { previous, tried: &tried, time: now(), made }, &begin).await
+            let avoid = if elsewhere { Avoid::Always(&tried) } else { Avoid::IfPossible(&tried) };
+            self.attempt(request, AttemptContext { previous, avoid, time: now(), made }, &begin).await
         };
-        copies.push(copy(0, Vec::new()));
+        copies.push(copy(0, Vec::new(), false));
         loop {
             let due = pin!(match hedging.next() {
                 Some(at) => Either::Left(sleep_until(at.into())),
@@ -145,16 +176,29 @@ impl Channel {
                         Err(failure) => Failure { attempts: made.load(Ordering::Relaxed), ..failure },
                     };
                     tried.extend(endpoint);
-                    match hedging.after(now(), class(&failure)) {
-                        Step::Send => {
-                            copies.push(copy(hedging.previous_attempts(), tried.clone()));
-                        }
+                    let elsewhere = is_unknown_there(&failure);
+                    let mut class = class(&failure, retryable);
+                    if elsewhere && !self.has_others(&tried) {
+                        class.repeat = Repeat::Never;
+                    }
+                    let failure = match endpoint {
+                        Some(_) if elsewhere => unknown.insert(failure).clone(),
+                        Some(_) => failure,
+                        // What was answered says more than that no other can be asked.
+                        None => unknown.clone().unwrap_or(failure),
+                    };
+                    match hedging.after(now(), class) {
+                        Step::Send => copies.push(copy(hedging.previous_attempts(), tried.clone(), elsewhere)),
                         Step::Wait => last = Some(failure),
-                        Step::GiveUp(_) => return Err(failure),
+                        Step::GiveUp(why) => {
+                            shared.gave_up(why);
+                            return Err(failure);
+                        }
                     }
                 }
                 () = due => if hedging.due(now()) {
-                    copies.push(copy(hedging.previous_attempts(), tried.clone()));
+                    shared.metrics.iter().for_each(ClientMetrics::hedge);
+                    copies.push(copy(hedging.previous_attempts(), tried.clone(), false));
                 } else if copies.is_empty() && let Some(failure) = last.take() {
                     return Err(failure); // there will be no other copy
                 },
@@ -185,7 +229,7 @@ impl Channel {
     /// Sends a request, when an endpoint is ready.
     async fn send(&self, request: &Request, mut context: AttemptContext<'_>) -> Result<Sent<'_>, Failure> {
         loop {
-            let (endpoint, caller) = self.ready(context.tried, request.deadline, context.time).await?;
+            let (endpoint, caller) = self.ready(context.avoid, request.deadline, context.time).await?;
             // Between the choice and this, another call may have taken the last place of a breaker that is half open.
             if let Some(sent) = self.send_to(endpoint, &caller, request, context) {
                 return Ok(sent);
@@ -196,7 +240,7 @@ impl Channel {
 
     /// Sends a request, if an endpoint is ready.
     fn send_now(&self, request: &Request, context: AttemptContext<'_>) -> Option<Sent<'_>> {
-        let (endpoint, caller) = self.ready_now(context.tried, context.time)?;
+        let (endpoint, caller) = self.ready_now(context.avoid, context.time)?;
         self.send_to(endpoint, &caller, request, context)
     }
 
@@ -211,6 +255,7 @@ impl Channel {
         let AttemptContext { previous, time, made, .. } = context;
         let active = ActiveAttempt::begin(endpoint, &self.0, time)?;
         made.fetch_add(1, Ordering::Relaxed);
+        self.0.metrics.iter().for_each(ClientMetrics::attempt);
         let call = Call { attempt: u8::try_from(previous).unwrap_or(u8::MAX), ..request.call.clone() };
         let pending = caller.call(call, Some(request.message.clone()), true, Some(request.deadline));
         Some((pending, active))
@@ -265,6 +310,7 @@ impl BreakerPermit<'_> {
         let changed = permit.report(time, verdict);
         match changed {
             Some(breaker::State::Open { .. }) => {
+                self.shared.metrics.iter().for_each(ClientMetrics::trip);
                 tracing::warn!(endpoint = %endpoint.place.target, "too many calls fail: it is left alone for a while");
             }
             Some(breaker::State::Closed) => {
@@ -287,6 +333,11 @@ impl Drop for BreakerPermit<'_> {
 }
 
 impl Request {
+    /// The numbers of its service and method.
+    fn key(&self) -> (u32, u16) {
+        (self.call.service, self.call.method)
+    }
+
     fn about(&self) -> retry::Call {
         about(self.idempotent, self.deadline)
     }
@@ -298,24 +349,39 @@ pub(super) fn about(idempotent: bool, deadline: Instant) -> retry::Call {
 }
 
 impl Shared {
+    /// A failure is not tried again: counts those for want of budget.
+    pub(super) fn gave_up(&self, why: Why) {
+        if why == Why::Budget {
+            self.metrics.iter().for_each(ClientMetrics::denied);
+        }
+    }
+
     /// The hedging of a method.
     fn hedge(&self, key: (u32, u16)) -> Option<Hedge> {
-        let policy = self.policies.hedge?;
+        let policy = self.calls.of(key).hedge?;
         let mut hedges = self.hedges.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         Some(hedges.entry(key).or_insert_with(|| Hedge::new(policy, now())).clone())
     }
 }
 
-/// Whether a failed call may be made again.
-pub(super) fn class(failure: &Failure) -> retry::Failure {
+/// Whether a server of this kind has no such method, means other types by it, or reads no such codec: it would say the same again, and another may not.
+pub(super) fn is_unknown_there(failure: &Failure) -> bool {
+    failure.reach == Reach::Never
+        && matches!(failure.status.code, Code::Unimplemented | Code::FailedPrecondition)
+}
+
+/// Whether a failed call may be made again; of one that is [unknown there](is_unknown_there), elsewhere. Those that a handler may have seen are told
+/// by their codes.
+pub(super) fn class(failure: &Failure, retryable: Codes) -> retry::Failure {
     let Failure { status: Status { code, advice, .. }, reach, .. } = failure;
     let repeat = match (reach, advice, code) {
         // Waiting for a connection has used up the time, or the request itself is what cannot be sent.
-        (_, _, Code::DeadlineExceeded) | (Reach::Never, Advice::Never, _) => Repeat::Never,
-        // No such method, other types, an unknown codec: another server of the same kind would say the same, whatever this one advises.
-        (_, _, Code::Unimplemented | Code::FailedPrecondition) => Repeat::Never,
+        (Reach::Never, _, Code::DeadlineExceeded) | (Reach::Never, Advice::Never, _) => Repeat::Never,
         (Reach::Never, ..) | (_, Advice::NotProcessed | Advice::Later(_), _) => Repeat::Safe,
-        (_, _, Code::Unavailable) | (_, Advice::Again(_), _) => Repeat::IfIdempotent,
+        // The deadline is that of all attempts, unless a server has one of its own.
+        (Reach::Unknown, _, Code::DeadlineExceeded) => Repeat::Never,
+        (_, Advice::Again(_), _) => Repeat::IfIdempotent,
+        (_, _, code) if retryable.contains(*code) => Repeat::IfIdempotent,
         _ => Repeat::Never,
     };
     let pushback = match *advice {

@@ -1,6 +1,6 @@
 //! Typed calls of a channel.
 
-use std::future::{Future, IntoFuture, poll_fn};
+use std::future::{Future, IntoFuture};
 use std::marker::PhantomData;
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::proto::rpc::frame::{Call as WireCall, Trace};
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::status::{Advice, Code, Status};
-use crate::server::rpc::caller::{Failure, Pending, Reach};
+use crate::server::rpc::caller::{Failure, Reach};
 use crate::server::rpc::context::Context;
-use crate::server::rpc::method::Method;
+use crate::server::rpc::method::{Method, description_of};
 use crate::server::rpc::stream::{Format, Responses, answered};
 
 /// A call that has not been made: awaiting it makes it.
@@ -143,7 +143,7 @@ impl<M: Method, T> Call<'_, M, T> {
     }
 
     fn format(&self) -> Format {
-        Format { codec: self.codec, limit: self.channel.0.settings.max_message }
+        Format { codec: self.codec, limit: self.channel.max_message() }
     }
 
     fn wire(&self) -> WireCall {
@@ -160,7 +160,9 @@ impl<M: Method, T> Call<'_, M, T> {
 
     /// When it has to be over that begins now.
     fn deadline(&self, now: Instant) -> Instant {
-        let own = deadline_after(now, self.timeout.unwrap_or(self.channel.0.deadline));
+        let key = || (M::service(), M::DESCRIPTION.number);
+        let timeout = self.timeout.unwrap_or_else(|| self.channel.deadline(key));
+        let own = deadline_after(now, timeout);
         self.until.map_or(own, |until| own.min(until))
     }
 
@@ -170,13 +172,15 @@ impl<M: Method, T> Call<'_, M, T> {
         let idempotent = M::DESCRIPTION.idempotent;
         let begun = Instant::now();
         let deadline = self.deadline(begun);
-        Ok(Request { call: self.wire(), message, idempotent, begun, deadline })
+        let method = Some(description_of::<M>());
+        Ok(Request { call: self.wire(), message, method, idempotent, begun, deadline })
     }
 
     /// The call without one.
     fn stream_request(&self) -> StreamRequest {
         let idempotent = M::DESCRIPTION.idempotent;
-        StreamRequest { call: self.wire(), idempotent, deadline: self.deadline(Instant::now()) }
+        let method = Some(description_of::<M>());
+        StreamRequest { call: self.wire(), method, idempotent, deadline: self.deadline(Instant::now()) }
     }
 }
 
@@ -217,16 +221,7 @@ where
 
     fn into_future(self) -> Self::IntoFuture {
         let (channel, format, request) = (self.channel, self.format(), self.with(&self.request.0));
-        async move {
-            // Until the first message, nothing of the answer was handed on: it can be tried again.
-            let begin = async |pending: Pending| {
-                let first = poll_fn(|cx| pending.poll_next(cx)).await?;
-                Ok((pending, first))
-            };
-            let (pending, first) = channel.retried(&request?, begin).await?;
-            Ok(Responses::new(pending, Some(first), format))
-        }
-        .boxed()
+        async move { Ok(Responses::new(channel.stream(&request?).await?, format)) }.boxed()
     }
 }
 

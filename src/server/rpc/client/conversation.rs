@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use futures_core::Stream;
 
+use super::call::Reply;
 use super::halves::{RecvHalf, SendHalf};
 use crate::proto::rpc::metadata::Metadata;
 use crate::proto::rpc::payload::Payload;
@@ -35,12 +36,23 @@ impl<Q: Payload, R: Payload> Upload<Q, R> {
     ///
     /// # Errors
     /// How the call failed.
-    pub async fn finish(mut self) -> Result<R, Failure> {
+    pub async fn finish(self) -> Result<R, Failure> {
+        self.reply().await.map(|reply| reply.message)
+    }
+
+    /// The same for who wants what comes with the end of the call, too: its trailers.
+    ///
+    /// # Errors
+    /// How the call failed.
+    pub async fn reply(mut self) -> Result<Reply<R>, Failure> {
         self.0.finish();
         let none = || answered(Status::new(Code::Internal, "the call went well and has no answer"));
         let answer = self.0.next().await.ok_or_else(none)??;
         match self.0.next().await {
-            None => Ok(answer),
+            None => {
+                let trailers = self.0.trailers().cloned().unwrap_or_default();
+                Ok(Reply { message: answer, trailers })
+            }
             Some(Ok(_)) => {
                 Err(answered(Status::new(Code::Internal, "more than one message came as the answer")))
             }
@@ -80,6 +92,12 @@ impl<Q: Payload, R: Payload> Conversation<Q, R> {
     /// How the call failed; nothing follows.
     pub async fn next(&mut self) -> Option<Result<R, Failure>> {
         self.receiver.next().await
+    }
+
+    /// What came with the end of the call; `None` before the end.
+    #[must_use]
+    pub fn trailers(&self) -> Option<&Metadata> {
+        self.receiver.trailers()
     }
 
     /// Both sides, each for a task of its own.

@@ -15,8 +15,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::Shared;
 use super::origin::{MAX_FILE, Origin, servers};
+use super::servers::Shared;
 use super::target::{Place, Target};
 use crate::net::client::Connector;
 use crate::net::words::plain;
@@ -335,6 +335,7 @@ mod tests {
     use crate::net::client::Resolver;
     use crate::server::rpc::Failure;
     use crate::server::rpc::Settings;
+    use crate::server::rpc::client::servers::Servers;
     use crate::server::rpc::client::{Builder, Channel, Request, deadline_in};
     use crate::server::rpc::detached::Detached;
     use crate::server::rpc::testing::{Bench, ECHO, message};
@@ -348,7 +349,7 @@ mod tests {
             self.0.lock().unwrap().entry(address.to_owned()).or_default().clone()
         }
 
-        fn dial(&self, builder: Builder) -> Channel {
+        fn dial(&self, builder: Builder) -> Servers {
             let world = self.clone();
             let builder = builder.dial(move |target| {
                 let bench = world.0.lock().unwrap().get(&target.to_string()).cloned();
@@ -395,17 +396,17 @@ mod tests {
         }
     }
 
-    async fn ask(channel: &Channel) -> Result<(), Failure> {
+    async fn ask(channel: &Servers) -> Result<(), Failure> {
         let call = crate::proto::rpc::frame::Call { method: ECHO, ..Default::default() };
         let (begun, deadline) = (Instant::now(), deadline_in(Duration::from_secs(10)));
         channel
-            .call(&Request { call, message: message("?"), idempotent: true, begun, deadline })
+            .call(&Request { call, message: message("?"), method: None, idempotent: true, begun, deadline })
             .await
             .map(|_| ())
     }
 
     /// So many calls of 20 that each of the servers gets.
-    async fn shares(channel: &Channel, servers: &[&Bench]) -> Vec<usize> {
+    async fn shares(channel: &Servers, servers: &[&Bench]) -> Vec<usize> {
         let count = || servers.iter().map(|server| server.begun.load(Ordering::SeqCst)).collect::<Vec<_>>();
         let before = count();
         for _ in 0..20 {

@@ -1,12 +1,14 @@
 //! One server that a channel calls: its connection, when there is one, and what is known of it.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use super::Shared;
-use super::target::Place;
+use super::servers::Shared;
+use super::target::{Place, Target};
 use crate::net::addr::PeerAddr;
+use crate::net::io::Io;
 use crate::net::resilience::backoff::Backoff;
 use crate::net::resilience::breaker::{Breaker, Permit, Refused};
 use crate::net::resilience::ewma::{self, Load};
@@ -115,7 +117,7 @@ impl Endpoint {
             Ok(io) => io,
             Err(error) => return self.failed(&shared, &error.to_string()),
         };
-        let peer = Peer::new(PeerAddr::Unix, io.is_tls(), 0);
+        let peer = self.peer(&io, number);
         let (link, caller) = Link::new(Parts {
             io,
             timer: shared.clock.timer(),
@@ -133,6 +135,7 @@ impl Endpoint {
             life.phase = Phase::Ready(caller);
             life.error = None;
         }
+        shared.metrics.iter().for_each(|metrics| metrics.connection(true));
         drop(connecting);
         shared.changed.notify_waiters();
         let begun = tokio::time::Instant::now();
@@ -166,8 +169,24 @@ impl Endpoint {
         }
     }
 
+    /// Who is at the other end of connection number `number`. Of a stream that has no address, it is that of the target, if it says one.
+    fn peer(&self, io: &Io, number: u64) -> Peer {
+        let addr = io.peer_addr().unwrap_or_else(|| match &self.place.target {
+            Target::Tcp { host, port } => {
+                host.parse().map_or(PeerAddr::Unix, |ip| SocketAddr::new(ip, *port).into())
+            }
+            Target::Unix(_) => PeerAddr::Unix,
+        });
+        let peer = Peer::new(addr, io.is_tls(), number);
+        match io.tls_session() {
+            Some(session) => peer.over_tls(session),
+            None => peer,
+        }
+    }
+
     fn failed(&self, shared: &Shared, error: &str) {
         tracing::debug!(endpoint = %self.place.target, error, "no connection");
+        shared.metrics.iter().for_each(|metrics| metrics.connection(false));
         let mut life = self.life();
         let wait = life.backoff.wait();
         life.phase = Phase::Failed { until: now() + wait };

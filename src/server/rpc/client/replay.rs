@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use super::Shared;
+use super::servers::Shared;
 use crate::proto::rpc::session::MESSAGE_WEIGHT;
 use crate::server::rpc::link::mailbox::Outgoing;
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::Channel;
-use super::attempt::{ActiveAttempt, about, class, verdict};
+use super::ClientMetrics;
+use super::attempt::{ActiveAttempt, about, class, is_unknown_there, verdict};
 use super::endpoint::{Endpoint, now};
-use super::halves::{RecvHalf, SendHalf, halves};
 use super::replay::ReplayBuffer;
+use super::servers::{Avoid, Servers};
 use crate::net::resilience::breaker::Verdict;
 use crate::net::resilience::ewma::Outstanding;
 use crate::net::resilience::pick::Endpoint as _;
@@ -24,21 +24,31 @@ use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::rpc::caller::{Caller, Failure, Pending, Reach};
 use crate::server::rpc::link::mailbox::Outgoing;
+use crate::server::rpc::method::Description;
 
 /// A call whose request is a stream.
 #[derive(Debug)]
 pub(in super::super) struct StreamRequest {
     pub(in super::super) call: Call,
+    /// What is called, if that is known when the program is compiled.
+    pub(in super::super) method: Option<&'static Description>,
     /// Whether doing it twice is as good as once.
     pub(in super::super) idempotent: bool,
     /// When it has to be over, all attempts together.
     pub(in super::super) deadline: Instant,
 }
 
+impl StreamRequest {
+    /// The numbers of its service and method.
+    fn key(&self) -> (u32, u16) {
+        (self.call.service, self.call.method)
+    }
+}
+
 /// The call, for both of its halves.
 #[derive(Debug)]
 pub(super) struct RetriableStream {
-    channel: Channel,
+    servers: Servers,
     request: StreamRequest,
     /// Ends the task that makes the call again.
     given_up: Notify,
@@ -81,17 +91,16 @@ pub(super) struct Attempt {
     load: Mutex<Option<(Arc<Endpoint>, Outstanding)>>,
 }
 
-impl Channel {
+impl Servers {
     /// Makes a call whose request is a stream, as soon as an endpoint is ready.
-    pub(in super::super) async fn open(
-        &self,
-        request: StreamRequest,
-    ) -> Result<(SendHalf, RecvHalf), Failure> {
+    pub(super) async fn open(&self, request: StreamRequest) -> Result<RetriableStream, Failure> {
         let shared = &self.0;
         shared.budget.deposit(now());
         let about = about(request.idempotent, request.deadline);
-        let mut retrying = Retrying::begun(shared.policies.retry, about, &shared.budget);
-        let (endpoint, caller) = self.place(&request, &mut retrying, &[], Duration::ZERO).await?;
+        let mut retrying = Retrying::begun(shared.calls.of(request.key()).retry, about, &shared.budget);
+        let anywhere = Avoid::IfPossible(&[]);
+        let (endpoint, caller) = self.place(&request, &mut retrying, anywhere, Duration::ZERO).await?;
+        shared.metrics.iter().for_each(ClientMetrics::attempt);
         let pending = caller.replay(request.call.clone(), Vec::new(), request.deadline);
         let state = State {
             attempt: Attempt::new(1, pending, endpoint),
@@ -102,8 +111,8 @@ impl Channel {
             over: None,
             waiting: Waiting::default(),
         };
-        let (channel, given_up) = (self.clone(), Notify::new());
-        Ok(halves(RetriableStream { channel, request, given_up, state: Mutex::new(state) }))
+        let (servers, given_up) = (self.clone(), Notify::new());
+        Ok(RetriableStream { servers, request, given_up, state: Mutex::new(state) })
     }
 
     /// An endpoint that is ready after `wait`, or later if none can be had then and it may be tried again.
@@ -111,20 +120,25 @@ impl Channel {
         &self,
         request: &StreamRequest,
         retrying: &mut Retrying,
-        tried: &[u64],
+        avoid: Avoid<'_>,
         mut wait: Duration,
     ) -> Result<(Arc<Endpoint>, Caller), Failure> {
         loop {
             if !wait.is_zero() {
                 sleep(wait).await;
             }
-            let failure = match self.ready(tried, request.deadline, now()).await {
+            let failure = match self.ready(avoid, request.deadline, now()).await {
                 Ok(ready) => return Ok(ready),
                 Err(failure) => failure,
             };
-            match retrying.after(now(), class(&failure)) {
-                Decision::Retry { wait: next, .. } => wait = next,
-                Decision::GiveUp(_) => return Err(failure),
+            let retryable = self.0.calls.of(request.key()).retryable;
+            match retrying.after(now(), class(&failure, retryable)) {
+                Decision::Retry { wait: next, .. } if matches!(avoid, Avoid::IfPossible(_)) => wait = next,
+                Decision::Retry { .. } => return Err(failure),
+                Decision::GiveUp(why) => {
+                    self.0.gave_up(why);
+                    return Err(failure);
+                }
             }
         }
     }
@@ -179,8 +193,8 @@ impl RetriableStream {
         }
         state.replay.forget();
         drop(state);
-        if attempt.report(&self.channel, Verdict::Success) {
-            self.channel.0.budget.succeeded();
+        if attempt.report(&self.servers, Verdict::Success) {
+            self.servers.0.budget.succeeded();
         }
         true
     }
@@ -204,14 +218,21 @@ impl RetriableStream {
             retrying.commit();
         }
         drop(state);
-        attempt.report(&self.channel, verdict_of_stream(&failure));
-        match retrying.after(now(), class(&failure)) {
+        attempt.report(&self.servers, verdict_of_stream(&failure));
+        if Avoid::after(&failure, &tried, &self.servers).is_none() {
+            return Err(self.fail(failure));
+        }
+        let retryable = self.servers.0.calls.of(self.request.key()).retryable;
+        match retrying.after(now(), class(&failure, retryable)) {
             Decision::Retry { wait, .. } => {
                 let recovery = Recovery { stream: Arc::clone(self), failure: Some(failure) };
                 tokio::spawn(recovery.run(retrying, tried, wait));
                 Ok(())
             }
-            Decision::GiveUp(_) => Err(self.fail(failure)),
+            Decision::GiveUp(why) => {
+                self.servers.0.gave_up(why);
+                Err(self.fail(failure))
+            }
         }
     }
 
@@ -220,6 +241,7 @@ impl RetriableStream {
         // What is to be compressed is so outside the lock; what is sent meanwhile follows as it is.
         let Some(sent) = self.state().replay.sent().map(<[_]>::to_vec) else { return };
         let (again, request) = (sent.len(), &self.request);
+        self.servers.0.metrics.iter().for_each(ClientMetrics::attempt);
         let attempt = u8::try_from(retrying.previous_attempts()).unwrap_or(u8::MAX);
         let pending = caller.replay(Call { attempt, ..request.call.clone() }, sent, request.deadline);
         let mut state = self.state();
@@ -285,14 +307,20 @@ struct Recovery {
 
 impl Recovery {
     async fn run(mut self, mut retrying: Retrying, tried: Vec<u64>, wait: Duration) {
-        let RetriableStream { channel, request, given_up, .. } = &*self.stream;
+        let RetriableStream { servers, request, given_up, .. } = &*self.stream;
+        let elsewhere = self.failure.as_ref().is_some_and(is_unknown_there);
+        let avoid = if elsewhere { Avoid::Always(&tried) } else { Avoid::IfPossible(&tried) };
         let placed = tokio::select! {
-            placed = channel.place(request, &mut retrying, &tried, wait) => placed,
+            placed = servers.place(request, &mut retrying, avoid, wait) => placed,
             () = given_up.notified() => return,
         };
         match placed {
             Ok((endpoint, caller)) => self.stream.resume(retrying, endpoint, &caller),
-            Err(failure) => drop(self.stream.fail(failure)),
+            // What was answered says more than that no other can be asked.
+            Err(failure) => {
+                let told = self.failure.take().filter(|_| elsewhere).unwrap_or(failure);
+                self.stream.fail(told);
+            }
         }
         self.failure = None;
     }
@@ -316,13 +344,13 @@ impl Attempt {
     ///
     /// How long a stream of requests takes to be answered is up to who sends it: it says nothing of the endpoint's latency, and it holds no place of a
     /// breaker that is half open while it is under way. So both are told of it as of a call that begins when its outcome is known.
-    fn report(&self, channel: &Channel, verdict: Verdict) -> bool {
+    fn report(&self, servers: &Servers, verdict: Verdict) -> bool {
         let load = self.load.lock().unwrap_or_else(PoisonError::into_inner).take();
         let Some((endpoint, under_way)) = load else { return false };
         drop(under_way);
         let time = now();
         // Who is left alone is told nothing.
-        if let Some(active) = ActiveAttempt::begin(endpoint, &channel.0, time) {
+        if let Some(active) = ActiveAttempt::begin(endpoint, &servers.0, time) {
             active.report(verdict, time);
         }
         true

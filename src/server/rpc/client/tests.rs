@@ -1,12 +1,23 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use futures_util::future::join_all;
 
 use super::attempt::{Request, deadline_in};
+use super::endpoint::now;
+use super::halves::halves;
+use super::servers::Servers;
 use super::*;
 use crate::net::addr::PeerAddr;
+use crate::net::client::Connector;
+use crate::net::io::Io;
+use crate::net::resilience::{backoff, breaker, budget, hedge};
 use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::status::{Code, Status};
 use crate::server::process::Running;
+use crate::server::rpc::Settings;
+use crate::server::rpc::caller::{Failure, Reach};
 use crate::server::rpc::detached::Detached;
 use crate::server::rpc::server::Server;
 use crate::server::rpc::testing::{Bench, ECHO, FAIL, HANG, LATE, SUM, TALK, message};
@@ -24,7 +35,7 @@ fn serve(bench: &Bench, port: u16) -> (Running, u16) {
     (running, port)
 }
 
-fn channel(ports: &[u16]) -> Channel {
+fn channel(ports: &[u16]) -> Servers {
     let targets = ports.iter().map(|port| format!("127.0.0.1:{port}"));
     let reconnect = backoff::Policy {
         growth: backoff::Growth::Fixed { wait: Duration::from_millis(20), jitter: backoff::Jitter::None },
@@ -38,6 +49,7 @@ fn request(method: u16, text: &str) -> Request {
     Request {
         call: Call { method, ..Call::default() },
         message: message(text.to_owned()),
+        method: None,
         idempotent: false,
         begun: tokio::time::Instant::now(),
         deadline: deadline_in(Duration::from_secs(10)),
@@ -48,7 +60,7 @@ fn idempotent(method: u16, text: &str) -> Request {
     Request { idempotent: true, ..request(method, text) }
 }
 
-async fn ask(channel: &Channel, request: Request) -> Result<String, Failure> {
+async fn ask(channel: &Servers, request: Request) -> Result<String, Failure> {
     let (message, _) = channel.call(&request).await?;
     Ok(String::from_utf8(message.bytes.to_vec()).unwrap())
 }
@@ -61,7 +73,7 @@ async fn begun(bench: &Bench, handlers: usize) {
 }
 
 /// Servers in the same process: a new one for each connection. And how many there were.
-fn inside(targets: &[&str], policies: Policies) -> (Channel, Arc<Mutex<Vec<Detached>>>) {
+fn inside(targets: &[&str], policies: Policies) -> (Servers, Arc<Mutex<Vec<Detached>>>) {
     let servers: Arc<Mutex<Vec<Detached>>> = Arc::default();
     let dialed = Arc::clone(&servers);
     let builder = Channel::to(targets).unwrap().policies(policies).dial(move |_| {

@@ -13,7 +13,7 @@ use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::schema::{Type, method_hash, service_hash};
 use crate::proto::rpc::session::Message;
 use crate::server::rpc::caller::{Arrived, Pending};
-use crate::server::rpc::client::{Request, StreamRequest, deadline_in};
+use crate::server::rpc::client::{Request, StreamRequest, Streaming, deadline_in};
 use crate::server::rpc::stream::Format;
 use crate::server::rpc::{Channel, Failure, Metadata, Settings};
 
@@ -195,6 +195,7 @@ async fn single(
     let request = Request {
         call: method.call.clone(),
         message: method.write(json)?,
+        method: None,
         idempotent: method.idempotent,
         begun: tokio::time::Instant::now(),
         deadline: deadline_in(args.remote.deadline.0),
@@ -204,18 +205,15 @@ async fn single(
         method.show(message, style)?;
         return Ok(trailers);
     }
-    let begin = async |pending: Pending| -> Result<(Pending, Arrived), Failure> {
-        let first = poll_fn(|cx| pending.poll_next(cx)).await?;
-        Ok((pending, first))
-    };
-    let (pending, first) = channel.retried(&request, begin).await?;
+    let Streaming { pending, first, .. } = channel.stream(&request).await?;
     method.show_all(pending, Some(first), style).await
 }
 
 /// A call with a stream of requests: a line of stdin for each, or the one on the command line.
 async fn upload(channel: &Channel, method: &Method, args: &Args, style: Style) -> Result<Metadata, RpcError> {
     let (call, idempotent) = (method.call.clone(), method.idempotent);
-    let request = StreamRequest { call, idempotent, deadline: deadline_in(args.remote.deadline.0) };
+    let request =
+        StreamRequest { call, method: None, idempotent, deadline: deadline_in(args.remote.deadline.0) };
     let (mut send, mut recv) = channel.open(request).await?;
     if args.json.is_none() {
         method.invite();

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::Link;
 use super::inbox::{Inbox, Reach};
 use super::mailbox::{NewCall, Outgoing};
+use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::reject::ErrorCode;
 use crate::proto::rpc::session::{CallError, HIGH_WATER, Message, SayError};
 use crate::proto::rpc::status::{Advice, Code, Status};
@@ -19,7 +20,11 @@ impl Link {
             return;
         }
         match self.session.can_call() {
-            Ok(()) => {}
+            Ok(()) => {
+                if let Some(status) = self.unread(new.call.codec) {
+                    return new.inbox.end(status, None, Reach::Never);
+                }
+            }
             Err(CallError::TooEarly | CallError::TooMany(_))
                 if self.queued.len() < self.settings.max_queued_calls =>
             {
@@ -32,8 +37,11 @@ impl Link {
                 return self.queued.push_back(new);
             }
             Err(CallError::Leaving) => {
-                self.depart(); // also when the numbers of streams are used up: another connection is needed
-                self.leaving = true;
+                // A call of the peer that comes before we have left is still answered, perhaps with the help of calls of ours.
+                if !self.session.is_done_leaving() {
+                    self.depart(); // also when the numbers of streams are used up: another connection is needed
+                    self.leaving = true;
+                }
                 return new.inbox.end(refused("the connection takes no further calls"), None, Reach::Never);
             }
             Err(error) => {
@@ -70,6 +78,23 @@ impl Link {
                 inbox.end(status.advice(Advice::Never), None, Reach::Never);
             }
         }
+    }
+
+    /// Why the peer would not understand a message that is written with this codec, if it would not.
+    fn unread(&self, codec: u8) -> Option<Status> {
+        let reads = self.session.theirs()?.codecs;
+        let can = |codec: u8| reads.checked_shr(codec.into()).is_some_and(|bits| bits & 1 != 0);
+        if can(codec) {
+            return None;
+        }
+        let name = |codec: u8| match CodecId::of(codec) {
+            Some(known) => format!("{codec} ({})", known.name()),
+            None => codec.to_string(),
+        };
+        let known: Vec<_> = (0..64).filter(|codec| can(*codec)).map(name).collect();
+        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let text = format!("the other side does not read payload codec {}; it reads {known}", name(codec));
+        Some(Status::new(Code::Unimplemented, text).advice(Advice::NotProcessed))
     }
 
     /// Makes calls that had to wait.
@@ -153,6 +178,23 @@ impl Link {
     pub(super) fn depart(&mut self) {
         let status = refused("the other side is going away");
         self.mailbox.refuse(&status);
+        self.refuse_queued(&status);
+    }
+
+    /// We leave: what waits to be called can be called no more once the last call of the peer is answered.
+    pub(super) fn leave(&mut self) {
+        if self.queued.is_empty() {
+            // A peer that leaves itself closes the connection when its calls are answered. To tell it that it may not call any more would take the
+            // means from it to answer those of ours that need something from us.
+            if !self.session.peer_leaves() || self.drain.is_stopping() {
+                self.session.leave(); // only the first time it says something
+            }
+        } else if self.session.is_done_leaving() {
+            self.refuse_queued(&refused("the connection takes no further calls"));
+        }
+    }
+
+    fn refuse_queued(&mut self, status: &Status) {
         for call in self.queued.drain(..) {
             call.inbox.end(status.clone(), None, Reach::Never);
         }

@@ -108,6 +108,7 @@ impl Link {
             codec: call.codec,
             max_message: self.settings.max_message,
             home: Arc::clone(&self.home),
+            stream,
         };
         let streams = (handler.takes_stream() || handler.gives_stream()).then(|| {
             let inbox = Inbox::new();
@@ -192,6 +193,7 @@ impl Link {
     /// Stops the handler of a call. What it holds is dropped in this turn; its place is free when it is.
     pub(super) fn give_up(&mut self, stream: u32, status: &Status) {
         self.gave_up = true;
+        self.home.trailers.take(stream, usize::MAX, |_| true);
         match self.theirs.remove(&stream) {
             Some(Work::Running(abort, inbox)) => {
                 abort.abort();
@@ -234,9 +236,19 @@ impl Link {
         }
     }
 
+    /// The answer with what its handler has added to the end of the call, if anything.
+    fn with_trailers(&self, stream: u32, answer: Answer) -> Answer {
+        let lives = |stream| self.theirs.contains_key(&stream);
+        let Some(added) = self.home.trailers.take(stream, self.theirs.len(), lives) else { return answer };
+        match answer.status.trailers.join(&added) {
+            Ok(trailers) => Answer { status: answer.status.trailers(trailers), ..answer },
+            Err(error) => Status::new(Code::Internal, format!("the trailers cannot be sent: {error}")).into(),
+        }
+    }
+
     /// Answers a call.
     pub(super) fn finish(&mut self, stream: u32, answer: Answer) {
-        let Answer { status, message } = answer;
+        let Answer { status, message } = self.with_trailers(stream, answer);
         let message = message.map(|message| self.mailbox.shrunk(message));
         match self.session.end(stream, status, message) {
             Ok(()) | Err(SayError::Closed) => {}

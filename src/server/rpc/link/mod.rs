@@ -28,10 +28,11 @@ use crate::proto::rpc::reject::{ErrorCode, Reject};
 use crate::proto::rpc::session::{ByStream, Event, Role, Session};
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::peer::Peer;
-use crate::server::rpc::caller::Caller;
+use crate::server::rpc::caller::{Caller, PeerCaller};
 use crate::server::rpc::context::{Context as Ctx, Home, Lane};
 use crate::server::rpc::observe::Watch;
 use crate::server::rpc::settings::{LONGEST, Settings};
+use crate::server::rpc::trailers::Trailers;
 
 mod calls;
 mod deadlines;
@@ -183,12 +184,13 @@ impl Link {
     /// A connection, boxed, as a future that holds it by value holds it twice; and who makes calls on it.
     pub(super) fn new(parts: Parts) -> (Box<Self>, Caller) {
         let Parts { io, timer, role, settings, serve, peer, drain, place, watch, lane } = parts;
-        let home = Arc::new(Home { drain: drain.clone(), lane });
         let hello = settings.hello();
         let (mut conn, mut session) = (Conn::new(io, Codec::new(hello), timer), Session::new(role, hello));
         session.limit_unsent(settings.max_unsent);
         let mailbox: Arc<Mailbox> = Arc::default();
         let caller = Caller::new(&mailbox);
+        let back = PeerCaller::new(&mailbox, settings.max_message);
+        let home = Arc::new(Home { drain: drain.clone(), lane, back, trailers: Trailers::default() });
         conn.read_limit(Codec::READ_LIMIT);
         let made = conn.heard();
         let keeper = Keeper::new(made.into_std());
@@ -279,8 +281,8 @@ impl Link {
         loop {
             let mut busy = self.read_mail(cx);
             busy |= self.run_handlers(cx);
-            if self.leaving && self.queued.is_empty() {
-                self.session.leave(); // only the first time it says something
+            if self.leaving {
+                self.leave();
             }
             busy |= self.expire_all(cx);
             self.say();

@@ -19,7 +19,7 @@ use crate::server::metrics::Metrics;
 use crate::server::rpc::method::Description;
 
 /// The label of calls to methods that there are not.
-const OTHER: &str = "other";
+pub(in super::super) const OTHER: &str = "other";
 
 /// Codes that there are.
 const CODES: usize = 17;
@@ -94,8 +94,7 @@ impl RpcMetrics {
     #[must_use]
     pub fn new() -> Self {
         let calls = Family::default();
-        let buckets = || Histogram::new(BELOW.into_iter().chain(LATENCY_BUCKETS));
-        let seconds = Family::new_with_constructor(buckets as fn() -> Histogram);
+        let seconds = Family::new_with_constructor(call_seconds as fn() -> Histogram);
         let (messages, bytes) = (Family::default(), Family::default());
         let (in_flight, refusals, frames) = (Gauge::default(), Family::default(), Family::default());
         let metrics = Metrics::new();
@@ -172,6 +171,11 @@ impl RpcMetrics {
     pub(super) fn frame(&self, kind: &'static str, direction: &'static str) {
         self.0.frames.get_or_create(&Kind { kind, direction }).inc();
     }
+}
+
+/// A histogram of how long calls take.
+pub(in super::super) fn call_seconds() -> Histogram {
+    Histogram::new(BELOW.into_iter().chain(LATENCY_BUCKETS))
 }
 
 fn labels(description: Option<&'static Description>) -> Method {

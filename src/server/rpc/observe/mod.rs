@@ -18,6 +18,7 @@ use tokio::time::Instant;
 pub use self::log::{CallLog, Format};
 use self::metrics::MethodMetrics;
 pub use self::metrics::RpcMetrics;
+pub(super) use self::metrics::{OTHER, call_seconds};
 use super::method::Description;
 use crate::proto::rpc::frame::{Call, Data, End, Frame, Open, Piece, Reset};
 use crate::proto::rpc::reject::ErrorCode;

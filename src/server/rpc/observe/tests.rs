@@ -178,7 +178,8 @@ async fn json_has_the_trace_too_and_who_has_gone_is_counted() {
     };
     let begun = tokio::time::Instant::now();
     let deadline = begun + Duration::from_secs(20);
-    let request = Request { call, message: Message::default(), idempotent: false, begun, deadline };
+    let request =
+        Request { call, message: Message::default(), method: None, idempotent: false, begun, deadline };
     let pending = tokio::spawn(async move { channel.call(&request).await });
     let in_flight = || metrics.metrics().encode().contains("wireworks_rpc_calls_in_flight 1\n");
     until(in_flight).await;

@@ -167,17 +167,16 @@ async fn who_waits_for_a_probe_goes_on_when_it_ends_however_it_does() {
 }
 
 #[tokio::test]
-async fn what_another_server_would_not_know_either_is_asked_once() {
+async fn what_a_server_does_not_know_is_asked_of_it_once() {
     let bench = Bench::default();
     let (_running, port) = serve(&bench, 0);
     let channel = channel(&[port]);
     let failure = ask(&channel, idempotent(99, "")).await.unwrap_err();
     assert_eq!((failure.status.code, failure.attempts), (Code::Unimplemented, 1));
     for code in [Code::Unimplemented, Code::FailedPrecondition] {
-        for advice in [Advice::None, Advice::NotProcessed, Advice::Later(Duration::ZERO)] {
-            let status = Status::new(code, "").advice(advice);
-            let failure = Failure { status, reach: Reach::Never, attempts: 1 };
-            assert_eq!(attempt::class(&failure).repeat, retry::Repeat::Never, "{failure:?}");
+        for (reach, unknown) in [(Reach::Never, true), (Reach::Unknown, false), (Reach::Answered, false)] {
+            let failure = Failure { status: Status::new(code, ""), reach, attempts: 1 };
+            assert_eq!(attempt::is_unknown_there(&failure), unknown, "{failure:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::server::rpc::caller::Arrived;
 /// A call with a stream of requests.
 fn stream_request(method: u16, idempotent: bool) -> StreamRequest {
     let call = Call { method, ..Call::default() };
-    StreamRequest { call, idempotent, deadline: deadline_in(Duration::from_secs(10)) }
+    StreamRequest { call, method: None, idempotent, deadline: deadline_in(Duration::from_secs(10)) }
 }
 
 async fn say(send: &mut SendHalf, text: &str) -> Result<(), Failure> {
@@ -35,7 +35,8 @@ async fn killed(
     let servers = benches.each_ref().map(|bench| serve(bench, 0));
     let targets = servers.each_ref().map(|(_, port)| format!("127.0.0.1:{port}"));
     let channel = Channel::to(targets).unwrap().policies(policies).serving(Arc::new(Bench::default()));
-    let (mut send, recv) = channel.open(stream_request(method, idempotent)).await.unwrap();
+    let (mut send, recv) =
+        halves(channel.open(stream_request(method, idempotent)).await.unwrap(), CallMeter::default());
     say(&mut send, "one").await.unwrap();
     let begun = |bench: &Bench| bench.begun.load(Ordering::SeqCst);
     while begun(&benches[0]) + begun(&benches[1]) == 0 {
@@ -105,13 +106,15 @@ async fn what_calls_keep_is_given_back() {
     let (_running, port) = serve(&bench, 0);
     let channel = channel(&[port]);
     let kept = || channel.0.replayed.load(Ordering::SeqCst);
-    let (mut send, mut recv) = channel.open(stream_request(TALK, true)).await.unwrap();
+    let (mut send, mut recv) =
+        halves(channel.open(stream_request(TALK, true)).await.unwrap(), CallMeter::default());
     say(&mut send, &"x".repeat(1000)).await.unwrap();
     assert_eq!(kept(), 1000);
     hear(&mut recv).await.unwrap();
     assert_eq!(kept(), 0, "an answer was handed on");
     drop((send, recv));
-    let (mut send, recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    let (mut send, recv) =
+        halves(channel.open(stream_request(SUM, true)).await.unwrap(), CallMeter::default());
     for _ in 0..1000 {
         say(&mut send, &"x".repeat(1000)).await.unwrap();
     }
@@ -121,7 +124,8 @@ async fn what_calls_keep_is_given_back() {
     }
     assert_eq!(kept(), 0, "more than is kept for a call");
     drop((send, recv));
-    let (mut send, recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    let (mut send, recv) =
+        halves(channel.open(stream_request(SUM, true)).await.unwrap(), CallMeter::default());
     say(&mut send, "y").await.unwrap();
     drop((send, recv));
     assert_eq!(kept(), 0, "the call was given up");
@@ -132,7 +136,8 @@ async fn the_sides_of_a_call_work_in_tasks_of_their_own_and_either_ends_it() {
     let bench = Bench::default();
     let (_running, port) = serve(&bench, 0);
     let channel = channel(&[port]);
-    let (mut send, mut recv) = channel.open(stream_request(TALK, false)).await.unwrap();
+    let (mut send, mut recv) =
+        halves(channel.open(stream_request(TALK, false)).await.unwrap(), CallMeter::default());
     let saying = tokio::spawn(async move {
         for n in 0..5_000 {
             say(&mut send, &format!("{n} {}", "x".repeat(500))).await.unwrap();
@@ -148,10 +153,12 @@ async fn the_sides_of_a_call_work_in_tasks_of_their_own_and_either_ends_it() {
     assert_eq!(heard, 5_000);
     drop(saying.await.unwrap());
     // Half of what was to be said is not all of it.
-    let (send, mut recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    let (send, mut recv) =
+        halves(channel.open(stream_request(SUM, true)).await.unwrap(), CallMeter::default());
     drop(send);
     assert_eq!(hear(&mut recv).await.unwrap_err().status.code, Code::Cancelled);
-    let (mut send, recv) = channel.open(stream_request(TALK, true)).await.unwrap();
+    let (mut send, recv) =
+        halves(channel.open(stream_request(TALK, true)).await.unwrap(), CallMeter::default());
     drop(recv);
     let given_up = async {
         while say(&mut send, "?").await.is_ok() {
@@ -163,7 +170,7 @@ async fn the_sides_of_a_call_work_in_tasks_of_their_own_and_either_ends_it() {
 
 /// Servers in the same process whose connections can be cut; they stay silent from when the number is not 0.
 #[allow(clippy::type_complexity, reason = "a test's")]
-fn cuttable() -> (Channel, Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>, Arc<AtomicUsize>) {
+fn cuttable() -> (Servers, Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>, Arc<AtomicUsize>) {
     let (connections, silent): (Arc<Mutex<Vec<_>>>, _) = (Arc::default(), Arc::new(AtomicUsize::new(0)));
     let (made, deaf) = (Arc::clone(&connections), Arc::clone(&silent));
     let growth = backoff::Growth::Fixed { wait: Duration::from_millis(1), jitter: backoff::Jitter::None };
@@ -183,7 +190,8 @@ fn cuttable() -> (Channel, Arc<Mutex<Vec<tokio::task::JoinHandle<()>>>>, Arc<Ato
 async fn a_half_that_nobody_polls_in_the_middle_of_a_recovery_does_not_stop_the_other() {
     for silent in [false, true] {
         let (channel, connections, deaf) = cuttable();
-        let (mut send, mut recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+        let (mut send, mut recv) =
+            halves(channel.open(stream_request(SUM, true)).await.unwrap(), CallMeter::default());
         say(&mut send, "one").await.unwrap();
         tokio::time::timeout(Duration::from_millis(100), hear(&mut recv)).await.unwrap_err();
         deaf.store(usize::from(silent), Ordering::SeqCst);
@@ -223,7 +231,8 @@ fn waits_for_recovery(recv: &mut RecvHalf) -> bool {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_is_given_up_in_the_middle_of_a_recovery_ends_it() {
     let (channel, connections, deaf) = cuttable();
-    let (mut send, mut recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    let (mut send, mut recv) =
+        halves(channel.open(stream_request(SUM, true)).await.unwrap(), CallMeter::default());
     say(&mut send, "one").await.unwrap();
     tokio::time::sleep(Duration::from_millis(100)).await;
     deaf.store(1, Ordering::SeqCst);
@@ -240,12 +249,14 @@ async fn a_call_that_is_given_up_in_the_middle_of_a_recovery_ends_it() {
 #[tokio::test(start_paused = true)]
 async fn how_long_a_stream_of_requests_takes_says_nothing_of_the_server() {
     let (channel, _servers) = inside(&["one:1", "two:1"], Policies::default());
-    let (mut send, mut recv) = channel.open(stream_request(SUM, true)).await.unwrap();
+    let (mut send, mut recv) =
+        halves(channel.open(stream_request(SUM, true)).await.unwrap(), CallMeter::default());
     say(&mut send, "one").await.unwrap();
     tokio::time::sleep(Duration::from_secs(9)).await;
     send.finish();
     hear(&mut recv).await.unwrap();
-    let (_send, mut late) = channel.open(stream_request(SUM, true)).await.unwrap();
+    let (_send, mut late) =
+        halves(channel.open(stream_request(SUM, true)).await.unwrap(), CallMeter::default());
     assert_eq!(hear(&mut late).await.unwrap_err().status.code, Code::DeadlineExceeded);
     for endpoint in channel.0.endpoints.load().iter() {
         assert!(endpoint.load.latency(now()) <= Duration::from_millis(30), "{:?}", endpoint.load);

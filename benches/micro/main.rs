@@ -2,6 +2,7 @@
 
 mod http;
 mod payload;
+mod pick;
 mod ws;
 
 fn main() {

@@ -45,14 +45,14 @@
 //!     })
 //!     .collect();
 //! let budget = Budget::new(budget::Policy::DEFAULT, now);
-//! let mut picker = P2c::new(7);
+//! let picker = P2c::new(7);
 //!
 //! // One call. The first server that is asked does not answer.
 //! let call = Call { idempotent: true, deadline: Some(now + Duration::from_secs(2)), seed: 7 };
 //! let mut retrying = Retrying::begin(retry::Policy::DEFAULT, call, &budget, now);
 //! let mut tried = Vec::new();
 //! loop {
-//!     let Choice::Use(place) = picker.pick(&servers, &Ask { now, key: 0, tried: &tried }) else {
+//!     let Choice::Use(place) = picker.pick(&servers, &Ask { tried: &tried, ..Ask::any(now) }) else {
 //!         panic!("here a client connects, waits or fails");
 //!     };
 //!     let server = &servers[place];

@@ -64,7 +64,7 @@ fn simulate(seconds: u64, seed: u64, behaves: impl Fn(usize, u64) -> (u64, bool)
         })
         .collect();
     let budget = Budget::new(budget::Policy::DEFAULT, start);
-    let mut picker = P2c::new(seed);
+    let picker = P2c::new(seed);
     let mut rng = fastrand::Rng::with_seed(seed);
     let mut log: Vec<Second> = (0..seconds + 10).map(|_| Second::default()).collect();
     let mut clients: Vec<Option<Client>> = Vec::new();
@@ -102,7 +102,8 @@ fn simulate(seconds: u64, seed: u64, behaves: impl Fn(usize, u64) -> (u64, bool)
             }
             continue;
         }
-        let Choice::Use(server) = picker.pick(&servers, &Ask { now, key: 0, tried: &client.tried }) else {
+        let Choice::Use(server) = picker.pick(&servers, &Ask { tried: &client.tried, ..Ask::any(now) })
+        else {
             log[second].failed += 1;
             clients[place] = None;
             continue;

@@ -5,22 +5,53 @@
 //! send calls to the dead (tonic's did). So the dead are never picked while one is alive, and when none is, the answer
 //! says what to do: connect, wait, or fail with a reason ([`Choice`]).
 //!
-//! The pickers: [`P2c`], the default, for calls of different length; [`RoundRobin`] for calls that are alike; [`Least`] for connections that last;
-//! [`Rendezvous`] where the same key should meet the same endpoint.
+//! | picker | for | looks at |
+//! |---|---|---|
+//! | [`P2c`], the default | calls of different length | two endpoints |
+//! | [`RoundRobin`] | calls that are alike | one |
+//! | [`Random`] | the same without any memory, when many clients choose apart | one |
+//! | [`Least`] | connections that last | [`least::SCAN`] at most |
+//! | [`Ring`], [`Maglev`] | the same key to the same endpoint, among many endpoints | one |
+//! | [`Rendezvous`] | the same with the least movement, among some hundreds | all |
+//!
+//! Some pickers keep a table. It is built by [`Picker::update`], when the set of endpoints or a weight changes, and never when an endpoint
+//! fails or recovers: those that may not be chosen are passed over. So a choice costs the same among one, ten and a thousand endpoints
+//! while most of them are available. The tables of the keyed pickers follow from the endpoints' keys, their weights and a seed only: two
+//! machines with the same configuration choose alike, in whatever order they list the endpoints.
+//!
+//! [`Pools`] stand above the pickers: priorities, backups, and what happens when too few endpoints are available. [`SlowStart`] gives an endpoint that
+//! has just become available its share little by little. [`Algorithm`] chooses a picker by its name.
 
-mod least;
+mod any;
+mod bound;
+mod chance;
+mod key;
+pub mod least;
+mod maglev;
 mod p2c;
+pub mod pools;
+mod random;
 mod rendezvous;
+mod ring;
 mod round_robin;
+mod slow_start;
 
 use std::time::{Duration, Instant};
 
 use super::breaker;
 
+pub use self::any::{Algorithm, AnyPicker, Setup, UnknownAlgorithm};
+pub use self::bound::{Bound, Total};
+pub use self::key::key_of;
 pub use self::least::Least;
+pub use self::maglev::{DEFAULT_SIZE as MAGLEV_SIZE, Maglev, SIZES as MAGLEV_SIZES};
 pub use self::p2c::P2c;
-pub use self::rendezvous::{Rendezvous, key_of};
-pub use self::round_robin::RoundRobin;
+pub use self::pools::Pools;
+pub use self::random::Random;
+pub use self::rendezvous::Rendezvous;
+pub use self::ring::{POINTS as RING_POINTS, Ring};
+pub use self::round_robin::{MOST_SLOTS, RoundRobin};
+pub use self::slow_start::SlowStart;
 
 /// Where an endpoint is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +103,11 @@ pub trait Endpoint {
         1
     }
 
+    /// The part of its weight that counts at present, from 0 to 1: less than 1 while it starts slowly ([`SlowStart::warmth`]).
+    fn warmth(&self, _now: Instant) -> f64 {
+        1.0
+    }
+
     /// Calls under way.
     fn outstanding(&self) -> usize;
 
@@ -90,13 +126,15 @@ pub struct Ask<'a> {
     pub key: u64,
     /// The keys of endpoints that have failed this call already. They get it again only if no other is ready.
     pub tried: &'a [u64],
+    /// What the endpoints have together, for pickers with a bound on the load. They count it themselves if it is `None`, and look at every endpoint for that.
+    pub total: Option<Total>,
 }
 
 impl Ask<'_> {
     /// The first attempt of a call that may go anywhere.
     #[must_use]
     pub const fn any(now: Instant) -> Self {
-        Self { now, key: 0, tried: &[] }
+        Self { now, key: 0, tried: &[], total: None }
     }
 }
 
@@ -142,18 +180,18 @@ impl Unavailable {
     }
 }
 
-/// A way to choose. A picker remembers little, and is not shared by itself: each thread has one, or a lock stands around it.
+/// A way to choose. Threads may share a picker: a choice takes no lock, and what a picker remembers is a few counters.
 pub trait Picker {
-    /// The place of the chosen one among those that `may` be chosen; `None` only if there are none.
-    fn choose<E: Endpoint>(
-        &mut self,
-        endpoints: &[E],
-        ask: &Ask<'_>,
-        may: impl Fn(&E) -> bool,
-    ) -> Option<usize>;
+    /// Builds the picker's table, if it has one, for these endpoints. Called before the first choice, and whenever an endpoint comes or goes, moves
+    /// within the slice or changes its weight. It is not called when an endpoint fails, recovers or starts slowly.
+    fn update<E: Endpoint>(&mut self, _endpoints: &[E]) {}
+
+    /// The place of the chosen one among those that `may` be chosen; `None` only if there are none. The endpoints are those that
+    /// [`update`](Self::update) was told of; with others, the choice is one that `may` be chosen, but not by the rule of the picker.
+    fn choose<E: Endpoint>(&self, endpoints: &[E], ask: &Ask<'_>, may: impl Fn(&E) -> bool) -> Option<usize>;
 
     /// What to do with a call.
-    fn pick<E: Endpoint>(&mut self, endpoints: &[E], ask: &Ask<'_>) -> Choice {
+    fn pick<E: Endpoint>(&self, endpoints: &[E], ask: &Ask<'_>) -> Choice {
         let ready = |endpoint: &E| endpoint.state(ask.now) == State::Ready && endpoint.weight() > 0;
         let fresh = |endpoint: &E| ready(endpoint) && !ask.tried.contains(&endpoint.key());
         let mut chosen = self.choose(endpoints, ask, fresh);
@@ -198,26 +236,59 @@ fn without_ready<E: Endpoint>(endpoints: &[E], now: Instant) -> Choice {
     Choice::Fail(reason)
 }
 
-/// Of those that `may` be chosen the one with the least `measure`, any of them if there are several.
-fn least_of<E, M>(
-    endpoints: &[E],
-    may: impl Fn(&E) -> bool,
-    measure: impl Fn(&E) -> M,
-    compare: impl Fn(&M, &M) -> std::cmp::Ordering,
-    rng: &mut fastrand::Rng,
-) -> Option<usize> {
-    let mut best: Option<(usize, M)> = None;
-    let mut equals = 0;
-    for (place, endpoint) in endpoints.iter().enumerate().filter(|(_, endpoint)| may(endpoint)) {
-        let measured = measure(endpoint);
-        let order = best.as_ref().map_or(std::cmp::Ordering::Less, |(_, best)| compare(&measured, best));
-        equals = if order.is_eq() { equals + 1 } else { 1 };
-        // The nth of equals replaces those before it once in n times.
-        if order.is_lt() || order.is_eq() && rng.u32(0..equals) == 0 {
-            best = Some((place, measured));
+/// How well an endpoint suits a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Fit {
+    /// It may be chosen, but has its share of the calls already.
+    Full,
+    /// It may be chosen and has room, but this call is beyond what it gets while it starts slowly.
+    Warming,
+    /// Nothing speaks against it.
+    Good,
+}
+
+/// The first of these places whose endpoint is [`Fit::Good`]; if there is none, the first of those that fit best.
+fn first_good(
+    places: impl Iterator<Item = usize>,
+    fit: impl Fn(usize) -> Option<Fit>,
+) -> Result<usize, Option<usize>> {
+    let mut best: Option<(Fit, usize)> = None;
+    for place in places {
+        match fit(place) {
+            Some(Fit::Good) => return Ok(place),
+            Some(fit) if best.is_none_or(|(other, _)| fit > other) => best = Some((fit, place)),
+            _ => {}
         }
     }
-    best.map(|(place, _)| place)
+    Err(best.map(|(_, place)| place))
+}
+
+/// Whether an endpoint gets a call with this ticket, a number that is as good as random: always, unless it starts slowly.
+fn admits<E: Endpoint>(endpoint: &E, now: Instant, ticket: u64) -> bool {
+    let warmth = endpoint.warmth(now);
+    warmth >= 1.0 || key::fraction(ticket) < warmth
+}
+
+/// One of those that `may` be chosen, by their weights, for a number that is as good as random. It looks at all of them.
+fn by_weight<E: Endpoint>(
+    endpoints: &[E],
+    now: Instant,
+    number: u64,
+    may: impl Fn(&E) -> bool,
+) -> Option<usize> {
+    let weight = |endpoint: &E| f64::from(endpoint.weight()) * endpoint.warmth(now);
+    let live = || endpoints.iter().enumerate().filter(|(_, endpoint)| may(endpoint));
+    let sum: f64 = live().map(|(_, endpoint)| weight(endpoint)).sum();
+    let mut left = key::fraction(number) * sum;
+    let mut last = None;
+    for (place, endpoint) in live() {
+        last = Some(place);
+        left -= weight(endpoint);
+        if left < 0.0 {
+            break;
+        }
+    }
+    last
 }
 
 #[cfg(test)]

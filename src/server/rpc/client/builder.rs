@@ -179,7 +179,7 @@ impl Builder {
         let (discovery, places) = Discovery::new(origins, refresh);
         let servers = Servers(Arc::new(Shared {
             endpoints: ArcSwap::default(),
-            picker: Mutex::new(P2c::new(fastrand::u64(..))),
+            picker: P2c::new(fastrand::u64(..)),
             looked: Mutex::new(now),
             changed: Notify::new(),
             dial,

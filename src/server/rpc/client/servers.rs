@@ -57,7 +57,7 @@ pub(in super::super) struct Servers(pub(super) Arc<Shared>);
 /// What the clones of a channel share.
 pub(in super::super) struct Shared {
     pub(super) endpoints: ArcSwap<Vec<Arc<Endpoint>>>,
-    pub(super) picker: Mutex<P2c>,
+    pub(super) picker: P2c,
     /// When endpoints without a connection were looked at last.
     pub(super) looked: Mutex<Instant>,
     /// An endpoint is ready, or has failed.
@@ -100,7 +100,7 @@ impl Servers {
         if let [only] = &endpoints[..] {
             return Some((Arc::clone(only), only.caller()?));
         }
-        let Choice::Use(place) = self.0.picker().pick(&endpoints[..], &Ask { now, key: 0, tried }) else {
+        let Choice::Use(place) = self.0.picker.pick(&endpoints[..], &Ask { tried, ..Ask::any(now) }) else {
             return None;
         };
         let caller = endpoints[place].caller()?;
@@ -129,7 +129,7 @@ impl Servers {
                     &[]
                 }
             };
-            let choice = shared.picker().pick(&endpoints[..], &Ask { now, key: 0, tried });
+            let choice = shared.picker.pick(&endpoints[..], &Ask { tried, ..Ask::any(now) });
             let mut until = deadline;
             match choice {
                 Choice::Use(place) => {
@@ -208,10 +208,5 @@ impl Shared {
         endpoints.iter().for_each(|endpoint| endpoint.set_only(only));
         self.endpoints.store(Arc::new(endpoints));
         self.changed.notify_waiters();
-    }
-
-    fn picker(&self) -> std::sync::MutexGuard<'_, P2c> {
-        // A picker is a few numbers.
-        self.picker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,6 @@
 //! The languages, sans-IO: bytes in, typed messages out. No socket, no file, no clock, no task, no randomness.
 
+pub mod balance;
 pub mod http;
 pub mod proxy;
 pub mod rpc;

@@ -49,6 +49,11 @@ fn proxy_headers() {
 }
 
 #[test]
+fn client_hellos() {
+    run("client_hello", checks::client_hello::check, 10_000);
+}
+
+#[test]
 fn file_paths() {
     run("path", checks::path::check, 20_000);
 }

@@ -33,6 +33,11 @@ pub fn proxy(data: &[u8]) {
     checks::proxy::check(data);
 }
 
+/// The beginning of a connection that may be TLS.
+pub fn client_hello(data: &[u8]) {
+    checks::client_hello::check(data);
+}
+
 /// The path of a file.
 pub fn path(data: &[u8]) {
     checks::path::check(data);

@@ -4,4 +4,5 @@ pub mod balance;
 pub mod http;
 pub mod proxy;
 pub mod rpc;
+pub mod tls;
 pub mod ws;

@@ -6,6 +6,7 @@
 //! Where a checker has a second opinion (a reference), it is written apart from the library, slow and plain.
 
 pub(crate) mod chunked;
+pub(crate) mod client_hello;
 pub(crate) mod head;
 pub(crate) mod multipart;
 pub(crate) mod path;

@@ -1,0 +1,3 @@
+//! What can be read of TLS without speaking it.
+
+pub mod client_hello;

@@ -10,6 +10,7 @@
 //! the endpoint of that one may be: so only the keys of the one that failed move, evenly to all others, and they come back with it. (The slot beside it would not
 //! do: the slots of two endpoints lie at distances that repeat, so that one neighbour would get more than another.)
 
+use super::places::Places;
 use super::rendezvous::highest;
 use super::ring::fitting;
 use super::{Ask, Bound, Endpoint, Picker, first_good, key};
@@ -18,7 +19,7 @@ use super::{Ask, Bound, Endpoint, Picker, first_good, key};
 /// endpoints. The next size moves nearly all keys, so the steps are long: they are at 656, 2,622 and 10,486 endpoints.
 pub const SIZES: [u32; 4] = [65_537, 262_147, 1_048_583, 4_194_319];
 
-/// The size for up to 655 endpoints; 256 KiB.
+/// The size for up to 655 endpoints; 128 KiB.
 pub const DEFAULT_SIZE: u32 = SIZES[0];
 
 /// How many slots are tried before all endpoints are looked at.
@@ -30,15 +31,14 @@ pub struct Maglev {
     seed: u64,
     bound: Option<Bound>,
     smallest: u32,
-    /// The endpoints, as places.
-    slots: Box<[u32]>,
+    slots: Places,
 }
 
 impl Maglev {
     /// Those who are to choose alike have the same seed.
     #[must_use]
     pub fn new(seed: u64, bound: Option<Bound>) -> Self {
-        Self { seed, bound, smallest: DEFAULT_SIZE, slots: Box::default() }
+        Self { seed, bound, smallest: DEFAULT_SIZE, slots: Places::default() }
     }
 
     /// With at least so many slots, rounded up to one of [`SIZES`], for who expects to have more endpoints later.
@@ -105,13 +105,12 @@ fn slots<E: Endpoint>(endpoints: &[E], seed: u64, size: u32) -> Box<[u32]> {
 
 impl Picker for Maglev {
     fn update<E: Endpoint>(&mut self, endpoints: &[E]) {
-        self.slots = slots(endpoints, self.seed, size(self.smallest, endpoints.len()));
+        self.slots = Places::new(slots(endpoints, self.seed, size(self.smallest, endpoints.len())));
     }
 
     fn choose<E: Endpoint>(&self, endpoints: &[E], ask: &Ask<'_>, may: impl Fn(&E) -> bool) -> Option<usize> {
         let fit = fitting(self.bound, endpoints, ask, &may);
-        let slot =
-            |hash: u64| self.slots.get(key::below(hash, self.slots.len())).map(|place| *place as usize);
+        let slot = |hash: u64| self.slots.at(key::below(hash, self.slots.len()));
         let hashes =
             std::iter::successors(Some(key::mixed(ask.key ^ self.seed)), |hash| Some(key::mixed(*hash)));
         let good = first_good(hashes.map_while(slot).take(PASSES), |place| fit(endpoints.get(place)?));

@@ -29,6 +29,7 @@ mod key;
 pub mod least;
 mod maglev;
 mod p2c;
+mod places;
 pub mod pools;
 mod random;
 mod rendezvous;

@@ -184,7 +184,7 @@ fn the_reason_in_one_line() {
 #[test]
 fn the_dead_are_never_picked_while_one_is_alive() {
     let now = Instant::now();
-    for seed in 0..300 {
+    for seed in 0..60 {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut servers = named(rng.usize(1..20));
         for server in &mut servers {

@@ -12,6 +12,7 @@ pub mod date;
 pub mod etag;
 pub mod fields;
 pub mod head;
+pub mod hop;
 pub mod host;
 pub mod limits;
 pub mod list;

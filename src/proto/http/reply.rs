@@ -3,12 +3,15 @@
 //! A handler says status, fields and, when it knows, the length. The framing fields are written here and nowhere else:
 //! `Connection`, `Content-Length`, `Transfer-Encoding` and `Date`, so a handler cannot contradict the connection.
 
-use bytes::BytesMut;
+use std::fmt::Write;
+
+use bytes::{Bytes, BytesMut};
 use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING, UPGRADE};
 use http::{HeaderName, StatusCode};
 
 use super::fields::Fields;
 use super::head::BodyLength;
+use crate::codec::Outbox;
 
 /// An IMF-fixdate, as `Date` carries it. See [`super::date`].
 pub type DateText = [u8; 29];
@@ -24,6 +27,20 @@ pub struct ReplyHead {
     pub length: Option<u64>,
     /// The time of the reply.
     pub date: DateText,
+}
+
+/// A message that cannot be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Misuse {
+    /// The body is longer than its head said.
+    #[error("the body is longer than its Content-Length")]
+    BodyTooLong,
+    /// The body is shorter than its head said.
+    #[error("the body is shorter than its Content-Length")]
+    BodyTooShort,
+    /// Body before head, or a head before the last message was over.
+    #[error("a part of a message came out of turn")]
+    OutOfTurn,
 }
 
 /// What of the request decides how the reply is framed.
@@ -124,8 +141,50 @@ pub(super) fn field(name: &[u8], value: &[u8], dst: &mut BytesMut) {
     dst.extend_from_slice(b"\r\n");
 }
 
+/// Writes bytes of a body that is framed like this; none where there is no body (replies to HEAD, 204, 304).
+pub(super) fn body_data(body: &mut BodyLength, data: Bytes, dst: &mut Outbox) -> Result<(), Misuse> {
+    match body {
+        BodyLength::Empty => {}
+        BodyLength::Exactly(left) => {
+            let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
+            *left = left.checked_sub(length).ok_or(Misuse::BodyTooLong)?;
+            dst.push(data);
+        }
+        // An empty chunk would be the last one.
+        BodyLength::Chunked if data.is_empty() => {}
+        BodyLength::Chunked => {
+            chunk_size(data.len(), dst.tail());
+            dst.push(data);
+            dst.put(b"\r\n");
+        }
+        BodyLength::UntilClose => dst.push(data),
+    }
+    Ok(())
+}
+
+/// Writes the end of a body that is framed like this. The trailer fields are sent when it is chunked.
+pub(super) fn body_end(body: BodyLength, trailers: &Fields, dst: &mut Outbox) -> Result<(), Misuse> {
+    match body {
+        BodyLength::Exactly(left) if left > 0 => return Err(Misuse::BodyTooShort),
+        BodyLength::Chunked => {
+            dst.put(b"0\r\n");
+            for (name, value) in trailers.iter() {
+                field(name.as_str().as_bytes(), value.as_bytes(), dst.tail());
+            }
+            dst.put(b"\r\n");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// The line in front of a chunk: its size in hexadecimal digits.
+fn chunk_size(size: usize, dst: &mut BytesMut) {
+    let _ = write!(dst, "{size:x}\r\n"); // writing to memory cannot fail
+}
+
 /// Writes `Content-Length`, in one piece.
-fn content_length(mut n: u64, dst: &mut BytesMut) {
+pub(super) fn content_length(mut n: u64, dst: &mut BytesMut) {
     const NAME: &[u8; 16] = b"content-length: ";
     const DIGITS: usize = 20;
     let mut line = [b'0'; NAME.len() + DIGITS + 2];

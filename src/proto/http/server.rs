@@ -16,6 +16,7 @@ use super::limits::{Limits, MAX_METHOD};
 use super::list::is_token_byte;
 use super::parse::{parse, parse_front};
 use super::reject::Reject;
+pub use super::reply::Misuse;
 use super::reply::{self, Asked, ReplyHead};
 use super::scan::Scan;
 
@@ -59,20 +60,6 @@ pub enum HttpError {
     /// Ours. The connection can only be cut, so that a client never takes a part for the whole.
     #[error(transparent)]
     Misuse(#[from] Misuse),
-}
-
-/// A reply that cannot be said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Misuse {
-    /// The body is longer than its head said.
-    #[error("the body of the reply is longer than its Content-Length")]
-    BodyTooLong,
-    /// The body is shorter than its head said.
-    #[error("the body of the reply is shorter than its Content-Length")]
-    BodyTooShort,
-    /// Body before head, or a head before the last reply was over.
-    #[error("a part of a reply came out of turn")]
-    OutOfTurn,
 }
 
 /// The codec of the server's side.
@@ -304,38 +291,14 @@ impl ServerCodec {
 
     fn data(&mut self, data: Bytes, dst: &mut Outbox) -> Result<(), Misuse> {
         match &mut self.outbound {
-            Outbound::Head | Outbound::Over => return Err(Misuse::OutOfTurn),
-            Outbound::Body(BodyLength::Empty) => {}
-            Outbound::Body(BodyLength::Exactly(left)) => {
-                let length = u64::try_from(data.len()).unwrap_or(u64::MAX);
-                *left = left.checked_sub(length).ok_or(Misuse::BodyTooLong)?;
-                dst.push(data);
-            }
-            // An empty chunk would be the last one.
-            Outbound::Body(BodyLength::Chunked) if data.is_empty() => {}
-            Outbound::Body(BodyLength::Chunked) => {
-                dst.put(format!("{:x}\r\n", data.len()).as_bytes());
-                dst.push(data);
-                dst.put(b"\r\n");
-            }
-            Outbound::Body(BodyLength::UntilClose) => dst.push(data),
+            Outbound::Head | Outbound::Over => Err(Misuse::OutOfTurn),
+            Outbound::Body(body) => reply::body_data(body, data, dst),
         }
-        Ok(())
     }
 
     fn end(&mut self, trailers: &Fields, dst: &mut Outbox) -> Result<(), Misuse> {
-        match self.outbound {
-            Outbound::Head | Outbound::Over => return Err(Misuse::OutOfTurn),
-            Outbound::Body(BodyLength::Exactly(left)) if left > 0 => return Err(Misuse::BodyTooShort),
-            Outbound::Body(BodyLength::Chunked) => {
-                dst.put(b"0\r\n");
-                for (name, value) in trailers.iter() {
-                    reply::field(name.as_str().as_bytes(), value.as_bytes(), dst.tail());
-                }
-                dst.put(b"\r\n");
-            }
-            Outbound::Body(_) => {}
-        }
+        let Outbound::Body(body) = self.outbound else { return Err(Misuse::OutOfTurn) };
+        reply::body_end(body, trailers, dst)?;
         self.outbound = Outbound::Over;
         self.turn_around();
         Ok(())

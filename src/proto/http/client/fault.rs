@@ -1,6 +1,7 @@
 //! What a server can do wrong in a response, as far as a client looks.
 
 use crate::proto::http::limits::MAX_FIELDS;
+use crate::proto::http::reject::Reject;
 
 use super::opening::MAX_INTERIM;
 
@@ -31,4 +32,16 @@ pub enum Fault {
     /// The length of the body is malformed, said twice, or both by `Content-Length` and `Transfer-Encoding`.
     #[error("the response does not say clearly how long its body is")]
     Length,
+    /// The body is longer than [`Limits::body`](crate::proto::http::limits::Limits::body).
+    #[error("the body of the response is too long")]
+    BodyTooLarge,
+    /// The body's chunks are malformed, or too long.
+    #[error("the body of the response: {0}")]
+    Chunk(Reject),
+    /// Bytes came that nobody asked for: after a response, or 101 without a request to upgrade.
+    #[error("the server sent what nobody asked for")]
+    Unasked,
+    /// The connection ended in the middle of the response.
+    #[error("the connection ended in the middle of the response")]
+    Incomplete,
 }

@@ -16,7 +16,7 @@ use super::{Fault, RequestHead, ResponseHead};
 pub const MAX_INTERIM: usize = 8;
 
 /// How every response begins that is read here.
-const VERSION: &[u8] = b"HTTP/1.";
+pub(super) const VERSION: &[u8] = b"HTTP/1.";
 
 /// The codec of an opening: requests out, and one response in.
 #[derive(Debug)]

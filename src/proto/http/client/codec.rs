@@ -296,9 +296,12 @@ impl Codec for ClientCodec {
         match self.inbound {
             Inbound::UntilClose(_) => Ok(Some(self.ended(Fields::new()))),
             Inbound::Head(_) | Inbound::Exactly(_) | Inbound::Chunked(_) => {
-                let torn = !matches!(&self.inbound, Inbound::Head(scan) if scan.is_new()) || !src.is_empty();
+                let unbegun = matches!(&self.inbound, Inbound::Head(scan) if scan.is_new()) && src.is_empty();
+                if unbegun {
+                    return Ok(None);
+                }
                 self.inbound = Inbound::Dead;
-                if torn { Err(Fault::Incomplete.into()) } else { Ok(None) }
+                Err(Fault::Incomplete.into())
             }
             _ => Ok(None),
         }

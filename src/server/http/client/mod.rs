@@ -2,6 +2,7 @@
 //!
 //! [`ask`] sends one request and waits for the response that counts. [`tunnel`] gets a connection through a proxy.
 
+pub mod exchange;
 mod tunnel;
 
 use std::io;

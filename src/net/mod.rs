@@ -15,6 +15,7 @@ pub mod pool;
 mod preamble;
 mod queued;
 pub mod random;
+pub mod relay;
 pub mod resilience;
 pub mod sendfile;
 pub mod serve;

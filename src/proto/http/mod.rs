@@ -11,6 +11,7 @@ pub mod credentials;
 pub mod date;
 pub mod etag;
 pub mod fields;
+pub mod forwarded;
 pub mod head;
 pub mod hop;
 pub mod host;

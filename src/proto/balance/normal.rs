@@ -1,0 +1,133 @@
+//! Paths in their normal form: RFC 3986 sections 5.2.4 and 6.2.2.
+//!
+//! A balancer decides by a path, and the backend serves by it. If the two read it differently, `/public/..%2e/admin` is let in as one thing
+//! and served as another. So a path is brought into one form before anything is decided by it, and goes on in that form: what may stand
+//! plainly is decoded, other escapes have capital letters, and `.` and `..` are resolved. Slashes are neither merged nor decoded: `//`
+//! and `%2F` are names of their own to many backends.
+
+use std::borrow::Cow;
+
+/// Why a path has no normal form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PathError {
+    /// A percent sign without two hexadecimal digits.
+    #[error("the path has a percent sign that encodes nothing")]
+    Percent,
+    /// An encoded NUL or another control character, which some backends take for the end of the path, or of the line.
+    #[error("the path has an encoded control character")]
+    Control,
+    /// A backslash, encoded or not: a slash to some backends.
+    #[error("the path has a backslash")]
+    Backslash,
+    /// `..` above the root.
+    #[error("the path leaves its root")]
+    Escape,
+}
+
+/// The normal form of a path that begins with a slash, without its query. One that has it already is borrowed.
+///
+/// # Errors
+/// It has none. The answer is 400.
+pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
+    let decoded = if path.contains(['%', '\\']) { Cow::Owned(decode(path)?) } else { Cow::Borrowed(path) };
+    if !decoded.contains("/.") {
+        return Ok(decoded);
+    }
+    let mut normal = String::with_capacity(decoded.len());
+    let mut segments = decoded.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let last = segments.peek().is_none();
+        match segment {
+            "." => {}
+            ".." => {
+                let parent = normal.rfind('/').ok_or(PathError::Escape)?;
+                normal.truncate(parent);
+            }
+            name => {
+                normal.push('/');
+                normal.push_str(name);
+                continue;
+            }
+        }
+        // A folder, however it was said.
+        if last {
+            normal.push('/');
+        }
+    }
+    Ok(if normal == *decoded { decoded } else { Cow::Owned(normal) })
+}
+
+/// Decodes what may stand plainly, and writes what may not in one way.
+fn decode(path: &str) -> Result<String, PathError> {
+    let mut plain = String::with_capacity(path.len());
+    let mut rest = path.chars();
+    while let Some(next) = rest.next() {
+        match next {
+            '%' => {
+                let mut digit = || rest.next().and_then(|digit| digit.to_digit(16)).ok_or(PathError::Percent);
+                let byte = digit()? * 16 + digit()?;
+                match char::from_u32(byte) {
+                    Some(c) if c.is_ascii_control() => return Err(PathError::Control),
+                    Some('\\') => return Err(PathError::Backslash),
+                    Some(c) if c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~') => {
+                        plain.push(c);
+                    }
+                    _ => plain.push_str(&format!("%{byte:02X}")),
+                }
+            }
+            '\\' => return Err(PathError::Backslash),
+            next => plain.push(next),
+        }
+    }
+    Ok(plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_form_for_each_path() {
+        for (path, normal) in [
+            ("/", "/"),
+            ("/a/b", "/a/b"),
+            ("/a//b", "/a//b"),
+            ("/a/./b", "/a/b"),
+            ("/a/../b", "/b"),
+            ("/a/..", "/"),
+            ("/a/b/..", "/a/"),
+            ("/a/.", "/a/"),
+            ("/.a/..b/...", "/.a/..b/..."),
+            ("/%61%2E%2e/x", "/a../x"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/a/%2E/b", "/a/b"),
+            ("/a%2fb", "/a%2Fb"),
+            ("/%c3%a9", "/%C3%A9"),
+            ("/a%20b%25", "/a%20b%25"),
+            ("//a/..", "//"),
+        ] {
+            assert_eq!(normalise(path).as_deref(), Ok(normal), "{path}");
+            assert_eq!(normalise(normal).as_deref(), Ok(normal), "the form of {normal} is its own");
+        }
+        assert!(matches!(normalise("/a/b"), Ok(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn paths_that_have_none() {
+        for (path, error) in [
+            ("/..", PathError::Escape),
+            ("/a/../..", PathError::Escape),
+            ("/%2e%2e/a", PathError::Escape),
+            ("/%", PathError::Percent),
+            ("/%4", PathError::Percent),
+            ("/%zz", PathError::Percent),
+            ("/a%00", PathError::Control),
+            ("/a%0d%0ab", PathError::Control),
+            ("/a%7F", PathError::Control),
+            ("/a\\b", PathError::Backslash),
+            ("/a%5Cb", PathError::Backslash),
+        ] {
+            assert_eq!(normalise(path), Err(error), "{path}");
+        }
+    }
+}

@@ -10,6 +10,7 @@ mod error;
 mod eyeballs;
 pub mod pool;
 mod resolve;
+mod target;
 
 use std::io;
 use std::net::SocketAddr;
@@ -27,6 +28,7 @@ use tokio_rustls::client::TlsStream;
 pub(crate) use self::error::in_words;
 pub use self::error::{ConnectError, Step};
 pub use self::resolve::Resolver;
+pub use self::target::{BadTarget, Target};
 use super::io::Io;
 use super::tls::{ClientTls, ClientTlsConfig, TlsError};
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use futures_util::future::{BoxFuture, FutureExt};
 
-use super::target::{Place, Target};
-use crate::net::client::{Alpn, ConnectError, Connector};
+use super::target::Place;
+use crate::net::client::{Alpn, ConnectError, Connector, Target};
 use crate::net::io::Io;
 use crate::proto::rpc::codec::ALPN;
 

@@ -17,8 +17,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::origin::{MAX_FILE, Origin, servers};
 use super::servers::Shared;
-use super::target::{Place, Target};
-use crate::net::client::Connector;
+use super::target::Place;
+use crate::net::client::{Connector, Target};
 use crate::net::words::plain;
 use crate::server::rpc::settings::LONGEST;
 

@@ -37,7 +37,8 @@ pub use self::origin::Origin;
 pub use self::policies::{CallPolicy, Codes, Policies};
 pub use self::replay::Replay;
 pub(super) use self::retriable::StreamRequest;
-pub use self::target::{BadTarget, Target};
+pub use self::target::BadTarget;
+pub use crate::net::client::Target;
 
 /// How long a call may take, unless it or its [`Channel`] says otherwise. gRPC has no limit, which every guide warns of.
 pub const DEADLINE: Duration = Duration::from_secs(30);

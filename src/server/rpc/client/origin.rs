@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use super::target::{BadTarget, Place, Target};
+use super::target::{BadTarget, Place};
+use crate::net::client::Target;
 
 /// Where servers are known from.
 ///
@@ -41,7 +42,7 @@ impl FromStr for Origin {
         if let Some(path) = text.strip_prefix("file:") {
             return if path.is_empty() { Err(bad()) } else { Ok(Self::File(path.into())) };
         }
-        Ok(Self::Server(text.parse()?))
+        text.parse().map(Self::Server).map_err(|_| bad())
     }
 }
 

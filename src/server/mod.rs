@@ -1,5 +1,6 @@
 //! Where a language meets the plumbing.
 
+pub mod balance;
 pub mod command;
 mod error;
 pub mod http;

@@ -35,7 +35,7 @@ type Ready = Box<dyn FnOnce(&[Address]) + Send>;
 /// The options, as far as they were set.
 pub(super) struct CommonOptions {
     pub(super) name: &'static str,
-    /// What is spoken, as ALPN calls it.
+    /// What is spoken, as ALPN calls it; nothing if it has no name there.
     alpn: &'static [u8],
     pub(super) listen: Vec<ListenAddr>,
     tls: Option<TlsConfig>,
@@ -109,7 +109,8 @@ impl CommonOptions {
 
     fn tls_config(&mut self) -> &mut TlsConfig {
         let alpn = self.alpn;
-        self.tls.get_or_insert_with(|| TlsConfig { alpn: vec![alpn.to_vec()], ..TlsConfig::default() })
+        let alpn = if alpn.is_empty() { Vec::new() } else { vec![alpn.to_vec()] };
+        self.tls.get_or_insert_with(|| TlsConfig { alpn, ..TlsConfig::default() })
     }
 
     pub(super) fn certificate(&mut self, cert: PathBuf, key: PathBuf) {

@@ -81,6 +81,7 @@ const BELOW: &[(&str, &str)] = &[
 /// Among the servers, the first may mention the second. What two of them need belongs in a file of `src/server` itself.
 const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("ws", "http"),
+    ("balance", "http"),
     ("status", "http"),
     ("site", "http"),
     ("site", "ws"),

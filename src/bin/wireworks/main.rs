@@ -3,6 +3,7 @@
 //! 0: it did what it was asked. 1: it could not, for the reason in the one line `error: ...` on stderr. 64 (`EX_USAGE` of
 //! `sysexits.h`): the command line makes no sense. `ws connect` has some more.
 
+mod balance;
 mod http;
 mod rpc;
 mod suite;
@@ -41,6 +42,8 @@ enum Door {
     /// Serve, list, describe, call and measure services
     #[command(subcommand)]
     Rpc(rpc::Rpc),
+    /// Balance connections, or requests of HTTP, over backends
+    Balance(Box<wireworks::server::balance::command::Args>),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Ok(Cli { command: Some(Door::Http(args)) }) => served(http::run(Site::Http, &args)),
         Ok(Cli { command: Some(Door::Ws(command)) }) => ws::run(&command),
         Ok(Cli { command: Some(Door::Rpc(command)) }) => rpc::run(&command),
+        Ok(Cli { command: Some(Door::Balance(args)) }) => served(balance::run(&args)),
         Err(error) => usage(&error),
     }
 }

@@ -1,7 +1,7 @@
 //! Two connections joined: what comes of one goes to the other, until both are through.
 //!
 //! An end passes as such: when one peer says that nothing follows, the other is told so, and may go on talking. Each direction is a
-//! [flow](flow). Silence has a limit, which either direction's bytes put off.
+//! flow of its own. Silence has a limit, which either direction's bytes put off.
 
 mod flow;
 mod pipe;

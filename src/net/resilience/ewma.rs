@@ -172,6 +172,11 @@ impl Outstanding {
         self.load.average().answered(now, now.saturating_duration_since(self.begun));
     }
 
+    /// The answer has begun, and the call is under way until its end: how long it takes from here on is up to who reads it.
+    pub fn began(&self, now: Instant) {
+        self.load.average().answered(now, now.saturating_duration_since(self.begun));
+    }
+
     /// The call failed, through no fault of its own.
     pub fn failed(self, now: Instant) {
         self.load.average().failed(now, now.saturating_duration_since(self.begun));

@@ -98,6 +98,12 @@ impl Request {
     }
 
     /// The body.
+    #[must_use]
+    pub fn body(&self) -> &Body {
+        &self.body
+    }
+
+    /// The body.
     pub fn body_mut(&mut self) -> &mut Body {
         &mut self.body
     }

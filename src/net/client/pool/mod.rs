@@ -124,6 +124,25 @@ pub struct Stats {
     pub refused: u64,
 }
 
+impl Stats {
+    /// Those of two pools together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            open: self.open + other.open,
+            idle: self.idle + other.idle,
+            waiting: self.waiting + other.waiting,
+            opened: self.opened + other.opened,
+            failed: self.failed + other.failed,
+            reused: self.reused + other.reused,
+            expired: self.expired + other.expired,
+            stale: self.stale + other.stale,
+            evicted: self.evicted + other.evicted,
+            refused: self.refused + other.refused,
+        }
+    }
+}
+
 /// Connections by key. Clones are the same pool.
 pub struct Pool<M: Manager>(Arc<Shared<M>>);
 
@@ -371,6 +390,13 @@ impl<M: Manager> Pooled<M> {
         pool.0.state().counts.expired += 1;
     }
 
+    /// Takes the connection out of the pool for good, as when it goes on in another protocol. It counts as one of its key until what comes
+    /// with it is dropped.
+    #[must_use]
+    pub fn detach(self) -> (M::Connection, Detached<M>) {
+        (self.connection, Detached { _slot: self.slot })
+    }
+
     /// Whether it was used before. A call on it that fails before the first byte of an answer may have met a server that was just
     /// closing it.
     #[must_use]
@@ -387,6 +413,17 @@ impl<M: Manager> Pooled<M> {
     fn new(idle: Idle<M::Connection>, reused: bool, offer: Offer<M>) -> Self {
         let Idle { connection, ends, .. } = idle;
         Self { connection, slot: offer.into_slot(), ends, reused }
+    }
+}
+
+/// The place of a connection that was [detached](Pooled::detach).
+pub struct Detached<M: Manager> {
+    _slot: Slot<M>,
+}
+
+impl<M: Manager> fmt::Debug for Detached<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Detached")
     }
 }
 

@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::servers::Shared;
-use super::target::{Place, Target};
+use super::target::Place;
 use crate::net::addr::PeerAddr;
+use crate::net::client::Target;
 use crate::net::io::Io;
 use crate::net::resilience::backoff::Backoff;
 use crate::net::resilience::breaker::{Breaker, Permit, Refused};

@@ -1,0 +1,162 @@
+//! From a configuration to a process that balances.
+
+use std::io;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::backend::Backend;
+use super::check::{Probe, watch};
+use super::config::{Config, Listener, Service};
+use super::connections::Connections;
+use super::gateway::{Gateway, Route};
+use super::tcp::Tcp;
+use super::upstream::Upstream;
+use crate::net::client::pool;
+use crate::net::clock::Clock;
+use crate::net::drain::Drain;
+use crate::net::serve::Gate;
+use crate::net::shards::Threading;
+use crate::proto::http::limits::Limits;
+use crate::server::RunError;
+use crate::server::http::server::Server;
+use crate::server::listening::Listening;
+use crate::server::options::CommonOptions;
+use crate::server::process::{Outcome, Part, Process, Serving, announce};
+
+/// The name of this server in what it prints.
+pub const NAME: &str = "balance";
+
+/// Idle connections to one backend that a thread keeps.
+const IDLE: usize = 256;
+
+/// Runs a balancer until a signal.
+///
+/// # Errors
+/// An address cannot be listened on, a certificate not be read, or the system has no threads.
+pub fn run(config: &Config) -> Result<Outcome, RunError> {
+    let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
+    prepare(config, &mut process)?;
+    Ok(process.run(announce)?)
+}
+
+/// Puts a balancer into `process`.
+///
+/// # Errors
+/// As for [`run`].
+pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Result<(), RunError> {
+    let now = Instant::now();
+    let upstreams: Vec<Arc<Upstream>> = config
+        .upstreams
+        .iter()
+        .map(|upstream| {
+            let setups = upstream.backends.iter().cloned();
+            let backends = setups.map(|setup| Arc::new(Backend::new(setup, now, fastrand::f64())));
+            Arc::new(Upstream::new(&upstream.name, backends.collect(), upstream.settings.clone(), now))
+        })
+        .collect();
+    let limits = pool::Limits { total: 65_536, per_key: 65_536, idle_per_key: IDLE, ..pool::Limits::DEFAULT };
+    let heads = Limits { body: u64::MAX, ..Limits::default() };
+    let connections = Arc::new(Connections::new(limits, heads));
+    for listener in &config.listeners {
+        let mut options = CommonOptions::new(NAME, alpn(&listener.service));
+        options.listen.clone_from(&listener.listen);
+        options.connections = listener.limits;
+        options.proxies = listener.proxies.clone();
+        match &listener.service {
+            Service::Tcp(to, settings) => {
+                certificates(listener, &mut options);
+                let (gate, sockets) = options.open(process)?;
+                let tcp = Tcp::new(Arc::clone(&upstreams[*to]), *settings, process.drain.clone());
+                process.parts.push(Arc::new(Listening::new(tcp, Gate::new(gate), sockets)));
+            }
+            Service::Http(routes, trusted) => {
+                let gateways: Vec<_> =
+                    config.upstreams.iter().map(|upstream| Arc::new(upstream.gateway.clone())).collect();
+                let routes = routes.iter().map(|(condition, to)| Route {
+                    condition: condition.clone(),
+                    upstream: Arc::clone(&upstreams[*to]),
+                    settings: Arc::clone(&gateways[*to]),
+                });
+                let gateway = Gateway::new(routes.collect(), Arc::clone(&connections), trusted.clone());
+                let mut server = Server::new(gateway).name(NAME).connections(listener.limits);
+                server = server.proxies(listener.proxies.clone());
+                for address in &listener.listen {
+                    server = server.listen(address.clone());
+                }
+                if let Some(tls) = &listener.tls {
+                    for pair in &tls.certificates {
+                        server = server.tls(&pair.cert, &pair.key);
+                    }
+                    if tls.self_signed {
+                        server = server.tls_self_signed();
+                    }
+                    server = server.tls_client_auth(tls.client_auth.clone());
+                }
+                server.prepare(process)?;
+            }
+        }
+    }
+    let checked = config.upstreams.iter().zip(&upstreams).filter_map(|(config, upstream)| {
+        let (probe, limit) = config.probe.clone()?;
+        Some((Arc::clone(upstream), probe, limit))
+    });
+    process.parts.push(Arc::new(Checks {
+        checked: checked.collect(),
+        upstreams,
+        drain: process.drain.clone(),
+    }));
+    Ok(())
+}
+
+fn alpn(service: &Service) -> &'static [u8] {
+    match service {
+        Service::Tcp(..) => b"",
+        Service::Http(..) => b"http/1.1",
+    }
+}
+
+fn certificates(listener: &Listener, options: &mut CommonOptions) {
+    let Some(tls) = &listener.tls else { return };
+    for pair in &tls.certificates {
+        options.certificate(pair.cert.clone(), pair.key.clone());
+    }
+    if tls.self_signed {
+        options.self_signed();
+    }
+    options.client_auth(tls.client_auth.clone());
+}
+
+/// What looks after backends, on the first thread.
+struct Checks {
+    checked: Vec<(Arc<Upstream>, Probe, Duration)>,
+    upstreams: Vec<Arc<Upstream>>,
+    drain: Drain,
+}
+
+/// How often it is decided anew which pool is used: ejections end by their time.
+const REFRESH: Duration = Duration::from_secs(1);
+
+impl Part for Checks {
+    fn serve(self: Arc<Self>, shard: usize, _: Clock) -> Serving {
+        Box::pin(async move {
+            if shard > 0 {
+                return Ok(());
+            }
+            let checks =
+                self.checked.iter().map(|(upstream, probe, limit)| watch(upstream, probe.clone(), *limit));
+            let checking = futures_util::future::join_all(checks);
+            let refreshing = async {
+                let mut ticks = tokio::time::interval(REFRESH);
+                loop {
+                    let now = ticks.tick().await.into_std();
+                    self.upstreams.iter().for_each(|upstream| upstream.refresh(now));
+                }
+            };
+            tokio::select! {
+                _ = async { tokio::join!(checking, refreshing) } => {}
+                () = self.drain.stopping() => {}
+            }
+            io::Result::Ok(())
+        })
+    }
+}

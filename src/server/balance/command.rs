@@ -1,0 +1,87 @@
+//! The command `wireworks balance`: a configuration from a file, or a short one from the command line.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+
+use super::backend::Setup;
+use super::config::{Config, ConfigError, Listener, Mode, Service, Upstream};
+use super::{gateway, tcp, upstream};
+use crate::net::addr::{ListenAddr, Prefixes};
+use crate::net::client::Target;
+use crate::net::limits::ConnectionLimits;
+use crate::net::resilience::pick::Algorithm;
+use crate::proto::balance::health;
+use crate::proto::balance::route::Condition;
+use crate::server::balance::check::Probe;
+
+/// The options of `wireworks balance`.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct Args {
+    /// Read the configuration from a file
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "to", "l4", "algorithm"])]
+    pub config: Option<PathBuf>,
+    /// Only say what is wrong with the file
+    #[arg(long, requires = "config")]
+    pub check: bool,
+    /// Listen there
+    #[arg(long, short, value_name = "ADDR")]
+    pub listen: Vec<ListenAddr>,
+    /// Balance over this backend; once for each
+    #[arg(long, value_name = "ADDR", required_unless_present = "config")]
+    pub to: Vec<Target>,
+    /// Join connections, whatever they speak, in place of requests of HTTP
+    #[arg(long)]
+    pub l4: bool,
+    /// Choose backends by this algorithm
+    #[arg(long, value_name = "NAME", default_value_t = Algorithm::P2c)]
+    pub algorithm: Algorithm,
+}
+
+/// Where it listens unless told otherwise.
+pub const DEFAULT_LISTEN: ListenAddr = ListenAddr::Tcp(std::net::SocketAddr::V4(
+    std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8000),
+));
+
+/// How long a check of the short form may take.
+const CHECK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
+
+impl Args {
+    /// The configuration that they mean.
+    ///
+    /// # Errors
+    /// The file cannot be read, or something is wrong with it.
+    pub fn configuration(&self) -> Result<Config, ConfigError> {
+        match &self.config {
+            Some(path) => Config::read(path),
+            None => Ok(self.short()),
+        }
+    }
+
+    /// One listener, one upstream, checked by connecting.
+    fn short(&self) -> Config {
+        let listen = if self.listen.is_empty() { vec![DEFAULT_LISTEN] } else { self.listen.clone() };
+        let mode = if self.l4 { Mode::Tcp } else { Mode::Http };
+        let service = match mode {
+            Mode::Tcp => Service::Tcp(0, tcp::Settings::default()),
+            Mode::Http => Service::Http(vec![(Condition::default(), 0)], Prefixes::default()),
+        };
+        let checks = Some(health::Policy::DEFAULT);
+        let backends = self.to.iter().map(|target| Setup { checks, ..Setup::new(target.clone()) }).collect();
+        let upstream = Upstream {
+            name: "default".into(),
+            backends,
+            settings: upstream::Settings { algorithm: self.algorithm, ..upstream::Settings::default() },
+            gateway: gateway::Settings::default(),
+            probe: Some((Probe::Connect, CHECK_TIMEOUT)),
+        };
+        let listener = Listener {
+            listen,
+            proxies: Prefixes::default(),
+            limits: ConnectionLimits::default(),
+            tls: None,
+            service,
+        };
+        Config { listeners: vec![listener], upstreams: vec![upstream], ..Config::default() }
+    }
+}

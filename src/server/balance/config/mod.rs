@@ -1,0 +1,179 @@
+//! The configuration of a balancer: read from a file or made of a command line, checked as a whole before anything of it is used.
+//!
+//! What is wrong is told all at once, each fault with the line and the column where it stands.
+
+mod check;
+mod file;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::backend;
+use super::check::Probe;
+use super::gateway::HashBy;
+use super::{gateway, tcp, upstream};
+use crate::net::addr::{ListenAddr, Prefixes};
+use crate::net::limits::ConnectionLimits;
+use crate::net::shards::cores;
+use crate::net::tls::{CertPair, ClientAuth};
+use crate::proto::balance::route::Condition;
+use crate::server::options::DRAIN_TIMEOUT;
+
+pub use self::file::Mode;
+
+/// A checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Threads that serve.
+    pub threads: usize,
+    /// What connections get to end when the balancer is told to stop.
+    pub drain_timeout: Duration,
+    /// Where metrics are served, if anywhere.
+    pub metrics: Option<ListenAddr>,
+    /// Where clients come in.
+    pub listeners: Vec<Listener>,
+    /// Where they are handed to.
+    pub upstreams: Vec<Upstream>,
+}
+
+/// Where clients come in.
+#[derive(Clone, Debug)]
+pub struct Listener {
+    /// Its addresses.
+    pub listen: Vec<ListenAddr>,
+    /// Whose connections begin with a PROXY header.
+    pub proxies: Prefixes,
+    /// How many connections there may be.
+    pub limits: ConnectionLimits,
+    /// Certificates, if clients speak TLS.
+    pub tls: Option<Tls>,
+    /// What becomes of them.
+    pub service: Service,
+}
+
+/// The certificates of a listener.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// Certificates with their keys; the name that a client asks for chooses.
+    pub certificates: Vec<CertPair>,
+    /// Whether one for `localhost` is made up.
+    pub self_signed: bool,
+    /// Whether clients have to show a certificate.
+    pub client_auth: ClientAuth,
+}
+
+/// What becomes of the clients of a listener.
+#[derive(Clone, Debug)]
+pub enum Service {
+    /// Their connections are joined to connections to the backends of the upstream of this number.
+    Tcp(usize, tcp::Settings),
+    /// Their requests are sent to the backends of the upstream of the first route that fits.
+    Http(Vec<(Condition, usize)>, Prefixes),
+}
+
+/// Backends that are alike.
+#[derive(Clone, Debug)]
+pub struct Upstream {
+    /// Its name.
+    pub name: String,
+    /// Its backends.
+    pub backends: Vec<backend::Setup>,
+    /// How they are used.
+    pub settings: upstream::Settings,
+    /// How requests are sent to them.
+    pub gateway: gateway::Settings,
+    /// How they are checked, and how long a check may take.
+    pub probe: Option<(Probe, Duration)>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            threads: cores(),
+            drain_timeout: DRAIN_TIMEOUT,
+            metrics: None,
+            listeners: Vec::new(),
+            upstreams: Vec::new(),
+        }
+    }
+}
+
+/// One thing that is wrong with a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The line, from 1.
+    pub line: usize,
+    /// The column, in characters from 1.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// Why there is no configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Something is wrong with what it says.
+    #[error("{}", Faults(path, faults))]
+    Faults {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, in the order of the file; at least one.
+        faults: Vec<Fault>,
+    },
+}
+
+/// Faults as lines of text, as compilers print them.
+struct Faults<'a>(&'a Path, &'a [Fault]);
+
+impl fmt::Display for Faults<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, fault) in self.1.iter().enumerate() {
+            let end = if number > 0 { "\n" } else { "" };
+            write!(f, "{end}{}:{}:{}: {}", self.0.display(), fault.line, fault.column, fault.message)?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or something is wrong with it.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        Self::parse(&text).map_err(|faults| ConfigError::Faults { path: path.into(), faults })
+    }
+
+    /// Reads the text of a file.
+    ///
+    /// # Errors
+    /// What is wrong with it, in the order of the file.
+    pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
+        check::config(text)
+    }
+}
+
+/// How the name of what a hash goes by is written: `source`, `path`, `header:NAME`, `cookie:NAME`.
+fn hash_by(text: &str) -> Option<HashBy> {
+    match text.split_once(':') {
+        None if text == "source" => Some(HashBy::Source),
+        None if text == "path" => Some(HashBy::Path),
+        Some(("header", name)) if !name.is_empty() => Some(HashBy::Field(name.to_ascii_lowercase())),
+        Some(("cookie", name)) if !name.is_empty() => Some(HashBy::Cookie(name.into())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! Files, and what is wrong with them.
+
+use super::*;
+use crate::net::resilience::pick::Algorithm;
+
+const WHOLE: &str = r#"
+[process]
+threads = 2
+drain-timeout = "10s"
+
+[[listener]]
+listen = [":8080", "unix:/run/lb.sock"]
+proxy-protocol-from = ["10.0.0.0/8"]
+trusted-proxies = ["10.0.0.0/8"]
+to = "web"
+
+[[listener.route]]
+host = ["api.test", "*.api.test"]
+path = "/v1/*"
+method = "GET"
+header = { x-version = "beta*" }
+to = "api"
+
+[[listener]]
+listen = ":5432"
+mode = "tcp"
+send-proxy = "v2"
+to = "db"
+
+[upstream.web]
+backends = ["127.0.0.1:9001", { address = "127.0.0.1:9002", weight = 2 }, { address = "127.0.0.1:9003", backup = true }]
+check = { path = "/health", interval = "5s" }
+
+[upstream.api]
+algorithm = "maglev"
+hash = "cookie:session"
+backends = ["127.0.0.1:9004"]
+
+[upstream.db]
+algorithm = "least"
+backends = ["127.0.0.1:9005"]
+check = {}
+"#;
+
+#[test]
+fn a_whole_file() {
+    let config = Config::parse(WHOLE).unwrap();
+    assert_eq!((config.threads, config.drain_timeout), (2, Duration::from_secs(10)));
+    let names: Vec<_> = config.upstreams.iter().map(|upstream| &*upstream.name).collect();
+    assert_eq!(names, ["api", "db", "web"]);
+    let web = &config.upstreams[2];
+    let backends: Vec<_> =
+        web.backends.iter().map(|b| (b.target.to_string(), b.weight, b.priority)).collect();
+    let row = |port: u16, weight, priority| (format!("127.0.0.1:{port}"), weight, priority);
+    assert_eq!(backends, [row(9001, 1, 0), row(9002, 2, 0), row(9003, 1, 1)]);
+    assert!(matches!(web.probe, Some((Probe::Http(_), _))));
+    let api = &config.upstreams[0];
+    assert_eq!(api.settings.algorithm, Algorithm::Maglev);
+    assert_eq!(api.gateway.hash, HashBy::Cookie("session".into()));
+    let Service::Http(routes, _) = &config.listeners[0].service else { panic!("{config:?}") };
+    assert_eq!(routes.iter().map(|(_, to)| *to).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(routes[1].0, Condition::default());
+    assert!(matches!(config.listeners[1].service, Service::Tcp(1, settings) if settings.proxy.is_some()));
+}
+
+#[test]
+fn faults_are_told_all_at_once_and_where_they_stand() {
+    /// Line, column, and a part of the message.
+    type Told = (usize, usize, &'static str);
+    let rows: [(&str, &[Told]); 8] = [
+        ("", &[(1, 1, "there is no [[listener]]")]),
+        ("a = 1\n", &[(1, 1, "unknown field `a`")]),
+        ("[[listener]]\nlisten = \"8080\"\n", &[(2, 10, "data did not match")]),
+        ("[[listener]]\nlisten = \":1\"\n", &[(1, 1, "has routes, or says by `to`")]),
+        ("[[listener]]\nlisten = \":1\"\nto = \"x\"\n", &[(3, 6, "there is no [upstream.x]")]),
+        (
+            "[[listener]]\nlisten = \":1\"\nto = \"a\"\n[upstream.a]\nalgorithm = \"best\"\nbackends = [\"b\", \"c:1\", \"c:1\"]\n",
+            &[
+                (5, 13, "there is no algorithm `best`"),
+                (6, 13, "\"b\" is no address"),
+                (6, 25, "c:1 is there twice"),
+            ],
+        ),
+        (
+            "[[listener]]\nlisten = \":1\"\nmode = \"tcp\"\n[[listener.route]]\npath = \"x\"\nto = \"a\"\n[upstream.a]\nbackends = [\"b:1\"]\n",
+            &[(1, 1, "says by `to`"), (4, 1, "routes are for requests")],
+        ),
+        (
+            "[[listener]]\nlisten = \":1\"\n[[listener.route]]\npath = \"x\"\nto = \"a\"\n[upstream.a]\nbackends = []\nhash = \"moon\"\n",
+            &[(4, 8, "\"x\" is no path"), (6, 1, "1 to 10000 backends"), (8, 8, "a hash goes by")],
+        ),
+    ];
+    for (text, expected) in rows {
+        let faults = Config::parse(text).unwrap_err();
+        let found: Vec<_> = faults.iter().map(|fault| (fault.line, fault.column)).collect();
+        let places: Vec<_> = expected.iter().map(|(line, column, _)| (*line, *column)).collect();
+        assert_eq!(found, places, "{text}: {faults:?}");
+        for (fault, (.., message)) in faults.iter().zip(expected) {
+            assert!(fault.message.contains(message), "{text}: {}", fault.message);
+        }
+    }
+}
+
+#[test]
+fn faults_are_printed_as_compilers_do() {
+    let faults = vec![
+        Fault { line: 1, column: 2, message: "one".into() },
+        Fault { line: 3, column: 4, message: "two".into() },
+    ];
+    let error = ConfigError::Faults { path: "lb.toml".into(), faults };
+    assert_eq!(error.to_string(), "lb.toml:1:2: one\nlb.toml:3:4: two");
+}

@@ -1,0 +1,141 @@
+//! The body of a request, kept so far that it can be sent again to another backend.
+//!
+//! What has passed is kept up to a limit. Beyond it nothing is kept any longer, and the request can be sent only once.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use futures_util::stream::poll_fn;
+
+use crate::server::http::body::{Body, BodyError, BoxError, Frame};
+
+/// A body that can be sent again.
+#[derive(Debug)]
+pub(super) enum Replay {
+    /// It is in memory, or there is none.
+    Whole(Bytes),
+    /// It is still arriving.
+    Arriving(Arc<Mutex<Kept>>, Option<u64>),
+}
+
+/// What has passed of a body.
+#[derive(Debug)]
+pub(super) struct Kept {
+    source: Body,
+    /// The pieces that have passed; `None` when they were more than the limit.
+    pieces: Option<Vec<Bytes>>,
+    size: usize,
+    limit: usize,
+    /// The source has ended, or failed.
+    ended: bool,
+}
+
+impl Replay {
+    /// Keeps at most `limit` bytes.
+    pub(super) fn new(body: Body, limit: usize) -> Self {
+        if let Some(bytes) = body.as_bytes() {
+            let bytes = Bytes::copy_from_slice(bytes);
+            return Self::Whole(bytes);
+        }
+        let length = body.len();
+        let kept = Kept { source: body, pieces: Some(Vec::new()), size: 0, limit, ended: false };
+        Self::Arriving(Arc::new(Mutex::new(kept)), length)
+    }
+
+    /// Whether all of it can be sent again.
+    pub(super) fn is_kept(&self) -> bool {
+        match self {
+            Self::Whole(_) => true,
+            Self::Arriving(kept, _) => lock(kept).pieces.is_some(),
+        }
+    }
+
+    /// The body for an attempt: what was kept, and then what arrives. Only one attempt at a time reads what arrives.
+    pub(super) fn body(&self) -> Body {
+        let (kept, length) = match self {
+            Self::Whole(bytes) => return bytes.clone().into(),
+            Self::Arriving(kept, length) => (Arc::clone(kept), *length),
+        };
+        let mut again: VecDeque<Bytes> = lock(&kept).pieces.iter().flatten().cloned().collect();
+        let frames = poll_fn(move |cx| match again.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(Frame::Data(piece)))),
+            None => lock(&kept).poll(cx).map(|frame| frame.map(|frame| frame.map_err(BoxError::from))),
+        });
+        Body::frames(frames, length)
+    }
+}
+
+impl Kept {
+    /// The next piece that arrives.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame, BodyError>>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        let frame = std::task::ready!(self.source.poll_next_frame(cx));
+        match &frame {
+            Some(Ok(Frame::Data(data))) => {
+                self.size += data.len();
+                match &mut self.pieces {
+                    Some(pieces) if self.size <= self.limit => pieces.push(data.clone()),
+                    pieces => *pieces = None,
+                }
+            }
+            // Trailers would be missing the second time.
+            Some(Ok(Frame::Trailers(_))) => (self.pieces, self.ended) = (None, true),
+            Some(Err(_)) => (self.pieces, self.ended) = (None, true),
+            None => self.ended = true,
+        }
+        Poll::Ready(frame)
+    }
+}
+
+fn lock(kept: &Mutex<Kept>) -> MutexGuard<'_, Kept> {
+    kept.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::stream;
+
+    use super::*;
+
+    fn arriving(pieces: &'static [&'static str]) -> Body {
+        Body::stream(stream::iter(
+            pieces.iter().map(|piece| Ok::<_, BoxError>(Bytes::from_static(piece.as_bytes()))),
+        ))
+    }
+
+    async fn text(body: Body) -> String {
+        String::from_utf8(body.collect(1 << 20).await.unwrap().to_vec()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_has_passed_comes_again_and_then_what_arrives() {
+        let replay = Replay::new(arriving(&["one ", "two ", "three"]), 100);
+        let mut first = replay.body();
+        assert!(matches!(first.frame().await, Some(Ok(Frame::Data(data))) if data == "one "));
+        drop(first);
+        assert!(replay.is_kept());
+        assert_eq!(text(replay.body()).await, "one two three");
+        assert_eq!(text(replay.body()).await, "one two three");
+    }
+
+    #[tokio::test]
+    async fn beyond_the_limit_nothing_is_kept() {
+        for (limit, kept) in [(7, true), (6, false)] {
+            let replay = Replay::new(arriving(&["one ", "two"]), limit);
+            assert_eq!(text(replay.body()).await, "one two");
+            assert_eq!(replay.is_kept(), kept, "{limit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_body_in_memory_is_always_kept() {
+        let replay = Replay::new(Body::from("whole"), 0);
+        assert!(replay.is_kept());
+        assert_eq!((text(replay.body()).await, text(replay.body()).await), ("whole".into(), "whole".into()));
+        assert!(Replay::new(Body::empty(), 0).is_kept());
+    }
+}

@@ -127,7 +127,8 @@ pub struct Ask<'a> {
     pub key: u64,
     /// The keys of endpoints that have failed this call already. They get it again only if no other is ready.
     pub tried: &'a [u64],
-    /// What the endpoints have together, for pickers with a bound on the load. They count it themselves if it is `None`, and look at every endpoint for that.
+    /// What the endpoints that may be chosen have together, for pickers with a bound on the load: those of the pool in use, with [`Pools`]. If it is `None`,
+    /// such a picker counts it, by a look at every endpoint.
     pub total: Option<Total>,
 }
 

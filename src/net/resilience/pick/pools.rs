@@ -13,6 +13,46 @@
 //! Endpoints are counted, not weighed, as with the limit on ejections, so that both numbers can be compared. Those that are leaving count
 //! as gone: who takes half of the endpoints away for maintenance has not lost half of them. Which pool is used is decided by [`Pools::refresh`],
 //! when the state of an endpoint changes, and not for each call.
+//!
+//! ```
+//! use std::time::Instant;
+//!
+//! use wireworks::net::resilience::pick::pools::{Plan, Policy, Standing};
+//! use wireworks::net::resilience::pick::{Algorithm, Ask, Endpoint, Pools, Setup, State, key_of};
+//!
+//! struct Backend {
+//!     name: &'static str,
+//!     is_backup: bool,
+//!     is_up: bool,
+//! }
+//!
+//! impl Endpoint for Backend {
+//!     fn state(&self, _: Instant) -> State {
+//!         State::Ready // connections are made when they are needed
+//!     }
+//!     fn key(&self) -> u64 {
+//!         key_of(self.name.as_bytes())
+//!     }
+//!     fn outstanding(&self) -> usize {
+//!         0
+//!     }
+//! }
+//!
+//! let backend = |name, is_backup, is_up| Backend { name, is_backup, is_up };
+//! let mut backends =
+//!     [backend("10.0.0.1:80", false, true), backend("10.0.0.2:80", false, true), backend("10.0.9.9:80", true, true)];
+//! let priority = |backend: &Backend| u32::from(backend.is_backup);
+//! let pools = Pools::new(Policy::default(), &backends, priority, || Algorithm::Maglev.picker(Setup::default()));
+//!
+//! let standing = |backend: &Backend| if backend.is_up { Standing::Available } else { Standing::Unavailable };
+//! let ask = Ask { key: key_of(b"203.0.113.7"), ..Ask::any(Instant::now()) };
+//! assert!(pools.choose(&backends, &ask, standing) < Some(2));
+//!
+//! backends[0].is_up = false;
+//! backends[1].is_up = false;
+//! assert_eq!(pools.refresh(&backends, standing), Plan::Use(1));
+//! assert_eq!(pools.choose(&backends, &ask, standing), Some(2));
+//! ```
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicUsize, Ordering};

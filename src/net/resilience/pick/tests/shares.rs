@@ -12,6 +12,42 @@ fn chi_square(counts: &[u64], weights: &[f64]) -> f64 {
     counts.iter().zip(weights).filter(|(_, weight)| **weight > 0.0).map(term).sum()
 }
 
+/// Threads share a picker without a lock, and no turn is lost or given twice.
+#[test]
+fn threads_that_share_a_picker_take_turns() {
+    struct Plain(u64);
+    impl Endpoint for Plain {
+        fn state(&self, _: Instant) -> State {
+            State::Ready
+        }
+        fn key(&self) -> u64 {
+            self.0
+        }
+        fn weight(&self) -> u32 {
+            self.0 as u32
+        }
+        fn outstanding(&self) -> usize {
+            0
+        }
+    }
+    let (servers, now) = ([1, 2, 3, 4].map(Plain), Instant::now());
+    let mut picker = RoundRobin::new(0);
+    picker.update(&servers);
+    let count = || {
+        let mut counts = [0_u64; 4];
+        for _ in 0..10_000 {
+            counts[picker.choose(&servers, &Ask::any(now), |_| true).expect("all are ready")] += 1;
+        }
+        counts
+    };
+    let counts = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(count)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect::<Vec<_>>()
+    });
+    let sums: Vec<u64> = (0..4).map(|place| counts.iter().map(|counts| counts[place]).sum()).collect();
+    assert_eq!(sums, [4_000, 8_000, 12_000, 16_000]);
+}
+
 #[test]
 fn random_follows_the_weights() {
     for weights in [&[1; 5][..], &[1, 2, 3, 4], &[1_000, 1], &[7], &[0, 3, 0, 1], &[5; 100]] {

@@ -5,23 +5,24 @@
 
 use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::proto::rpc::metadata::{Metadata, MetadataError};
 use crate::proto::rpc::session::ByStream;
 
-/// The trailers of a connection's calls.
+/// The trailers of a connection's calls. Few connections have any: until then they are two words.
 #[derive(Debug, Default)]
 pub(super) struct Trailers {
     /// Whether there are any.
     any: AtomicBool,
-    by_stream: Mutex<ByStream<Metadata>>,
+    by_stream: OnceLock<Box<Mutex<ByStream<Metadata>>>>,
 }
 
 impl Trailers {
     /// Adds a name and a value to those of a call.
     pub(super) fn add(&self, stream: u32, name: &str, value: &[u8]) -> Result<(), MetadataError> {
-        let mut by_stream = self.by_stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let by_stream = self.by_stream.get_or_init(Box::default);
+        let mut by_stream = by_stream.lock().unwrap_or_else(PoisonError::into_inner);
         match by_stream.entry(stream) {
             Entry::Occupied(mut known) => {
                 let more = known.get().with(name, value)?;
@@ -40,7 +41,7 @@ impl Trailers {
         if !self.any.load(Ordering::Acquire) {
             return None;
         }
-        let mut by_stream = self.by_stream.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut by_stream = self.by_stream.get()?.lock().unwrap_or_else(PoisonError::into_inner);
         let taken = by_stream.remove(&stream);
         if by_stream.len() > living {
             by_stream.retain(|stream, _| lives(*stream));
@@ -67,7 +68,7 @@ mod tests {
         let open = |stream| [1, 100].contains(&stream);
         let taken = trailers.take(7, 2, open).unwrap();
         assert_eq!(taken, Metadata::new().with("n", "7").unwrap().with("more", "of it").unwrap());
-        assert_eq!(trailers.by_stream.lock().unwrap().len(), 2);
+        assert_eq!(trailers.by_stream.get().unwrap().lock().unwrap().len(), 2);
         assert!(trailers.take(100, 1, open).is_some() && trailers.take(1, 0, open).is_some());
         assert!(!trailers.any.load(Ordering::SeqCst), "nothing is looked for any more");
     }

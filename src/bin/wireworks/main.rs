@@ -21,7 +21,7 @@ const FAILURE: u8 = 1;
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
-/// Seven network servers on one core; three exist, HTTP/1.1, WebSocket and RPC, and four are planned
+/// Seven network servers on one core; HTTP/1.1, WebSocket and RPC exist, a load balancer has begun, and three are planned
 #[derive(Parser)]
 #[command(
     version,

@@ -4,7 +4,7 @@
 //! load and their connections.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -37,23 +37,6 @@ pub enum Admin {
     Drain,
 }
 
-/// What a backend did, since it was added.
-#[derive(Debug, Default)]
-pub struct Counters {
-    /// Calls that it got.
-    pub calls: AtomicU64,
-    /// Those that were not answered, or with 5xx.
-    pub failed: AtomicU64,
-    /// Bytes from clients to it.
-    pub sent: AtomicU64,
-    /// Bytes from it to clients.
-    pub received: AtomicU64,
-    /// Times that it was ejected.
-    pub ejections: AtomicU64,
-    /// Checks that failed.
-    pub checks_failed: AtomicU64,
-}
-
 /// A backend.
 pub struct Backend {
     target: Target,
@@ -61,7 +44,7 @@ pub struct Backend {
     key: u64,
     priority: u32,
     dial: Dial,
-    weight: AtomicU32,
+    weight: u32,
     admin: AtomicU8,
     load: Load,
     slow_start: SlowStart,
@@ -74,7 +57,6 @@ pub struct Backend {
     /// Milliseconds from `born` until which it is ejected, and until which its slow start lasts.
     ejected: AtomicU64,
     risen: AtomicU64,
-    counters: Counters,
 }
 
 /// What a backend is made of.
@@ -126,7 +108,7 @@ impl Backend {
             name,
             priority: setup.priority,
             dial: setup.dial,
-            weight: AtomicU32::new(setup.weight),
+            weight: setup.weight,
             admin: AtomicU8::new(0),
             load: Load::new(ewma::Policy::DEFAULT, now),
             slow_start: setup.slow_start,
@@ -136,7 +118,6 @@ impl Backend {
             record: Mutex::new(Record::new(setup.outlier, now)),
             ejected: AtomicU64::new(0),
             risen: AtomicU64::new(NOT_RISEN),
-            counters: Counters::default(),
             target: setup.target,
         }
     }
@@ -159,11 +140,6 @@ impl Backend {
         self.priority
     }
 
-    /// Changes how much of the work it should have.
-    pub fn set_weight(&self, weight: u32) {
-        self.weight.store(weight, Ordering::Relaxed);
-    }
-
     /// What an operator has decided.
     #[must_use]
     pub fn admin(&self) -> Admin {
@@ -179,12 +155,6 @@ impl Backend {
     #[must_use]
     pub fn load(&self) -> &Load {
         &self.load
-    }
-
-    /// What it did.
-    #[must_use]
-    pub fn counters(&self) -> &Counters {
-        &self.counters
     }
 
     /// How it stands among the others.
@@ -213,13 +183,13 @@ impl Backend {
     /// Leaves it alone until then.
     pub(super) fn eject(&self, until: Instant) {
         self.ejected.store(self.millis(until).max(1), Ordering::Relaxed);
-        self.counters.ejections.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Counts a call that ended so; says why the backend is conspicuous, if it is.
     pub(super) fn report(&self, now: Instant, outcome: Outcome) -> Option<Reason> {
-        if !matches!(outcome, Outcome::Answered(_)) {
-            self.counters.failed.fetch_add(1, Ordering::Relaxed);
+        // What ends while it is left alone was under way before, and known to be bad.
+        if self.is_ejected(now) {
+            return None;
         }
         let reason = self.record.lock().unwrap_or_else(PoisonError::into_inner).report(now, outcome);
         // A connection that is refused is known here before any check.
@@ -238,9 +208,6 @@ impl Backend {
 
     /// Counts a check that has ended; says the new condition if it is another.
     pub(super) fn checked(&self, now: Instant, outcome: health::Outcome) -> Option<Condition> {
-        if outcome == health::Outcome::Failed {
-            self.counters.checks_failed.fetch_add(1, Ordering::Relaxed);
-        }
         let mut health = self.health();
         let health = health.as_mut()?;
         let change = health.checked(now, outcome, fastrand::f64())?;
@@ -290,7 +257,7 @@ impl Endpoint for Arc<Backend> {
     }
 
     fn weight(&self) -> u32 {
-        self.weight.load(Ordering::Relaxed)
+        self.weight
     }
 
     fn warmth(&self, now: Instant) -> f64 {

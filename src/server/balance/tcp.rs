@@ -2,7 +2,6 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -63,8 +62,6 @@ impl Tcp {
         let relayed = self.drain.unless_aborting(relay.run()).await;
         drop((under_way, place));
         let Some(relayed) = relayed else { return };
-        backend.counters().sent.fetch_add(relayed.there, Ordering::Relaxed);
-        backend.counters().received.fetch_add(relayed.back, Ordering::Relaxed);
         if let RelayEnd::SecondFailed(error) = &relayed.end {
             tracing::debug!(number, backend = %backend.name(), %error, "the backend's connection failed");
         }
@@ -84,7 +81,6 @@ impl Tcp {
                     let ended = Instant::now();
                     under_way.began(ended.into_std());
                     self.upstream.report(backend, ended.into_std(), Outcome::Answered(ended - now));
-                    backend.counters().calls.fetch_add(1, Ordering::Relaxed);
                     return Some((io, Arc::clone(backend), under_way));
                 }
                 Err(error) => {

@@ -70,7 +70,6 @@ impl Checker<'_> {
         Config {
             threads: file.process.threads.unwrap_or(defaults.threads),
             drain_timeout: file.process.drain_timeout.map_or(defaults.drain_timeout, |time| time.0),
-            metrics: file.process.metrics.clone(),
             listeners: file.listeners.iter().map(|listener| self.listener(listener, &names)).collect(),
             upstreams: file.upstreams.iter().map(|(name, upstream)| self.upstream(name, upstream)).collect(),
         }

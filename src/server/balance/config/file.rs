@@ -26,7 +26,6 @@ pub(super) struct File {
 pub(super) struct Process {
     pub(super) threads: Option<usize>,
     pub(super) drain_timeout: Option<TimeSpan>,
-    pub(super) metrics: Option<ListenAddr>,
 }
 
 /// Where clients come in.

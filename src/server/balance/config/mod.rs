@@ -29,8 +29,6 @@ pub struct Config {
     pub threads: usize,
     /// What connections get to end when the balancer is told to stop.
     pub drain_timeout: Duration,
-    /// Where metrics are served, if anywhere.
-    pub metrics: Option<ListenAddr>,
     /// Where clients come in.
     pub listeners: Vec<Listener>,
     /// Where they are handed to.
@@ -89,13 +87,7 @@ pub struct Upstream {
 
 impl Default for Config {
     fn default() -> Self {
-        Self {
-            threads: cores(),
-            drain_timeout: DRAIN_TIMEOUT,
-            metrics: None,
-            listeners: Vec::new(),
-            upstreams: Vec::new(),
-        }
+        Self { threads: cores(), drain_timeout: DRAIN_TIMEOUT, listeners: Vec::new(), upstreams: Vec::new() }
     }
 }
 

@@ -110,3 +110,16 @@ fn faults_are_printed_as_compilers_do() {
     let error = ConfigError::Faults { path: "lb.toml".into(), faults };
     assert_eq!(error.to_string(), "lb.toml:1:2: one\nlb.toml:3:4: two");
 }
+
+/// Every configuration in the manual, but for the files that it names.
+#[test]
+fn the_manual_says_what_can_be_said() {
+    let manual = include_str!("../../../../docs/balance.md");
+    let mut count = 0;
+    for block in manual.split("```toml\n").skip(1).filter_map(|block| block.split("```").next()) {
+        let faults = Config::parse(block).err().unwrap_or_default();
+        assert!(faults.iter().all(|fault| fault.message.contains("internal.pem")), "{faults:?}");
+        count += 1;
+    }
+    assert!(count > 0);
+}

@@ -250,8 +250,11 @@ impl Server {
     }
 }
 
-/// The command, which measures for less time than the page says.
+/// The command, which measures for less time than the page says. A machine that is busy may let wrk's connections wait for longer than wrk does by itself.
 fn in_a_hurry(command: &str) -> String {
+    if let Some(rest) = command.strip_prefix("wrk ") {
+        return format!("wrk --timeout 20s {rest}");
+    }
     if !command.contains("wireworks ws bench") && !command.contains("wireworks rpc bench") {
         return command.to_owned();
     }

@@ -360,7 +360,6 @@ mod tests {
     impl Part for Stub {
         fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
             Box::pin(async move {
-                self.served.fetch_add(1, Ordering::SeqCst);
                 if let Some(hold) = self.hold {
                     let guard = self.drain.guard();
                     tokio::spawn(async move {
@@ -368,6 +367,8 @@ mod tests {
                         drop(guard);
                     });
                 }
+                // Behind the connection, so that whoever sees the one finds the other.
+                self.served.fetch_add(1, Ordering::SeqCst);
                 self.drain.stopping().await;
                 Ok(())
             })
@@ -458,7 +459,8 @@ mod tests {
         let process = process(Threading::PerCore, part.clone(), drain.clone(), Duration::from_millis(1));
         let stop = move |_: &[Address]| {
             std::thread::spawn(move || {
-                while drain.live() < 2 {
+                // Shards that do not serve yet are alive for the drain too.
+                while part.served.load(Ordering::SeqCst) < 2 {
                     std::thread::yield_now();
                 }
                 drain.stop();

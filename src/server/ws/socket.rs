@@ -240,6 +240,14 @@ impl Socket {
         }
     }
 
+    /// Waits for what a socket that is dropped leaves to the background: that its last word has left, and TCP is closed in order; at most for the close
+    /// timeout. For a program that ends then. A connection that is open is closed as by its drop.
+    pub async fn finish(mut self) {
+        if let Some(link) = self.0.take().filter(|link| !link.is_over()) {
+            link.finish(CloseCode::GOING_AWAY).await;
+        }
+    }
+
     /// Whether something can still be sent.
     #[must_use]
     pub fn is_open(&self) -> bool {

@@ -135,6 +135,13 @@ impl Session {
                     End::Failed(_) => true,
                 };
             if !comes_back {
+                if let End::Failed(SocketError::Peer(_)) = &end {
+                    // The server is told what is wrong, and this process does not end before that has left.
+                    tokio::select! {
+                        () = socket.finish() => {}
+                        () = self.signals.next() => return Err(ConnectError::Interrupted),
+                    }
+                }
                 return self.over(end).await;
             }
             let why = match end {

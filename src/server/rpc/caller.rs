@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 
 use tokio::time::Instant;
 
+use super::lane::Lane;
 pub use super::link::inbox::Reach;
 use super::link::inbox::{Ended, Inbox, Next};
 use super::link::mailbox::{Command, Mailbox, NewCall, Outgoing};
@@ -44,6 +45,11 @@ pub(super) struct PeerCaller {
 impl PeerCaller {
     pub(super) fn new(mailbox: &Arc<Mailbox>, max_message: usize) -> Self {
         Self { mailbox: Arc::clone(mailbox), max_message }
+    }
+
+    /// Where the handlers of the connection leave heavy work, on a server that has workers.
+    pub(super) fn lane(&self) -> Option<&Arc<Lane>> {
+        self.mailbox.lane()
     }
 
     /// Bytes of the longest message that is read, decompressed.
@@ -128,9 +134,9 @@ impl Caller {
 
 fn make(mailbox: &Arc<Mailbox>, mut new: NewCall) -> Pending {
     let inbox = Arc::clone(&new.inbox);
-    let shrunk = |message: &mut Message| *message = mailbox.shrunk(std::mem::take(message));
-    new.message.iter_mut().for_each(shrunk);
-    new.sent.iter_mut().filter_map(Outgoing::message_mut).for_each(shrunk);
+    let compress = |message: &mut Message| *message = mailbox.compressed(std::mem::take(message));
+    new.message.iter_mut().for_each(compress);
+    new.sent.iter_mut().filter_map(Outgoing::message_mut).for_each(compress);
     mailbox.send(Command::Call(Box::new(new)));
     Pending { mailbox: Arc::clone(mailbox), inbox, over: AtomicBool::new(false) }
 }
@@ -185,8 +191,8 @@ impl Pending {
     }
 
     /// The message as it is sent best on this connection.
-    pub(super) fn shrunk(&self, message: Message) -> Message {
-        self.mailbox.shrunk(message)
+    pub(super) fn compressed(&self, message: Message) -> Message {
+        self.mailbox.compressed(message)
     }
 
     /// Sends something as it is.

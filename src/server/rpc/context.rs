@@ -8,13 +8,12 @@ use tokio::time::Instant;
 
 use super::caller::PeerCaller;
 use super::client::Channel;
-use super::pressure::Pressure;
 use super::trailers::Trailers;
 use crate::net::drain::Drain;
-use crate::net::workers::{Blocking, Cancelled, JobError, Priority, QueueFull};
+use crate::net::workers::{Cancelled, Priority};
 use crate::proto::rpc::frame::Trace;
 use crate::proto::rpc::metadata::{Metadata, MetadataError};
-use crate::proto::rpc::status::{Advice, Code, Status};
+use crate::proto::rpc::status::{Code, Status};
 use crate::server::peer::Peer;
 
 /// A call, as its handler sees it beside its request.
@@ -46,30 +45,10 @@ pub struct Context {
 pub(super) struct Home {
     /// The shutdown of the server.
     pub(super) drain: Drain,
-    pub(super) lane: Option<Arc<Lane>>,
     /// Makes calls to the peer.
     pub(super) back: PeerCaller,
     /// What handlers have added to the end of their calls.
     pub(super) trailers: Trailers,
-}
-
-/// Where handlers leave heavy work.
-#[derive(Debug)]
-pub(super) struct Lane {
-    workers: Blocking,
-    pressure: Pressure,
-}
-
-impl Lane {
-    pub(super) fn new(workers: Blocking) -> Self {
-        Self { workers, pressure: Pressure::new() }
-    }
-
-    /// The queue is full: how long to wait.
-    fn busy(&self) -> Status {
-        let wait = self.pressure.refused(self.workers.stats().done);
-        Status::new(Code::ResourceExhausted, "all workers are busy").advice(Advice::Again(wait))
-    }
 }
 
 impl Context {
@@ -215,13 +194,9 @@ impl Context {
         priority: Priority,
         work: impl FnOnce(&Cancelled<'_>) -> T + Send + 'static,
     ) -> Result<T, Status> {
-        let lane = self.home.lane.as_ref();
+        let lane = self.home.back.lane();
         let lane = lane.ok_or_else(|| Status::new(Code::Internal, "the server has no workers"))?;
-        let job = lane.workers.submit_cancellable(priority, work).map_err(|QueueFull| lane.busy())?;
-        job.await.map_err(|error| match error {
-            JobError::Panicked => Status::new(Code::Internal, "the work panicked"),
-            JobError::ShutDown => Status::new(Code::Unavailable, "the server stops"),
-        })
+        lane.work(priority, work).await
     }
 }
 
@@ -231,7 +206,8 @@ mod tests {
 
     use super::*;
     use crate::net::resilience::retry;
-    use crate::net::workers::BlockingConfig;
+    use crate::net::workers::{Blocking, BlockingConfig};
+    use crate::proto::rpc::status::Advice;
     use crate::server::process::Running;
     use crate::server::rpc::Channel;
     use crate::server::rpc::client::Policies;

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 
 use super::Settings;
 use super::caller::Caller;
-use super::context::Lane;
+use super::lane::Lane;
 use super::link::{Link, LinkError, Parts, Serve};
 use super::method::Description;
 use super::observe::{CallLog, Format, Observers, RpcMetrics, Watch};

@@ -12,7 +12,9 @@ use futures_util::future::BoxFuture;
 use super::Settings;
 use super::context::Context;
 use super::detached::Detached;
+use super::lane::is_long;
 use super::layer::{Answer, Incoming, Intercepted, Layered, Next};
+use super::link::mailbox::Compressing;
 use super::link::{Asked, Handle, Serve, Streams};
 use super::method::{Description, Method, description_of};
 use super::server::Server;
@@ -152,7 +154,7 @@ impl Services {
         let Description { service, number, .. } = description;
         let hash = M::service();
         self.name(hash, service);
-        let handler = Arc::new(Typed { description: description_of::<M>(), begin });
+        let handler = Arc::new(Typed { description: description_of::<M>(), begin: Arc::new(begin) });
         let (request, response, schema) = (M::Request::describe(), M::Response::describe(), M::schema());
         let document = |documents: &mut Documents| {
             M::Request::document(documents);
@@ -302,12 +304,12 @@ impl Serve for Services {
 /// A handler with its types forgotten.
 struct Typed<F> {
     description: &'static Description,
-    begin: F,
+    begin: Arc<F>,
 }
 
 impl<F, Fut> Handle for Typed<F>
 where
-    F: Fn(Asked) -> Result<Fut, Status> + Send + Sync,
+    F: Fn(Asked) -> Result<Fut, Status> + Send + Sync + 'static,
     Fut: Future<Output = Result<Answer, Status>> + Send + 'static,
 {
     fn takes_stream(&self) -> bool {
@@ -323,6 +325,20 @@ where
     }
 
     fn handle(&self, asked: Asked) -> BoxFuture<'static, Answer> {
+        if let Some(lane) = asked.context.home.back.lane().filter(|_| is_long(&asked.request)) {
+            let (lane, begin) = (Arc::clone(lane), Arc::clone(&self.begin));
+            return async move {
+                let request = match lane.decompress(asked.request, asked.context.max_message).await {
+                    Ok(request) => request,
+                    Err(status) => return status.into(), // no handler has seen it
+                };
+                match begin(Asked { request, ..asked }) {
+                    Ok(answer) => answer.await.unwrap_or_else(reached),
+                    Err(status) => reached(status),
+                }
+            }
+            .boxed();
+        }
         match (self.begin)(asked) {
             Ok(answer) => answer.map(|answer| answer.unwrap_or_else(reached)).boxed(),
             Err(status) => ready(reached(status)).boxed(),
@@ -352,7 +368,13 @@ async fn send<T: Payload>(
             return Err(ended.status); // nobody hears it
         }
         match poll_fn(|cx| responses.as_mut().poll_next(cx)).await {
-            Some(response) => streams.inbox.say(&streams.mailbox, format.write(&response?)?, false),
+            Some(response) => {
+                let message = match streams.mailbox.compress(format.write(&response?)?) {
+                    Compressing::Done(message) => message,
+                    Compressing::Elsewhere(job) => job.await,
+                };
+                streams.inbox.post(&streams.mailbox, message, false);
+            }
             None => return Ok(Status::ok().into()),
         }
     }

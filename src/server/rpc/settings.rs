@@ -34,6 +34,9 @@ pub struct Settings {
     /// Messages of so many bytes and more are compressed by zstd, where the peer reads it and they become smaller by it. Of what is
     /// secret and what a stranger has chosen, the size of both compressed together tells something: such a message had better not be. `None` compresses
     /// nothing; what comes compressed is read in either case.
+    ///
+    /// A server with [workers](super::Server::workers) leaves it to them to compress and decompress messages of 64 KiB and more, so that the other calls of the
+    /// connection go on. Without workers it is done in the connection's own task, and by a client in the task that makes the call.
     pub compress_from: Option<usize>,
     /// Calls of ours that may wait until the peer takes further ones.
     pub max_queued_calls: usize,
@@ -67,11 +70,12 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// How to make messages smaller for a peer that puts up with `theirs`.
-    pub(super) fn shrink(&self, theirs: &Hello) -> Shrink {
+    /// How messages are compressed for a peer that puts up with `theirs`.
+    pub(super) fn compression(&self, theirs: &Hello) -> Compression {
         let reads = theirs.compressions & 1 << compress::ZSTD != 0;
-        let from = self.compress_from.filter(|_| reads).unwrap_or(usize::MAX);
-        Shrink { from: from.max(1), limit: theirs.max_message as usize }
+        // None is so long as to need more than 32 bits.
+        let from = self.compress_from.filter(|_| reads).and_then(|from| u32::try_from(from).ok());
+        Compression { from: from.unwrap_or(u32::MAX).max(1), limit: theirs.max_message }
     }
 
     /// As a connection keeps to them: in the ranges of the protocol, so that it does as its HELLO says.
@@ -107,25 +111,19 @@ impl Settings {
     }
 }
 
-/// Which messages are made smaller.
+/// Which messages are compressed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shrink {
-    from: usize,
+pub(super) struct Compression {
+    from: u32,
     /// What is longer cannot be sent at all.
-    limit: usize,
+    limit: u32,
 }
 
-impl Shrink {
-    /// The message, smaller if it can be.
-    pub(super) fn apply(self, message: Message) -> Message {
-        let size = message.bytes.len();
-        if size < self.from || size > self.limit || message.compressed {
-            return message;
-        }
-        match compress::compress(&message.bytes) {
-            Some(bytes) => Message { bytes, compressed: true, ..message },
-            None => message,
-        }
+impl Compression {
+    /// Whether the message is to be compressed.
+    pub(super) fn is_for(self, message: &Message) -> bool {
+        let size = u32::try_from(message.bytes.len()).unwrap_or(u32::MAX);
+        size < u32::MAX && (self.from..=self.limit).contains(&size) && !message.compressed
     }
 }
 

@@ -1,5 +1,6 @@
 //! Messages of a call, as they come and go: typed, at the pace of the slower side.
 
+use std::fmt;
 use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -7,10 +8,13 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use futures_core::Stream;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use futures_util::stream::BoxStream;
 
 use super::caller::{Arrived, Failure, Pending, Reach};
 use super::client::{CallMeter, Streaming};
+use super::lane::is_long;
 use super::link::Streams;
 use super::link::inbox::Next;
 use crate::proto::rpc::metadata::Metadata;
@@ -41,9 +45,7 @@ impl Format {
     /// A message that has come, or what is wrong with it.
     pub(super) fn read<T: Payload>(self, message: Message, wrong: Code) -> Result<T, Status> {
         let plain = self.plain(message).and_then(|bytes| T::decode(bytes, self.codec, self.limit));
-        plain.map_err(|error| {
-            Status::new(wrong, format!("a message cannot be read: {error}")).advice(Advice::Never)
-        })
+        plain.map_err(|error| unreadable(wrong, &error))
     }
 
     /// The bytes of a message that has come.
@@ -55,22 +57,33 @@ impl Format {
     }
 }
 
+/// What is said of a message that cannot be read.
+pub(super) fn unreadable(wrong: Code, error: &PayloadError) -> Status {
+    let why: &dyn fmt::Display = match error {
+        PayloadError::Malformed(why) => why, // which says the same in its own words
+        error => error,
+    };
+    Status::new(wrong, format!("a message cannot be read: {why}")).advice(Advice::Never)
+}
+
 /// The messages that a caller sends, for their handler. Also a [`Stream`].
 pub struct Requests<T> {
     streams: Streams,
     format: Format,
+    /// The workers are decompressing the next message.
+    decompressing: Option<BoxFuture<'static, Result<Message, Status>>>,
     messages: PhantomData<fn() -> T>,
 }
 
-impl<T> std::fmt::Debug for Requests<T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl<T> fmt::Debug for Requests<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Requests")
     }
 }
 
 impl<T: Payload> Requests<T> {
     pub(super) fn new(streams: Streams, format: Format) -> Self {
-        Self { streams, format, messages: PhantomData }
+        Self { streams, format, decompressing: None, messages: PhantomData }
     }
 
     /// The next message; `None` when the caller has sent its last.
@@ -81,16 +94,27 @@ impl<T: Payload> Requests<T> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    fn poll(&mut self, cx: &Context<'_>) -> Poll<Option<Result<T, Status>>> {
-        let Streams { inbox, mailbox } = &self.streams;
-        Poll::Ready(match ready!(inbox.poll_next(cx)) {
-            Next::Message(message) => {
-                mailbox.send_consumed(inbox, message.credit);
-                Some(self.format.read(message, Code::InvalidArgument))
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
+        let Self { streams: Streams { inbox, mailbox }, format, decompressing, .. } = self;
+        let message = loop {
+            if let Some(job) = decompressing {
+                let plain = ready!(job.poll_unpin(cx));
+                *decompressing = None;
+                break plain;
             }
-            Next::Last => None,
-            Next::End(ended) => Some(Err(ended.status)),
-        })
+            match ready!(inbox.poll_next(cx)) {
+                Next::Message(message) => {
+                    mailbox.send_consumed(inbox, message.credit);
+                    match mailbox.lane().filter(|_| is_long(&message)) {
+                        Some(lane) => *decompressing = Some(lane.decompress(message, format.limit).boxed()),
+                        None => break Ok(message),
+                    }
+                }
+                Next::Last => return Poll::Ready(None),
+                Next::End(ended) => return Poll::Ready(Some(Err(ended.status))),
+            }
+        };
+        Poll::Ready(Some(message.and_then(|message| format.read(message, Code::InvalidArgument))))
     }
 }
 

@@ -115,14 +115,14 @@ async fn calls_are_answered_in_both_directions_on_one_connection() {
 async fn long_messages_are_compressed_once_the_peer_has_said_that_it_reads_them() {
     let long = Bytes::from("again and ".repeat(100_000));
     let noise: Bytes = std::iter::repeat_with(|| fastrand::u8(..)).take(10_000).collect();
-    let shrinking = Settings { compress_from: Some(500), ..Settings::default() };
+    let compressing = Settings { compress_from: Some(500), ..Settings::default() };
     let plain = |message: &Message| match message.compressed {
         true => decompress(&message.bytes, 1 << 20).unwrap(),
         false => message.bytes.clone(),
     };
     for (client, server, there, back) in [
-        (&shrinking, &Settings::default(), true, false),
-        (&Settings::default(), &shrinking, false, true),
+        (&compressing, &Settings::default(), true, false),
+        (&Settings::default(), &compressing, false, true),
         (&Settings::default(), &Settings::default(), false, false),
     ] {
         let bench = Bench::default();

@@ -42,21 +42,37 @@ pub fn compress(message: &[u8]) -> Option<Bytes> {
     (compressed.len() < message.len()).then(|| compressed.into())
 }
 
+/// Whether the message that one zstd frame is may have `length` bytes and more. Of a frame that does not announce its message's length it is not known before it is
+/// decompressed; one that has more than it announces is not [decompressed](decompress).
+#[must_use]
+pub fn may_reach(frame: &[u8], length: usize) -> bool {
+    frame.len() >= length || announced(frame).is_none_or(|announced| announced >= length as u64)
+}
+
+/// The length that a frame announces; of what is no frame, 0.
+fn announced(frame: &[u8]) -> Option<u64> {
+    zstd::zstd_safe::get_frame_content_size(frame).unwrap_or(Some(0))
+}
+
 /// The message that one zstd frame is. It takes memory as it grows, whatever the frame announces.
 ///
 /// # Errors
-/// It would have more than `limit` bytes, or needs a window of more than that, or this is no zstd frame or more than one.
+/// It would have more than `limit` bytes, or has more than it announces, or needs a window of more than that, or this is no zstd frame or more than one.
 pub fn decompress(frame: &[u8], limit: usize) -> Result<Bytes, PayloadError> {
     let malformed = |error: io::Error| PayloadError::Malformed(format!("it is not zstd: {error}").into());
     let mut decoder = Decoder::with_buffer(frame).map_err(malformed)?.single_frame();
     let window = limit.min(1 << MOST_WINDOW).next_power_of_two().trailing_zeros().max(LEAST_WINDOW);
     decoder.window_log_max(window).map_err(malformed)?;
+    let announced = announced(frame).and_then(|length| usize::try_from(length).ok()).unwrap_or(usize::MAX);
     let mut message = Vec::new();
     loop {
-        let step = STEP.min(limit.saturating_add(1) - message.len());
+        let step = STEP.min(limit.min(announced).saturating_add(1) - message.len());
         let read = decoder.by_ref().take(step as u64).read_to_end(&mut message).map_err(malformed)?;
         if message.len() > limit {
             return Err(PayloadError::TooLarge { length: message.len(), limit });
+        }
+        if message.len() > announced {
+            return Err(PayloadError::Malformed("it is longer than it announces".into()));
         }
         if read == 0 {
             break;
@@ -85,6 +101,30 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn the_length_of_a_message_is_known_from_its_frame_if_it_says_so() {
+        for (size, length, may) in [(999, 1000, false), (1000, 1000, true), (100_000, 1000, true)] {
+            let frame = compress(&vec![b'a'; size]).unwrap();
+            assert!(frame.len() < 100);
+            assert_eq!(may_reach(&frame, length), may, "{size}");
+        }
+        // A stream says nothing of it.
+        let silent = zstd::stream::encode_all(&[b'a'; 1000][..], LEVEL).unwrap();
+        assert!(may_reach(&silent, 1 << 20));
+        assert_eq!(decompress(&silent, 1 << 20).unwrap(), vec![b'a'; 1000]);
+        assert!(!may_reach(b"no frame", 1000) && may_reach(b"no frame", 8));
+    }
+
+    #[test]
+    fn a_frame_that_announces_less_than_it_has_is_stopped_there() {
+        let mut frame = compress(&vec![b'a'; 60_000]).unwrap().to_vec();
+        // A magic number of four bytes, a byte that says how long the next field is, and the length less 256 (RFC 8878, section 3.1.1.1).
+        assert_eq!((frame[4] >> 6, u16::from_le_bytes([frame[5], frame[6]])), (1, 60_000 - 256));
+        frame[6] = 1;
+        let error = decompress(&frame, 1 << 20).unwrap_err();
+        assert!(matches!(error, PayloadError::Malformed(_)), "{error}");
     }
 
     #[test]

@@ -168,8 +168,8 @@ impl RetriableStream {
     pub(super) fn send(&self, outgoing: Outgoing) {
         let attempt = Arc::clone(&self.state().attempt);
         // What is compressed is compressed before anybody has to wait for it. Another attempt may have another peer, so the plain one is kept.
-        let shrunk = match &outgoing {
-            Outgoing::Message(message) => Outgoing::Message(attempt.pending.shrunk(message.clone())),
+        let compressed = match &outgoing {
+            Outgoing::Message(message) => Outgoing::Message(attempt.pending.compressed(message.clone())),
             Outgoing::End => Outgoing::End,
         };
         let mut state = self.state();
@@ -179,7 +179,7 @@ impl RetriableStream {
             state.replay.limit();
         }
         if state.attempt.number == attempt.number {
-            attempt.pending.send(shrunk);
+            attempt.pending.send(compressed);
         } else {
             state.attempt.pending.send(outgoing);
         }

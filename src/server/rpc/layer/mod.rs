@@ -152,7 +152,7 @@ impl Answer {
         Self { status: Status::ok(), message: Some(message) }
     }
 
-    /// Bytes of the message, as they leave; 0 for a stream and a failure.
+    /// Bytes of the message, before it is compressed; 0 for a stream and a failure.
     #[must_use]
     pub fn size(&self) -> usize {
         self.message.as_ref().map_or(0, |message| message.bytes.len())

@@ -13,7 +13,7 @@ use futures_util::future::{AbortHandle, Abortable, BoxFuture};
 use http::Extensions;
 
 use super::inbox::{Inbox, Reach};
-use super::mailbox::Mailbox;
+use super::mailbox::{Compressing, Mailbox};
 use super::{Ctx, Link, Work};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::session::{Message, SayError};
@@ -70,6 +70,8 @@ type Outcome = Option<Result<Answer, Box<dyn Any + Send>>>;
 /// A handler at work.
 pub(super) struct Running {
     stream: u32,
+    /// It is done, and its answer is being compressed.
+    answered: bool,
     future: Abortable<futures_util::future::CatchUnwind<AssertUnwindSafe<BoxFuture<'static, Answer>>>>,
 }
 
@@ -77,11 +79,11 @@ pub(super) struct Running {
 pub(super) type Abort = AbortHandle;
 
 impl Future for Running {
-    type Output = (u32, Outcome);
+    type Output = (u32, bool, Outcome);
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(u32, Outcome)> {
-        let stream = self.stream;
-        self.future.poll_unpin(cx).map(|outcome| (stream, outcome.ok()))
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<(u32, bool, Outcome)> {
+        let Self { stream, answered, .. } = *self;
+        self.future.poll_unpin(cx).map(|outcome| (stream, answered, outcome.ok()))
     }
 }
 
@@ -149,19 +151,27 @@ impl Link {
                 return self.done(stream, Some(Err(panic)));
             }
         };
+        let mut answered = false;
         if inbox.is_none() {
             // Nobody is woken by this; who is not done is polled again by who can be.
             if let Poll::Ready(outcome) = future.poll_unpin(&mut Context::from_waker(Waker::noop())) {
-                self.session.release();
-                self.done(stream, Some(outcome));
-                if self.session.is_open(stream) {
-                    self.deadlines.add(deadline, stream); // the answer has not left
+                match self.compress(Some(outcome)) {
+                    Ok(outcome) => {
+                        self.session.release();
+                        self.done(stream, outcome);
+                        if self.session.is_open(stream) {
+                            self.deadlines.add(deadline, stream); // the answer has not left
+                        }
+                        return;
+                    }
+                    Err(compressing) => {
+                        (future, answered) = (AssertUnwindSafe(compressing).catch_unwind(), true);
+                    }
                 }
-                return;
             }
         }
         let (abort, registration) = AbortHandle::new_pair();
-        self.handlers.push(Running { stream, future: Abortable::new(future, registration) });
+        self.handlers.push(Running { stream, answered, future: Abortable::new(future, registration) });
         self.deadlines.add(deadline, stream);
         self.theirs.insert(stream, Work::Running(abort, inbox));
     }
@@ -210,8 +220,15 @@ impl Link {
     /// Lets the handlers go on. Whether one was done.
     pub(super) fn run_handlers(&mut self, cx: &mut Context<'_>) -> bool {
         let mut busy = false;
-        while let Poll::Ready(Some((stream, outcome))) = self.handlers.poll_next_unpin(cx) {
+        while let Poll::Ready(Some((stream, answered, outcome))) = self.handlers.poll_next_unpin(cx) {
             busy = true;
+            let outcome = match if answered { Ok(outcome) } else { self.compress(outcome) } {
+                Ok(outcome) => outcome,
+                Err(compressing) => {
+                    self.go_on(stream, compressing);
+                    continue;
+                }
+            };
             self.session.release();
             if let Some(Work::Running(_, Some(inbox))) = self.theirs.remove(&stream) {
                 self.read_mail(cx); // what it has said comes before its end
@@ -221,6 +238,27 @@ impl Link {
             self.done(stream, outcome);
         }
         busy
+    }
+
+    /// Compresses the message of an answer, if it should be; `Err` if it is so long that the workers do it, while the call goes on.
+    fn compress(&self, outcome: Outcome) -> Result<Outcome, BoxFuture<'static, Answer>> {
+        let Some(Ok(Answer { status, message: Some(message) })) = outcome else { return Ok(outcome) };
+        match self.mailbox.compress(message) {
+            Compressing::Done(message) => Ok(Some(Ok(Answer { status, message: Some(message) }))),
+            Compressing::Elsewhere(job) => {
+                Err(async move { Answer { status, message: Some(job.await) } }.boxed())
+            }
+        }
+    }
+
+    /// The handler of a call is done, and its answer is compressed before it is sent. The call can be given up as before.
+    fn go_on(&mut self, stream: u32, compressing: BoxFuture<'static, Answer>) {
+        let (abort, registration) = AbortHandle::new_pair();
+        let future = Abortable::new(AssertUnwindSafe(compressing).catch_unwind(), registration);
+        self.handlers.push(Running { stream, answered: true, future });
+        if let Some(Work::Running(known, _)) = self.theirs.get_mut(&stream) {
+            *known = abort;
+        }
     }
 
     fn done(&mut self, stream: u32, outcome: Outcome) {
@@ -249,7 +287,6 @@ impl Link {
     /// Answers a call.
     pub(super) fn finish(&mut self, stream: u32, answer: Answer) {
         let Answer { status, message } = self.with_trailers(stream, answer);
-        let message = message.map(|message| self.mailbox.shrunk(message));
         match self.session.end(stream, status, message) {
             Ok(()) | Err(SayError::Closed) => {}
             Err(error) => {

@@ -164,9 +164,9 @@ impl Inbox {
         Poll::Pending
     }
 
-    /// Says a message.
+    /// Says a message, compressed if it should be.
     pub(in super::super) fn say(self: &Arc<Self>, mailbox: &Mailbox, message: Message, last: bool) {
-        self.post(mailbox, mailbox.shrunk(message), last);
+        self.post(mailbox, mailbox.compressed(message), last);
     }
 
     /// Says a message as it is.

@@ -6,13 +6,16 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
+use futures_util::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::inbox::{Inbox, Reach};
 use crate::proto::rpc::frame::Call;
+use crate::proto::rpc::payload::compress::compress;
 use crate::proto::rpc::session::Message;
 use crate::proto::rpc::status::Status;
-use crate::server::rpc::settings::Shrink;
+use crate::server::rpc::lane::{Lane, OFFLOAD};
+use crate::server::rpc::settings::Compression;
 
 /// What a connection is told.
 #[derive(Debug)]
@@ -75,6 +78,14 @@ impl NewCall {
     }
 }
 
+/// The message, compressed if it becomes smaller by it.
+fn compressed(message: Message) -> Message {
+    match compress(&message.bytes) {
+        Some(bytes) => Message { bytes, compressed: true, ..message },
+        None => message,
+    }
+}
+
 /// The queue of one connection.
 #[derive(Debug, Default)]
 pub(in super::super) struct Mailbox {
@@ -82,7 +93,17 @@ pub(in super::super) struct Mailbox {
     /// Those who may still make calls.
     callers: AtomicUsize,
     /// Which messages are compressed; nothing before the peer has said what it reads.
-    shrink: OnceLock<Shrink>,
+    compression: OnceLock<Compression>,
+    /// Who compresses and decompresses long messages.
+    lane: Option<Arc<Lane>>,
+}
+
+/// A message on its way to be compressed.
+pub(in super::super) enum Compressing {
+    /// It is as it should be sent.
+    Done(Message),
+    /// The workers are at it.
+    Elsewhere(BoxFuture<'static, Message>),
 }
 
 #[derive(Debug, Default)]
@@ -97,18 +118,47 @@ struct State {
 }
 
 impl Mailbox {
-    /// The peer has said what it reads.
-    pub(super) fn set_shrink(&self, shrink: Shrink) {
-        // It says so once.
-        let _ = self.shrink.set(shrink);
+    pub(super) fn new(lane: Option<Arc<Lane>>) -> Self {
+        Self { lane, ..Self::default() }
     }
 
-    /// The message as it should be sent.
-    pub(in super::super) fn shrunk(&self, message: Message) -> Message {
-        match self.shrink.get() {
-            Some(shrink) => shrink.apply(message),
-            None => message,
+    /// The peer has said what it reads.
+    pub(in super::super) fn set_compression(&self, compression: Compression) {
+        // It says so once.
+        let _ = self.compression.set(compression);
+    }
+
+    /// Who compresses and decompresses long messages, on a server that has workers.
+    pub(in super::super) fn lane(&self) -> Option<&Arc<Lane>> {
+        self.lane.as_ref()
+    }
+
+    /// The message as it should be sent, compressed here and now: for whom nobody else has to wait.
+    pub(in super::super) fn compressed(&self, message: Message) -> Message {
+        if self.compresses(&message) { compressed(message) } else { message }
+    }
+
+    /// Compresses a message if it should be: a long one by the workers. When they are busy, it is sent as it is.
+    pub(in super::super) fn compress(&self, message: Message) -> Compressing {
+        if !self.compresses(&message) {
+            return Compressing::Done(message);
         }
+        match &self.lane {
+            Some(lane) if message.bytes.len() >= OFFLOAD => {
+                let Ok(job) = lane.submit({
+                    let message = message.clone();
+                    move || compressed(message)
+                }) else {
+                    return Compressing::Done(message);
+                };
+                Compressing::Elsewhere(Box::pin(async move { job.await.unwrap_or(message) }))
+            }
+            _ => Compressing::Done(compressed(message)),
+        }
+    }
+
+    fn compresses(&self, message: &Message) -> bool {
+        self.compression.get().is_some_and(|compression| compression.is_for(message))
     }
 
     /// Puts a command into the queue, and wakes the connection if it waits. Once the connection is over, a call ends at once and

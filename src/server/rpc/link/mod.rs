@@ -29,7 +29,8 @@ use crate::proto::rpc::session::{ByStream, Event, Role, Session};
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::peer::Peer;
 use crate::server::rpc::caller::{Caller, PeerCaller};
-use crate::server::rpc::context::{Context as Ctx, Home, Lane};
+use crate::server::rpc::context::{Context as Ctx, Home};
+use crate::server::rpc::lane::Lane;
 use crate::server::rpc::observe::Watch;
 use crate::server::rpc::settings::{LONGEST, Settings};
 use crate::server::rpc::trailers::Trailers;
@@ -187,10 +188,10 @@ impl Link {
         let hello = settings.hello();
         let (mut conn, mut session) = (Conn::new(io, Codec::new(hello), timer), Session::new(role, hello));
         session.limit_unsent(settings.max_unsent);
-        let mailbox: Arc<Mailbox> = Arc::default();
+        let mailbox = Arc::new(Mailbox::new(lane));
         let caller = Caller::new(&mailbox);
         let back = PeerCaller::new(&mailbox, settings.max_message);
-        let home = Arc::new(Home { drain: drain.clone(), lane, back, trailers: Trailers::default() });
+        let home = Arc::new(Home { drain: drain.clone(), back, trailers: Trailers::default() });
         conn.read_limit(Codec::READ_LIMIT);
         let made = conn.heard();
         let keeper = Keeper::new(made.into_std());
@@ -361,7 +362,7 @@ impl Link {
             }
             Event::Reset(reset) => self.was_reset(reset),
             Event::Hello(theirs) => {
-                self.mailbox.set_shrink(self.settings.shrink(&theirs));
+                self.mailbox.set_compression(self.settings.compression(&theirs));
                 self.keeper.greeted();
                 self.call_queued();
             }

@@ -115,6 +115,11 @@ impl Caller {
         self.0.is_open()
     }
 
+    /// Whether the other side has answered a call or taken one, as far as is known when no further calls can be made.
+    pub(super) fn has_served(&self) -> bool {
+        self.0.has_served()
+    }
+
     /// Makes a call, with its first message if there is one, and whether it is the last.
     pub(super) fn call(
         &self,

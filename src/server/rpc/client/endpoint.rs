@@ -39,6 +39,8 @@ struct Life {
     /// Connections that were begun: an old one that ends has nothing to say of the new one.
     begun: u64,
     backoff: Backoff,
+    /// How many connections in a row have ended in good order before they were of any use.
+    useless: u32,
     /// Why there was no connection the last time.
     error: Option<Arc<str>>,
 }
@@ -47,8 +49,40 @@ struct Life {
 enum Phase {
     Idle,
     Connecting,
-    Ready(Caller),
+    Ready { caller: Caller, since: Instant },
     Failed { until: Instant },
+}
+
+impl Life {
+    /// A connection that was made at `since` takes no further calls. Whether it is one of too many in a row that did not serve.
+    fn is_useless(&mut self, since: Instant, served: bool) -> bool {
+        self.useless = if served || is_steady(since) { 0 } else { self.useless.saturating_add(1) };
+        self.useless > USELESS
+    }
+
+    /// A connection has ended: decides when the next one may be made. Whether that is not at once.
+    fn ended(&mut self, since: Instant, served: bool, error: Option<String>) -> bool {
+        let useless = self.is_useless(since, served);
+        match error {
+            Some(error) if !is_steady(since) => self.failed(error.into()),
+            None if useless => self.failed(LEAVES.into()),
+            _ => {
+                if self.useless == 0 {
+                    self.backoff.reset();
+                }
+                self.phase = Phase::Idle;
+                return false;
+            }
+        }
+        true
+    }
+
+    /// There is no connection, and none is tried for a while.
+    fn failed(&mut self, error: Arc<str>) {
+        let until = now() + self.backoff.wait();
+        self.phase = Phase::Failed { until };
+        self.error = Some(error);
+    }
 }
 
 impl Endpoint {
@@ -65,6 +99,7 @@ impl Endpoint {
                 phase: Phase::Idle,
                 begun: 0,
                 backoff: Backoff::new(policies.reconnect, fastrand::u64(..)),
+                useless: 0,
                 error: None,
             }),
         })
@@ -83,7 +118,7 @@ impl Endpoint {
     /// Who makes calls to it, while it is connected.
     pub(super) fn caller(&self) -> Option<Caller> {
         match &self.life().phase {
-            Phase::Ready(caller) if caller.is_open() => Some(caller.clone()),
+            Phase::Ready { caller, .. } if caller.is_open() => Some(caller.clone()),
             _ => None,
         }
     }
@@ -100,7 +135,16 @@ impl Endpoint {
             Phase::Idle => true,
             Phase::Failed { until } => until <= now(),
             Phase::Connecting => false,
-            Phase::Ready(ref caller) => !caller.is_open(),
+            Phase::Ready { ref caller, .. } if caller.is_open() => false,
+            Phase::Ready { since, ref caller } => {
+                let served = caller.has_served();
+                if life.is_useless(since, served) {
+                    life.failed(LEAVES.into());
+                    drop(life);
+                    return shared.failed();
+                }
+                true
+            }
         };
         if may {
             life.phase = Phase::Connecting;
@@ -133,40 +177,26 @@ impl Endpoint {
         });
         {
             let mut life = self.life();
-            life.phase = Phase::Ready(caller);
+            life.phase = Phase::Ready { caller, since: now() };
             life.error = None;
         }
         shared.metrics.iter().for_each(|metrics| metrics.connection(true));
         drop(connecting);
         shared.changed.notify_waiters();
-        let begun = tokio::time::Instant::now();
         // The connection must not keep its endpoint alive, which keeps the connection alive.
         let (endpoint, channel) = (Arc::downgrade(&self), Arc::downgrade(&shared));
         drop((self, shared));
         let end = link.run().await;
         let Some(endpoint) = endpoint.upgrade() else { return };
         let mut life = endpoint.life();
-        if life.begun != number {
-            return;
-        }
-        match end {
-            Err(error) if begun.elapsed() < STEADY => {
-                let until = now() + life.backoff.wait();
-                life.error = Some(error.to_string().into());
-                life.phase = Phase::Failed { until };
-            }
-            _ => {
-                life.backoff.reset();
-                life.phase = Phase::Idle;
-            }
-        }
-        let failed = matches!(life.phase, Phase::Failed { .. });
+        let (since, served) = match &life.phase {
+            Phase::Ready { since, caller } if life.begun == number => (*since, caller.has_served()),
+            _ => return, // there is a newer one, or its end was noticed when it was to be used
+        };
+        let waits = life.ended(since, served, end.err().map(|error| error.to_string()));
         drop(life);
         if let Some(shared) = channel.upgrade() {
-            if failed {
-                shared.discovery.again();
-            }
-            shared.changed.notify_waiters();
+            if waits { shared.failed() } else { shared.changed.notify_waiters() }
         }
     }
 
@@ -188,13 +218,8 @@ impl Endpoint {
     fn failed(&self, shared: &Shared, error: &str) {
         tracing::debug!(endpoint = %self.place.target, error, "no connection");
         shared.metrics.iter().for_each(|metrics| metrics.connection(false));
-        let mut life = self.life();
-        let wait = life.backoff.wait();
-        life.phase = Phase::Failed { until: now() + wait };
-        life.error = Some(error.into());
-        drop(life);
-        shared.discovery.again();
-        shared.changed.notify_waiters();
+        self.life().failed(error.into());
+        shared.failed();
     }
 
     fn life(&self) -> MutexGuard<'_, Life> {
@@ -203,7 +228,15 @@ impl Endpoint {
     }
 }
 
-/// An attempt to connect. If its task is dropped or panics before it has an outcome, others may try.
+impl Shared {
+    /// Tells who should know that there is no connection to an endpoint.
+    fn failed(&self) {
+        self.discovery.again();
+        self.changed.notify_waiters();
+    }
+}
+
+/// An attempt to connect. If its task is dropped before it has an outcome, others may try; if it panics, after a while.
 struct Connecting<'a>(&'a Endpoint, &'a Shared, u64);
 
 impl Drop for Connecting<'_> {
@@ -211,6 +244,10 @@ impl Drop for Connecting<'_> {
         let Self(endpoint, shared, number) = *self;
         let mut life = endpoint.life();
         if life.begun == number && matches!(life.phase, Phase::Connecting) {
+            if std::thread::panicking() {
+                drop(life);
+                return endpoint.failed(shared, "the attempt to connect panicked");
+            }
             life.phase = Phase::Idle;
             drop(life);
             shared.changed.notify_waiters();
@@ -220,6 +257,17 @@ impl Drop for Connecting<'_> {
 
 /// How long a connection has to last until its end says nothing against the endpoint.
 const STEADY: std::time::Duration = std::time::Duration::from_secs(10);
+
+/// Whether a connection that was made then has lasted.
+fn is_steady(since: Instant) -> bool {
+    now().saturating_duration_since(since) >= STEADY
+}
+
+/// What is said of a server that ends them before they are of use.
+const LEAVES: &str = "the server ends connections as soon as they are made";
+
+/// Connections in a row that may end in good order without use, and be followed at once.
+const USELESS: u32 = 3;
 
 /// The time, as the resilience parts want it; of the runtime's clock, which tests can stop.
 pub(super) fn now() -> Instant {
@@ -231,8 +279,8 @@ impl pick::Endpoint for Arc<Endpoint> {
         let state = match &self.life().phase {
             Phase::Idle => State::Idle,
             Phase::Connecting => State::Connecting,
-            Phase::Ready(caller) if caller.is_open() => State::Ready,
-            Phase::Ready(_) => State::Idle, // its server is going away; a new connection may meet another
+            Phase::Ready { caller, .. } if caller.is_open() => State::Ready,
+            Phase::Ready { .. } => State::Idle, // its server is going away; a new connection may meet another
             Phase::Failed { until } => State::Failed { until: *until },
         };
         if self.only.load(Ordering::Relaxed) { state } else { state.behind(self.breaker.state(now)) }

@@ -2,7 +2,7 @@
 //!
 //! What they want is put into one queue; the connection takes all of it at once, so what comes together leaves in one write.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 
@@ -96,6 +96,8 @@ pub(in super::super) struct Mailbox {
     compression: OnceLock<Compression>,
     /// Who compresses and decompresses long messages.
     lane: Option<Arc<Lane>>,
+    /// The peer has answered a call of ours, or taken one; told when no further calls can be made.
+    served: AtomicBool,
 }
 
 /// A message on its way to be compressed.
@@ -237,6 +239,16 @@ impl Mailbox {
     pub(in super::super) fn is_open(&self) -> bool {
         let state = self.lock();
         state.closed.is_none() && state.refusing.is_none()
+    }
+
+    /// The peer has answered a call of ours, or taken one.
+    pub(super) fn set_served(&self) {
+        self.served.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has, as far as is known when no further calls can be made.
+    pub(in super::super) fn has_served(&self) -> bool {
+        self.served.load(Ordering::Relaxed)
     }
 
     /// One more who may make calls.

@@ -82,6 +82,8 @@ pub(super) struct Link {
     keeper: Keeper,
     drain: Drain,
     home: Arc<Home>,
+    /// The peer has answered a call of ours, or taken one.
+    served: bool,
     /// We have been told to leave, or the peer has left.
     leaving: bool,
     /// We gave others on the thread a chance to say something too.
@@ -215,6 +217,7 @@ impl Link {
             keeper,
             drain,
             home,
+            served: false,
             leaving: false,
             yielded: false,
             watch,
@@ -250,6 +253,7 @@ impl Link {
     /// Ends every call with a reason, and takes no further ones.
     fn end_all(&mut self, why: String) {
         let status = Status::new(Code::Unavailable, why);
+        self.tell_served();
         self.mailbox.close(&status);
         for (_, inbox) in self.ours.drain() {
             inbox.end(status.clone(), None, Reach::Unknown);
@@ -264,6 +268,13 @@ impl Link {
         }
         self.handlers.clear();
         self.watch.close();
+    }
+
+    /// Tells whoever makes connections whether this one was of use, before it can be seen that it takes no further calls.
+    fn tell_served(&self) {
+        if self.served {
+            self.mailbox.set_served();
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), LinkError>> {
@@ -356,6 +367,7 @@ impl Link {
             Event::End { stream, status, message } => {
                 if let Some(inbox) = self.ours.remove(&stream) {
                     let never = status.advice.is_unseen();
+                    self.served |= !never;
                     inbox.end(status, message, if never { Reach::Never } else { Reach::Answered });
                     self.call_queued();
                 }
@@ -377,6 +389,8 @@ impl Link {
                 if away.code != ErrorCode::NONE {
                     return Some(LinkError::Away { code: away.code, text: away.text });
                 }
+                self.served |= !self.ours.is_empty();
+                self.tell_served();
                 self.depart();
             }
         }

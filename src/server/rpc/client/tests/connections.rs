@@ -107,7 +107,79 @@ async fn an_attempt_to_connect_that_is_lost_leaves_its_place_to_the_next() {
         async move { if first { panic!("as a user's function may") } else { Ok(near) } }
     });
     let channel = channel.serving(Arc::new(Bench::default()));
+    let failure = ask(&channel, request(ECHO, "")).await;
+    assert!(failure.is_ok() || failure.unwrap_err().status.text == "the attempt to connect panicked");
+    tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(ask(&channel, request(ECHO, "there")).await.unwrap(), "there");
+}
+
+/// Waits of 1 s, 2 s, 4 s and 8 s between attempts to connect, without chance.
+fn doubling() -> Policies {
+    let growth =
+        backoff::Growth::Exponential { first: Duration::from_secs(1), jitter: backoff::Jitter::None };
+    let reconnect = backoff::Policy { growth, cap: Duration::from_secs(8) };
+    Policies { reconnect, ..Policies::default() }
+}
+
+/// Calls every 10 ms for so long, and says how many calls went well.
+async fn keep_calling(channel: &Servers, seconds: u64) -> usize {
+    let (begun, mut answered) = (tokio::time::Instant::now(), 0);
+    while begun.elapsed() < Duration::from_secs(seconds) {
+        answered += usize::from(ask(channel, request(ECHO, "")).await.is_ok());
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    answered
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_that_leaves_at_once_in_good_order_is_not_connected_to_again_and_again() {
+    let (dialed, leaves) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(usize::MAX)));
+    let channel = Channel::to(["a.test:1"]).unwrap().policies(doubling()).dial({
+        let (dialed, leaves) = (Arc::clone(&dialed), Arc::clone(&leaves));
+        move |_| {
+            let (near, far) = tokio::io::duplex(1 << 16);
+            let server = Detached::of(Arc::new(Bench::default()), Settings::default());
+            let leaves = dialed.fetch_add(1, Ordering::SeqCst) < leaves.load(Ordering::SeqCst);
+            tokio::spawn(async move {
+                let finish = async { if leaves { server.finish(Duration::from_secs(5)).await } else { 0 } };
+                tokio::join!(server.serve(far, PeerAddr::Unix), finish)
+            });
+            async { Ok(near) }
+        }
+    });
+    let channel = channel.serving(Arc::new(Bench::default()));
+    // Three that leave are followed at once, the others after 1, 2, 4, 8 and 8 seconds.
+    keep_calling(&channel, 16).await;
+    assert_eq!(dialed.load(Ordering::SeqCst), 1 + 3 + 4);
+    let failure = ask(&channel, request(ECHO, "")).await.unwrap_err();
+    assert_eq!(failure.to_string(), "unavailable: the server ends connections as soon as they are made");
+    // One that stays is used.
+    leaves.store(0, Ordering::SeqCst);
+    assert!(keep_calling(&channel, 30).await > 1000);
+    assert_eq!(dialed.load(Ordering::SeqCst), 1 + 3 + 5);
+}
+
+async fn panics() -> std::io::Result<Io> {
+    panic!("as a user's function may")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_function_that_panics_is_not_asked_again_and_again() {
+    let dialed = Arc::new(AtomicUsize::new(0));
+    let panicking = {
+        let dialed = Arc::clone(&dialed);
+        move |_| {
+            dialed.fetch_add(1, Ordering::SeqCst);
+            panics()
+        }
+    };
+    let channel = Channel::to(["a.test:1"]).unwrap().policies(doubling()).dial(panicking);
+    let channel = channel.serving(Arc::new(Bench::default()));
+    assert_eq!(keep_calling(&channel, 14).await, 0);
+    // At once, and after 1, 2 and 4 seconds.
+    assert_eq!(dialed.load(Ordering::SeqCst), 4);
+    let failure = ask(&channel, request(ECHO, "")).await.unwrap_err();
+    assert_eq!(failure.to_string(), "unavailable: the attempt to connect panicked");
 }
 
 #[tokio::test(start_paused = true)]

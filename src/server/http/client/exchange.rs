@@ -124,8 +124,8 @@ pub struct Exchange<L: Lent> {
     /// What is still to be sent of the request.
     request: Option<Body>,
     timeouts: Timeouts,
-    /// Bytes of the request's head, to tell whether any of it has left.
-    head: usize,
+    /// Bytes of the request that the connection was given, to tell whether any has left.
+    fed: usize,
 }
 
 /// A response: its head, and its body as far as it is here.
@@ -160,8 +160,7 @@ pub async fn exchange<L: Lent>(
     body: Body,
     timeouts: Timeouts,
 ) -> Result<Answer<L>, (ExchangeError, Progress)> {
-    let head = request.bytes().len();
-    let mut exchange = Exchange { conn: Some(conn), request: Some(body), timeouts, head };
+    let mut exchange = Exchange { conn: Some(conn), request: Some(body), timeouts, fed: 0 };
     match exchange.begin(request).await {
         Ok((head, length)) => exchange.answer(head, length),
         Err(error) => {
@@ -181,6 +180,9 @@ impl<L: Lent> Exchange<L> {
         conn.feed(Outgoing::Head(request))?;
         if whole {
             conn.feed(Outgoing::End(Fields::new()))?;
+        }
+        self.fed = conn.unsent();
+        if whole {
             self.request = None;
         }
         let until = self.timeouts.response;
@@ -212,10 +214,12 @@ impl<L: Lent> Exchange<L> {
         let (Some(conn), Some(body)) = (&mut self.conn, &mut self.request) else { return Ok(false) };
         let mut moved = false;
         while conn.has_room() {
+            let before = conn.unsent();
             let end = match body.poll_next_frame(cx) {
                 Poll::Pending => break,
                 Poll::Ready(Some(Ok(Frame::Data(data)))) => {
                     conn.feed(Outgoing::Data(data))?;
+                    self.fed += conn.unsent() - before;
                     moved = true;
                     continue;
                 }
@@ -224,6 +228,7 @@ impl<L: Lent> Exchange<L> {
                 Poll::Ready(Some(Err(error))) => return Err(ExchangeError::Body(error)),
             };
             conn.feed(Outgoing::End(end))?;
+            self.fed += conn.unsent() - before;
             self.request = None;
             return Ok(true);
         }
@@ -331,7 +336,7 @@ impl<L: Lent> Exchange<L> {
     fn progress(&self) -> Progress {
         match &self.conn {
             Some(conn) if !conn.codec().awaits_response() => Progress::Answered,
-            Some(conn) if conn.unsent() >= self.head => Progress::NothingSent,
+            Some(conn) if conn.unsent() == self.fed => Progress::NothingSent,
             _ => Progress::Sent,
         }
     }

@@ -165,3 +165,15 @@ async fn a_body_that_stalls_or_is_cut_is_an_error() {
         assert!(error.contains(expected), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_request_whose_head_has_left_was_sent_however_much_of_its_body_waits() {
+    const LENGTH: usize = 4 << 20;
+    let (conn, mut far) = connection();
+    let body = Body::stream(futures_util::stream::iter([Ok::<_, BoxError>(Bytes::from(vec![b'x'; LENGTH]))]));
+    let post = request(&http::Method::POST, Some(LENGTH as u64));
+    let server = async move { far.read_u8().await.map(drop) };
+    let (read, outcome) = tokio::join!(server, exchange(conn, post, body, Timeouts::default()));
+    read.unwrap();
+    assert_eq!(outcome.map(drop).unwrap_err().1, Progress::Sent);
+}

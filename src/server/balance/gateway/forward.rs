@@ -51,7 +51,7 @@ pub fn request(request: &Request, path: &str, trusted: bool) -> Result<WireReque
         target.push_str(query);
     }
     let mut writer = RequestWriter::new(head.method(), &target, host)?;
-    writer.forward(head, |name| forwarded::FIELDS.iter().any(|ours| ours.eq_ignore_ascii_case(name)));
+    writer.forward(head, |name| forwarded::FIELDS.iter().chain(&FRAMING).any(|ours| reads_as(name, ours)));
     let forwarding = Forwarding { peer: peer.addr.ip(), trusted, tls: peer.tls, host };
     let told = forwarding.told(head);
     for (name, value) in [(FOR, told.for_), (PROTO, told.proto), (HOST, told.host)] {
@@ -61,6 +61,17 @@ pub fn request(request: &Request, path: &str, trusted: bool) -> Result<WireReque
     }
     let upgrade = upgrade(head);
     Ok(writer.finish(Finish { length: request.body().len(), upgrade: upgrade.as_ref(), close: false }))
+}
+
+/// The fields that say where a message ends and whom it is for; the client's own are never forwarded, however they are spelt.
+const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
+
+/// Whether some server takes the field `name` for `ours`, which is lower case: CGI and its heirs read an underscore as a dash, so
+/// `X_Forwarded_For` would be a client's word beside ours.
+fn reads_as(name: &str, ours: &str) -> bool {
+    let alike =
+        |(theirs, ours): (u8, u8)| theirs.eq_ignore_ascii_case(&ours) || (theirs, ours) == (b'_', b'-');
+    name.len() == ours.len() && name.bytes().zip(ours.bytes()).all(alike)
 }
 
 const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -88,4 +99,23 @@ pub fn fields(head: &ResponseHead) -> Fields {
         }
     }
     fields
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_read_alike() {
+        for (name, alike) in [
+            ("X-Forwarded-For", true),
+            ("x_forwarded_for", true),
+            ("X_Forwarded-For", true),
+            ("X-Forwarded-Far", false),
+            ("X-Forwarded-For-", false),
+            ("X.Forwarded.For", false),
+        ] {
+            assert_eq!(reads_as(name, "x-forwarded-for"), alike, "{name}");
+        }
+    }
 }

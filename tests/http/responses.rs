@@ -302,8 +302,9 @@ fn p81_a_reply_that_fails_looks_incomplete() {
     // What is too much is not sent, and could not be: the next reply would begin there.
     let long = is_cut(&server, "/long");
     assert!(!long.contains("onetwo"), "{long}");
-    // Before its first byte, nothing is worth sending.
-    assert_eq!(is_cut(&server, "/nothing"), "");
+    // Without a byte the client could think that nobody had its request, and send it again: it sees that the reply has begun.
+    let nothing = is_cut(&server, "/nothing");
+    assert!(nothing.starts_with("HTTP/1.1 200 ") && nothing.ends_with("\r\n\r\n"), "{nothing}");
     assert_eq!(server.get("/right", "").text(), "onetwo");
     assert_eq!(server.server.stats.cut.load(std::sync::atomic::Ordering::Relaxed), 4);
 }

@@ -46,6 +46,9 @@ impl Run<'_> {
         }
         if let Err(fault) = result {
             tracing::debug!(%fault, "reply cut short");
+            // A client that hears nothing at all may take its request for one that nobody had, and repeat it: what there is of the
+            // reply goes out first, as far as the client takes it now.
+            let _flushed = poll_fn(|cx| Poll::Ready(self.conn.poll_flush(cx))).await;
             return After::Cut;
         }
         if let Some(then) = extra.upgrade.filter(|_| response.status == StatusCode::SWITCHING_PROTOCOLS) {

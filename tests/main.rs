@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod architecture;
+mod balance;
 mod balance_interplay;
 mod fuzz;
 mod http;

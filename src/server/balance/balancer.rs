@@ -21,7 +21,7 @@ use crate::server::RunError;
 use crate::server::http::server::Server;
 use crate::server::listening::Listening;
 use crate::server::options::CommonOptions;
-use crate::server::process::{Outcome, Part, Process, Serving, announce};
+use crate::server::process::{Outcome, Part, Process, Running, Serving, announce};
 
 /// The name of this server in what it prints.
 pub const NAME: &str = "balance";
@@ -37,6 +37,16 @@ pub fn run(config: &Config) -> Result<Outcome, RunError> {
     let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
     prepare(config, &mut process)?;
     Ok(process.run(announce)?)
+}
+
+/// Runs a balancer on threads of its own, without hearing signals; returns when clients are accepted.
+///
+/// # Errors
+/// As for [`run`].
+pub fn start(config: &Config) -> Result<Running, RunError> {
+    let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
+    prepare(config, &mut process)?;
+    Ok(process.start(|_| {})?)
 }
 
 /// Puts a balancer into `process`.

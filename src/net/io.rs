@@ -58,8 +58,13 @@ pub enum Io {
 /// A byte stream of a kind that this crate does not know. It costs a call through a table each time.
 pub struct Other {
     stream: Pin<Box<dyn Stream>>,
-    tls: Option<Box<TlsSession>>,
-    /// Whose address is known.
+    /// Boxed, as few streams have it, and every connection has room for it.
+    known: Option<Box<Known>>,
+}
+
+/// What is known of the other end of a stream.
+struct Known {
+    tls: TlsSession,
     peer: Option<PeerAddr>,
 }
 
@@ -70,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite + Send + Sync> Stream for S {}
 
 impl fmt::Debug for Other {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Other").field("tls", &self.tls.is_some()).finish_non_exhaustive()
+        f.debug_struct("Other").field("tls", &self.known.is_some()).finish_non_exhaustive()
     }
 }
 
@@ -96,15 +101,15 @@ impl Io {
     /// Any byte stream: one of a simulated network, of a proxy, of a transport of its user's. A socket of tokio's is better turned into
     /// an `Io` by `into()`, which costs nothing.
     pub fn other(stream: impl AsyncRead + AsyncWrite + Send + Sync + 'static) -> Self {
-        Self::Other(Other { stream: Box::pin(stream), tls: None, peer: None })
+        Self::Other(Other { stream: Box::pin(stream), known: None })
     }
 
     /// The client's side of TLS over anything.
     pub(super) fn client_tls(stream: tokio_rustls::client::TlsStream<Self>) -> Self {
         let peer = stream.get_ref().0.peer_addr();
         let stream = TlsStream::Client(stream);
-        let tls = Some(Box::new(TlsSession::of(&stream)));
-        Self::Other(Other { stream: Box::pin(stream), tls, peer })
+        let known = Some(Box::new(Known { tls: TlsSession::of(&stream), peer }));
+        Self::Other(Other { stream: Box::pin(stream), known })
     }
 
     /// The bare TCP socket, when bytes written to it reach the peer as they are: where `sendfile` is allowed.
@@ -121,7 +126,7 @@ impl Io {
     pub fn tls_session(&self) -> Option<TlsSession> {
         match self {
             Self::Tls(stream) => Some(TlsSession::of(stream)),
-            Self::Other(other) => other.tls.as_deref().cloned(),
+            Self::Other(other) => other.known.as_ref().map(|known| known.tls.clone()),
             Self::Tcp(_) | Self::Unix(_) | Self::Memory(_) => None,
         }
     }
@@ -134,14 +139,14 @@ impl Io {
             Self::Tls(stream) => stream.get_ref().0.peer_addr().ok().map(PeerAddr::from),
             Self::Unix(_) => Some(PeerAddr::Unix),
             Self::Memory(_) => None,
-            Self::Other(other) => other.peer,
+            Self::Other(other) => other.known.as_ref().and_then(|known| known.peer),
         }
     }
 
     /// Whether the bytes are encrypted.
     #[must_use]
     pub fn is_tls(&self) -> bool {
-        matches!(self, Self::Tls(_) | Self::Other(Other { tls: Some(_), .. }))
+        matches!(self, Self::Tls(_) | Self::Other(Other { known: Some(_), .. }))
     }
 }
 

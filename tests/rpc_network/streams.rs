@@ -46,7 +46,8 @@ impl Fault {
             Self::Restart => {
                 network.events = vec![(1_000, Event::Crash(VICTIM)), (1_100, Event::Start(VICTIM))];
             }
-            Self::Late => network.latency = Duration::from_millis(900),
+            // There and back in less than the second that a peer has to answer a ping.
+            Self::Late => network.latency = Duration::from_millis(450),
             Self::Partition | Self::Deaf | Self::Mute | Self::Hold => {}
         }
     }

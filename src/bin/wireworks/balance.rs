@@ -1,19 +1,31 @@
 //! The door of `wireworks balance`.
 
 use std::error::Error;
+use std::process::ExitCode;
 
 use wireworks::server::balance::balancer;
 use wireworks::server::balance::command::Args;
+use wireworks::server::balance::config::{Config, ConfigError};
 use wireworks::server::log::{self, LogConfig};
 
-/// Balances, or says what is wrong with the configuration.
-pub(crate) fn run(args: &Args) -> Result<(), Box<dyn Error>> {
-    let config = args.configuration()?;
+/// Balances, or says what is wrong with the configuration: each fault in a line of its own.
+pub(crate) fn run(args: &Args) -> ExitCode {
+    match args.configuration() {
+        Ok(config) => crate::served(serve(args, &config)),
+        Err(error @ ConfigError::Faults { .. }) => {
+            error.to_string().lines().for_each(|line| eprintln!("error: {line}"));
+            ExitCode::from(crate::FAILURE)
+        }
+        Err(error) => crate::failure(&error, crate::FAILURE),
+    }
+}
+
+fn serve(args: &Args, config: &Config) -> Result<(), Box<dyn Error>> {
     if args.check {
         println!("the configuration is good");
         return Ok(());
     }
     log::init(LogConfig::default())?;
-    balancer::run(&config)?;
+    balancer::run(config)?;
     Ok(())
 }

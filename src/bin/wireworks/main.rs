@@ -57,7 +57,7 @@ fn main() -> ExitCode {
         Ok(Cli { command: Some(Door::Http(args)) }) => served(http::run(Site::Http, &args)),
         Ok(Cli { command: Some(Door::Ws(command)) }) => ws::run(&command),
         Ok(Cli { command: Some(Door::Rpc(command)) }) => rpc::run(&command),
-        Ok(Cli { command: Some(Door::Balance(args)) }) => served(balance::run(&args)),
+        Ok(Cli { command: Some(Door::Balance(args)) }) => balance::run(&args),
         Err(error) => usage(&error),
     }
 }

@@ -233,6 +233,15 @@ impl<'a> Socket<'a> {
         }
     }
 
+    fn poll_ready(self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
+        match (self, interest.is_readable()) {
+            (Self::Tcp(stream), true) => stream.poll_read_ready(cx),
+            (Self::Tcp(stream), false) => stream.poll_write_ready(cx),
+            (Self::Unix(stream), true) => stream.poll_read_ready(cx),
+            (Self::Unix(stream), false) => stream.poll_write_ready(cx),
+        }
+    }
+
     /// Does `call` when the socket is ready, until it says something else than that it would block.
     fn poll_io(
         self,
@@ -241,23 +250,10 @@ impl<'a> Socket<'a> {
         mut call: impl FnMut() -> io::Result<usize>,
     ) -> Poll<io::Result<usize>> {
         loop {
+            ready!(self.poll_ready(cx, interest))?;
             let outcome = match self {
-                Self::Tcp(stream) => {
-                    ready!(if interest.is_readable() {
-                        stream.poll_read_ready(cx)
-                    } else {
-                        stream.poll_write_ready(cx)
-                    })?;
-                    stream.try_io(interest, &mut call)
-                }
-                Self::Unix(stream) => {
-                    ready!(if interest.is_readable() {
-                        stream.poll_read_ready(cx)
-                    } else {
-                        stream.poll_write_ready(cx)
-                    })?;
-                    stream.try_io(interest, &mut call)
-                }
+                Self::Tcp(stream) => stream.try_io(interest, &mut call),
+                Self::Unix(stream) => stream.try_io(interest, &mut call),
             };
             match outcome {
                 Err(error)

@@ -29,14 +29,15 @@ pub const NAME: &str = "balance";
 /// Idle connections to one backend that a thread keeps.
 const IDLE: usize = 256;
 
+/// What is spoken within TLS when connections are joined: anything.
+const NO_ALPN: &[u8] = b"";
+
 /// Runs a balancer until a signal.
 ///
 /// # Errors
 /// An address cannot be listened on, a certificate not be read, or the system has no threads.
 pub fn run(config: &Config) -> Result<Outcome, RunError> {
-    let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
-    prepare(config, &mut process)?;
-    Ok(process.run(announce)?)
+    Ok(process(config)?.run(announce)?)
 }
 
 /// Runs a balancer on threads of its own, without hearing signals; returns when clients are accepted.
@@ -44,9 +45,13 @@ pub fn run(config: &Config) -> Result<Outcome, RunError> {
 /// # Errors
 /// As for [`run`].
 pub fn start(config: &Config) -> Result<Running, RunError> {
+    Ok(process(config)?.start(|_| {})?)
+}
+
+fn process(config: &Config) -> Result<Process, RunError> {
     let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
     prepare(config, &mut process)?;
-    Ok(process.start(|_| {})?)
+    Ok(process)
 }
 
 /// Puts a balancer into `process`.
@@ -67,21 +72,21 @@ pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Resu
     let limits = pool::Limits { total: 65_536, per_key: 65_536, idle_per_key: IDLE, ..pool::Limits::DEFAULT };
     let heads = Limits { body: u64::MAX, ..Limits::default() };
     let connections = Arc::new(Connections::new(limits, heads));
+    let gateways: Vec<_> =
+        config.upstreams.iter().map(|upstream| Arc::new(upstream.gateway.clone())).collect();
     for listener in &config.listeners {
-        let mut options = CommonOptions::new(NAME, alpn(&listener.service));
-        options.listen.clone_from(&listener.listen);
-        options.connections = listener.limits;
-        options.proxies = listener.proxies.clone();
         match &listener.service {
             Service::Tcp(to, settings) => {
+                let mut options = CommonOptions::new(NAME, NO_ALPN);
+                options.listen.clone_from(&listener.listen);
+                options.connections = listener.limits;
+                options.proxies = listener.proxies.clone();
                 certificates(listener, &mut options);
                 let (gate, sockets) = options.open(process)?;
                 let tcp = Tcp::new(Arc::clone(&upstreams[*to]), *settings, process.drain.clone());
                 process.parts.push(Arc::new(Listening::new(tcp, Gate::new(gate), sockets)));
             }
             Service::Http(routes, trusted) => {
-                let gateways: Vec<_> =
-                    config.upstreams.iter().map(|upstream| Arc::new(upstream.gateway.clone())).collect();
                 let routes = routes.iter().map(|(condition, to)| Route {
                     condition: condition.clone(),
                     upstream: Arc::clone(&upstreams[*to]),
@@ -116,13 +121,6 @@ pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Resu
         drain: process.drain.clone(),
     }));
     Ok(())
-}
-
-fn alpn(service: &Service) -> &'static [u8] {
-    match service {
-        Service::Tcp(..) => b"",
-        Service::Http(..) => b"http/1.1",
-    }
 }
 
 fn certificates(listener: &Listener, options: &mut CommonOptions) {

@@ -33,7 +33,7 @@ use crate::server::http::response::{IntoResponse, Response};
 pub struct Settings {
     /// How long the parts of an exchange with a backend may take.
     pub timeouts: Timeouts,
-    /// How long all attempts may take together, until there is the head of a response.
+    /// For how long further attempts may begin. One that has begun has the time that its `timeouts` give it.
     pub deadline: Duration,
     /// Bytes of a body that are kept to be sent again.
     pub replay: usize,
@@ -44,7 +44,7 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// Two minutes in all, 64 KiB of a body, tunnels that may be silent for an hour.
+    /// Two minutes for attempts, 64 KiB of a body, tunnels that may be silent for an hour.
     fn default() -> Self {
         Self {
             timeouts: Timeouts::default(),

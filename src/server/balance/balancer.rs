@@ -8,7 +8,7 @@ use super::backend::Backend;
 use super::check::{Probe, watch};
 use super::config::{Config, Listener, Service};
 use super::connections::Connections;
-use super::gateway::{Gateway, Route};
+use super::gateway::{Action, Forward, Gateway, Route};
 use super::tcp::Tcp;
 use super::upstream::Upstream;
 use crate::net::client::pool;
@@ -86,13 +86,18 @@ pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Resu
                 let tcp = Tcp::new(Arc::clone(&upstreams[*to]), *settings, process.drain.clone());
                 process.parts.push(Arc::new(Listening::new(tcp, Gate::new(gate), sockets)));
             }
-            Service::Http(routes, trusted) => {
-                let routes = routes.iter().map(|(condition, to)| Route {
-                    condition: condition.clone(),
-                    upstream: Arc::clone(&upstreams[*to]),
-                    settings: Arc::clone(&gateways[*to]),
+            Service::Http(service) => {
+                let trusted = Arc::new(service.trusted.clone());
+                let routes = service.routes.iter().map(|route| Route {
+                    condition: route.condition.clone(),
+                    action: Action::Forward(Arc::new(Forward {
+                        upstream: Arc::clone(&upstreams[route.to]),
+                        settings: Arc::clone(&gateways[route.to]),
+                        connections: Arc::clone(&connections),
+                        trusted: Arc::clone(&trusted),
+                    })),
                 });
-                let gateway = Gateway::new(routes.collect(), Arc::clone(&connections), trusted.clone());
+                let gateway = Gateway::new(routes.collect());
                 let mut server = Server::new(gateway).name(NAME).connections(listener.limits);
                 server = server.proxies(listener.proxies.clone());
                 for address in &listener.listen {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::backend::Setup;
-use super::config::{Config, ConfigError, Listener, Mode, Service, Upstream};
+use super::config::{Config, ConfigError, HttpService, Listener, Mode, Route, Service, Upstream};
 use super::{gateway, tcp, upstream};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::client::Target;
@@ -64,7 +64,10 @@ impl Args {
         let mode = if self.l4 { Mode::Tcp } else { Mode::Http };
         let service = match mode {
             Mode::Tcp => Service::Tcp(0, tcp::Settings::default()),
-            Mode::Http => Service::Http(vec![(Condition::default(), 0)], Prefixes::default()),
+            Mode::Http => Service::Http(HttpService {
+                routes: vec![Route { condition: Condition::default(), to: 0 }],
+                trusted: Prefixes::default(),
+            }),
         };
         let checks = Some(health::Policy::DEFAULT);
         let backends = self.to.iter().map(|target| Setup { checks, ..Setup::new(target.clone()) }).collect();

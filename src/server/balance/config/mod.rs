@@ -3,7 +3,11 @@
 //! What is wrong is told all at once, each fault with the line and the column where it stands.
 
 mod check;
+mod checker;
 mod file;
+mod listener;
+mod route;
+mod upstream;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,7 +16,7 @@ use std::time::Duration;
 use super::backend;
 use super::check::Probe;
 use super::gateway::HashBy;
-use super::{gateway, tcp, upstream};
+use super::{gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::shards::cores;
@@ -20,7 +24,7 @@ use crate::net::tls::{CertPair, ClientAuth};
 use crate::proto::balance::route::Condition;
 use crate::server::options::DRAIN_TIMEOUT;
 
-pub use self::file::Mode;
+pub use self::listener::Mode;
 
 /// A checked configuration.
 #[derive(Clone, Debug)]
@@ -67,7 +71,25 @@ pub enum Service {
     /// Their connections are joined to connections to the backends of the upstream of this number.
     Tcp(usize, tcp::Settings),
     /// Their requests are sent to the backends of the upstream of the first route that fits.
-    Http(Vec<(Condition, usize)>, Prefixes),
+    Http(HttpService),
+}
+
+/// What becomes of requests.
+#[derive(Clone, Debug)]
+pub struct HttpService {
+    /// Where requests go: the first route that fits is taken.
+    pub routes: Vec<Route>,
+    /// Whose word about clients counts.
+    pub trusted: Prefixes,
+}
+
+/// Which requests go to which upstream.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The requests that it is for.
+    pub condition: Condition,
+    /// The number of the upstream.
+    pub to: usize,
 }
 
 /// Backends that are alike.
@@ -78,7 +100,7 @@ pub struct Upstream {
     /// Its backends.
     pub backends: Vec<backend::Setup>,
     /// How they are used.
-    pub settings: upstream::Settings,
+    pub settings: super::upstream::Settings,
     /// How requests are sent to them.
     pub gateway: gateway::Settings,
     /// How they are checked, and how long a check may take.
@@ -152,7 +174,7 @@ impl Config {
     /// # Errors
     /// What is wrong with it, in the order of the file.
     pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
-        check::config(text)
+        checker::config(text)
     }
 }
 

@@ -57,9 +57,11 @@ fn a_whole_file() {
     let api = &config.upstreams[0];
     assert_eq!(api.settings.algorithm, Algorithm::Maglev);
     assert_eq!(api.gateway.hash, HashBy::Cookie("session".into()));
-    let Service::Http(routes, _) = &config.listeners[0].service else { panic!("{config:?}") };
-    assert_eq!(routes.iter().map(|(_, to)| *to).collect::<Vec<_>>(), [0, 2]);
-    assert_eq!(routes[1].0, Condition::default());
+    let Service::Http(HttpService { routes, .. }) = &config.listeners[0].service else {
+        panic!("{config:?}")
+    };
+    assert_eq!(routes.iter().map(|route| route.to).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(routes[1].condition, Condition::default());
     assert!(matches!(config.listeners[1].service, Service::Tcp(1, settings) if settings.proxy.is_some()));
 }
 

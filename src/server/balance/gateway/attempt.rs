@@ -5,8 +5,8 @@ use std::sync::Arc;
 use http::{Method, StatusCode};
 use tokio::time::Instant;
 
+use super::Forward;
 use super::replay::Replay;
-use super::{Gateway, Route};
 use crate::net::client::ConnectError;
 use crate::net::client::pool::{PoolError, Pooled};
 use crate::net::resilience::ewma::Outstanding;
@@ -80,16 +80,15 @@ impl AttemptError {
     }
 }
 
-impl Gateway {
+impl Forward {
     /// Sends the request to one backend after the other, until one has answered.
     pub(super) async fn attempts(
         &self,
-        route: &Route,
         request: WireRequest,
         body: Body,
         key: u64,
     ) -> Result<Answered, Problem> {
-        let Route { upstream, settings, .. } = route;
+        let Self { upstream, settings, .. } = self;
         let begun = Instant::now();
         let call = Call {
             idempotent: is_idempotent(request.method()),
@@ -107,7 +106,7 @@ impl Gateway {
                 return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no backend is available"));
             };
             let under_way = backend.load().begin(now.into_std());
-            let outcome = self.attempt(route, backend, request.clone(), replay.body(), now).await;
+            let outcome = self.attempt(backend, request.clone(), replay.body(), now).await;
             let ended = Instant::now();
             let error = match outcome {
                 Ok(answer) => {
@@ -145,14 +144,13 @@ impl Gateway {
 
     async fn attempt(
         &self,
-        route: &Route,
         backend: &Arc<Backend>,
         request: WireRequest,
         body: Body,
         now: Instant,
     ) -> Result<exchange::Answer<Lent>, AttemptError> {
-        let conn = self.connections.get(backend, now + route.upstream.settings().connect_timeout).await?;
-        exchange(conn, request, body, route.settings.timeouts)
+        let conn = self.connections.get(backend, now + self.upstream.settings().connect_timeout).await?;
+        exchange(conn, request, body, self.settings.timeouts)
             .await
             .map_err(|(error, progress)| AttemptError::Exchange(error, progress))
     }

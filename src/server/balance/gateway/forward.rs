@@ -1,121 +1,80 @@
-//! From the request of a client to that for a backend, and from the backend's response to the reply.
-//!
-//! Nothing of a message's framing is passed on: the body's length is what was read of it, and both codecs write their own fields. So what the
-//! next server understands is what was understood here, whatever the client wrote.
+//! The innermost handler of a route: a request goes on to a backend, and the answer comes back.
 
-use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
 
-use http::{HeaderName, HeaderValue};
+use http::Method;
 
-use crate::proto::balance::normal::{PathError, normalise};
-use crate::proto::http::client::{Finish, RequestError, RequestWriter, ResponseHead, WireRequest};
-use crate::proto::http::fields::Fields;
-use crate::proto::http::forwarded::{self, Forwarding};
-use crate::proto::http::head::Head;
-use crate::proto::http::hop::HopByHop;
-use crate::proto::http::list::FieldLines;
-use crate::proto::http::target::Form;
+use super::{HashBy, Settings, normal_path, onward, reply};
+use crate::net::addr::Prefixes;
+use crate::net::resilience::pick::key_of;
+use crate::server::balance::connections::Connections;
+use crate::server::balance::upstream::Upstream;
+use crate::server::http::handler::{Handler, HandlerFuture};
+use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
+use crate::server::http::response::{IntoResponse, Response};
 
-/// Why a request cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unforwardable {
-    /// Its path can be read in two ways.
-    #[error(transparent)]
-    Path(#[from] PathError),
-    /// It cannot be written.
-    #[error(transparent)]
-    Request(#[from] RequestError),
+/// A handler that asks a backend of an upstream, and another if that fails before it has answered.
+#[derive(Debug)]
+pub struct Forward {
+    /// Where requests go.
+    pub upstream: Arc<Upstream>,
+    /// How they are sent.
+    pub settings: Arc<Settings>,
+    /// Connections that are kept.
+    pub connections: Arc<Connections>,
+    /// The proxies whose word about earlier clients counts.
+    pub trusted: Arc<Prefixes>,
 }
 
-/// The path of a request in its normal form.
-///
-/// # Errors
-/// It has none.
-pub fn path(head: &Head) -> Result<Cow<'_, str>, PathError> {
-    if head.form() == Form::Asterisk { Ok("*".into()) } else { normalise(head.path()) }
-}
-
-/// The request for the backend, for `path` and with the query as it is, whose body follows.
-///
-/// # Errors
-/// It cannot be written.
-pub fn request(request: &Request, path: &str, trusted: bool) -> Result<WireRequest, RequestError> {
-    let head = request.head();
-    let peer = request.peer();
-    let host = head.authority();
-    let mut target = Cow::Borrowed(path);
-    if let Some(query) = head.query() {
-        let target = target.to_mut();
-        target.push('?');
-        target.push_str(query);
+impl Forward {
+    /// Answers a request that the [`Gateway`](super::Gateway) has routed here.
+    pub async fn answer(&self, request: Request) -> Response {
+        self.exchange(request).await.into_response()
     }
-    let mut writer = RequestWriter::new(head.method(), &target, host)?;
-    writer.forward(head, |name| forwarded::FIELDS.iter().chain(&FRAMING).any(|ours| reads_as(name, ours)));
-    let forwarding = Forwarding { peer: peer.addr.ip(), trusted, tls: peer.tls, host };
-    let told = forwarding.told(head);
-    for (name, value) in [(FOR, told.for_), (PROTO, told.proto), (HOST, told.host)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            writer.field(&name, &value);
+
+    async fn exchange(&self, mut request: Request) -> Result<Response, Problem> {
+        let trusted = request.peer().addr.ip().is_some_and(|ip| self.trusted.contains(ip));
+        let path = normal_path(&request);
+        let onward = onward::request(&request, path, trusted)
+            .map_err(|error| Problem::bad_request(error.to_string()))?;
+        let key = self.key(&request, path);
+        let head = request.method() == Method::HEAD;
+        let body = std::mem::take(request.body_mut());
+        let answer = self.attempts(onward, body, key).await?;
+        Ok(reply::reply(answer, head, self.settings.tunnel))
+    }
+
+    /// What a hash goes by.
+    fn key(&self, request: &Request, path: &str) -> u64 {
+        if !self.upstream.settings().algorithm.is_keyed() {
+            return 0;
+        }
+        let source = || match self.client(request) {
+            Some(IpAddr::V4(address)) => key_of(&address.octets()),
+            Some(IpAddr::V6(address)) => key_of(&address.octets()),
+            None => 0,
+        };
+        match &self.settings.hash {
+            HashBy::Source => source(),
+            HashBy::Field(name) => request.field(name).map_or_else(source, |value| key_of(value.as_bytes())),
+            HashBy::Cookie(name) => {
+                request.cookie(name).map_or_else(source, |value| key_of(value.as_bytes()))
+            }
+            HashBy::Path => key_of(path.as_bytes()),
         }
     }
-    let upgrade = upgrade(head);
-    Ok(writer.finish(Finish { length: request.body().len(), upgrade: upgrade.as_ref(), close: false }))
-}
 
-/// The fields that say where a message ends and whom it is for; the client's own are never forwarded, however they are spelt.
-const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
-
-/// Whether some server takes the field `name` for `ours`, which is lower case: CGI and its heirs read an underscore as a dash, so
-/// `X_Forwarded_For` would be a client's word beside ours.
-fn reads_as(name: &str, ours: &str) -> bool {
-    let alike =
-        |(theirs, ours): (u8, u8)| theirs.eq_ignore_ascii_case(&ours) || (theirs, ours) == (b'_', b'-');
-    name.len() == ours.len() && name.bytes().zip(ours.bytes()).all(alike)
-}
-
-const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
-
-/// The protocols to which a request asks to upgrade (RFC 9110 section 7.8).
-fn upgrade(head: &Head) -> Option<HeaderValue> {
-    let asks = crate::proto::http::list::contains_token(head.lines("connection"), "upgrade");
-    head.field("upgrade").filter(|_| asks).and_then(|value| HeaderValue::from_bytes(value).ok())
-}
-
-/// The fields of a response that are the client's business.
-#[must_use]
-pub fn fields(head: &ResponseHead) -> Fields {
-    let hop = HopByHop::of(head);
-    let mut fields = Fields::new();
-    for (name, value) in head.fields().filter(|(name, _)| !hop.has(name)) {
-        let value = head.bytes().slice_ref(value);
-        // Both were checked when the head was parsed, and are checked once more.
-        if let (Ok(name), Ok(value)) =
-            (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_maybe_shared(value))
-        {
-            fields.append(name, value);
-        }
+    /// The client, as far as trusted proxies tell of it.
+    fn client(&self, request: &Request) -> Option<IpAddr> {
+        let peer = request.peer().addr.ip()?;
+        Some(crate::proto::http::forwarded::client(request.head(), peer, |ip| self.trusted.contains(ip)))
     }
-    fields
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_read_alike() {
-        for (name, alike) in [
-            ("X-Forwarded-For", true),
-            ("x_forwarded_for", true),
-            ("X_Forwarded-For", true),
-            ("X-Forwarded-Far", false),
-            ("X-Forwarded-For-", false),
-            ("X.Forwarded.For", false),
-        ] {
-            assert_eq!(reads_as(name, "x-forwarded-for"), alike, "{name}");
-        }
+impl Handler for Arc<Forward> {
+    fn handle(&self, request: Request) -> HandlerFuture<'_> {
+        Box::pin(self.answer(request))
     }
 }

@@ -5,28 +5,28 @@
 //! the upstream, as a balancer that repeats everything doubles the load of servers that are overloaded already.
 
 mod attempt;
-pub mod forward;
+mod forward;
+mod onward;
 mod replay;
 mod reply;
 
-use std::net::IpAddr;
+use std::borrow::Cow;
+use std::future::ready;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{Method, StatusCode};
 
-use super::connections::Connections;
-use super::upstream::Upstream;
-use crate::net::addr::Prefixes;
 use crate::net::relay::RelaySettings;
-use crate::net::resilience::pick::key_of;
 use crate::proto::balance::route::{Asked, Condition};
-use crate::proto::http::head::Head;
 use crate::server::http::client::exchange::Timeouts;
-use crate::server::http::handler::{Handler, HandlerFuture};
+use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
-use crate::server::http::response::{IntoResponse, Response};
+use crate::server::http::response::IntoResponse;
+
+pub use self::forward::Forward;
 
 /// What an operator decides about requests.
 #[derive(Clone, Debug)]
@@ -70,86 +70,99 @@ pub enum HashBy {
 }
 
 /// Which requests go to an upstream, and how.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Route {
     /// The requests that it is for.
     pub condition: Condition,
-    /// Where they go.
-    pub upstream: Arc<Upstream>,
-    /// How they are sent.
-    pub settings: Arc<Settings>,
+    /// What becomes of them.
+    pub action: Action,
+}
+
+/// What becomes of a request.
+#[derive(Clone)]
+pub enum Action {
+    /// A backend is asked.
+    Forward(Arc<Forward>),
+    /// Something else answers, or stands in front of that: the layers of a route, which go on to its [`Forward`].
+    Handle(SharedHandler),
 }
 
 /// A handler that asks backends.
-#[derive(Debug)]
 pub struct Gateway {
-    routes: Vec<Route>,
-    connections: Arc<Connections>,
-    trusted: Prefixes,
+    routes: ArcSwap<Vec<Route>>,
 }
 
 impl Gateway {
-    /// A gateway by these routes, the first of which that fits a request is taken. Of earlier clients the word of `trusted` proxies
-    /// counts.
+    /// A gateway by these routes, the first of which that fits a request is taken.
     #[must_use]
-    pub fn new(routes: Vec<Route>, connections: Arc<Connections>, trusted: Prefixes) -> Self {
-        Self { routes, connections, trusted }
+    pub fn new(routes: Vec<Route>) -> Self {
+        Self { routes: ArcSwap::from_pointee(routes) }
     }
 
-    async fn answer(&self, mut request: Request) -> Result<Response, Problem> {
+    /// Takes other routes from the next request on. Requests under way keep theirs.
+    pub fn replace(&self, routes: Vec<Route>) {
+        self.routes.store(Arc::new(routes));
+    }
+
+    /// What becomes of a request, which gets the normal form of its path.
+    fn route(&self, request: &mut Request) -> Result<Action, Problem> {
         if request.method() == Method::CONNECT {
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "CONNECT is not spoken here"));
         }
-        let bad = |error: forward::Unforwardable| Problem::bad_request(error.to_string());
-        let path = forward::path(request.head()).map_err(|error| bad(error.into()))?;
-        let route = self
-            .route(request.head(), &path)
-            .ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no route takes this request"))?;
-        let trusted = request.peer().addr.ip().is_some_and(|ip| self.trusted.contains(ip));
-        let onward = forward::request(&request, &path, trusted).map_err(|error| bad(error.into()))?;
-        let key = self.key(route, &request, &path);
-        let head = request.method() == Method::HEAD;
-        drop(path);
-        let body = std::mem::take(request.body_mut());
-        let answer = self.attempts(route, onward, body, key).await?;
-        Ok(reply::reply(answer, head, route.settings.tunnel))
-    }
-
-    fn route(&self, head: &Head, path: &str) -> Option<&Route> {
-        let asked =
-            Asked { authority: head.authority(), path, query: head.query(), method: head.method(), head };
-        self.routes.iter().find(|route| route.condition.holds(&asked))
-    }
-
-    /// What a hash goes by.
-    fn key(&self, route: &Route, request: &Request, path: &str) -> u64 {
-        if !route.upstream.settings().algorithm.is_keyed() {
-            return 0;
-        }
-        let source = || match self.client(request) {
-            Some(IpAddr::V4(address)) => key_of(&address.octets()),
-            Some(IpAddr::V6(address)) => key_of(&address.octets()),
-            None => 0,
+        let path = NormalPath::of(request)?;
+        let routes = self.routes.load();
+        let head = request.head();
+        let asked = Asked {
+            authority: head.authority(),
+            path: path.as_deref().unwrap_or(head.path()),
+            query: head.query(),
+            method: head.method(),
+            head,
         };
-        match &route.settings.hash {
-            HashBy::Source => source(),
-            HashBy::Field(name) => request.field(name).map_or_else(source, |value| key_of(value.as_bytes())),
-            HashBy::Cookie(name) => {
-                request.cookie(name).map_or_else(source, |value| key_of(value.as_bytes()))
-            }
-            HashBy::Path => key_of(path.as_bytes()),
+        let action =
+            routes.iter().find(|route| route.condition.holds(&asked)).map(|route| route.action.clone());
+        let action =
+            action.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no route takes this request"))?;
+        if let Some(path) = path {
+            request.extensions_mut().insert(NormalPath(path));
         }
-    }
-
-    /// The client, as far as trusted proxies tell of it.
-    fn client(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.peer().addr.ip()?;
-        Some(crate::proto::http::forwarded::client(request.head(), peer, |ip| self.trusted.contains(ip)))
+        Ok(action)
     }
 }
 
 impl Handler for Gateway {
-    fn handle(&self, request: Request) -> HandlerFuture<'_> {
-        Box::pin(async move { self.answer(request).await.into_response() })
+    fn handle(&self, mut request: Request) -> HandlerFuture<'_> {
+        match self.route(&mut request) {
+            Ok(Action::Forward(forward)) => Box::pin(async move { forward.answer(request).await }),
+            Ok(Action::Handle(handler)) => Box::pin(async move { handler.handle(request).await }),
+            Err(problem) => Box::pin(ready(problem.into_response())),
+        }
     }
+}
+
+/// So that a gateway that others change can serve.
+impl Handler for Arc<Gateway> {
+    fn handle(&self, request: Request) -> HandlerFuture<'_> {
+        (**self).handle(request)
+    }
+}
+
+/// The path of a request in its normal form, where that is another than the client wrote: an extension of the request.
+#[derive(Clone, Debug)]
+struct NormalPath(Box<str>);
+
+impl NormalPath {
+    /// The path of a request, if its normal form is another.
+    fn of(request: &Request) -> Result<Option<Box<str>>, Problem> {
+        match onward::path(request.head()) {
+            Ok(Cow::Borrowed(_)) => Ok(None),
+            Ok(Cow::Owned(path)) => Ok(Some(path.into())),
+            Err(error) => Err(Problem::bad_request(error.to_string())),
+        }
+    }
+}
+
+/// The normal form of a request's path, after the gateway has seen it.
+fn normal_path(request: &Request) -> &str {
+    request.extensions().get::<NormalPath>().map_or_else(|| request.head().path(), |path| &path.0)
 }

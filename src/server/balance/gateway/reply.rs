@@ -3,7 +3,7 @@
 use http::HeaderValue;
 
 use super::attempt::Answered;
-use super::forward;
+use super::onward;
 use crate::net::clock::Clock;
 use crate::net::relay::{Relay, RelaySettings, Side};
 use crate::server::balance::gateway::attempt::Lent;
@@ -14,7 +14,7 @@ use crate::server::http::upgrade::Upgraded;
 /// The reply. `head`: the request was HEAD.
 pub(super) fn reply(answered: Answered, head: bool, settings: RelaySettings) -> Response {
     let Answered { answer: Answer { head: of, length, body }, under_way } = answered;
-    let fields = forward::fields(&of);
+    let fields = onward::fields(&of);
     let mut response = match body {
         AnswerBody::Switched(conn) => {
             let chosen = of.field("upgrade").and_then(|value| HeaderValue::from_bytes(value).ok());

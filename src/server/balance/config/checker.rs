@@ -1,0 +1,70 @@
+//! What looks a file over: it goes on after a fault, so that all are told at once.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use toml::Spanned;
+
+use super::file::File;
+use super::{Config, Fault};
+
+/// Reads the text of a file.
+pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
+    let mut checker = Checker { text, faults: Vec::new(), names: BTreeMap::new() };
+    let file: File = match toml::from_str(text) {
+        Ok(file) => file,
+        Err(error) => {
+            let at = error.span().unwrap_or(0..0);
+            checker.fault(&at, error.message().lines().next().unwrap_or_default());
+            return Err(checker.faults);
+        }
+    };
+    let config = checker.file(&file);
+    if checker.faults.is_empty() {
+        return Ok(config);
+    }
+    checker.faults.sort_by_key(|fault| (fault.line, fault.column));
+    Err(checker.faults)
+}
+
+/// The file that is looked over, and what is wrong with it so far.
+pub(super) struct Checker<'a> {
+    text: &'a str,
+    faults: Vec<Fault>,
+    /// The upstreams by name, and their places in the configuration.
+    names: BTreeMap<String, usize>,
+}
+
+impl Checker<'_> {
+    /// Notes a fault at these bytes of the file.
+    pub(super) fn fault(&mut self, at: &Range<usize>, message: impl Into<String>) {
+        let before = &self.text[..self.text.floor_char_boundary(at.start)];
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+        self.faults.push(Fault { line, column, message: message.into() });
+    }
+
+    fn file(&mut self, file: &File) -> Config {
+        self.names = file.upstreams.keys().cloned().zip(0..).collect();
+        if file.listeners.is_empty() {
+            self.fault(&(0..0), "there is no [[listener]]");
+        }
+        let defaults = Config::default();
+        Config {
+            threads: file.process.threads.unwrap_or(defaults.threads),
+            drain_timeout: file.process.drain_timeout.map_or(defaults.drain_timeout, |time| time.0),
+            listeners: file.listeners.iter().map(|listener| self.listener(listener)).collect(),
+            upstreams: file.upstreams.iter().map(|(name, upstream)| self.upstream(name, upstream)).collect(),
+        }
+    }
+
+    /// The upstream of this name.
+    pub(super) fn named(&mut self, name: &Spanned<String>) -> Option<usize> {
+        let found = self.names.get(name.get_ref().as_str()).copied();
+        if found.is_none() {
+            let message = format!("there is no [upstream.{}]", name.get_ref());
+            self.fault(&name.span(), message);
+        }
+        found
+    }
+}

@@ -1,0 +1,143 @@
+//! `[[listener]]`: where clients come in.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::checker::Checker;
+use super::file::OneOrMany;
+use super::route::RouteTable;
+use super::{HttpService, Listener, Route, Service, Tls};
+use crate::net::addr::{ListenAddr, Prefixes};
+use crate::net::limits::ConnectionLimits;
+use crate::net::tls::{CertPair, ClientAuth};
+use crate::proto::balance::route::Condition;
+use crate::server::balance::tcp::{self, ProxyHeader};
+use crate::server::units::TimeSpan;
+
+/// Where clients come in.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ListenerTable {
+    pub(super) listen: Spanned<OneOrMany<ListenAddr>>,
+    #[serde(default)]
+    pub(super) mode: Mode,
+    #[serde(default)]
+    pub(super) proxy_protocol_from: Prefixes,
+    pub(super) max_connections: Option<usize>,
+    pub(super) max_connections_per_address: Option<usize>,
+    pub(super) tls: Option<TlsTable>,
+    /// The upstream of what no route takes.
+    pub(super) to: Option<Spanned<String>>,
+    /// Of HTTP.
+    #[serde(default)]
+    pub(super) trusted_proxies: Prefixes,
+    #[serde(default, rename = "route")]
+    pub(super) routes: Vec<Spanned<RouteTable>>,
+    /// Of TCP.
+    pub(super) send_proxy: Option<SendProxy>,
+    pub(super) idle_timeout: Option<TimeSpan>,
+}
+
+/// What is spoken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mode {
+    /// HTTP/1.1: each request goes its own way.
+    #[default]
+    Http,
+    /// Anything over TCP: a connection goes one way as a whole.
+    Tcp,
+}
+
+/// The header that backends get in front of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum SendProxy {
+    V1,
+    V2,
+}
+
+/// Certificates of a listener.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct TlsTable {
+    #[serde(default)]
+    pub(super) certificates: Vec<Certificate>,
+    #[serde(default)]
+    pub(super) self_signed: bool,
+    pub(super) client_ca: Option<PathBuf>,
+}
+
+/// A certificate, followed by its chain, and its key.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Certificate {
+    pub(super) cert: PathBuf,
+    pub(super) key: PathBuf,
+}
+
+impl Checker<'_> {
+    pub(super) fn listener(&mut self, listener: &Spanned<ListenerTable>) -> Listener {
+        let at = listener.span();
+        let listener = listener.get_ref();
+        let listen = listener.listen.get_ref().as_slice().to_vec();
+        if listen.is_empty() {
+            self.fault(&listener.listen.span(), "there is no address to listen on");
+        }
+        let mut limits = ConnectionLimits::default();
+        limits.total = listener.max_connections.unwrap_or(limits.total);
+        limits.per_address = listener.max_connections_per_address.unwrap_or(limits.per_address);
+        let to = listener.to.as_ref().and_then(|to| self.named(to));
+        let service = match listener.mode {
+            Mode::Tcp => {
+                if listener.to.is_none() {
+                    self.fault(&at, "a listener for TCP says by `to` which upstream it is for");
+                }
+                if let Some(route) = listener.routes.first() {
+                    self.fault(&route.span(), "routes are for requests: set mode = \"http\"");
+                }
+                let mut settings = tcp::Settings::default();
+                settings.relay.idle = listener.idle_timeout.map_or(settings.relay.idle, |time| time.0);
+                settings.proxy = listener.send_proxy.map(|version| match version {
+                    SendProxy::V1 => ProxyHeader::V1,
+                    SendProxy::V2 => ProxyHeader::V2,
+                });
+                Service::Tcp(to.unwrap_or(0), settings)
+            }
+            Mode::Http => {
+                if listener.to.is_none() && listener.routes.is_empty() {
+                    self.fault(
+                        &at,
+                        "a listener for HTTP has routes, or says by `to` which upstream it is for",
+                    );
+                }
+                if listener.send_proxy.is_some() {
+                    self.fault(&at, "send-proxy is for connections: set mode = \"tcp\"");
+                }
+                let mut routes: Vec<_> =
+                    listener.routes.iter().map(|route| self.route(route.get_ref())).collect();
+                routes.extend(to.map(|to| Route { condition: Condition::default(), to }));
+                Service::Http(HttpService { routes, trusted: listener.trusted_proxies.clone() })
+            }
+        };
+        let tls = listener.tls.as_ref().map(|tls| self.tls(tls, &at));
+        Listener { listen, proxies: listener.proxy_protocol_from.clone(), limits, tls, service }
+    }
+
+    fn tls(&mut self, tls: &TlsTable, at: &Range<usize>) -> Tls {
+        if tls.certificates.is_empty() && !tls.self_signed {
+            self.fault(at, "TLS needs a certificate: [[listener.tls.certificates]], or self-signed = true");
+        }
+        let pairs = tls.certificates.iter();
+        Tls {
+            certificates: pairs
+                .map(|pair| CertPair { cert: pair.cert.clone(), key: pair.key.clone() })
+                .collect(),
+            self_signed: tls.self_signed,
+            client_auth: tls.client_ca.clone().map_or(ClientAuth::None, ClientAuth::Required),
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! `[[listener.route]]`: which requests go where.
+
+use std::collections::BTreeMap;
+
+use http::Method;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Route;
+use super::checker::Checker;
+use super::file::OneOrMany;
+use crate::proto::balance::route::{Condition, HostPattern, PathPattern, TextPattern};
+
+/// A route of a listener for HTTP.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RouteTable {
+    pub(super) host: Option<OneOrMany<String>>,
+    pub(super) path: Option<Spanned<OneOrMany<String>>>,
+    pub(super) method: Option<Spanned<OneOrMany<String>>>,
+    #[serde(default)]
+    pub(super) header: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) query: BTreeMap<String, String>,
+    pub(super) to: Spanned<String>,
+}
+
+impl Checker<'_> {
+    pub(super) fn route(&mut self, route: &RouteTable) -> Route {
+        let hosts = route.host.iter().flat_map(OneOrMany::as_slice);
+        let mut condition =
+            Condition { hosts: hosts.map(|host| HostPattern::new(host)).collect(), ..Condition::default() };
+        if let Some(paths) = &route.path {
+            for path in paths.get_ref().as_slice() {
+                if !path.starts_with('/') || path.trim_end_matches('*').contains('*') {
+                    self.fault(&paths.span(), format!("{path:?} is no path: /exact, or /prefix/*"));
+                }
+                condition.paths.push(PathPattern::new(path));
+            }
+        }
+        if let Some(methods) = &route.method {
+            for method in methods.get_ref().as_slice() {
+                match Method::from_bytes(method.as_bytes()) {
+                    Ok(method) => condition.methods.push(method),
+                    Err(_) => self.fault(&methods.span(), format!("{method:?} is no method")),
+                }
+            }
+        }
+        let texts = |map: &BTreeMap<String, String>| {
+            map.iter().map(|(name, text)| (name.clone(), TextPattern::new(text))).collect::<Vec<_>>()
+        };
+        condition.fields = texts(&route.header);
+        condition.fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
+        condition.query = texts(&route.query);
+        Route { condition, to: self.named(&route.to).unwrap_or(0) }
+    }
+}

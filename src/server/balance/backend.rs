@@ -1,20 +1,19 @@
-//! One backend: where it is, how it is reached, and what is known of it while the program runs.
+//! One backend as its configuration has it: where it is, how it is reached, and how much of the work it should have.
 //!
-//! A backend outlives the configuration that names it: when the file is read again, those that are still in it keep their health, their
-//! load and their connections.
+//! A backend is replaced when its configuration changes. What is known of it, its [`Vitals`], and, if it is reached as before, its
+//! connections go over to its successor.
 
 use std::fmt;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Instant;
 
+use super::vitals::Vitals;
 use crate::net::client::{Alpn, ConnectError, Connector, Target};
 use crate::net::io::Io;
-use crate::net::resilience::ewma::{self, Load};
+use crate::net::resilience::ewma::Load;
 use crate::net::resilience::pick::pools::Standing;
 use crate::net::resilience::pick::{self, Endpoint, SlowStart, key_of};
-use crate::proto::balance::health::{self, Condition, Health};
-use crate::proto::balance::outlier::{self, Outcome, Reason, Record};
+use crate::proto::balance::{health, outlier};
 
 /// The protocol that is agreed on within TLS to a backend that speaks HTTP.
 pub const HTTP_ALPN: Alpn<'static> = &[b"http/1.1"];
@@ -28,35 +27,23 @@ pub struct Dial {
     pub tls: Option<Arc<str>>,
 }
 
-/// What an operator has decided about a backend.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Admin {
-    /// It takes calls.
-    Ready,
-    /// It finishes what it has, and takes nothing new.
-    Drain,
+impl Dial {
+    /// Whether connections that were made by the other are as good as those by this one. With TLS they never are: its files may have been
+    /// read again.
+    fn is_like(&self, other: &Self) -> bool {
+        self.tls.is_none() && other.tls.is_none()
+    }
 }
 
-/// A backend.
-pub struct Backend {
-    target: Target,
-    name: Arc<str>,
-    key: u64,
-    priority: u32,
-    dial: Dial,
-    weight: u32,
-    admin: AtomicU8,
-    load: Load,
-    slow_start: SlowStart,
-    /// When it was added: times below are counted from here.
-    born: Instant,
-    /// What checks say. Without checks it is up.
-    up: AtomicBool,
-    health: Mutex<Option<Health>>,
-    record: Mutex<Record>,
-    /// Milliseconds from `born` until which it is ejected, and until which its slow start lasts.
-    ejected: AtomicU64,
-    risen: AtomicU64,
+/// Who has named a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Origin {
+    /// The configuration.
+    Configured,
+    /// A service that is asked where backends are.
+    Discovered,
+    /// An operator, while the program runs.
+    Operator,
 }
 
 /// What a backend is made of.
@@ -64,12 +51,14 @@ pub struct Backend {
 pub struct Setup {
     /// Its address.
     pub target: Target,
-    /// How much of the work it should have.
+    /// Who has named it.
+    pub origin: Origin,
+    /// How much of the work it should have, compared with the others; none with 0.
     pub weight: u32,
     /// Backends of a higher number are used only when those of lower ones are not enough.
     pub priority: u32,
     /// How it is reached.
-    pub dial: Dial,
+    pub dial: Arc<Dial>,
     /// How its share grows after it came up.
     pub slow_start: SlowStart,
     /// How it is judged by its calls.
@@ -79,14 +68,15 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// A backend with a weight of 1, plain TCP, and no checks.
+    /// A configured backend with a weight of 1, plain TCP, and no checks.
     #[must_use]
     pub fn new(target: Target) -> Self {
         Self {
             target,
+            origin: Origin::Configured,
             weight: 1,
             priority: 0,
-            dial: Dial::default(),
+            dial: Arc::default(),
             slow_start: SlowStart::DEFAULT,
             outlier: outlier::Policy::DEFAULT,
             checks: None,
@@ -94,31 +84,52 @@ impl Setup {
     }
 }
 
-const NOT_RISEN: u64 = u64::MAX;
+/// A backend.
+pub struct Backend {
+    setup: Setup,
+    name: Arc<str>,
+    key: u64,
+    /// The weight, unless an operator has set another.
+    weight: u32,
+    vitals: Arc<Vitals>,
+}
 
 impl Backend {
     /// A backend of which nothing is known yet. `chance`, from 0 to 1, spreads its first check.
     #[must_use]
     pub fn new(setup: Setup, now: Instant, chance: f64) -> Self {
         let name: Arc<str> = setup.target.to_string().into();
-        let health = setup.checks.map(|policy| Health::new(policy, now, chance));
-        let up = health.as_ref().is_none_or(Health::is_up);
+        let vitals = Arc::new(Vitals::new(setup.checks, setup.outlier, now, chance));
+        Self { key: key_of(name.as_bytes()), name, weight: setup.weight, setup, vitals }
+    }
+
+    /// The backend that takes the place of `before`, which has the same address: what is known of that is known of it. A weight that an
+    /// operator has set stays until the configured one changes.
+    #[must_use]
+    pub fn succeeding(before: &Self, mut setup: Setup, now: Instant) -> Self {
+        if setup.dial.is_like(&before.setup.dial) {
+            setup.dial = Arc::clone(&before.setup.dial);
+        }
+        before.vitals.set_policies(setup.checks, setup.outlier, now);
+        let weight = if setup.weight == before.setup.weight { before.weight } else { setup.weight };
         Self {
-            key: key_of(name.as_bytes()),
-            name,
-            priority: setup.priority,
-            dial: setup.dial,
-            weight: setup.weight,
-            admin: AtomicU8::new(0),
-            load: Load::new(ewma::Policy::DEFAULT, now),
-            slow_start: setup.slow_start,
-            born: now,
-            up: AtomicBool::new(up),
-            health: Mutex::new(health),
-            record: Mutex::new(Record::new(setup.outlier, now)),
-            ejected: AtomicU64::new(0),
-            risen: AtomicU64::new(NOT_RISEN),
-            target: setup.target,
+            name: Arc::clone(&before.name),
+            key: before.key,
+            weight,
+            vitals: Arc::clone(&before.vitals),
+            setup,
+        }
+    }
+
+    /// The same with another weight.
+    #[must_use]
+    pub fn weighing(&self, weight: u32) -> Self {
+        Self {
+            setup: self.setup.clone(),
+            name: Arc::clone(&self.name),
+            key: self.key,
+            weight,
+            vitals: Arc::clone(&self.vitals),
         }
     }
 
@@ -128,101 +139,34 @@ impl Backend {
         &self.name
     }
 
-    /// Where it is.
+    /// What it is made of.
     #[must_use]
-    pub fn target(&self) -> &Target {
-        &self.target
+    pub fn setup(&self) -> &Setup {
+        &self.setup
     }
 
-    /// Its place in the order of pools.
+    /// What is known of it.
     #[must_use]
-    pub fn priority(&self) -> u32 {
-        self.priority
-    }
-
-    /// What an operator has decided.
-    #[must_use]
-    pub fn admin(&self) -> Admin {
-        if self.admin.load(Ordering::Relaxed) == 0 { Admin::Ready } else { Admin::Drain }
-    }
-
-    /// Lets it finish what it has, or take calls again.
-    pub fn set_admin(&self, admin: Admin) {
-        self.admin.store(u8::from(admin == Admin::Drain), Ordering::Relaxed);
+    pub fn vitals(&self) -> &Arc<Vitals> {
+        &self.vitals
     }
 
     /// What is under way, and how long it takes.
     #[must_use]
     pub fn load(&self) -> &Load {
-        &self.load
+        self.vitals.load()
     }
 
     /// How it stands among the others.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
-        match self.admin() {
-            Admin::Drain => Standing::Leaving,
-            Admin::Ready if self.up.load(Ordering::Relaxed) && !self.is_ejected(now) => Standing::Available,
-            Admin::Ready => Standing::Unavailable,
-        }
+        self.vitals.standing(now)
     }
 
-    /// Whether its checks pass; always without checks.
+    /// Whether connections to the other are as good as those to this one.
     #[must_use]
-    pub fn is_up(&self) -> bool {
-        self.up.load(Ordering::Relaxed)
-    }
-
-    /// Whether its calls failed so often that it is left alone.
-    #[must_use]
-    pub fn is_ejected(&self, now: Instant) -> bool {
-        let until = self.ejected.load(Ordering::Relaxed);
-        until > 0 && self.millis(now) < until
-    }
-
-    /// Leaves it alone until then.
-    pub(super) fn eject(&self, until: Instant) {
-        self.ejected.store(self.millis(until).max(1), Ordering::Relaxed);
-    }
-
-    /// Counts a call that ended so; says why the backend is conspicuous, if it is.
-    pub(super) fn report(&self, now: Instant, outcome: Outcome) -> Option<Reason> {
-        // What ends while it is left alone was under way before, and known to be bad.
-        if self.is_ejected(now) {
-            return None;
-        }
-        let reason = self.record.lock().unwrap_or_else(PoisonError::into_inner).report(now, outcome);
-        // A connection that is refused is known here before any check.
-        if outcome == Outcome::Fault
-            && let Some(health) = &mut *self.health()
-        {
-            health.suspect(now, fastrand::f64());
-        }
-        reason
-    }
-
-    /// When its next check is due; `None` if it is not checked.
-    pub(super) fn check_due(&self) -> Option<Instant> {
-        self.health().as_ref().map(Health::due)
-    }
-
-    /// Counts a check that has ended; says the new condition if it is another.
-    pub(super) fn checked(&self, now: Instant, outcome: health::Outcome) -> Option<Condition> {
-        let mut health = self.health();
-        let health = health.as_mut()?;
-        let change = health.checked(now, outcome, fastrand::f64())?;
-        self.up.store(health.is_up(), Ordering::Relaxed);
-        let risen = health.risen().map_or(NOT_RISEN, |at| self.millis(at));
-        self.risen.store(risen, Ordering::Relaxed);
-        Some(change)
-    }
-
-    fn health(&self) -> MutexGuard<'_, Option<Health>> {
-        self.health.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn millis(&self, at: Instant) -> u64 {
-        u64::try_from(at.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
+    pub fn is_reached_as(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.vitals, &other.vitals) && Arc::ptr_eq(&self.setup.dial, &other.setup.dial)
     }
 
     /// Connects to it.
@@ -230,8 +174,8 @@ impl Backend {
     /// # Errors
     /// Which step failed, where, and why.
     pub async fn connect(&self, alpn: Alpn<'_>) -> Result<Io, ConnectError> {
-        let Dial { connector, tls } = &self.dial;
-        let (host, port) = match (&self.target, tls) {
+        let Dial { connector, tls } = &*self.setup.dial;
+        let (host, port) = match (&self.setup.target, tls) {
             (Target::Tcp { host, port }, None) => return connector.connect(host, *port, None).await,
             (Target::Unix(path), None) => return connector.unix(path).await,
             (Target::Tcp { host, port }, Some(_)) => (host, *port),
@@ -261,18 +205,15 @@ impl Endpoint for Arc<Backend> {
     }
 
     fn warmth(&self, now: Instant) -> f64 {
-        match self.risen.load(Ordering::Relaxed) {
-            NOT_RISEN => 1.0,
-            millis => self.slow_start.warmth(Some(self.born + Duration::from_millis(millis)), now),
-        }
+        self.vitals.warmth(&self.setup.slow_start, now)
     }
 
     fn outstanding(&self) -> usize {
-        self.load.outstanding()
+        self.load().outstanding()
     }
 
     fn cost(&self, now: Instant) -> f64 {
-        self.load.cost(now)
+        self.load().cost(now)
     }
 }
 

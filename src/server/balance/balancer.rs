@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backend::Backend;
-use super::check::{Probe, watch};
+use super::check::watch;
 use super::config::{Config, Listener, Service};
 use super::connections::Connections;
 use super::gateway::{Action, Forward, Gateway, Route};
@@ -116,15 +116,7 @@ pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Resu
             }
         }
     }
-    let checked = config.upstreams.iter().zip(&upstreams).filter_map(|(config, upstream)| {
-        let (probe, limit) = config.probe.clone()?;
-        Some((Arc::clone(upstream), probe, limit))
-    });
-    process.parts.push(Arc::new(Checks {
-        checked: checked.collect(),
-        upstreams,
-        drain: process.drain.clone(),
-    }));
+    process.parts.push(Arc::new(Watch { upstreams, drain: process.drain.clone() }));
     Ok(())
 }
 
@@ -140,8 +132,7 @@ fn certificates(listener: &Listener, options: &mut CommonOptions) {
 }
 
 /// What looks after backends, on the first thread.
-struct Checks {
-    checked: Vec<(Arc<Upstream>, Probe, Duration)>,
+struct Watch {
     upstreams: Vec<Arc<Upstream>>,
     drain: Drain,
 }
@@ -149,14 +140,13 @@ struct Checks {
 /// How often it is decided anew which pool is used: ejections end by their time.
 const REFRESH: Duration = Duration::from_secs(1);
 
-impl Part for Checks {
+impl Part for Watch {
     fn serve(self: Arc<Self>, shard: usize, _: Clock) -> Serving {
         Box::pin(async move {
             if shard > 0 {
                 return Ok(());
             }
-            let checks =
-                self.checked.iter().map(|(upstream, probe, limit)| watch(upstream, probe.clone(), *limit));
+            let checks = self.upstreams.iter().map(|upstream| watch(Arc::clone(upstream)));
             let checking = futures_util::future::join_all(checks);
             let refreshing = async {
                 let mut ticks = tokio::time::interval(REFRESH);

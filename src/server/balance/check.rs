@@ -3,16 +3,20 @@
 //! Each backend has a task of its own, on one thread. When its next check is due, and what an outcome means, its
 //! [health](crate::proto::balance::health) decides. A check connects as calls do, by TLS if they do, and never uses a connection of theirs.
 
-use std::sync::{Arc, Weak};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use http::{HeaderValue, Method};
+use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::backend::{Backend, HTTP_ALPN};
 use super::upstream::Upstream;
 use crate::net::clock::Clock;
 use crate::net::conn::Conn;
+use crate::net::resilience::pick::Endpoint;
 use crate::proto::balance::health::{Condition, Outcome};
 use crate::proto::http::client::{ClientCodec, Finish, RequestWriter, WireRequest};
 use crate::proto::http::limits::Limits;
@@ -134,23 +138,77 @@ impl Probe {
     }
 }
 
-/// Checks the backends of an upstream for as long as there is one.
-pub async fn watch(upstream: &Arc<Upstream>, probe: Probe, limit: Duration) {
-    let checks = upstream
-        .backends()
-        .iter()
-        .map(|backend| follow(Arc::downgrade(upstream), Arc::clone(backend), probe.clone(), limit));
-    futures_util::future::join_all(checks).await;
+/// How the backends of an upstream are checked.
+#[derive(Clone, Debug)]
+pub struct Checks {
+    /// What a check does.
+    pub probe: Probe,
+    /// What it may take.
+    pub timeout: Duration,
 }
 
-async fn follow(upstream: Weak<Upstream>, backend: Arc<Backend>, probe: Probe, limit: Duration) {
-    while let Some(due) = backend.check_due() {
-        sleep_until(Instant::from_std(due)).await;
-        let outcome = probe.run(&backend, limit).await;
-        let Some(upstream) = upstream.upgrade() else { return };
+/// Checks the backends of an upstream, those that come later too.
+pub async fn watch(upstream: Arc<Upstream>) {
+    let mut changes = upstream.changes();
+    let mut tasks = JoinSet::new();
+    let mut followed: HashMap<u64, Followed> = HashMap::new();
+    loop {
+        let members = upstream.members();
+        let mut before = std::mem::take(&mut followed);
+        for backend in members.backends() {
+            let known = before.remove(&backend.key());
+            let known = known.filter(|known| known.is_followed(backend));
+            followed.insert(
+                backend.key(),
+                known.unwrap_or_else(|| {
+                    let current = Arc::new(ArcSwap::new(Arc::clone(backend)));
+                    let task = tasks.spawn(follow(Arc::clone(&upstream), Arc::clone(&current)));
+                    Followed { current, task }
+                }),
+            );
+        }
+        before.into_values().for_each(|gone| gone.task.abort());
+        while tasks.try_join_next().is_some() {}
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A backend that is checked.
+struct Followed {
+    /// As it is configured at present.
+    current: Arc<ArcSwap<Backend>>,
+    task: AbortHandle,
+}
+
+impl Followed {
+    /// Tells the task of `backend`, if it is another configuration of the same.
+    fn is_followed(&self, backend: &Arc<Backend>) -> bool {
+        let same = Arc::ptr_eq(self.current.load().vitals(), backend.vitals()) && !self.task.is_finished();
+        if same {
+            self.current.store(Arc::clone(backend));
+        } else {
+            self.task.abort();
+        }
+        same
+    }
+}
+
+/// Checks one backend for as long as it is to be checked.
+async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
+    let vitals = Arc::clone(current.load().vitals());
+    while let Some(due) = vitals.check_due() {
+        tokio::select! {
+            () = sleep_until(Instant::from_std(due)) => {}
+            () = vitals.sooner() => continue,
+        }
+        let backend = current.load_full();
+        let Some(Checks { probe, timeout }) = upstream.members().settings().checks.clone() else { return };
+        let outcome = probe.run(&backend, timeout).await;
         let now = Instant::now().into_std();
         let passed = if outcome.is_ok() { Outcome::Passed } else { Outcome::Failed };
-        match (backend.checked(now, passed), outcome) {
+        match (vitals.checked(now, passed), outcome) {
             (Some(Condition::Down), Err(error)) => {
                 tracing::warn!(upstream = %upstream.name(), backend = %backend.name(), %error, "down");
             }
@@ -224,16 +282,16 @@ mod tests {
         let (running, address) = serve();
         let backend = backend(&address, Some(policy));
         let now = Instant::now().into_std();
-        let upstream = Arc::new(Upstream::new("web", vec![Arc::clone(&backend)], Settings::default(), now));
-        let checked = Arc::clone(&upstream);
-        let watching =
-            tokio::spawn(async move { watch(&checked, Probe::Connect, Duration::from_secs(1)).await });
+        let checks = Some(Checks { probe: Probe::Connect, timeout: Duration::from_secs(1) });
+        let settings = Settings { checks, ..Settings::default() };
+        let upstream = Arc::new(Upstream::new("web", vec![Arc::clone(&backend)], settings, now));
+        let watching = tokio::spawn(watch(upstream));
         running.stop().unwrap();
-        while backend.is_up() {
+        while backend.vitals().is_up() {
             tokio::task::yield_now().await;
         }
         let again = Server::new(|_: Request| async {}).listen(&*address).threads(1).start().unwrap();
-        while !backend.is_up() {
+        while !backend.vitals().is_up() {
             tokio::task::yield_now().await;
         }
         watching.abort();

@@ -13,7 +13,7 @@ use crate::net::limits::ConnectionLimits;
 use crate::net::resilience::pick::Algorithm;
 use crate::proto::balance::health;
 use crate::proto::balance::route::Condition;
-use crate::server::balance::check::Probe;
+use crate::server::balance::check::{Checks, Probe};
 
 /// The options of `wireworks balance`.
 #[derive(ClapArgs, Clone, Debug)]
@@ -74,9 +74,12 @@ impl Args {
         let upstream = Upstream {
             name: "default".into(),
             backends,
-            settings: upstream::Settings { algorithm: self.algorithm, ..upstream::Settings::default() },
+            settings: upstream::Settings {
+                algorithm: self.algorithm,
+                checks: Some(Checks { probe: Probe::Connect, timeout: CHECK_TIMEOUT }),
+                ..upstream::Settings::default()
+            },
             gateway: gateway::Settings::default(),
-            probe: Some((Probe::Connect, CHECK_TIMEOUT)),
         };
         let listener = Listener {
             listen,

@@ -26,7 +26,7 @@ pub struct Key(Arc<Backend>);
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        self.0.is_reached_as(&other.0)
     }
 }
 

@@ -9,3 +9,4 @@ pub mod connections;
 pub mod gateway;
 pub mod tcp;
 pub mod upstream;
+pub mod vitals;

@@ -70,12 +70,13 @@ impl Tcp {
     /// A connection to a backend: to the one that is chosen, or to another when that cannot be reached.
     async fn connect(&self, client: &Io, peer: &PeerAddr) -> Option<(Io, Arc<Backend>, Outstanding)> {
         let key = peer.ip().map_or(0, |ip| key_of(ip.to_string().as_bytes()));
+        let members = self.upstream.members();
         let mut tried = Vec::new();
-        while tried.len() < self.upstream.settings().retry.attempts as usize {
+        while tried.len() < members.settings().retry.attempts as usize {
             let now = Instant::now();
-            let backend = self.upstream.choose(key, &tried, now.into_std())?;
+            let backend = members.choose(key, &tried, now.into_std())?;
             let under_way = backend.load().begin(now.into_std());
-            let limit = self.upstream.settings().connect_timeout;
+            let limit = members.settings().connect_timeout;
             match self.reach(backend, client, peer, limit).await {
                 Ok(io) => {
                     let ended = Instant::now();

@@ -1,13 +1,19 @@
 //! Backends that are alike, and which of them gets the next call.
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::backend::Backend;
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::backend::{self, Backend, Origin};
+use super::check::Checks;
 use crate::net::resilience::budget::{self, Budget};
 use crate::net::resilience::pick::pools::{self, Plan, Pools, Standing};
-use crate::net::resilience::pick::{Algorithm, AnyPicker, Ask, Setup};
+use crate::net::resilience::pick::{Algorithm, AnyPicker, Ask, Endpoint, Setup};
 use crate::net::resilience::retry;
+use crate::proto::balance::health::Initial;
 use crate::proto::balance::outlier::{self, Ejections, Group, Outcome};
 
 /// How the backends of an upstream are used.
@@ -27,6 +33,8 @@ pub struct Settings {
     pub budget: budget::Policy,
     /// What a connection to a backend may take until it stands.
     pub connect_timeout: Duration,
+    /// How they are checked, if they are.
+    pub checks: Option<Checks>,
 }
 
 impl Default for Settings {
@@ -39,55 +47,59 @@ impl Default for Settings {
             retry: retry::Policy::DEFAULT,
             budget: budget::Policy::DEFAULT,
             connect_timeout: Duration::from_secs(5),
+            checks: None,
         }
     }
 }
 
-/// Backends that are alike.
+/// Backends that are alike. It keeps its identity while its members and settings change.
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
+    members: ArcSwap<Members>,
+    /// Held by whoever makes other members of those that there are.
+    changing: Mutex<()>,
+    changed: watch::Sender<()>,
+}
+
+/// The backends of an upstream and how they are used, at one time.
+#[derive(Debug)]
+pub struct Members {
     /// In the order of their priority.
     backends: Vec<Arc<Backend>>,
     pools: Pools<AnyPicker>,
-    ejections: Mutex<Ejections>,
+    ejections: Arc<Mutex<Ejections>>,
     budget: Budget,
     settings: Settings,
 }
 
-impl Upstream {
-    /// The upstream of these backends.
-    #[must_use]
-    pub fn new(name: &str, mut backends: Vec<Arc<Backend>>, settings: Settings, now: Instant) -> Self {
-        backends.sort_by_key(|backend| backend.priority());
+impl Members {
+    fn new(mut backends: Vec<Arc<Backend>>, settings: Settings, before: Option<&Self>, now: Instant) -> Self {
+        backends.sort_by_key(|backend| backend.setup().priority);
         let setup = || Setup { chance: fastrand::u64(..), seed: settings.seed, bound: None };
         let picker = || settings.algorithm.picker(setup());
-        let pools = Pools::new(settings.pools, &backends, |backend| backend.priority(), picker);
-        let this = Self {
-            name: name.into(),
-            backends,
-            pools,
-            ejections: Mutex::new(Ejections::new(settings.outlier)),
-            budget: Budget::new(settings.budget, now),
-            settings,
+        let pools = Pools::new(settings.pools, &backends, |backend| backend.setup().priority, picker);
+        let before =
+            |same: fn(&Settings, &Settings) -> bool| before.filter(|it| same(&it.settings, &settings));
+        let ejections = match before(|a, b| a.outlier == b.outlier) {
+            Some(before) => {
+                lock(&before.ejections).retain(|key| backends.iter().any(|backend| backend.key() == key));
+                Arc::clone(&before.ejections)
+            }
+            None => Arc::new(Mutex::new(Ejections::new(settings.outlier))),
         };
-        this.refresh(now);
-        this
+        let budget = before(|a, b| a.budget == b.budget)
+            .map_or_else(|| Budget::new(settings.budget, now), |before| before.budget.clone());
+        Self { backends, pools, ejections, budget, settings }
     }
 
-    /// Its name in the configuration.
-    #[must_use]
-    pub fn name(&self) -> &Arc<str> {
-        &self.name
-    }
-
-    /// Its backends, in the order of their priority.
+    /// The backends, in the order of their priority.
     #[must_use]
     pub fn backends(&self) -> &[Arc<Backend>] {
         &self.backends
     }
 
-    /// How its backends are used.
+    /// How they are used.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
@@ -99,6 +111,12 @@ impl Upstream {
         &self.budget
     }
 
+    /// Who gets calls.
+    #[must_use]
+    pub fn plan(&self) -> Plan {
+        self.pools.plan()
+    }
+
     /// The backend for a call. `key` is what hashes go by; those in `tried` get it only if no other can.
     #[must_use]
     pub fn choose(&self, key: u64, tried: &[u64], now: Instant) -> Option<&Arc<Backend>> {
@@ -107,14 +125,129 @@ impl Upstream {
         self.backends.get(place)
     }
 
+    fn group(&self, now: Instant) -> Group {
+        let mut group = Group { members: 0, available: 0 };
+        for backend in &self.backends {
+            let standing = backend.standing(now);
+            group.members += usize::from(standing != Standing::Leaving);
+            group.available += usize::from(standing == Standing::Available);
+        }
+        group
+    }
+}
+
+/// There is no backend of this name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is no backend {0}")]
+pub struct NoBackend(pub String);
+
+impl Upstream {
+    /// The upstream of these backends.
+    #[must_use]
+    pub fn new(name: &str, backends: Vec<Arc<Backend>>, settings: Settings, now: Instant) -> Self {
+        let members = ArcSwap::from_pointee(Members::new(backends, settings, None, now));
+        let this =
+            Self { name: name.into(), members, changing: Mutex::new(()), changed: watch::Sender::new(()) };
+        this.refresh(now);
+        this
+    }
+
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    /// Its backends and settings at present. A call works with one snapshot from its beginning to its end.
+    #[must_use]
+    pub fn members(&self) -> Arc<Members> {
+        self.members.load_full()
+    }
+
+    /// Hears of every change of its members.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Uses its backends by other settings from now on.
+    pub fn configure(&self, settings: Settings, now: Instant) {
+        self.change(now, |members| (members.backends.clone(), settings));
+    }
+
+    /// Replaces all backends of an `origin` by these. Those that were there before keep what is known of them; of those that more than one
+    /// origin names, the first of [`Origin`] counts. Those that are new are checked before they get calls, if they are checked.
+    pub fn replace(&self, origin: Origin, setups: Vec<backend::Setup>, now: Instant) {
+        self.change(now, |members| {
+            let others =
+                members.backends.iter().filter(|backend| backend.setup().origin != origin).map(Arc::clone);
+            let named =
+                setups.into_iter().map(|setup| members.take_over(backend::Setup { origin, ..setup }, now));
+            let mut all: Vec<_> = named.chain(others).collect();
+            all.sort_by_key(|backend| backend.setup().origin);
+            let mut seen = HashSet::new();
+            all.retain(|backend| seen.insert(backend.key()));
+            (all, members.settings.clone())
+        });
+    }
+
+    /// Changes the weight of a backend until its configuration says another.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn set_weight(&self, name: &str, weight: u32, now: Instant) -> Result<(), NoBackend> {
+        self.find(name)?;
+        self.change(now, |members| {
+            let weighed = members.backends.iter().map(|backend| match &**backend.name() {
+                this if this == name => Arc::new(backend.weighing(weight)),
+                _ => Arc::clone(backend),
+            });
+            (weighed.collect(), members.settings.clone())
+        });
+        Ok(())
+    }
+
+    /// Takes a backend away, until its origin names it again. What is under way ends.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub fn remove(&self, name: &str, now: Instant) -> Result<(), NoBackend> {
+        self.find(name)?;
+        self.change(now, |members| {
+            let left = members.backends.iter().filter(|backend| &**backend.name() != name);
+            (left.map(Arc::clone).collect(), members.settings.clone())
+        });
+        Ok(())
+    }
+
+    /// The backend of this name.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(&self, name: &str) -> Result<Arc<Backend>, NoBackend> {
+        let members = self.members();
+        let found = members.backends.iter().find(|backend| &**backend.name() == name);
+        found.map(Arc::clone).ok_or_else(|| NoBackend(name.into()))
+    }
+
+    fn change(&self, now: Instant, other: impl FnOnce(&Members) -> (Vec<Arc<Backend>>, Settings)) {
+        let changing = lock(&self.changing);
+        let before = self.members.load();
+        let (backends, settings) = other(&before);
+        self.members.store(Arc::new(Members::new(backends, settings, Some(&before), now)));
+        drop(changing);
+        self.refresh(now);
+        self.changed.send_replace(());
+    }
+
     /// Tells how a call to a backend ended. It is ejected if it failed too often, unless too many are.
     pub fn report(&self, backend: &Arc<Backend>, now: Instant, outcome: Outcome) {
-        let Some(reason) = backend.report(now, outcome) else { return };
-        let key = crate::net::resilience::pick::Endpoint::key(backend);
-        let group = self.group(now);
-        match self.ejections().eject(key, now, group) {
+        let Some(reason) = backend.vitals().report(now, outcome) else { return };
+        let members = self.members();
+        let ejected = lock(&members.ejections).eject(backend.key(), now, members.group(now));
+        match ejected {
             Ok(until) => {
-                backend.eject(until);
+                backend.vitals().eject(until);
                 let time = until.saturating_duration_since(now);
                 tracing::warn!(upstream = %self.name, backend = %backend.name(), reason = reason.name(), ?time, "ejected");
             }
@@ -128,8 +261,9 @@ impl Upstream {
 
     /// Decides anew which pool is used: when a backend came, went, or changed its condition.
     pub fn refresh(&self, now: Instant) {
-        let before = self.pools.plan();
-        let plan = self.pools.refresh(&self.backends, |backend| backend.standing(now));
+        let members = self.members.load();
+        let before = members.pools.plan();
+        let plan = members.pools.refresh(&members.backends, |backend| backend.standing(now));
         if plan == before {
             return;
         }
@@ -142,26 +276,33 @@ impl Upstream {
             Plan::Nobody => tracing::error!(upstream = %self.name, "no backend takes calls"),
         }
     }
+}
 
-    fn group(&self, now: Instant) -> Group {
-        let mut group = Group { members: 0, available: 0 };
-        for backend in &self.backends {
-            let standing = backend.standing(now);
-            group.members += usize::from(standing != Standing::Leaving);
-            group.available += usize::from(standing == Standing::Available);
+impl Members {
+    /// The backend of a setup: the successor of the one with its address, or a new one.
+    fn take_over(&self, mut setup: backend::Setup, now: Instant) -> Arc<Backend> {
+        let before = self.backends.iter().find(|backend| backend.setup().target == setup.target);
+        if let Some(before) = before {
+            return Arc::new(Backend::succeeding(before, setup, now));
         }
-        group
+        if let Some(checks) = &mut setup.checks
+            && checks.initial == Initial::Up
+        {
+            checks.initial = Initial::Unknown;
+        }
+        Arc::new(Backend::new(setup, now, fastrand::f64()))
     }
+}
 
-    fn ejections(&self) -> MutexGuard<'_, Ejections> {
-        self.ejections.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::backend::{self, Admin};
+    use super::super::vitals::Admin;
     use super::*;
+    use crate::proto::balance::health;
 
     fn backends(now: Instant, priorities: &[u32]) -> Vec<Arc<Backend>> {
         let made = priorities.iter().enumerate().map(|(number, priority)| {
@@ -173,10 +314,11 @@ mod tests {
     }
 
     fn chosen(upstream: &Upstream, now: Instant) -> Vec<usize> {
-        let mut count = vec![0; upstream.backends().len()];
+        let members = upstream.members();
+        let mut count = vec![0; members.backends().len()];
         for key in 0..1000 {
-            let found = upstream.choose(key, &[], now).unwrap();
-            let place = upstream.backends().iter().position(|backend| Arc::ptr_eq(backend, found)).unwrap();
+            let found = members.choose(key, &[], now).unwrap();
+            let place = members.backends().iter().position(|backend| Arc::ptr_eq(backend, found)).unwrap();
             count[place] += 1;
         }
         count
@@ -186,14 +328,14 @@ mod tests {
     fn a_backend_that_fails_is_left_alone_and_comes_back() {
         let now = Instant::now();
         let upstream = Upstream::new("web", backends(now, &[0, 0, 0]), Settings::default(), now);
-        let first = Arc::clone(&upstream.backends()[0]);
-        for _ in 0..upstream.settings().outlier.faults {
-            assert!(!first.is_ejected(now));
+        let first = Arc::clone(&upstream.members().backends()[0]);
+        for _ in 0..upstream.members().settings().outlier.faults {
+            assert!(!first.vitals().is_ejected(now));
             upstream.report(&first, now, Outcome::Fault);
         }
-        assert!(first.is_ejected(now));
+        assert!(first.vitals().is_ejected(now));
         assert_eq!(chosen(&upstream, now)[0], 0);
-        let later = now + upstream.settings().outlier.time + Duration::from_millis(2);
+        let later = now + upstream.members().settings().outlier.time + Duration::from_millis(2);
         upstream.refresh(later);
         assert!(chosen(&upstream, later)[0] > 0);
     }
@@ -202,9 +344,13 @@ mod tests {
     fn a_backup_waits_until_the_others_leave() {
         let now = Instant::now();
         let upstream = Upstream::new("web", backends(now, &[1, 0]), Settings::default(), now);
-        assert_eq!(upstream.backends()[1].name().as_ref(), "127.0.0.1:9000", "in the order of priority");
+        assert_eq!(
+            upstream.members().backends()[1].name().as_ref(),
+            "127.0.0.1:9000",
+            "in the order of priority"
+        );
         assert_eq!(chosen(&upstream, now), [1000, 0]);
-        upstream.backends()[0].set_admin(Admin::Drain);
+        upstream.members().backends()[0].vitals().set_admin(Admin::Drain);
         upstream.refresh(now);
         assert_eq!(chosen(&upstream, now), [0, 1000]);
     }
@@ -213,10 +359,73 @@ mod tests {
     fn without_backends_nobody_is_chosen() {
         let now = Instant::now();
         let upstream = Upstream::new("none", Vec::new(), Settings::default(), now);
-        assert!(upstream.choose(0, &[], now).is_none());
+        assert!(upstream.members().choose(0, &[], now).is_none());
         let upstream = Upstream::new("one", backends(now, &[0]), Settings::default(), now);
-        upstream.backends()[0].set_admin(Admin::Drain);
+        upstream.members().backends()[0].vitals().set_admin(Admin::Drain);
         upstream.refresh(now);
-        assert!(upstream.choose(0, &[], now).is_none(), "who drains gets nothing new");
+        assert!(upstream.members().choose(0, &[], now).is_none(), "who drains gets nothing new");
+    }
+
+    fn setup(address: &str, weight: u32) -> backend::Setup {
+        let checks = Some(health::Policy::DEFAULT);
+        backend::Setup { weight, checks, ..backend::Setup::new(address.parse().unwrap()) }
+    }
+
+    fn weights(upstream: &Upstream) -> Vec<(String, u32)> {
+        let members = upstream.members();
+        let row = |backend: &Arc<Backend>| (backend.name().to_string(), backend.weight());
+        members.backends().iter().map(row).collect()
+    }
+
+    #[test]
+    fn what_is_known_of_a_backend_survives_its_configuration() {
+        let now = Instant::now();
+        let upstream = Upstream::new("web", Vec::new(), Settings::default(), now);
+        let mut changes = upstream.changes();
+        upstream.replace(Origin::Configured, vec![setup("10.0.0.1:80", 1), setup("10.0.0.2:80", 1)], now);
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        let first = upstream.find("10.0.0.1:80").unwrap();
+        assert!(!first.vitals().is_up(), "a backend that comes later is checked first");
+        first.vitals().set_admin(Admin::Drain);
+        let under_way = first.load().begin(now);
+        upstream.replace(Origin::Configured, vec![setup("10.0.0.3:80", 1), setup("10.0.0.1:80", 5)], now);
+        assert!(changes.has_changed().unwrap());
+        let after = upstream.find("10.0.0.1:80").unwrap();
+        assert!(Arc::ptr_eq(first.vitals(), after.vitals()) && after.is_reached_as(&first));
+        assert_eq!((after.weight(), after.load().outstanding()), (5, 1));
+        assert_eq!(after.vitals().admin(), Admin::Drain);
+        drop(under_way);
+        assert_eq!(upstream.find("10.0.0.2:80").unwrap_err(), NoBackend("10.0.0.2:80".into()));
+    }
+
+    #[test]
+    fn the_weight_of_an_operator_stays_until_the_configured_one_changes() {
+        let now = Instant::now();
+        let upstream = Upstream::new("web", Vec::new(), Settings::default(), now);
+        let configured = |weight| vec![setup("10.0.0.1:80", weight)];
+        upstream.replace(Origin::Configured, configured(3), now);
+        upstream.set_weight("10.0.0.1:80", 7, now).unwrap();
+        for (file, expected) in [(3, 7), (3, 7), (4, 4), (3, 3)] {
+            upstream.replace(Origin::Configured, configured(file), now);
+            assert_eq!(weights(&upstream), [("10.0.0.1:80".to_owned(), expected)], "{file}");
+        }
+        assert!(upstream.set_weight("nobody:80", 1, now).is_err());
+    }
+
+    #[test]
+    fn each_origin_has_backends_of_its_own() {
+        let now = Instant::now();
+        let upstream = Upstream::new("web", Vec::new(), Settings::default(), now);
+        upstream.replace(Origin::Operator, vec![setup("10.0.0.9:80", 9)], now);
+        upstream.replace(Origin::Discovered, vec![setup("10.0.0.1:80", 2), setup("10.0.0.2:80", 2)], now);
+        upstream.replace(Origin::Configured, vec![setup("10.0.0.1:80", 1)], now);
+        let row = |name: &str, weight| (name.to_owned(), weight);
+        assert_eq!(weights(&upstream), [row("10.0.0.1:80", 1), row("10.0.0.2:80", 2), row("10.0.0.9:80", 9)]);
+        upstream.replace(Origin::Discovered, Vec::new(), now);
+        assert_eq!(weights(&upstream), [row("10.0.0.1:80", 1), row("10.0.0.9:80", 9)]);
+        upstream.remove("10.0.0.9:80", now).unwrap();
+        assert_eq!(weights(&upstream), [row("10.0.0.1:80", 1)]);
+        assert!(upstream.remove("10.0.0.9:80", now).is_err());
     }
 }

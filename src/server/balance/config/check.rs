@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::checker::Checker;
 use crate::proto::balance::health;
-use crate::server::balance::check::{HttpProbe, Probe};
+use crate::server::balance::check::{Checks, HttpProbe, Probe};
 use crate::server::units::TimeSpan;
 
 /// What a check may take unless told otherwise.
@@ -31,10 +31,7 @@ pub(super) struct CheckTable {
 }
 
 impl Checker<'_> {
-    pub(super) fn probe(
-        &mut self,
-        check: &Spanned<CheckTable>,
-    ) -> (Option<health::Policy>, Option<(Probe, Duration)>) {
+    pub(super) fn probe(&mut self, check: &Spanned<CheckTable>) -> (health::Policy, Checks) {
         let at = check.span();
         let check = check.get_ref();
         let defaults = health::Policy::DEFAULT;
@@ -62,6 +59,6 @@ impl Checker<'_> {
                 }
             },
         };
-        (Some(policy), Some((probe, timeout)))
+        (policy, Checks { probe, timeout })
     }
 }

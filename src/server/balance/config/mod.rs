@@ -14,7 +14,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::backend;
-use super::check::Probe;
 use super::gateway::HashBy;
 use super::{gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
@@ -103,8 +102,6 @@ pub struct Upstream {
     pub settings: super::upstream::Settings,
     /// How requests are sent to them.
     pub gateway: gateway::Settings,
-    /// How they are checked, and how long a check may take.
-    pub probe: Option<(Probe, Duration)>,
 }
 
 impl Default for Config {

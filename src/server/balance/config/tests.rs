@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::net::resilience::pick::Algorithm;
+use crate::server::balance::check::{Checks, Probe};
 
 const WHOLE: &str = r#"
 [process]
@@ -53,7 +54,7 @@ fn a_whole_file() {
         web.backends.iter().map(|b| (b.target.to_string(), b.weight, b.priority)).collect();
     let row = |port: u16, weight, priority| (format!("127.0.0.1:{port}"), weight, priority);
     assert_eq!(backends, [row(9001, 1, 0), row(9002, 2, 0), row(9003, 1, 1)]);
-    assert!(matches!(web.probe, Some((Probe::Http(_), _))));
+    assert!(matches!(web.settings.checks, Some(Checks { probe: Probe::Http(_), .. })));
     let api = &config.upstreams[0];
     assert_eq!(api.settings.algorithm, Algorithm::Maglev);
     assert_eq!(api.gateway.hash, HashBy::Cookie("session".into()));

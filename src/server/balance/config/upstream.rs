@@ -97,11 +97,10 @@ impl Checker<'_> {
                 }
             }
         }
-        let dial = self.dial(upstream, &at);
-        let (checks, probe) = match &upstream.check {
-            None => (None, None),
-            Some(check) => self.probe(check),
-        };
+        let dial = Arc::new(self.dial(upstream, &at));
+        let checked = upstream.check.as_ref().map(|check| self.probe(check));
+        let (checks, probe) = checked.unzip();
+        settings.checks = probe;
         let slow_start = SlowStart {
             window: upstream.slow_start.map_or(Duration::ZERO, |time| time.0),
             ..SlowStart::DEFAULT
@@ -133,7 +132,7 @@ impl Checker<'_> {
                 Err(error) => self.fault(&backend.span(), format!("{error}")),
             }
         }
-        Upstream { name: name.into(), backends, settings, gateway, probe }
+        Upstream { name: name.into(), backends, settings, gateway }
     }
 
     fn dial(&mut self, upstream: &UpstreamTable, at: &Range<usize>) -> Dial {

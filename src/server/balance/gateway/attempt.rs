@@ -16,6 +16,7 @@ use crate::proto::balance::outlier::Outcome;
 use crate::proto::http::client::WireRequest;
 use crate::server::balance::backend::Backend;
 use crate::server::balance::connections::Opener;
+use crate::server::balance::upstream::Members;
 use crate::server::http::body::Body;
 use crate::server::http::client::exchange::{self, ExchangeError, Progress, exchange};
 use crate::server::http::problem::Problem;
@@ -84,6 +85,7 @@ impl Forward {
     /// Sends the request to one backend after the other, until one has answered.
     pub(super) async fn attempts(
         &self,
+        members: &Members,
         request: WireRequest,
         body: Body,
         key: u64,
@@ -95,18 +97,20 @@ impl Forward {
             deadline: Some((begun + settings.deadline).into_std()),
             seed: 0,
         };
-        let budget = upstream.budget();
+        let budget = members.budget();
         budget.deposit(begun.into_std());
         let replay = Replay::new(body, settings.replay);
         let mut retrying: Option<Retrying> = None;
         let mut tried = Vec::new();
         let mut now = begun;
         loop {
-            let Some(backend) = upstream.choose(key, &tried, now.into_std()) else {
+            let Some(backend) = members.choose(key, &tried, now.into_std()) else {
                 return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no backend is available"));
             };
             let under_way = backend.load().begin(now.into_std());
-            let outcome = self.attempt(backend, request.clone(), replay.body(), now).await;
+            let outcome = self
+                .attempt(backend, request.clone(), replay.body(), now + members.settings().connect_timeout)
+                .await;
             let ended = Instant::now();
             let error = match outcome {
                 Ok(answer) => {
@@ -126,7 +130,7 @@ impl Forward {
                 upstream.report(backend, ended.into_std(), Outcome::Fault);
             }
             tried.push(backend.key());
-            let policy = upstream.settings().retry;
+            let policy = members.settings().retry;
             let seeded = || Retrying::begun(policy, Call { seed: fastrand::u64(..), ..call }, budget);
             let retrying = retrying.get_or_insert_with(seeded);
             if !replay.is_kept() {
@@ -134,7 +138,7 @@ impl Forward {
             }
             match retrying.after(ended.into_std(), Failure::new(error.repeat())) {
                 // Another backend is asked at once: it has nothing to recover from.
-                Decision::Retry { .. } if tried.len() < upstream.backends().len() => {}
+                Decision::Retry { .. } if tried.len() < members.backends().len() => {}
                 Decision::Retry { wait, .. } => tokio::time::sleep(wait).await,
                 Decision::GiveUp(_) => return Err(error.problem(backend)),
             }
@@ -147,9 +151,9 @@ impl Forward {
         backend: &Arc<Backend>,
         request: WireRequest,
         body: Body,
-        now: Instant,
+        connect_by: Instant,
     ) -> Result<exchange::Answer<Lent>, AttemptError> {
-        let conn = self.connections.get(backend, now + self.upstream.settings().connect_timeout).await?;
+        let conn = self.connections.get(backend, connect_by).await?;
         exchange(conn, request, body, self.settings.timeouts)
             .await
             .map_err(|(error, progress)| AttemptError::Exchange(error, progress))

@@ -39,18 +39,17 @@ impl Forward {
         let path = normal_path(&request);
         let onward = onward::request(&request, path, trusted)
             .map_err(|error| Problem::bad_request(error.to_string()))?;
-        let key = self.key(&request, path);
+        let members = self.upstream.members();
+        let keyed = members.settings().algorithm.is_keyed();
+        let key = if keyed { self.key(&request, path) } else { 0 };
         let head = request.method() == Method::HEAD;
         let body = std::mem::take(request.body_mut());
-        let answer = self.attempts(onward, body, key).await?;
+        let answer = self.attempts(&members, onward, body, key).await?;
         Ok(reply::reply(answer, head, self.settings.tunnel))
     }
 
     /// What a hash goes by.
     fn key(&self, request: &Request, path: &str) -> u64 {
-        if !self.upstream.settings().algorithm.is_keyed() {
-            return 0;
-        }
         let source = || match self.client(request) {
             Some(IpAddr::V4(address)) => key_of(&address.octets()),
             Some(IpAddr::V6(address)) => key_of(&address.octets()),

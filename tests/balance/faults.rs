@@ -4,6 +4,8 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
+use wireworks::proto::balance::outlier;
+
 use super::Balancer;
 use super::raw::{Backend, Peer};
 use crate::support::response::{Progress, parse};
@@ -339,4 +341,20 @@ fn an_answer_before_the_end_of_the_request_counts() {
     let mut next = balancer.connect();
     next.send(GET);
     assert_eq!(next.read_response().text(), "ok");
+}
+
+#[test]
+fn a_backend_that_cuts_its_responses_is_ejected() {
+    let cut = Backend::start(|_, peer| peer.answer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"));
+    let good = Backend::start(|_, peer| peer.serve("whole"));
+    let balancer = Balancer::over(&[cut.addr, good.addr], |config| {
+        config.upstreams[0].settings.algorithm = "round-robin".parse().unwrap();
+    });
+    let faults = outlier::Policy::DEFAULT.faults as usize;
+    for _ in 0..4 * faults {
+        let mut wire = balancer.connect();
+        wire.send("GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n");
+        wire.read_to_end();
+    }
+    assert_eq!((cut.requests().len(), good.requests().len()), (faults, 3 * faults));
 }

@@ -7,10 +7,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::counters::Counters;
 use super::vitals::Vitals;
 use crate::net::client::{Alpn, ConnectError, Connector, Target};
 use crate::net::io::Io;
-use crate::net::resilience::ewma::Load;
+use crate::net::resilience::ewma::{Load, Outstanding};
 use crate::net::resilience::pick::pools::Standing;
 use crate::net::resilience::pick::{self, Endpoint, SlowStart, key_of};
 use crate::proto::balance::{health, outlier};
@@ -155,6 +156,19 @@ impl Backend {
     #[must_use]
     pub fn load(&self) -> &Load {
         self.vitals.load()
+    }
+
+    /// What it has done.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        self.vitals.counters()
+    }
+
+    /// Counts a call in, until what this returns is dropped.
+    pub fn begin(&self, now: Instant) -> Outstanding {
+        let call = self.load().begin(now);
+        self.counters().under_way(self.load().outstanding());
+        call
     }
 
     /// How it stands among the others.

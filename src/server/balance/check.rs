@@ -207,6 +207,7 @@ async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
         let Some(Checks { probe, timeout }) = upstream.members().settings().checks.clone() else { return };
         let outcome = probe.run(&backend, timeout).await;
         let now = Instant::now().into_std();
+        backend.vitals().note_check(now, outcome.as_ref().err().map(ToString::to_string));
         let passed = if outcome.is_ok() { Outcome::Passed } else { Outcome::Failed };
         match (vitals.checked(now, passed), outcome) {
             (Some(Condition::Down), Err(error)) => {

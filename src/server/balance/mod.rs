@@ -6,6 +6,7 @@ pub mod check;
 pub mod command;
 pub mod config;
 pub mod connections;
+pub mod counters;
 pub mod gateway;
 pub mod tcp;
 pub mod upstream;

@@ -1,14 +1,17 @@
 //! Connections through the balancer, whatever they speak: each is joined to a connection to a backend.
 
+use std::future::poll_fn;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use super::backend::Backend;
+use super::counters::Event;
 use super::upstream::Upstream;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
@@ -58,11 +61,18 @@ impl Tcp {
     async fn serve(self: Arc<Self>, arrival: Arrival, clock: Clock) {
         let Arrival { io, peer, number, place } = arrival;
         let Some((far, backend, under_way)) = self.connect(&io, &peer).await else { return };
-        let relay = Relay::new(io.into(), far.into(), clock.timer(), self.settings.relay);
-        let relayed = self.drain.unless_aborting(relay.run()).await;
-        drop((under_way, place));
-        let Some(relayed) = relayed else { return };
-        if let RelayEnd::SecondFailed(error) = &relayed.end {
+        let begun = Instant::now();
+        let mut relay = Relay::new(io.into(), far.into(), clock.timer(), self.settings.relay);
+        let end = self.drain.unless_aborting(poll_fn(|cx| relay.poll(cx))).await;
+        let (there, back) = relay.moved();
+        drop((relay, under_way, place));
+        let counters = backend.counters();
+        counters.add(Event::Sent, there);
+        counters.add(Event::Received, back);
+        counters.count(Event::Session);
+        counters.add(Event::SessionMillis, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
+        if let Some(RelayEnd::SecondFailed(error)) = &end {
+            counters.count(Event::Cut);
             tracing::debug!(number, backend = %backend.name(), %error, "the backend's connection failed");
         }
     }
@@ -75,12 +85,14 @@ impl Tcp {
         while tried.len() < members.settings().retry.attempts as usize {
             let now = Instant::now();
             let backend = members.choose(key, &tried, now.into_std())?;
-            let under_way = backend.load().begin(now.into_std());
+            let under_way = backend.begin(now.into_std());
             let limit = members.settings().connect_timeout;
             match self.reach(backend, client, peer, limit).await {
                 Ok(io) => {
                     let ended = Instant::now();
                     under_way.began(ended.into_std());
+                    backend.counters().count(Event::Opened);
+                    backend.counters().answered_after(ended - now);
                     self.upstream.report(backend, ended.into_std(), Outcome::Answered(ended - now));
                     return Some((io, Arc::clone(backend), under_way));
                 }
@@ -88,8 +100,16 @@ impl Tcp {
                     tracing::debug!(backend = %backend.name(), %error, "cannot be reached");
                     let ended = Instant::now().into_std();
                     under_way.failed(ended);
+                    backend.counters().count(if error.is::<Elapsed>() {
+                        Event::ConnectTimeout
+                    } else {
+                        Event::ConnectFailed
+                    });
                     self.upstream.report(backend, ended, Outcome::Fault);
                     tried.push(backend.key());
+                    if tried.len() < members.settings().retry.attempts as usize {
+                        backend.counters().count(Event::Retried);
+                    }
                 }
             }
         }

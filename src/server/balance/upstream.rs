@@ -9,6 +9,7 @@ use tokio::sync::watch;
 
 use super::backend::{self, Backend, Origin};
 use super::check::Checks;
+use super::counters::Event;
 use crate::net::resilience::budget::{self, Budget};
 use crate::net::resilience::pick::pools::{self, Plan, Pools, Standing};
 use crate::net::resilience::pick::{Algorithm, AnyPicker, Ask, Endpoint, Setup};
@@ -248,6 +249,7 @@ impl Upstream {
         match ejected {
             Ok(until) => {
                 backend.vitals().eject(until);
+                backend.counters().count(Event::of_ejection(reason));
                 let time = until.saturating_duration_since(now);
                 tracing::warn!(upstream = %self.name, backend = %backend.name(), reason = reason.name(), ?time, "ejected");
             }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use super::counters::{Counters, Event};
 use crate::net::resilience::ewma::{self, Load};
 use crate::net::resilience::pick::SlowStart;
 use crate::net::resilience::pick::pools::Standing;
@@ -23,6 +24,17 @@ pub enum Admin {
     Drain,
 }
 
+/// How the last check ended.
+#[derive(Clone, Debug)]
+pub struct LastCheck {
+    /// When.
+    pub at: Instant,
+    /// Why it failed; `None` if it passed.
+    pub error: Option<String>,
+    /// Since when checks have ended so: passed, or failed for whatever reason.
+    pub since: Instant,
+}
+
 /// What is known of a backend.
 #[derive(Debug)]
 pub struct Vitals {
@@ -34,6 +46,8 @@ pub struct Vitals {
     up: AtomicBool,
     health: Mutex<Option<Health>>,
     record: Mutex<Record>,
+    counters: Counters,
+    last_check: Mutex<Option<LastCheck>>,
     /// Milliseconds from `born` until which it is ejected, and when it came up.
     ejected: AtomicU64,
     risen: AtomicU64,
@@ -60,6 +74,8 @@ impl Vitals {
             up: AtomicBool::new(up),
             health: Mutex::new(health),
             record: Mutex::new(Record::new(outlier, now)),
+            counters: Counters::default(),
+            last_check: Mutex::new(None),
             ejected: AtomicU64::new(0),
             risen: AtomicU64::new(NOT_RISEN),
             sooner: Notify::new(),
@@ -98,6 +114,33 @@ impl Vitals {
     #[must_use]
     pub fn load(&self) -> &Load {
         &self.load
+    }
+
+    /// What it has done.
+    #[must_use]
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// How the last check ended; `None` before the first.
+    #[must_use]
+    pub fn last_check(&self) -> Option<LastCheck> {
+        lock(&self.last_check).clone()
+    }
+
+    /// Since when its condition is what it is; `None` without checks.
+    #[must_use]
+    pub fn since(&self) -> Option<Instant> {
+        lock(&self.health).as_ref().map(Health::since)
+    }
+
+    /// Notes how a check ended.
+    pub(super) fn note_check(&self, at: Instant, error: Option<String>) {
+        self.counters.count(if error.is_none() { Event::CheckPassed } else { Event::CheckFailed });
+        let mut last = lock(&self.last_check);
+        let same = last.as_ref().filter(|last| last.error.is_some() == error.is_some());
+        let since = same.map_or(at, |last| last.since);
+        *last = Some(LastCheck { at, error, since });
     }
 
     /// How it stands among the others.

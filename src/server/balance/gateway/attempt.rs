@@ -1,6 +1,7 @@
 //! One request, tried until a backend has answered or no further attempt is allowed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Method, StatusCode};
 use tokio::time::Instant;
@@ -16,9 +17,10 @@ use crate::proto::balance::outlier::Outcome;
 use crate::proto::http::client::WireRequest;
 use crate::server::balance::backend::Backend;
 use crate::server::balance::connections::Opener;
+use crate::server::balance::counters::Event;
 use crate::server::balance::upstream::Members;
 use crate::server::http::body::Body;
-use crate::server::http::client::exchange::{self, ExchangeError, Progress, exchange};
+use crate::server::http::client::exchange::{self, AnswerBody, ExchangeError, Progress, exchange};
 use crate::server::http::problem::Problem;
 
 /// A connection to a backend.
@@ -27,8 +29,13 @@ pub(super) type Lent = Pooled<Opener>;
 /// A response.
 pub(super) struct Answered {
     pub(super) answer: exchange::Answer<Lent>,
+    pub(super) backend: Arc<Backend>,
     /// The call is under way until this is dropped.
     pub(super) under_way: Outstanding,
+    /// The body of the request, some of which may still be on its way.
+    pub(super) request: Replay,
+    /// How long the response took to begin.
+    pub(super) latency: Duration,
 }
 
 /// Why an attempt failed.
@@ -60,6 +67,18 @@ impl AttemptError {
             Self::Exchange(ExchangeError::Body(_) | ExchangeError::Misuse(_), _) => false,
             Self::Connect(_) | Self::Exchange(..) => true,
         }
+    }
+
+    /// What it counts as; nothing if the backend is not to blame.
+    fn event(&self) -> Option<Event> {
+        Some(match self {
+            _ if !self.is_fault() => return None,
+            Self::Connect(PoolError::Slow) => Event::ConnectTimeout,
+            Self::Connect(_) => Event::ConnectFailed,
+            Self::Exchange(ExchangeError::Timeout, _) => Event::Timeout,
+            Self::Exchange(ExchangeError::Io(_) | ExchangeError::Closed, _) => Event::Reset,
+            Self::Exchange(..) => Event::Invalid,
+        })
     }
 
     /// What the client is told.
@@ -107,25 +126,35 @@ impl Forward {
             let Some(backend) = members.choose(key, &tried, now.into_std()) else {
                 return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no backend is available"));
             };
-            let under_way = backend.load().begin(now.into_std());
+            let under_way = backend.begin(now.into_std());
             let outcome = self
                 .attempt(backend, request.clone(), replay.body(), now + members.settings().connect_timeout)
                 .await;
             let ended = Instant::now();
             let error = match outcome {
                 Ok(answer) => {
-                    let error = answer.head.status().is_server_error();
-                    let outcome = if error { Outcome::Error } else { Outcome::Answered(ended - now) };
-                    upstream.report(backend, ended.into_std(), outcome);
+                    let (status, latency) = (answer.head.status(), ended - now);
+                    let counters = backend.counters();
+                    counters.count(Event::of_status(status));
+                    counters.answered_after(latency);
+                    counters.add(Event::Sent, (request.bytes().len() + replay.passed()) as u64);
+                    counters.add(Event::Received, answer.head.bytes().len() as u64);
+                    if status.is_server_error() {
+                        upstream.report(backend, ended.into_std(), Outcome::Error);
+                    } else if !matches!(answer.body, AnswerBody::Rest(..)) {
+                        upstream.report(backend, ended.into_std(), Outcome::Answered(latency));
+                    }
                     if let Some(retrying) = retrying {
                         retrying.succeeded();
                     }
                     under_way.began(ended.into_std());
-                    return Ok(Answered { answer, under_way });
+                    let backend = Arc::clone(backend);
+                    return Ok(Answered { answer, backend, under_way, request: replay, latency });
                 }
                 Err(error) => error,
             };
-            if error.is_fault() {
+            if let Some(event) = error.event() {
+                backend.counters().count(event);
                 under_way.failed(ended.into_std());
                 upstream.report(backend, ended.into_std(), Outcome::Fault);
             }
@@ -136,11 +165,14 @@ impl Forward {
             if !replay.is_kept() {
                 retrying.commit();
             }
-            match retrying.after(ended.into_std(), Failure::new(error.repeat())) {
-                // Another backend is asked at once: it has nothing to recover from.
-                Decision::Retry { .. } if tried.len() < members.backends().len() => {}
-                Decision::Retry { wait, .. } => tokio::time::sleep(wait).await,
+            let wait = match retrying.after(ended.into_std(), Failure::new(error.repeat())) {
+                Decision::Retry { wait, .. } => wait,
                 Decision::GiveUp(_) => return Err(error.problem(backend)),
+            };
+            backend.counters().count(Event::Retried);
+            // Another backend is asked at once: it has nothing to recover from.
+            if tried.len() >= members.backends().len() {
+                tokio::time::sleep(wait).await;
             }
             now = Instant::now();
         }
@@ -154,6 +186,7 @@ impl Forward {
         connect_by: Instant,
     ) -> Result<exchange::Answer<Lent>, AttemptError> {
         let conn = self.connections.get(backend, connect_by).await?;
+        backend.counters().count(if conn.is_reused() { Event::Reused } else { Event::Opened });
         exchange(conn, request, body, self.settings.timeouts)
             .await
             .map_err(|(error, progress)| AttemptError::Exchange(error, progress))

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::{HashBy, Settings, normal_path, onward, reply};
+use super::{HashBy, Settings, normal_path, onward};
 use crate::net::addr::Prefixes;
 use crate::net::resilience::pick::key_of;
 use crate::server::balance::connections::Connections;
@@ -45,7 +45,7 @@ impl Forward {
         let head = request.method() == Method::HEAD;
         let body = std::mem::take(request.body_mut());
         let answer = self.attempts(&members, onward, body, key).await?;
-        Ok(reply::reply(answer, head, self.settings.tunnel))
+        Ok(self.reply(answer, head))
     }
 
     /// What a hash goes by.

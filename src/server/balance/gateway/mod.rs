@@ -7,6 +7,7 @@
 mod attempt;
 mod forward;
 mod onward;
+mod passing;
 mod replay;
 mod reply;
 

@@ -52,6 +52,14 @@ impl Replay {
         }
     }
 
+    /// Bytes that have passed so far.
+    pub(super) fn passed(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Arriving(kept, _) => lock(kept).size,
+        }
+    }
+
     /// The body for an attempt: what was kept, and then what arrives. Only one attempt at a time reads what arrives.
     pub(super) fn body(&self) -> Body {
         let (kept, length) = match self {

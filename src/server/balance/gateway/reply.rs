@@ -1,54 +1,89 @@
 //! From a backend's answer to the reply; and, after 101, from request and response to bytes both ways.
 
-use http::HeaderValue;
+use std::sync::Arc;
 
-use super::attempt::Answered;
-use super::onward;
+use http::HeaderValue;
+use tokio::time::Instant;
+
+use super::attempt::{Answered, Lent};
+use super::passing::{Call, Passing};
+use super::{Forward, onward};
 use crate::net::clock::Clock;
 use crate::net::relay::{Relay, RelaySettings, Side};
-use crate::server::balance::gateway::attempt::Lent;
+use crate::proto::http::head::BodyLength;
+use crate::server::balance::backend::Backend;
+use crate::server::balance::counters::Event;
+use crate::server::http::body::Body;
 use crate::server::http::client::exchange::{Answer, AnswerBody};
 use crate::server::http::response::Response;
 use crate::server::http::upgrade::Upgraded;
 
-/// The reply. `head`: the request was HEAD.
-pub(super) fn reply(answered: Answered, head: bool, settings: RelaySettings) -> Response {
-    let Answered { answer: Answer { head: of, length, body }, under_way } = answered;
-    let fields = onward::fields(&of);
-    let mut response = match body {
-        AnswerBody::Switched(conn) => {
-            let chosen = of.field("upgrade").and_then(|value| HeaderValue::from_bytes(value).ok());
-            let protocol = chosen.unwrap_or_else(|| HeaderValue::from_static("unknown"));
-            let mut response = Response::upgrade(protocol, move |upgraded| async move {
-                tunnel(upgraded, conn, settings).await;
-                drop(under_way);
-            });
-            fields.iter().for_each(|(name, value)| response.fields_mut().append(name.clone(), value.clone()));
-            return response;
-        }
-        body => {
-            let arriving = matches!(body, AnswerBody::Rest(..));
-            let mut response = Response::new(body.into_body(length)).status(of.status());
-            if arriving {
-                response.on_sent(move |_| drop(under_way));
+impl Forward {
+    /// The reply. `head`: the request was HEAD.
+    pub(super) fn reply(&self, answered: Answered, head: bool) -> Response {
+        let Answered { answer, backend, under_way, request, latency } = answered;
+        let Answer { head: of, length, body } = answer;
+        let fields = onward::fields(&of);
+        let mut response = match body {
+            AnswerBody::Switched(conn) => {
+                let settings = self.settings.tunnel;
+                let chosen = of.field("upgrade").and_then(|value| HeaderValue::from_bytes(value).ok());
+                let protocol = chosen.unwrap_or_else(|| HeaderValue::from_static("unknown"));
+                let mut response = Response::upgrade(protocol, move |upgraded| async move {
+                    tunnel(upgraded, conn, &backend, settings).await;
+                    drop(under_way);
+                });
+                fields
+                    .iter()
+                    .for_each(|(name, value)| response.fields_mut().append(name.clone(), value.clone()));
+                return response;
             }
-            response
+            AnswerBody::Rest(first, exchange) => {
+                let length = match length {
+                    BodyLength::Exactly(length) => Some(length),
+                    _ => None,
+                };
+                let counted = request.passed();
+                let call = Call {
+                    upstream: Arc::clone(&self.upstream),
+                    backend,
+                    _under_way: under_way,
+                    request: (request, counted),
+                    latency: Some(latency).filter(|_| !of.status().is_server_error()),
+                };
+                let first = Some(first).filter(|first| !first.is_empty());
+                let passing = Passing { first, exchange, call, received: 0 };
+                Response::new(Body::frames(passing, length)).status(of.status())
+            }
+            body @ AnswerBody::Whole(..) => {
+                if let AnswerBody::Whole(data, _) = &body {
+                    backend.counters().add(Event::Received, data.len() as u64);
+                }
+                Response::new(body.into_body(length)).status(of.status())
+            }
+        };
+        *response.fields_mut() = fields;
+        if head && let Some(length) = of.field_str("content-length").and_then(|text| text.parse().ok()) {
+            response.length_of_get(length);
         }
-    };
-    *response.fields_mut() = fields;
-    if head && let Some(length) = of.field_str("content-length").and_then(|text| text.parse().ok()) {
-        response.length_of_get(length);
+        response
     }
-    response
 }
 
 /// Moves bytes between the client and the backend until both are through.
-async fn tunnel(upgraded: Upgraded, conn: Lent, settings: RelaySettings) {
+async fn tunnel(upgraded: Upgraded, conn: Lent, of: &Backend, settings: RelaySettings) {
     let Upgraded { conn: client, drain, place, .. } = upgraded;
+    let begun = Instant::now();
     let (backend, slot) = conn.detach();
     let (client, backend) = (client.into_raw(), backend.into_raw());
     let side = |(io, unread)| Side { io, unread };
-    let relay = Relay::new(side(client), side(backend), Clock::new().timer(), settings);
-    let _ = drain.unless_aborting(relay.run()).await;
-    drop((place, slot));
+    let mut relay = Relay::new(side(client), side(backend), Clock::new().timer(), settings);
+    let _ = drain.unless_aborting(std::future::poll_fn(|cx| relay.poll(cx))).await;
+    let (there, back) = relay.moved();
+    drop((relay, place, slot));
+    let counters = of.counters();
+    counters.add(Event::Sent, there);
+    counters.add(Event::Received, back);
+    counters.count(Event::Session);
+    counters.add(Event::SessionMillis, u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX));
 }

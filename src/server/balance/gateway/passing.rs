@@ -1,0 +1,85 @@
+//! The body of a response on its way from a backend to a client, and what its end says about the backend.
+//!
+//! A response that is not finished is a fault of its backend, like a connection that is refused; one that the client gave up is not. So the
+//! backend is judged when the body has ended, and not when the response began.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_core::Stream;
+use tokio::time::Instant;
+
+use super::attempt::Lent;
+use super::replay::Replay;
+use crate::net::resilience::ewma::Outstanding;
+use crate::proto::balance::outlier::Outcome;
+use crate::server::balance::backend::Backend;
+use crate::server::balance::counters::Event;
+use crate::server::balance::upstream::Upstream;
+use crate::server::http::body::{BoxError, Frame};
+use crate::server::http::client::exchange::Exchange;
+
+/// A response whose head has arrived.
+pub(super) struct Passing {
+    pub(super) first: Option<Bytes>,
+    pub(super) exchange: Exchange<Lent>,
+    pub(super) call: Call,
+    pub(super) received: u64,
+}
+
+/// A call to a backend that is under way.
+pub(super) struct Call {
+    pub(super) upstream: Arc<Upstream>,
+    pub(super) backend: Arc<Backend>,
+    /// It is under way until this is dropped.
+    pub(super) _under_way: Outstanding,
+    /// The body of the request, and the bytes of it that were counted when the response began.
+    pub(super) request: (Replay, usize),
+    /// How long the response took to begin; `None` if the backend was judged by that already.
+    pub(super) latency: Option<Duration>,
+}
+
+impl Call {
+    /// Judges the backend by the end of the response.
+    fn ended(&mut self, lost: bool) {
+        if lost {
+            self.backend.counters().count(Event::Cut);
+        }
+        let Some(latency) = self.latency.take() else { return };
+        let outcome = if lost { Outcome::Fault } else { Outcome::Answered(latency) };
+        self.upstream.report(&self.backend, Instant::now().into_std(), outcome);
+    }
+}
+
+impl Stream for Passing {
+    type Item = Result<Frame, BoxError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        let frame = match this.first.take() {
+            Some(first) => Some(Ok(Frame::Data(first))),
+            None => ready!(this.exchange.poll_frame(cx)),
+        };
+        match &frame {
+            Some(Ok(Frame::Data(data))) => this.received += data.len() as u64,
+            Some(Ok(Frame::Trailers(_))) => {}
+            Some(Err(_)) => this.call.ended(true),
+            None => this.call.ended(false),
+        }
+        Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
+    }
+}
+
+impl Drop for Passing {
+    fn drop(&mut self) {
+        // Unless the end came already: the client has gone, or has all that its head promised. Neither is the backend's fault.
+        self.call.ended(false);
+        let (request, counted) = &self.call.request;
+        let counters = self.call.backend.counters();
+        counters.add(Event::Received, self.received);
+        counters.add(Event::Sent, request.passed().saturating_sub(*counted) as u64);
+    }
+}

@@ -48,6 +48,7 @@ const PROTO_CRATES: &[&str] = &[
     "percent_encoding",
     "postcard",
     "rand_chacha",
+    "regex",
     "ring",
     "serde",
     "serde_json",

@@ -6,6 +6,7 @@ mod drain;
 mod faults;
 mod programs;
 mod raw;
+mod routes;
 
 use std::net::SocketAddr;
 

@@ -6,5 +6,8 @@
 pub mod health;
 pub mod normal;
 pub mod outlier;
+pub mod rewrite;
 pub mod route;
+pub mod split;
 pub mod sticky;
+pub mod template;

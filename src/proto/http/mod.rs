@@ -29,3 +29,4 @@ pub mod reply;
 pub mod scan;
 pub mod server;
 pub mod target;
+pub mod trace_context;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use super::backend::Backend;
 use super::check::watch;
-use super::config::{Config, Listener, Service};
+use super::config::{self, Config, Listener, Service};
 use super::connections::Connections;
-use super::gateway::{Action, Forward, Gateway, Route};
+use super::gateway::{Action, Branches, Forward, Gateway, Route};
 use super::tcp::Tcp;
 use super::upstream::Upstream;
 use crate::net::client::pool;
@@ -16,6 +16,7 @@ use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::serve::Gate;
 use crate::net::shards::Threading;
+use crate::proto::balance::split::Split;
 use crate::proto::http::limits::Limits;
 use crate::server::RunError;
 use crate::server::http::server::Server;
@@ -88,14 +89,17 @@ pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Resu
             }
             Service::Http(service) => {
                 let trusted = Arc::new(service.trusted.clone());
-                let routes = service.routes.iter().map(|route| Route {
-                    condition: route.condition.clone(),
-                    action: Action::Forward(Arc::new(Forward {
-                        upstream: Arc::clone(&upstreams[route.to]),
-                        settings: Arc::clone(&gateways[route.to]),
+                let forward = |upstream: usize| {
+                    Arc::new(Forward {
+                        upstream: Arc::clone(&upstreams[upstream]),
+                        settings: Arc::clone(&gateways[upstream]),
                         connections: Arc::clone(&connections),
                         trusted: Arc::clone(&trusted),
-                    })),
+                    })
+                };
+                let routes = service.routes.iter().map(|route| Route {
+                    condition: route.condition.clone(),
+                    action: action(&route.action, forward),
                 });
                 let gateway = Gateway::new(routes.collect());
                 let mut server = Server::new(gateway).name(NAME).connections(listener.limits);
@@ -118,6 +122,19 @@ pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Resu
     }
     process.parts.push(Arc::new(Watch { upstreams, drain: process.drain.clone() }));
     Ok(())
+}
+
+/// What becomes of the requests of a route; `forward` gives them to an upstream.
+fn action(action: &config::Action, forward: impl Fn(usize) -> Arc<Forward>) -> Action {
+    let config::Action::Forward(to) = action;
+    match (&to.branches[..], Split::new(to.branches.iter().map(|(_, weight)| *weight))) {
+        (branches @ [_, _, ..], Ok(split)) => Action::Handle(Arc::new(Branches {
+            split,
+            by: to.by.clone(),
+            branches: branches.iter().map(|(upstream, _)| forward(*upstream)).collect(),
+        })),
+        (branches, _) => Action::Forward(forward(branches.first().map_or(0, |(upstream, _)| *upstream))),
+    }
 }
 
 fn certificates(listener: &Listener, options: &mut CommonOptions) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::backend::Setup;
-use super::config::{Config, ConfigError, HttpService, Listener, Mode, Route, Service, Upstream};
+use super::config::{Action, Config, ConfigError, HttpService, Listener, Mode, Route, Service, To, Upstream};
 use super::{gateway, tcp, upstream};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::client::Target;
@@ -65,7 +65,7 @@ impl Args {
         let service = match mode {
             Mode::Tcp => Service::Tcp(0, tcp::Settings::default()),
             Mode::Http => Service::Http(HttpService {
-                routes: vec![Route { condition: Condition::default(), to: 0 }],
+                routes: vec![Route { condition: Condition::default(), action: Action::Forward(To::one(0)) }],
                 trusted: Prefixes::default(),
             }),
         };

@@ -9,7 +9,7 @@ use toml::Spanned;
 use super::checker::Checker;
 use super::file::OneOrMany;
 use super::route::RouteTable;
-use super::{HttpService, Listener, Route, Service, Tls};
+use super::{Action, HttpService, Listener, Route, Service, Tls, To};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::tls::{CertPair, ClientAuth};
@@ -119,7 +119,10 @@ impl Checker<'_> {
                 }
                 let mut routes: Vec<_> =
                     listener.routes.iter().map(|route| self.route(route.get_ref())).collect();
-                routes.extend(to.map(|to| Route { condition: Condition::default(), to }));
+                routes.extend(to.map(|to| Route {
+                    condition: Condition::default(),
+                    action: Action::Forward(To::one(to)),
+                }));
                 Service::Http(HttpService { routes, trusted: listener.trusted_proxies.clone() })
             }
         };

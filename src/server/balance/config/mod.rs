@@ -7,6 +7,7 @@ mod checker;
 mod file;
 mod listener;
 mod route;
+mod to;
 mod upstream;
 
 use std::fmt;
@@ -82,13 +83,37 @@ pub struct HttpService {
     pub trusted: Prefixes,
 }
 
-/// Which requests go to which upstream.
+/// Which requests a route is for, and what becomes of them.
 #[derive(Clone, Debug)]
 pub struct Route {
     /// The requests that it is for.
     pub condition: Condition,
-    /// The number of the upstream.
-    pub to: usize,
+    /// What becomes of them.
+    pub action: Action,
+}
+
+/// What becomes of the requests of a route.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// They go on to the backends of one of these upstreams.
+    Forward(To),
+}
+
+/// Where requests go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct To {
+    /// The numbers of the upstreams, at least one, each with the weight of its share.
+    pub branches: Vec<(usize, u32)>,
+    /// What keeps a client with its upstream; without it, chance decides.
+    pub by: Option<HashBy>,
+}
+
+impl To {
+    /// All requests go to this upstream.
+    #[must_use]
+    pub fn one(upstream: usize) -> Self {
+        Self { branches: vec![(upstream, 1)], by: None }
+    }
 }
 
 /// Backends that are alike.

@@ -6,9 +6,10 @@ use http::Method;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::Route;
 use super::checker::Checker;
 use super::file::OneOrMany;
+use super::to::ToEntry;
+use super::{Action, Route};
 use crate::proto::balance::route::{Condition, HostPattern, PathPattern, TextPattern};
 
 /// A route of a listener for HTTP.
@@ -22,7 +23,8 @@ pub(super) struct RouteTable {
     pub(super) header: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) query: BTreeMap<String, String>,
-    pub(super) to: Spanned<String>,
+    pub(super) to: ToEntry,
+    pub(super) split_by: Option<Spanned<String>>,
 }
 
 impl Checker<'_> {
@@ -52,6 +54,7 @@ impl Checker<'_> {
         condition.fields = texts(&route.header);
         condition.fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
         condition.query = texts(&route.query);
-        Route { condition, to: self.named(&route.to).unwrap_or(0) }
+        let to = self.to(&route.to, route.split_by.as_ref());
+        Route { condition, action: Action::Forward(to) }
     }
 }

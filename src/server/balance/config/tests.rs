@@ -61,7 +61,13 @@ fn a_whole_file() {
     let Service::Http(HttpService { routes, .. }) = &config.listeners[0].service else {
         panic!("{config:?}")
     };
-    assert_eq!(routes.iter().map(|route| route.to).collect::<Vec<_>>(), [0, 2]);
+    let to: Vec<_> = routes
+        .iter()
+        .map(|route| match &route.action {
+            Action::Forward(to) => to.clone(),
+        })
+        .collect();
+    assert_eq!(to, [To::one(0), To::one(2)]);
     assert_eq!(routes[1].condition, Condition::default());
     assert!(matches!(config.listeners[1].service, Service::Tcp(1, settings) if settings.proxy.is_some()));
 }
@@ -70,7 +76,7 @@ fn a_whole_file() {
 fn faults_are_told_all_at_once_and_where_they_stand() {
     /// Line, column, and a part of the message.
     type Told = (usize, usize, &'static str);
-    let rows: [(&str, &[Told]); 8] = [
+    let rows: [(&str, &[Told]); 9] = [
         ("", &[(1, 1, "there is no [[listener]]")]),
         ("a = 1\n", &[(1, 1, "unknown field `a`")]),
         ("[[listener]]\nlisten = \"8080\"\n", &[(2, 10, "data did not match")]),
@@ -91,6 +97,16 @@ fn faults_are_told_all_at_once_and_where_they_stand() {
         (
             "[[listener]]\nlisten = \":1\"\n[[listener.route]]\npath = \"x\"\nto = \"a\"\n[upstream.a]\nbackends = []\nhash = \"moon\"\n",
             &[(4, 8, "\"x\" is no path"), (6, 1, "1 to 10000 backends"), (8, 8, "a hash goes by")],
+        ),
+        (
+            "[[listener]]\nlisten = \":1\"\n[[listener.route]]\nto = [{ upstream = \"a\", weight = 0 }, { upstream = \"x\", weight = 0 }]\nsplit-by = \"moon\"\n[[listener.route]]\nto = []\n[[listener.route]]\nto = \"a\"\nsplit-by = \"source\"\n[upstream.a]\nbackends = [\"b:1\"]\n",
+            &[
+                (4, 6, "a split needs a weight above 0"),
+                (4, 52, "there is no [upstream.x]"),
+                (5, 12, "split-by is source"),
+                (7, 6, "1 to 100 upstreams"),
+                (10, 12, "split-by is for a route to several"),
+            ],
         ),
     ];
     for (text, expected) in rows {

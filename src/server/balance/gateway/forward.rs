@@ -1,13 +1,11 @@
 //! The innermost handler of a route: a request goes on to a backend, and the answer comes back.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::Method;
 
-use super::{HashBy, Settings, normal_path, onward};
+use super::{Settings, normal_path, onward};
 use crate::net::addr::Prefixes;
-use crate::net::resilience::pick::key_of;
 use crate::server::balance::connections::Connections;
 use crate::server::balance::upstream::Upstream;
 use crate::server::http::handler::{Handler, HandlerFuture};
@@ -41,34 +39,11 @@ impl Forward {
             .map_err(|error| Problem::bad_request(error.to_string()))?;
         let members = self.upstream.members();
         let keyed = members.settings().algorithm.is_keyed();
-        let key = if keyed { self.key(&request, path) } else { 0 };
+        let key = if keyed { self.settings.hash.key(&request, path, &self.trusted) } else { 0 };
         let head = request.method() == Method::HEAD;
         let body = std::mem::take(request.body_mut());
         let answer = self.attempts(&members, onward, body, key).await?;
         Ok(self.reply(answer, head))
-    }
-
-    /// What a hash goes by.
-    fn key(&self, request: &Request, path: &str) -> u64 {
-        let source = || match self.client(request) {
-            Some(IpAddr::V4(address)) => key_of(&address.octets()),
-            Some(IpAddr::V6(address)) => key_of(&address.octets()),
-            None => 0,
-        };
-        match &self.settings.hash {
-            HashBy::Source => source(),
-            HashBy::Field(name) => request.field(name).map_or_else(source, |value| key_of(value.as_bytes())),
-            HashBy::Cookie(name) => {
-                request.cookie(name).map_or_else(source, |value| key_of(value.as_bytes()))
-            }
-            HashBy::Path => key_of(path.as_bytes()),
-        }
-    }
-
-    /// The client, as far as trusted proxies tell of it.
-    fn client(&self, request: &Request) -> Option<IpAddr> {
-        let peer = request.peer().addr.ip()?;
-        Some(crate::proto::http::forwarded::client(request.head(), peer, |ip| self.trusted.contains(ip)))
     }
 }
 

@@ -6,10 +6,12 @@
 
 mod attempt;
 mod forward;
+mod hash;
 mod onward;
 mod passing;
 mod replay;
 mod reply;
+mod split;
 
 use std::borrow::Cow;
 use std::future::ready;
@@ -28,6 +30,8 @@ use crate::server::http::request::Request;
 use crate::server::http::response::IntoResponse;
 
 pub use self::forward::Forward;
+pub use self::hash::HashBy;
+pub use self::split::Branches;
 
 /// What an operator decides about requests.
 #[derive(Clone, Debug)]
@@ -55,19 +59,6 @@ impl Default for Settings {
             hash: HashBy::Source,
         }
     }
-}
-
-/// What of a request the pickers by hash go by.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum HashBy {
-    /// The client's address.
-    Source,
-    /// A field of this name; the client's address without one.
-    Field(String),
-    /// A cookie of this name; the client's address without one.
-    Cookie(String),
-    /// The path.
-    Path,
 }
 
 /// Which requests go to an upstream, and how.

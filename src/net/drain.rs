@@ -26,6 +26,8 @@ struct Shared {
     /// `stop`, for a look that costs nothing.
     stopping: AtomicBool,
     aborting: AtomicBool,
+    /// Clients are not shown the door while they are silent.
+    patient: AtomicBool,
     live: AtomicUsize,
     /// Those among them that accept: nobody loses anything when they end.
     accepting: AtomicUsize,
@@ -106,6 +108,25 @@ impl Drain {
         self.0.stopping.store(true, Ordering::SeqCst);
         self.0.stop.cancel();
         self.ring();
+    }
+
+    /// Begins the shutdown, and leaves connections that wait for their client's next word open until [`hurry`](Self::hurry): for a server whose
+    /// successor accepts already. So no client writes into a connection that is just being closed.
+    pub fn stop_patiently(&self) {
+        self.0.patient.store(true, Ordering::SeqCst);
+        self.stop();
+    }
+
+    /// Ends the patience.
+    pub fn hurry(&self) {
+        self.0.patient.store(false, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// Whether connections that wait for their client's next word should end now.
+    #[must_use]
+    pub fn is_sending_home(&self) -> bool {
+        self.is_stopping() && !self.0.patient.load(Ordering::Relaxed)
     }
 
     /// Begins the shutdown, waits at most `deadline` for every guard, then aborts. Says how many were aborted.

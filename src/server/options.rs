@@ -189,23 +189,31 @@ impl CommonOptions {
         &mut self,
         process: &mut Process,
     ) -> Result<(GateSettings, Vec<Vec<Bound>>), RunError> {
-        let tls: Option<Tls> = self.tls.take().map(listening::tls).transpose()?;
+        let gate = self.gate()?;
         let sockets = listening::bind(&self.listen, process.threads)?;
         listening::note(self.name, &sockets, process);
         process.workers.extend(self.workers.clone());
+        Ok((gate, sockets))
+    }
+
+    /// Reads certificates: what stands at the gate of its sockets, whoever binds them.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(super) fn gate(&mut self) -> Result<GateSettings, RunError> {
+        let tls: Option<Tls> = self.tls.take().map(listening::tls).transpose()?;
         let preamble = (!self.proxies.is_empty()).then(|| PreambleSettings {
             trusted: std::mem::take(&mut self.proxies),
             timeout: self.tls_handshake_timeout,
             parse: listening::proxy_header,
         });
-        let gate = GateSettings {
+        Ok(GateSettings {
             limits: self.connections,
             tls,
             tls_handshake_timeout: self.tls_handshake_timeout,
             preamble,
             ..GateSettings::default()
-        };
-        Ok((gate, sockets))
+        })
     }
 
     /// Shows `metrics`, and what this gate and the workers count, if anybody wants to see them.

@@ -1,18 +1,14 @@
 //! Processes that end: a backend that is killed, and a balancer that is told to stop.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread::JoinHandle;
 use std::time::Instant;
 
 use rustix::process::Signal;
 
+use super::load::{GET, Load, WebSocket};
 use crate::support::PATIENCE;
 use crate::support::command::{server, wireworks};
 use crate::support::process::Process;
 use crate::support::wire::Wire;
-
-const GET: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
 
 /// The built command over these backends, and its address.
 fn balancer(args: &[&str], to: &[String]) -> (Process, std::net::SocketAddr) {
@@ -32,38 +28,14 @@ fn of_three_backends_one_can_be_killed_under_load() {
     let mut backends: Vec<_> = (0..3).map(|_| server(&[root])).collect();
     let to: Vec<_> = backends.iter_mut().map(|backend| backend.address("http").to_string()).collect();
     let (mut balancer, addr) = balancer(&[], &to);
-    let (stop, count) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
-    let clients: Vec<_> = (0..8)
-        .map(|_| {
-            let (stop, count) = (Arc::clone(&stop), Arc::clone(&count));
-            std::thread::spawn(move || {
-                let mut wire = Wire::connect(addr);
-                while !stop.load(Ordering::SeqCst) {
-                    wire.send(GET);
-                    let response = wire.read_response();
-                    assert_eq!((response.status, response.text()), (200, "well"));
-                    count.fetch_add(1, Ordering::SeqCst);
-                }
-            })
-        })
-        .collect();
-    let more = |more: usize| {
-        let (goal, deadline) = (count.load(Ordering::SeqCst) + more, Instant::now() + PATIENCE);
-        while count.load(Ordering::SeqCst) < goal && !clients.iter().any(JoinHandle::is_finished) {
-            assert!(Instant::now() < deadline, "no more requests");
-            std::thread::yield_now();
-        }
-    };
-    more(200);
+    let load = Load::start(addr, 8);
+    load.more(200);
     backends.remove(1).signal(Signal::KILL);
-    more(500);
+    load.more(500);
     // Requests that fail eject it, or its checks find it down: whichever comes first.
     balancer.wait_for_stderr(&format!("backend={}", to[1]));
-    more(200);
-    stop.store(true, Ordering::SeqCst);
-    for client in clients {
-        client.join().expect("no request fails");
-    }
+    load.more(200);
+    load.end();
     balancer.signal(Signal::TERM);
     balancer.wait().success();
 }
@@ -100,13 +72,7 @@ fn a_balancer_that_stops_finishes_what_it_has() {
     // A WebSocket.
     let mut sockets = wireworks(&["ws", "serve", "--listen", "127.0.0.1:0"]);
     let (ws, ws_addr) = balancer(&[], &[sockets.address("ws").to_string()]);
-    let mut socket = Wire::connect(ws_addr);
-    socket.send(concat!(
-        "GET /echo HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nConnection: upgrade\r\n",
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
-    ));
-    let head = socket.read_until(b"\r\n\r\n");
-    assert!(head.starts_with(b"HTTP/1.1 101 "), "{}", head.escape_ascii());
+    let mut socket = WebSocket::connect(ws_addr);
 
     for (balancer, addr) in [(&http, addr), (&tcp, tcp_addr), (&ws, ws_addr)] {
         balancer.signal(Signal::TERM);
@@ -121,12 +87,9 @@ fn a_balancer_that_stops_finishes_what_it_has() {
         let response = wire.read_response();
         assert_eq!((response.status, response.text()), (200, "late"));
     }
-    // A masked message "hi", and its echo; then the goodbye of both.
-    socket.send(b"\x81\x82\0\0\0\0hi");
-    assert_eq!(socket.read_exact(4), b"\x81\x02hi");
-    socket.send(b"\x88\x82\0\0\0\0\x03\xe8");
-    assert_eq!(socket.read_exact(4), b"\x88\x02\x03\xe8");
-    drop((wire, joined, socket));
+    socket.echo();
+    socket.goodbye();
+    drop((wire, joined));
     for balancer in [http, tcp, ws] {
         let ended = balancer.wait().success();
         assert!(!ended.stderr.contains("abort"), "{}", ended.stderr);

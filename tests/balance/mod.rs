@@ -4,9 +4,12 @@ mod clients;
 mod differential;
 mod drain;
 mod faults;
+mod load;
 mod programs;
 mod raw;
+mod reload;
 mod routes;
+mod upgrade;
 
 use std::net::SocketAddr;
 

@@ -26,6 +26,9 @@ fn serve(args: &Args, config: &Config) -> Result<(), Box<dyn Error>> {
         return Ok(());
     }
     log::init(LogConfig::default())?;
-    balancer::run(config)?;
+    match &args.config {
+        Some(path) => balancer::run_file(path.clone(), config)?,
+        None => balancer::run(config)?,
+    };
     Ok(())
 }

@@ -4,8 +4,9 @@
 //! `LISTEN_FDNAMES` names them, with colons between. We take a duplicate and leave the original open: the socket lives
 //! on with the service manager anyway, and what waits in its queue is served by our successor.
 
+use std::io;
 use std::num::ParseIntError;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use socket2::{Socket, Type};
@@ -105,6 +106,19 @@ fn listening(number: RawFd) -> Result<Socket, HandoverError> {
     }
     socket.set_nonblocking(true).map_err(|_| refuse())?;
     Ok(socket)
+}
+
+/// Takes a descriptor that our predecessor has opened for us, and keeps it from programs that we start.
+#[allow(unsafe_code)]
+pub(super) fn adopt(number: RawFd) -> io::Result<OwnedFd> {
+    // 0 to 2 are the standard streams, which are not handed over.
+    if number < FIRST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("{number} is no descriptor for us")));
+    }
+    // SAFETY: the number is not -1, and the loan ends in this statement and closes nothing; without such a descriptor the call fails.
+    fcntl_setfd(unsafe { BorrowedFd::borrow_raw(number) }, FdFlags::CLOEXEC)?;
+    // SAFETY: it is open, as the call above has shown, and was opened by our predecessor for us alone: nobody else in this process knows it.
+    Ok(unsafe { OwnedFd::from_raw_fd(number) })
 }
 
 /// Duplicates the descriptor, and keeps the original from programs that we start.

@@ -7,12 +7,14 @@
 
 mod error;
 mod handover;
+pub mod succession;
 mod unix;
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::io::Errno;
 use rustix::net::{SocketFlags, accept_with};
@@ -34,8 +36,26 @@ pub struct Bound {
     socket: Socket,
     address: ListenAddr,
     file: Option<Arc<SocketFile>>,
-    /// The service manager goes on with the socket when we are gone.
-    inherited: bool,
+    keeper: Arc<Keeper>,
+}
+
+/// Who goes on with a socket when we are gone. All handles to the socket have the same.
+#[derive(Debug, Default)]
+struct Keeper {
+    /// The service manager, from whom we have it.
+    manager: bool,
+    /// Our successor, once we have handed it over.
+    successor: AtomicBool,
+}
+
+impl Keeper {
+    fn manager() -> Self {
+        Self { manager: true, successor: AtomicBool::new(false) }
+    }
+
+    fn is_there(&self) -> bool {
+        self.manager || self.successor.load(Ordering::Relaxed)
+    }
 }
 
 impl Bound {
@@ -51,7 +71,7 @@ impl Bound {
     /// The system refused the registration, for lack of descriptors or memory.
     pub fn into_async(self) -> io::Result<Listener> {
         let unix = self.socket.local_addr()?.domain() == Domain::UNIX;
-        if self.inherited && !unix {
+        if self.keeper.manager && !unix {
             self.socket.set_tcp_nodelay(true)?;
         }
         let descriptor = OwnedFd::from(self.socket);
@@ -60,16 +80,27 @@ impl Bound {
         } else {
             Accepting::Tcp(TcpListener::from_std(descriptor.into())?)
         };
-        Ok(Listener { socket, address: self.address, _file: self.file, inherited: self.inherited })
+        Ok(Listener { socket, address: self.address, _file: self.file, keeper: self.keeper })
+    }
+
+    /// Leaves the socket to a successor: our shutdown turns nobody away from it, and leaves its file where it is.
+    pub fn hand_over(&self) {
+        self.keeper.successor.store(true, Ordering::Relaxed);
+        if let Some(file) = &self.file {
+            file.keep();
+        }
     }
 
     /// A second handle to the same socket and its queue.
-    fn share(&self) -> io::Result<Self> {
+    ///
+    /// # Errors
+    /// The system is out of descriptors.
+    pub fn share(&self) -> io::Result<Self> {
         Ok(Self {
             socket: self.socket.try_clone()?,
             address: self.address.clone(),
             file: self.file.clone(),
-            inherited: self.inherited,
+            keeper: Arc::clone(&self.keeper),
         })
     }
 }
@@ -82,7 +113,7 @@ pub struct Listener {
     socket: Accepting,
     address: ListenAddr,
     _file: Option<Arc<SocketFile>>,
-    inherited: bool,
+    keeper: Arc<Keeper>,
 }
 
 #[derive(Debug)]
@@ -124,7 +155,7 @@ impl Listener {
     /// Closing a listener resets whoever connects between the last look at its queue and the close, though it may have asked
     /// already. So the kernel is told to drop what begins a connection (SYN without ACK, RFC 9293 section 3.1) on its way to
     /// this socket: such a client tries again after a second, and meets our successor or nobody. A socket that the service
-    /// manager handed over is left as it is: it goes on without us.
+    /// manager handed to us, or that we have handed to our successor, is left as it is: it goes on without us.
     pub fn turn_away(&self) {
         // Byte 13 of a TCP header holds the flags; a packet may pass with none, or with all of its bytes.
         const NEWCOMERS: [SockFilter; 5] = [
@@ -135,7 +166,7 @@ impl Listener {
             SockFilter::new(0x06, 0, 0, 0xFFFF_FFFF), // pass
         ];
         if let Accepting::Tcp(socket) = &self.socket
-            && !self.inherited
+            && !self.keeper.is_there()
             && let Err(error) = SockRef::from(socket).attach_filter(&NEWCOMERS)
         {
             tracing::debug!(%error, "newcomers are not turned away before the listener is closed");
@@ -246,13 +277,13 @@ fn bind_with(address: &ListenAddr, sharing: Sharing) -> Result<Bound, ListenErro
         ListenAddr::Any(port) => any(*port, sharing).map_err(failed),
         ListenAddr::Unix(path) => {
             let (socket, file) = unix::bind(address, path)?;
-            Ok(Bound { socket, address: address.clone(), file: Some(Arc::new(file)), inherited: false })
+            Ok(Bound { socket, address: address.clone(), file: Some(Arc::new(file)), keeper: Arc::default() })
         }
         ListenAddr::Inherited(which) => {
             let taken = handover::take(which);
             let socket = taken.map_err(|error| ListenError::Handover { address: address.clone(), error })?;
             let address = name_of(&socket).map_err(failed)?;
-            Ok(Bound { socket, address, file: None, inherited: true })
+            Ok(Bound { socket, address, file: None, keeper: Arc::new(Keeper::manager()) })
         }
     }
 }
@@ -288,7 +319,7 @@ fn tcp(address: SocketAddr, only_v6: bool, sharing: Sharing) -> io::Result<Bound
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     let address = name_of(&socket)?;
-    Ok(Bound { socket, address, file: None, inherited: false })
+    Ok(Bound { socket, address, file: None, keeper: Arc::default() })
 }
 
 /// The address that the kernel gives for a socket.

@@ -7,6 +7,7 @@ use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use socket2::{Domain, SockAddr, Socket, Type};
 
@@ -18,10 +19,28 @@ use crate::net::addr::ListenAddr;
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
+    /// Somebody else has the socket now.
+    kept: AtomicBool,
+}
+
+impl SocketFile {
+    /// The file at `path`, which is that of a socket that we were given.
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        let identity = identity(&fs::symlink_metadata(path)?);
+        Ok(Self { path: path.into(), identity, kept: AtomicBool::new(false) })
+    }
+
+    /// Leaves it where it is.
+    pub(super) fn keep(&self) {
+        self.kept.store(true, Ordering::Relaxed);
+    }
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
+        if *self.kept.get_mut() {
+            return;
+        }
         let ours = fs::symlink_metadata(&self.path).is_ok_and(|file| identity(&file) == self.identity);
         if ours {
             // Nobody is left to hear of a failure, and a file that stays does no harm: the next start removes it.
@@ -45,7 +64,7 @@ pub(super) fn bind(address: &ListenAddr, path: &Path) -> Result<(Socket, SocketF
 fn listen(path: &Path, name: &SockAddr) -> io::Result<(Socket, SocketFile)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     socket.bind(name)?;
-    let file = SocketFile { path: path.into(), identity: identity(&fs::symlink_metadata(path)?) };
+    let file = SocketFile::of(path)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     Ok((socket, file))

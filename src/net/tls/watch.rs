@@ -3,32 +3,16 @@
 //! Polling needs no descriptors and sees what notifications miss: files behind symbolic links that are swapped, as
 //! Kubernetes and certbot do, and network mounts.
 
-use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
-use super::{Tls, TlsConfig, TlsError};
+use super::{Tls, TlsError};
+use crate::net::stamps::Stamps;
 
 /// Time between two looks, by default. Certificates are renewed days before they expire.
 pub const INTERVAL: Duration = Duration::from_secs(5);
-
-/// What tells one state of a file from another: device, inode, size, and the time of its last change.
-type Stamp = (u64, u64, u64, i64, i64);
-
-/// The state of all files; `None` for one that is not there.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Stamps(Vec<Option<Stamp>>);
-
-impl Stamps {
-    pub(super) fn take(config: &TlsConfig) -> Self {
-        let stamp =
-            |file: fs::Metadata| (file.dev(), file.ino(), file.size(), file.mtime(), file.mtime_nsec());
-        Self(config.files().map(|path| fs::metadata(path).ok().map(stamp)).collect())
-    }
-}
 
 impl Tls {
     /// Looks at the files every `interval` and reloads what has changed, until `stop`. The outcome of a reload is logged;
@@ -36,7 +20,7 @@ impl Tls {
     ///
     /// The files are read on tokio's blocking threads, so that a slow disk delays no connection.
     pub async fn watch(&self, interval: Duration, stop: CancellationToken) {
-        let mut seen = Stamps::take(&self.0.config);
+        let mut seen = Stamps::take(self.0.config.files());
         let mut ticks = tokio::time::interval(interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while stop.run_until_cancelled(ticks.tick()).await.is_some() {
@@ -62,7 +46,7 @@ impl Tls {
     /// Reloads when a file has changed since `seen`. `None` when none has.
     fn reload_if_changed(&self, seen: &mut Stamps) -> Option<Result<(), TlsError>> {
         // Taken before the files are read: a change that comes in between is seen at the next look.
-        let stamps = Stamps::take(&self.0.config);
+        let stamps = Stamps::take(self.0.config.files());
         if stamps == *seen {
             return None;
         }
@@ -76,6 +60,8 @@ mod tests {
     use std::path::Path;
 
     use super::super::tests::{files, served, write_pair};
+    use std::fs;
+
     use super::*;
 
     fn reload(tls: &Tls, seen: &mut Stamps) -> Option<bool> {
@@ -87,7 +73,7 @@ mod tests {
         let (folder, config) = files("a.test");
         let pair = config.certificates[0].clone();
         let tls = Tls::new(config.clone()).unwrap();
-        let mut seen = Stamps::take(&config);
+        let mut seen = Stamps::take(config.files());
         assert_eq!(reload(&tls, &mut seen), None);
         write_pair(&pair, "b.test");
         assert_eq!(reload(&tls, &mut seen), Some(true));
@@ -110,10 +96,10 @@ mod tests {
         let copy = folder.path().join("copy.pem");
         fs::copy(&config.certificates[0].cert, &copy).unwrap();
         config.certificates[0].cert.clone_from(&link);
-        let before = Stamps::take(&config);
-        assert_eq!(before, Stamps::take(&config));
+        let before = Stamps::take(config.files());
+        assert_eq!(before, Stamps::take(config.files()));
         swap(&copy, &link);
-        assert_ne!(before, Stamps::take(&config));
+        assert_ne!(before, Stamps::take(config.files()));
     }
 
     fn swap(target: &Path, link: &Path) {

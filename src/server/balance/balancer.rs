@@ -1,28 +1,38 @@
-//! From a configuration to a process that balances.
+//! A balancer that runs: what its configuration means at present, and how it comes to mean something else.
+//!
+//! A configuration is applied as a whole or not at all: first everything that can fail is done (sockets are bound, files are read),
+//! and only then anything changes. Upstreams keep their identity by their names, and backends by their addresses, so what is known of them
+//! stays; no connection is closed.
 
-use std::io;
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use super::backend::Backend;
-use super::check::watch;
+use tokio::sync::watch;
+
+use super::assemble::Assembly;
+use super::backend::{Backend, Origin};
 use super::config::{self, Config, Listener, Service};
 use super::connections::Connections;
-use super::gateway::{Action, Branches, Forward, Gateway, Route};
+use super::doors::{Door, Doors, Open, Sockets};
+use super::gateway::Gateway;
+use super::reload::{Maintenance, Source};
 use super::tcp::Tcp;
 use super::upstream::Upstream;
+use crate::net::addr::ListenAddr;
 use crate::net::client::pool;
-use crate::net::clock::Clock;
 use crate::net::drain::Drain;
+use crate::net::listen::succession::Predecessor;
 use crate::net::serve::Gate;
 use crate::net::shards::Threading;
-use crate::proto::balance::split::Split;
 use crate::proto::http::limits::Limits;
 use crate::server::RunError;
 use crate::server::http::server::Server;
-use crate::server::listening::Listening;
+use crate::server::listening::{self, Listening};
 use crate::server::options::CommonOptions;
-use crate::server::process::{Outcome, Part, Process, Running, Serving, announce};
+use crate::server::process::upgrade::Upgrade;
+use crate::server::process::{Outcome, Process, Running, announce};
 
 /// The name of this server in what it prints.
 pub const NAME: &str = "balance";
@@ -38,7 +48,15 @@ const NO_ALPN: &[u8] = b"";
 /// # Errors
 /// An address cannot be listened on, a certificate not be read, or the system has no threads.
 pub fn run(config: &Config) -> Result<Outcome, RunError> {
-    Ok(process(config)?.run(announce)?)
+    Ok(process(config, None)?.run(announce)?)
+}
+
+/// Runs a balancer by a file, which was read as `config` and is read again when it changes and at SIGHUP.
+///
+/// # Errors
+/// As for [`run`].
+pub fn run_file(path: PathBuf, config: &Config) -> Result<Outcome, RunError> {
+    Ok(process(config, Some(path))?.run(announce)?)
 }
 
 /// Runs a balancer on threads of its own, without hearing signals; returns when clients are accepted.
@@ -46,12 +64,20 @@ pub fn run(config: &Config) -> Result<Outcome, RunError> {
 /// # Errors
 /// As for [`run`].
 pub fn start(config: &Config) -> Result<Running, RunError> {
-    Ok(process(config)?.start(|_| {})?)
+    Ok(process(config, None)?.start(|_| {})?)
 }
 
-fn process(config: &Config) -> Result<Process, RunError> {
+/// The same by a file, as for [`run_file`]. In place of SIGHUP, [`Running::reload`] reads it again.
+///
+/// # Errors
+/// As for [`run`].
+pub fn start_file(path: PathBuf, config: &Config) -> Result<Running, RunError> {
+    Ok(process(config, Some(path))?.start(|_| {})?)
+}
+
+fn process(config: &Config, file: Option<PathBuf>) -> Result<Process, RunError> {
     let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
-    prepare(config, &mut process)?;
+    prepare(config, file, &mut process)?;
     Ok(process)
 }
 
@@ -59,54 +85,225 @@ fn process(config: &Config) -> Result<Process, RunError> {
 ///
 /// # Errors
 /// As for [`run`].
-pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Result<(), RunError> {
-    let now = Instant::now();
-    let upstreams: Vec<Arc<Upstream>> = config
-        .upstreams
-        .iter()
-        .map(|upstream| {
-            let setups = upstream.backends.iter().cloned();
-            let backends = setups.map(|setup| Arc::new(Backend::new(setup, now, fastrand::f64())));
-            Arc::new(Upstream::new(&upstream.name, backends.collect(), upstream.settings.clone(), now))
-        })
-        .collect();
-    let limits = pool::Limits { total: 65_536, per_key: 65_536, idle_per_key: IDLE, ..pool::Limits::DEFAULT };
-    let heads = Limits { body: u64::MAX, ..Limits::default() };
-    let connections = Arc::new(Connections::new(limits, heads));
-    let gateways: Vec<_> =
-        config.upstreams.iter().map(|upstream| Arc::new(upstream.gateway.clone())).collect();
-    for listener in &config.listeners {
+pub(in crate::server) fn prepare(
+    config: &Config,
+    file: Option<PathBuf>,
+    process: &mut Process,
+) -> Result<(), RunError> {
+    let balancer = Arc::new(Balancer::new(process.threads, process.drain.clone()));
+    let mut predecessor = Predecessor::take()?;
+    let left = predecessor.as_mut().map(Predecessor::sockets).unwrap_or_default();
+    balancer.apply_at(config, Some(Open::left(left)))?;
+    process.predecessor = Mutex::new(predecessor);
+    process.pid_file.clone_from(&config.pid_file);
+    let doors = Arc::clone(&balancer.doors);
+    process.upgrade = Some(Upgrade::new(Box::new(move || doors.sockets()), config.upgrade_timeout)?);
+    for door in balancer.doors.get() {
+        for (_, sockets) in door.sockets()? {
+            listening::note(NAME, &[sockets.into_iter().take(1).collect()], process);
+        }
+    }
+    process.parts.push(Arc::clone(&balancer.doors) as _);
+    let source = file.map(|path| Arc::new(Source::new(path, config.watch)));
+    process.parts.push(Arc::new(Maintenance::new(balancer, source)));
+    Ok(())
+}
+
+/// The upstreams by their names.
+pub type Upstreams = BTreeMap<Arc<str>, Arc<Upstream>>;
+
+/// A balancer that runs.
+#[derive(Debug)]
+pub struct Balancer {
+    upstreams: watch::Sender<Upstreams>,
+    doors: Arc<Doors>,
+    connections: Arc<Connections>,
+    shards: usize,
+    drain: Drain,
+    /// How many configurations were applied. Held while one is.
+    applied: Mutex<u64>,
+}
+
+impl Balancer {
+    fn new(shards: usize, drain: Drain) -> Self {
+        let limits =
+            pool::Limits { total: 65_536, per_key: 65_536, idle_per_key: IDLE, ..pool::Limits::DEFAULT };
+        let heads = Limits { body: u64::MAX, ..Limits::default() };
+        Self {
+            upstreams: watch::Sender::default(),
+            doors: Arc::new(Doors::new(drain.clone())),
+            connections: Arc::new(Connections::new(limits, heads)),
+            shards,
+            drain,
+            applied: Mutex::new(0),
+        }
+    }
+
+    /// Its upstreams at present.
+    #[must_use]
+    pub fn upstreams(&self) -> Upstreams {
+        self.upstreams.borrow().clone()
+    }
+
+    /// Hears of upstreams that come and go.
+    pub(super) fn upstream_changes(&self) -> watch::Receiver<Upstreams> {
+        self.upstreams.subscribe()
+    }
+
+    /// The addresses of each listener as they were configured, and the gate that counts its connections.
+    #[must_use]
+    pub fn listeners(&self) -> Vec<(Vec<ListenAddr>, Arc<Gate>)> {
+        let doors = self.doors.get();
+        doors.iter().map(|door| (door.listener.listen.clone(), Arc::clone(&door.gate))).collect()
+    }
+
+    /// Its listeners at present.
+    pub(super) fn doors(&self) -> &Arc<Doors> {
+        &self.doors
+    }
+
+    /// The connections to backends.
+    #[must_use]
+    pub fn connections(&self) -> &Arc<Connections> {
+        &self.connections
+    }
+
+    /// The shutdown of its process.
+    pub(super) fn drain(&self) -> &Drain {
+        &self.drain
+    }
+
+    /// How many configurations were applied.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        *self.applied()
+    }
+
+    fn applied(&self) -> MutexGuard<'_, u64> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Does what a configuration says from now on; returns its number, from 1. It blocks while files are read.
+    ///
+    /// # Errors
+    /// An address cannot be listened on, or a certificate not be read. Then everything is as before.
+    pub fn apply(&self, config: &Config) -> Result<u64, RunError> {
+        self.apply_at(config, None)
+    }
+
+    /// The same, at sockets that are `open` already: those of the doors by default.
+    fn apply_at(&self, config: &Config, open: Option<Open>) -> Result<u64, RunError> {
+        let mut applied = self.applied();
+        let now = Instant::now();
+        let before = self.upstreams();
+        let upstreams: Upstreams =
+            config.upstreams.iter().map(|config| upstream(&before, config, now)).collect();
+        let assembly = Assembly::new(config, &upstreams, &self.connections);
+        let plan = Plan { upstreams: &upstreams, balancer: self };
+        let before = self.doors.get();
+        let mut open = open.map_or_else(|| Open::of(&before), Ok)?;
+        let mut doors = Vec::new();
+        for listener in &config.listeners {
+            doors.push(plan.door(listener, &before, &mut open)?);
+        }
+        // Nothing fails from here on.
+        if *applied > 0 {
+            for config in &config.upstreams {
+                let upstream = &upstreams[&*config.name];
+                upstream.configure(config.settings.clone(), now);
+                upstream.replace(Origin::Configured, config.backends.clone(), now);
+            }
+        }
+        for door in &doors {
+            if let (Some(gateway), Service::Http(service)) = (&door.door.gateway, door.service) {
+                gateway.replace(assembly.routes(service));
+            }
+        }
+        self.upstreams.send_replace(upstreams.clone());
+        self.doors.set(doors.into_iter().map(|door| door.door).collect());
+        *applied += 1;
+        Ok(*applied)
+    }
+}
+
+/// The upstream of this configuration: the one of its name, or a new one.
+fn upstream(before: &Upstreams, config: &config::Upstream, now: Instant) -> (Arc<str>, Arc<Upstream>) {
+    if let Some(upstream) = before.get(&*config.name) {
+        return (Arc::clone(upstream.name()), Arc::clone(upstream));
+    }
+    let setups = config.backends.iter().cloned();
+    let backends = setups.map(|setup| Arc::new(Backend::new(setup, now, fastrand::f64())));
+    let upstream = Upstream::new(&config.name, backends.collect(), config.settings.clone(), now);
+    (Arc::clone(upstream.name()), Arc::new(upstream))
+}
+
+/// A configuration that is about to be applied.
+struct Plan<'a> {
+    upstreams: &'a Upstreams,
+    balancer: &'a Balancer,
+}
+
+/// A door that will be open, and what becomes of its clients.
+struct Planned<'a> {
+    door: Arc<Door>,
+    service: &'a Service,
+}
+
+impl Plan<'_> {
+    /// The door of a listener: as it is, another at its sockets, or one at new sockets.
+    fn door<'a>(
+        &self,
+        listener: &'a Listener,
+        before: &[Arc<Door>],
+        open: &mut Open,
+    ) -> Result<Planned<'a>, RunError> {
+        let mut sockets = Vec::new();
+        for address in &listener.listen {
+            sockets.push((address.clone(), open.take(address, self.balancer.shards)?));
+        }
+        let same = before.iter().find(|door| door.listener.listen == listener.listen);
+        let door = match same {
+            Some(door) if listener.is_entered_as(&door.listener) => Arc::clone(door),
+            same => {
+                let gateway = same.and_then(|door| door.gateway.clone());
+                Arc::new(self.open(listener, sockets, gateway)?)
+            }
+        };
+        Ok(Planned { door, service: &listener.service })
+    }
+
+    /// A new door. Connections that came in by the old one go on with its `gateway`.
+    fn open(
+        &self,
+        listener: &Listener,
+        sockets: Vec<(ListenAddr, Sockets)>,
+        gateway: Option<Arc<Gateway>>,
+    ) -> Result<Door, RunError> {
+        let mut shards: Vec<Sockets> = (0..self.balancer.shards).map(|_| Vec::new()).collect();
+        for (_, sockets) in &sockets {
+            // A predecessor may have had more shards, or fewer: each shard accepts, and at every socket.
+            for number in 0..sockets.len().max(shards.len()) {
+                let socket = sockets[number % sockets.len()].share()?;
+                let shard = number % shards.len();
+                shards[shard].push(socket);
+            }
+        }
+        let drain = self.balancer.drain.clone();
         match &listener.service {
             Service::Tcp(to, settings) => {
                 let mut options = CommonOptions::new(NAME, NO_ALPN);
-                options.listen.clone_from(&listener.listen);
                 options.connections = listener.limits;
                 options.proxies = listener.proxies.clone();
                 certificates(listener, &mut options);
-                let (gate, sockets) = options.open(process)?;
-                let tcp = Tcp::new(Arc::clone(&upstreams[*to]), *settings, process.drain.clone());
-                process.parts.push(Arc::new(Listening::new(tcp, Gate::new(gate), sockets)));
+                let tcp = Tcp::new(Arc::clone(&self.upstreams[&**to]), *settings, drain);
+                let part = Listening::new(tcp, Gate::new(options.gate()?), shards);
+                let gate = Arc::clone(&part.gate);
+                Ok(Door::new(listener.clone(), sockets, Arc::new(part), gate, None))
             }
-            Service::Http(service) => {
-                let trusted = Arc::new(service.trusted.clone());
-                let forward = |upstream: usize| {
-                    Arc::new(Forward {
-                        upstream: Arc::clone(&upstreams[upstream]),
-                        settings: Arc::clone(&gateways[upstream]),
-                        connections: Arc::clone(&connections),
-                        trusted: Arc::clone(&trusted),
-                    })
-                };
-                let routes = service.routes.iter().map(|route| Route {
-                    condition: route.condition.clone(),
-                    action: action(&route.action, forward),
-                });
-                let gateway = Gateway::new(routes.collect());
-                let mut server = Server::new(gateway).name(NAME).connections(listener.limits);
+            Service::Http(_) => {
+                let gateway = gateway.unwrap_or_else(|| Arc::new(Gateway::new(Vec::new())));
+                let mut server = Server::new(Arc::clone(&gateway)).name(NAME).connections(listener.limits);
                 server = server.proxies(listener.proxies.clone());
-                for address in &listener.listen {
-                    server = server.listen(address.clone());
-                }
                 if let Some(tls) = &listener.tls {
                     for pair in &tls.certificates {
                         server = server.tls(&pair.cert, &pair.key);
@@ -116,24 +313,11 @@ pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Resu
                     }
                     server = server.tls_client_auth(tls.client_auth.clone());
                 }
-                server.prepare(process)?;
+                let part = server.at(shards, drain)?;
+                let gate = Arc::clone(&part.gate);
+                Ok(Door::new(listener.clone(), sockets, Arc::new(part), gate, Some(gateway)))
             }
         }
-    }
-    process.parts.push(Arc::new(Watch { upstreams, drain: process.drain.clone() }));
-    Ok(())
-}
-
-/// What becomes of the requests of a route; `forward` gives them to an upstream.
-fn action(action: &config::Action, forward: impl Fn(usize) -> Arc<Forward>) -> Action {
-    let config::Action::Forward(to) = action;
-    match (&to.branches[..], Split::new(to.branches.iter().map(|(_, weight)| *weight))) {
-        (branches @ [_, _, ..], Ok(split)) => Action::Handle(Arc::new(Branches {
-            split,
-            by: to.by.clone(),
-            branches: branches.iter().map(|(upstream, _)| forward(*upstream)).collect(),
-        })),
-        (branches, _) => Action::Forward(forward(branches.first().map_or(0, |(upstream, _)| *upstream))),
     }
 }
 
@@ -146,37 +330,4 @@ fn certificates(listener: &Listener, options: &mut CommonOptions) {
         options.self_signed();
     }
     options.client_auth(tls.client_auth.clone());
-}
-
-/// What looks after backends, on the first thread.
-struct Watch {
-    upstreams: Vec<Arc<Upstream>>,
-    drain: Drain,
-}
-
-/// How often it is decided anew which pool is used: ejections end by their time.
-const REFRESH: Duration = Duration::from_secs(1);
-
-impl Part for Watch {
-    fn serve(self: Arc<Self>, shard: usize, _: Clock) -> Serving {
-        Box::pin(async move {
-            if shard > 0 {
-                return Ok(());
-            }
-            let checks = self.upstreams.iter().map(|upstream| watch(Arc::clone(upstream)));
-            let checking = futures_util::future::join_all(checks);
-            let refreshing = async {
-                let mut ticks = tokio::time::interval(REFRESH);
-                loop {
-                    let now = ticks.tick().await.into_std();
-                    self.upstreams.iter().for_each(|upstream| upstream.refresh(now));
-                }
-            };
-            tokio::select! {
-                _ = async { tokio::join!(checking, refreshing) } => {}
-                () = self.drain.stopping() => {}
-            }
-            io::Result::Ok(())
-        })
-    }
 }

@@ -43,6 +43,9 @@ pub const DEFAULT_LISTEN: ListenAddr = ListenAddr::Tcp(std::net::SocketAddr::V4(
     std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8000),
 ));
 
+/// The name of the upstream of the short form.
+const NAME: &str = "default";
+
 /// How long a check of the short form may take.
 const CHECK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
@@ -63,16 +66,19 @@ impl Args {
         let listen = if self.listen.is_empty() { vec![DEFAULT_LISTEN] } else { self.listen.clone() };
         let mode = if self.l4 { Mode::Tcp } else { Mode::Http };
         let service = match mode {
-            Mode::Tcp => Service::Tcp(0, tcp::Settings::default()),
+            Mode::Tcp => Service::Tcp(NAME.into(), tcp::Settings::default()),
             Mode::Http => Service::Http(HttpService {
-                routes: vec![Route { condition: Condition::default(), action: Action::Forward(To::one(0)) }],
+                routes: vec![Route {
+                    condition: Condition::default(),
+                    action: Action::Forward(To::one(NAME)),
+                }],
                 trusted: Prefixes::default(),
             }),
         };
         let checks = Some(health::Policy::DEFAULT);
         let backends = self.to.iter().map(|target| Setup { checks, ..Setup::new(target.clone()) }).collect();
         let upstream = Upstream {
-            name: "default".into(),
+            name: NAME.into(),
             backends,
             settings: upstream::Settings {
                 algorithm: self.algorithm,

@@ -35,7 +35,7 @@ pub enum ProxyHeader {
 }
 
 /// What an operator decides about connections.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// How they are joined.
     pub relay: RelaySettings,

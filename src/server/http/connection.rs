@@ -154,7 +154,7 @@ impl Connection {
                 }
             }
             let wanted = Waiting::of(conn);
-            if server.drain.is_stopping() && wanted == Waiting::Idle {
+            if server.drain.is_sending_home() && wanted == Waiting::Idle {
                 waiting = Waiting::Unset;
                 return last_call(conn, cx).map(|()| Some(Ok(Turn::Closed)));
             }

@@ -14,8 +14,12 @@ use super::middleware::Stack;
 use super::middleware::access_log::{AccessLog, Format, Target};
 use super::part::{self, Observers};
 use super::settings::Settings;
+use crate::net::drain::Drain;
+use crate::net::listen::Bound;
+use crate::net::serve::GateSettings;
 use crate::server::RunError;
 use crate::server::lines::open_log;
+use crate::server::listening::Listening;
 use crate::server::options::{self, CommonOptions};
 use crate::server::process::{Process, announce};
 
@@ -131,22 +135,13 @@ impl Server {
     ///
     /// # Errors
     /// As for [`run`](Self::run).
-    pub(in crate::server) fn prepare(self, process: &mut Process) -> Result<(), RunError> {
-        let Self { mut common, mut stack, handler, access_log, settings } = self;
-        common.check()?;
-        if let Some((format, target)) = access_log {
-            stack.access_log = Some(open_log(target, |target| AccessLog::open(format, target))?);
-        }
-        if common.wants_metrics() {
-            stack.metrics.get_or_insert_with(HttpMetrics::new);
-        }
-        let observers = Observers { access_log: stack.access_log.clone(), metrics: stack.metrics.clone() };
-        let (mut gate, sockets) = common.open(process)?;
-        if let Some(preamble) = &mut gate.preamble {
-            preamble.timeout = settings.head_timeout;
-        }
-        let server = Engine::new(settings, stack.around(handler));
-        let part = Arc::new(part::http(server, gate, &observers, sockets, process.drain.clone()));
+    pub(in crate::server) fn prepare(mut self, process: &mut Process) -> Result<(), RunError> {
+        self.common.check()?;
+        let observers = self.observers()?;
+        let (gate, sockets) = self.common.open(process)?;
+        let drain = process.drain.clone();
+        let Self { common, stack, handler, settings, .. } = self;
+        let part = Arc::new(listening(handler, stack, settings, &observers, gate, sockets, drain));
         process.parts.push(part.clone());
         if let Some(metrics) = observers.metrics.filter(|_| common.wants_metrics()) {
             let stats = Arc::clone(&part.server.stats);
@@ -159,6 +154,46 @@ impl Server {
         }
         Ok(())
     }
+
+    /// The server at sockets that somebody else has bound, without metrics: one of several that share a process.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub(in crate::server) fn at(
+        mut self,
+        sockets: Vec<Vec<Bound>>,
+        drain: Drain,
+    ) -> Result<Listening<Engine>, RunError> {
+        let observers = self.observers()?;
+        let gate = self.common.gate()?;
+        Ok(listening(self.handler, self.stack, self.settings, &observers, gate, sockets, drain))
+    }
+
+    /// Opens what is told of requests.
+    fn observers(&mut self) -> Result<Observers, RunError> {
+        if let Some((format, target)) = self.access_log.take() {
+            self.stack.access_log = Some(open_log(target, |target| AccessLog::open(format, target))?);
+        }
+        if self.common.wants_metrics() {
+            self.stack.metrics.get_or_insert_with(HttpMetrics::new);
+        }
+        Ok(Observers { access_log: self.stack.access_log.clone(), metrics: self.stack.metrics.clone() })
+    }
+}
+
+fn listening(
+    handler: SharedHandler,
+    stack: Stack,
+    settings: Settings,
+    observers: &Observers,
+    mut gate: GateSettings,
+    sockets: Vec<Vec<Bound>>,
+    drain: Drain,
+) -> Listening<Engine> {
+    if let Some(preamble) = &mut gate.preamble {
+        preamble.timeout = settings.head_timeout;
+    }
+    part::http(Engine::new(settings, stack.around(handler)), gate, observers, sockets, drain)
 }
 
 impl std::fmt::Debug for Server {

@@ -1,15 +1,17 @@
 //! What stands around the servers of one process: threads, signals, and the way down.
 //!
 //! A server is a [`Part`]: it serves on each shard, and is told when files have to be read again. A [`Process`] runs any
-//! number of parts on the same shards. SIGTERM and SIGINT begin the drain, a second one ends it at once; SIGHUP reloads.
-//! A [`Handle`] does the same from the program itself. Parts that report on the others are the last to go: they serve
+//! number of parts on the same shards. SIGTERM and SIGINT begin the drain, a second one ends it at once; SIGHUP reloads,
+//! SIGUSR2 [upgrades](upgrade). A [`Handle`] does the same from the program itself. Parts that report on the others are the last to go: they serve
 //! until the drain is over.
 
 mod running;
+pub mod upgrade;
 
 use std::future::{Future, pending, poll_fn};
 use std::io::{self, Write};
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -22,9 +24,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 pub use self::running::{Handle, Running};
+use self::upgrade::{PATIENCE, PidFile, Upgrade};
 use crate::net::addr::ListenAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::{Accepting, Drain};
+use crate::net::listen::succession::Predecessor;
 use crate::net::shards::{self, Threading};
 use crate::net::workers::Blocking;
 
@@ -65,8 +69,14 @@ pub struct Process {
     pub last_drain: Drain,
     /// Where the parts listen.
     pub addresses: Vec<Address>,
-    /// Whether SIGTERM, SIGINT and SIGHUP are heard. Without, only a [`Handle`] ends it.
+    /// Whether SIGTERM, SIGINT, SIGHUP and SIGUSR2 are heard. Without, only a [`Handle`] ends it.
     pub signals: bool,
+    /// How it is upgraded at SIGUSR2, if it can be.
+    pub upgrade: Option<Upgrade>,
+    /// The process whose place it takes, which stops when it is told that this one accepts.
+    pub predecessor: Mutex<Option<Predecessor>>,
+    /// A file for the number of the process.
+    pub pid_file: Option<PathBuf>,
     /// The drain is to end at once.
     abort: CancellationToken,
 }
@@ -115,6 +125,9 @@ impl Process {
             last_drain: Drain::new(),
             addresses: Vec::new(),
             signals: true,
+            upgrade: None,
+            predecessor: Mutex::new(None),
+            pid_file: None,
             abort: CancellationToken::new(),
         }
     }
@@ -206,7 +219,14 @@ impl Run {
         if let Some(ready) = lock(&self.ready).take() {
             ready(&self.process.addresses);
         }
+        if let Some(predecessor) = lock(&self.process.predecessor).take()
+            && let Err(error) = predecessor.ready()
+        {
+            tracing::warn!(%error, "the old process does not listen");
+        }
+        let pid_file = self.process.pid_file.as_deref().map(PidFile::write).transpose()?;
         let outcome = self.control(signals).await;
+        drop(pid_file);
         self.process.last_drain.finish(LAST_DEADLINE).await;
         parts.abort();
         Ok(Some(outcome))
@@ -241,18 +261,43 @@ impl Run {
     /// Waits for the end, reloading on the way there, and goes down.
     async fn control(&self, mut signals: Hearing) -> Outcome {
         let drain = &self.process.drain;
-        loop {
+        let mut upgrading = None;
+        let succeeded = loop {
             let heard = tokio::select! {
                 heard = signals.next() => heard,
                 () = drain.stopping() => Heard::Stop,
+                outcome = upgraded(&mut upgrading) => match outcome {
+                    Ok(upgrade) => break Some(upgrade),
+                    Err(error) => {
+                        tracing::error!(%error, "not upgraded; this process goes on");
+                        upgrading = None;
+                        continue;
+                    }
+                },
             };
-            match heard {
-                Heard::Stop => break,
-                Heard::Reload => self.reload().await,
+            match (heard, &self.process.upgrade) {
+                (Heard::Stop, _) => break None,
+                (Heard::Reload, _) => self.reload().await,
+                (Heard::Upgrade, None) => tracing::warn!("this server cannot be upgraded while it runs"),
+                (Heard::Upgrade, Some(_)) if upgrading.is_some() => tracing::warn!("an upgrade is under way"),
+                (Heard::Upgrade, Some(upgrade)) => {
+                    upgrading = Some(Box::pin(async move { upgrade.run().await.map(|()| upgrade) }));
+                }
             }
+        };
+        let mut timeout = self.process.drain_timeout;
+        if let Some(upgrade) = succeeded {
+            tracing::info!("the new process has taken over");
+            timeout = upgrade.drain_timeout;
+            drain.stop_patiently();
+            let drain = drain.clone();
+            tokio::spawn(async move {
+                tokio::time::sleep(PATIENCE).await;
+                drain.hurry();
+            });
+        } else {
+            drain.stop();
         }
-        drain.stop();
-        let timeout = self.process.drain_timeout;
         tracing::info!(waiting_for = drain.live(), timeout_s = timeout.as_secs_f64(), "stopping");
         let aborted = tokio::select! {
             aborted = drain.finish(timeout) => aborted,
@@ -290,10 +335,22 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The end of an upgrade that is under way, if one is.
+async fn upgraded<'a, F>(upgrading: &mut Option<Pin<Box<F>>>) -> io::Result<&'a Upgrade>
+where
+    F: Future<Output = io::Result<&'a Upgrade>>,
+{
+    match upgrading {
+        Some(upgrading) => upgrading.await,
+        None => pending().await,
+    }
+}
+
 /// What a signal asks for.
 enum Heard {
     Stop,
     Reload,
+    Upgrade,
 }
 
 /// The signals that a server hears.
@@ -301,6 +358,7 @@ struct Signals {
     terminate: Signal,
     interrupt: Signal,
     hangup: Signal,
+    user2: Signal,
 }
 
 impl Signals {
@@ -309,6 +367,7 @@ impl Signals {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             hangup: signal(SignalKind::hangup())?,
+            user2: signal(SignalKind::user_defined2())?,
         })
     }
 
@@ -318,6 +377,7 @@ impl Signals {
             _ = self.terminate.recv() => Heard::Stop,
             _ = self.interrupt.recv() => Heard::Stop,
             _ = self.hangup.recv() => Heard::Reload,
+            _ = self.user2.recv() => Heard::Upgrade,
         }
     }
 }
@@ -339,7 +399,7 @@ impl Hearing {
 
     /// The next signal to stop.
     async fn stop(&mut self) {
-        while matches!(self.next().await, Heard::Reload) {}
+        while !matches!(self.next().await, Heard::Stop) {}
     }
 }
 

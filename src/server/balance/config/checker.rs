@@ -1,6 +1,6 @@
 //! What looks a file over: it goes on after a fault, so that all are told at once.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Range;
 
 use toml::Spanned;
@@ -10,7 +10,7 @@ use super::{Config, Fault};
 
 /// Reads the text of a file.
 pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
-    let mut checker = Checker { text, faults: Vec::new(), names: BTreeMap::new() };
+    let mut checker = Checker { text, faults: Vec::new(), names: BTreeSet::new() };
     let file: File = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
@@ -31,8 +31,8 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
 pub(super) struct Checker<'a> {
     text: &'a str,
     faults: Vec<Fault>,
-    /// The upstreams by name, and their places in the configuration.
-    names: BTreeMap<String, usize>,
+    /// The names of the upstreams.
+    names: BTreeSet<String>,
 }
 
 impl Checker<'_> {
@@ -45,7 +45,7 @@ impl Checker<'_> {
     }
 
     fn file(&mut self, file: &File) -> Config {
-        self.names = file.upstreams.keys().cloned().zip(0..).collect();
+        self.names = file.upstreams.keys().cloned().collect();
         if file.listeners.is_empty() {
             self.fault(&(0..0), "there is no [[listener]]");
         }
@@ -53,18 +53,20 @@ impl Checker<'_> {
         Config {
             threads: file.process.threads.unwrap_or(defaults.threads),
             drain_timeout: file.process.drain_timeout.map_or(defaults.drain_timeout, |time| time.0),
+            upgrade_timeout: file.process.upgrade_timeout.map_or(defaults.upgrade_timeout, |time| time.0),
+            pid_file: file.process.pid_file.clone(),
+            watch: file.process.watch.unwrap_or(defaults.watch),
             listeners: file.listeners.iter().map(|listener| self.listener(listener)).collect(),
             upstreams: file.upstreams.iter().map(|(name, upstream)| self.upstream(name, upstream)).collect(),
         }
     }
 
-    /// The upstream of this name.
-    pub(super) fn named(&mut self, name: &Spanned<String>) -> Option<usize> {
-        let found = self.names.get(name.get_ref().as_str()).copied();
-        if found.is_none() {
+    /// The name of an upstream that there is.
+    pub(super) fn named(&mut self, name: &Spanned<String>) -> String {
+        if !self.names.contains(name.get_ref()) {
             let message = format!("there is no [upstream.{}]", name.get_ref());
             self.fault(&name.span(), message);
         }
-        found
+        name.get_ref().clone()
     }
 }

@@ -1,6 +1,7 @@
 //! The file as a whole: TOML, each value where it can be found again.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -26,6 +27,9 @@ pub(super) struct File {
 pub(super) struct Process {
     pub(super) threads: Option<usize>,
     pub(super) drain_timeout: Option<TimeSpan>,
+    pub(super) upgrade_timeout: Option<TimeSpan>,
+    pub(super) pid_file: Option<PathBuf>,
+    pub(super) watch: Option<bool>,
 }
 
 /// A value, or a list of them.

@@ -90,7 +90,7 @@ impl Checker<'_> {
         let mut limits = ConnectionLimits::default();
         limits.total = listener.max_connections.unwrap_or(limits.total);
         limits.per_address = listener.max_connections_per_address.unwrap_or(limits.per_address);
-        let to = listener.to.as_ref().and_then(|to| self.named(to));
+        let to = listener.to.as_ref().map(|to| self.named(to));
         let service = match listener.mode {
             Mode::Tcp => {
                 if listener.to.is_none() {
@@ -105,7 +105,7 @@ impl Checker<'_> {
                     SendProxy::V1 => ProxyHeader::V1,
                     SendProxy::V2 => ProxyHeader::V2,
                 });
-                Service::Tcp(to.unwrap_or(0), settings)
+                Service::Tcp(to.unwrap_or_default(), settings)
             }
             Mode::Http => {
                 if listener.to.is_none() && listener.routes.is_empty() {

@@ -26,6 +26,9 @@ use crate::server::options::DRAIN_TIMEOUT;
 
 pub use self::listener::Mode;
 
+/// What connections get to end when another process has taken over, unless told otherwise: WebSockets last.
+pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
 /// A checked configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -33,6 +36,12 @@ pub struct Config {
     pub threads: usize,
     /// What connections get to end when the balancer is told to stop.
     pub drain_timeout: Duration,
+    /// What connections get to end when another process has taken over.
+    pub upgrade_timeout: Duration,
+    /// A file for the number of the process.
+    pub pid_file: Option<PathBuf>,
+    /// Whether the file is read again when it changes; at SIGHUP it always is.
+    pub watch: bool,
     /// Where clients come in.
     pub listeners: Vec<Listener>,
     /// Where they are handed to.
@@ -54,8 +63,28 @@ pub struct Listener {
     pub service: Service,
 }
 
+impl Listener {
+    /// Whether clients of both come in the same way, wherever they go then: its sockets can be those of the other.
+    #[must_use]
+    pub fn is_entered_as(&self, other: &Self) -> bool {
+        let Self { listen, proxies, limits, tls, service } = self;
+        let service = match (service, &other.service) {
+            (Service::Tcp(to, settings), Service::Tcp(other_to, other)) => {
+                to == other_to && settings == other
+            }
+            (Service::Http(_), Service::Http(_)) => true,
+            _ => false,
+        };
+        service
+            && *listen == other.listen
+            && *proxies == other.proxies
+            && *limits == other.limits
+            && *tls == other.tls
+    }
+}
+
 /// The certificates of a listener.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
     /// Certificates with their keys; the name that a client asks for chooses.
     pub certificates: Vec<CertPair>,
@@ -68,8 +97,8 @@ pub struct Tls {
 /// What becomes of the clients of a listener.
 #[derive(Clone, Debug)]
 pub enum Service {
-    /// Their connections are joined to connections to the backends of the upstream of this number.
-    Tcp(usize, tcp::Settings),
+    /// Their connections are joined to connections to the backends of the upstream of this name.
+    Tcp(String, tcp::Settings),
     /// Their requests are sent to the backends of the upstream of the first route that fits.
     Http(HttpService),
 }
@@ -102,8 +131,8 @@ pub enum Action {
 /// Where requests go.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct To {
-    /// The numbers of the upstreams, at least one, each with the weight of its share.
-    pub branches: Vec<(usize, u32)>,
+    /// The names of the upstreams, at least one, each with the weight of its share.
+    pub branches: Vec<(String, u32)>,
     /// What keeps a client with its upstream; without it, chance decides.
     pub by: Option<HashBy>,
 }
@@ -111,8 +140,8 @@ pub struct To {
 impl To {
     /// All requests go to this upstream.
     #[must_use]
-    pub fn one(upstream: usize) -> Self {
-        Self { branches: vec![(upstream, 1)], by: None }
+    pub fn one(upstream: impl Into<String>) -> Self {
+        Self { branches: vec![(upstream.into(), 1)], by: None }
     }
 }
 
@@ -131,7 +160,15 @@ pub struct Upstream {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { threads: cores(), drain_timeout: DRAIN_TIMEOUT, listeners: Vec::new(), upstreams: Vec::new() }
+        Self {
+            threads: cores(),
+            drain_timeout: DRAIN_TIMEOUT,
+            upgrade_timeout: UPGRADE_TIMEOUT,
+            pid_file: None,
+            watch: true,
+            listeners: Vec::new(),
+            upstreams: Vec::new(),
+        }
     }
 }
 

@@ -67,9 +67,11 @@ fn a_whole_file() {
             Action::Forward(to) => to.clone(),
         })
         .collect();
-    assert_eq!(to, [To::one(0), To::one(2)]);
+    assert_eq!(to, [To::one("api"), To::one("web")]);
     assert_eq!(routes[1].condition, Condition::default());
-    assert!(matches!(config.listeners[1].service, Service::Tcp(1, settings) if settings.proxy.is_some()));
+    assert!(
+        matches!(config.listeners[1].service, Service::Tcp(ref to, settings) if to == "db" && settings.proxy.is_some())
+    );
 }
 
 #[test]

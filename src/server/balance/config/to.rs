@@ -88,7 +88,7 @@ impl Checker<'_> {
                 if let Some(text) = split_by {
                     self.fault(&text.span(), "split-by is for a route to several upstreams");
                 }
-                return To::one(self.named(name).unwrap_or(0));
+                return To::one(self.named(name));
             }
             ToEntry::Split(branches) => branches,
         };
@@ -100,7 +100,7 @@ impl Checker<'_> {
         }
         let branches = branches.iter().map(|branch| {
             let BranchTable { upstream, weight } = branch.get_ref();
-            (self.named(upstream).unwrap_or(0), *weight)
+            (self.named(upstream), *weight)
         });
         To { branches: branches.collect(), by }
     }

@@ -1,0 +1,63 @@
+//! The handlers of a listener's routes, put together as its configuration says.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::balancer::Upstreams;
+use super::config::{self, Config, HttpService};
+use super::connections::Connections;
+use super::gateway::{self, Action, Branches, Forward, Route};
+use crate::net::addr::Prefixes;
+use crate::proto::balance::split::Split;
+
+/// What handlers are put together from.
+pub(super) struct Assembly<'a> {
+    upstreams: &'a Upstreams,
+    settings: BTreeMap<&'a str, Arc<gateway::Settings>>,
+    connections: &'a Arc<Connections>,
+}
+
+impl<'a> Assembly<'a> {
+    /// The parts of a configuration whose upstreams these are.
+    pub(super) fn new(
+        config: &'a Config,
+        upstreams: &'a Upstreams,
+        connections: &'a Arc<Connections>,
+    ) -> Self {
+        let settings = config.upstreams.iter();
+        let settings = settings.map(|upstream| (&*upstream.name, Arc::new(upstream.gateway.clone())));
+        Self { upstreams, settings: settings.collect(), connections }
+    }
+
+    /// The routes of a listener.
+    pub(super) fn routes(&self, service: &HttpService) -> Vec<Route> {
+        let trusted = Arc::new(service.trusted.clone());
+        let routes = service.routes.iter().map(|route| Route {
+            condition: route.condition.clone(),
+            action: self.action(&route.action, &trusted),
+        });
+        routes.collect()
+    }
+
+    /// What becomes of the requests of a route.
+    fn action(&self, action: &config::Action, trusted: &Arc<Prefixes>) -> Action {
+        let config::Action::Forward(to) = action;
+        let mut branches: Vec<_> = to.branches.iter().map(|(name, _)| self.forward(name, trusted)).collect();
+        match Split::new(to.branches.iter().map(|(_, weight)| *weight)) {
+            Ok(split) if branches.len() > 1 => {
+                Action::Handle(Arc::new(Branches { split, by: to.by.clone(), branches }))
+            }
+            _ => Action::Forward(branches.swap_remove(0)),
+        }
+    }
+
+    /// The innermost handler: it gives requests to the backends of an upstream.
+    fn forward(&self, upstream: &str, trusted: &Arc<Prefixes>) -> Arc<Forward> {
+        Arc::new(Forward {
+            upstream: Arc::clone(&self.upstreams[upstream]),
+            settings: Arc::clone(&self.settings[upstream]),
+            connections: Arc::clone(self.connections),
+            trusted: Arc::clone(trusted),
+        })
+    }
+}

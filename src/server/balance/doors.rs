@@ -1,0 +1,163 @@
+//! The listeners of a balancer while it runs: they come and go with its configuration, and their sockets stay.
+//!
+//! A door is a listener with its sockets. When the configuration of a listener changes, another door is opened at the same sockets, so that
+//! whoever stands in their queues is served; connections that came in by the old door stay as they are.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::config::Listener;
+use super::gateway::Gateway;
+use crate::net::addr::ListenAddr;
+use crate::net::clock::Clock;
+use crate::net::drain::Drain;
+use crate::net::listen::{Bound, ListenError, bind_shards};
+use crate::net::serve::Gate;
+use crate::server::process::{Part, Serving};
+
+/// The sockets of one address, one for each shard.
+pub(super) type Sockets = Vec<Bound>;
+
+/// A listener that is open.
+pub(super) struct Door {
+    /// What was configured.
+    pub(super) listener: Listener,
+    /// The sockets of each of its addresses, kept for whoever listens there next; none during the shutdown.
+    sockets: Mutex<Vec<(ListenAddr, Sockets)>>,
+    /// What accepts.
+    pub(super) part: Arc<dyn Part>,
+    /// What counts connections.
+    pub(super) gate: Arc<Gate>,
+    /// Where requests go, if it is for requests.
+    pub(super) gateway: Option<Arc<Gateway>>,
+}
+
+impl Door {
+    pub(super) fn new(
+        listener: Listener,
+        sockets: Vec<(ListenAddr, Sockets)>,
+        part: Arc<dyn Part>,
+        gate: Arc<Gate>,
+        gateway: Option<Arc<Gateway>>,
+    ) -> Self {
+        Self { listener, sockets: Mutex::new(sockets), part, gate, gateway }
+    }
+
+    /// The sockets once more.
+    pub(super) fn sockets(&self) -> io::Result<Vec<(ListenAddr, Sockets)>> {
+        let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
+        let shared = sockets.iter().map(|(address, sockets)| Ok((address.clone(), share(sockets)?)));
+        shared.collect()
+    }
+
+    fn close(&self) {
+        self.sockets.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").field("listen", &self.listener.listen).finish_non_exhaustive()
+    }
+}
+
+pub(super) fn share(sockets: &[Bound]) -> io::Result<Sockets> {
+    sockets.iter().map(Bound::share).collect()
+}
+
+/// Sockets that are open already, to be used again where they are asked for.
+pub(super) struct Open(Vec<(ListenAddr, Sockets)>);
+
+impl Open {
+    /// Those that a predecessor has left.
+    pub(super) fn left(sockets: Vec<(ListenAddr, Sockets)>) -> Self {
+        Self(sockets)
+    }
+
+    /// Those of these doors.
+    pub(super) fn of(doors: &[Arc<Door>]) -> io::Result<Self> {
+        let sockets = doors.iter().map(|door| door.sockets());
+        Ok(Self(sockets.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect()))
+    }
+
+    /// The sockets of an address: open ones, or new ones for so many shards.
+    pub(super) fn take(&mut self, address: &ListenAddr, shards: usize) -> Result<Sockets, ListenError> {
+        match self.0.iter().position(|(open, _)| open == address) {
+            Some(place) => Ok(self.0.remove(place).1),
+            None => bind_shards(address, shards),
+        }
+    }
+}
+
+/// All doors, and the part of the process that keeps them open.
+#[derive(Debug)]
+pub(super) struct Doors {
+    shown: watch::Sender<Vec<Arc<Door>>>,
+    drain: Drain,
+}
+
+impl Doors {
+    pub(super) fn new(drain: Drain) -> Self {
+        Self { shown: watch::Sender::new(Vec::new()), drain }
+    }
+
+    /// The sockets of all, for a successor.
+    pub(super) fn sockets(&self) -> io::Result<Vec<(ListenAddr, Sockets)>> {
+        Ok(Open::of(&self.get())?.0)
+    }
+
+    /// Those that are open.
+    pub(super) fn get(&self) -> Vec<Arc<Door>> {
+        self.shown.borrow().clone()
+    }
+
+    /// Opens these, and closes all others.
+    pub(super) fn set(&self, doors: Vec<Arc<Door>>) {
+        self.shown.send_replace(doors);
+    }
+
+    /// Accepts at all doors, on one shard.
+    async fn accept(&self, shard: usize, clock: &Clock) -> io::Result<()> {
+        // A stop that comes before the first connection waits until the queues are taken.
+        let _accepting = self.drain.accepting();
+        let mut changes = self.shown.subscribe();
+        let mut tasks = JoinSet::new();
+        let mut open: Vec<(Arc<Door>, AbortHandle)> = Vec::new();
+        loop {
+            let doors = changes.borrow_and_update().clone();
+            open.retain(|(door, task)| {
+                let stays = doors.iter().any(|other| Arc::ptr_eq(door, other));
+                if !stays {
+                    task.abort();
+                }
+                stays
+            });
+            for door in doors {
+                if !open.iter().any(|(other, _)| Arc::ptr_eq(&door, other)) {
+                    let task = tasks.spawn(Arc::clone(&door.part).serve(shard, clock.clone()));
+                    open.push((door, task));
+                }
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { break },
+                () = self.drain.stopping() => break,
+            }
+        }
+        // Those who accept have sockets of their own, which they close when the queues are taken.
+        open.iter().for_each(|(door, _)| door.close());
+        while let Some(ended) = tasks.join_next().await {
+            ended.unwrap_or(Ok(()))?;
+        }
+        Ok(())
+    }
+}
+
+impl Part for Doors {
+    fn serve(self: Arc<Self>, shard: usize, clock: Clock) -> Serving {
+        Box::pin(async move { self.accept(shard, &clock).await })
+    }
+}

@@ -1,0 +1,185 @@
+//! What a balancer does beside its clients, on the first thread: it checks backends, and reads its file again when that changes.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::MissedTickBehavior;
+
+use super::balancer::Balancer;
+use super::check::watch;
+use super::config::{Config, ConfigError};
+use super::upstream::Upstream;
+use crate::net::clock::Clock;
+use crate::net::stamps::Stamps;
+use crate::server::RunError;
+use crate::server::process::{Part, Serving};
+
+/// How often it is decided anew which pool is used: ejections end by their time.
+const REFRESH: Duration = Duration::from_secs(1);
+
+/// Time between two looks at the file. It is read when it has been the same for two of them, as an editor may write it in pieces.
+pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The file that a balancer runs by.
+#[derive(Debug)]
+pub struct Source {
+    path: PathBuf,
+    /// Whether it is read again when it changes, and not only when that is asked for.
+    watched: bool,
+    seen: Mutex<Stamps>,
+}
+
+impl Source {
+    /// A file that has been read, and is read again when it changes if it is `watched`.
+    #[must_use]
+    pub fn new(path: PathBuf, watched: bool) -> Self {
+        let seen = Mutex::new(Stamps::take([&*path]));
+        Self { path, watched, seen }
+    }
+}
+
+/// Why a file is not in use.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It is bad.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What it says cannot be done.
+    #[error(transparent)]
+    Apply(#[from] RunError),
+}
+
+impl Source {
+    /// Reads the file and does what it says; returns the number of the configuration.
+    ///
+    /// # Errors
+    /// What is wrong with it. Then everything is as before. It is logged, too.
+    pub fn reload(&self, balancer: &Balancer) -> Result<u64, ReloadError> {
+        *self.seen() = Stamps::take([&*self.path]);
+        let read = Config::read(&self.path).map_err(ReloadError::from);
+        let outcome = read.and_then(|config| Ok(balancer.apply(&config)?));
+        match &outcome {
+            Ok(generation) => {
+                tracing::info!(file = %self.path.display(), generation, "the configuration is in use");
+            }
+            Err(error) => {
+                for line in error.to_string().lines() {
+                    tracing::error!(error = line, "the new configuration is bad; the old one stays in use");
+                }
+            }
+        }
+        outcome
+    }
+
+    /// Whether the file is another than when it was read last.
+    fn has_changed(&self, now: &Stamps) -> bool {
+        *self.seen() != *now
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Stamps> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The part of the process that looks after backends and the file.
+#[derive(Debug)]
+pub(super) struct Maintenance {
+    balancer: Arc<Balancer>,
+    source: Option<Arc<Source>>,
+}
+
+impl Maintenance {
+    pub(super) fn new(balancer: Arc<Balancer>, source: Option<Arc<Source>>) -> Self {
+        Self { balancer, source }
+    }
+
+    /// Checks the backends of all upstreams, those that come later too.
+    async fn check(&self) {
+        let mut changes = self.balancer.upstream_changes();
+        let mut tasks = JoinSet::new();
+        let mut watched: Vec<(Arc<Upstream>, tokio::task::AbortHandle)> = Vec::new();
+        loop {
+            let upstreams = changes.borrow_and_update().clone();
+            watched.retain(|(upstream, task)| {
+                let stays = upstreams.get(upstream.name()).is_some_and(|other| Arc::ptr_eq(upstream, other));
+                if !stays {
+                    task.abort();
+                }
+                stays
+            });
+            for upstream in upstreams.into_values() {
+                if !watched.iter().any(|(other, _)| Arc::ptr_eq(&upstream, other)) {
+                    let task = tasks.spawn(watch(Arc::clone(&upstream)));
+                    watched.push((upstream, task));
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Decides again and again which pools are used.
+    async fn refresh(&self) {
+        let mut ticks = tokio::time::interval(REFRESH);
+        loop {
+            let now = ticks.tick().await.into_std();
+            self.balancer.upstreams().values().for_each(|upstream| upstream.refresh(now));
+        }
+    }
+
+    /// Reads the file again when it has changed.
+    async fn follow(&self) {
+        let Some(source) = self.source.as_ref().filter(|source| source.watched) else {
+            return std::future::pending().await;
+        };
+        let mut ticks = tokio::time::interval(WATCH_INTERVAL);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut last = None;
+        loop {
+            ticks.tick().await;
+            let (balancer, source) = (Arc::clone(&self.balancer), Arc::clone(source));
+            let looked = tokio::task::spawn_blocking(move || {
+                let now = Stamps::take([&*source.path]);
+                let settled = last.as_ref() == Some(&now);
+                if settled && source.has_changed(&now) {
+                    // What is wrong is logged.
+                    let _ = source.reload(&balancer);
+                }
+                now
+            });
+            match looked.await {
+                Ok(now) => last = Some(now),
+                Err(_) => return,
+            }
+        }
+    }
+}
+
+impl Part for Maintenance {
+    fn serve(self: Arc<Self>, shard: usize, _: Clock) -> Serving {
+        Box::pin(async move {
+            if shard > 0 {
+                return Ok(());
+            }
+            tokio::select! {
+                _ = async { tokio::join!(self.check(), self.refresh(), self.follow()) } => {}
+                () = self.balancer.drain().stopping() => {}
+            }
+            io::Result::Ok(())
+        })
+    }
+
+    fn reload(&self) {
+        if let Some(source) = &self.source {
+            // What is wrong is logged.
+            let _ = source.reload(&self.balancer);
+        }
+        for door in self.balancer.doors().get() {
+            door.part.reload();
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! A configuration that changes while clients are there: what is new counts from the next request on, and nobody is cut.
+
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
+use std::time::Instant;
+
+use rustix::process::Signal;
+use wireworks::server::balance::balancer;
+use wireworks::server::balance::config::Config;
+use wireworks::server::process::Running;
+
+use super::load::{GET, Load, WebSocket};
+use super::raw::Backend;
+use crate::support::PATIENCE;
+use crate::support::command::{server, wireworks};
+use crate::support::wire::Wire;
+
+/// A balancer by a file, which tests write anew.
+struct ByFile {
+    running: Running,
+    path: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl ByFile {
+    #[track_caller]
+    fn start(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lb.toml");
+        std::fs::write(&path, text).unwrap();
+        let config = Config::read(&path).unwrap();
+        let running = balancer::start_file(path.clone(), &config).unwrap();
+        Self { running, path, _folder: folder }
+    }
+
+    /// Writes the file in one step, as careful editors do.
+    fn write(&self, text: &str) {
+        let beside = self.path.with_extension("new");
+        std::fs::write(&beside, text).unwrap();
+        std::fs::rename(beside, &self.path).unwrap();
+    }
+
+    fn reload(&self, text: &str) {
+        self.write(text);
+        self.running.reload();
+    }
+
+    fn addr(&self) -> SocketAddr {
+        self.running.tcp().unwrap()
+    }
+}
+
+/// Nothing happens but by [`ByFile::reload`].
+const PROCESS: &str = "[process]\nthreads = 2\nwatch = false\n";
+
+fn listener(listen: &str, more: &str) -> String {
+    format!("[[listener]]\nlisten = \"{listen}\"\nto = \"web\"\n{more}\n")
+}
+
+fn upstream(backend: SocketAddr, more: &str) -> String {
+    format!("[upstream.web]\nbackends = [\"{backend}\"]\n{more}\n")
+}
+
+/// A backend that answers with `text`.
+fn saying(text: &'static str) -> Backend {
+    Backend::start(move |_, peer| peer.serve(text))
+}
+
+#[track_caller]
+fn ask(wire: &mut Wire) -> String {
+    wire.send(GET);
+    let response = wire.read_response();
+    assert_eq!(response.status, 200, "{response:?}");
+    response.text().to_owned()
+}
+
+fn free_port() -> String {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+}
+
+#[test]
+fn the_next_request_of_a_connection_goes_where_the_new_file_says() {
+    let (one, two) = (saying("one"), saying("two"));
+    let text = |backend| PROCESS.to_owned() + &listener("127.0.0.1:0", "") + &upstream(backend, "");
+    let balancer = ByFile::start(&text(one.addr));
+    let mut wire = Wire::connect(balancer.addr());
+    assert_eq!(ask(&mut wire), "one");
+    balancer.reload(&text(two.addr));
+    assert_eq!(ask(&mut wire), "two", "over the same connection");
+    balancer.reload(&text(one.addr));
+    assert_eq!(ask(&mut wire), "one");
+    assert_eq!(ask(&mut Wire::connect(balancer.addr())), "one");
+}
+
+#[test]
+fn a_backend_that_stays_keeps_its_connections() {
+    let one = saying("one");
+    let text = |more| PROCESS.to_owned() + &listener("127.0.0.1:0", "") + &upstream(one.addr, more);
+    let balancer = ByFile::start(&text(""));
+    let mut wire = Wire::connect(balancer.addr());
+    for more in ["", "algorithm = \"least\"", "slow-start = \"1s\"", "retries = 1"] {
+        balancer.reload(&text(more));
+        assert_eq!(ask(&mut wire), "one");
+    }
+    let connections: Vec<_> = one.requests().iter().map(|request| request.connection).collect();
+    assert_eq!(connections, [0; 4]);
+}
+
+#[test]
+fn a_bad_file_is_refused_as_a_whole() {
+    let (one, two) = (saying("one"), saying("two"));
+    let text = |backend| PROCESS.to_owned() + &listener("127.0.0.1:0", "") + &upstream(backend, "");
+    let balancer = ByFile::start(&text(one.addr));
+    let mut wire = Wire::connect(balancer.addr());
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (new, other) = (text(two.addr), free_port());
+    let rows = [
+        "not toml".to_owned(),
+        new.replace("to = \"web\"", "to = \"wep\""),
+        new.clone() + &listener(&taken.local_addr().unwrap().to_string(), ""),
+        listener(&other, "")
+            + &new
+            + "[[listener]]\nlisten = \":0\"\nto = \"web\"\ntls = { certificates = [{ cert = \"/none\", key = \"/none\" }] }\n",
+    ];
+    for row in rows {
+        balancer.reload(&row);
+        assert_eq!(ask(&mut wire), "one", "{row}");
+        assert!(std::net::TcpStream::connect(&other).is_err(), "a part of it is in use: {row}");
+    }
+    balancer.reload(&new);
+    assert_eq!(ask(&mut wire), "two");
+}
+
+#[test]
+fn listeners_come_and_go() {
+    let one = saying("one");
+    let (second, third) = (free_port(), free_port());
+    let text = |listeners: &[&str]| {
+        let listeners: String = listeners.iter().map(|listen| listener(listen, "")).collect();
+        PROCESS.to_owned() + &listeners + &upstream(one.addr, "")
+    };
+    let balancer = ByFile::start(&text(&["127.0.0.1:0"]));
+    balancer.reload(&text(&["127.0.0.1:0", &second]));
+    let mut stays = Wire::connect(second.parse().unwrap());
+    assert_eq!(ask(&mut stays), "one");
+    balancer.reload(&text(&[&third, "127.0.0.1:0"]));
+    assert_eq!(ask(&mut Wire::connect(third.parse().unwrap())), "one");
+    assert_eq!(ask(&mut Wire::connect(balancer.addr())), "one", "its port is the same");
+    assert_eq!(ask(&mut stays), "one", "connections of a listener that is gone go on");
+    let deadline = Instant::now() + PATIENCE;
+    while std::net::TcpStream::connect(&second).is_ok() {
+        assert!(Instant::now() < deadline, "it still accepts");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_listener_changes_at_its_port() {
+    let one = saying("one");
+    let text = |more| PROCESS.to_owned() + &listener("127.0.0.1:0", more) + &upstream(one.addr, "");
+    let balancer = ByFile::start(&text(""));
+    let mut before = Wire::connect(balancer.addr());
+    assert_eq!(ask(&mut before), "one");
+    balancer.reload(&text("proxy-protocol-from = [\"127.0.0.0/8\"]"));
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // A connection that the old one has accepted may still be in its hands.
+        let mut wire = Wire::connect(balancer.addr());
+        wire.send(format!("PROXY TCP4 192.0.2.1 192.0.2.2 1 2\r\n{GET}"));
+        if wire.read_response().status == 200 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "it does not take the header");
+    }
+    let forwarded = one.requests().last().unwrap().all("x-forwarded-for").join(",");
+    assert_eq!(forwarded, "192.0.2.1");
+    assert_eq!(ask(&mut before), "one");
+}
+
+#[test]
+fn a_file_that_changes_is_read_without_being_asked() {
+    let (one, two) = (saying("one"), saying("two"));
+    let text = |backend| listener("127.0.0.1:0", "") + &upstream(backend, "");
+    let balancer = ByFile::start(&text(one.addr));
+    let mut wire = Wire::connect(balancer.addr());
+    assert_eq!(ask(&mut wire), "one");
+    balancer.write(&text(two.addr));
+    let deadline = Instant::now() + PATIENCE;
+    while ask(&mut wire) != "two" {
+        assert!(Instant::now() < deadline, "it is not read");
+    }
+}
+
+#[test]
+fn fifty_reloads_under_load_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "well").unwrap();
+    let mut pages = server(&[folder.path().to_str().unwrap()]);
+    let mut sockets = wireworks(&["ws", "serve", "--listen", "127.0.0.1:0"]);
+    let (pages_at, sockets_at) = (pages.address("http"), sockets.address("ws"));
+    let path = folder.path().join("lb.toml");
+    let write = |weight: u32| {
+        let text = format!(
+            "[process]\nwatch = false\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\nmax-connections = {}\n\
+             [[listener.route]]\npath = \"/echo\"\nto = \"sockets\"\n[upstream.web]\n\
+             backends = [{{ address = \"{pages_at}\", weight = {weight} }}]\ncheck = {{}}\n\
+             [upstream.sockets]\nbackends = [\"{sockets_at}\"]\n",
+            1000 + weight % 2
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    write(1);
+    let mut balancer = wireworks(&["balance", "--config", path.to_str().unwrap()]);
+    let addr = balancer.address("balance");
+    let mut open: Vec<_> = (0..4).map(|_| WebSocket::connect(addr)).collect();
+    let load = Load::start(addr, 8);
+    for number in 2..52 {
+        load.more(20);
+        write(number);
+        balancer.signal(Signal::HUP);
+        balancer.wait_for_stderr(&format!("generation={number}"));
+        open.iter_mut().for_each(WebSocket::echo);
+    }
+    load.more(20);
+    load.end();
+    open.into_iter().for_each(WebSocket::goodbye);
+    balancer.signal(Signal::TERM);
+    balancer.wait().success();
+}

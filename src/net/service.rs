@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
 pub use self::resilience::{Guarded, Retry};
 use super::bucket::{Buckets, Rate};
@@ -132,7 +132,7 @@ impl<S: Service<Req>, Req: Send> Service<Req> for Timeout<S> {
 #[derive(Debug)]
 pub struct Limit<S> {
     inner: S,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     queue: usize,
     waiting: AtomicUsize,
 }
@@ -146,7 +146,7 @@ impl<S> Limit<S> {
     /// At most `concurrent` calls of `inner` at once (at least one), and `queue` that wait for their turn, in order. With a
     /// queue of zero a call is refused as soon as all are busy.
     pub fn new(inner: S, concurrent: usize, queue: usize) -> Self {
-        let permits = Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS));
+        let permits = Arc::new(Semaphore::new(concurrent.clamp(1, Semaphore::MAX_PERMITS)));
         Self { inner, permits, queue, waiting: AtomicUsize::new(0) }
     }
 
@@ -156,17 +156,31 @@ impl<S> Limit<S> {
         self.waiting.load(Ordering::Relaxed)
     }
 
-    async fn permit(&self) -> Result<SemaphorePermit<'_>, Overloaded> {
-        match self.permits.try_acquire() {
-            Ok(permit) => return Ok(permit),
+    /// Room for one call that is made elsewhere, once there is some; `wait` is how long it may stand in the queue.
+    ///
+    /// # Errors
+    /// The queue is full, or `wait` is over.
+    pub async fn admit(&self, wait: Option<Duration>) -> Result<Permit, Overloaded> {
+        match Arc::clone(&self.permits).try_acquire_owned() {
+            Ok(permit) => return Ok(Permit(permit)),
             Err(TryAcquireError::Closed) => return Err(Overloaded),
             Err(TryAcquireError::NoPermits) => {}
         }
         // The place in the queue is given back on every way out, the dropped future included.
         let _place = Place::take(&self.waiting, self.queue).ok_or(Overloaded)?;
-        self.permits.acquire().await.map_err(|_| Overloaded)
+        let permit = Arc::clone(&self.permits).acquire_owned();
+        let permit = match wait {
+            None => permit.await,
+            Some(wait) => tokio::time::timeout(wait, permit).await.map_err(|_| Overloaded)?,
+        };
+        permit.map(Permit).map_err(|_| Overloaded)
     }
 }
+
+/// Room for one call, until it is dropped.
+#[derive(Debug)]
+#[must_use = "the room is given back when this is dropped"]
+pub struct Permit(#[expect(dead_code, reason = "it is held")] OwnedSemaphorePermit);
 
 /// A place in a bounded queue.
 struct Place<'a>(&'a AtomicUsize);
@@ -188,7 +202,7 @@ impl<S: Service<Req>, Req: Send> Service<Req> for Limit<S> {
     type Res = Result<S::Res, Overloaded>;
 
     async fn call(&self, req: Req) -> Self::Res {
-        let _permit = self.permit().await?;
+        let _permit = self.admit(None).await?;
         Ok(self.inner.call(req).await)
     }
 }
@@ -395,6 +409,20 @@ mod tests {
         drop(running);
         gate.notify_one();
         assert_eq!(service.call(3).await, Ok(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_place_in_the_queue_is_held_for_a_while_only() {
+        let service = Limit::new(service_fn(async |req: u32| req), 1, 1);
+        let held = service.admit(None).await.unwrap();
+        let begun = tokio::time::Instant::now();
+        let wait = Duration::from_secs(3);
+        assert_eq!(service.admit(Some(wait)).await.err(), Some(Overloaded));
+        assert_eq!((begun.elapsed(), service.waiting()), (wait, 0));
+        let mut queued = Box::pin(service.admit(Some(wait)));
+        assert!(poll!(&mut queued).is_pending());
+        drop(held);
+        assert!(queued.await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,42 +1,43 @@
 //! How many requests a second one client may make, by token bucket: so many at once, then so many a second.
 //!
-//! A client is its IPv4 address or its IPv6 /64 (a customer of a provider has that many, RFC 6177), or what a field of
-//! the request says: an API key, say. Peers on a Unix socket, and those that have no key, share no fate: they pass.
+//! A client is its IPv4 address or its IPv6 /64 (a customer of a provider has that many, RFC 6177), what a field of
+//! the request says, or the name under which it was let in. Peers on a Unix socket, and those that have no key, share no
+//! fate: they pass.
 
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use http::{HeaderName, StatusCode};
 
+use super::auth::AuthName;
 use super::later;
-use crate::net::addr::PeerAddr;
+use crate::net::addr::Prefixes;
 use crate::net::bucket::{Buckets, Rate};
 use crate::net::limits::Source;
 use crate::net::service::{RateLimit as Limiter, Service};
+use crate::proto::http::forwarded;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 
 /// Whom requests are counted for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RateKey {
-    /// The peer's address.
+    /// The client's address: the peer's, or the one that trusted proxies tell ([`RateLimit::trusting`]).
     Peer,
-    /// The first line of a field; the peer's address when the request has none.
+    /// The first line of a field; the client's address when the request has none. A field that clients may choose freely
+    /// limits nobody.
     Field(HeaderName),
+    /// The name under which the request was let in ([`AuthName`]); the client's address when it has none.
+    User,
 }
 
 /// A client, in few bytes whatever it sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Key {
     Source(Source),
-    /// The hash of a field, with a seed that no client knows.
-    Field(u64),
-}
-
-impl Key {
-    fn of(peer: &PeerAddr) -> Option<Self> {
-        peer.ip().map(|ip| Self::Source(Source::of(ip)))
-    }
+    /// The hash of a field or a name, with a seed that no client knows.
+    Text(u64),
 }
 
 /// The service behind the limiter, which answers for nothing: only the permission counts.
@@ -52,12 +53,13 @@ impl Service<Key> for Permission {
 /// The key of a key: the limiter is asked with the key alone.
 type KeyOf = fn(&Key) -> Option<Key>;
 
-/// The part that limits rates: over it 429 with `Retry-After`.
-#[derive(Debug)]
+/// The part that limits rates: over it 429 with `Retry-After`. Clones count together.
+#[derive(Clone, Debug)]
 pub struct RateLimit {
     by: RateKey,
+    trusted: Prefixes,
     hasher: RandomState,
-    limiter: Limiter<Permission, Key, KeyOf>,
+    limiter: Arc<Limiter<Permission, Key, KeyOf>>,
 }
 
 impl RateLimit {
@@ -69,16 +71,36 @@ impl RateLimit {
     #[must_use]
     pub fn new(rate: Rate, by: RateKey, max_keys: usize) -> Self {
         let key: KeyOf = |key| Some(*key);
-        Self { by, hasher: RandomState::new(), limiter: Limiter::new(Permission, rate, max_keys, key) }
+        let limiter = Arc::new(Limiter::new(Permission, rate, max_keys, key));
+        Self { by, trusted: Prefixes::default(), hasher: RandomState::new(), limiter }
+    }
+
+    /// The same behind these proxies: of whom they tell, by `X-Forwarded-For`, is the client.
+    #[must_use]
+    pub fn trusting(mut self, proxies: Prefixes) -> Self {
+        self.trusted = proxies;
+        self
     }
 
     /// Whom the request counts for; `None` to let it pass.
     pub(super) fn key(&self, request: &Request) -> Option<Key> {
-        let field = match &self.by {
+        let text = match &self.by {
             RateKey::Peer => None,
             RateKey::Field(name) => request.head.field(name.as_str()),
+            RateKey::User => request.extensions.get::<AuthName>().map(|name| name.0.as_bytes()),
         };
-        field.map(|value| Key::Field(self.hasher.hash_one(value))).or_else(|| Key::of(&request.peer.addr))
+        text.map(|text| Key::Text(self.hasher.hash_one(text))).or_else(|| self.source(request))
+    }
+
+    /// The client's address.
+    fn source(&self, request: &Request) -> Option<Key> {
+        let peer = request.peer.addr.ip()?;
+        let client = if self.trusted.is_empty() {
+            peer
+        } else {
+            forwarded::client(&*request.head, peer, |ip| self.trusted.contains(ip))
+        };
+        Some(Key::Source(Source::of(client)))
     }
 
     /// Counts a request.
@@ -96,11 +118,11 @@ impl RateLimit {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::super::test_support::{field, get, peer};
     use super::*;
+    use crate::net::addr::PeerAddr;
     use crate::server::http::handler::SharedHandler;
     use crate::server::http::middleware::Stack;
     use crate::server::peer::Peer;
@@ -109,10 +131,16 @@ mod tests {
         "fine"
     }
 
+    fn limit(by: RateKey) -> RateLimit {
+        RateLimit::new(Rate::new(0.5, 2).unwrap(), by, 100)
+    }
+
+    fn limited(limit: RateLimit) -> SharedHandler {
+        Stack { rate_limit: Some(limit), ..Stack::default() }.around(Arc::new(fine))
+    }
+
     fn shared(by: RateKey) -> SharedHandler {
-        let rate = Rate::new(0.5, 2).unwrap();
-        let stack = Stack { rate_limit: Some(RateLimit::new(rate, by, 100)), ..Stack::default() };
-        stack.around(Arc::new(fine))
+        limited(limit(by))
     }
 
     async fn status(handler: &SharedHandler, addr: &str, fields: &[(&str, &str)]) -> u16 {
@@ -155,6 +183,36 @@ mod tests {
         for expected in [200, 200, 429] {
             assert_eq!(status(&handler, "192.0.2.3:1", &[]).await, expected, "then the address");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn behind_a_trusted_proxy_its_client_counts() {
+        let handler = limited(limit(RateKey::Peer).trusting("192.0.2.1".parse().unwrap()));
+        let from = |client: &'static str| [("X-Forwarded-For", client)];
+        for expected in [200, 200, 429] {
+            assert_eq!(status(&handler, "192.0.2.1:1", &from("198.51.100.7")).await, expected);
+        }
+        assert_eq!(status(&handler, "192.0.2.1:1", &from("198.51.100.8")).await, 200);
+        for (number, expected) in [(1, 200), (2, 200), (3, 429)] {
+            let forged = format!("203.0.113.{number}");
+            let fields = [("X-Forwarded-For", forged.as_str())];
+            assert_eq!(status(&handler, "192.0.2.9:1", &fields).await, expected, "a stranger's word");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_user_counts_from_everywhere_and_clones_count_together() {
+        let one = limit(RateKey::User);
+        let handlers = [limited(one.clone()), limited(one)];
+        for (number, (user, expected)) in
+            [("a", 200), ("a", 200), ("a", 429), ("b", 200)].into_iter().enumerate()
+        {
+            let mut request = get("/", &[]);
+            request.peer = peer(&format!("192.0.2.{number}:1"), false);
+            request.extensions_mut().insert(AuthName(user.into()));
+            assert_eq!(handlers[number % 2].handle(request).await.code(), expected, "{number}");
+        }
+        assert_eq!(status(&handlers[0], "192.0.2.1:1", &[]).await, 200, "without a name it is the address");
     }
 
     #[tokio::test(start_paused = true)]

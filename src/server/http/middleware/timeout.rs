@@ -8,7 +8,8 @@ use http::StatusCode;
 
 use super::{Run, later};
 use crate::net::service::{Service, Timeout as Deadline};
-use crate::server::http::response::Response;
+use crate::server::http::problem::Problem;
+use crate::server::http::response::{IntoResponse, Response};
 
 /// The time by default; nginx waits 60 s for an upstream, Caddy for ever.
 pub const TIMEOUT: Duration = Duration::from_secs(60);
@@ -16,20 +17,35 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// When to come again, in seconds: `Retry-After` of the 503.
 pub const RETRY_AFTER_SECONDS: u64 = 5;
 
-/// The part that gives up on handlers: 503 with `Retry-After`. The handler's future is dropped.
-#[derive(Debug)]
-pub struct Timeout(Deadline<Run>);
+/// The part that gives up on handlers: 503 with `Retry-After`, or 504. The handler's future is dropped.
+#[derive(Clone, Debug)]
+pub struct Timeout {
+    deadline: Deadline<Run>,
+    gateway: bool,
+}
 
 impl Timeout {
     /// Waits `after` for a reply.
     #[must_use]
     pub fn new(after: Duration) -> Self {
-        Self(Deadline::new(Run, after))
+        Self { deadline: Deadline::new(Run, after), gateway: false }
+    }
+
+    /// The same for a handler that asks other servers: 504 (RFC 9110 section 15.6.5).
+    #[must_use]
+    pub fn gateway(mut self) -> Self {
+        self.gateway = true;
+        self
     }
 
     /// Runs the rest of the way.
     pub(super) async fn run(&self, rest: impl Future<Output = Response> + Send) -> Response {
-        self.0.call(rest).await.unwrap_or_else(|elapsed| {
+        self.deadline.call(rest).await.unwrap_or_else(|elapsed| {
+            if self.gateway {
+                tracing::debug!(%elapsed, "a request was given up");
+                let detail = "the reply took too long to come";
+                return Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).into_response();
+            }
             tracing::warn!(%elapsed, "a handler was given up");
             let detail = "the reply took too long to make";
             later(StatusCode::SERVICE_UNAVAILABLE, detail, RETRY_AFTER_SECONDS)
@@ -63,5 +79,8 @@ mod tests {
             assert_eq!(response.code(), status, "{path}");
             assert_eq!(field(&response, "retry-after").is_some(), status == 503);
         }
+        let gateway = Timeout::new(Duration::from_secs(10)).gateway();
+        let stack = Stack { timeout: Some(gateway), ..Stack::default() };
+        assert_eq!(run(stack, slow, get("/11", &[])).await.code(), 504);
     }
 }

@@ -15,6 +15,8 @@ mod encoder;
 mod stream;
 mod tags;
 
+use std::sync::Arc;
+
 use http::header::{ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, ETAG};
 use http::{HeaderValue, Method, StatusCode};
 
@@ -50,6 +52,8 @@ pub struct Compression {
     codings: Vec<Coding>,
     levels: Levels,
     min_length: u64,
+    /// The media types that are compressed, in lower case; `None` for all that compress.
+    types: Option<Arc<[String]>>,
     workers: Option<Blocking>,
 }
 
@@ -59,6 +63,7 @@ impl Default for Compression {
             codings: PREFERENCE.to_vec(),
             levels: Levels::default(),
             min_length: MIN_LENGTH,
+            types: None,
             workers: None,
         }
     }
@@ -104,6 +109,24 @@ impl Compression {
     pub fn min_length(mut self, bytes: u64) -> Self {
         self.min_length = bytes;
         self
+    }
+
+    /// The same for these media types and no others: `text/html`, or `text/*`. Streams of events are left alone all the same.
+    #[must_use]
+    pub fn types(mut self, types: impl IntoIterator<Item = String>) -> Self {
+        self.types = Some(types.into_iter().map(|media| media.to_ascii_lowercase()).collect());
+        self
+    }
+
+    /// Whether content of this type is compressed.
+    fn takes(&self, media: &str) -> bool {
+        let Some(types) = &self.types else { return is_compressible(media) };
+        let media = media.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+        let fits = |pattern: &String| match pattern.strip_suffix('*') {
+            Some(kind) => media.starts_with(kind),
+            None => media == *pattern,
+        };
+        media != "text/event-stream" && types.iter().any(fits)
     }
 
     /// The same with workers for bodies longer than [`INLINE`].
@@ -179,7 +202,7 @@ impl Compression {
         let media = fields.find("content-type").and_then(|value| value.to_str().ok());
         if status == StatusCode::NOT_MODIFIED {
             // A 304 says by what its 200 varies, but seldom its type.
-            return if media.is_none_or(is_compressible) { Fit::Plain } else { Fit::No };
+            return if media.is_none_or(|media| self.takes(media)) { Fit::Plain } else { Fit::No };
         }
         let bare = [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::PARTIAL_CONTENT];
         let fixed = fields.contains(&CONTENT_ENCODING)
@@ -190,7 +213,7 @@ impl Compression {
             || wish.head && response.body.is_empty() && fields.contains(&ACCEPT_RANGES);
         let unfit = !status.is_success() || bare.contains(&status) || fixed || files;
         match wish.coding {
-            _ if unfit || !media.is_some_and(is_compressible) => Fit::No,
+            _ if unfit || !media.is_some_and(|media| self.takes(media)) => Fit::No,
             Coding::Identity => Fit::Plain,
             _ => Fit::Yes,
         }

@@ -4,6 +4,8 @@ mod clients;
 mod differential;
 mod drain;
 mod faults;
+mod guards;
+mod limits;
 mod load;
 mod programs;
 mod raw;
@@ -17,6 +19,7 @@ use wireworks::server::balance::balancer;
 use wireworks::server::balance::config::Config;
 use wireworks::server::process::Running;
 
+use crate::support::response::Response;
 use crate::support::wire::Wire;
 
 /// A balancer in this process. Dropping it ends it.
@@ -36,6 +39,15 @@ impl Balancer {
         Self::parse(&text, change)
     }
 
+    /// One for requests over this backend, with these keys of its listener.
+    #[track_caller]
+    fn with(backend: SocketAddr, keys: &str) -> Self {
+        let text = format!(
+            "[process]\nthreads = 1\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n{keys}\n[upstream.web]\nbackends = [\"{backend}\"]\n"
+        );
+        Self::parse(&text, |_| {})
+    }
+
     /// One by the text of a file.
     #[track_caller]
     fn parse(text: &str, change: impl FnOnce(&mut Config)) -> Self {
@@ -51,5 +63,20 @@ impl Balancer {
     #[track_caller]
     fn connect(&self) -> Wire {
         Wire::connect(self.addr())
+    }
+
+    /// The response to one request, over a connection of its own.
+    #[track_caller]
+    fn ask(&self, request: &str) -> Response {
+        let mut wire = self.connect();
+        wire.send(request);
+        wire.read_response_to(request.split(' ').next().unwrap())
+    }
+
+    /// The response to `GET path` with these lines of fields.
+    #[track_caller]
+    fn get(&self, path: &str, fields: &[&str]) -> Response {
+        let fields: String = fields.iter().map(|field| format!("{field}\r\n")).collect();
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n{fields}\r\n"))
     }
 }

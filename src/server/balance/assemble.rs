@@ -34,7 +34,7 @@ impl<'a> Assembly<'a> {
         let trusted = Arc::new(service.trusted.clone());
         let routes = service.routes.iter().map(|route| Route {
             condition: route.condition.clone(),
-            action: self.action(&route.action, &trusted),
+            action: service.guards.before(route.guards.before(self.action(&route.action, &trusted))),
         });
         routes.collect()
     }

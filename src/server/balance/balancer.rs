@@ -300,10 +300,10 @@ impl Plan<'_> {
                 let gate = Arc::clone(&part.gate);
                 Ok(Door::new(listener.clone(), sockets, Arc::new(part), gate, None))
             }
-            Service::Http(_) => {
+            Service::Http(service) => {
                 let gateway = gateway.unwrap_or_else(|| Arc::new(Gateway::new(Vec::new())));
                 let mut server = Server::new(Arc::clone(&gateway)).name(NAME).connections(listener.limits);
-                server = server.proxies(listener.proxies.clone());
+                server = server.proxies(listener.proxies.clone()).settings(service.settings.clone());
                 if let Some(tls) = &listener.tls {
                     for pair in &tls.certificates {
                         server = server.tls(&pair.cert, &pair.key);

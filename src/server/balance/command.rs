@@ -5,14 +5,13 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::backend::Setup;
-use super::config::{Action, Config, ConfigError, HttpService, Listener, Mode, Route, Service, To, Upstream};
+use super::config::{Config, ConfigError, HttpService, Listener, Mode, Route, Service, Upstream};
 use super::{gateway, tcp, upstream};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::client::Target;
 use crate::net::limits::ConnectionLimits;
 use crate::net::resilience::pick::Algorithm;
 use crate::proto::balance::health;
-use crate::proto::balance::route::Condition;
 use crate::server::balance::check::{Checks, Probe};
 
 /// The options of `wireworks balance`.
@@ -67,13 +66,7 @@ impl Args {
         let mode = if self.l4 { Mode::Tcp } else { Mode::Http };
         let service = match mode {
             Mode::Tcp => Service::Tcp(NAME.into(), tcp::Settings::default()),
-            Mode::Http => Service::Http(HttpService {
-                routes: vec![Route {
-                    condition: Condition::default(),
-                    action: Action::Forward(To::one(NAME)),
-                }],
-                trusted: Prefixes::default(),
-            }),
+            Mode::Http => Service::Http(Box::new(HttpService::new(vec![Route::all_to(NAME)]))),
         };
         let checks = Some(health::Policy::DEFAULT);
         let backends = self.to.iter().map(|target| Setup { checks, ..Setup::new(target.clone()) }).collect();

@@ -10,6 +10,7 @@ pub mod connections;
 pub mod counters;
 mod doors;
 pub mod gateway;
+pub mod guards;
 pub mod reload;
 pub mod tcp;
 pub mod upstream;

@@ -1,5 +1,6 @@
 //! `[[listener]]`: where clients come in.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -7,15 +8,15 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::checker::Checker;
-use super::file::OneOrMany;
+use super::file::{OneOrMany, Switch};
+use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
 use super::route::RouteTable;
-use super::{Action, HttpService, Listener, Route, Service, Tls, To};
+use super::{HttpService, Listener, Route, Service, Tls};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::tls::{CertPair, ClientAuth};
-use crate::proto::balance::route::Condition;
 use crate::server::balance::tcp::{self, ProxyHeader};
-use crate::server::units::TimeSpan;
+use crate::server::units::{ByteSize, TimeSpan};
 
 /// Where clients come in.
 #[derive(Debug, Deserialize)]
@@ -36,9 +37,24 @@ pub(super) struct ListenerTable {
     pub(super) trusted_proxies: Prefixes,
     #[serde(default, rename = "route")]
     pub(super) routes: Vec<Spanned<RouteTable>>,
+    pub(super) limits: Option<Spanned<LimitsTable>>,
+    pub(super) compress: Option<Switch<CompressTable>>,
+    pub(super) timeout: Option<TimeSpan>,
+    pub(super) cors: Option<Spanned<CorsTable>>,
+    pub(super) security_headers: Option<Spanned<Switch<BTreeMap<String, String>>>>,
     /// Of TCP.
     pub(super) send_proxy: Option<SendProxy>,
+    /// Of connections of either kind.
     pub(super) idle_timeout: Option<TimeSpan>,
+    /// Of connections for HTTP.
+    pub(super) head_timeout: Option<TimeSpan>,
+    pub(super) stall_timeout: Option<TimeSpan>,
+    pub(super) min_rate: Option<ByteSize>,
+    pub(super) max_header_size: Option<ByteSize>,
+    pub(super) max_target_size: Option<ByteSize>,
+    pub(super) max_headers: Option<usize>,
+    pub(super) max_body_size: Option<ByteSize>,
+    pub(super) keep_alive_requests: Option<u64>,
 }
 
 /// What is spoken.
@@ -79,6 +95,30 @@ pub(super) struct Certificate {
     pub(super) key: PathBuf,
 }
 
+impl ListenerTable {
+    fn guard_keys(&self) -> GuardKeys<'_> {
+        GuardKeys {
+            limits: self.limits.as_ref(),
+            compress: self.compress.as_ref(),
+            timeout: self.timeout,
+            cors: self.cors.as_ref(),
+            security_headers: self.security_headers.as_ref(),
+        }
+    }
+
+    /// Whether there is a key that is for connections of HTTP only.
+    fn has_http_limits(&self) -> bool {
+        self.head_timeout.is_some()
+            || self.stall_timeout.is_some()
+            || self.min_rate.is_some()
+            || self.max_header_size.is_some()
+            || self.max_target_size.is_some()
+            || self.max_headers.is_some()
+            || self.max_body_size.is_some()
+            || self.keep_alive_requests.is_some()
+    }
+}
+
 impl Checker<'_> {
     pub(super) fn listener(&mut self, listener: &Spanned<ListenerTable>) -> Listener {
         let at = listener.span();
@@ -95,6 +135,15 @@ impl Checker<'_> {
             Mode::Tcp => {
                 if listener.to.is_none() {
                     self.fault(&at, "a listener for TCP says by `to` which upstream it is for");
+                }
+                if !self.guards(&listener.guard_keys(), &Prefixes::default()).is_empty() {
+                    self.fault(&at, "limits, compress, timeout, cors and security-headers are for requests: set mode = \"http\"");
+                }
+                if listener.has_http_limits() {
+                    self.fault(
+                        &at,
+                        "of the limits on clients, connections have idle-timeout only: set mode = \"http\"",
+                    );
                 }
                 if let Some(route) = listener.routes.first() {
                     self.fault(&route.span(), "routes are for requests: set mode = \"http\"");
@@ -117,13 +166,13 @@ impl Checker<'_> {
                 if listener.send_proxy.is_some() {
                     self.fault(&at, "send-proxy is for connections: set mode = \"tcp\"");
                 }
+                let trusted = listener.trusted_proxies.clone();
+                let guards = self.guards(&listener.guard_keys(), &trusted);
                 let mut routes: Vec<_> =
-                    listener.routes.iter().map(|route| self.route(route.get_ref())).collect();
-                routes.extend(to.map(|to| Route {
-                    condition: Condition::default(),
-                    action: Action::Forward(To::one(to)),
-                }));
-                Service::Http(HttpService { routes, trusted: listener.trusted_proxies.clone() })
+                    listener.routes.iter().map(|route| self.route(route.get_ref(), &trusted)).collect();
+                routes.extend(to.map(Route::all_to));
+                let settings = self.connections(listener, &at);
+                Service::Http(Box::new(HttpService { routes, trusted, guards, settings }))
             }
         };
         let tls = listener.tls.as_ref().map(|tls| self.tls(tls, &at));

@@ -4,7 +4,9 @@
 
 mod check;
 mod checker;
+mod connection;
 mod file;
+mod guards;
 mod listener;
 mod route;
 mod to;
@@ -16,12 +18,14 @@ use std::time::Duration;
 
 use super::backend;
 use super::gateway::HashBy;
+use super::guards::Guards;
 use super::{gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::shards::cores;
 use crate::net::tls::{CertPair, ClientAuth};
 use crate::proto::balance::route::Condition;
+use crate::server::http::settings::Settings;
 use crate::server::options::DRAIN_TIMEOUT;
 
 pub use self::listener::Mode;
@@ -72,7 +76,7 @@ impl Listener {
             (Service::Tcp(to, settings), Service::Tcp(other_to, other)) => {
                 to == other_to && settings == other
             }
-            (Service::Http(_), Service::Http(_)) => true,
+            (Service::Http(service), Service::Http(other)) => service.settings == other.settings,
             _ => false,
         };
         service
@@ -100,7 +104,7 @@ pub enum Service {
     /// Their connections are joined to connections to the backends of the upstream of this name.
     Tcp(String, tcp::Settings),
     /// Their requests are sent to the backends of the upstream of the first route that fits.
-    Http(HttpService),
+    Http(Box<HttpService>),
 }
 
 /// What becomes of requests.
@@ -110,6 +114,20 @@ pub struct HttpService {
     pub routes: Vec<Route>,
     /// Whose word about clients counts.
     pub trusted: Prefixes,
+    /// What stands around all routes.
+    pub guards: Guards,
+    /// How slowly, how long and how much clients may talk.
+    pub settings: Settings,
+}
+
+impl HttpService {
+    /// Requests by these routes, with the defaults of everything else.
+    #[must_use]
+    pub fn new(routes: Vec<Route>) -> Self {
+        // The deadlines of the upstreams hold.
+        let settings = Settings { handler_timeout: Duration::ZERO, ..Settings::default() };
+        Self { routes, trusted: Prefixes::default(), guards: Guards::default(), settings }
+    }
 }
 
 /// Which requests a route is for, and what becomes of them.
@@ -119,6 +137,17 @@ pub struct Route {
     pub condition: Condition,
     /// What becomes of them.
     pub action: Action,
+    /// What stands in front of it.
+    pub guards: Guards,
+}
+
+impl Route {
+    /// The route of all requests to the upstream of this name.
+    #[must_use]
+    pub fn all_to(to: impl Into<String>) -> Self {
+        let action = Action::Forward(To::one(to));
+        Self { condition: Condition::default(), action, guards: Guards::default() }
+    }
 }
 
 /// What becomes of the requests of a route.

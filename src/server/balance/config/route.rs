@@ -7,10 +7,13 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::checker::Checker;
-use super::file::OneOrMany;
+use super::file::{OneOrMany, Switch};
+use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
 use super::to::ToEntry;
 use super::{Action, Route};
+use crate::net::addr::Prefixes;
 use crate::proto::balance::route::{Condition, HostPattern, PathPattern, TextPattern};
+use crate::server::units::TimeSpan;
 
 /// A route of a listener for HTTP.
 #[derive(Debug, Deserialize)]
@@ -25,10 +28,15 @@ pub(super) struct RouteTable {
     pub(super) query: BTreeMap<String, String>,
     pub(super) to: ToEntry,
     pub(super) split_by: Option<Spanned<String>>,
+    pub(super) limits: Option<Spanned<LimitsTable>>,
+    pub(super) compress: Option<Switch<CompressTable>>,
+    pub(super) timeout: Option<TimeSpan>,
+    pub(super) cors: Option<Spanned<CorsTable>>,
+    pub(super) security_headers: Option<Spanned<Switch<BTreeMap<String, String>>>>,
 }
 
 impl Checker<'_> {
-    pub(super) fn route(&mut self, route: &RouteTable) -> Route {
+    pub(super) fn route(&mut self, route: &RouteTable, trusted: &Prefixes) -> Route {
         let hosts = route.host.iter().flat_map(OneOrMany::as_slice);
         let mut condition =
             Condition { hosts: hosts.map(|host| HostPattern::new(host)).collect(), ..Condition::default() };
@@ -55,6 +63,14 @@ impl Checker<'_> {
         condition.fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
         condition.query = texts(&route.query);
         let to = self.to(&route.to, route.split_by.as_ref());
-        Route { condition, action: Action::Forward(to) }
+        let keys = GuardKeys {
+            limits: route.limits.as_ref(),
+            compress: route.compress.as_ref(),
+            timeout: route.timeout,
+            cors: route.cors.as_ref(),
+            security_headers: route.security_headers.as_ref(),
+        };
+        let guards = self.guards(&keys, trusted);
+        Route { condition, action: Action::Forward(to), guards }
     }
 }

@@ -58,9 +58,8 @@ fn a_whole_file() {
     let api = &config.upstreams[0];
     assert_eq!(api.settings.algorithm, Algorithm::Maglev);
     assert_eq!(api.gateway.hash, HashBy::Cookie("session".into()));
-    let Service::Http(HttpService { routes, .. }) = &config.listeners[0].service else {
-        panic!("{config:?}")
-    };
+    let Service::Http(service) = &config.listeners[0].service else { panic!("{config:?}") };
+    let routes = &service.routes;
     let to: Vec<_> = routes
         .iter()
         .map(|route| match &route.action {

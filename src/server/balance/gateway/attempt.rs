@@ -19,7 +19,7 @@ use crate::server::balance::backend::Backend;
 use crate::server::balance::connections::Opener;
 use crate::server::balance::counters::Event;
 use crate::server::balance::upstream::Members;
-use crate::server::http::body::Body;
+use crate::server::http::body::{Body, BodyError};
 use crate::server::http::client::exchange::{self, AnswerBody, ExchangeError, Progress, exchange};
 use crate::server::http::problem::Problem;
 
@@ -91,9 +91,7 @@ impl AttemptError {
             Self::Exchange(ExchangeError::Timeout, _) | Self::Connect(PoolError::Slow) => {
                 Problem::new(StatusCode::GATEWAY_TIMEOUT, "the backend took too long")
             }
-            Self::Exchange(ExchangeError::Body(_), _) => {
-                Problem::bad_request("the body of the request could not be read")
-            }
+            Self::Exchange(ExchangeError::Body(error), _) => unreadable(error),
             Self::Connect(_) => Problem::new(StatusCode::BAD_GATEWAY, "the backend cannot be reached"),
             Self::Exchange(..) => Problem::new(StatusCode::BAD_GATEWAY, "the backend gave no valid response"),
         }
@@ -190,6 +188,22 @@ impl Forward {
         exchange(conn, request, body, self.settings.timeouts)
             .await
             .map_err(|(error, progress)| AttemptError::Exchange(error, progress))
+    }
+}
+
+/// What is told of a body that could not be read: what was wrong with it, if that is known.
+fn unreadable(error: &BodyError) -> Problem {
+    // What a replay reads of is a stream to the exchange.
+    let known = match error {
+        BodyError::Stream(inner) => inner.downcast_ref(),
+        other => Some(other),
+    };
+    match known {
+        Some(BodyError::TooLarge(limit)) => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body must not be longer than {limit} bytes"),
+        ),
+        _ => Problem::bad_request("the body of the request could not be read"),
     }
 }
 

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::io::{self, Write as _};
 
 use super::RunError;
+use super::balance::{balancer, command::DEFAULT_LISTEN as DEFAULT_BALANCE, config as balance};
 use super::command::ServerConfig;
 use super::process::{Address, Outcome, Process, announce};
 use super::rpc::command::{ServeError, serve as rpc};
@@ -27,7 +28,7 @@ struct Row {
 }
 
 /// Every server that there is.
-static ROWS: [Row; 3] = [
+static ROWS: [Row; 4] = [
     Row {
         name: http::NAME,
         address: DEFAULT_LISTEN,
@@ -45,6 +46,12 @@ static ROWS: [Row; 3] = [
         address: rpc::DEFAULT_LISTEN,
         prepare: prepare_rpc,
         show: |address| (address.to_string(), format!("wireworks rpc ls {address}")),
+    },
+    Row {
+        name: balancer::NAME,
+        address: DEFAULT_BALANCE,
+        prepare: prepare_balance,
+        show: |address| (format!("http://{address}/"), format!("wireworks ws connect ws://{address}/echo")),
     },
 ];
 
@@ -66,6 +73,21 @@ fn prepare_rpc(address: ListenAddr, process: &mut Process) -> Result<(), Command
         ServeError::Run(error) => error.into(),
         error => RunError::System(io::Error::other(error)).into(),
     })
+}
+
+/// In front of those that speak HTTP and are in the process already: WebSockets go to theirs, and all else to the pages.
+fn prepare_balance(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
+    let at = |name| process.addresses.iter().find(|found| found.server == name);
+    let found = [http::NAME, "ws"].map(|name| at(name).map(|found| found.address.clone()));
+    let [Some(pages), Some(sockets)] = found else { return Ok(()) };
+    let text = format!(
+        "[[listener]]\nlisten = \"{address}\"\nto = \"pages\"\n\
+         [[listener.route]]\nheader = {{ upgrade = \"*\" }}\nto = \"sockets\"\n\
+         [upstream.pages]\nbackends = [\"{pages}\"]\n[upstream.sockets]\nbackends = [\"{sockets}\"]\n"
+    );
+    // The text is ours, and good.
+    let config = balance::Config::parse(&text).unwrap_or_default();
+    Ok(balancer::prepare(&config, process)?)
 }
 
 /// Runs all servers until a signal. When they are ready it prints a table of them, and their lines `listening NAME ADDR`.

@@ -75,29 +75,35 @@ pub fn start_file(path: PathBuf, config: &Config) -> Result<Running, RunError> {
     Ok(process(config, Some(path))?.start(|_| {})?)
 }
 
+/// A process for a balancer alone: it can take the place of another, and another can take its place.
 fn process(config: &Config, file: Option<PathBuf>) -> Result<Process, RunError> {
     let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
-    prepare(config, file, &mut process)?;
-    Ok(process)
-}
-
-/// Puts a balancer into `process`.
-///
-/// # Errors
-/// As for [`run`].
-pub(in crate::server) fn prepare(
-    config: &Config,
-    file: Option<PathBuf>,
-    process: &mut Process,
-) -> Result<(), RunError> {
-    let balancer = Arc::new(Balancer::new(process.threads, process.drain.clone()));
     let mut predecessor = Predecessor::take()?;
     let left = predecessor.as_mut().map(Predecessor::sockets).unwrap_or_default();
-    balancer.apply_at(config, Some(Open::left(left)))?;
+    let balancer = put(config, file, Open::left(left), &mut process)?;
     process.predecessor = Mutex::new(predecessor);
     process.pid_file.clone_from(&config.pid_file);
     let doors = Arc::clone(&balancer.doors);
     process.upgrade = Some(Upgrade::new(Box::new(move || doors.sockets()), config.upgrade_timeout)?);
+    Ok(process)
+}
+
+/// Puts a balancer into `process`, beside other servers.
+///
+/// # Errors
+/// As for [`run`].
+pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Result<(), RunError> {
+    put(config, None, Open::left(Vec::new()), process).map(drop)
+}
+
+fn put(
+    config: &Config,
+    file: Option<PathBuf>,
+    open: Open,
+    process: &mut Process,
+) -> Result<Arc<Balancer>, RunError> {
+    let balancer = Arc::new(Balancer::new(process.threads, process.drain.clone()));
+    balancer.apply_at(config, Some(open))?;
     for door in balancer.doors.get() {
         for (_, sockets) in door.sockets()? {
             listening::note(NAME, &[sockets.into_iter().take(1).collect()], process);
@@ -105,8 +111,8 @@ pub(in crate::server) fn prepare(
     }
     process.parts.push(Arc::clone(&balancer.doors) as _);
     let source = file.map(|path| Arc::new(Source::new(path, config.watch)));
-    process.parts.push(Arc::new(Maintenance::new(balancer, source)));
-    Ok(())
+    process.parts.push(Arc::new(Maintenance::new(Arc::clone(&balancer), source)));
+    Ok(balancer)
 }
 
 /// The upstreams by their names.

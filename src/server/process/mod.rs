@@ -5,6 +5,7 @@
 //! SIGUSR2 [upgrades](upgrade). A [`Handle`] does the same from the program itself. Parts that report on the others are the last to go: they serve
 //! until the drain is over.
 
+mod notify;
 mod running;
 pub mod upgrade;
 
@@ -23,6 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::notify::Manager;
 pub use self::running::{Handle, Running};
 use self::upgrade::{PATIENCE, PidFile, Upgrade};
 use crate::net::addr::ListenAddr;
@@ -224,8 +226,10 @@ impl Run {
         {
             tracing::warn!(%error, "the old process does not listen");
         }
+        let manager = if self.process.signals { Manager::of_environment() } else { Manager::nobody() };
+        manager.ready();
         let pid_file = self.process.pid_file.as_deref().map(PidFile::write).transpose()?;
-        let outcome = self.control(signals).await;
+        let outcome = self.control(signals, &manager).await;
         drop(pid_file);
         self.process.last_drain.finish(LAST_DEADLINE).await;
         parts.abort();
@@ -259,7 +263,7 @@ impl Run {
     }
 
     /// Waits for the end, reloading on the way there, and goes down.
-    async fn control(&self, mut signals: Hearing) -> Outcome {
+    async fn control(&self, mut signals: Hearing, manager: &Manager) -> Outcome {
         let drain = &self.process.drain;
         let mut upgrading = None;
         let succeeded = loop {
@@ -296,6 +300,7 @@ impl Run {
                 drain.hurry();
             });
         } else {
+            manager.stopping();
             drain.stop();
         }
         tracing::info!(waiting_for = drain.live(), timeout_s = timeout.as_secs_f64(), "stopping");

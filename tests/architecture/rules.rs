@@ -89,6 +89,7 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("suite", "http"),
     ("suite", "ws"),
     ("suite", "rpc"),
+    ("suite", "balance"),
     ("suite", "site"),
 ];
 

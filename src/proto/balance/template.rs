@@ -47,8 +47,8 @@ pub const VARIABLES: [(&str, Variable); 11] = [
     ("backend", Variable::Backend),
 ];
 
-/// A text with variables.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A text with variables. The default is an empty one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
 }

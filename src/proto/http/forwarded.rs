@@ -8,6 +8,10 @@
 use std::fmt::Write;
 use std::net::{IpAddr, SocketAddr};
 
+use bytes::BytesMut;
+use http::HeaderName;
+
+use super::hop::{begins_as, reads_as};
 use super::list::FieldLines;
 
 /// Addresses that are read of a list at most; what is in front of them is not looked at.
@@ -36,9 +40,83 @@ fn address(entry: &[u8]) -> Option<IpAddr> {
     Some(IpAddr::to_canonical(&address))
 }
 
+/// Which fields tell the next server of the client.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tell {
+    /// `X-Forwarded-For`, `-Proto`, `-Host`, and `-Prefix` where a prefix was stripped.
+    #[default]
+    XForwarded,
+    /// `Forwarded`, RFC 7239.
+    Rfc7239,
+    /// All of them.
+    Both,
+    /// None.
+    Nothing,
+}
+
+/// A field that tells the next server of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// `X-Forwarded-For`.
+    For,
+    /// `X-Forwarded-Proto`.
+    Proto,
+    /// `X-Forwarded-Host`.
+    Host,
+    /// `X-Forwarded-Prefix`.
+    Prefix,
+    /// `Forwarded`.
+    Forwarded,
+}
+
+impl Tell {
+    /// The fields that are written.
+    #[must_use]
+    pub const fn fields(self) -> &'static [Field] {
+        use Field::{For, Forwarded, Host, Prefix, Proto};
+        match self {
+            Self::XForwarded => &[For, Proto, Host, Prefix],
+            Self::Rfc7239 => &[Forwarded],
+            Self::Both => &[For, Proto, Host, Prefix, Forwarded],
+            Self::Nothing => &[],
+        }
+    }
+}
+
+impl Field {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> HeaderName {
+        HeaderName::from_static(match self {
+            Self::For => "x-forwarded-for",
+            Self::Proto => "x-forwarded-proto",
+            Self::Host => "x-forwarded-host",
+            Self::Prefix => "x-forwarded-prefix",
+            Self::Forwarded => "forwarded",
+        })
+    }
+}
+
+/// Whether the field `name` of a request is its sender's word about clients, which does not go on as it is: it is written anew, or is not to be believed. What
+/// is left of a `trusted` proxy's are `X-Real-IP` and those of the `X-Forwarded-` that are not written here, such as `X-Forwarded-Port`.
+#[must_use]
+pub fn is_word(name: &str, trusted: bool) -> bool {
+    match name.as_bytes().first() {
+        Some(b'f' | b'F') => reads_as(name, "forwarded"),
+        Some(b'x' | b'X') if begins_as(name, "x-forwarded-") => {
+            let rest = &name["x-forwarded-".len()..];
+            !trusted || ["for", "proto", "host", "prefix"].iter().any(|ours| rest.eq_ignore_ascii_case(ours))
+        }
+        Some(b'x' | b'X') => !trusted && reads_as(name, "x-real-ip"),
+        _ => false,
+    }
+}
+
 /// What of a client goes on to the next server.
-#[derive(Clone, Copy, Debug)]
-pub struct Forwarding<'a> {
+#[derive(Debug)]
+pub struct Forwarding<'a, H: FieldLines + ?Sized> {
+    /// The request.
+    pub head: &'a H,
     /// Who is at the other end of the connection; `None` for a Unix socket.
     pub peer: Option<IpAddr>,
     /// Whether what it says of others is believed.
@@ -47,63 +125,56 @@ pub struct Forwarding<'a> {
     pub tls: bool,
     /// The host that was asked for.
     pub host: &'a str,
+    /// The prefix that was taken from the path; empty for none.
+    pub prefix: &'a str,
 }
 
-/// The values of the fields that tell the next server of the client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
-    /// `X-Forwarded-For`.
-    pub for_: String,
-    /// `X-Forwarded-Proto`.
-    pub proto: String,
-    /// `X-Forwarded-Host`.
-    pub host: String,
-    /// `Forwarded`.
-    pub forwarded: String,
-}
-
-/// The fields that [`Forwarding`] writes, lower case. Those of the request must not go on beside them.
-pub const FIELDS: [&str; 4] = ["x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "forwarded"];
-
-impl Forwarding<'_> {
-    /// The values for a request with this head.
-    pub fn told<H: FieldLines + ?Sized>(&self, head: &H) -> Told {
-        let earlier = |name| {
-            let lines =
-                head.lines(name).filter(|_| self.trusted).filter_map(|line| std::str::from_utf8(line).ok());
-            lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ")
+impl<H: FieldLines + ?Sized> Forwarding<'_, H> {
+    /// Appends the value of a field; nothing when there is nothing to tell.
+    pub fn write(&self, field: Field, dst: &mut BytesMut) {
+        let start = dst.len();
+        if self.trusted {
+            let name = field.name();
+            for line in self.head.lines(name.as_str()).filter(|line| !line.is_empty()) {
+                // Prefixes stand behind each other, as paths do; of everything else there are lists.
+                if dst.len() > start && field != Field::Prefix {
+                    dst.extend_from_slice(b", ");
+                }
+                dst.extend_from_slice(line);
+            }
+        }
+        let earlier = dst.len() > start;
+        // Writing to memory cannot fail.
+        let _ = match (field, self.peer) {
+            (Field::Prefix, _) => dst.write_str(self.prefix),
+            (Field::Proto | Field::Host, _) if earlier => Ok(()),
+            (Field::Proto, _) => dst.write_str(self.proto()),
+            (Field::Host, _) => dst.write_str(self.host),
+            (Field::For, None) => Ok(()),
+            (Field::For, Some(peer)) => {
+                let comma = if earlier { ", " } else { "" };
+                write!(dst, "{comma}{peer}")
+            }
+            (Field::Forwarded, peer) => self.write_forwarded(if earlier { ", " } else { "" }, peer, dst),
         };
-        let proto = if self.tls { "https" } else { "http" };
-        let first = |earlier: String, own: &str| if earlier.is_empty() { own.to_owned() } else { earlier };
-        let mut for_ = earlier("x-forwarded-for");
-        let mut forwarded = earlier("forwarded");
-        if let Some(peer) = self.peer {
-            separate(&mut for_);
-            let _ = write!(for_, "{peer}"); // writing to a string cannot fail
-        }
-        separate(&mut forwarded);
-        let _ = match self.peer {
-            // An IPv6 address is quoted, as a colon is no part of a token (RFC 7239 section 6).
-            Some(IpAddr::V6(peer)) => write!(forwarded, "for=\"[{peer}]\""),
-            Some(IpAddr::V4(peer)) => write!(forwarded, "for={peer}"),
-            None => write!(forwarded, "for=unknown"),
-        };
-        let _ = write!(forwarded, ";proto={proto}");
-        if !self.host.is_empty() {
-            let _ = write!(forwarded, ";host=\"{}\"", self.host);
-        }
-        Told {
-            for_,
-            proto: first(earlier("x-forwarded-proto"), proto),
-            host: first(earlier("x-forwarded-host"), self.host),
-            forwarded,
-        }
     }
-}
 
-fn separate(list: &mut String) {
-    if !list.is_empty() {
-        list.push_str(", ");
+    fn proto(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
+    }
+
+    fn write_forwarded(&self, comma: &str, peer: Option<IpAddr>, dst: &mut BytesMut) -> std::fmt::Result {
+        match peer {
+            // An IPv6 address is quoted, as a colon is no part of a token (RFC 7239 section 6).
+            Some(IpAddr::V6(peer)) => write!(dst, "{comma}for=\"[{peer}]\"")?,
+            Some(IpAddr::V4(peer)) => write!(dst, "{comma}for={peer}")?,
+            None => write!(dst, "{comma}for=unknown")?,
+        }
+        write!(dst, ";proto={}", self.proto())?;
+        if !self.host.is_empty() {
+            write!(dst, ";host=\"{}\"", self.host)?;
+        }
+        Ok(())
     }
 }
 
@@ -154,22 +225,64 @@ mod tests {
             ("X-Forwarded-For", "203.0.113.5"),
             ("X-Forwarded-Proto", "https"),
             ("X-Forwarded-Host", "shop.test"),
+            ("X-Forwarded-Prefix", "/outer"),
             ("Forwarded", "for=203.0.113.5"),
         ];
-        let told = |peer: Option<&str>, trusted| {
-            let forwarding = Forwarding { peer: peer.map(ip), trusted, tls: false, host: "a.test:81" };
-            let told = forwarding.told(&said[..]);
-            [told.for_, told.proto, told.host, told.forwarded]
+        let told = |peer: Option<&str>, trusted, prefix| {
+            let peer = peer.map(ip);
+            let host = "a.test:81";
+            let forwarding = Forwarding { head: &said[..], peer, trusted, tls: false, host, prefix };
+            Tell::Both.fields().iter().map(move |field| {
+                let mut value = BytesMut::new();
+                forwarding.write(*field, &mut value);
+                String::from_utf8(value.to_vec()).unwrap()
+            })
         };
+        let all = |peer, trusted, prefix| told(peer, trusted, prefix).collect::<Vec<_>>();
         let own = "for=192.0.2.1;proto=http;host=\"a.test:81\"";
-        assert_eq!(told(Some("192.0.2.1"), false), ["192.0.2.1", "http", "a.test:81", own]);
+        assert_eq!(all(Some("192.0.2.1"), false, ""), ["192.0.2.1", "http", "a.test:81", "", own]);
         let appended = format!("for=203.0.113.5, {own}");
-        assert_eq!(
-            told(Some("192.0.2.1"), true),
-            ["203.0.113.5, 192.0.2.1", "https", "shop.test", &appended]
-        );
+        let expected = ["203.0.113.5, 192.0.2.1", "https", "shop.test", "/outer/api", &appended];
+        assert_eq!(all(Some("192.0.2.1"), true, "/api"), expected);
         let v6 = "for=\"[2001:db8::1]\";proto=http;host=\"a.test:81\"";
-        assert_eq!(told(Some("2001:db8::1"), false), ["2001:db8::1", "http", "a.test:81", v6]);
-        assert_eq!(told(None, false)[3], "for=unknown;proto=http;host=\"a.test:81\"");
+        assert_eq!(all(Some("2001:db8::1"), false, "/a"), ["2001:db8::1", "http", "a.test:81", "/a", v6]);
+        let local = ["", "http", "a.test:81", "", "for=unknown;proto=http;host=\"a.test:81\""];
+        assert_eq!(all(None, false, ""), local);
+    }
+
+    #[test]
+    fn whose_word_does_not_go_on() {
+        // Whether it is left out of a stranger's request, and of a trusted proxy's.
+        for (name, strangers, trusted) in [
+            ("X-Forwarded-For", true, true),
+            ("x-forwarded-PROTO", true, true),
+            ("X-Forwarded-Host", true, true),
+            ("X-Forwarded-Prefix", true, true),
+            ("Forwarded", true, true),
+            ("X-Forwarded-Port", true, false),
+            ("X_Forwarded_Port", true, false),
+            ("X-Forwarded-Client-Cert", true, false),
+            ("X-Real-IP", true, false),
+            ("x_real_ip", true, false),
+            ("X-Forwarde", false, false),
+            ("X-Request-Id", false, false),
+            ("Forwarded-For", false, false),
+            ("", false, false),
+        ] {
+            assert_eq!((is_word(name, false), is_word(name, true)), (strangers, trusted), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_told_by_which_fields() {
+        use Field::{For, Forwarded, Host, Prefix, Proto};
+        for (tell, fields) in [
+            (Tell::default(), &[For, Proto, Host, Prefix][..]),
+            (Tell::Rfc7239, &[Forwarded]),
+            (Tell::Both, &[For, Proto, Host, Prefix, Forwarded]),
+            (Tell::Nothing, &[]),
+        ] {
+            assert_eq!(tell.fields(), fields);
+        }
     }
 }

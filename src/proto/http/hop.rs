@@ -75,6 +75,21 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|other| other.len() == name.len() && other.eq_ignore_ascii_case(name))
 }
 
+/// Whether some server takes the field `name` for `ours`, which is lower case: CGI and its heirs read an underscore as a dash, so
+/// `X_Forwarded_For` would be a client's word beside ours.
+#[must_use]
+pub fn reads_as(name: &str, ours: &str) -> bool {
+    name.len() == ours.len() && begins_as(name, ours)
+}
+
+/// Whether `name` begins with what some server takes for `ours`, as [`reads_as`] says.
+#[must_use]
+pub fn begins_as(name: &str, ours: &str) -> bool {
+    let alike =
+        |(theirs, ours): (u8, u8)| theirs.eq_ignore_ascii_case(&ours) || (theirs, ours) == (b'_', b'-');
+    name.len() >= ours.len() && name.bytes().zip(ours.bytes()).all(alike)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -106,5 +121,20 @@ mod tests {
         let head = [("connection", "close"), ("Connection", "x-a , x-b")];
         let hop = HopByHop::of(&head[..]);
         assert!(hop.has("X-A") && hop.has("X-B") && !hop.has("x-c"));
+    }
+
+    #[test]
+    fn names_that_read_alike() {
+        for (name, alike) in [
+            ("X-Forwarded-For", true),
+            ("x_forwarded_for", true),
+            ("X_Forwarded-For", true),
+            ("X-Forwarded-Far", false),
+            ("X-Forwarded-For-", false),
+            ("X.Forwarded.For", false),
+        ] {
+            assert_eq!(reads_as(name, "x-forwarded-for"), alike, "{name}");
+        }
+        assert!(begins_as("X_Forwarded-Port", "x-forwarded-") && !begins_as("X-For", "x-forwarded-"));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::balancer::Upstreams;
 use super::config::{self, Config, HttpService};
 use super::connections::Connections;
-use super::gateway::{self, Action, Branches, Forward, Route};
+use super::gateway::{self, Action, Branches, Forward, Redirect, Respond, Route, RouteEdits};
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
 
@@ -34,15 +34,29 @@ impl<'a> Assembly<'a> {
         let trusted = Arc::new(service.trusted.clone());
         let routes = service.routes.iter().map(|route| Route {
             condition: route.condition.clone(),
-            action: service.guards.before(route.guards.before(self.action(&route.action, &trusted))),
+            action: service.guards.before(route.guards.before(self.action(route, &trusted))),
         });
         routes.collect()
     }
 
     /// What becomes of the requests of a route.
-    fn action(&self, action: &config::Action, trusted: &Arc<Prefixes>) -> Action {
-        let config::Action::Forward(to) = action;
-        let mut branches: Vec<_> = to.branches.iter().map(|(name, _)| self.forward(name, trusted)).collect();
+    fn action(&self, route: &config::Route, trusted: &Arc<Prefixes>) -> Action {
+        let (edits, trusted) = (Arc::clone(&route.edits), Arc::clone(trusted));
+        match &route.action {
+            config::Action::Forward(to) => self.forward(to, &edits, &trusted),
+            config::Action::Redirect(to, status) => {
+                Action::Handle(Arc::new(Redirect { to: to.clone(), status: *status, edits, trusted }))
+            }
+            config::Action::Respond(page) => {
+                Action::Handle(Arc::new(Respond { page: page.clone(), edits, trusted }))
+            }
+        }
+    }
+
+    /// What gives requests to upstreams.
+    fn forward(&self, to: &config::To, edits: &Arc<RouteEdits>, trusted: &Arc<Prefixes>) -> Action {
+        let branches = to.branches.iter().map(|(name, _)| self.branch(name, edits, trusted));
+        let mut branches: Vec<_> = branches.collect();
         match Split::new(to.branches.iter().map(|(_, weight)| *weight)) {
             Ok(split) if branches.len() > 1 => {
                 Action::Handle(Arc::new(Branches { split, by: to.by.clone(), branches }))
@@ -52,12 +66,13 @@ impl<'a> Assembly<'a> {
     }
 
     /// The innermost handler: it gives requests to the backends of an upstream.
-    fn forward(&self, upstream: &str, trusted: &Arc<Prefixes>) -> Arc<Forward> {
+    fn branch(&self, upstream: &str, edits: &Arc<RouteEdits>, trusted: &Arc<Prefixes>) -> Arc<Forward> {
         Arc::new(Forward {
             upstream: Arc::clone(&self.upstreams[upstream]),
             settings: Arc::clone(&self.settings[upstream]),
             connections: Arc::clone(self.connections),
             trusted: Arc::clone(trusted),
+            edits: Arc::clone(edits),
         })
     }
 }

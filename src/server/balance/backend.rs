@@ -140,6 +140,15 @@ impl Backend {
         &self.name
     }
 
+    /// The host that it can be asked for: its address, or `localhost` behind a Unix socket.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match self.setup.target {
+            Target::Tcp { .. } => &self.name,
+            Target::Unix(_) => "localhost",
+        }
+    }
+
     /// What it is made of.
     #[must_use]
     pub fn setup(&self) -> &Setup {

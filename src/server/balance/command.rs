@@ -12,6 +12,7 @@ use crate::net::client::Target;
 use crate::net::limits::ConnectionLimits;
 use crate::net::resilience::pick::Algorithm;
 use crate::proto::balance::health;
+use crate::proto::http::forwarded::Tell;
 use crate::server::balance::check::{Checks, Probe};
 
 /// The options of `wireworks balance`.
@@ -66,7 +67,9 @@ impl Args {
         let mode = if self.l4 { Mode::Tcp } else { Mode::Http };
         let service = match mode {
             Mode::Tcp => Service::Tcp(NAME.into(), tcp::Settings::default()),
-            Mode::Http => Service::Http(Box::new(HttpService::new(vec![Route::all_to(NAME)]))),
+            Mode::Http => {
+                Service::Http(Box::new(HttpService::new(vec![Route::all_to(NAME, Tell::default())])))
+            }
         };
         let checks = Some(health::Policy::DEFAULT);
         let backends = self.to.iter().map(|target| Setup { checks, ..Setup::new(target.clone()) }).collect();

@@ -31,6 +31,34 @@ pub struct Request {
     pub(super) route: Option<RoutePattern>,
 }
 
+/// A request without its body: what several tasks, or several attempts, can look at.
+#[derive(Debug)]
+pub struct Parts {
+    pub(super) head: Box<Head>,
+    pub(super) peer: Arc<Peer>,
+    pub(super) extensions: Extensions,
+}
+
+impl Parts {
+    /// The head as it arrived.
+    #[must_use]
+    pub fn head(&self) -> &Head {
+        &self.head
+    }
+
+    /// Who sent it.
+    #[must_use]
+    pub fn peer(&self) -> &Arc<Peer> {
+        &self.peer
+    }
+
+    /// What the way to the handler has left.
+    #[must_use]
+    pub fn extensions(&self) -> &Extensions {
+        &self.extensions
+    }
+}
+
 impl Request {
     /// A request from its parts. Servers make them; tests may.
     #[must_use]
@@ -106,6 +134,13 @@ impl Request {
     /// The body.
     pub fn body_mut(&mut self) -> &mut Body {
         &mut self.body
+    }
+
+    /// The request without its body, and the body.
+    #[must_use]
+    pub fn into_parts(self) -> (Parts, Body) {
+        let Self { head, body, peer, extensions, .. } = self;
+        (Parts { head, peer, extensions }, body)
     }
 
     /// The body alone.

@@ -1,5 +1,9 @@
 //! What the routes of a listener do with requests, over real sockets.
 
+mod answers;
+mod forwarded;
+mod headers;
+mod rewrite;
 mod split;
 
 use super::Balancer;
@@ -28,4 +32,10 @@ fn get(balancer: &Balancer, path: &str, lines: &str) -> crate::support::response
     let mut wire = balancer.connect();
     wire.send(format!("GET {path} HTTP/1.1\r\nHost: shop.test:81\r\n{lines}\r\n"));
     wire.read_response()
+}
+
+/// What the backend got of the last request.
+#[track_caller]
+fn last(backend: &Backend) -> super::raw::Request {
+    backend.requests().pop().expect("a request")
 }

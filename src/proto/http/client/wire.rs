@@ -106,6 +106,25 @@ impl RequestWriter {
         }
     }
 
+    /// Writes one field with the value that `write` appends. It is left out when there is none, when it holds a byte that no value may hold, or when the
+    /// field frames the message.
+    pub fn field_of(&mut self, name: &HeaderName, write: impl FnOnce(&mut BytesMut)) {
+        if is_derived(name.as_str()) {
+            return;
+        }
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(name.as_str().as_bytes());
+        self.bytes.extend_from_slice(b": ");
+        let value = self.bytes.len();
+        write(&mut self.bytes);
+        let written = self.bytes.get(value..).unwrap_or_default();
+        if written.is_empty() || written.iter().any(|&byte| byte == 0x7f || byte < b' ' && byte != b'\t') {
+            self.bytes.truncate(start);
+        } else {
+            self.bytes.extend_from_slice(b"\r\n");
+        }
+    }
+
     /// Writes fields, as [`field`](Self::field) does.
     pub fn fields(&mut self, fields: &Fields) {
         fields.iter().for_each(|(name, value)| self.field(name, value));
@@ -217,6 +236,27 @@ mod tests {
             "POST /new HTTP/1.1\r\nhost: a.test:81\r\nAccept: */*\r\nCookie: a=b\r\naccept: text/plain\r\ncontent-length: 3\r\n\r\n"
         );
         assert_eq!((request.body(), request.method()), (BodyLength::Exactly(3), &Method::POST));
+    }
+
+    #[test]
+    fn a_value_is_one_line_or_is_left_out() {
+        for (name, value, line) in [
+            ("x-a", "b", "x-a: b\r\n"),
+            ("x-a", "b c\t\u{e9}", "x-a: b c\t\u{e9}\r\n"),
+            ("x-a", "", ""),
+            ("x-a", "b\r\nc: d", ""),
+            ("x-a", "b\nc", ""),
+            ("x-a", "b\0", ""),
+            ("x-a", "b\x7f", ""),
+            ("content-length", "5", ""),
+            ("host", "b.test", ""),
+        ] {
+            let mut writer = RequestWriter::new(&Method::GET, "/", "a.test").unwrap();
+            writer.field_of(&HeaderName::from_static(name), |dst| dst.extend_from_slice(value.as_bytes()));
+            let request = writer.finish(Finish { length: Some(0), ..Finish::default() });
+            let expected = format!("GET / HTTP/1.1\r\nhost: a.test\r\n{line}\r\n");
+            assert_eq!(request.bytes(), expected.as_bytes(), "{name}: {value:?}");
+        }
     }
 
     #[test]

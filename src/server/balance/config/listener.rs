@@ -15,6 +15,7 @@ use super::{HttpService, Listener, Route, Service, Tls};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::tls::{CertPair, ClientAuth};
+use crate::proto::http::forwarded::Tell;
 use crate::server::balance::tcp::{self, ProxyHeader};
 use crate::server::units::{ByteSize, TimeSpan};
 
@@ -35,6 +36,7 @@ pub(super) struct ListenerTable {
     /// Of HTTP.
     #[serde(default)]
     pub(super) trusted_proxies: Prefixes,
+    pub(super) forwarded: Option<Forwarded>,
     #[serde(default, rename = "route")]
     pub(super) routes: Vec<Spanned<RouteTable>>,
     pub(super) limits: Option<Spanned<LimitsTable>>,
@@ -74,6 +76,27 @@ pub enum Mode {
 pub(super) enum SendProxy {
     V1,
     V2,
+}
+
+/// Which fields tell backends of the client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Forwarded {
+    XForwarded,
+    Rfc7239,
+    Both,
+    None,
+}
+
+impl From<Forwarded> for Tell {
+    fn from(fields: Forwarded) -> Self {
+        match fields {
+            Forwarded::XForwarded => Self::XForwarded,
+            Forwarded::Rfc7239 => Self::Rfc7239,
+            Forwarded::Both => Self::Both,
+            Forwarded::None => Self::Nothing,
+        }
+    }
 }
 
 /// Certificates of a listener.
@@ -168,9 +191,10 @@ impl Checker<'_> {
                 }
                 let trusted = listener.trusted_proxies.clone();
                 let guards = self.guards(&listener.guard_keys(), &trusted);
+                let tell = listener.forwarded.map_or(Tell::default(), Tell::from);
                 let mut routes: Vec<_> =
-                    listener.routes.iter().map(|route| self.route(route.get_ref(), &trusted)).collect();
-                routes.extend(to.map(Route::all_to));
+                    listener.routes.iter().map(|route| self.route(route, tell, &trusted)).collect();
+                routes.extend(to.map(|to| Route::all_to(to, tell)));
                 let settings = self.connections(listener, &at);
                 Service::Http(Box::new(HttpService { routes, trusted, guards, settings }))
             }

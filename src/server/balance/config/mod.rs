@@ -5,19 +5,24 @@
 mod check;
 mod checker;
 mod connection;
+mod edits;
 mod file;
 mod guards;
 mod listener;
+mod page;
 mod route;
 mod to;
 mod upstream;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
+
 use super::backend;
-use super::gateway::HashBy;
+use super::gateway::{HashBy, Page, RouteEdits};
 use super::guards::Guards;
 use super::{gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
@@ -25,6 +30,8 @@ use crate::net::limits::ConnectionLimits;
 use crate::net::shards::cores;
 use crate::net::tls::{CertPair, ClientAuth};
 use crate::proto::balance::route::Condition;
+use crate::proto::balance::template::Template;
+use crate::proto::http::forwarded::Tell;
 use crate::server::http::settings::Settings;
 use crate::server::options::DRAIN_TIMEOUT;
 
@@ -137,16 +144,22 @@ pub struct Route {
     pub condition: Condition,
     /// What becomes of them.
     pub action: Action,
+    /// What is changed in them, and in their answers.
+    pub edits: Arc<RouteEdits>,
     /// What stands in front of it.
     pub guards: Guards,
 }
 
 impl Route {
-    /// The route of all requests to the upstream of this name.
+    /// The route of all requests to the upstream of this name. `tell` says by which fields it is told of clients.
     #[must_use]
-    pub fn all_to(to: impl Into<String>) -> Self {
-        let action = Action::Forward(To::one(to));
-        Self { condition: Condition::default(), action, guards: Guards::default() }
+    pub fn all_to(to: impl Into<String>, tell: Tell) -> Self {
+        Self {
+            condition: Condition::default(),
+            action: Action::Forward(To::one(to)),
+            edits: Arc::new(RouteEdits { tell, ..RouteEdits::default() }),
+            guards: Guards::default(),
+        }
     }
 }
 
@@ -155,6 +168,10 @@ impl Route {
 pub enum Action {
     /// They go on to the backends of one of these upstreams.
     Forward(To),
+    /// Their clients are sent elsewhere.
+    Redirect(Template, StatusCode),
+    /// They are answered with a page.
+    Respond(Page),
 }
 
 /// Where requests go.

@@ -1,18 +1,22 @@
 //! `[[listener.route]]`: which requests go where.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use http::Method;
 use serde::Deserialize;
 use toml::Spanned;
 
 use super::checker::Checker;
+use super::edits::{EditsTable, RewriteTable};
 use super::file::{OneOrMany, Switch};
 use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
+use super::page::{PageTable, RedirectTable};
 use super::to::ToEntry;
-use super::{Action, Route};
+use super::{Action, Route, To};
 use crate::net::addr::Prefixes;
 use crate::proto::balance::route::{Condition, HostPattern, PathPattern, TextPattern};
+use crate::proto::http::forwarded::Tell;
 use crate::server::units::TimeSpan;
 
 /// A route of a listener for HTTP.
@@ -26,8 +30,18 @@ pub(super) struct RouteTable {
     pub(super) header: BTreeMap<String, String>,
     #[serde(default)]
     pub(super) query: BTreeMap<String, String>,
-    pub(super) to: ToEntry,
+    pub(super) to: Option<ToEntry>,
     pub(super) split_by: Option<Spanned<String>>,
+    pub(super) redirect: Option<RedirectTable>,
+    pub(super) respond: Option<Spanned<PageTable>>,
+    pub(super) strip_prefix: Option<Spanned<String>>,
+    pub(super) add_prefix: Option<Spanned<String>>,
+    pub(super) rewrite: Option<RewriteTable>,
+    pub(super) rewrite_host: Option<Spanned<String>>,
+    #[serde(default)]
+    pub(super) request_headers: EditsTable,
+    #[serde(default)]
+    pub(super) response_headers: EditsTable,
     pub(super) limits: Option<Spanned<LimitsTable>>,
     pub(super) compress: Option<Switch<CompressTable>>,
     pub(super) timeout: Option<TimeSpan>,
@@ -36,7 +50,9 @@ pub(super) struct RouteTable {
 }
 
 impl Checker<'_> {
-    pub(super) fn route(&mut self, route: &RouteTable, trusted: &Prefixes) -> Route {
+    pub(super) fn route(&mut self, route: &Spanned<RouteTable>, tell: Tell, trusted: &Prefixes) -> Route {
+        let at = route.span();
+        let route = route.get_ref();
         let hosts = route.host.iter().flat_map(OneOrMany::as_slice);
         let mut condition =
             Condition { hosts: hosts.map(|host| HostPattern::new(host)).collect(), ..Condition::default() };
@@ -62,7 +78,15 @@ impl Checker<'_> {
         condition.fields = texts(&route.header);
         condition.fields.iter_mut().for_each(|(name, _)| name.make_ascii_lowercase());
         condition.query = texts(&route.query);
-        let to = self.to(&route.to, route.split_by.as_ref());
+        let action = match (&route.to, &route.redirect, &route.respond) {
+            (Some(to), None, None) => Action::Forward(self.to(to, route.split_by.as_ref())),
+            (None, Some(redirect), None) => self.redirect(redirect),
+            (None, None, Some(page)) => Action::Respond(self.page(page)),
+            _ => {
+                self.fault(&at, "a route has one of `to`, `redirect` and `respond`");
+                Action::Forward(To::one(""))
+            }
+        };
         let keys = GuardKeys {
             limits: route.limits.as_ref(),
             compress: route.compress.as_ref(),
@@ -71,6 +95,6 @@ impl Checker<'_> {
             security_headers: route.security_headers.as_ref(),
         };
         let guards = self.guards(&keys, trusted);
-        Route { condition, action: Action::Forward(to), guards }
+        Route { condition, action, edits: Arc::new(self.edits(route, tell)), guards }
     }
 }

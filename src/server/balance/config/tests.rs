@@ -64,6 +64,7 @@ fn a_whole_file() {
         .iter()
         .map(|route| match &route.action {
             Action::Forward(to) => to.clone(),
+            other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(to, [To::one("api"), To::one("web")]);
@@ -142,4 +143,39 @@ fn the_manual_says_what_can_be_said() {
         count += 1;
     }
     assert!(count > 0);
+}
+
+#[test]
+fn faults_of_what_a_route_does() {
+    for (route, line, column, message) in [
+        ("", 3, 1, "one of `to`, `redirect` and `respond`"),
+        ("to = \"a\"\nredirect = { to = \"/\" }", 3, 1, "one of `to`, `redirect` and `respond`"),
+        ("redirect = { to = \"$nobody\" }", 4, 19, "there is no variable $nobody"),
+        ("redirect = { to = \"/a b\" }", 4, 19, "without spaces"),
+        ("redirect = { to = \"\" }", 4, 19, "leads to a URL"),
+        ("redirect = { to = \"/\", status = 200 }", 4, 33, "301, 302, 303, 307 or 308"),
+        ("respond = { status = 101 }", 4, 22, "200 to 599"),
+        ("respond = { status = 204, body = \"a\" }", 4, 11, "has no body"),
+        ("respond = { body = \"a\", file = \"b\" }", 4, 32, "not in both"),
+        ("respond = { file = \"/nowhere/at/all\" }", 4, 20, "cannot read /nowhere/at/all"),
+        ("respond = { content-type = \"a\\nb\" }", 4, 28, "no media type"),
+        ("to = \"a\"\nstrip-prefix = \"api\"", 5, 16, "no prefix of a path"),
+        ("to = \"a\"\nadd-prefix = \"/a b\"", 5, 14, "no prefix of a path"),
+        ("to = \"a\"\nrewrite = { regex = \"(\", to = \"/\" }", 5, 21, "not valid: unclosed group"),
+        ("to = \"a\"\nrewrite = { regex = \"a\", to = \"/$1\" }", 5, 31, "no group $1"),
+        ("to = \"a\"\nrewrite-host = \"a b\"", 5, 16, "is no host"),
+        ("to = \"a\"\nrequest-headers.set = { a = \"$x\" }", 5, 29, "there is no variable $x"),
+        ("to = \"a\"\nrequest-headers.add = { a = [\"b\", \"\\n\"] }", 5, 29, "cannot stand in a field"),
+        ("to = \"a\"\nresponse-headers.set = { Content-Length = \"5\" }", 5, 43, "is derived"),
+        ("to = \"a\"\nresponse-headers.remove = [\"b c\"]", 5, 28, "no name of a field"),
+        ("to = \"a\"\nrequest-headers.set = { host = \"b\" }", 5, 32, "set by rewrite-host"),
+    ] {
+        let text = format!(
+            "[[listener]]\nlisten = \":1\"\n[[listener.route]]\n{route}\n[upstream.a]\nbackends = [\"b:1\"]\n"
+        );
+        let faults = Config::parse(&text).unwrap_err();
+        let [fault] = &faults[..] else { panic!("{route}: {faults:?}") };
+        assert_eq!((fault.line, fault.column), (line, column), "{route}: {fault:?}");
+        assert!(fault.message.contains(message), "{route}: {fault:?}");
+    }
 }

@@ -7,6 +7,7 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::Forward;
+use super::onward::Onward;
 use super::replay::Replay;
 use crate::net::client::ConnectError;
 use crate::net::client::pool::{PoolError, Pooled};
@@ -103,14 +104,14 @@ impl Forward {
     pub(super) async fn attempts(
         &self,
         members: &Members,
-        request: WireRequest,
+        onward: &Onward<'_>,
         body: Body,
         key: u64,
     ) -> Result<Answered, Problem> {
         let Self { upstream, settings, .. } = self;
         let begun = Instant::now();
         let call = Call {
-            idempotent: is_idempotent(request.method()),
+            idempotent: is_idempotent(onward.parts.head().method()),
             deadline: Some((begun + settings.deadline).into_std()),
             seed: 0,
         };
@@ -119,11 +120,17 @@ impl Forward {
         let replay = Replay::new(body, settings.replay);
         let mut retrying: Option<Retrying> = None;
         let mut tried = Vec::new();
+        let mut written: Option<WireRequest> = None;
         let mut now = begun;
         loop {
             let Some(backend) = members.choose(key, &tried, now.into_std()) else {
                 return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no backend is available"));
             };
+            let request = match written.take_if(|_| !self.edits.is_by_backend()) {
+                Some(request) => request,
+                None => onward.request(backend)?,
+            };
+            let request = &*written.insert(request);
             let under_way = backend.begin(now.into_std());
             let outcome = self
                 .attempt(backend, request.clone(), replay.body(), now + members.settings().connect_timeout)

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::{Settings, normal_path, onward};
+use super::Settings;
+use super::answer::name;
+use super::edits::RouteEdits;
+use super::onward::Onward;
 use crate::net::addr::Prefixes;
 use crate::server::balance::connections::Connections;
 use crate::server::balance::upstream::Upstream;
 use crate::server::http::handler::{Handler, HandlerFuture};
-use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
 
@@ -24,26 +26,32 @@ pub struct Forward {
     pub connections: Arc<Connections>,
     /// The proxies whose word about earlier clients counts.
     pub trusted: Arc<Prefixes>,
+    /// What the route changes.
+    pub edits: Arc<RouteEdits>,
 }
 
 impl Forward {
     /// Answers a request that the [`Gateway`](super::Gateway) has routed here.
-    pub async fn answer(&self, request: Request) -> Response {
-        self.exchange(request).await.into_response()
-    }
-
-    async fn exchange(&self, mut request: Request) -> Result<Response, Problem> {
-        let trusted = request.peer().addr.ip().is_some_and(|ip| self.trusted.contains(ip));
-        let path = normal_path(&request);
-        let onward = onward::request(&request, path, trusted)
-            .map_err(|error| Problem::bad_request(error.to_string()))?;
+    pub async fn answer(&self, mut request: Request) -> Response {
+        name(&mut request, &self.edits);
         let members = self.upstream.members();
         let keyed = members.settings().algorithm.is_keyed();
-        let key = if keyed { self.settings.hash.key(&request, path, &self.trusted) } else { 0 };
-        let head = request.method() == Method::HEAD;
-        let body = std::mem::take(request.body_mut());
-        let answer = self.attempts(&members, onward, body, key).await?;
-        Ok(self.reply(answer, head))
+        let key = if keyed { self.settings.hash.key(&request, &self.trusted) } else { 0 };
+        let is_head = request.method() == Method::HEAD;
+        let (parts, body) = request.into_parts();
+        let onward = Onward { forward: self, parts: &parts, length: body.len() };
+        let (mut response, backend) = match self.attempts(&members, &onward, body, key).await {
+            Ok(answered) => {
+                let backend = Arc::clone(&answered.backend);
+                (self.reply(answered, is_head), Some(backend))
+            }
+            Err(problem) => (problem.into_response(), None),
+        };
+        if !self.edits.response.is_empty() {
+            let facts = onward.facts(backend.as_deref());
+            self.edits.response.apply(response.fields_mut(), |variable, dst| facts.fill(variable, dst));
+        }
+        response
     }
 }
 

@@ -2,10 +2,13 @@
 
 use std::net::IpAddr;
 
+use super::normal_path;
 use crate::net::addr::Prefixes;
 use crate::net::resilience::pick::key_of;
 use crate::proto::http::forwarded;
+use crate::proto::http::head::Head;
 use crate::server::http::request::Request;
+use crate::server::peer::Peer;
 
 /// What of a request a choice goes by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,9 +24,9 @@ pub enum HashBy {
 }
 
 impl HashBy {
-    /// The key of a request with this path, in its normal form. The word of `trusted` proxies counts for the client's address.
-    pub(super) fn key(&self, request: &Request, path: &str, trusted: &Prefixes) -> u64 {
-        let source = || match client(request, trusted) {
+    /// The key of a request. The word of `trusted` proxies counts for the client's address.
+    pub(super) fn key(&self, request: &Request, trusted: &Prefixes) -> u64 {
+        let source = || match client(request.head(), request.peer(), trusted) {
             Some(IpAddr::V4(address)) => key_of(&address.octets()),
             Some(IpAddr::V6(address)) => key_of(&address.octets()),
             None => 0,
@@ -32,13 +35,13 @@ impl HashBy {
             Self::Source => source(),
             Self::Field(name) => request.field(name).map_or_else(source, |value| key_of(value.as_bytes())),
             Self::Cookie(name) => request.cookie(name).map_or_else(source, |value| key_of(value.as_bytes())),
-            Self::Path => key_of(path.as_bytes()),
+            Self::Path => key_of(normal_path(request.head(), request.extensions()).as_bytes()),
         }
     }
 }
 
 /// The client of a request, as far as trusted proxies tell of it; `None` for a Unix socket.
-pub(super) fn client(request: &Request, trusted: &Prefixes) -> Option<IpAddr> {
-    let peer = request.peer().addr.ip()?;
-    Some(forwarded::client(request.head(), peer, |ip| trusted.contains(ip)))
+pub(super) fn client(head: &Head, peer: &Peer, trusted: &Prefixes) -> Option<IpAddr> {
+    let peer = peer.addr.ip()?;
+    Some(forwarded::client(head, peer, |ip| trusted.contains(ip)))
 }

@@ -4,7 +4,10 @@
 //! 9.2.2) and no byte of a response came; when its body was kept; on a backend that has not failed it yet; and within the retry budget of
 //! the upstream, as a balancer that repeats everything doubles the load of servers that are overloaded already.
 
+mod answer;
 mod attempt;
+mod edits;
+mod facts;
 mod forward;
 mod hash;
 mod onward;
@@ -19,16 +22,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{Method, StatusCode};
+use http::{Extensions, Method, StatusCode};
 
 use crate::net::relay::RelaySettings;
 use crate::proto::balance::route::{Asked, Condition};
+use crate::proto::http::head::Head;
 use crate::server::http::client::exchange::Timeouts;
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::IntoResponse;
 
+pub use self::answer::{Page, Redirect, Respond};
+pub use self::edits::{BackendHost, Changes, RouteEdits};
 pub use self::forward::Forward;
 pub use self::hash::HashBy;
 pub use self::split::Branches;
@@ -101,6 +107,7 @@ impl Gateway {
         if request.method() == Method::CONNECT {
             return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "CONNECT is not spoken here"));
         }
+        onward::one_host(request.head())?;
         let path = NormalPath::of(request)?;
         let routes = self.routes.load();
         let head = request.head();
@@ -155,6 +162,6 @@ impl NormalPath {
 }
 
 /// The normal form of a request's path, after the gateway has seen it.
-fn normal_path(request: &Request) -> &str {
-    request.extensions().get::<NormalPath>().map_or_else(|| request.head().path(), |path| &path.0)
+fn normal_path<'a>(head: &'a Head, extensions: &'a Extensions) -> &'a str {
+    extensions.get::<NormalPath>().map_or_else(|| head.path(), |path| &path.0)
 }

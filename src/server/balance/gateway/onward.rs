@@ -7,15 +7,38 @@ use std::borrow::Cow;
 
 use http::{HeaderName, HeaderValue};
 
+use super::edits::{BackendHost, Changes};
+use super::facts::Facts;
+use super::{Forward, normal_path};
 use crate::proto::balance::normal::{PathError, normalise};
+use crate::proto::balance::rewrite::Rewritten;
 use crate::proto::http::client::{Finish, RequestError, RequestWriter, ResponseHead, WireRequest};
 use crate::proto::http::fields::Fields;
-use crate::proto::http::forwarded::{self, Forwarding};
+use crate::proto::http::forwarded::{Forwarding, is_word};
 use crate::proto::http::head::Head;
-use crate::proto::http::hop::HopByHop;
+use crate::proto::http::hop::{HopByHop, reads_as};
 use crate::proto::http::list::FieldLines;
 use crate::proto::http::target::Form;
-use crate::server::http::request::Request;
+use crate::server::balance::backend::Backend;
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Parts;
+
+/// Why a request cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Unforwardable {
+    /// Its path has no normal form after it was rewritten.
+    #[error(transparent)]
+    Path(#[from] PathError),
+    /// It cannot be written.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+}
+
+impl From<Unforwardable> for Problem {
+    fn from(error: Unforwardable) -> Self {
+        Self::bad_request(error.to_string())
+    }
+}
 
 /// The path of a request in its normal form.
 ///
@@ -25,47 +48,101 @@ pub(super) fn path(head: &Head) -> Result<Cow<'_, str>, PathError> {
     if head.form() == Form::Asterisk { Ok("*".into()) } else { normalise(head.path()) }
 }
 
-/// The request for the backend, for `path` and with the query as it is, whose body follows.
+/// Refuses a request whose target names another host than its `Host` field does. RFC 9112 section 3.2.2 has the target win; but what stands in front of
+/// this server may have decided by the field.
 ///
 /// # Errors
-/// It cannot be written.
-pub(super) fn request(request: &Request, path: &str, trusted: bool) -> Result<WireRequest, RequestError> {
-    let head = request.head();
-    let peer = request.peer();
-    let host = head.authority();
-    let mut target = Cow::Borrowed(path);
-    if let Some(query) = head.query() {
-        let target = target.to_mut();
-        target.push('?');
-        target.push_str(query);
+/// The two differ.
+pub(super) fn one_host(head: &Head) -> Result<(), Problem> {
+    let differs = |host: &[u8]| !host.eq_ignore_ascii_case(head.authority().as_bytes());
+    if head.form() == Form::Absolute && head.field("host").is_some_and(differs) {
+        return Err(Problem::bad_request("the target and the Host field name different hosts"));
     }
-    let mut writer = RequestWriter::new(head.method(), &target, host)?;
-    writer.forward(head, |name| forwarded::FIELDS.iter().chain(&FRAMING).any(|ours| reads_as(name, ours)));
-    let forwarding = Forwarding { peer: peer.addr.ip(), trusted, tls: peer.tls, host };
-    let told = forwarding.told(head);
-    for (name, value) in [(FOR, told.for_), (PROTO, told.proto), (HOST, told.host)] {
-        if let Ok(value) = HeaderValue::try_from(value) {
-            writer.field(&name, &value);
+    Ok(())
+}
+
+/// A request that is to go on.
+pub(super) struct Onward<'a> {
+    pub(super) forward: &'a Forward,
+    pub(super) parts: &'a Parts,
+    /// Bytes of the body; `None` when that is not known.
+    pub(super) length: Option<u64>,
+}
+
+impl<'a> Onward<'a> {
+    /// What is known of the request, and of the backend that is asked.
+    pub(super) fn facts(&self, backend: Option<&'a Backend>) -> Facts<'a> {
+        Facts {
+            head: self.parts.head(),
+            peer: self.parts.peer(),
+            extensions: self.parts.extensions(),
+            trusted: &self.forward.trusted,
+            rewrite: &self.forward.edits.rewrite,
+            upstream: self.forward.upstream.name(),
+            backend,
         }
     }
-    let upgrade = upgrade(head);
-    Ok(writer.finish(Finish { length: request.body().len(), upgrade: upgrade.as_ref(), close: false }))
+
+    /// The request for this backend, whose body follows.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(super) fn request(&self, backend: &Backend) -> Result<WireRequest, Unforwardable> {
+        let Self { forward, parts, length } = self;
+        let (head, peer, edits) = (parts.head(), parts.peer(), &forward.edits);
+        let trusted = peer.addr.ip().is_some_and(|ip| forward.trusted.contains(ip));
+        let rewritten = edits.rewrite.apply(normal_path(head, parts.extensions()))?;
+        let prefix = rewritten.stripped.unwrap_or_default();
+        let host = match &edits.host {
+            BackendHost::Kept => head.authority(),
+            BackendHost::Fixed(host) => host,
+            BackendHost::Backend => backend.host(),
+        };
+        let mut writer = RequestWriter::new(head.method(), &target(rewritten, head.query()), host)?;
+        let changes = parts.extensions().get::<Changes>();
+        writer.forward(head, |name| {
+            is_word(name, trusted)
+                || FRAMING.iter().any(|ours| reads_as(name, ours))
+                || edits.request.hides(name)
+                || changes.is_some_and(|changes| changes.hides(name))
+        });
+        let host = head.authority();
+        let forwarding = Forwarding { head, peer: peer.addr.ip(), trusted, tls: peer.tls, host, prefix };
+        for field in edits.tell.fields() {
+            let name = field.name();
+            if edits.request.is_empty() || !edits.request.hides(name.as_str()) {
+                writer.field_of(&name, |dst| forwarding.write(*field, dst));
+            }
+        }
+        if let Some(changes) = changes {
+            writer.fields(changes.fields());
+        }
+        if !edits.request.is_empty() {
+            let facts = self.facts(Some(backend));
+            for (name, template) in edits.request.lines() {
+                writer.field_of(name, |dst| template.write(dst, |variable, dst| facts.fill(variable, dst)));
+            }
+        }
+        let upgrade = upgrade(head);
+        Ok(writer.finish(Finish { length: *length, upgrade: upgrade.as_ref(), close: false }))
+    }
+}
+
+/// Path and query, those of the rewriting in front.
+fn target<'a>(rewritten: Rewritten<'a>, query: Option<&str>) -> Cow<'a, str> {
+    let Rewritten { path: mut target, query: ours, .. } = rewritten;
+    for (query, mark) in [(ours.as_deref(), '?'), (query, if ours.is_some() { '&' } else { '?' })] {
+        if let Some(query) = query {
+            let target = target.to_mut();
+            target.push(mark);
+            target.push_str(query);
+        }
+    }
+    target
 }
 
 /// The fields that say where a message ends and whom it is for; the client's own are never forwarded, however they are spelt.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
-
-/// Whether some server takes the field `name` for `ours`, which is lower case: CGI and its heirs read an underscore as a dash, so
-/// `X_Forwarded_For` would be a client's word beside ours.
-fn reads_as(name: &str, ours: &str) -> bool {
-    let alike =
-        |(theirs, ours): (u8, u8)| theirs.eq_ignore_ascii_case(&ours) || (theirs, ours) == (b'_', b'-');
-    name.len() == ours.len() && name.bytes().zip(ours.bytes()).all(alike)
-}
-
-const FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
-const PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
-const HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
 /// The protocols to which a request asks to upgrade (RFC 9110 section 7.8).
 fn upgrade(head: &Head) -> Option<HeaderValue> {
@@ -88,23 +165,4 @@ pub(super) fn fields(head: &ResponseHead) -> Fields {
         }
     }
     fields
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_read_alike() {
-        for (name, alike) in [
-            ("X-Forwarded-For", true),
-            ("x_forwarded_for", true),
-            ("X_Forwarded-For", true),
-            ("X-Forwarded-Far", false),
-            ("X-Forwarded-For-", false),
-            ("X.Forwarded.For", false),
-        ] {
-            assert_eq!(reads_as(name, "x-forwarded-for"), alike, "{name}");
-        }
-    }
 }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::forward::Forward;
 use super::hash::HashBy;
-use super::normal_path;
 use crate::proto::balance::split::{Split, point_of};
 use crate::server::http::handler::{Handler, HandlerFuture};
 use crate::server::http::request::Request;
@@ -23,7 +22,7 @@ pub struct Branches {
 impl Branches {
     fn branch(&self, request: &Request) -> Option<&Arc<Forward>> {
         let point = match (&self.by, self.branches.first()) {
-            (Some(by), Some(first)) => point_of(by.key(request, normal_path(request), &first.trusted)),
+            (Some(by), Some(first)) => point_of(by.key(request, &first.trusted)),
             _ => fastrand::u64(..),
         };
         self.branches.get(self.split.branch(point))

@@ -30,6 +30,12 @@ impl RequestId {
         self.0.to_str().unwrap_or_default()
     }
 
+    /// The name of a request with this head: what the client sent, if it is sane, or else a new one.
+    #[must_use]
+    pub fn of(head: &Head) -> Self {
+        Self::sent(head).unwrap_or_else(Self::random)
+    }
+
     /// The name that the client sent, if it is sane.
     fn sent(head: &Head) -> Option<Self> {
         let name = head.field(X_REQUEST_ID.as_str())?;
@@ -52,7 +58,7 @@ impl RequestId {
 impl RequestIds {
     /// Names the request.
     pub(super) fn before(self, request: &mut Request) -> RequestId {
-        let id = RequestId::sent(&request.head).unwrap_or_else(RequestId::random);
+        let id = RequestId::of(&request.head);
         request.extensions.insert(id.clone());
         id
     }

@@ -1,0 +1,117 @@
+//! Answers that need no backend: redirects, and pages.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use bytes::Bytes;
+use http::{HeaderValue, StatusCode};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::Action;
+use super::checker::Checker;
+use crate::proto::balance::template::Template;
+use crate::server::balance::gateway::Page;
+use crate::server::units::TimeSpan;
+
+/// Bytes of a page at most: pages are held in memory.
+const MAX_PAGE: u64 = 1 << 20;
+
+/// Where clients are sent.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RedirectTable {
+    pub(super) to: Spanned<String>,
+    pub(super) status: Option<Spanned<u16>>,
+}
+
+/// A page.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct PageTable {
+    pub(super) status: Option<Spanned<u16>>,
+    pub(super) body: Option<String>,
+    pub(super) file: Option<Spanned<PathBuf>>,
+    pub(super) content_type: Option<Spanned<String>>,
+    pub(super) retry_after: Option<TimeSpan>,
+}
+
+/// The statuses that send a client elsewhere, and keep it from taking a redirect for the page.
+const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+
+const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
+
+impl Checker<'_> {
+    pub(super) fn redirect(&mut self, redirect: &RedirectTable) -> Action {
+        let status = redirect.status.as_ref().map_or(308, |status| *status.get_ref());
+        if let Some(at) = redirect.status.as_ref().filter(|_| !REDIRECTS.contains(&status)) {
+            self.fault(&at.span(), "a redirect has the status 301, 302, 303, 307 or 308");
+        }
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::PERMANENT_REDIRECT);
+        let to = Template::parse(redirect.to.get_ref()).unwrap_or_else(|error| {
+            self.fault(&redirect.to.span(), error.to_string());
+            Template::default()
+        });
+        if redirect.to.get_ref().contains(' ') || redirect.to.get_ref().is_empty() {
+            self.fault(&redirect.to.span(), "a redirect leads to a URL, without spaces");
+        }
+        Action::Redirect(to, status)
+    }
+
+    pub(super) fn page(&mut self, page: &Spanned<PageTable>) -> Page {
+        let at = page.span();
+        let page = page.get_ref();
+        let status = page.status.as_ref().map_or(200, |status| *status.get_ref());
+        if let Some(at) = page.status.as_ref().filter(|_| !(200..600).contains(&status)) {
+            self.fault(&at.span(), "the status of an answer is 200 to 599");
+        }
+        let (body, guessed) = match (&page.body, &page.file) {
+            (Some(text), None) => (Bytes::from(text.clone()), TEXT),
+            (None, Some(file)) => self.page_file(file),
+            (None, None) => (Bytes::new(), TEXT),
+            (Some(_), Some(file)) => {
+                self.fault(&file.span(), "a page is in `body` or in `file`, not in both");
+                (Bytes::new(), TEXT)
+            }
+        };
+        if [204, 304].contains(&status) && !body.is_empty() {
+            self.fault(&at, format!("an answer with status {status} has no body"));
+        }
+        let content_type = match &page.content_type {
+            None => guessed,
+            Some(text) => HeaderValue::try_from(text.get_ref()).unwrap_or_else(|_| {
+                self.fault(&text.span(), "this is no media type");
+                TEXT
+            }),
+        };
+        Page {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            content_type,
+            body,
+            // At least a second: a time of 0 would ask clients to come at once.
+            retry_after: page.retry_after.map(|time| time.0.as_secs().max(1)),
+        }
+    }
+
+    /// A page from a file, with the media type that its name says.
+    fn page_file(&mut self, file: &Spanned<PathBuf>) -> (Bytes, HeaderValue) {
+        let path = file.get_ref();
+        let body = read(path).unwrap_or_else(|error| {
+            self.fault(&file.span(), format!("cannot read {}: {error}", path.display()));
+            Bytes::new()
+        });
+        let media = mime_guess::from_path(path).first_or_text_plain();
+        let charset = if media.type_() == mime_guess::mime::TEXT { "; charset=utf-8" } else { "" };
+        (body, HeaderValue::try_from(format!("{media}{charset}")).unwrap_or(TEXT))
+    }
+}
+
+/// The contents of a file that is not too large.
+fn read(path: &Path) -> std::io::Result<Bytes> {
+    let mut body = Vec::new();
+    std::fs::File::open(path)?.take(MAX_PAGE + 1).read_to_end(&mut body)?;
+    if body.len() as u64 > MAX_PAGE {
+        return Err(std::io::Error::other(format!("it is larger than {MAX_PAGE} bytes")));
+    }
+    Ok(body.into())
+}

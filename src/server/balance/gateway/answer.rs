@@ -1,0 +1,127 @@
+//! Answers without a backend: redirects, and pages from the configuration.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::header::{LOCATION, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+
+use super::edits::RouteEdits;
+use super::facts::Facts;
+use crate::net::addr::Prefixes;
+use crate::proto::balance::template::Template;
+use crate::server::http::handler::{Handler, HandlerFuture};
+use crate::server::http::middleware::request_id::RequestId;
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
+use crate::server::http::response::{IntoResponse, Response};
+
+/// A page from the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The status.
+    pub status: StatusCode,
+    /// The media type.
+    pub content_type: HeaderValue,
+    /// The page.
+    pub body: Bytes,
+    /// In how many seconds a client may come again.
+    pub retry_after: Option<u64>,
+}
+
+impl Page {
+    /// The page as a reply.
+    #[must_use]
+    pub fn response(&self) -> Response {
+        let mut response = Response::of(self.content_type.clone(), self.body.clone()).status(self.status);
+        if self.body.is_empty() {
+            response = Response::empty(self.status);
+        }
+        if let Some(seconds) = self.retry_after {
+            response = response.with(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// A handler that answers with a page.
+#[derive(Debug)]
+pub struct Respond {
+    /// The page.
+    pub page: Page,
+    /// What the route changes: of it, the fields of answers count.
+    pub edits: Arc<RouteEdits>,
+    /// The proxies whose word about clients counts.
+    pub trusted: Arc<Prefixes>,
+}
+
+/// A handler that sends clients elsewhere.
+#[derive(Debug)]
+pub struct Redirect {
+    /// Where to.
+    pub to: Template,
+    /// The status.
+    pub status: StatusCode,
+    /// What the route changes: of it, the path and the fields of answers count.
+    pub edits: Arc<RouteEdits>,
+    /// The proxies whose word about clients counts.
+    pub trusted: Arc<Prefixes>,
+}
+
+impl Redirect {
+    fn answer(&self, facts: &Facts<'_>) -> Response {
+        let mut location = BytesMut::new();
+        self.to.write(&mut location, |variable, dst| facts.fill(variable, dst));
+        // A path of two slashes would be the name of another server (RFC 3986 section 4.2).
+        let slashes = location.iter().take_while(|byte| **byte == b'/').count();
+        let location = location.freeze().slice(slashes.saturating_sub(1)..);
+        match HeaderValue::from_maybe_shared(location) {
+            Ok(location) => Response::empty(self.status).with(LOCATION, location),
+            Err(_) => Problem::bad_request("this request cannot be redirected").into_response(),
+        }
+    }
+}
+
+/// The answer that `make` gives to a request, edited.
+fn edited(
+    mut request: Request,
+    edits: &RouteEdits,
+    trusted: &Prefixes,
+    make: impl FnOnce(&Facts<'_>) -> Response,
+) -> Response {
+    name(&mut request, edits);
+    let facts = Facts {
+        head: request.head(),
+        peer: request.peer(),
+        extensions: request.extensions(),
+        trusted,
+        rewrite: &edits.rewrite,
+        upstream: "",
+        backend: None,
+    };
+    let mut response = make(&facts);
+    edits.response.apply(response.fields_mut(), |variable, dst| facts.fill(variable, dst));
+    response
+}
+
+/// Gives the request a name, if one is written somewhere and it has none.
+pub(super) fn name(request: &mut Request, edits: &RouteEdits) {
+    if edits.names_requests() && request.extensions().get::<RequestId>().is_none() {
+        let id = RequestId::of(request.head());
+        request.extensions_mut().insert(id);
+    }
+}
+
+impl Handler for Respond {
+    fn handle(&self, request: Request) -> HandlerFuture<'_> {
+        let response = edited(request, &self.edits, &self.trusted, |_| self.page.response());
+        Box::pin(std::future::ready(response))
+    }
+}
+
+impl Handler for Redirect {
+    fn handle(&self, request: Request) -> HandlerFuture<'_> {
+        let response = edited(request, &self.edits, &self.trusted, |facts| self.answer(facts));
+        Box::pin(std::future::ready(response))
+    }
+}

@@ -263,6 +263,20 @@ impl<S: Transport, C: Codec> Conn<S, C> {
         self.out.is_empty() && !self.held
     }
 
+    /// Ready when the peer has said that nothing follows. What it says before that is read ahead, up to the read limit, and decoded later.
+    ///
+    /// # Errors
+    /// The stream's error.
+    pub fn poll_end(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.eof {
+            if self.rbuf.len() >= self.read_limit {
+                return Poll::Pending;
+            }
+            ready!(self.poll_read(cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
     /// Reads once, into `rbuf`. Ready when bytes came, or the end.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wanted = if self.greedy { pool::LARGE } else { pool::BUFFER };

@@ -1,5 +1,6 @@
 //! The balancer over real sockets: between clients that send any bytes, and backends that answer with any.
 
+mod access_log;
 mod clients;
 mod differential;
 mod drain;
@@ -28,12 +29,12 @@ struct Balancer {
 }
 
 impl Balancer {
-    /// One for requests over these backends, with what `change` makes of its configuration.
+    /// One for requests over these backends, whose clients may end their side when they have said all, with what `change` makes of its configuration.
     #[track_caller]
     fn over(backends: &[SocketAddr], change: impl FnOnce(&mut Config)) -> Self {
         let backends: Vec<_> = backends.iter().map(|addr| format!("{:?}", addr.to_string())).collect();
         let text = format!(
-            "[process]\nthreads = 1\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n[upstream.web]\nbackends = [{}]\n",
+            "[process]\nthreads = 1\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\nabort-on-close = false\n[upstream.web]\nbackends = [{}]\n",
             backends.join(", ")
         );
         Self::parse(&text, change)

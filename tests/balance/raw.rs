@@ -133,6 +133,7 @@ struct Log {
     bytes: Mutex<Vec<Vec<u8>>>,
     /// Every request of which the head came.
     requests: Mutex<Vec<Request>>,
+    headed: Condvar,
     ended: Mutex<usize>,
     changed: Condvar,
 }
@@ -199,6 +200,18 @@ impl Backend {
         self.log.bytes.lock().unwrap().clone()
     }
 
+    /// Waits until the heads of so many requests have come.
+    #[track_caller]
+    pub(super) fn wait_for_heads(&self, count: usize) {
+        let requests = self.log.requests.lock().unwrap();
+        let (requests, waited) = self
+            .log
+            .headed
+            .wait_timeout_while(requests, PATIENCE, |requests| requests.len() < count)
+            .unwrap();
+        assert!(!waited.timed_out(), "only {} of {count} requests have come", requests.len());
+    }
+
     /// Waits until so many connections have ended.
     #[track_caller]
     pub(super) fn wait_for_ends(&self, count: usize) {
@@ -240,6 +253,7 @@ impl Peer {
                     self.unread.drain(..used);
                     request.connection = self.number;
                     self.log.requests.lock().unwrap().push(request.clone());
+                    self.log.headed.notify_all();
                     return Ok(request);
                 }
                 None => self.fill()?,

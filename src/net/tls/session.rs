@@ -2,6 +2,7 @@
 
 use std::sync::OnceLock;
 
+use rustls::ProtocolVersion;
 use rustls::pki_types::CertificateDer;
 use tokio_rustls::TlsStream;
 
@@ -13,6 +14,7 @@ use super::names::dns_names;
 pub struct TlsSession {
     server_name: Option<Box<str>>,
     alpn: Option<Box<[u8]>>,
+    version: Option<&'static str>,
     certificates: Box<[CertificateDer<'static>]>,
     /// Read from the first certificate when somebody asks.
     names: OnceLock<Box<[String]>>,
@@ -29,9 +31,20 @@ impl TlsSession {
         Self {
             server_name: server_name.map(Into::into),
             alpn: connection.alpn_protocol().map(Into::into),
+            version: match connection.protocol_version() {
+                Some(ProtocolVersion::TLSv1_2) => Some("TLSv1.2"),
+                Some(ProtocolVersion::TLSv1_3) => Some("TLSv1.3"),
+                _ => None,
+            },
             certificates: connection.peer_certificates().unwrap_or_default().into(),
             names: OnceLock::new(),
         }
+    }
+
+    /// The version of TLS: `TLSv1.2` or `TLSv1.3`.
+    #[must_use]
+    pub fn version(&self) -> Option<&'static str> {
+        self.version
     }
 
     /// The name of the server that the client asked for (SNI, RFC 6066 section 3), in lower case; `None` when it named none,

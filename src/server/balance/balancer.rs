@@ -17,6 +17,7 @@ use super::config::{self, Config, Listener, Service};
 use super::connections::Connections;
 use super::doors::{Door, Doors, Open, Sockets};
 use super::gateway::Gateway;
+use super::log::{Log, Logged};
 use super::reload::{Maintenance, Source};
 use super::tcp::Tcp;
 use super::upstream::Upstream;
@@ -28,7 +29,9 @@ use crate::net::serve::Gate;
 use crate::net::shards::Threading;
 use crate::proto::http::limits::Limits;
 use crate::server::RunError;
+use crate::server::http::part::RefusalLog;
 use crate::server::http::server::Server;
+use crate::server::lines::open_log;
 use crate::server::listening::{self, Listening};
 use crate::server::options::CommonOptions;
 use crate::server::process::upgrade::Upgrade;
@@ -301,15 +304,23 @@ impl Plan<'_> {
                 options.connections = listener.limits;
                 options.proxies = listener.proxies.clone();
                 certificates(listener, &mut options);
-                let tcp = Tcp::new(Arc::clone(&self.upstreams[&**to]), *settings, drain);
-                let part = Listening::new(tcp, Gate::new(options.gate()?), shards);
+                let tcp = Tcp::new(Arc::clone(&self.upstreams[&**to]), *settings, drain.clone());
+                let log = access_log(listener, &drain)?;
+                let lines = log.as_ref().map(|log| Arc::clone(log.writer()));
+                let part =
+                    Listening::new(tcp.logging(log), Gate::new(options.gate()?), shards).logging(lines);
                 let gate = Arc::clone(&part.gate);
                 Ok(Door::new(listener.clone(), sockets, Arc::new(part), gate, None))
             }
             Service::Http(service) => {
                 let gateway = gateway.unwrap_or_else(|| Arc::new(Gateway::new(Vec::new())));
-                let mut server = Server::new(Arc::clone(&gateway)).name(NAME).connections(listener.limits);
-                server = server.proxies(listener.proxies.clone()).settings(service.settings.clone());
+                let log = access_log(listener, &drain)?;
+                let mut server = match &log {
+                    Some(log) => Server::new(Logged { log: Arc::clone(log), inner: Arc::clone(&gateway) }),
+                    None => Server::new(Arc::clone(&gateway)),
+                };
+                server = server.refusals(log.map(|log| log as _)).settings(service.settings.clone());
+                server = server.name(NAME).connections(listener.limits).proxies(listener.proxies.clone());
                 if let Some(tls) = &listener.tls {
                     for pair in &tls.certificates {
                         server = server.tls(&pair.cert, &pair.key);
@@ -325,6 +336,14 @@ impl Plan<'_> {
             }
         }
     }
+}
+
+/// The access log of a listener, if it has one.
+fn access_log(listener: &Listener, drain: &Drain) -> Result<Option<Arc<Log>>, RunError> {
+    let Some((format, target)) = &listener.access_log else { return Ok(None) };
+    let addresses: Vec<_> = listener.listen.iter().map(ToString::to_string).collect();
+    let open = |target| Log::open(*format, target, &addresses.join(", "), drain.clone());
+    Ok(Some(Arc::new(open_log(target.clone(), open)?)))
 }
 
 fn certificates(listener: &Listener, options: &mut CommonOptions) {

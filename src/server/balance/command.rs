@@ -87,6 +87,7 @@ impl Args {
             listen,
             proxies: Prefixes::default(),
             limits: ConnectionLimits::default(),
+            access_log: None,
             tls: None,
             service,
         };

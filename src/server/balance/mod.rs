@@ -11,6 +11,7 @@ pub mod counters;
 mod doors;
 pub mod gateway;
 pub mod guards;
+pub mod log;
 pub mod reload;
 pub mod tcp;
 pub mod upstream;

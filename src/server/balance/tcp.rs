@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout};
 
 use super::backend::Backend;
 use super::counters::Event;
+use super::log::{End, Log, Note};
 use super::upstream::Upstream;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
@@ -24,6 +25,7 @@ use crate::net::serve::Arrival;
 use crate::proto::balance::outlier::Outcome;
 use crate::proto::proxy::{self, Addresses, Header};
 use crate::server::listening::Accept;
+use crate::server::peer::Peer;
 
 /// The PROXY header that a backend gets in front of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,23 +51,35 @@ pub struct Tcp {
     upstream: Arc<Upstream>,
     settings: Settings,
     drain: Drain,
+    log: Option<Arc<Log>>,
 }
 
 impl Tcp {
     /// A server that joins connections to those of an upstream.
     #[must_use]
     pub fn new(upstream: Arc<Upstream>, settings: Settings, drain: Drain) -> Self {
-        Self { upstream, settings, drain }
+        Self { upstream, settings, drain, log: None }
+    }
+
+    /// The same, with a line in `log` for each connection.
+    #[must_use]
+    pub fn logging(self, log: Option<Arc<Log>>) -> Self {
+        Self { log, ..self }
     }
 
     async fn serve(self: Arc<Self>, arrival: Arrival, clock: Clock) {
+        let note = self.log.as_ref().map(|log| Note::of_connection(log, Peer::of(&arrival)));
         let Arrival { io, peer, number, place } = arrival;
-        let Some((far, backend, under_way)) = self.connect(&io, &peer).await else { return };
+        let connected = self.drain.unless_aborting(self.connect(&io, &peer, note.as_ref())).await;
+        let Some(Some((far, backend, under_way))) = connected else { return };
         let begun = Instant::now();
         let mut relay = Relay::new(io.into(), far.into(), clock.timer(), self.settings.relay);
         let end = self.drain.unless_aborting(poll_fn(|cx| relay.poll(cx))).await;
         let (there, back) = relay.moved();
         drop((relay, under_way, place));
+        if let Some(note) = note {
+            note.relayed((there, back), end.as_ref());
+        }
         let counters = backend.counters();
         counters.add(Event::Sent, there);
         counters.add(Event::Received, back);
@@ -78,7 +92,17 @@ impl Tcp {
     }
 
     /// A connection to a backend: to the one that is chosen, or to another when that cannot be reached.
-    async fn connect(&self, client: &Io, peer: &PeerAddr) -> Option<(Io, Arc<Backend>, Outstanding)> {
+    async fn connect(
+        &self,
+        client: &Io,
+        peer: &PeerAddr,
+        note: Option<&Note>,
+    ) -> Option<(Io, Arc<Backend>, Outstanding)> {
+        if let Some(note) = note {
+            let mut journey = note.journey();
+            journey.upstream = Some(Arc::clone(self.upstream.name()));
+            journey.end = Some(End::NoBackend);
+        }
         let key = peer.ip().map_or(0, |ip| key_of(ip.to_string().as_bytes()));
         let members = self.upstream.members();
         let mut tried = Vec::new();
@@ -87,10 +111,16 @@ impl Tcp {
             let backend = members.choose(key, &tried, now.into_std())?;
             let under_way = backend.begin(now.into_std());
             let limit = members.settings().connect_timeout;
+            if let Some(note) = note {
+                note.attempt(backend.name(), now);
+            }
             match self.reach(backend, client, peer, limit).await {
                 Ok(io) => {
                     let ended = Instant::now();
                     under_way.began(ended.into_std());
+                    if let Some(note) = note {
+                        note.journey().connect = Some(ended - now);
+                    }
                     backend.counters().count(Event::Opened);
                     backend.counters().answered_after(ended - now);
                     self.upstream.report(backend, ended.into_std(), Outcome::Answered(ended - now));
@@ -100,15 +130,20 @@ impl Tcp {
                     tracing::debug!(backend = %backend.name(), %error, "cannot be reached");
                     let ended = Instant::now().into_std();
                     under_way.failed(ended);
-                    backend.counters().count(if error.is::<Elapsed>() {
-                        Event::ConnectTimeout
+                    let (event, why) = if error.is::<Elapsed>() {
+                        (Event::ConnectTimeout, End::BackendConnectTimeout)
                     } else {
-                        Event::ConnectFailed
-                    });
+                        (Event::ConnectFailed, End::BackendRefused)
+                    };
+                    backend.counters().count(event);
                     self.upstream.report(backend, ended, Outcome::Fault);
                     tried.push(backend.key());
-                    if tried.len() < members.settings().retry.attempts as usize {
+                    let again = tried.len() < members.settings().retry.attempts as usize;
+                    if again {
                         backend.counters().count(Event::Retried);
+                    }
+                    if let Some(note) = note {
+                        note.failed(why, again);
                     }
                 }
             }

@@ -178,7 +178,7 @@ impl Counting {
 impl Drop for Counting {
     fn drop(&mut self) {
         if !self.counted {
-            let sent = Sent { bytes: 0, received: 0, took: self.begun.elapsed(), complete: false };
+            let sent = Sent { took: self.begun.elapsed(), ..Sent::default() };
             let status = self.peer.verdict().unwrap_or(LEFT);
             self.count(status, sent);
         }
@@ -228,7 +228,13 @@ mod tests {
     /// What the engine does when a reply has left.
     fn leave(mut response: Response, bytes: u64, millis: u64) {
         for told in response.extra.take().unwrap().on_sent {
-            told(Sent { bytes, received: 3, took: Duration::from_millis(millis), complete: true });
+            told(Sent {
+                bytes,
+                received: 3,
+                took: Duration::from_millis(millis),
+                complete: true,
+                ..Sent::default()
+            });
         }
     }
 

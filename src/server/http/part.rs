@@ -1,7 +1,6 @@
 //! The wiring between a server's options and its engine: gate, server, who is told, sockets.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -19,6 +18,7 @@ use crate::server::http::handler::SharedHandler;
 use crate::server::http::metrics::HttpMetrics;
 use crate::server::http::middleware::access_log::AccessLog;
 use crate::server::http::settings::Settings;
+use crate::server::lines::Writer;
 use crate::server::listening::{Accept, Listening};
 
 /// What a connection over the limit is told.
@@ -32,11 +32,22 @@ const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
 /// Connections to the metrics at once: a few scrapers and health checks.
 const STATUS_CONNECTIONS: usize = 64;
 
+/// A log that has lines for requests that no handler sees.
+pub(in crate::server) trait RefusalLog: Send + Sync + 'static {
+    /// Tells of a request or a connection that was refused; `reason` in snake case.
+    fn refused(&self, peer: &PeerAddr, status: StatusCode, reason: &'static str);
+
+    /// Where its lines go.
+    fn writer(&self) -> &Arc<Writer>;
+}
+
 /// Who is told of every request.
 #[derive(Clone, Default)]
 pub(super) struct Observers {
     pub(super) access_log: Option<AccessLog>,
     pub(super) metrics: Option<HttpMetrics>,
+    /// A log of the handler's own.
+    pub(super) refusals: Option<Arc<dyn RefusalLog>>,
 }
 
 impl Observers {
@@ -46,7 +57,7 @@ impl Observers {
         Some(Box::new(move |refusal| {
             observers.count(refusal.reason);
             if !refusal.begun {
-                observers.log(&refusal.peer, refusal.status);
+                observers.log(&refusal.peer, refusal.status, refusal.reason);
             }
         }))
     }
@@ -56,19 +67,20 @@ impl Observers {
     fn on_refused_connection(&self) -> Option<OnRefused> {
         let observers = self.wanted()?;
         Some(OnRefused::new(move |connection| {
-            observers.count(match connection.refused {
+            let reason = match connection.refused {
                 Refused::Total => "too_many_connections",
                 Refused::Address => "too_many_connections_of_address",
-            });
+            };
+            observers.count(reason);
             if connection.told {
-                observers.log(&connection.peer, StatusCode::SERVICE_UNAVAILABLE);
+                observers.log(&connection.peer, StatusCode::SERVICE_UNAVAILABLE, reason);
             }
         }))
     }
 
     /// A clone, if there is anybody.
     fn wanted(&self) -> Option<Self> {
-        (self.access_log.is_some() || self.metrics.is_some()).then(|| self.clone())
+        (self.access_log.is_some() || self.metrics.is_some() || self.refusals.is_some()).then(|| self.clone())
     }
 
     fn count(&self, reason: &'static str) {
@@ -77,9 +89,12 @@ impl Observers {
         }
     }
 
-    fn log(&self, peer: &PeerAddr, status: StatusCode) {
+    fn log(&self, peer: &PeerAddr, status: StatusCode, reason: &'static str) {
+        if let Some(log) = &self.refusals {
+            log.refused(peer, status, reason);
+        }
         if let Some(log) = &self.access_log {
-            let sent = Sent { bytes: 0, received: 0, took: Duration::ZERO, complete: true };
+            let sent = Sent { complete: true, ..Sent::default() };
             log.refused(peer, status, sent);
         }
     }
@@ -99,7 +114,8 @@ pub(super) fn http(
         ..gate
     });
     let server = Engine { drain, on_refusal: observers.on_refusal(), ..server };
-    let lines = observers.access_log.as_ref().map(|log| Arc::clone(log.writer()));
+    let own = observers.refusals.as_ref().map(|log| Arc::clone(log.writer()));
+    let lines = observers.access_log.as_ref().map(|log| Arc::clone(log.writer())).or(own);
     Listening::new(server, gate, sockets).logging(lines)
 }
 

@@ -12,7 +12,7 @@ use super::handler::{Handler, SharedHandler};
 use super::metrics::HttpMetrics;
 use super::middleware::Stack;
 use super::middleware::access_log::{AccessLog, Format, Target};
-use super::part::{self, Observers};
+use super::part::{self, Observers, RefusalLog};
 use super::settings::Settings;
 use crate::net::drain::Drain;
 use crate::net::listen::Bound;
@@ -93,6 +93,7 @@ impl Server {
             handler: Arc::new(handler),
             stack: Stack { catch_panics: true, ..Stack::default() },
             access_log: None,
+            refusals: None,
             settings: Settings::default(),
         }
     }
@@ -106,6 +107,7 @@ pub struct Server {
     handler: SharedHandler,
     stack: Stack,
     access_log: Option<(Format, Target)>,
+    refusals: Option<Arc<dyn RefusalLog>>,
     settings: Settings,
 }
 
@@ -128,6 +130,12 @@ impl Server {
     /// Writes a line for each request, also for those that are refused before the handler sees them.
     pub fn access_log(mut self, format: Format, target: Target) -> Self {
         self.access_log = Some((format, target));
+        self
+    }
+
+    /// Tells `log`, which the handler writes, of requests that the handler does not see, and opens it anew with the other files.
+    pub(in crate::server) fn refusals(mut self, log: Option<Arc<dyn RefusalLog>>) -> Self {
+        self.refusals = log;
         self
     }
 
@@ -177,7 +185,8 @@ impl Server {
         if self.common.wants_metrics() {
             self.stack.metrics.get_or_insert_with(HttpMetrics::new);
         }
-        Ok(Observers { access_log: self.stack.access_log.clone(), metrics: self.stack.metrics.clone() })
+        let (access_log, metrics) = (self.stack.access_log.clone(), self.stack.metrics.clone());
+        Ok(Observers { access_log, metrics, refusals: self.refusals.take() })
     }
 }
 

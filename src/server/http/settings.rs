@@ -37,6 +37,9 @@ pub struct Settings {
     pub linger_timeout: Duration,
     /// Bytes that a refused client may go on talking.
     pub linger_limit: usize,
+    /// Whether a client that ends its side of the connection while it waits for a reply has left: its handler is dropped. nginx, Envoy and Go
+    /// see it so; a client that only says that it has no further request is not answered then.
+    pub abort_on_close: bool,
     /// The value of `Server`; `None` to leave it out.
     pub server_name: Option<http::HeaderValue>,
 }
@@ -58,6 +61,7 @@ impl Default for Settings {
             drain_limit: 256 * 1024,                 // Go 256 KiB
             linger_timeout: Duration::from_secs(10), // nginx 30 s
             linger_limit: 16 << 20,
+            abort_on_close: false,
             server_name: None,
         }
     }

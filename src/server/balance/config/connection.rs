@@ -63,6 +63,7 @@ impl Checker<'_> {
             Some(0) => self.fault(at, "keep-alive-requests is at least 1"),
             Some(count) => settings.requests_per_connection = count,
         }
+        settings.abort_on_close = listener.abort_on_close.unwrap_or(settings.abort_on_close);
         settings
     }
 

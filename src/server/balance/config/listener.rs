@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::access_log::AccessLogTable;
 use super::checker::Checker;
 use super::file::{OneOrMany, Switch};
 use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
@@ -30,6 +31,9 @@ pub(super) struct ListenerTable {
     pub(super) proxy_protocol_from: Prefixes,
     pub(super) max_connections: Option<usize>,
     pub(super) max_connections_per_address: Option<usize>,
+    pub(super) access_log: Option<Spanned<AccessLogTable>>,
+    /// Of HTTP.
+    pub(super) abort_on_close: Option<bool>,
     pub(super) tls: Option<TlsTable>,
     /// The upstream of what no route takes.
     pub(super) to: Option<Spanned<String>>,
@@ -168,6 +172,9 @@ impl Checker<'_> {
                         "of the limits on clients, connections have idle-timeout only: set mode = \"http\"",
                     );
                 }
+                if listener.abort_on_close.is_some() {
+                    self.fault(&at, "abort-on-close is for requests: set mode = \"http\"");
+                }
                 if let Some(route) = listener.routes.first() {
                     self.fault(&route.span(), "routes are for requests: set mode = \"http\"");
                 }
@@ -199,8 +206,9 @@ impl Checker<'_> {
                 Service::Http(Box::new(HttpService { routes, trusted, guards, settings }))
             }
         };
+        let access_log = listener.access_log.as_ref().map(|log| self.access_log(log, listener.mode));
         let tls = listener.tls.as_ref().map(|tls| self.tls(tls, &at));
-        Listener { listen, proxies: listener.proxy_protocol_from.clone(), limits, tls, service }
+        Listener { listen, access_log, proxies: listener.proxy_protocol_from.clone(), limits, tls, service }
     }
 
     fn tls(&mut self, tls: &TlsTable, at: &Range<usize>) -> Tls {

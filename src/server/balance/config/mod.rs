@@ -2,6 +2,7 @@
 //!
 //! What is wrong is told all at once, each fault with the line and the column where it stands.
 
+mod access_log;
 mod check;
 mod checker;
 mod connection;
@@ -24,6 +25,7 @@ use http::StatusCode;
 use super::backend;
 use super::gateway::{HashBy, Page, RouteEdits};
 use super::guards::Guards;
+use super::log::{Format, Target};
 use super::{gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
@@ -68,6 +70,8 @@ pub struct Listener {
     pub proxies: Prefixes,
     /// How many connections there may be.
     pub limits: ConnectionLimits,
+    /// Where a line goes for each request or connection.
+    pub access_log: Option<(Format, Target)>,
     /// Certificates, if clients speak TLS.
     pub tls: Option<Tls>,
     /// What becomes of them.
@@ -78,7 +82,7 @@ impl Listener {
     /// Whether clients of both come in the same way, wherever they go then: its sockets can be those of the other.
     #[must_use]
     pub fn is_entered_as(&self, other: &Self) -> bool {
-        let Self { listen, proxies, limits, tls, service } = self;
+        let Self { listen, proxies, limits, access_log, tls, service } = self;
         let service = match (service, &other.service) {
             (Service::Tcp(to, settings), Service::Tcp(other_to, other)) => {
                 to == other_to && settings == other
@@ -90,6 +94,7 @@ impl Listener {
             && *listen == other.listen
             && *proxies == other.proxies
             && *limits == other.limits
+            && *access_log == other.access_log
             && *tls == other.tls
     }
 }
@@ -132,7 +137,8 @@ impl HttpService {
     #[must_use]
     pub fn new(routes: Vec<Route>) -> Self {
         // The deadlines of the upstreams hold.
-        let settings = Settings { handler_timeout: Duration::ZERO, ..Settings::default() };
+        let settings =
+            Settings { handler_timeout: Duration::ZERO, abort_on_close: true, ..Settings::default() };
         Self { routes, trusted: Prefixes::default(), guards: Guards::default(), settings }
     }
 }

@@ -19,6 +19,7 @@ use crate::proto::http::client::WireRequest;
 use crate::server::balance::backend::Backend;
 use crate::server::balance::connections::Opener;
 use crate::server::balance::counters::Event;
+use crate::server::balance::log::{End, Note};
 use crate::server::balance::upstream::Members;
 use crate::server::http::body::{Body, BodyError};
 use crate::server::http::client::exchange::{self, AnswerBody, ExchangeError, Progress, exchange};
@@ -70,6 +71,23 @@ impl AttemptError {
         }
     }
 
+    /// What the log says of it.
+    fn end(&self) -> End {
+        match self {
+            Self::Connect(PoolError::Full) => End::QueueFull,
+            Self::Connect(PoolError::Busy) => End::QueueTimeout,
+            Self::Connect(PoolError::Slow) => End::BackendConnectTimeout,
+            Self::Connect(PoolError::Open(_)) => End::BackendRefused,
+            Self::Exchange(ExchangeError::Body(BodyError::TooSlow), _) => End::ClientTimeout,
+            Self::Exchange(ExchangeError::Body(BodyError::Disconnected), _) => End::ClientClosed,
+            Self::Exchange(ExchangeError::Body(_), _) => End::ClientInvalid,
+            Self::Exchange(ExchangeError::Misuse(_), _) => End::Internal,
+            Self::Exchange(ExchangeError::Timeout, _) => End::BackendTimeout,
+            Self::Exchange(ExchangeError::Io(_) | ExchangeError::Closed, _) => End::BackendReset,
+            Self::Exchange(ExchangeError::Fault(_), _) => End::BackendInvalid,
+        }
+    }
+
     /// What it counts as; nothing if the backend is not to blame.
     fn event(&self) -> Option<Event> {
         Some(match self {
@@ -107,6 +125,7 @@ impl Forward {
         onward: &Onward<'_>,
         body: Body,
         key: u64,
+        note: Option<&Note>,
     ) -> Result<Answered, Problem> {
         let Self { upstream, settings, .. } = self;
         let begun = Instant::now();
@@ -124,6 +143,9 @@ impl Forward {
         let mut now = begun;
         loop {
             let Some(backend) = members.choose(key, &tried, now.into_std()) else {
+                if let Some(note) = note {
+                    note.end(End::NoBackend);
+                }
                 return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no backend is available"));
             };
             let request = match written.take_if(|_| !self.edits.is_by_backend()) {
@@ -132,9 +154,12 @@ impl Forward {
             };
             let request = &*written.insert(request);
             let under_way = backend.begin(now.into_std());
-            let outcome = self
-                .attempt(backend, request.clone(), replay.body(), now + members.settings().connect_timeout)
-                .await;
+            if let Some(note) = note {
+                note.attempt(backend.name(), now);
+            }
+            let connect_by = now + members.settings().connect_timeout;
+            let outcome =
+                self.attempt(backend, request.clone(), replay.body(), (now, connect_by), note).await;
             let ended = Instant::now();
             let error = match outcome {
                 Ok(answer) => {
@@ -172,8 +197,16 @@ impl Forward {
             }
             let wait = match retrying.after(ended.into_std(), Failure::new(error.repeat())) {
                 Decision::Retry { wait, .. } => wait,
-                Decision::GiveUp(_) => return Err(error.problem(backend)),
+                Decision::GiveUp(_) => {
+                    if let Some(note) = note {
+                        note.failed(error.end(), false);
+                    }
+                    return Err(error.problem(backend));
+                }
             };
+            if let Some(note) = note {
+                note.failed(error.end(), true);
+            }
             backend.counters().count(Event::Retried);
             // Another backend is asked at once: it has nothing to recover from.
             if tried.len() >= members.backends().len() {
@@ -188,13 +221,24 @@ impl Forward {
         backend: &Arc<Backend>,
         request: WireRequest,
         body: Body,
-        connect_by: Instant,
+        (begun, connect_by): (Instant, Instant),
+        note: Option<&Note>,
     ) -> Result<exchange::Answer<Lent>, AttemptError> {
         let conn = self.connections.get(backend, connect_by).await?;
         backend.counters().count(if conn.is_reused() { Event::Reused } else { Event::Opened });
-        exchange(conn, request, body, self.settings.timeouts)
+        let connected = note.map(|note| {
+            let now = Instant::now();
+            let mut journey = note.journey();
+            (journey.connect, journey.reused) = (Some(now - begun), Some(conn.is_reused()));
+            now
+        });
+        let answer = exchange(conn, request, body, self.settings.timeouts)
             .await
-            .map_err(|(error, progress)| AttemptError::Exchange(error, progress))
+            .map_err(|(error, progress)| AttemptError::Exchange(error, progress))?;
+        if let (Some(note), Some(connected)) = (note, connected) {
+            note.journey().first_byte = Some(connected.elapsed());
+        }
+        Ok(answer)
     }
 }
 

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use http::Method;
 
-use super::Settings;
 use super::answer::name;
 use super::edits::RouteEdits;
 use super::onward::Onward;
+use super::{Settings, hash};
 use crate::net::addr::Prefixes;
 use crate::server::balance::connections::Connections;
+use crate::server::balance::log::Note;
 use crate::server::balance::upstream::Upstream;
 use crate::server::http::handler::{Handler, HandlerFuture};
+use crate::server::http::middleware::request_id::RequestId;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
 
@@ -38,12 +40,19 @@ impl Forward {
         let keyed = members.settings().algorithm.is_keyed();
         let key = if keyed { self.settings.hash.key(&request, &self.trusted) } else { 0 };
         let is_head = request.method() == Method::HEAD;
+        let note = Note::of(&request).cloned();
+        if let Some(note) = &note {
+            let mut journey = note.journey();
+            journey.upstream = Some(Arc::clone(self.upstream.name()));
+            journey.client = hash::client(request.head(), request.peer(), &self.trusted);
+            journey.id = request.extensions().get::<RequestId>().cloned();
+        }
         let (parts, body) = request.into_parts();
         let onward = Onward { forward: self, parts: &parts, length: body.len() };
-        let (mut response, backend) = match self.attempts(&members, &onward, body, key).await {
+        let (mut response, backend) = match self.attempts(&members, &onward, body, key, note.as_ref()).await {
             Ok(answered) => {
                 let backend = Arc::clone(&answered.backend);
-                (self.reply(answered, is_head), Some(backend))
+                (self.reply(answered, is_head, note.as_ref()), Some(backend))
             }
             Err(problem) => (problem.into_response(), None),
         };

@@ -27,6 +27,7 @@ use http::{Extensions, Method, StatusCode};
 use crate::net::relay::RelaySettings;
 use crate::proto::balance::route::{Asked, Condition};
 use crate::proto::http::head::Head;
+use crate::server::balance::log::Note;
 use crate::server::http::client::exchange::Timeouts;
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::problem::Problem;
@@ -118,8 +119,11 @@ impl Gateway {
             method: head.method(),
             head,
         };
-        let action =
-            routes.iter().find(|route| route.condition.holds(&asked)).map(|route| route.action.clone());
+        let place = routes.iter().position(|route| route.condition.holds(&asked));
+        if let (Some(note), Some(place)) = (Note::of(request), place) {
+            note.route(place + 1);
+        }
+        let action = place.map(|place| routes[place].action.clone());
         let action =
             action.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no route takes this request"))?;
         if let Some(path) = path {

@@ -18,6 +18,7 @@ use crate::net::resilience::ewma::Outstanding;
 use crate::proto::balance::outlier::Outcome;
 use crate::server::balance::backend::Backend;
 use crate::server::balance::counters::Event;
+use crate::server::balance::log::{End, Note};
 use crate::server::balance::upstream::Upstream;
 use crate::server::http::body::{BoxError, Frame};
 use crate::server::http::client::exchange::Exchange;
@@ -38,6 +39,7 @@ pub(super) struct Call {
     pub(super) _under_way: Outstanding,
     /// The body of the request, and the bytes of it that were counted when the response began.
     pub(super) request: (Replay, usize),
+    pub(super) note: Option<Note>,
     /// How long the response took to begin; `None` if the backend was judged by that already.
     pub(super) latency: Option<Duration>,
 }
@@ -46,6 +48,9 @@ impl Call {
     /// Judges the backend by the end of the response.
     fn ended(&mut self, lost: bool) {
         if lost {
+            if let Some(note) = &self.note {
+                note.end(End::BackendCut);
+            }
             self.backend.counters().count(Event::Cut);
         }
         let Some(latency) = self.latency.take() else { return };

@@ -13,6 +13,7 @@ use crate::net::relay::{Relay, RelaySettings, Side};
 use crate::proto::http::head::BodyLength;
 use crate::server::balance::backend::Backend;
 use crate::server::balance::counters::Event;
+use crate::server::balance::log::Note;
 use crate::server::http::body::Body;
 use crate::server::http::client::exchange::{Answer, AnswerBody};
 use crate::server::http::response::Response;
@@ -20,17 +21,17 @@ use crate::server::http::upgrade::Upgraded;
 
 impl Forward {
     /// The reply. `head`: the request was HEAD.
-    pub(super) fn reply(&self, answered: Answered, head: bool) -> Response {
+    pub(super) fn reply(&self, answered: Answered, head: bool, note: Option<&Note>) -> Response {
         let Answered { answer, backend, under_way, request, latency } = answered;
         let Answer { head: of, length, body } = answer;
         let fields = onward::fields(&of);
         let mut response = match body {
             AnswerBody::Switched(conn) => {
-                let settings = self.settings.tunnel;
+                let (settings, note) = (self.settings.tunnel, note.cloned());
                 let chosen = of.field("upgrade").and_then(|value| HeaderValue::from_bytes(value).ok());
                 let protocol = chosen.unwrap_or_else(|| HeaderValue::from_static("unknown"));
                 let mut response = Response::upgrade(protocol, move |upgraded| async move {
-                    tunnel(upgraded, conn, &backend, settings).await;
+                    tunnel(upgraded, conn, &backend, settings, note).await;
                     drop(under_way);
                 });
                 fields
@@ -49,6 +50,7 @@ impl Forward {
                     backend,
                     _under_way: under_way,
                     request: (request, counted),
+                    note: note.cloned(),
                     latency: Some(latency).filter(|_| !of.status().is_server_error()),
                 };
                 let first = Some(first).filter(|first| !first.is_empty());
@@ -71,15 +73,18 @@ impl Forward {
 }
 
 /// Moves bytes between the client and the backend until both are through.
-async fn tunnel(upgraded: Upgraded, conn: Lent, of: &Backend, settings: RelaySettings) {
+async fn tunnel(upgraded: Upgraded, conn: Lent, of: &Backend, settings: RelaySettings, note: Option<Note>) {
     let Upgraded { conn: client, drain, place, .. } = upgraded;
     let begun = Instant::now();
     let (backend, slot) = conn.detach();
     let (client, backend) = (client.into_raw(), backend.into_raw());
     let side = |(io, unread)| Side { io, unread };
     let mut relay = Relay::new(side(client), side(backend), Clock::new().timer(), settings);
-    let _ = drain.unless_aborting(std::future::poll_fn(|cx| relay.poll(cx))).await;
+    let end = drain.unless_aborting(std::future::poll_fn(|cx| relay.poll(cx))).await;
     let (there, back) = relay.moved();
+    if let Some(note) = note {
+        note.relayed((there, back), end.as_ref());
+    }
     drop((relay, place, slot));
     let counters = of.counters();
     counters.add(Event::Sent, there);

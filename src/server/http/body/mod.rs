@@ -287,7 +287,7 @@ impl http_body::Body for Body {
 }
 
 /// How long a body, or a piece of it, may take, as the log shows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     /// Bytes of the reply's body that were handed to the connection.
     pub bytes: u64,
@@ -297,6 +297,8 @@ pub struct Sent {
     pub took: Duration,
     /// Whether the reply was handed over to its end.
     pub complete: bool,
+    /// Whether it was cut because the client took it too slowly.
+    pub stalled: bool,
 }
 
 #[cfg(test)]

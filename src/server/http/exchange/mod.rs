@@ -117,7 +117,7 @@ fn reply_at_once(conn: &mut HttpConn, response: Response, received: u64, started
     };
     let result = conn.feed(Outgoing::Whole(head, body));
     for on_sent in on_sent {
-        on_sent(Sent { bytes, received, took: started.elapsed(), complete: result.is_ok() });
+        on_sent(Sent { bytes, received, took: started.elapsed(), complete: result.is_ok(), stalled: false });
     }
     match result {
         Err(_) => After::Cut,

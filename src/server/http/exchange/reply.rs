@@ -40,9 +40,15 @@ impl Run<'_> {
         self.server.settings.sign(&mut response.fields);
         let mut bytes = 0;
         let result = self.send(&mut response, extra.length, &mut bytes).await;
-        let complete = result.is_ok();
+        let (complete, stalled) = (result.is_ok(), matches!(result, Err(Fault::TooSlow)));
         for on_sent in std::mem::take(&mut extra.on_sent) {
-            on_sent(Sent { bytes, received: self.inbound.received(), took: started.elapsed(), complete });
+            on_sent(Sent {
+                bytes,
+                received: self.inbound.received(),
+                took: started.elapsed(),
+                complete,
+                stalled,
+            });
         }
         if let Err(fault) = result {
             tracing::debug!(%fault, "reply cut short");

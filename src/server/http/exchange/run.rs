@@ -83,6 +83,12 @@ impl<'a> Run<'a> {
         if let Poll::Ready(Err(error)) = flushed {
             return Err(error.into());
         }
+        if self.server.settings.abort_on_close
+            && !self.conn.codec().in_body()
+            && self.conn.poll_end(cx)?.is_ready()
+        {
+            return Err(Fault::Lost(std::io::ErrorKind::UnexpectedEof.into()));
+        }
         self.watch(waiting);
         match self.conn.poll_deadline(cx) {
             Poll::Pending => Ok(false),

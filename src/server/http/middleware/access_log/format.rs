@@ -34,19 +34,19 @@ pub enum Format {
 
 /// What there is to tell.
 #[derive(Debug)]
-pub(super) struct Record<'a> {
-    pub(super) at: SystemTime,
-    pub(super) peer: &'a PeerAddr,
+pub(in crate::server) struct Record<'a> {
+    pub(in crate::server) at: SystemTime,
+    pub(in crate::server) peer: &'a PeerAddr,
     /// `None` when no head could be read.
-    pub(super) head: Option<&'a Head>,
-    pub(super) id: Option<&'a str>,
-    pub(super) status: u16,
-    pub(super) sent: Sent,
+    pub(in crate::server) head: Option<&'a Head>,
+    pub(in crate::server) id: Option<&'a str>,
+    pub(in crate::server) status: u16,
+    pub(in crate::server) sent: Sent,
 }
 
 impl Format {
     /// The line, with its end.
-    pub(super) fn line(self, record: &Record<'_>) -> Vec<u8> {
+    pub(in crate::server) fn line(self, record: &Record<'_>) -> Vec<u8> {
         let mut line = Vec::with_capacity(256);
         // Writing to memory cannot fail.
         let _ = match self {
@@ -166,7 +166,8 @@ impl<'a> Json<'a> {
     }
 }
 
-fn text(bytes: &[u8]) -> String {
+/// Text for a line of JSON, cut at [`MAX_TEXT`].
+pub(in crate::server) fn text(bytes: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT)]).into_owned();
     if bytes.len() > MAX_TEXT {
         text.push_str("...");
@@ -174,7 +175,8 @@ fn text(bytes: &[u8]) -> String {
     text
 }
 
-fn version(version: Version) -> &'static str {
+/// The name of a version.
+pub(in crate::server) fn version(version: Version) -> &'static str {
     if version == Version::HTTP_10 { "HTTP/1.0" } else { "HTTP/1.1" }
 }
 
@@ -204,7 +206,13 @@ mod tests {
             head,
             id: Some("id"),
             status: 200,
-            sent: Sent { bytes: 2326, received: 0, took: Duration::from_millis(12), complete: false },
+            sent: Sent {
+                bytes: 2326,
+                received: 0,
+                took: Duration::from_millis(12),
+                complete: false,
+                stalled: false,
+            },
         };
         String::from_utf8(format.line(&record)).unwrap()
     }

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use http::StatusCode;
 
-use self::format::Record;
 pub use self::format::{Format, MAX_TEXT};
+pub(in crate::server) use self::format::{Record, text, version};
 use super::request_id::RequestId;
 use crate::net::addr::PeerAddr;
 use crate::proto::http::head::Head;
@@ -127,7 +127,7 @@ impl Entry {
 impl Drop for Entry {
     fn drop(&mut self) {
         if !self.written {
-            let sent = Sent { bytes: 0, received: 0, took: self.begun.elapsed(), complete: false };
+            let sent = Sent { took: self.begun.elapsed(), ..Sent::default() };
             let status = self.peer.verdict().unwrap_or(LEFT);
             self.write(status, sent);
         }
@@ -151,7 +151,7 @@ mod tests {
 
     fn leave(mut response: Response) {
         for told in response.extra.take().unwrap().on_sent {
-            told(Sent { bytes: 4, received: 0, took: Duration::from_millis(7), complete: true });
+            told(Sent { bytes: 4, took: Duration::from_millis(7), complete: true, ..Sent::default() });
         }
     }
 
@@ -172,7 +172,7 @@ mod tests {
         log.refused(
             &PeerAddr::Unix,
             StatusCode::BAD_REQUEST,
-            Sent { bytes: 1, received: 0, took: Duration::ZERO, complete: true },
+            Sent { bytes: 1, complete: true, ..Sent::default() },
         );
         assert!(log.flush(LONG));
         let text = fs::read_to_string(&path).unwrap();

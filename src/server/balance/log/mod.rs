@@ -1,0 +1,231 @@
+//! The access log of a balancer: one line for each exchange and each connection, with the time that each phase took and why it ended.
+//!
+//! A [`Note`] goes with a request as one of its extensions, and whoever handles it writes down what it knows. The line is written when the
+//! last of them is done with it: after the response, after a tunnel, or when the client has left and everything is dropped. Without a log
+//! there is no note, and a request costs a look at its extensions.
+
+mod end;
+mod line;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+pub use self::end::End;
+use self::line::Line;
+use crate::net::addr::PeerAddr;
+use crate::net::drain::Drain;
+use crate::net::relay::RelayEnd;
+use crate::proto::http::head::Head;
+use crate::server::http::body::Sent;
+use crate::server::http::handler::{Handler, HandlerFuture};
+use crate::server::http::metrics::LEFT;
+pub use crate::server::http::middleware::access_log::{Format, Target};
+use crate::server::http::middleware::request_id::RequestId;
+use crate::server::http::part::RefusalLog;
+use crate::server::http::request::Request;
+use crate::server::http::response::Response;
+use crate::server::lines::Writer;
+use crate::server::peer::Peer;
+
+/// The access log of a listener.
+#[derive(Debug)]
+pub struct Log {
+    format: Format,
+    writer: Arc<Writer>,
+    listener: Arc<str>,
+    drain: Drain,
+}
+
+impl Log {
+    /// A log of a listener, whose name is in each line. `drain` tells whether a cut was ours.
+    ///
+    /// # Errors
+    /// The file cannot be opened.
+    pub fn open(format: Format, target: Target, listener: &str, drain: Drain) -> io::Result<Self> {
+        Ok(Self { format, writer: Arc::new(Writer::start(target)?), listener: listener.into(), drain })
+    }
+}
+
+/// Requests that no handler sees have a line too.
+impl RefusalLog for Log {
+    fn refused(&self, peer: &PeerAddr, status: StatusCode, reason: &'static str) {
+        let end = match reason {
+            "too_slow" | "head_timeout" => End::ClientTimeout,
+            "too_many_connections" | "too_many_connections_of_address" => End::QueueFull,
+            _ => End::ClientInvalid,
+        };
+        self.writer.line(Line::refused(self, peer, status.as_u16(), end));
+    }
+
+    fn writer(&self) -> &Arc<Writer> {
+        &self.writer
+    }
+}
+
+/// A handler whose requests are logged.
+pub(super) struct Logged<H> {
+    pub(super) log: Arc<Log>,
+    pub(super) inner: H,
+}
+
+impl<H: Handler> Handler for Logged<H> {
+    fn handle(&self, mut request: Request) -> HandlerFuture<'_> {
+        let note = Note::begin(&self.log, &request);
+        request.extensions_mut().insert(note.clone());
+        let answer = self.inner.handle(request);
+        Box::pin(async move {
+            let mut response = answer.await;
+            note.answered(&mut response);
+            response
+        })
+    }
+}
+
+/// What is known of an exchange so far. Clones are the same; when the last one is dropped, the line is written.
+#[derive(Clone, Debug)]
+pub struct Note(Arc<Entry>);
+
+/// An exchange or a connection that has no line yet.
+#[derive(Debug)]
+struct Entry {
+    log: Arc<Log>,
+    /// `None` for a connection.
+    head: Option<Head>,
+    peer: Arc<Peer>,
+    begun: Instant,
+    journey: Mutex<Journey>,
+}
+
+/// What became of it.
+#[derive(Debug, Default)]
+pub(super) struct Journey {
+    pub(super) status: Option<u16>,
+    pub(super) sent: Option<Sent>,
+    pub(super) client: Option<std::net::IpAddr>,
+    pub(super) id: Option<RequestId>,
+    /// From 1, in the order of the configuration.
+    pub(super) route: Option<usize>,
+    pub(super) upstream: Option<Arc<str>>,
+    pub(super) backend: Option<Arc<str>>,
+    pub(super) attempts: u32,
+    /// Why attempts but the last failed.
+    pub(super) retries: Vec<&'static str>,
+    pub(super) reused: Option<bool>,
+    /// Until the last attempt began, until it had a connection, and until the first byte of the response, each from the one before.
+    pub(super) queue: Option<Duration>,
+    pub(super) connect: Option<Duration>,
+    pub(super) first_byte: Option<Duration>,
+    /// Bytes of a connection or a tunnel: from the client, and to it.
+    pub(super) moved: Option<(u64, u64)>,
+    pub(super) end: Option<End>,
+}
+
+impl Note {
+    fn begin(log: &Arc<Log>, request: &Request) -> Self {
+        let head = Some(Head::clone(request.head()));
+        Self::of_peer(log, head, Arc::clone(request.peer()))
+    }
+
+    /// The note of a connection.
+    pub(super) fn of_connection(log: &Arc<Log>, peer: Peer) -> Self {
+        Self::of_peer(log, None, Arc::new(peer))
+    }
+
+    fn of_peer(log: &Arc<Log>, head: Option<Head>, peer: Arc<Peer>) -> Self {
+        let journey = Mutex::default();
+        Self(Arc::new(Entry { log: Arc::clone(log), head, peer, begun: Instant::now(), journey }))
+    }
+
+    /// The note that goes with a request, if it is logged.
+    #[must_use]
+    pub fn of(request: &Request) -> Option<&Self> {
+        request.extensions().get::<Self>()
+    }
+
+    /// Writes down why the exchange ended, in place of what its status tells.
+    pub fn end(&self, end: End) {
+        self.journey().end = Some(end);
+    }
+
+    /// Writes down the route that was taken: its number, from 1.
+    pub fn route(&self, number: usize) {
+        self.journey().route = Some(number);
+    }
+
+    /// Writes down something.
+    pub(super) fn journey(&self) -> MutexGuard<'_, Journey> {
+        self.0.journey.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// An attempt at a backend begins.
+    pub(super) fn attempt(&self, backend: &Arc<str>, now: Instant) {
+        let queue = now.saturating_duration_since(self.0.begun);
+        let mut journey = self.journey();
+        journey.attempts += 1;
+        journey.backend = Some(Arc::clone(backend));
+        (journey.queue, journey.end) = (Some(queue), None);
+        (journey.connect, journey.first_byte, journey.reused) = (None, None, None);
+    }
+
+    /// An attempt failed; `again` when another follows.
+    pub(super) fn failed(&self, why: End, again: bool) {
+        let mut journey = self.journey();
+        journey.end = Some(why);
+        if again {
+            journey.retries.push(why.name());
+        }
+    }
+
+    /// Both sides of a connection or a tunnel are through.
+    pub(super) fn relayed(&self, moved: (u64, u64), end: Option<&RelayEnd>) {
+        let mut journey = self.journey();
+        journey.moved = Some(moved);
+        journey.end = Some(match end {
+            Some(RelayEnd::Closed) => End::Complete,
+            Some(RelayEnd::FirstFailed(_)) => End::ClientClosed,
+            Some(RelayEnd::SecondFailed(_)) => End::BackendCut,
+            Some(RelayEnd::Idle) => End::IdleTimeout,
+            None => End::Aborted,
+        });
+    }
+
+    fn answered(self, response: &mut Response) {
+        self.journey().status = Some(response.code().as_u16());
+        response.on_sent(move |sent| self.journey().sent = Some(sent));
+    }
+}
+
+impl Entry {
+    /// Why it ended, if nobody has said so.
+    fn end(&self, journey: &Journey) -> End {
+        if let Some(end) = journey.end {
+            return end;
+        }
+        match &journey.sent {
+            Some(sent) if sent.complete && journey.attempts > 0 => End::Complete,
+            Some(sent) if sent.complete => End::of_local(journey.status.unwrap_or_default()),
+            _ if std::thread::panicking() => End::Internal,
+            _ if self.log.drain.is_aborting() => End::Aborted,
+            Some(sent) if sent.stalled => End::ClientTimeout,
+            Some(_) => End::ClientClosed,
+            None => self.peer.verdict().map_or(End::ClientClosed, End::of_local),
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        let mut journey = std::mem::take(self.journey.get_mut().unwrap_or_else(PoisonError::into_inner));
+        let end = self.end(&journey);
+        if self.head.is_some() && journey.sent.is_none() {
+            let panicked = std::thread::panicking().then_some(500);
+            journey.status = panicked.or(self.peer.verdict()).or(journey.status).or(Some(LEFT));
+        }
+        let line = Line::of(&self.log, self.head.as_ref(), &self.peer, &journey, self.begun.elapsed(), end);
+        self.log.writer.line(line);
+    }
+}

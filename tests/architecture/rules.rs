@@ -77,6 +77,7 @@ const BELOW: &[(&str, &str)] = &[
     ("share", "http"),
     ("balance", "http"),
     ("balance", "proxy"),
+    ("balance", "tls"),
 ];
 
 /// Among the servers, the first may mention the second. What two of them need belongs in a file of `src/server` itself.

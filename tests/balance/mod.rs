@@ -1,6 +1,7 @@
 //! The balancer over real sockets: between clients that send any bytes, and backends that answer with any.
 
 mod access_log;
+mod capacity;
 mod clients;
 mod differential;
 mod drain;
@@ -8,6 +9,7 @@ mod faults;
 mod guards;
 mod limits;
 mod load;
+mod passthrough;
 mod programs;
 mod raw;
 mod reload;

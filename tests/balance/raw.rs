@@ -245,6 +245,11 @@ impl Peer {
         Ok(())
     }
 
+    /// Notes bytes that a script has read by itself.
+    pub(super) fn note(&self, bytes: &[u8]) {
+        self.log.bytes.lock().unwrap()[self.number].extend_from_slice(bytes);
+    }
+
     /// The head of the next request.
     pub(super) fn head(&mut self) -> io::Result<Request> {
         loop {

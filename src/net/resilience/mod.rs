@@ -83,6 +83,7 @@ pub mod budget;
 pub mod ewma;
 pub mod hedge;
 pub mod pick;
+pub mod queue;
 pub mod retry;
 mod window;
 

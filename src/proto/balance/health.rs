@@ -30,6 +30,8 @@ pub struct Policy {
     pub jitter: u8,
     /// What a backend is before its first check.
     pub initial: Initial,
+    /// For so long after a backend was added, checks that fail do not count: it may be starting.
+    pub grace: Duration,
 }
 
 impl Policy {
@@ -43,6 +45,7 @@ impl Policy {
         fall: 3,
         jitter: 10,
         initial: Initial::Up,
+        grace: Duration::ZERO,
     };
 }
 
@@ -91,6 +94,7 @@ pub struct Health {
     /// How many checks in a row contradict the condition.
     against: u32,
     due: Instant,
+    added: Instant,
     since: Instant,
     /// When a passing check brought it up.
     risen: Option<Instant>,
@@ -106,7 +110,7 @@ impl Health {
             Initial::Unknown => (Condition::Unknown, Duration::ZERO),
             Initial::Down => (Condition::Down, Duration::ZERO),
         };
-        Self { policy, condition, against: 0, due: now + wait, since: now, risen: None }
+        Self { policy, condition, against: 0, due: now + wait, added: now, since: now, risen: None }
     }
 
     /// Whether it is well.
@@ -142,6 +146,11 @@ impl Health {
 
     /// Counts a check that has ended; says the new condition if it is another. `chance`, from 0 to 1, decides the jitter of the next check.
     pub fn checked(&mut self, now: Instant, outcome: Outcome, chance: f64) -> Option<Condition> {
+        let young = now.saturating_duration_since(self.added) < self.policy.grace;
+        if young && outcome == Outcome::Failed && self.condition != Condition::Down {
+            self.due = now + jittered(self.policy.fast, self.policy.jitter, chance);
+            return None;
+        }
         let agrees = match outcome {
             Outcome::Passed => Condition::Up,
             Outcome::Failed => Condition::Down,
@@ -215,6 +224,7 @@ mod tests {
         fall: 3,
         jitter: 0,
         initial: Initial::Up,
+        grace: Duration::ZERO,
     };
 
     fn ms(millis: u64) -> Duration {
@@ -284,6 +294,27 @@ mod tests {
             );
             assert_eq!((health.risen(), health.is_up()), (None, condition == Up));
         }
+    }
+
+    #[test]
+    fn failures_of_a_young_backend_do_not_count() {
+        let start = Instant::now();
+        let at = |millis| start + ms(millis);
+        for (initial, before) in [(Initial::Up, Up), (Initial::Unknown, Unknown)] {
+            let policy = Policy { grace: ms(10_000), initial, fall: 2, ..POLICY };
+            let mut health = Health::new(policy, start, 0.0);
+            for second in 0..10 {
+                assert_eq!(health.checked(at(second * 1_000), Outcome::Failed, 0.5), None);
+                assert_eq!((health.condition(), health.due()), (before, at(second * 1_000 + 500)));
+            }
+            let failures =
+                (0..3).filter_map(|n| health.checked(at(10_000 + n), Outcome::Failed, 0.5).map(|to| (n, to)));
+            let expected = if initial == Initial::Up { (1, Down) } else { (0, Down) };
+            assert_eq!(failures.collect::<Vec<_>>(), [expected], "from the end of the grace on they do");
+        }
+        let policy = Policy { grace: ms(10_000), initial: Initial::Unknown, ..POLICY };
+        let mut health = Health::new(policy, start, 0.0);
+        assert_eq!(health.checked(at(1_000), Outcome::Passed, 0.5), Some(Up), "a pass counts at once");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Everything here is a state or a function without clock, chance or socket, like a protocol: time and random numbers are arguments. How a backend is
 //! chosen among those that are well stands in `net::resilience::pick`, as other clients need it too.
 
+pub mod agent;
 pub mod edit;
 pub mod health;
 pub mod normal;
@@ -12,3 +13,4 @@ pub mod route;
 pub mod split;
 pub mod sticky;
 pub mod template;
+pub mod tls_route;

@@ -57,7 +57,9 @@ impl HostPattern {
         }
     }
 
-    fn fits(&self, host: &str) -> bool {
+    /// Whether a host, without its port, is one of those.
+    #[must_use]
+    pub fn fits(&self, host: &str) -> bool {
         match self {
             Self::Exact(exact) => host.eq_ignore_ascii_case(exact),
             Self::Below(below) => host.len().checked_sub(below.len()).is_some_and(|at| {
@@ -130,7 +132,8 @@ impl TextPattern {
         }
     }
 
-    fn fits<'a>(&self, mut values: impl Iterator<Item = &'a [u8]>) -> bool {
+    /// Whether one of these values fits, or there is none where there is to be none.
+    pub fn fits<'a>(&self, mut values: impl Iterator<Item = &'a [u8]>) -> bool {
         match self {
             Self::Present => values.next().is_some(),
             Self::Absent => values.next().is_none(),

@@ -19,8 +19,9 @@ pub const MAX_WIRE: usize = 32 * 1024;
 /// What the bytes at the beginning of a connection are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Peek {
-    /// The beginning of a ClientHello: further bytes are needed. There are fewer than [`MAX_WIRE`].
-    NeedMore,
+    /// The beginning of a ClientHello, of fewer than [`MAX_WIRE`] bytes. It cannot be whole with fewer than so many more, at least 1. A caller that waits
+    /// for that many looks a few dozen times at a message that comes in pieces of one byte, and not once for each piece.
+    NeedMore(usize),
     /// A whole ClientHello.
     Found(ClientHello),
     /// Something else, however it goes on.
@@ -77,21 +78,30 @@ const MESSAGE_HEAD: usize = 4;
 #[must_use]
 pub fn peek(wire: &[u8]) -> Peek {
     match hello(&wire[..wire.len().min(MAX_WIRE)]) {
-        Ok(Some(message)) => parse(&message).map_or_else(Peek::NotTls, Peek::Found),
-        Ok(None) if wire.len() >= MAX_WIRE => Peek::NotTls(NotTls::TooLong),
-        Ok(None) => Peek::NeedMore,
+        Ok(Progress::Whole(message)) => parse(&message).map_or_else(Peek::NotTls, Peek::Found),
+        Ok(Progress::Missing(_)) if wire.len() >= MAX_WIRE => Peek::NotTls(NotTls::TooLong),
+        Ok(Progress::Missing(more)) => Peek::NeedMore(more.clamp(1, MAX_WIRE - wire.len())),
         Err(error) => Peek::NotTls(error),
     }
 }
 
-/// The content of the first message, out of its records; `None` if it is not all there.
-fn hello(mut wire: &[u8]) -> Result<Option<Vec<u8>>, NotTls> {
+/// How much of the first message is there.
+enum Progress {
+    /// All of it: its content, out of its records.
+    Whole(Vec<u8>),
+    /// So many bytes are missing at least.
+    Missing(usize),
+}
+
+/// The first message, as far as it is there.
+fn hello(mut wire: &[u8]) -> Result<Progress, NotTls> {
     let mut message = Vec::new();
+    let mut missing = 1;
     loop {
         // A part of a head is judged too: a client of another protocol may wait for us with less.
         let [kind, major, ..] = *wire else {
             return if wire.first().is_none_or(|kind| *kind == HANDSHAKE) {
-                Ok(None)
+                Ok(Progress::Missing(missing))
             } else {
                 Err(NotTls::OtherProtocol)
             };
@@ -99,26 +109,32 @@ fn hello(mut wire: &[u8]) -> Result<Option<Vec<u8>>, NotTls> {
         if kind != HANDSHAKE || major != 0x03 {
             return Err(NotTls::OtherProtocol);
         }
-        let [_, _, _, high, low, content @ ..] = wire else { return Ok(None) };
+        let [_, _, _, high, low, content @ ..] = wire else {
+            return Ok(Progress::Missing(missing));
+        };
         let length = usize::from(u16::from_be_bytes([*high, *low]));
         if length == 0 || length > MAX_RECORD {
             return Err(NotTls::RecordLength);
         }
         let content = &content[..content.len().min(length)];
         message.extend_from_slice(content);
-        if let Some(whole) = whole(&message)? {
-            message.drain(whole..);
-            message.drain(..MESSAGE_HEAD);
-            return Ok(Some(message));
+        match whole(&message)? {
+            Some(whole) if message.len() >= whole => {
+                message.drain(whole..);
+                message.drain(..MESSAGE_HEAD);
+                return Ok(Progress::Whole(message));
+            }
+            Some(whole) => missing = whole - message.len(),
+            None => {}
         }
         if content.len() < length {
-            return Ok(None);
+            return Ok(Progress::Missing(missing));
         }
         wire = &wire[RECORD_HEAD + length..];
     }
 }
 
-/// The length of the message with its head, if it is all there.
+/// The length of the message with its head, if it has said so.
 fn whole(message: &[u8]) -> Result<Option<usize>, NotTls> {
     if message.first().is_some_and(|kind| *kind != CLIENT_HELLO) {
         return Err(NotTls::OtherMessage);
@@ -128,7 +144,7 @@ fn whole(message: &[u8]) -> Result<Option<usize>, NotTls> {
     if length > MAX_HELLO {
         return Err(NotTls::TooLong);
     }
-    Ok((message.len() >= MESSAGE_HEAD + length).then_some(MESSAGE_HEAD + length))
+    Ok(Some(MESSAGE_HEAD + length))
 }
 
 /// Reads the fields of the message, in the order of RFC 8446 section 4.1.2.

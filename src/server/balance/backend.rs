@@ -8,33 +8,21 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::counters::Counters;
+use super::dial::Way;
+use super::fuse::Fuse;
 use super::vitals::Vitals;
-use crate::net::client::{Alpn, ConnectError, Connector, Target};
+use crate::net::client::{Alpn, ConnectError, Target};
 use crate::net::io::Io;
+use crate::net::resilience::breaker;
 use crate::net::resilience::ewma::{Load, Outstanding};
 use crate::net::resilience::pick::pools::Standing;
 use crate::net::resilience::pick::{self, Endpoint, SlowStart, key_of};
 use crate::proto::balance::{health, outlier};
 
+pub use super::dial::Dial;
+
 /// The protocol that is agreed on within TLS to a backend that speaks HTTP.
 pub const HTTP_ALPN: Alpn<'static> = &[b"http/1.1"];
-
-/// How backends are reached.
-#[derive(Clone, Debug, Default)]
-pub struct Dial {
-    /// Looks names up, and connects within a deadline.
-    pub connector: Connector,
-    /// TLS to the backend, and the name by which it is known then; `None` for none.
-    pub tls: Option<Arc<str>>,
-}
-
-impl Dial {
-    /// Whether connections that were made by the other are as good as those by this one. With TLS they never are: its files may have been
-    /// read again.
-    fn is_like(&self, other: &Self) -> bool {
-        self.tls.is_none() && other.tls.is_none()
-    }
-}
 
 /// Who has named a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -64,6 +52,10 @@ pub struct Setup {
     pub slow_start: SlowStart,
     /// How it is judged by its calls.
     pub outlier: outlier::Policy,
+    /// Calls that it may have at once; `None` for any number.
+    pub limit: Option<usize>,
+    /// When it is left alone, if it has a circuit breaker.
+    pub breaker: Option<breaker::Policy>,
     /// How it is checked, if it is.
     pub checks: Option<health::Policy>,
 }
@@ -80,6 +72,8 @@ impl Setup {
             dial: Arc::default(),
             slow_start: SlowStart::DEFAULT,
             outlier: outlier::Policy::DEFAULT,
+            limit: None,
+            breaker: None,
             checks: None,
         }
     }
@@ -93,6 +87,7 @@ pub struct Backend {
     /// The weight, unless an operator has set another.
     weight: u32,
     vitals: Arc<Vitals>,
+    fuse: Option<Arc<Fuse>>,
 }
 
 impl Backend {
@@ -101,7 +96,9 @@ impl Backend {
     pub fn new(setup: Setup, now: Instant, chance: f64) -> Self {
         let name: Arc<str> = setup.target.to_string().into();
         let vitals = Arc::new(Vitals::new(setup.checks, setup.outlier, now, chance));
-        Self { key: key_of(name.as_bytes()), name, weight: setup.weight, setup, vitals }
+        let key = key_of(name.as_bytes());
+        let fuse = setup.breaker.map(|policy| Arc::new(Fuse::new(policy, fastrand::u64(..), now)));
+        Self { key, name, weight: setup.weight, setup, vitals, fuse }
     }
 
     /// The backend that takes the place of `before`, which has the same address: what is known of that is known of it. A weight that an
@@ -113,7 +110,12 @@ impl Backend {
         }
         before.vitals.set_policies(setup.checks, setup.outlier, now);
         let weight = if setup.weight == before.setup.weight { before.weight } else { setup.weight };
+        let fuse = setup.breaker.map(|policy| match &before.fuse {
+            Some(fuse) if *fuse.policy() == policy => Arc::clone(fuse),
+            _ => Arc::new(Fuse::new(policy, fastrand::u64(..), now)),
+        });
         Self {
+            fuse,
             name: Arc::clone(&before.name),
             key: before.key,
             weight,
@@ -131,6 +133,7 @@ impl Backend {
             key: self.key,
             weight,
             vitals: Arc::clone(&self.vitals),
+            fuse: self.fuse.clone(),
         }
     }
 
@@ -183,7 +186,34 @@ impl Backend {
     /// How it stands among the others.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
-        self.vitals.standing(now)
+        match self.vitals.standing(now) {
+            Standing::Available if self.fuse.as_ref().is_some_and(|fuse| !fuse.lets_pass(now)) => {
+                Standing::Unavailable
+            }
+            Standing::Available if self.setup.limit.is_some_and(|limit| self.vitals.held() >= limit) => {
+                Standing::Full
+            }
+            standing => standing,
+        }
+    }
+
+    /// Calls that it may have at once; `None` for any number.
+    #[must_use]
+    pub fn limit(&self) -> Option<usize> {
+        self.setup.limit
+    }
+
+    /// Its circuit breaker, if it has one.
+    #[must_use]
+    pub fn breaker(&self) -> Option<&Fuse> {
+        self.fuse.as_deref()
+    }
+
+    /// Notes the state of its circuit breaker that a call has led to.
+    pub(super) fn fused(&self, state: breaker::State) {
+        if let Some(fuse) = &self.fuse {
+            fuse.switched(state);
+        }
     }
 
     /// Whether connections to the other are as good as those to this one.
@@ -196,20 +226,8 @@ impl Backend {
     ///
     /// # Errors
     /// Which step failed, where, and why.
-    pub async fn connect(&self, alpn: Alpn<'_>) -> Result<Io, ConnectError> {
-        let Dial { connector, tls } = &*self.setup.dial;
-        let (host, port) = match (&self.setup.target, tls) {
-            (Target::Tcp { host, port }, None) => return connector.connect(host, *port, None).await,
-            (Target::Unix(path), None) => return connector.unix(path).await,
-            (Target::Tcp { host, port }, Some(_)) => (host, *port),
-            (Target::Unix(path), Some(name)) => {
-                let dial = tokio::net::UnixStream::connect(path);
-                return connector.by(&self.name, dial, Some((name, alpn))).await;
-            }
-        };
-        let name = tls.as_deref().unwrap_or(host);
-        let tcp = connector.tcp(host, port).await?;
-        connector.tls(tcp, name, alpn).await
+    pub async fn connect(&self, way: &Way<'_>) -> Result<Io, ConnectError> {
+        self.setup.dial.connect(&self.setup.target, way).await
     }
 }
 

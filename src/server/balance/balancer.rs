@@ -19,7 +19,7 @@ use super::doors::{Door, Doors, Open, Sockets};
 use super::gateway::Gateway;
 use super::log::{Log, Logged};
 use super::reload::{Maintenance, Source};
-use super::tcp::Tcp;
+use super::tcp::{self, Tcp};
 use super::upstream::Upstream;
 use crate::net::addr::ListenAddr;
 use crate::net::client::pool;
@@ -299,12 +299,18 @@ impl Plan<'_> {
         }
         let drain = self.balancer.drain.clone();
         match &listener.service {
-            Service::Tcp(to, settings) => {
+            Service::Tcp(service) => {
                 let mut options = CommonOptions::new(NAME, NO_ALPN);
                 options.connections = listener.limits;
                 options.proxies = listener.proxies.clone();
                 certificates(listener, &mut options);
-                let tcp = Tcp::new(Arc::clone(&self.upstreams[&**to]), *settings, drain.clone());
+                let upstream = |name: &String| Arc::clone(&self.upstreams[&**name]);
+                let tls = service.routes.iter().map(|route| tcp::Route {
+                    condition: route.condition.clone(),
+                    upstream: upstream(&route.to),
+                });
+                let routes = tcp::Routes { tls: tls.collect(), otherwise: service.to.as_ref().map(upstream) };
+                let tcp = Tcp::new(routes, service.settings, drain.clone());
                 let log = access_log(listener, &drain)?;
                 let lines = log.as_ref().map(|log| Arc::clone(log.writer()));
                 let part =

@@ -1,142 +1,21 @@
 //! Active checks: whether a backend answers, asked again and again.
 //!
 //! Each backend has a task of its own, on one thread. When its next check is due, and what an outcome means, its
-//! [health](crate::proto::balance::health) decides. A check connects as calls do, by TLS if they do, and never uses a connection of theirs.
+//! [health](crate::proto::balance::health) decides. What a check does stands in [`probe`](super::probe); it never uses a connection of a call.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use http::{HeaderValue, Method};
 use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 
-use super::backend::{Backend, HTTP_ALPN};
+use super::backend::Backend;
+use super::probe::Probe;
 use super::upstream::Upstream;
-use crate::net::clock::Clock;
-use crate::net::conn::Conn;
 use crate::net::resilience::pick::Endpoint;
 use crate::proto::balance::health::{Condition, Outcome};
-use crate::proto::http::client::{ClientCodec, Finish, RequestWriter, WireRequest};
-use crate::proto::http::limits::Limits;
-use crate::server::http::body::Body;
-use crate::server::http::client::exchange::{Timeouts, exchange};
-
-/// What a check does.
-#[derive(Clone, Debug)]
-pub enum Probe {
-    /// Connects, with TLS if calls have it.
-    Connect,
-    /// Asks by HTTP, and looks at the answer.
-    Http(HttpProbe),
-}
-
-/// A check by HTTP.
-#[derive(Clone, Debug)]
-pub struct HttpProbe {
-    /// The request.
-    request: WireRequest,
-    /// The statuses that are good, both ends included.
-    statuses: (u16, u16),
-    /// What the body has to contain; nothing if it is empty.
-    body: Vec<u8>,
-}
-
-/// Bytes of a body that a check looks at.
-const MAX_BODY: u64 = 64 * 1024;
-
-/// Why a check is none that can be made.
-#[derive(Debug, thiserror::Error)]
-#[error("{target:?} at {host:?} cannot be asked for")]
-pub struct BadProbe {
-    target: String,
-    host: String,
-}
-
-impl HttpProbe {
-    /// A check that asks for a target of a host, and is content with a status from 200 to 399.
-    ///
-    /// # Errors
-    /// The target or the host is malformed.
-    pub fn new(target: &str, host: &str) -> Result<Self, BadProbe> {
-        let bad = |_| BadProbe { target: target.into(), host: host.into() };
-        let mut writer = RequestWriter::new(&Method::GET, target, host).map_err(bad)?;
-        writer.field(&http::header::USER_AGENT, &HeaderValue::from_static("wireworks-check"));
-        let request = writer.finish(Finish { length: Some(0), upgrade: None, close: true });
-        Ok(Self { request, statuses: (200, 399), body: Vec::new() })
-    }
-
-    /// The statuses that are good, both ends included.
-    #[must_use]
-    pub fn statuses(self, statuses: (u16, u16)) -> Self {
-        Self { statuses, ..self }
-    }
-
-    /// What the first 64 KiB of the body have to contain.
-    #[must_use]
-    pub fn containing(self, body: impl Into<Vec<u8>>) -> Self {
-        Self { body: body.into(), ..self }
-    }
-}
-
-/// Why a check failed.
-#[derive(Debug, thiserror::Error)]
-pub enum CheckError {
-    /// There is no connection.
-    #[error(transparent)]
-    Connect(#[from] crate::net::client::ConnectError),
-    /// There is no response.
-    #[error("{0}")]
-    Exchange(crate::server::http::client::exchange::ExchangeError),
-    /// The status is not one of the good ones.
-    #[error("the status is {0}")]
-    Status(u16),
-    /// The body is not what it should be.
-    #[error("the body does not contain what it should")]
-    Body,
-    /// It took too long.
-    #[error("it took longer than {0:?}")]
-    Timeout(Duration),
-}
-
-impl Probe {
-    /// Checks a backend once.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    pub async fn run(&self, backend: &Backend, limit: Duration) -> Result<(), CheckError> {
-        timeout(limit, self.check(backend)).await.unwrap_or(Err(CheckError::Timeout(limit)))
-    }
-
-    async fn check(&self, backend: &Backend) -> Result<(), CheckError> {
-        let io = backend.connect(HTTP_ALPN).await?;
-        let Self::Http(probe) = self else { return Ok(()) };
-        let conn = Conn::new(io, ClientCodec::new(Limits::default()), Clock::new().timer());
-        let answer =
-            exchange(Box::new(conn), probe.request.clone(), Body::empty(), Timeouts::default()).await;
-        let answer = answer.map_err(|(error, _)| CheckError::Exchange(error))?;
-        let status = answer.head.status().as_u16();
-        if !(probe.statuses.0..=probe.statuses.1).contains(&status) {
-            return Err(CheckError::Status(status));
-        }
-        if probe.body.is_empty() {
-            return Ok(());
-        }
-        let mut body = answer.body.into_body(answer.length);
-        let mut seen = Vec::new();
-        while let Some(Ok(data)) = body.data().await {
-            seen.extend_from_slice(&data);
-            if memchr::memmem::find(&seen, &probe.body).is_some() {
-                return Ok(());
-            }
-            if seen.len() as u64 > MAX_BODY {
-                break;
-            }
-        }
-        Err(CheckError::Body)
-    }
-}
 
 /// How the backends of an upstream are checked.
 #[derive(Clone, Debug)]
@@ -147,8 +26,12 @@ pub struct Checks {
     pub timeout: Duration,
 }
 
-/// Checks the backends of an upstream, those that come later too.
-pub async fn watch(upstream: Arc<Upstream>) {
+/// Has every backend of an upstream followed, those that come later too. `follow` is given a backend as it is configured at present; when it returns,
+/// it is called again with the next change of the upstream.
+pub async fn watch<F>(upstream: Arc<Upstream>, follow: impl Fn(Arc<Upstream>, Arc<ArcSwap<Backend>>) -> F)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let mut changes = upstream.changes();
     let mut tasks = JoinSet::new();
     let mut followed: HashMap<u64, Followed> = HashMap::new();
@@ -196,7 +79,7 @@ impl Followed {
 }
 
 /// Checks one backend for as long as it is to be checked.
-async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
+pub async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
     let vitals = Arc::clone(current.load().vitals());
     while let Some(due) = vitals.check_due() {
         tokio::select! {
@@ -234,43 +117,6 @@ mod tests {
         Arc::new(Backend::new(setup, Instant::now().into_std(), 0.0))
     }
 
-    fn serve() -> (crate::server::process::Running, String) {
-        let server = Server::new(|request: Request| async move {
-            let status = request.path().trim_start_matches('/').parse().unwrap_or(200);
-            (http::StatusCode::from_u16(status).unwrap(), "all is well")
-        });
-        let running = server.listen("127.0.0.1:0").threads(1).start().unwrap();
-        let address = running.addresses()[0].address.to_string();
-        (running, address)
-    }
-
-    #[tokio::test]
-    async fn what_a_check_looks_at() {
-        let (running, address) = serve();
-        let backend = backend(&address, None);
-        let http = |target: &str| HttpProbe::new(target, "a.test").unwrap();
-        let rows = [
-            (Probe::Connect, None),
-            (Probe::Http(http("/200")), None),
-            (Probe::Http(http("/302")), None),
-            (Probe::Http(http("/500")), Some("the status is 500")),
-            (Probe::Http(http("/500").statuses((500, 500))), None),
-            (Probe::Http(http("/").containing("well")), None),
-            (Probe::Http(http("/").containing("ill")), Some("the body does not contain")),
-        ];
-        for (probe, expected) in rows {
-            let outcome = probe.run(&backend, Duration::from_secs(5)).await;
-            match expected {
-                None => outcome.unwrap(),
-                Some(text) => assert!(outcome.unwrap_err().to_string().contains(text), "{probe:?}"),
-            }
-        }
-        running.stop().unwrap();
-        let error = Probe::Connect.run(&backend, Duration::from_secs(5)).await.unwrap_err();
-        assert!(matches!(error, CheckError::Connect(_)), "{error}");
-        assert!(HttpProbe::new("no path", "a.test").is_err());
-    }
-
     #[tokio::test]
     async fn a_backend_goes_down_and_comes_up() {
         let policy = Policy {
@@ -280,13 +126,14 @@ mod tests {
             initial: Initial::Up,
             ..Policy::DEFAULT
         };
-        let (running, address) = serve();
+        let running = Server::new(|_: Request| async {}).listen("127.0.0.1:0").threads(1).start().unwrap();
+        let address = running.addresses()[0].address.to_string();
         let backend = backend(&address, Some(policy));
         let now = Instant::now().into_std();
-        let checks = Some(Checks { probe: Probe::Connect, timeout: Duration::from_secs(1) });
+        let checks = Some(Checks { probe: Probe::default(), timeout: Duration::from_secs(1) });
         let settings = Settings { checks, ..Settings::default() };
         let upstream = Arc::new(Upstream::new("web", vec![Arc::clone(&backend)], settings, now));
-        let watching = tokio::spawn(watch(upstream));
+        let watching = tokio::spawn(watch(upstream, follow));
         running.stop().unwrap();
         while backend.vitals().is_up() {
             tokio::task::yield_now().await;

@@ -5,15 +5,16 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 
 use super::backend::Setup;
-use super::config::{Config, ConfigError, HttpService, Listener, Mode, Route, Service, Upstream};
-use super::{gateway, tcp, upstream};
+use super::config::{Config, ConfigError, HttpService, Listener, Mode, Route, Service, TcpService, Upstream};
+use super::{gateway, upstream};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::client::Target;
 use crate::net::limits::ConnectionLimits;
 use crate::net::resilience::pick::Algorithm;
 use crate::proto::balance::health;
 use crate::proto::http::forwarded::Tell;
-use crate::server::balance::check::{Checks, Probe};
+use crate::server::balance::check::Checks;
+use crate::server::balance::probe::Probe;
 
 /// The options of `wireworks balance`.
 #[derive(ClapArgs, Clone, Debug)]
@@ -66,7 +67,7 @@ impl Args {
         let listen = if self.listen.is_empty() { vec![DEFAULT_LISTEN] } else { self.listen.clone() };
         let mode = if self.l4 { Mode::Tcp } else { Mode::Http };
         let service = match mode {
-            Mode::Tcp => Service::Tcp(NAME.into(), tcp::Settings::default()),
+            Mode::Tcp => Service::Tcp(Box::new(TcpService::to(NAME))),
             Mode::Http => {
                 Service::Http(Box::new(HttpService::new(vec![Route::all_to(NAME, Tell::default())])))
             }
@@ -78,7 +79,7 @@ impl Args {
             backends,
             settings: upstream::Settings {
                 algorithm: self.algorithm,
-                checks: Some(Checks { probe: Probe::Connect, timeout: CHECK_TIMEOUT }),
+                checks: Some(Checks { probe: Probe::default(), timeout: CHECK_TIMEOUT }),
                 ..upstream::Settings::default()
             },
             gateway: gateway::Settings::default(),

@@ -11,6 +11,7 @@ use thread_local::ThreadLocal;
 use tokio::time::Instant;
 
 use super::backend::{Backend, HTTP_ALPN};
+use super::dial::Way;
 use crate::net::client::ConnectError;
 use crate::net::client::pool::{Limits, Manager, Pool, PoolError, Pooled, Stats};
 use crate::net::clock::Clock;
@@ -51,7 +52,7 @@ impl Manager for Opener {
     type Error = ConnectError;
 
     async fn open(&self, key: &Key) -> Result<ClientConn, ConnectError> {
-        let io = key.0.connect(HTTP_ALPN).await?;
+        let io = key.0.connect(&Way { alpn: HTTP_ALPN, ..Way::default() }).await?;
         Ok(Conn::new(io, ClientCodec::new(self.limits), self.clock.timer()))
     }
 

@@ -1,5 +1,6 @@
 //! The load balancer: connections and requests of clients, handed to one of several backends.
 
+pub mod agent;
 mod assemble;
 pub mod backend;
 pub mod balancer;
@@ -8,10 +9,14 @@ pub mod command;
 pub mod config;
 pub mod connections;
 pub mod counters;
+pub mod dial;
 mod doors;
+pub mod fuse;
 pub mod gateway;
 pub mod guards;
+pub mod lease;
 pub mod log;
+pub mod probe;
 pub mod reload;
 pub mod tcp;
 pub mod upstream;

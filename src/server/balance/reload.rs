@@ -8,8 +8,9 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::MissedTickBehavior;
 
+use super::agent;
 use super::balancer::Balancer;
-use super::check::watch;
+use super::check::{self, watch};
 use super::config::{Config, ConfigError};
 use super::upstream::Upstream;
 use crate::net::clock::Clock;
@@ -91,6 +92,11 @@ pub(super) struct Maintenance {
     source: Option<Arc<Source>>,
 }
 
+/// Checks the backends of an upstream, and asks their agents.
+async fn look_after(upstream: Arc<Upstream>) {
+    tokio::join!(watch(Arc::clone(&upstream), check::follow), watch(upstream, agent::follow));
+}
+
 impl Maintenance {
     pub(super) fn new(balancer: Arc<Balancer>, source: Option<Arc<Source>>) -> Self {
         Self { balancer, source }
@@ -112,7 +118,7 @@ impl Maintenance {
             });
             for upstream in upstreams.into_values() {
                 if !watched.iter().any(|(other, _)| Arc::ptr_eq(&upstream, other)) {
-                    let task = tasks.spawn(watch(Arc::clone(&upstream)));
+                    let task = tasks.spawn(look_after(Arc::clone(&upstream)));
                     watched.push((upstream, task));
                 }
             }
@@ -127,7 +133,10 @@ impl Maintenance {
         let mut ticks = tokio::time::interval(REFRESH);
         loop {
             let now = ticks.tick().await.into_std();
-            self.balancer.upstreams().values().for_each(|upstream| upstream.refresh(now));
+            for upstream in self.balancer.upstreams().values() {
+                upstream.eject_laggards(now);
+                upstream.refresh(now);
+            }
         }
     }
 

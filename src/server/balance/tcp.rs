@@ -1,64 +1,99 @@
 //! Connections through the balancer, whatever they speak: each is joined to a connection to a backend.
+//!
+//! Which upstream that backend is of, the listener says; with routes, the ClientHello that the connection begins with, which is read for that and
+//! goes to the backend untouched.
+
+mod header;
+mod hello;
 
 use std::future::poll_fn;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use tokio::io::AsyncWriteExt;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use super::backend::Backend;
 use super::counters::Event;
+use super::dial::Way;
+use super::lease::Lease;
 use super::log::{End, Log, Note};
 use super::upstream::Upstream;
 use crate::net::addr::PeerAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::io::Io;
-use crate::net::relay::{Relay, RelayEnd, RelaySettings};
-use crate::net::resilience::ewma::Outstanding;
-use crate::net::resilience::pick::{Endpoint, key_of};
+use crate::net::relay::{Relay, RelayEnd, RelaySettings, Side};
+use crate::net::resilience::pick::{Endpoint, key_of_address};
 use crate::net::serve::Arrival;
 use crate::proto::balance::outlier::Outcome;
-use crate::proto::proxy::{self, Addresses, Header};
+use crate::proto::balance::tls_route::TlsCondition;
+use crate::proto::tls::client_hello::ClientHello;
 use crate::server::listening::Accept;
 use crate::server::peer::Peer;
 
-/// The PROXY header that a backend gets in front of a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ProxyHeader {
-    /// Version 1, a line of text.
-    V1,
-    /// Version 2, binary.
-    V2,
-}
+pub use self::header::ProxyHeader;
+pub use self::hello::HELLO_TIMEOUT;
 
 /// What an operator decides about connections.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// How they are joined.
     pub relay: RelaySettings,
     /// The header that the backend gets.
     pub proxy: Option<ProxyHeader>,
+    /// How long a client may take to send its ClientHello, where routes ask for it.
+    pub hello_timeout: Duration,
+}
+
+impl Default for Settings {
+    /// Joined by default, without a header, and [`HELLO_TIMEOUT`].
+    fn default() -> Self {
+        Self { relay: RelaySettings::default(), proxy: None, hello_timeout: HELLO_TIMEOUT }
+    }
+}
+
+/// Which connections go to an upstream.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Those that it is for.
+    pub condition: TlsCondition,
+    /// Where they go.
+    pub upstream: Arc<Upstream>,
+}
+
+/// Where connections go.
+#[derive(Clone, Debug, Default)]
+pub struct Routes {
+    /// By their ClientHello: the first that fits is taken. Without any, no ClientHello is waited for.
+    pub tls: Vec<Route>,
+    /// The others, and those that are not TLS. They are closed if it is `None`.
+    pub otherwise: Option<Arc<Upstream>>,
 }
 
 /// The server of connections.
 #[derive(Debug)]
 pub struct Tcp {
-    upstream: Arc<Upstream>,
+    routes: Routes,
     settings: Settings,
     drain: Drain,
     log: Option<Arc<Log>>,
 }
 
+/// A client, and what it began with.
+struct Client {
+    io: Io,
+    peer: PeerAddr,
+    hello: Option<ClientHello>,
+    unread: BytesMut,
+}
+
 impl Tcp {
-    /// A server that joins connections to those of an upstream.
+    /// A server that joins connections to those of the upstreams that the routes name.
     #[must_use]
-    pub fn new(upstream: Arc<Upstream>, settings: Settings, drain: Drain) -> Self {
-        Self { upstream, settings, drain, log: None }
+    pub fn new(routes: Routes, settings: Settings, drain: Drain) -> Self {
+        Self { routes, settings, drain, log: None }
     }
 
     /// The same, with a line in `log` for each connection.
@@ -70,16 +105,20 @@ impl Tcp {
     async fn serve(self: Arc<Self>, arrival: Arrival, clock: Clock) {
         let note = self.log.as_ref().map(|log| Note::of_connection(log, Peer::of(&arrival)));
         let Arrival { io, peer, number, place } = arrival;
-        let connected = self.drain.unless_aborting(self.connect(&io, &peer, note.as_ref())).await;
-        let Some(Some((far, backend, under_way))) = connected else { return };
+        let mut client = Client { io, peer, hello: None, unread: BytesMut::new() };
+        let Some(upstream) = self.upstream(&mut client).await else { return };
+        let connecting = self.connect(upstream, &client, note.as_ref());
+        let Some(Some((far, lease))) = self.drain.unless_aborting(connecting).await else { return };
+        let near = Side { io: client.io, unread: client.unread };
         let begun = Instant::now();
-        let mut relay = Relay::new(io.into(), far.into(), clock.timer(), self.settings.relay);
+        let mut relay = Relay::new(near, far.into(), clock.timer(), self.settings.relay);
         let end = self.drain.unless_aborting(poll_fn(|cx| relay.poll(cx))).await;
         let (there, back) = relay.moved();
-        drop((relay, under_way, place));
+        drop((relay, place));
         if let Some(note) = note {
             note.relayed((there, back), end.as_ref());
         }
+        let backend = lease.backend();
         let counters = backend.counters();
         counters.add(Event::Sent, there);
         counters.add(Event::Received, back);
@@ -91,52 +130,94 @@ impl Tcp {
         }
     }
 
+    /// Where a connection goes. With routes, the beginning of what it says is read, unless the shutdown comes first.
+    async fn upstream(&self, client: &mut Client) -> Option<&Arc<Upstream>> {
+        let Routes { tls, otherwise } = &self.routes;
+        if tls.is_empty() {
+            return otherwise.as_ref();
+        }
+        let opening = tokio::select! {
+            opening = Box::pin(hello::read(&mut client.io, self.settings.hello_timeout)) => opening,
+            () = self.drain.stopping() => return None,
+        };
+        let opening = match opening {
+            Ok(opening) => opening,
+            Err(error) => {
+                tracing::debug!(peer = %client.peer, %error, "closed");
+                return None;
+            }
+        };
+        client.unread = opening.bytes;
+        let route = match opening.hello {
+            Ok(hello) => {
+                let route = tls.iter().find(|route| route.condition.holds(&hello));
+                client.hello = Some(hello);
+                route.map(|route| &route.upstream)
+            }
+            Err(error) => {
+                tracing::debug!(peer = %client.peer, %error, "no ClientHello");
+                None
+            }
+        };
+        route.or(otherwise.as_ref())
+    }
+
     /// A connection to a backend: to the one that is chosen, or to another when that cannot be reached.
     async fn connect(
         &self,
-        client: &Io,
-        peer: &PeerAddr,
+        upstream: &Arc<Upstream>,
+        client: &Client,
         note: Option<&Note>,
-    ) -> Option<(Io, Arc<Backend>, Outstanding)> {
+    ) -> Option<(Io, Lease)> {
         if let Some(note) = note {
             let mut journey = note.journey();
-            journey.upstream = Some(Arc::clone(self.upstream.name()));
+            journey.upstream = Some(Arc::clone(upstream.name()));
             journey.end = Some(End::NoBackend);
         }
-        let key = peer.ip().map_or(0, |ip| key_of(ip.to_string().as_bytes()));
-        let members = self.upstream.members();
+        let key = client.peer.ip().map_or(0, key_of_address);
+        let members = upstream.members();
+        let limit = members.settings().connect_timeout;
         let mut tried = Vec::new();
         while tried.len() < members.settings().retry.attempts as usize {
+            let lease = upstream.acquire(&members, key, &tried, Instant::now().into_std()).await;
+            let mut lease = match lease {
+                Ok(lease) => lease,
+                Err(error) => {
+                    tracing::debug!(upstream = %upstream.name(), peer = %client.peer, %error, "closed");
+                    if let Some(note) = note {
+                        note.end(error.end());
+                    }
+                    return None;
+                }
+            };
             let now = Instant::now();
-            let backend = members.choose(key, &tried, now.into_std())?;
-            let under_way = backend.begin(now.into_std());
-            let limit = members.settings().connect_timeout;
             if let Some(note) = note {
-                note.attempt(backend.name(), now);
+                note.attempt(lease.backend().name(), now);
             }
-            match self.reach(backend, client, peer, limit).await {
+            let reached = self.reach(lease.backend(), client, limit).await;
+            let ended = Instant::now();
+            match reached {
                 Ok(io) => {
-                    let ended = Instant::now();
-                    under_way.began(ended.into_std());
+                    lease.began(ended.into_std());
                     if let Some(note) = note {
                         note.journey().connect = Some(ended - now);
                     }
-                    backend.counters().count(Event::Opened);
-                    backend.counters().answered_after(ended - now);
-                    self.upstream.report(backend, ended.into_std(), Outcome::Answered(ended - now));
-                    return Some((io, Arc::clone(backend), under_way));
+                    lease.backend().counters().count(Event::Opened);
+                    lease.backend().counters().answered_after(ended - now);
+                    lease.report(upstream, ended.into_std(), Outcome::Answered(ended - now));
+                    return Some((io, lease));
                 }
                 Err(error) => {
+                    let backend = Arc::clone(lease.backend());
                     tracing::debug!(backend = %backend.name(), %error, "cannot be reached");
-                    let ended = Instant::now().into_std();
-                    under_way.failed(ended);
+                    lease.failed(ended.into_std());
                     let (event, why) = if error.is::<Elapsed>() {
                         (Event::ConnectTimeout, End::BackendConnectTimeout)
                     } else {
                         (Event::ConnectFailed, End::BackendRefused)
                     };
                     backend.counters().count(event);
-                    self.upstream.report(backend, ended, Outcome::Fault);
+                    lease.report(upstream, ended.into_std(), Outcome::Fault);
                     tried.push(backend.key());
                     let again = tried.len() < members.settings().retry.attempts as usize;
                     if again {
@@ -154,35 +235,15 @@ impl Tcp {
     async fn reach(
         &self,
         backend: &Backend,
-        client: &Io,
-        peer: &PeerAddr,
+        client: &Client,
         limit: Duration,
     ) -> Result<Io, Box<dyn std::error::Error + Send + Sync>> {
-        let mut io = timeout(limit, backend.connect(&[])).await??;
-        if let Some(version) = self.settings.proxy {
-            let mut header = BytesMut::new();
-            let addresses = addresses(client, peer);
-            match version {
-                ProxyHeader::V1 => proxy::encode_v1(addresses.as_ref(), &mut header),
-                ProxyHeader::V2 => {
-                    proxy::encode_v2(&Header { addresses, tlvs: Vec::new() }, false, &mut header)?;
-                }
-            }
-            timeout(limit, io.write_all(&header)).await??;
-        }
-        Ok(io)
+        let header = self.settings.proxy;
+        let header = header.map(|version| version.write(&client.io, &client.peer, client.hello.as_ref()));
+        let header = header.transpose()?.unwrap_or_default();
+        let way = Way { header: &header, ..Way::default() };
+        Ok(timeout(limit, backend.connect(&way)).await??)
     }
-}
-
-/// The two ends of the client's connection; `None` when they are not both Internet addresses.
-fn addresses(client: &Io, peer: &PeerAddr) -> Option<Addresses> {
-    let PeerAddr::Ip(source) = peer else { return None };
-    let destination: SocketAddr = match client {
-        Io::Tcp(stream) => stream.local_addr().ok()?,
-        Io::Tls(stream) => stream.get_ref().0.local_addr().ok()?,
-        _ => return None,
-    };
-    Some(Addresses::Ip { source: *source, destination })
 }
 
 impl Accept for Tcp {

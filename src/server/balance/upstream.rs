@@ -1,21 +1,23 @@
 //! Backends that are alike, and which of them gets the next call.
 
 use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::agent::AgentProbe;
 use super::backend::{self, Backend, Origin};
 use super::check::Checks;
 use super::counters::Event;
+use super::lease::{Lease, Line, QUEUE, QUEUE_TIMEOUT, Refusal};
 use crate::net::resilience::budget::{self, Budget};
 use crate::net::resilience::pick::pools::{self, Plan, Pools, Standing};
-use crate::net::resilience::pick::{Algorithm, AnyPicker, Ask, Endpoint, Setup};
+use crate::net::resilience::pick::{Algorithm, AnyPicker, Ask, Bound, Endpoint, Setup, Total};
 use crate::net::resilience::retry;
 use crate::proto::balance::health::Initial;
-use crate::proto::balance::outlier::{self, Ejections, Group, Outcome};
+use crate::proto::balance::outlier::{self, Ejections, Group, Outcome, Reason};
 
 /// How the backends of an upstream are used.
 #[derive(Clone, Debug)]
@@ -34,8 +36,16 @@ pub struct Settings {
     pub budget: budget::Policy,
     /// What a connection to a backend may take until it stands.
     pub connect_timeout: Duration,
+    /// How many calls may wait for a backend that has room.
+    pub queue: usize,
+    /// How long they wait.
+    pub queue_timeout: Duration,
+    /// How far above its share of the calls a backend may come, where a key decides.
+    pub bound: Option<Bound>,
     /// How they are checked, if they are.
     pub checks: Option<Checks>,
+    /// How the agents beside them are asked, if there are any.
+    pub agent: Option<AgentProbe>,
 }
 
 impl Default for Settings {
@@ -48,7 +58,11 @@ impl Default for Settings {
             retry: retry::Policy::DEFAULT,
             budget: budget::Policy::DEFAULT,
             connect_timeout: Duration::from_secs(5),
+            queue: QUEUE,
+            queue_timeout: QUEUE_TIMEOUT,
+            bound: None,
             checks: None,
+            agent: None,
         }
     }
 }
@@ -57,7 +71,7 @@ impl Default for Settings {
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
-    members: ArcSwap<Members>,
+    line: Arc<Line>,
     /// Held by whoever makes other members of those that there are.
     changing: Mutex<()>,
     changed: watch::Sender<()>,
@@ -72,12 +86,16 @@ pub struct Members {
     ejections: Arc<Mutex<Ejections>>,
     budget: Budget,
     settings: Settings,
+    /// Whether a backend has a limit on its calls.
+    limited: bool,
+    /// The calls under way, and what the backends weigh together that can take more, if a bound on the load asks for them.
+    counted: Option<(Arc<AtomicU64>, AtomicU64)>,
 }
 
 impl Members {
     fn new(mut backends: Vec<Arc<Backend>>, settings: Settings, before: Option<&Self>, now: Instant) -> Self {
         backends.sort_by_key(|backend| backend.setup().priority);
-        let setup = || Setup { chance: fastrand::u64(..), seed: settings.seed, bound: None };
+        let setup = || Setup { chance: fastrand::u64(..), seed: settings.seed, bound: settings.bound };
         let picker = || settings.algorithm.picker(setup());
         let pools = Pools::new(settings.pools, &backends, |backend| backend.setup().priority, picker);
         let before =
@@ -91,7 +109,48 @@ impl Members {
         };
         let budget = before(|a, b| a.budget == b.budget)
             .map_or_else(|| Budget::new(settings.budget, now), |before| before.budget.clone());
-        Self { backends, pools, ejections, budget, settings }
+        let limited = backends.iter().any(|backend| backend.limit().is_some());
+        let calls = before(|_, _| true).and_then(|before| before.counted.as_ref());
+        let calls = settings.bound.map(|_| calls.map(|(calls, _)| Arc::clone(calls)).unwrap_or_default());
+        let counted = calls.map(|calls| (calls, AtomicU64::new(0)));
+        Self { backends, pools, ejections, budget, settings, limited, counted }
+    }
+
+    /// Whether a backend has a limit on its calls.
+    pub(super) fn is_limited(&self) -> bool {
+        self.limited
+    }
+
+    /// Whether a backend could take a call if it had not as many as it may have.
+    pub(super) fn has_full(&self, now: Instant) -> bool {
+        self.backends.iter().any(|backend| backend.standing(now) == Standing::Full)
+    }
+
+    /// Where the calls under way are counted, if they are.
+    pub(super) fn counted(&self) -> Option<&Arc<AtomicU64>> {
+        self.counted.as_ref().map(|(calls, _)| calls)
+    }
+
+    /// What bounds on the load are measured by.
+    fn total(&self) -> Option<Total> {
+        let (calls, weight) = self.counted.as_ref()?;
+        Some(Total { calls: calls.load(Ordering::Relaxed), weight: weight.load(Ordering::Relaxed) })
+    }
+
+    /// Decides anew which pool is used.
+    fn refresh(&self, now: Instant) -> Plan {
+        let plan = self.pools.refresh(&self.backends, |backend| backend.standing(now));
+        if let Some((_, weight)) = &self.counted {
+            let takes = |backend: &&Arc<Backend>| match plan {
+                Plan::Panic(_) => backend.standing(now) != Standing::Leaving,
+                _ => matches!(backend.standing(now), Standing::Available | Standing::Full),
+            };
+            weight.store(
+                Total::of(self.pools.used(&self.backends).iter().filter(takes)).weight,
+                Ordering::Relaxed,
+            );
+        }
+        plan
     }
 
     /// The backends, in the order of their priority.
@@ -121,7 +180,7 @@ impl Members {
     /// The backend for a call. `key` is what hashes go by; those in `tried` get it only if no other can.
     #[must_use]
     pub fn choose(&self, key: u64, tried: &[u64], now: Instant) -> Option<&Arc<Backend>> {
-        let ask = Ask { now, key, tried, total: None };
+        let ask = Ask { now, key, tried, total: self.total() };
         let place = self.pools.choose(&self.backends, &ask, |backend| backend.standing(now))?;
         self.backends.get(place)
     }
@@ -131,7 +190,7 @@ impl Members {
         for backend in &self.backends {
             let standing = backend.standing(now);
             group.members += usize::from(standing != Standing::Leaving);
-            group.available += usize::from(standing == Standing::Available);
+            group.available += usize::from(matches!(standing, Standing::Available | Standing::Full));
         }
         group
     }
@@ -146,9 +205,9 @@ impl Upstream {
     /// The upstream of these backends.
     #[must_use]
     pub fn new(name: &str, backends: Vec<Arc<Backend>>, settings: Settings, now: Instant) -> Self {
-        let members = ArcSwap::from_pointee(Members::new(backends, settings, None, now));
+        let line = Arc::new(Line::new(Members::new(backends, settings, None, now)));
         let this =
-            Self { name: name.into(), members, changing: Mutex::new(()), changed: watch::Sender::new(()) };
+            Self { name: name.into(), line, changing: Mutex::new(()), changed: watch::Sender::new(()) };
         this.refresh(now);
         this
     }
@@ -162,7 +221,7 @@ impl Upstream {
     /// Its backends and settings at present. A call works with one snapshot from its beginning to its end.
     #[must_use]
     pub fn members(&self) -> Arc<Members> {
-        self.members.load_full()
+        self.line.members.load_full()
     }
 
     /// Hears of every change of its members.
@@ -233,17 +292,70 @@ impl Upstream {
 
     fn change(&self, now: Instant, other: impl FnOnce(&Members) -> (Vec<Arc<Backend>>, Settings)) {
         let changing = lock(&self.changing);
-        let before = self.members.load();
+        let before = self.line.members.load();
         let (backends, settings) = other(&before);
-        self.members.store(Arc::new(Members::new(backends, settings, Some(&before), now)));
+        self.line.members.store(Arc::new(Members::new(backends, settings, Some(&before), now)));
         drop(changing);
         self.refresh(now);
         self.changed.send_replace(());
     }
 
+    /// A backend for a call, of these members: the one that is chosen, or, when all have as many calls as they may have, the first that has room, after those
+    /// who wait already. It may be dropped at any time.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub async fn acquire(
+        &self,
+        members: &Members,
+        key: u64,
+        tried: &[u64],
+        now: Instant,
+    ) -> Result<Lease, Refusal> {
+        self.line.acquire(members, key, tried, now).await
+    }
+
+    /// How many calls wait for a backend.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.line.waiting()
+    }
+
     /// Tells how a call to a backend ended. It is ejected if it failed too often, unless too many are.
     pub fn report(&self, backend: &Arc<Backend>, now: Instant, outcome: Outcome) {
-        let Some(reason) = backend.vitals().report(now, outcome) else { return };
+        if let Some(reason) = backend.vitals().report(now, outcome)
+            && self.eject(backend, reason, now)
+        {
+            self.refresh(now);
+        }
+    }
+
+    /// Ejects the backends that take far longer than the others, if there is a rule for it. To be called about once a second.
+    pub fn eject_laggards(&self, now: Instant) {
+        let members = self.members();
+        let policy = members.settings.outlier;
+        let judged = |backend: &&Arc<Backend>| {
+            backend.standing(now) != Standing::Leaving && !backend.vitals().is_ejected(now)
+        };
+        if policy.lag == 0 {
+            return;
+        }
+        let group = members.backends.iter().filter(judged);
+        let group: Vec<_> = group.map(|backend| (backend.key(), backend.vitals().stats(now))).collect();
+        let mut ejected = false;
+        for key in outlier::laggards(&policy, &group) {
+            if let Some(backend) = members.backends.iter().find(|backend| backend.key() == key) {
+                ejected |= self.eject(backend, Reason::Lag, now);
+                backend.vitals().forget(now);
+            }
+        }
+        if ejected {
+            self.refresh(now);
+        }
+    }
+
+    /// Ejects a backend unless too many are; says whether it is.
+    fn eject(&self, backend: &Arc<Backend>, reason: Reason, now: Instant) -> bool {
         let members = self.members();
         let ejected = lock(&members.ejections).eject(backend.key(), now, members.group(now));
         match ejected {
@@ -252,24 +364,25 @@ impl Upstream {
                 backend.counters().count(Event::of_ejection(reason));
                 let time = until.saturating_duration_since(now);
                 tracing::warn!(upstream = %self.name, backend = %backend.name(), reason = reason.name(), ?time, "ejected");
+                true
             }
             Err(spared) => {
                 tracing::debug!(upstream = %self.name, backend = %backend.name(), reason = reason.name(), %spared, "not ejected");
-                return;
+                false
             }
         }
-        self.refresh(now);
     }
 
     /// Decides anew which pool is used: when a backend came, went, or changed its condition.
     pub fn refresh(&self, now: Instant) {
-        let members = self.members.load();
+        let members = self.line.members.load();
         let before = members.pools.plan();
-        let plan = members.pools.refresh(&members.backends, |backend| backend.standing(now));
-        if plan == before {
-            return;
+        let plan = members.refresh(now);
+        if members.is_limited() {
+            self.line.look();
         }
         match plan {
+            _ if plan == before => {}
             Plan::Use(0) => tracing::info!(upstream = %self.name, "the first pool is used"),
             Plan::Use(pool) => tracing::warn!(upstream = %self.name, pool, "a backup pool is used"),
             Plan::Panic(pool) => {

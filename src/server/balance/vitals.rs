@@ -2,7 +2,7 @@
 //!
 //! The vitals of a backend outlive its configuration: when that changes, they go over to the new one.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use super::counters::{Counters, Event};
 use crate::net::resilience::ewma::{self, Load};
 use crate::net::resilience::pick::SlowStart;
 use crate::net::resilience::pick::pools::Standing;
+use crate::proto::balance::agent;
 use crate::proto::balance::health::{self, Condition, Health};
 use crate::proto::balance::outlier::{self, Outcome, Reason, Record};
 
@@ -35,11 +36,53 @@ pub struct LastCheck {
     pub since: Instant,
 }
 
+/// What an agent on the backend's machine has said last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AgentState {
+    /// Percent of its weight that it should have, at most 100.
+    pub percent: u8,
+    /// Whether it is well.
+    pub up: bool,
+    /// Whether it takes calls.
+    pub ready: bool,
+}
+
+impl Default for AgentState {
+    /// What holds without an agent, and before its first word.
+    fn default() -> Self {
+        Self { percent: 100, up: true, ready: true }
+    }
+}
+
+impl AgentState {
+    /// What holds after this: what is not spoken of stays as it was.
+    #[must_use]
+    pub fn after(self, report: &agent::Report) -> Self {
+        Self {
+            percent: report.percent.unwrap_or(self.percent),
+            up: report.up.unwrap_or(self.up),
+            ready: report.ready.unwrap_or(self.ready),
+        }
+    }
+
+    fn written(self) -> u16 {
+        u16::from(self.percent) | u16::from(self.up) << 8 | u16::from(self.ready) << 9
+    }
+
+    fn read(bits: u16) -> Self {
+        Self { percent: bits.to_le_bytes()[0], up: bits & 1 << 8 != 0, ready: bits & 1 << 9 != 0 }
+    }
+}
+
 /// What is known of a backend.
 #[derive(Debug)]
 pub struct Vitals {
     admin: AtomicU8,
+    /// An [`AgentState`].
+    agent: AtomicU16,
     load: Load,
+    /// Calls that have one of its places; counted only where places are limited.
+    held: AtomicUsize,
     /// When it was added: times below are counted from here.
     born: Instant,
     /// What checks say. Without checks it is up.
@@ -69,7 +112,9 @@ impl Vitals {
         let up = health.as_ref().is_none_or(Health::is_up);
         Self {
             admin: AtomicU8::new(0),
+            agent: AtomicU16::new(AgentState::default().written()),
             load: Load::new(ewma::Policy::DEFAULT, now),
+            held: AtomicUsize::new(0),
             born: now,
             up: AtomicBool::new(up),
             health: Mutex::new(health),
@@ -110,6 +155,17 @@ impl Vitals {
         self.admin.store(u8::from(admin == Admin::Drain), Ordering::Relaxed);
     }
 
+    /// What its agent has said last.
+    #[must_use]
+    pub fn agent(&self) -> AgentState {
+        AgentState::read(self.agent.load(Ordering::Relaxed))
+    }
+
+    /// Notes what its agent says; says whether that is something else than before.
+    pub(super) fn set_agent(&self, state: AgentState) -> bool {
+        self.agent.swap(state.written(), Ordering::Relaxed) != state.written()
+    }
+
     /// What is under way, and how long it takes.
     #[must_use]
     pub fn load(&self) -> &Load {
@@ -146,11 +202,12 @@ impl Vitals {
     /// How it stands among the others.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
-        match self.admin() {
-            Admin::Drain => Standing::Leaving,
-            Admin::Ready if self.up.load(Ordering::Relaxed) && !self.is_ejected(now) => Standing::Available,
-            Admin::Ready => Standing::Unavailable,
+        let agent = self.agent();
+        if self.admin() == Admin::Drain || !agent.ready || agent.percent == 0 {
+            return Standing::Leaving;
         }
+        let well = agent.up && self.is_up() && !self.is_ejected(now);
+        if well { Standing::Available } else { Standing::Unavailable }
     }
 
     /// Whether its checks pass; always without checks.
@@ -188,6 +245,37 @@ impl Vitals {
         reason
     }
 
+    /// Calls that have one of its places; 0 where places are not limited.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.held.load(Ordering::Relaxed)
+    }
+
+    /// Takes one of so many places, if one is left. The lock of the line is held.
+    pub(super) fn enter(&self, places: usize) -> bool {
+        let free = self.held() < places;
+        if free {
+            self.held.fetch_add(1, Ordering::Relaxed);
+        }
+        free
+    }
+
+    /// Gives a place back. The lock of the line is held.
+    pub(super) fn leave(&self) {
+        self.held.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// What its calls came to, lately.
+    #[must_use]
+    pub fn stats(&self, now: Instant) -> outlier::Stats {
+        lock(&self.record).stats(now)
+    }
+
+    /// Forgets what its calls came to.
+    pub(super) fn forget(&self, now: Instant) {
+        lock(&self.record).clear(now);
+    }
+
     /// When its next check is due; `None` if it is not checked.
     pub(super) fn check_due(&self) -> Option<Instant> {
         lock(&self.health).as_ref().map(Health::due)
@@ -213,11 +301,12 @@ impl Vitals {
         u64::try_from(at.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The part of its weight that counts at present: see [`SlowStart`].
+    /// The part of its weight that counts at present: by its [`SlowStart`], and by what its agent says.
     pub(super) fn warmth(&self, slow_start: &SlowStart, now: Instant) -> f64 {
+        let part = f64::from(self.agent().percent) / 100.0;
         match self.risen.load(Ordering::Relaxed) {
-            NOT_RISEN => 1.0,
-            millis => slow_start.warmth(Some(self.born + Duration::from_millis(millis)), now),
+            NOT_RISEN => part,
+            millis => part * slow_start.warmth(Some(self.born + Duration::from_millis(millis)), now),
         }
     }
 }

@@ -16,12 +16,19 @@ pub(crate) fn check(wire: &[u8]) -> bool {
 
 /// What was said of a prefix stays true, and further bytes are asked for only while they may change something.
 fn prefixes_are_honest(wire: &[u8], seen: &Peek) {
-    let mut decided = false;
+    let (mut decided, mut wanted) = (false, 0);
     for end in 0..=wire.len() {
         let now = peek(&wire[..end]);
         match now {
-            Peek::NeedMore => assert!(!decided && end < MAX_WIRE, "asks for more at {end}"),
+            Peek::NeedMore(more) => {
+                assert!(!decided && end + more <= MAX_WIRE && more > 0, "asks for {more} more at {end}");
+                wanted = wanted.max(end + more);
+            }
             now => {
+                assert!(
+                    end >= wanted || !matches!(now, Peek::Found(_)),
+                    "{wanted} were asked for, {end} were enough"
+                );
                 assert_eq!(now, *seen, "at {end}");
                 decided = true;
             }
@@ -120,7 +127,7 @@ fn round_trip(choices: &mut Choices<'_>) {
     let meant = Peek::Found(ClientHello { sni, alpn });
     assert_eq!(peek(&wire), meant);
     assert_eq!(peek(&[&wire[..], choices.some()].concat()), meant);
-    assert_eq!(peek(&wire[..wire.len() - 1]), Peek::NeedMore);
+    assert_eq!(peek(&wire[..wire.len() - 1]), Peek::NeedMore(1));
 }
 
 /// These bytes behind their length.

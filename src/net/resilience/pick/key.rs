@@ -1,5 +1,7 @@
 //! Keys: 64 bits that stand for a name, the same on every machine and in every version.
 
+use std::net::IpAddr;
+
 /// A key of some bytes, the same on every machine and in every version: FNV-1a, mixed.
 ///
 /// It is no secret: who chooses the bytes can choose the endpoint.
@@ -7,6 +9,15 @@
 pub fn key_of(bytes: &[u8]) -> u64 {
     let fold = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
     mixed(bytes.iter().fold(0xcbf2_9ce4_8422_2325, fold))
+}
+
+/// A key of a client's address, by its octets: the same wherever addresses are hashed.
+#[must_use]
+pub fn key_of_address(address: IpAddr) -> u64 {
+    match address {
+        IpAddr::V4(address) => key_of(&address.octets()),
+        IpAddr::V6(address) => key_of(&address.octets()),
+    }
 }
 
 /// One number from two, as good as random. The order matters.

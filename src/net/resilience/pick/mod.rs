@@ -43,7 +43,7 @@ use super::breaker;
 
 pub use self::any::{Algorithm, AnyPicker, Setup, UnknownAlgorithm};
 pub use self::bound::{Bound, Total};
-pub use self::key::key_of;
+pub use self::key::{key_of, key_of_address};
 pub use self::least::Least;
 pub use self::maglev::{DEFAULT_SIZE as MAGLEV_SIZE, Maglev, SIZES as MAGLEV_SIZES};
 pub use self::p2c::P2c;

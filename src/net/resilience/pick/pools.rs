@@ -74,6 +74,8 @@ pub struct Policy {
 pub enum Standing {
     /// It can take calls.
     Available,
+    /// It could, but has as many as it may have: it counts as available, and gets no call. None goes to another pool for that.
+    Full,
     /// Its checks fail, or it was ejected. It is used in a panic.
     Unavailable,
     /// It finishes what it has, or has no weight: it counts for nothing and gets no call, in a panic either.
@@ -175,13 +177,22 @@ impl<P: Picker> Pools<P> {
         plan
     }
 
+    /// The endpoints that get calls, by the last [`refresh`](Self::refresh).
+    pub fn used<'a, E>(&self, endpoints: &'a [E]) -> &'a [E] {
+        let range = match self.plan() {
+            Plan::Use(pool) | Plan::Panic(pool) => self.pools.get(pool).map(|(range, _)| range),
+            Plan::Nobody => None,
+        };
+        range.map_or(&[], |range| &endpoints[bounded(range, endpoints)])
+    }
+
     /// Who gets calls, by the last [`refresh`](Self::refresh).
     #[must_use]
     pub fn plan(&self) -> Plan {
         read(self.plan.load(Ordering::Relaxed))
     }
 
-    /// The place of the endpoint that gets the call; `None` if there is none but such as are leaving. Endpoints that were tried get it again only if
+    /// The place of the endpoint that gets the call; `None` if there is none but such as are leaving, or if those that could take it are full. Endpoints that were tried get it again only if
     /// no other can. When the pool that is to be used has none, as it has become unavailable since the last refresh, all pools are asked in their order.
     pub fn choose<E: Endpoint>(
         &self,
@@ -191,12 +202,15 @@ impl<P: Picker> Pools<P> {
     ) -> Option<usize> {
         let standing = |endpoint: &E| standing_of(endpoint, standing(endpoint));
         let available = |endpoint: &E| standing(endpoint) == Standing::Available;
-        let staying = |endpoint: &E| standing(endpoint) != Standing::Leaving;
+        let staying = |endpoint: &E| !matches!(standing(endpoint), Standing::Leaving | Standing::Full);
         let (pool, found) = match self.plan() {
             Plan::Nobody => (0, None),
             Plan::Use(pool) => (pool, self.choose_in(pool, endpoints, ask, available)),
             Plan::Panic(pool) => (pool, self.choose_in(pool, endpoints, ask, staying)),
         };
+        if found.is_none() && endpoints.iter().any(|endpoint| standing(endpoint) == Standing::Full) {
+            return None;
+        }
         let all = || 0..self.pools.len();
         let found = found.or_else(|| all().find_map(|pool| self.choose_in(pool, endpoints, ask, available)));
         let found = found.or_else(|| self.choose_in(pool, endpoints, ask, staying));
@@ -235,7 +249,7 @@ fn census<E: Endpoint>(endpoints: &[E], standing: impl Fn(&E) -> Standing) -> Ce
     let mut census = Census::default();
     for endpoint in endpoints {
         let standing = standing_of(endpoint, standing(endpoint));
-        census.available += usize::from(standing == Standing::Available);
+        census.available += usize::from(matches!(standing, Standing::Available | Standing::Full));
         census.members += usize::from(standing != Standing::Leaving);
     }
     census

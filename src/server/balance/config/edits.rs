@@ -31,6 +31,13 @@ pub(super) struct EditsTable {
     pub(super) remove: Vec<Spanned<String>>,
 }
 
+impl EditsTable {
+    /// Whether it says nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
+    }
+}
+
 impl Checker<'_> {
     /// What a route changes.
     pub(super) fn edits(&mut self, route: &RouteTable, tell: Tell) -> RouteEdits {

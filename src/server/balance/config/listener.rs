@@ -12,7 +12,7 @@ use super::checker::Checker;
 use super::file::{OneOrMany, Switch};
 use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
 use super::route::RouteTable;
-use super::{HttpService, Listener, Route, Service, Tls};
+use super::{HttpService, Listener, Route, Service, TcpService, Tls};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::tls::{CertPair, ClientAuth};
@@ -61,6 +61,7 @@ pub(super) struct ListenerTable {
     pub(super) max_headers: Option<usize>,
     pub(super) max_body_size: Option<ByteSize>,
     pub(super) keep_alive_requests: Option<u64>,
+    pub(super) client_hello_timeout: Option<TimeSpan>,
 }
 
 /// What is spoken.
@@ -99,6 +100,15 @@ impl From<Forwarded> for Tell {
             Forwarded::Rfc7239 => Self::Rfc7239,
             Forwarded::Both => Self::Both,
             Forwarded::None => Self::Nothing,
+        }
+    }
+}
+
+impl From<SendProxy> for ProxyHeader {
+    fn from(version: SendProxy) -> Self {
+        match version {
+            SendProxy::V1 => Self::V1,
+            SendProxy::V2 => Self::V2,
         }
     }
 }
@@ -160,8 +170,11 @@ impl Checker<'_> {
         let to = listener.to.as_ref().map(|to| self.named(to));
         let service = match listener.mode {
             Mode::Tcp => {
-                if listener.to.is_none() {
-                    self.fault(&at, "a listener for TCP says by `to` which upstream it is for");
+                if listener.to.is_none() && listener.routes.is_empty() {
+                    self.fault(
+                        &at,
+                        "a listener for TCP has routes, or says by `to` which upstream it is for",
+                    );
                 }
                 if !self.guards(&listener.guard_keys(), &Prefixes::default()).is_empty() {
                     self.fault(&at, "limits, compress, timeout, cors and security-headers are for requests: set mode = \"http\"");
@@ -175,16 +188,19 @@ impl Checker<'_> {
                 if listener.abort_on_close.is_some() {
                     self.fault(&at, "abort-on-close is for requests: set mode = \"http\"");
                 }
-                if let Some(route) = listener.routes.first() {
-                    self.fault(&route.span(), "routes are for requests: set mode = \"http\"");
+                if !listener.routes.is_empty() && listener.tls.is_some() {
+                    self.fault(
+                        &at,
+                        "routes of TCP go by TLS that is passed through: it cannot end here, too",
+                    );
                 }
                 let mut settings = tcp::Settings::default();
                 settings.relay.idle = listener.idle_timeout.map_or(settings.relay.idle, |time| time.0);
-                settings.proxy = listener.send_proxy.map(|version| match version {
-                    SendProxy::V1 => ProxyHeader::V1,
-                    SendProxy::V2 => ProxyHeader::V2,
-                });
-                Service::Tcp(to.unwrap_or_default(), settings)
+                settings.proxy = listener.send_proxy.map(ProxyHeader::from);
+                settings.hello_timeout =
+                    listener.client_hello_timeout.map_or(settings.hello_timeout, |time| time.0);
+                let routes = listener.routes.iter().map(|route| self.tls_route(route)).collect();
+                Service::Tcp(Box::new(TcpService { routes, to, settings }))
             }
             Mode::Http => {
                 if listener.to.is_none() && listener.routes.is_empty() {
@@ -199,6 +215,9 @@ impl Checker<'_> {
                 let trusted = listener.trusted_proxies.clone();
                 let guards = self.guards(&listener.guard_keys(), &trusted);
                 let tell = listener.forwarded.map_or(Tell::default(), Tell::from);
+                if listener.client_hello_timeout.is_some() {
+                    self.fault(&at, "client-hello-timeout is for connections: set mode = \"tcp\"");
+                }
                 let mut routes: Vec<_> =
                     listener.routes.iter().map(|route| self.route(route, tell, &trusted)).collect();
                 routes.extend(to.map(|to| Route::all_to(to, tell)));

@@ -11,7 +11,10 @@ mod file;
 mod guards;
 mod listener;
 mod page;
+mod resilience;
 mod route;
+mod tls;
+mod tls_route;
 mod to;
 mod upstream;
 
@@ -33,6 +36,7 @@ use crate::net::shards::cores;
 use crate::net::tls::{CertPair, ClientAuth};
 use crate::proto::balance::route::Condition;
 use crate::proto::balance::template::Template;
+use crate::proto::balance::tls_route::TlsCondition;
 use crate::proto::http::forwarded::Tell;
 use crate::server::http::settings::Settings;
 use crate::server::options::DRAIN_TIMEOUT;
@@ -84,9 +88,7 @@ impl Listener {
     pub fn is_entered_as(&self, other: &Self) -> bool {
         let Self { listen, proxies, limits, access_log, tls, service } = self;
         let service = match (service, &other.service) {
-            (Service::Tcp(to, settings), Service::Tcp(other_to, other)) => {
-                to == other_to && settings == other
-            }
+            (Service::Tcp(service), Service::Tcp(other)) => service == other,
             (Service::Http(service), Service::Http(other)) => service.settings == other.settings,
             _ => false,
         };
@@ -113,10 +115,38 @@ pub struct Tls {
 /// What becomes of the clients of a listener.
 #[derive(Clone, Debug)]
 pub enum Service {
-    /// Their connections are joined to connections to the backends of the upstream of this name.
-    Tcp(String, tcp::Settings),
+    /// Their connections are joined to connections to backends.
+    Tcp(Box<TcpService>),
     /// Their requests are sent to the backends of the upstream of the first route that fits.
     Http(Box<HttpService>),
+}
+
+/// What becomes of connections.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TcpService {
+    /// Where those go that begin with a ClientHello: the first route that fits is taken.
+    pub routes: Vec<TlsRoute>,
+    /// The name of the upstream of the others. They are closed if it is `None`.
+    pub to: Option<String>,
+    /// How they are joined.
+    pub settings: tcp::Settings,
+}
+
+impl TcpService {
+    /// All connections go to the upstream of this name.
+    #[must_use]
+    pub fn to(upstream: impl Into<String>) -> Self {
+        Self { to: Some(upstream.into()), ..Self::default() }
+    }
+}
+
+/// Which TLS connections are passed through to which upstream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsRoute {
+    /// The connections that it is for.
+    pub condition: TlsCondition,
+    /// The name of the upstream.
+    pub to: String,
 }
 
 /// What becomes of requests.

@@ -1,4 +1,4 @@
-//! `[[listener.route]]`: which requests go where.
+//! `[[listener.route]]`: which requests go where, and which connections whose TLS is passed through.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::proto::balance::route::{Condition, HostPattern, PathPattern, TextPatt
 use crate::proto::http::forwarded::Tell;
 use crate::server::units::TimeSpan;
 
-/// A route of a listener for HTTP.
+/// A route of a listener.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RouteTable {
@@ -47,12 +47,18 @@ pub(super) struct RouteTable {
     pub(super) timeout: Option<TimeSpan>,
     pub(super) cors: Option<Spanned<CorsTable>>,
     pub(super) security_headers: Option<Spanned<Switch<BTreeMap<String, String>>>>,
+    /// Of TCP.
+    pub(super) sni: Option<Spanned<OneOrMany<String>>>,
+    pub(super) alpn: Option<Spanned<OneOrMany<String>>>,
 }
 
 impl Checker<'_> {
     pub(super) fn route(&mut self, route: &Spanned<RouteTable>, tell: Tell, trusted: &Prefixes) -> Route {
         let at = route.span();
         let route = route.get_ref();
+        if let Some(key) = route.sni.as_ref().or(route.alpn.as_ref()) {
+            self.fault(&key.span(), "sni and alpn are for connections: set mode = \"tcp\"");
+        }
         let hosts = route.host.iter().flat_map(OneOrMany::as_slice);
         let mut condition =
             Condition { hosts: hosts.map(|host| HostPattern::new(host)).collect(), ..Condition::default() };

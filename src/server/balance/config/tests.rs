@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::net::resilience::pick::Algorithm;
-use crate::server::balance::check::{Checks, Probe};
+use crate::proto::balance::route::HostPattern;
+use crate::server::balance::probe::Ask;
 
 const WHOLE: &str = r#"
 [process]
@@ -54,7 +55,7 @@ fn a_whole_file() {
         web.backends.iter().map(|b| (b.target.to_string(), b.weight, b.priority)).collect();
     let row = |port: u16, weight, priority| (format!("127.0.0.1:{port}"), weight, priority);
     assert_eq!(backends, [row(9001, 1, 0), row(9002, 2, 0), row(9003, 1, 1)]);
-    assert!(matches!(web.settings.checks, Some(Checks { probe: Probe::Http(_), .. })));
+    assert!(web.settings.checks.iter().any(|checks| matches!(checks.probe.ask, Ask::Http(_))));
     let api = &config.upstreams[0];
     assert_eq!(api.settings.algorithm, Algorithm::Maglev);
     assert_eq!(api.gateway.hash, HashBy::Cookie("session".into()));
@@ -69,9 +70,8 @@ fn a_whole_file() {
         .collect();
     assert_eq!(to, [To::one("api"), To::one("web")]);
     assert_eq!(routes[1].condition, Condition::default());
-    assert!(
-        matches!(config.listeners[1].service, Service::Tcp(ref to, settings) if to == "db" && settings.proxy.is_some())
-    );
+    let Service::Tcp(db) = &config.listeners[1].service else { panic!("{config:?}") };
+    assert!(db.to.as_deref() == Some("db") && db.settings.proxy.is_some() && db.routes.is_empty());
 }
 
 #[test]
@@ -94,7 +94,7 @@ fn faults_are_told_all_at_once_and_where_they_stand() {
         ),
         (
             "[[listener]]\nlisten = \":1\"\nmode = \"tcp\"\n[[listener.route]]\npath = \"x\"\nto = \"a\"\n[upstream.a]\nbackends = [\"b:1\"]\n",
-            &[(1, 1, "says by `to`"), (4, 1, "routes are for requests")],
+            &[(4, 1, "the others are for requests"), (4, 1, "says by `sni` or `alpn`")],
         ),
         (
             "[[listener]]\nlisten = \":1\"\n[[listener.route]]\npath = \"x\"\nto = \"a\"\n[upstream.a]\nbackends = []\nhash = \"moon\"\n",
@@ -177,5 +177,35 @@ fn faults_of_what_a_route_does() {
         let [fault] = &faults[..] else { panic!("{route}: {faults:?}") };
         assert_eq!((fault.line, fault.column), (line, column), "{route}: {fault:?}");
         assert!(fault.message.contains(message), "{route}: {fault:?}");
+    }
+}
+
+#[test]
+fn routes_of_tls_that_is_passed_through() {
+    let file = |route: &str| {
+        let upstream = "[upstream.a]\nbackends = [\"b:1\"]\n";
+        format!("[[listener]]\nlisten = \":1\"\n{route}\n{upstream}")
+    };
+    let good = "mode = \"tcp\"\nclient-hello-timeout = \"3s\"\nto = \"a\"\n[[listener.route]]\nsni = \"A.test\"\nalpn = [\"h2\"]\nto = \"a\"";
+    let config = Config::parse(&file(good)).unwrap();
+    let Service::Tcp(service) = &config.listeners[0].service else { panic!("{config:?}") };
+    assert_eq!((service.to.as_deref(), service.settings.hello_timeout), (Some("a"), Duration::from_secs(3)));
+    assert_eq!(service.routes[0].condition.names, [HostPattern::Exact("a.test".into())]);
+    assert_eq!(service.routes[0].condition.protocols, [b"h2"]);
+    for (route, message) in [
+        ("mode = \"tcp\"", "has routes, or says by `to`"),
+        ("mode = \"tcp\"\n[[listener.route]]\nsni = \"a:443\"\nto = \"a\"", "no name of a server"),
+        ("mode = \"tcp\"\n[[listener.route]]\nsni = \"*\"\nto = \"a\"", "no name of a server"),
+        ("mode = \"tcp\"\n[[listener.route]]\nalpn = [\"\"]\nto = \"a\"", "no name of a protocol"),
+        ("mode = \"tcp\"\n[[listener.route]]\nsni = \"a\"\npath = \"/\"\nto = \"a\"", "are for requests"),
+        (
+            "mode = \"tcp\"\ntls = { self-signed = true }\n[[listener.route]]\nsni = \"a\"\nto = \"a\"",
+            "cannot end here",
+        ),
+        ("[[listener.route]]\nsni = \"a\"\nto = \"a\"", "sni and alpn are for connections"),
+        ("to = \"a\"\nclient-hello-timeout = \"1s\"", "client-hello-timeout is for connections"),
+    ] {
+        let faults = Config::parse(&file(route)).unwrap_err();
+        assert!(faults.len() == 1 && faults[0].message.contains(message), "{route}: {faults:?}");
     }
 }

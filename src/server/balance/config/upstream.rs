@@ -1,21 +1,18 @@
 //! `[upstream.NAME]`: backends that are alike, and how they are used.
 
-use std::net::IpAddr;
-use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::check::CheckTable;
+use super::check::{AgentTable, CheckTable};
 use super::checker::Checker;
+use super::resilience::{BreakerTable, OutlierTable, PoolsTable};
+use super::tls::UpstreamTlsTable;
 use super::{Upstream, hash_by};
-use crate::net::client::Connector;
 use crate::net::resilience::pick::SlowStart;
-use crate::net::tls::{CertPair, ClientTls, ClientTlsConfig, Trust};
-use crate::server::balance::backend::{Dial, Setup};
+use crate::server::balance::backend::Setup;
 use crate::server::balance::{gateway, upstream};
 use crate::server::units::{ByteSize, TimeSpan};
 
@@ -30,12 +27,23 @@ pub(super) struct UpstreamTable {
     pub(super) hash: Option<Spanned<String>>,
     pub(super) backends: Vec<Spanned<BackendEntry>>,
     pub(super) check: Option<Spanned<CheckTable>>,
-    pub(super) tls: Option<UpstreamTlsTable>,
+    pub(super) agent: Option<AgentTable>,
+    pub(super) tls: Option<Spanned<UpstreamTlsTable>>,
     pub(super) connect_timeout: Option<TimeSpan>,
     pub(super) response_timeout: Option<TimeSpan>,
     pub(super) retries: Option<u32>,
     pub(super) replay: Option<ByteSize>,
     pub(super) slow_start: Option<TimeSpan>,
+    pub(super) idle_timeout: Option<TimeSpan>,
+    pub(super) try_timeout: Option<TimeSpan>,
+    pub(super) deadline: Option<TimeSpan>,
+    pub(super) max_connections: Option<Spanned<usize>>,
+    pub(super) queue: Option<usize>,
+    pub(super) queue_timeout: Option<TimeSpan>,
+    pub(super) bound: Option<Spanned<f64>>,
+    pub(super) pools: Option<Spanned<PoolsTable>>,
+    pub(super) outlier: Option<Spanned<OutlierTable>>,
+    pub(super) breaker: Option<Spanned<BreakerTable>>,
 }
 
 /// A backend: its address, or a table with more.
@@ -54,18 +62,7 @@ pub(super) struct BackendTable {
     #[serde(default)]
     pub(super) backup: bool,
     pub(super) priority: Option<u32>,
-}
-
-/// TLS to backends.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct UpstreamTlsTable {
-    /// The name in their certificate.
-    pub(super) name: String,
-    /// Who vouches for them, if that is nobody whom the system trusts.
-    pub(super) ca: Option<PathBuf>,
-    pub(super) cert: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
+    pub(super) max_connections: Option<usize>,
 }
 
 impl Checker<'_> {
@@ -86,6 +83,15 @@ impl Checker<'_> {
         let mut gateway = gateway::Settings::default();
         gateway.timeouts.response =
             upstream.response_timeout.map_or(gateway.timeouts.response, |time| time.0);
+        gateway.timeouts.idle = upstream.idle_timeout.map_or(gateway.timeouts.idle, |time| time.0);
+        gateway.try_timeout = upstream.try_timeout.map(|time| time.0);
+        gateway.deadline = upstream.deadline.map(|time| time.0);
+        self.resilience(upstream, &mut settings);
+        let breaker = upstream.breaker.as_ref().map(|breaker| self.breaker(breaker));
+        let limit = upstream.max_connections.as_ref().map(|most| *most.get_ref());
+        if let Some(most) = upstream.max_connections.as_ref().filter(|_| limit == Some(0)) {
+            self.fault(&most.span(), "max-connections is at least 1");
+        }
         if let Some(bytes) = upstream.replay {
             gateway.replay = usize::try_from(bytes.0).unwrap_or(usize::MAX);
         }
@@ -97,10 +103,15 @@ impl Checker<'_> {
                 }
             }
         }
-        let dial = Arc::new(self.dial(upstream, &at));
-        let checked = upstream.check.as_ref().map(|check| self.probe(check));
+        let tls = upstream.tls.as_ref().map(|tls| self.tls_dial(tls.get_ref(), &tls.span()));
+        let mut dial = tls.unwrap_or_default();
+        // Longer than the default of a connector, too.
+        dial.connector = dial.connector.deadline(settings.connect_timeout);
+        let dial = Arc::new(dial);
+        let checked = upstream.check.as_ref().map(|check| self.check(check, upstream));
         let (checks, probe) = checked.unzip();
         settings.checks = probe;
+        settings.agent = upstream.agent.as_ref().map(|agent| self.agent(agent));
         let slow_start = SlowStart {
             window: upstream.slow_start.map_or(Duration::ZERO, |time| time.0),
             ..SlowStart::DEFAULT
@@ -110,11 +121,14 @@ impl Checker<'_> {
         }
         let mut backends: Vec<Setup> = Vec::new();
         for backend in &upstream.backends {
-            let (address, weight, priority) = match backend.get_ref() {
-                BackendEntry::Address(address) => (address, 1, 0),
+            let (address, weight, priority, own) = match backend.get_ref() {
+                BackendEntry::Address(address) => (address, 1, 0, None),
                 BackendEntry::Table(table) => {
                     let priority = table.priority.unwrap_or(u32::from(table.backup));
-                    (&table.address, table.weight.unwrap_or(1), priority)
+                    if table.max_connections == Some(0) {
+                        self.fault(&backend.span(), "max-connections is at least 1");
+                    }
+                    (&table.address, table.weight.unwrap_or(1), priority, table.max_connections)
                 }
             };
             match address.parse() {
@@ -127,36 +141,14 @@ impl Checker<'_> {
                     dial: dial.clone(),
                     slow_start,
                     checks,
+                    outlier: settings.outlier,
+                    limit: own.or(limit),
+                    breaker,
                     ..Setup::new(target)
                 }),
                 Err(error) => self.fault(&backend.span(), format!("{error}")),
             }
         }
         Upstream { name: name.into(), backends, settings, gateway }
-    }
-
-    fn dial(&mut self, upstream: &UpstreamTable, at: &Range<usize>) -> Dial {
-        let mut dial = Dial::default();
-        let Some(tls) = &upstream.tls else { return dial };
-        if tls.name.parse::<IpAddr>().is_err()
-            && rustls::pki_types::ServerName::try_from(tls.name.as_str()).is_err()
-        {
-            self.fault(at, format!("{:?} is no name of a server", tls.name));
-        }
-        let certificate = match (&tls.cert, &tls.key) {
-            (Some(cert), Some(key)) => Some(CertPair { cert: cert.clone(), key: key.clone() }),
-            (None, None) => None,
-            _ => {
-                self.fault(at, "a certificate has its key beside it: `cert` and `key`");
-                None
-            }
-        };
-        let trust = tls.ca.clone().map_or(Trust::System, Trust::SystemAnd);
-        match ClientTls::new(&ClientTlsConfig { trust, certificate }) {
-            Ok(client) => dial.connector = Connector::new().trusting(client),
-            Err(error) => self.fault(at, format!("{error}")),
-        }
-        dial.tls = Some(Arc::from(&*tls.name));
-        dial
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 use tokio::time::Instant;
 
 use super::Forward;
@@ -11,7 +11,6 @@ use super::onward::Onward;
 use super::replay::Replay;
 use crate::net::client::ConnectError;
 use crate::net::client::pool::{PoolError, Pooled};
-use crate::net::resilience::ewma::Outstanding;
 use crate::net::resilience::pick::Endpoint;
 use crate::net::resilience::retry::{Call, Decision, Failure, Repeat, Retrying};
 use crate::proto::balance::outlier::Outcome;
@@ -19,6 +18,7 @@ use crate::proto::http::client::WireRequest;
 use crate::server::balance::backend::Backend;
 use crate::server::balance::connections::Opener;
 use crate::server::balance::counters::Event;
+use crate::server::balance::lease::{Lease, Refusal};
 use crate::server::balance::log::{End, Note};
 use crate::server::balance::upstream::Members;
 use crate::server::http::body::{Body, BodyError};
@@ -31,9 +31,8 @@ pub(super) type Lent = Pooled<Opener>;
 /// A response.
 pub(super) struct Answered {
     pub(super) answer: exchange::Answer<Lent>,
-    pub(super) backend: Arc<Backend>,
     /// The call is under way until this is dropped.
-    pub(super) under_way: Outstanding,
+    pub(super) lease: Lease,
     /// The body of the request, some of which may still be on its way.
     pub(super) request: Replay,
     /// How long the response took to begin.
@@ -131,7 +130,7 @@ impl Forward {
         let begun = Instant::now();
         let call = Call {
             idempotent: is_idempotent(onward.parts.head().method()),
-            deadline: Some((begun + settings.deadline).into_std()),
+            deadline: Some((begun + settings.deadline.unwrap_or(super::DEADLINE)).into_std()),
             seed: 0,
         };
         let budget = members.budget();
@@ -142,24 +141,23 @@ impl Forward {
         let mut written: Option<WireRequest> = None;
         let mut now = begun;
         loop {
-            let Some(backend) = members.choose(key, &tried, now.into_std()) else {
-                if let Some(note) = note {
-                    note.end(End::NoBackend);
-                }
-                return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "no backend is available"));
-            };
+            let lease = upstream.acquire(members, key, &tried, now.into_std()).await;
+            let mut lease = lease.map_err(|refusal| refused(refusal, note))?;
+            let backend = lease.backend();
             let request = match written.take_if(|_| !self.edits.is_by_backend()) {
                 Some(request) => request,
                 None => onward.request(backend)?,
             };
             let request = &*written.insert(request);
-            let under_way = backend.begin(now.into_std());
+            // It may have waited in the queue.
+            if members.is_limited() {
+                now = Instant::now();
+            }
             if let Some(note) = note {
                 note.attempt(backend.name(), now);
             }
-            let connect_by = now + members.settings().connect_timeout;
             let outcome =
-                self.attempt(backend, request.clone(), replay.body(), (now, connect_by), note).await;
+                self.attempt(members, backend, request.clone(), replay.body(), (begun, now), note).await;
             let ended = Instant::now();
             let error = match outcome {
                 Ok(answer) => {
@@ -170,24 +168,26 @@ impl Forward {
                     counters.add(Event::Sent, (request.bytes().len() + replay.passed()) as u64);
                     counters.add(Event::Received, answer.head.bytes().len() as u64);
                     if status.is_server_error() {
-                        upstream.report(backend, ended.into_std(), Outcome::Error);
+                        lease.report(upstream, ended.into_std(), Outcome::Error);
                     } else if !matches!(answer.body, AnswerBody::Rest(..)) {
-                        upstream.report(backend, ended.into_std(), Outcome::Answered(latency));
+                        lease.report(upstream, ended.into_std(), Outcome::Answered(latency));
                     }
                     if let Some(retrying) = retrying {
                         retrying.succeeded();
                     }
-                    under_way.began(ended.into_std());
-                    let backend = Arc::clone(backend);
-                    return Ok(Answered { answer, backend, under_way, request: replay, latency });
+                    lease.began(ended.into_std());
+                    return Ok(Answered { answer, lease, request: replay, latency });
                 }
                 Err(error) => error,
             };
             if let Some(event) = error.event() {
                 backend.counters().count(event);
-                under_way.failed(ended.into_std());
-                upstream.report(backend, ended.into_std(), Outcome::Fault);
+                lease.failed(ended.into_std());
+                lease.report(upstream, ended.into_std(), Outcome::Fault);
             }
+            // Its place is another call's while this one waits.
+            let backend = Arc::clone(lease.backend());
+            drop(lease);
             tried.push(backend.key());
             let policy = members.settings().retry;
             let seeded = || Retrying::begun(policy, Call { seed: fastrand::u64(..), ..call }, budget);
@@ -201,7 +201,7 @@ impl Forward {
                     if let Some(note) = note {
                         note.failed(error.end(), false);
                     }
-                    return Err(error.problem(backend));
+                    return Err(error.problem(&backend));
                 }
             };
             if let Some(note) = note {
@@ -216,25 +216,37 @@ impl Forward {
         }
     }
 
+    /// One attempt of a request that has `begun` then, and this attempt `now`.
     async fn attempt(
         &self,
+        members: &Members,
         backend: &Arc<Backend>,
         request: WireRequest,
         body: Body,
-        (begun, connect_by): (Instant, Instant),
+        (begun, now): (Instant, Instant),
         note: Option<&Note>,
     ) -> Result<exchange::Answer<Lent>, AttemptError> {
+        let until = self.settings.until(begun, now);
+        let connect_by = now + members.settings().connect_timeout;
+        let connect_by = until.map_or(connect_by, |until| until.min(connect_by));
         let conn = self.connections.get(backend, connect_by).await?;
         backend.counters().count(if conn.is_reused() { Event::Reused } else { Event::Opened });
         let connected = note.map(|note| {
-            let now = Instant::now();
+            let connected = Instant::now();
             let mut journey = note.journey();
-            (journey.connect, journey.reused) = (Some(now - begun), Some(conn.is_reused()));
-            now
+            (journey.connect, journey.reused) = (Some(connected - now), Some(conn.is_reused()));
+            connected
         });
-        let answer = exchange(conn, request, body, self.settings.timeouts)
-            .await
-            .map_err(|(error, progress)| AttemptError::Exchange(error, progress))?;
+        let exchange = exchange(conn, request, body, self.settings.timeouts);
+        let answer = match until {
+            None => exchange.await,
+            // Dropped, it closes its connection. How far it got is not known then.
+            Some(until) => {
+                let late = Err((ExchangeError::Timeout, Progress::Sent));
+                tokio::time::timeout_at(until, exchange).await.unwrap_or(late)
+            }
+        };
+        let answer = answer.map_err(|(error, progress)| AttemptError::Exchange(error, progress))?;
         if let (Some(note), Some(connected)) = (note, connected) {
             note.journey().first_byte = Some(connected.elapsed());
         }
@@ -257,6 +269,23 @@ fn unreadable(error: &BodyError) -> Problem {
         _ => Problem::bad_request("the body of the request could not be read"),
     }
 }
+
+/// What a client is told whose request gets no backend.
+fn refused(refusal: Refusal, note: Option<&Note>) -> Problem {
+    if let Some(note) = note {
+        note.end(refusal.end());
+    }
+    let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, refusal.to_string());
+    match refusal {
+        Refusal::Unavailable => problem,
+        Refusal::Full | Refusal::Waited => {
+            problem.with(http::header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER))
+        }
+    }
+}
+
+/// Seconds after which a client may try again that was told that too many requests wait: by then some have been served.
+const RETRY_AFTER: &str = "1";
 
 /// Whether doing it twice is as good as once: RFC 9110 section 9.2.2.
 fn is_idempotent(method: &Method) -> bool {

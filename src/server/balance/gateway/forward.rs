@@ -51,7 +51,7 @@ impl Forward {
         let onward = Onward { forward: self, parts: &parts, length: body.len() };
         let (mut response, backend) = match self.attempts(&members, &onward, body, key, note.as_ref()).await {
             Ok(answered) => {
-                let backend = Arc::clone(&answered.backend);
+                let backend = Arc::clone(answered.lease.backend());
                 (self.reply(answered, is_head, note.as_ref()), Some(backend))
             }
             Err(problem) => (problem.into_response(), None),

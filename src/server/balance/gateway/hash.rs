@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::normal_path;
 use crate::net::addr::Prefixes;
-use crate::net::resilience::pick::key_of;
+use crate::net::resilience::pick::{key_of, key_of_address};
 use crate::proto::http::forwarded;
 use crate::proto::http::head::Head;
 use crate::server::http::request::Request;
@@ -26,11 +26,7 @@ pub enum HashBy {
 impl HashBy {
     /// The key of a request. The word of `trusted` proxies counts for the client's address.
     pub(super) fn key(&self, request: &Request, trusted: &Prefixes) -> u64 {
-        let source = || match client(request.head(), request.peer(), trusted) {
-            Some(IpAddr::V4(address)) => key_of(&address.octets()),
-            Some(IpAddr::V6(address)) => key_of(&address.octets()),
-            None => 0,
-        };
+        let source = || client(request.head(), request.peer(), trusted).map_or(0, key_of_address);
         match self {
             Self::Source => source(),
             Self::Field(name) => request.field(name).map_or_else(source, |value| key_of(value.as_bytes())),

@@ -23,6 +23,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use http::{Extensions, Method, StatusCode};
+use tokio::time::Instant;
 
 use crate::net::relay::RelaySettings;
 use crate::proto::balance::route::{Asked, Condition};
@@ -45,8 +46,11 @@ pub use self::split::Branches;
 pub struct Settings {
     /// How long the parts of an exchange with a backend may take.
     pub timeouts: Timeouts,
-    /// For how long further attempts may begin. One that has begun has the time that its `timeouts` give it.
-    pub deadline: Duration,
+    /// How long one attempt may take until the head of its response is there; without it, as long as its `timeouts` allow.
+    pub try_timeout: Option<Duration>,
+    /// How long all attempts together may take, an attempt under way included. Without it, further attempts may begin for [`DEADLINE`], and the
+    /// last has the time that its `timeouts` allow.
+    pub deadline: Option<Duration>,
     /// Bytes of a body that are kept to be sent again.
     pub replay: usize,
     /// How tunnels are held.
@@ -55,12 +59,25 @@ pub struct Settings {
     pub hash: HashBy,
 }
 
+/// For how long further attempts of a request may begin, unless its settings say otherwise.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+impl Settings {
+    /// When an attempt has to have the head of its response that begins `now`, of a request that has `begun` then.
+    fn until(&self, begun: Instant, now: Instant) -> Option<Instant> {
+        let attempt = self.try_timeout.map(|time| now + time);
+        let all = self.deadline.map(|time| begun + time);
+        attempt.into_iter().chain(all).min()
+    }
+}
+
 impl Default for Settings {
-    /// Two minutes for attempts, 64 KiB of a body, tunnels that may be silent for an hour.
+    /// No limits on whole attempts, 64 KiB of a body, tunnels that may be silent for an hour.
     fn default() -> Self {
         Self {
             timeouts: Timeouts::default(),
-            deadline: Duration::from_secs(120),
+            try_timeout: None,
+            deadline: None,
             replay: 64 * 1024,
             tunnel: RelaySettings { idle: Duration::from_secs(3600), ..RelaySettings::default() },
             hash: HashBy::Source,

@@ -14,10 +14,9 @@ use tokio::time::Instant;
 
 use super::attempt::Lent;
 use super::replay::Replay;
-use crate::net::resilience::ewma::Outstanding;
 use crate::proto::balance::outlier::Outcome;
-use crate::server::balance::backend::Backend;
 use crate::server::balance::counters::Event;
+use crate::server::balance::lease::Lease;
 use crate::server::balance::log::{End, Note};
 use crate::server::balance::upstream::Upstream;
 use crate::server::http::body::{BoxError, Frame};
@@ -34,9 +33,8 @@ pub(super) struct Passing {
 /// A call to a backend that is under way.
 pub(super) struct Call {
     pub(super) upstream: Arc<Upstream>,
-    pub(super) backend: Arc<Backend>,
     /// It is under way until this is dropped.
-    pub(super) _under_way: Outstanding,
+    pub(super) lease: Lease,
     /// The body of the request, and the bytes of it that were counted when the response began.
     pub(super) request: (Replay, usize),
     pub(super) note: Option<Note>,
@@ -51,11 +49,11 @@ impl Call {
             if let Some(note) = &self.note {
                 note.end(End::BackendCut);
             }
-            self.backend.counters().count(Event::Cut);
+            self.lease.backend().counters().count(Event::Cut);
         }
         let Some(latency) = self.latency.take() else { return };
         let outcome = if lost { Outcome::Fault } else { Outcome::Answered(latency) };
-        self.upstream.report(&self.backend, Instant::now().into_std(), outcome);
+        self.lease.report(&self.upstream, Instant::now().into_std(), outcome);
     }
 }
 
@@ -83,7 +81,7 @@ impl Drop for Passing {
         // Unless the end came already: the client has gone, or has all that its head promised. Neither is the backend's fault.
         self.call.ended(false);
         let (request, counted) = &self.call.request;
-        let counters = self.call.backend.counters();
+        let counters = self.call.lease.backend().counters();
         counters.add(Event::Received, self.received);
         counters.add(Event::Sent, request.passed().saturating_sub(*counted) as u64);
     }

@@ -22,7 +22,7 @@ use crate::server::http::upgrade::Upgraded;
 impl Forward {
     /// The reply. `head`: the request was HEAD.
     pub(super) fn reply(&self, answered: Answered, head: bool, note: Option<&Note>) -> Response {
-        let Answered { answer, backend, under_way, request, latency } = answered;
+        let Answered { answer, lease, request, latency } = answered;
         let Answer { head: of, length, body } = answer;
         let fields = onward::fields(&of);
         let mut response = match body {
@@ -31,8 +31,8 @@ impl Forward {
                 let chosen = of.field("upgrade").and_then(|value| HeaderValue::from_bytes(value).ok());
                 let protocol = chosen.unwrap_or_else(|| HeaderValue::from_static("unknown"));
                 let mut response = Response::upgrade(protocol, move |upgraded| async move {
-                    tunnel(upgraded, conn, &backend, settings, note).await;
-                    drop(under_way);
+                    tunnel(upgraded, conn, lease.backend(), settings, note).await;
+                    drop(lease);
                 });
                 fields
                     .iter()
@@ -47,8 +47,7 @@ impl Forward {
                 let counted = request.passed();
                 let call = Call {
                     upstream: Arc::clone(&self.upstream),
-                    backend,
-                    _under_way: under_way,
+                    lease,
                     request: (request, counted),
                     note: note.cloned(),
                     latency: Some(latency).filter(|_| !of.status().is_server_error()),
@@ -59,7 +58,7 @@ impl Forward {
             }
             body @ AnswerBody::Whole(..) => {
                 if let AnswerBody::Whole(data, _) = &body {
-                    backend.counters().add(Event::Received, data.len() as u64);
+                    lease.backend().counters().add(Event::Received, data.len() as u64);
                 }
                 Response::new(body.into_body(length)).status(of.status())
             }

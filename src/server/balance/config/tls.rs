@@ -1,0 +1,59 @@
+//! `tls` of an upstream, and of its checks: TLS to backends.
+
+use std::net::IpAddr;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::checker::Checker;
+use crate::net::client::Connector;
+use crate::net::tls::{CertPair, ClientTls, ClientTlsConfig, Trust};
+use crate::server::balance::dial::Dial;
+
+/// TLS to backends.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct UpstreamTlsTable {
+    /// The name in their certificate.
+    name: String,
+    /// Who vouches for them, if that is nobody whom the system trusts.
+    ca: Option<PathBuf>,
+    cert: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+impl UpstreamTlsTable {
+    /// Servers of this name, for which somebody vouches whom the system trusts.
+    pub(super) fn named(name: &str) -> Self {
+        Self { name: name.into(), ca: None, cert: None, key: None }
+    }
+}
+
+impl Checker<'_> {
+    /// Connections with TLS.
+    pub(super) fn tls_dial(&mut self, tls: &UpstreamTlsTable, at: &Range<usize>) -> Dial {
+        let mut dial = Dial::default();
+        if tls.name.parse::<IpAddr>().is_err()
+            && rustls::pki_types::ServerName::try_from(tls.name.as_str()).is_err()
+        {
+            self.fault(at, format!("{:?} is no name of a server", tls.name));
+        }
+        let certificate = match (&tls.cert, &tls.key) {
+            (Some(cert), Some(key)) => Some(CertPair { cert: cert.clone(), key: key.clone() }),
+            (None, None) => None,
+            _ => {
+                self.fault(at, "a certificate has its key beside it: `cert` and `key`");
+                None
+            }
+        };
+        let trust = tls.ca.clone().map_or(Trust::System, Trust::SystemAnd);
+        match ClientTls::new(&ClientTlsConfig { trust, certificate }) {
+            Ok(client) => dial.connector = Connector::new().trusting(client),
+            Err(error) => self.fault(at, format!("{error}")),
+        }
+        dial.tls = Some(Arc::from(&*tls.name));
+        dial
+    }
+}

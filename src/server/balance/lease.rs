@@ -1,0 +1,271 @@
+//! The right to make one call to a backend: what is counted while it is under way, and given back when it is over.
+//!
+//! A backend may have a limit on its calls (requests for HTTP, connections for TCP). When all backends that could take a call have as many as they may,
+//! the call waits in the [`Line`] of its upstream. The count of places and the queue are under one lock, so that the two rules of
+//! [`queue`](crate::net::resilience::queue) hold: nobody overtakes, and a place that is given back goes to the call that has waited longest, in the same step. A call that gives
+//! up leaves the line, or passes on the place that it was just handed, whichever it is. Upstreams without limits never take that lock.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::backend::Backend;
+use super::log::End;
+use super::upstream::{Members, Upstream};
+use crate::net::resilience::breaker::{Permit, Verdict};
+use crate::net::resilience::ewma::Outstanding;
+use crate::net::resilience::queue::{Queue, Ticket};
+use crate::proto::balance::outlier::Outcome;
+
+/// Calls of an upstream that may wait at once, unless the configuration says otherwise.
+pub const QUEUE: usize = 1024;
+
+/// How long a call waits for a place, unless the configuration says otherwise. HAProxy's `timeout queue` is by default that of connecting.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a call gets no backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is none that takes calls.
+    #[error("no backend is available")]
+    Unavailable,
+    /// All have as many calls as they may have, and as many wait as may.
+    #[error("too many requests wait for a backend")]
+    Full,
+    /// It has waited too long for a place.
+    #[error("no backend had room in time")]
+    Waited,
+}
+
+impl Refusal {
+    /// How the exchange ends by it, for the access log.
+    #[must_use]
+    pub fn end(self) -> End {
+        match self {
+            Self::Unavailable => End::NoBackend,
+            Self::Full => End::QueueFull,
+            Self::Waited => End::QueueTimeout,
+        }
+    }
+}
+
+/// A call to a backend that may be made, or is under way. Dropped, it is over.
+#[derive(Debug)]
+pub struct Lease {
+    backend: Arc<Backend>,
+    under_way: Option<Outstanding>,
+    /// Leave of the circuit breaker, if there is one.
+    permit: Option<Box<Permit>>,
+    /// Where the place is given back, if the backend has a limit.
+    line: Option<Arc<Line>>,
+    /// The calls of the upstream, if they are counted.
+    calls: Option<Arc<AtomicU64>>,
+}
+
+impl Lease {
+    /// Whom the call is for.
+    #[must_use]
+    pub fn backend(&self) -> &Arc<Backend> {
+        &self.backend
+    }
+
+    /// The answer has begun; the call is under way until its end.
+    pub fn began(&self, now: Instant) {
+        if let Some(under_way) = &self.under_way {
+            under_way.began(now);
+        }
+    }
+
+    /// The call failed.
+    pub fn failed(&mut self, now: Instant) {
+        if let Some(under_way) = self.under_way.take() {
+            under_way.failed(now);
+        }
+    }
+
+    /// Tells how the call ended, by which its backend is judged. Without a word it says nothing about the backend.
+    pub fn report(&mut self, upstream: &Upstream, now: Instant, outcome: Outcome) {
+        if let Some(permit) = self.permit.take() {
+            let verdict = match outcome {
+                Outcome::Answered(_) => Verdict::Success,
+                Outcome::Error | Outcome::Fault => Verdict::Failure,
+            };
+            if let Some(state) = permit.report(now, verdict) {
+                self.backend.fused(state);
+                tracing::info!(upstream = %upstream.name(), backend = %self.backend.name(), ?state, "the circuit breaker has switched");
+                upstream.refresh(now);
+            }
+        }
+        upstream.report(&self.backend, now, outcome);
+    }
+
+    /// Gives back what it holds while the lock of its line is held.
+    fn cancel(mut self) {
+        if self.line.take().is_some() {
+            self.backend.vitals().leave();
+        }
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(calls) = &self.calls {
+            calls.fetch_sub(1, Ordering::Relaxed);
+        }
+        // Before the place goes to another call, which may look at them.
+        drop(self.under_way.take());
+        drop(self.permit.take());
+        if let Some(line) = self.line.take() {
+            line.give_back(&self.backend);
+        }
+    }
+}
+
+/// The members of an upstream, and the calls that wait for one of them.
+#[derive(Debug)]
+pub(super) struct Line {
+    pub(super) members: ArcSwap<Members>,
+    queue: Mutex<Queue<Waiting>>,
+}
+
+/// A call that waits.
+#[derive(Debug)]
+struct Waiting {
+    key: u64,
+    tried: Box<[u64]>,
+    hand: oneshot::Sender<Lease>,
+}
+
+/// A place in the line, which is left when this is dropped.
+struct InLine<'a> {
+    line: &'a Line,
+    ticket: Ticket,
+}
+
+impl Drop for InLine<'_> {
+    fn drop(&mut self) {
+        self.line.queue().leave(self.ticket);
+    }
+}
+
+impl Line {
+    pub(super) fn new(members: Members) -> Self {
+        Self { members: ArcSwap::from_pointee(members), queue: Mutex::new(Queue::new(QUEUE)) }
+    }
+
+    /// How many calls wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.queue().len()
+    }
+
+    /// A backend for a call, of these members, at once or after waiting in line. It may be dropped while it waits.
+    pub(super) async fn acquire(
+        self: &Arc<Self>,
+        members: &Members,
+        key: u64,
+        tried: &[u64],
+        now: Instant,
+    ) -> Result<Lease, Refusal> {
+        if !members.is_limited() {
+            return self.take(members, key, tried, now).ok_or(Refusal::Unavailable);
+        }
+        let (handed, ticket) = {
+            let mut queue = self.queue();
+            if queue.is_empty() {
+                if let Some(lease) = self.take(members, key, tried, now) {
+                    return Ok(lease);
+                }
+                if !members.has_full(now) {
+                    return Err(Refusal::Unavailable);
+                }
+            }
+            queue.set_most(members.settings().queue);
+            let (hand, handed) = oneshot::channel();
+            let ticket = queue.join(Waiting { key, tried: tried.into(), hand });
+            (handed, ticket.map_err(|_| Refusal::Full)?)
+        };
+        // Boxed, as few calls wait.
+        Box::pin(async {
+            // Dropped after the receiver: a lease that arrives meanwhile is given back by that.
+            let in_line = InLine { line: self, ticket };
+            let lease = timeout(members.settings().queue_timeout, handed).await;
+            drop(in_line);
+            lease.ok().and_then(Result::ok).ok_or(Refusal::Waited)
+        })
+        .await
+    }
+
+    /// A backend that has room. With limits, the lock of the queue is held.
+    fn take(self: &Arc<Self>, members: &Members, key: u64, tried: &[u64], now: Instant) -> Option<Lease> {
+        let mut tried = std::borrow::Cow::Borrowed(tried);
+        // Only in a panic is a backend chosen whose circuit breaker refuses, or who has no room.
+        for _ in 0..members.backends().len().min(PANIC_CHOICES) {
+            let backend = members.choose(key, &tried, now)?;
+            let permit = match backend.breaker().map(|breaker| breaker.enter(now)) {
+                None => None,
+                Some(Ok(permit)) => Some(Box::new(permit)),
+                Some(Err(_)) => {
+                    tried.to_mut().push(crate::net::resilience::pick::Endpoint::key(backend));
+                    continue;
+                }
+            };
+            let limit = backend.limit();
+            if limit.is_some_and(|limit| !backend.vitals().enter(limit)) {
+                return None;
+            }
+            let calls = members.counted().map(|calls| {
+                calls.fetch_add(1, Ordering::Relaxed);
+                Arc::clone(calls)
+            });
+            return Some(Lease {
+                backend: Arc::clone(backend),
+                under_way: Some(backend.begin(now)),
+                permit,
+                line: limit.map(|_| Arc::clone(self)),
+                calls,
+            });
+        }
+        None
+    }
+
+    /// A call is over: its place goes to the one that waits longest.
+    fn give_back(self: &Arc<Self>, backend: &Backend) {
+        let mut queue = self.queue();
+        backend.vitals().leave();
+        self.serve(&mut queue);
+    }
+
+    /// Hands places to those who wait, as there may be some: a backend came up, or a limit was raised.
+    pub(super) fn look(self: &Arc<Self>) {
+        self.serve(&mut self.queue());
+    }
+
+    fn serve(self: &Arc<Self>, queue: &mut Queue<Waiting>) {
+        if queue.is_empty() {
+            return;
+        }
+        let (now, members) = (tokio::time::Instant::now().into_std(), self.members.load());
+        while let Some(first) = queue.first() {
+            let Some(lease) = self.take(&members, first.key, &first.tried, now) else { return };
+            let Some(first) = queue.serve() else { return lease.cancel() };
+            // A call that has given up leaves the line itself; until then its place is here.
+            if let Err(lease) = first.hand.send(lease) {
+                lease.cancel();
+            }
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue<Waiting>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How many backends are asked in a panic until one has a circuit breaker that lets a call pass.
+const PANIC_CHOICES: usize = 8;
+
+#[cfg(test)]
+mod tests;

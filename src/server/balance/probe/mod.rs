@@ -1,0 +1,221 @@
+//! One check of a backend: a connection, and perhaps a question whose answer is looked at.
+//!
+//! A check goes the way of the calls, by TLS if they do, to their port, and with a PROXY header if it is to have one; each of these can be
+//! set apart, for a backend whose checks are served elsewhere. In its PROXY header the balancer speaks for itself: LOCAL, or UNKNOWN in version 1.
+
+mod http;
+mod talk;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use super::backend::{Backend, HTTP_ALPN};
+use super::dial::{Dial, Way};
+use super::tcp::ProxyHeader;
+use crate::net::client::ConnectError;
+use crate::server::http::client::exchange::ExchangeError;
+
+pub use self::http::{BadProbe, HttpProbe};
+pub use self::talk::Talk;
+
+/// Bytes of an answer that a check looks at.
+pub const MAX_ANSWER: usize = 64 * 1024;
+
+/// What a check does. By default it connects as calls do.
+#[derive(Clone, Debug, Default)]
+pub struct Probe {
+    /// What is asked on the connection.
+    pub ask: Ask,
+    /// How it connects, if not as calls do.
+    pub dial: Option<Arc<Dial>>,
+    /// To which port, if not to that of the calls.
+    pub port: Option<u16>,
+    /// The header in front of it.
+    pub proxy: Option<ProxyHeader>,
+}
+
+/// What a check asks.
+#[derive(Clone, Debug, Default)]
+pub enum Ask {
+    /// Nothing: it is enough that there is a connection, with its TLS.
+    #[default]
+    Connect,
+    /// A request of HTTP.
+    Http(HttpProbe),
+    /// Bytes of any protocol.
+    Talk(Talk),
+}
+
+/// Why a check failed.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// There is no response.
+    #[error("{0}")]
+    Exchange(ExchangeError),
+    /// The status is not one of the good ones.
+    #[error("the status is {0}")]
+    Status(u16),
+    /// A field of the response is not what it should be.
+    #[error("the field {0} is not what it should be")]
+    Field(String),
+    /// The body is not what it should be.
+    #[error("the body does not contain what it should")]
+    Body,
+    /// What came is not what was expected.
+    #[error("the answer does not contain what it should")]
+    Answer,
+    /// The connection failed, or ended before the answer.
+    #[error("the connection failed: {0}")]
+    Io(#[from] std::io::Error),
+    /// It took too long.
+    #[error("it took longer than {0:?}")]
+    Timeout(Duration),
+}
+
+impl Probe {
+    /// Checks a backend once.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub async fn run(&self, backend: &Backend, limit: Duration) -> Result<(), CheckError> {
+        timeout(limit, self.check(backend)).await.unwrap_or(Err(CheckError::Timeout(limit)))
+    }
+
+    async fn check(&self, backend: &Backend) -> Result<(), CheckError> {
+        let setup = backend.setup();
+        let header = self.proxy.map(ProxyHeader::local).unwrap_or_default();
+        let alpn = if matches!(self.ask, Ask::Talk(_)) { &[] } else { HTTP_ALPN };
+        let way = Way { port: self.port, header: &header, alpn };
+        let io = self.dial.as_ref().unwrap_or(&setup.dial).connect(&setup.target, &way).await?;
+        match &self.ask {
+            Ask::Connect => Ok(()),
+            Ask::Http(probe) => probe.run(io).await,
+            Ask::Talk(talk) => talk.run(io).await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ::http::{HeaderName, HeaderValue, Method, StatusCode};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::super::backend::Setup;
+    use super::*;
+    use crate::proto::balance::route::TextPattern;
+    use crate::proto::http::fields::Fields;
+    use crate::server::http::request::Request;
+    use crate::server::http::response::Response;
+    use crate::server::http::server::Server;
+
+    const LIMIT: Duration = Duration::from_secs(5);
+
+    fn backend(address: &str) -> Backend {
+        Backend::new(Setup::new(address.parse().unwrap()), std::time::Instant::now(), 0.0)
+    }
+
+    #[tokio::test]
+    async fn what_a_check_by_http_looks_at() {
+        let server = Server::new(|request: Request| async move {
+            let status = request.path().trim_start_matches('/').parse().unwrap_or(200);
+            let asked = format!("{} {}", request.method(), request.field("x-asks").unwrap_or("nothing"));
+            let response = Response::new("all is well").status(StatusCode::from_u16(status).unwrap());
+            response.with(HeaderName::from_static("x-asked"), HeaderValue::try_from(asked).unwrap())
+        });
+        let running = server.listen("127.0.0.1:0").threads(1).start().unwrap();
+        let backend = backend(&running.addresses()[0].address.to_string());
+        let none = Fields::new();
+        let http = |target: &str| HttpProbe::new(&Method::GET, target, "a.test", &none).unwrap();
+        let mut asks = Fields::new();
+        asks.set(HeaderName::from_static("x-asks"), HeaderValue::from_static("much"));
+        let post = HttpProbe::new(&Method::POST, "/", "a.test", &asks).unwrap();
+        let field = |name: &str, text: &str| (name.to_owned(), TextPattern::new(text));
+        let rows = [
+            (http("/200"), None),
+            (http("/302"), None),
+            (http("/500"), Some("the status is 500")),
+            (http("/500").statuses(vec![(200, 299), (500, 500)]), None),
+            (http("/300").statuses(vec![(200, 299), (500, 500)]), Some("the status is 300")),
+            (http("/").containing("well"), None),
+            (http("/").containing("ill "), Some("the body does not contain")),
+            (http("/").expecting(vec![field("x-asked", "GET nothing")]), None),
+            (http("/").expecting(vec![field("x-asked", "POST*")]), Some("the field x-asked is not")),
+            (http("/").expecting(vec![field("x-gone", "!")]), None),
+            (post.expecting(vec![field("x-asked", "POST much")]), None),
+        ];
+        for (ask, expected) in rows {
+            let probe = Probe { ask: Ask::Http(ask), ..Probe::default() };
+            let outcome = probe.run(&backend, LIMIT).await;
+            match expected {
+                None => outcome.unwrap(),
+                Some(text) => assert!(outcome.unwrap_err().to_string().contains(text), "{probe:?}"),
+            }
+        }
+        Probe::default().run(&backend, LIMIT).await.unwrap();
+        running.stop().unwrap();
+        let error = Probe::default().run(&backend, LIMIT).await.unwrap_err();
+        assert!(matches!(error, CheckError::Connect(_)), "{error}");
+        assert!(HttpProbe::new(&Method::GET, "no path", "a.test", &none).is_err());
+    }
+
+    /// A backend that expects `hears` and says `says`, once.
+    async fn script(hears: &'static [u8], says: &'static [u8]) -> (Backend, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut heard = vec![0; hears.len()];
+            stream.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard, hears);
+            stream.write_all(says).await.unwrap();
+        });
+        (backend(&format!("127.0.0.1:{port}")), port)
+    }
+
+    #[tokio::test]
+    async fn bytes_of_any_protocol() {
+        let talk = |send: &[u8], expect: &[u8]| Talk { send: send.to_vec(), expect: expect.to_vec() };
+        let rows: [(&[u8], &[u8], Talk, Option<&str>); 6] = [
+            (b"PING\r\n", b"+PONG\r\n", talk(b"PING\r\n", b"PONG"), None),
+            (b"\x00\xff", b"\xfe\x00", talk(b"\x00\xff", b"\xfe\x00"), None),
+            (b"", b"220 mail.test\r\n", talk(b"", b"220 "), None),
+            (b"QUIT", b"", talk(b"QUIT", b""), None),
+            (b"PING\r\n", b"-ERR\r\n", talk(b"PING\r\n", b"PONG"), Some("the answer does not")),
+            (b"PING\r\n", b"", talk(b"PING\r\n", b"PONG"), Some("the answer does not")),
+        ];
+        for (hears, says, talk, expected) in rows {
+            let (backend, _) = script(hears, says).await;
+            let probe = Probe { ask: Ask::Talk(talk), ..Probe::default() };
+            let outcome = probe.run(&backend, LIMIT).await;
+            match expected {
+                None => outcome.unwrap(),
+                Some(text) => assert!(outcome.unwrap_err().to_string().contains(text), "{probe:?}"),
+            }
+        }
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let backend = backend(&listener.local_addr().unwrap().to_string());
+        let probe = Probe { ask: Ask::Talk(talk(b"", b"x")), ..Probe::default() };
+        let error = probe.run(&backend, Duration::from_millis(50)).await.unwrap_err();
+        assert!(matches!(error, CheckError::Timeout(_)), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_port_and_a_header_of_its_own() {
+        for (proxy, header) in [
+            (ProxyHeader::V1, &b"PROXY UNKNOWN\r\n"[..]),
+            (ProxyHeader::V2, b"\r\n\r\n\0\r\nQUIT\n\x20\x00\x00\x00"),
+        ] {
+            let (_, port) = script(header, b"hello").await;
+            let nobody = backend("127.0.0.1:1");
+            let ask = Ask::Talk(Talk { send: Vec::new(), expect: b"hello".to_vec() });
+            let probe = Probe { ask, port: Some(port), proxy: Some(proxy), dial: None };
+            probe.run(&nobody, LIMIT).await.unwrap();
+        }
+    }
+}

@@ -1,10 +1,11 @@
 //! What is measured: the table of cases, and the two ways to load a server.
 
+use crate::client;
 use crate::support::rounds::{self, Sample, Units};
 use crate::support::server::Server;
 use crate::support::table::Heading;
 use crate::support::{Result, procfs, reset, silent};
-use crate::{client, wrk};
+use crate::wrk::Wrk;
 
 /// Connections that stay silent in the idle cases.
 const IDLE: usize = 10_000;
@@ -165,10 +166,17 @@ impl rounds::Case for Case {
 }
 
 /// Loads `server` by wrk and divides its CPU time by the requests it answered.
-fn busy(server: &Server, path: &str, script: Option<&str>, idle: usize, seconds: u64) -> Result<Sample> {
+fn busy(
+    server: &Server,
+    path: &str,
+    script: Option<&'static str>,
+    idle: usize,
+    seconds: u64,
+) -> Result<Sample> {
     let mut idle = client::connect_many(server.addr, path, idle)?;
-    wrk::run(server.addr, path, script, 1)?;
-    let (report, spent) = procfs::account(server.pid(), || wrk::run(server.addr, path, script, seconds))?;
+    let load = Wrk { script, ..Wrk::plain(server.addr, path) };
+    load.run(1)?;
+    let (report, spent) = procfs::account(server.pid(), || load.run(seconds))?;
     let lost = silent::count_lost(&mut idle, |stream| client::ask(stream, path).map(drop));
     reset(idle);
     if report.requests == 0 {

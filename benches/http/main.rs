@@ -18,11 +18,15 @@ use crate::support::args::Args;
 use crate::support::{pin, raise_descriptor_limit, rounds};
 
 mod cases;
+#[path = "../support/client.rs"]
 mod client;
 mod nginx;
+#[path = "../support/peers.rs"]
+mod peers;
 mod servers;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/wrk.rs"]
 mod wrk;
 
 /// Descriptors for the cases with many connections.

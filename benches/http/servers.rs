@@ -5,8 +5,9 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 
 use crate::nginx;
+use crate::peers::{Peers, any_port};
 use crate::support::Result;
-use crate::support::server::{Peers, Server, any_port, on_its_cpu};
+use crate::support::server::{Server, on_its_cpu};
 
 /// What all servers share.
 pub(crate) struct Bench {

@@ -16,6 +16,8 @@ mod cases;
 mod connect;
 mod echo;
 mod frames;
+#[path = "../support/peers.rs"]
+mod peers;
 mod poll;
 mod servers;
 #[path = "../support/mod.rs"]

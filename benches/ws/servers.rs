@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::peers::{Peers, any_port};
 use crate::support::Result;
-use crate::support::server::{Peers, Server, any_port, on_its_cpu, target_dir};
+use crate::support::server::{Server, on_its_cpu, target_dir};
 
 /// The peers that are not Rust, with the file that says their versions.
 const NODE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/ws/node");

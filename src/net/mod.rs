@@ -21,6 +21,7 @@ pub mod sendfile;
 pub mod serve;
 pub mod service;
 pub mod shards;
+pub mod splice;
 pub mod stamps;
 pub mod times;
 pub mod tls;

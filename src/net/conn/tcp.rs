@@ -1,4 +1,4 @@
-//! What only plain TCP can do: end by a reset, and send a file past this process.
+//! What only plain sockets can do: end by a reset, send a file past this process, and pass bytes on to another socket.
 
 use std::fs::File;
 use std::io;
@@ -8,6 +8,7 @@ use super::Conn;
 use crate::codec::Codec;
 use crate::net::io::Io;
 use crate::net::sendfile::{poll_send_more, poll_sendfile};
+use crate::net::splice::{Pipe, Socket};
 
 impl<C: Codec> Conn<Io, C> {
     /// Drops the connection so that the peer cannot take its end for an orderly one: plain TCP is reset, and TLS ends without
@@ -44,6 +45,47 @@ impl<C: Codec> Conn<Io, C> {
             self.sent(usize::try_from(*n).unwrap_or(usize::MAX));
         }
         Some(sent)
+    }
+
+    /// Moves bytes of the peer into an empty pipe past this process, at most `most`; `None` when the stream is no plain socket, or bytes were read
+    /// that are not decoded yet. How many; 0 when nothing follows.
+    ///
+    /// The codec is not asked: tell it.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        most: usize,
+    ) -> Option<Poll<io::Result<usize>>> {
+        let socket = Socket::of(&self.io).filter(|_| !self.has_input())?;
+        let filled = socket.poll_fill(cx, pipe, most);
+        if filled.is_ready() {
+            self.touch();
+        }
+        Some(filled)
+    }
+
+    /// Sends bytes of a pipe behind what was fed; `None` when the stream is no plain socket. How many.
+    ///
+    /// The codec is not asked: tell it.
+    ///
+    /// # Errors
+    /// The stream's.
+    pub fn poll_drain(&mut self, cx: &mut Context<'_>, pipe: &mut Pipe) -> Option<Poll<io::Result<usize>>> {
+        Socket::of(&self.io)?;
+        match self.poll_flush(cx) {
+            Poll::Ready(Ok(())) => {}
+            Poll::Ready(Err(error)) => return Some(Poll::Ready(Err(error))),
+            Poll::Pending => return Some(Poll::Pending),
+        }
+        let drained = Socket::of(&self.io)?.poll_drain(cx, pipe);
+        if let Poll::Ready(Ok(n)) = drained {
+            self.sent(n);
+        }
+        Some(drained)
     }
 
     /// What was fed is mostly the head of the reply: it shares a segment with the file's first bytes.

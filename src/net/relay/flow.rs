@@ -1,7 +1,7 @@
 //! One direction of a relay: bytes from a source to a sink, by whichever way costs least.
 //!
 //! Few bytes are read and written: two system calls. A source that fills its buffer gets a larger one, and when that is filled too, between two
-//! plain sockets, the bytes go through a [pipe](super::pipe) from then on: splice needs two calls more for each piece, and saves two copies of
+//! plain sockets, the bytes go through a [pipe](crate::net::splice) from then on: splice needs two calls more for each piece, and saves two copies of
 //! it. A flow that waits holds neither buffer nor pipe.
 
 use std::io;
@@ -9,13 +9,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncWrite, Interest};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::io::AsyncWrite;
 use tokio_util::io::poll_read_buf;
 
-use super::pipe::Pipe;
 use crate::net::io::Io;
 use crate::net::pool;
+use crate::net::splice::{Pipe, Socket};
 
 /// Bytes that a flow moves before the others of its thread have their turn.
 const TURN: usize = 2 * 1024 * 1024;
@@ -163,11 +162,10 @@ impl Flow {
             return Poll::Ready(Ok(()));
         };
         while pipe.filled() > 0 {
-            let drained =
-                ready!(to.poll_io(cx, Interest::WRITABLE, || to.drain(pipe))).map_err(Broken::Sink)?;
+            let drained = ready!(to.poll_drain(cx, pipe)).map_err(Broken::Sink)?;
             self.moved += drained as u64;
         }
-        match from.poll_io(cx, Interest::READABLE, || from.fill(pipe)) {
+        match from.poll_fill(cx, pipe, usize::MAX) {
             Poll::Pending => {
                 self.rest();
                 Poll::Pending
@@ -199,67 +197,6 @@ impl Drop for Flow {
     fn drop(&mut self) {
         if let Some(pipe) = self.pipe.take() {
             pipe.give();
-        }
-    }
-}
-
-/// A socket whose bytes reach the peer as they are.
-#[derive(Clone, Copy)]
-enum Socket<'a> {
-    Tcp(&'a TcpStream),
-    Unix(&'a UnixStream),
-}
-
-impl<'a> Socket<'a> {
-    fn of(io: &'a Io) -> Option<Self> {
-        match io {
-            Io::Tcp(stream) => Some(Self::Tcp(stream)),
-            Io::Unix(stream) => Some(Self::Unix(stream)),
-            _ => None,
-        }
-    }
-
-    fn fill(self, pipe: &mut Pipe) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => pipe.fill(stream, usize::MAX),
-            Self::Unix(stream) => pipe.fill(stream, usize::MAX),
-        }
-    }
-
-    fn drain(self, pipe: &mut Pipe) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => pipe.drain(stream),
-            Self::Unix(stream) => pipe.drain(stream),
-        }
-    }
-
-    fn poll_ready(self, cx: &mut Context<'_>, interest: Interest) -> Poll<io::Result<()>> {
-        match (self, interest.is_readable()) {
-            (Self::Tcp(stream), true) => stream.poll_read_ready(cx),
-            (Self::Tcp(stream), false) => stream.poll_write_ready(cx),
-            (Self::Unix(stream), true) => stream.poll_read_ready(cx),
-            (Self::Unix(stream), false) => stream.poll_write_ready(cx),
-        }
-    }
-
-    /// Does `call` when the socket is ready, until it says something else than that it would block.
-    fn poll_io(
-        self,
-        cx: &mut Context<'_>,
-        interest: Interest,
-        mut call: impl FnMut() -> io::Result<usize>,
-    ) -> Poll<io::Result<usize>> {
-        loop {
-            ready!(self.poll_ready(cx, interest))?;
-            let outcome = match self {
-                Self::Tcp(stream) => stream.try_io(interest, &mut call),
-                Self::Unix(stream) => stream.try_io(interest, &mut call),
-            };
-            match outcome {
-                Err(error)
-                    if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
-                outcome => return Poll::Ready(outcome),
-            }
         }
     }
 }

@@ -4,7 +4,6 @@
 //! flow of its own. Silence has a limit, which either direction's bytes put off.
 
 mod flow;
-mod pipe;
 
 use std::future::poll_fn;
 use std::io;

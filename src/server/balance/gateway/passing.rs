@@ -14,12 +14,13 @@ use tokio::time::Instant;
 
 use super::attempt::Lent;
 use super::replay::Replay;
+use crate::net::splice::Pipe;
 use crate::proto::balance::outlier::Outcome;
 use crate::server::balance::counters::Event;
 use crate::server::balance::lease::Lease;
 use crate::server::balance::log::{End, Note};
 use crate::server::balance::upstream::Upstream;
-use crate::server::http::body::{BoxError, Frame};
+use crate::server::http::body::{BoxError, Frame, Splice};
 use crate::server::http::client::exchange::Exchange;
 
 /// A response whose head has arrived.
@@ -73,6 +74,26 @@ impl Stream for Passing {
             None => this.call.ended(false),
         }
         Poll::Ready(frame.map(|frame| frame.map_err(BoxError::from)))
+    }
+}
+
+impl Splice for Passing {
+    fn poll_fill(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<Option<Result<usize, BoxError>>> {
+        let this = self.get_mut();
+        if this.first.is_some() {
+            return Poll::Ready(None);
+        }
+        let filled = ready!(this.exchange.poll_fill(cx, pipe));
+        match &filled {
+            Some(Ok(count)) => this.received += *count as u64,
+            Some(Err(_)) => this.call.ended(true),
+            None => {}
+        }
+        Poll::Ready(filled.map(|filled| filled.map_err(BoxError::from)))
     }
 }
 

@@ -54,7 +54,7 @@ impl Forward {
                 };
                 let first = Some(first).filter(|first| !first.is_empty());
                 let passing = Passing { first, exchange, call, received: 0 };
-                Response::new(Body::frames(passing, length)).status(of.status())
+                Response::new(Body::spliced(passing, length)).status(of.status())
             }
             body @ AnswerBody::Whole(..) => {
                 if let AnswerBody::Whole(data, _) = &body {

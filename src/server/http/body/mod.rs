@@ -18,6 +18,7 @@ use self::files::FileBody;
 pub(super) use self::files::read_at_once;
 pub use self::files::{FilePart, Segment};
 use super::pipe::Reader;
+use crate::net::splice::Pipe;
 use crate::proto::http::fields::Fields;
 use crate::proto::http::reject::Reject;
 
@@ -68,6 +69,19 @@ pub enum Frame {
 /// A stream of frames.
 pub type FrameStream = Pin<Box<dyn Stream<Item = Result<Frame, BoxError>> + Send>>;
 
+/// A stream of frames whose bytes can go from socket to socket past this process.
+pub trait Splice: Stream<Item = Result<Frame, BoxError>> + Send {
+    /// Moves bytes into an empty pipe, in place of the next frame; `None` when the next frame has to be asked for. How many.
+    ///
+    /// # Errors
+    /// Why the body cannot be read to its end.
+    fn poll_fill(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<Option<Result<usize, BoxError>>>;
+}
+
 /// A body.
 #[derive(Default)]
 pub struct Body(pub(super) Kind);
@@ -81,6 +95,8 @@ pub(super) enum Kind {
     Inbound(Reader, Option<u64>),
     /// Of a handler, with its length when known.
     Stream(FrameStream, Option<u64>),
+    /// Of another server, with its length when known.
+    Spliced(Pin<Box<dyn Splice>>, Option<u64>),
     /// Ranges of files and the bytes between them, in order.
     Files(FileBody),
     /// Any of the others, of which so many bytes may still be read, of so many in all.
@@ -112,6 +128,11 @@ impl Body {
         Self(Kind::Stream(Box::pin(stream), length))
     }
 
+    /// A stream of frames that may go past this process, with the number of its bytes if that is known.
+    pub fn spliced(stream: impl Splice + 'static, length: Option<u64>) -> Self {
+        Self(Kind::Spliced(Box::pin(stream), length))
+    }
+
     /// A body made of ranges of files and bytes between them, in order. Its length is known.
     #[must_use]
     pub fn files(segments: Vec<Segment>) -> Self {
@@ -134,7 +155,7 @@ impl Body {
         match &self.0 {
             Kind::Empty => Some(0),
             Kind::Full(bytes) => Some(size(bytes)),
-            Kind::Inbound(_, length) | Kind::Stream(_, length) => *length,
+            Kind::Inbound(_, length) | Kind::Stream(_, length) | Kind::Spliced(_, length) => *length,
             Kind::Files(files) => Some(files.len()),
             Kind::Limited(inner, ..) => inner.len(),
         }
@@ -211,6 +232,7 @@ impl Body {
             }
             Kind::Inbound(reader, _) => reader.poll_frame(cx),
             Kind::Stream(stream, _) => stream.as_mut().poll_next(cx).map_err(BodyError::Stream),
+            Kind::Spliced(stream, _) => stream.as_mut().poll_next(cx).map_err(BodyError::Stream),
             Kind::Files(files) => files.poll_next(cx),
             Kind::Limited(inner, left, limit) => {
                 let frame = std::task::ready!(inner.poll_next_frame(cx));
@@ -222,6 +244,20 @@ impl Body {
                 }
                 Poll::Ready(frame)
             }
+        }
+    }
+}
+
+impl Body {
+    /// Moves bytes into an empty pipe, in place of the next frame; `None` when there is a next frame to be asked for.
+    pub(super) fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<Option<Result<usize, BodyError>>> {
+        match &mut self.0 {
+            Kind::Spliced(stream, _) => stream.as_mut().poll_fill(cx, pipe).map_err(BodyError::Stream),
+            _ => Poll::Ready(None),
         }
     }
 }

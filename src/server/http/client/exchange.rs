@@ -18,13 +18,14 @@ use tokio::time::Instant;
 use crate::net::client::pool::{Manager, Pooled};
 use crate::net::conn::{Conn, ConnError, Turn};
 use crate::net::io::Io;
+use crate::net::splice::Pipe;
 use crate::proto::http::client::{
     ClientCodec, ClientError, Fault, Incoming, Outgoing, ResponseHead, WireRequest,
 };
 use crate::proto::http::fields::Fields;
 use crate::proto::http::head::BodyLength;
 use crate::proto::http::reply::Misuse;
-use crate::server::http::body::{Body, BodyError, BoxError, Frame};
+use crate::server::http::body::{Body, BodyError, BoxError, Frame, Splice};
 
 /// A connection to a server.
 pub type ClientConn = Conn<Io, ClientCodec>;
@@ -115,6 +116,9 @@ impl From<ClientError> for ExchangeError {
         }
     }
 }
+
+/// Bytes of a body that have to follow for it to be worth a pipe.
+const SPLICE_FROM: u64 = 32 * 1024;
 
 /// An exchange under way.
 #[derive(Debug)]
@@ -332,6 +336,52 @@ impl<L: Lent> Exchange<L> {
         }
     }
 
+    /// Moves bytes of the response's body into an empty pipe; `None` when the next ones had better be read, as there are few, or as they come
+    /// in another way. How many.
+    ///
+    /// # Errors
+    /// The response is incomplete. The connection is closed.
+    pub fn poll_fill(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<Option<Result<usize, ExchangeError>>> {
+        let left = match &self.conn {
+            Some(conn) if self.request.is_none() => conn.codec().body_left().unwrap_or(0),
+            _ => 0,
+        };
+        if left < SPLICE_FROM {
+            return Poll::Ready(None);
+        }
+        let filled = self.poll_fill_of(cx, pipe, left);
+        if let Poll::Ready(Some(Err(_))) = filled {
+            self.conn = None;
+        }
+        filled
+    }
+
+    fn poll_fill_of(
+        &mut self,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+        left: u64,
+    ) -> Poll<Option<Result<usize, ExchangeError>>> {
+        let conn = self.conn()?;
+        // The last byte is read, and the end of the body with it.
+        let most = usize::try_from(left - 1).unwrap_or(usize::MAX);
+        match conn.poll_fill(cx, pipe, most) {
+            None => Poll::Ready(None),
+            Some(Poll::Ready(Ok(0))) => Poll::Ready(Some(Err(ExchangeError::Fault(Fault::Incomplete)))),
+            Some(Poll::Ready(Ok(count))) => {
+                conn.codec_mut().pass(count as u64).map_err(ExchangeError::Misuse)?;
+                self.wait(self.timeouts.idle);
+                Poll::Ready(Some(Ok(count)))
+            }
+            Some(Poll::Ready(Err(error))) => Poll::Ready(Some(Err(error.into()))),
+            Some(Poll::Pending) => conn.poll_deadline(cx).map(|()| Some(Err(ExchangeError::Timeout))),
+        }
+    }
+
     /// How far the request got.
     fn progress(&self) -> Progress {
         match &self.conn {
@@ -380,10 +430,8 @@ impl<L: Lent> AnswerBody<L> {
                     BodyLength::Exactly(length) => Some(length),
                     _ => None,
                 };
-                Body::frames(
-                    Frames { first: Some(first).filter(|first| !first.is_empty()), exchange },
-                    length,
-                )
+                let first = Some(first).filter(|first| !first.is_empty());
+                Body::spliced(Frames { first, exchange }, length)
             }
             Self::Switched(_) => Body::empty(),
         }
@@ -405,6 +453,20 @@ impl<L: Lent> Stream for Frames<L> {
             return Poll::Ready(Some(Ok(Frame::Data(first))));
         }
         this.exchange.poll_frame(cx).map_err(BoxError::from)
+    }
+}
+
+impl<L: Lent> Splice for Frames<L> {
+    fn poll_fill(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pipe: &mut Pipe,
+    ) -> Poll<Option<Result<usize, BoxError>>> {
+        let this = self.get_mut();
+        if this.first.is_some() {
+            return Poll::Ready(None);
+        }
+        this.exchange.poll_fill(cx, pipe).map_err(BoxError::from)
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::After;
 use super::run::{Run, Waiting};
 use crate::net::pace::Direction;
+use crate::net::splice::{Pipe, Socket};
 use crate::proto::http::fields::Fields;
 use crate::proto::http::reply::{ReplyHead, may_have_body};
 use crate::proto::http::server::{Misuse, Outgoing};
@@ -19,11 +20,15 @@ use crate::server::http::inbound::no_trailers;
 use crate::server::http::now::date_text;
 use crate::server::http::response::Response;
 
+/// Bytes that are spliced before the others of the thread have their turn.
+const SPLICE_TURN: usize = 2 * 1024 * 1024;
+
 impl Run<'_> {
     /// The first frame of a reply that is made of the request's body, when the client still waits to be told to send that:
     /// `100 Continue` cannot follow the head of the reply.
     async fn first_frame(&mut self, body: &mut Body) -> Result<Option<Result<Frame, BodyError>>, Fault> {
-        let made_of_it = matches!(body.0, Kind::Inbound(..) | Kind::Stream(..) | Kind::Limited(..));
+        let made_of_it =
+            matches!(body.0, Kind::Inbound(..) | Kind::Stream(..) | Kind::Spliced(..) | Kind::Limited(..));
         if !self.inbound.is_held_back() || !made_of_it {
             return Ok(None);
         }
@@ -91,18 +96,22 @@ impl Run<'_> {
                     self.conn.feed(Outgoing::Data(data))?;
                 }
                 Body(Kind::Files(files)) => self.files(files.segments, bytes).await?,
-                body => return self.stream(first, body, ends_at_stop, bytes).await,
+                body => {
+                    // Chunks have a frame each, which somebody has to write.
+                    let splices = length.is_some() && matches!(body.0, Kind::Spliced(..));
+                    return self.stream(first, body, (ends_at_stop, splices), bytes).await;
+                }
             }
         }
         Ok(self.conn.feed(Outgoing::End(no_trailers()))?)
     }
 
-    /// `ends_at_stop`: when the shutdown begins, as if the stream had ended.
+    /// `ends_at_stop`: when the shutdown begins, as if the stream had ended. `splices`: bytes may go past this process.
     async fn stream(
         &mut self,
         mut first: Option<Result<Frame, BodyError>>,
         mut body: Body,
-        ends_at_stop: bool,
+        (ends_at_stop, splices): (bool, bool),
         bytes: &mut u64,
     ) -> Result<(), Fault> {
         let server = self.server;
@@ -125,11 +134,53 @@ impl Run<'_> {
                     *bytes += data.len() as u64;
                     self.conn.feed(Outgoing::Data(data))?;
                     self.room().await?;
+                    if splices && Socket::of(self.conn.io()).is_some() {
+                        self.splice(&mut body, bytes).await?;
+                    }
                 }
                 Frame::Trailers(fields) => return Ok(self.conn.feed(Outgoing::End(fields))?),
             }
         }
         Ok(self.conn.feed(Outgoing::End(no_trailers()))?)
+    }
+
+    /// Moves what there is of a body past this process, until its next piece has to be read.
+    async fn splice(&mut self, body: &mut Body, bytes: &mut u64) -> Result<(), Fault> {
+        // Without a pipe, as descriptors are short, bytes are read and written.
+        let Ok(mut pipe) = Pipe::take() else { return Ok(()) };
+        let mut turn = 0;
+        while let Some(filled) = self.drive(poll_fn(|cx| body.poll_fill(cx, &mut pipe))).await? {
+            turn += filled.map_err(Fault::Body)?;
+            while pipe.filled() > 0 {
+                let sent = self.drain(&mut pipe).await?;
+                self.conn.feed(Outgoing::Aside(sent))?;
+                *bytes += sent;
+            }
+            if turn >= SPLICE_TURN {
+                turn = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        pipe.give();
+        Ok(())
+    }
+
+    /// Sends bytes of a pipe.
+    async fn drain(&mut self, pipe: &mut Pipe) -> Result<u64, Fault> {
+        let sent = poll_fn(|cx| {
+            if self.server.drain.is_aborting() {
+                return Poll::Ready(Err(Fault::Aborted));
+            }
+            match self.conn.poll_drain(cx, pipe) {
+                Some(Poll::Ready(sent)) => Poll::Ready(sent.map_err(Fault::from)),
+                Some(Poll::Pending) => {
+                    self.watch(Waiting::Writing);
+                    self.conn.poll_deadline(cx).map(|()| Err(Fault::TooSlow))
+                }
+                None => Poll::Ready(Err(Misuse::OutOfTurn.into())),
+            }
+        });
+        Ok(sent.await? as u64)
     }
 
     /// Waits until the client has taken enough for more.

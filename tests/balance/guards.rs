@@ -135,7 +135,7 @@ fn requests_over_the_limit_wait_their_turn_or_are_turned_away() {
 
 #[test]
 fn a_response_that_does_not_begin_in_time_is_504() {
-    let backend = Backend::first(|peer| peer.hold());
+    let backend = Backend::first(super::raw::Peer::hold);
     let balancer = Balancer::with(backend.addr, "timeout = \"100ms\"");
     assert_eq!(balancer.ask(GET).status, 504);
     assert_eq!(balancer.ask(GET).text(), "ok");

@@ -73,7 +73,7 @@ impl Rewrite {
     ///
     /// # Errors
     /// It is no prefix.
-    pub fn add(mut self, prefix: &str) -> Result<Self, RewriteError> {
+    pub fn prepend(mut self, prefix: &str) -> Result<Self, RewriteError> {
         self.add = Some(prefix_of(prefix)?);
         Ok(self)
     }
@@ -195,10 +195,10 @@ mod tests {
     fn prefixes() {
         let none = Rewrite::default();
         let strip = Rewrite::default().strip("/api/").expect("a prefix");
-        let add = Rewrite::default().add("/v1").expect("a prefix");
-        let both = strip.clone().add("/v1/").expect("a prefix");
+        let add = Rewrite::default().prepend("/v1").expect("a prefix");
+        let both = strip.clone().prepend("/v1/").expect("a prefix");
         let encoded = Rewrite::default().strip("/%61pi").expect("a prefix");
-        let root = Rewrite::default().strip("/").and_then(|rewrite| rewrite.add("/")).expect("a prefix");
+        let root = Rewrite::default().strip("/").and_then(|rewrite| rewrite.prepend("/")).expect("a prefix");
         for (rewrite, path, expected) in [
             (&none, "/a", "/a"),
             (&strip, "/api/a", "/a"),
@@ -253,7 +253,7 @@ mod tests {
         for prefix in ["", "api", "/a b", "/a?b", "/a#b", "/..", "/a\n", "/%zz", "/a*"] {
             let error = RewriteError::Prefix(prefix.into());
             assert_eq!(Rewrite::default().strip(prefix).err(), Some(error.clone()), "{prefix:?}");
-            assert_eq!(Rewrite::default().add(prefix).err(), Some(error), "{prefix:?}");
+            assert_eq!(Rewrite::default().prepend(prefix).err(), Some(error), "{prefix:?}");
         }
         let group = |name: &str| RewriteError::Group(name.into());
         for (regex, to, error) in [

@@ -63,7 +63,9 @@ mod tests {
     #[test]
     fn points_choose_by_weight() {
         const HALF: u64 = 1 << 63;
-        let rows: [(&[u32], &[(u64, usize)]); 6] = [
+        /// Weights, and points with the branches that they choose.
+        type Row = (&'static [u32], &'static [(u64, usize)]);
+        let rows: [Row; 6] = [
             (&[1], &[(0, 0), (u64::MAX, 0)]),
             (&[1, 1], &[(0, 0), (HALF - 1, 0), (HALF, 1), (u64::MAX, 1)]),
             (&[0, 1], &[(0, 1), (u64::MAX, 1)]),

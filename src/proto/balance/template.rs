@@ -128,7 +128,7 @@ impl Template {
     /// Whether it has this variable.
     #[must_use]
     pub fn has(&self, variable: Variable) -> bool {
-        self.pieces.iter().any(|piece| *piece == Piece::Variable(variable))
+        self.pieces.contains(&Piece::Variable(variable))
     }
 
     /// Appends the text, with what `fill` appends for each variable.

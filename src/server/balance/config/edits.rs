@@ -65,7 +65,7 @@ impl Checker<'_> {
             take(at, changed, &mut rewrite);
         }
         if let Some(prefix) = &route.add_prefix {
-            take(prefix.span(), rewrite.clone().add(prefix.get_ref()), &mut rewrite);
+            take(prefix.span(), rewrite.clone().prepend(prefix.get_ref()), &mut rewrite);
         }
         rewrite
     }

@@ -40,7 +40,7 @@ pub(super) struct ListenerTable {
     /// Of HTTP.
     #[serde(default)]
     pub(super) trusted_proxies: Prefixes,
-    pub(super) forwarded: Option<Forwarded>,
+    pub(super) forwarded: Option<ForwardedBy>,
     #[serde(default, rename = "route")]
     pub(super) routes: Vec<Spanned<RouteTable>>,
     pub(super) limits: Option<Spanned<LimitsTable>>,
@@ -86,20 +86,20 @@ pub(super) enum SendProxy {
 /// Which fields tell backends of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Forwarded {
+pub(super) enum ForwardedBy {
     XForwarded,
     Rfc7239,
     Both,
     None,
 }
 
-impl From<Forwarded> for Tell {
-    fn from(fields: Forwarded) -> Self {
+impl From<ForwardedBy> for Tell {
+    fn from(fields: ForwardedBy) -> Self {
         match fields {
-            Forwarded::XForwarded => Self::XForwarded,
-            Forwarded::Rfc7239 => Self::Rfc7239,
-            Forwarded::Both => Self::Both,
-            Forwarded::None => Self::Nothing,
+            ForwardedBy::XForwarded => Self::XForwarded,
+            ForwardedBy::Rfc7239 => Self::Rfc7239,
+            ForwardedBy::Both => Self::Both,
+            ForwardedBy::None => Self::Nothing,
         }
     }
 }

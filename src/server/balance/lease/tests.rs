@@ -43,7 +43,7 @@ async fn served(upstream: &Arc<Upstream>) -> Lease {
 }
 
 async fn waits(upstream: &Arc<Upstream>) -> Call {
-    call(upstream).await.err().expect("it is served")
+    call(upstream).await.expect_err("it is served")
 }
 
 #[tokio::test(start_paused = true)]

@@ -181,7 +181,9 @@ mod tests {
     #[tokio::test]
     async fn bytes_of_any_protocol() {
         let talk = |send: &[u8], expect: &[u8]| Talk { send: send.to_vec(), expect: expect.to_vec() };
-        let rows: [(&[u8], &[u8], Talk, Option<&str>); 6] = [
+        /// What is said, what is heard, the check, and what is wrong.
+        type Row = (&'static [u8], &'static [u8], Talk, Option<&'static str>);
+        let rows: [Row; 6] = [
             (b"PING\r\n", b"+PONG\r\n", talk(b"PING\r\n", b"PONG"), None),
             (b"\x00\xff", b"\xfe\x00", talk(b"\x00\xff", b"\xfe\x00"), None),
             (b"", b"220 mail.test\r\n", talk(b"", b"220 "), None),

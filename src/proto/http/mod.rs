@@ -3,6 +3,7 @@
 //! [`server::ServerCodec`] is the codec of a server's connection; [`head::Head`] what a request says. [`client`] is the other
 //! side. The other modules are each one rule of the RFCs, as a pure function.
 
+pub mod amend;
 pub mod chunked;
 pub mod client;
 pub mod conditional;

@@ -1,0 +1,216 @@
+//! A request's head with other fields than it arrived with: what a gateway has found out is added, and what only it may say, or only it
+//! may know, is left out.
+//!
+//! The head is written anew and parsed again, so that whoever holds it may rely on what the parser checks, as with any other. A client
+//! cannot keep a field that is left out by another spelling (`X_User` for `X-User`, which CGI and its heirs read alike), nor have one that
+//! is set removed on the way by naming it in `Connection`.
+
+use bytes::BytesMut;
+use http::{HeaderName, HeaderValue};
+
+use super::cookie;
+use super::head::Head;
+use super::hop::reads_as;
+use super::limits::{Limits, MAX_FIELDS};
+use super::list::trim_ows;
+use super::parse::parse;
+use super::reject::Reject;
+
+/// What is to be changed. The default changes nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Amendment {
+    dropped: Vec<HeaderName>,
+    set: Vec<(HeaderName, HeaderValue)>,
+    cookies: Vec<String>,
+    parameters: Vec<String>,
+}
+
+impl Amendment {
+    /// Leaves out the field `name`, and those that read alike.
+    pub fn drop_field(&mut self, name: HeaderName) {
+        self.dropped.push(name);
+    }
+
+    /// Sets the field `name` in place of those that read alike.
+    pub fn set(&mut self, name: HeaderName, value: HeaderValue) {
+        self.dropped.push(name.clone());
+        self.set.push((name, value));
+    }
+
+    /// Leaves out the cookie `name`.
+    pub fn drop_cookie(&mut self, name: &str) {
+        self.cookies.push(name.into());
+    }
+
+    /// Leaves out the parameter `name` of the query, however it is encoded.
+    pub fn drop_parameter(&mut self, name: &str) {
+        self.parameters.push(name.into());
+    }
+
+    /// Whether the head has a field that would be left out or replaced.
+    #[must_use]
+    pub fn concerns(&self, head: &Head) -> bool {
+        head.fields().any(|(name, _)| self.drops(name))
+    }
+
+    /// The head with these changes. The path stays as it is.
+    ///
+    /// # Errors
+    /// It has more than [`MAX_FIELDS`] fields then.
+    pub fn apply(&self, head: &Head) -> Result<Head, Reject> {
+        let mut buffer = BytesMut::with_capacity(head.bytes().len() + 256);
+        self.target(head, &mut buffer);
+        for (name, value) in head.fields().filter(|(name, _)| !self.drops(name)) {
+            if name.eq_ignore_ascii_case("cookie") && !self.cookies.is_empty() {
+                let left =
+                    |(name, _): (&[u8], &[u8])| !self.cookies.iter().any(|gone| gone.as_bytes() == name);
+                let crumbs = value.split(|&byte| byte == b';').map(trim_ows);
+                let kept = crumbs.filter(|crumb| cookie::cookies(crumb).all(left));
+                list(name, kept, b"; ", &mut buffer);
+            } else if name.eq_ignore_ascii_case("connection") && !self.set.is_empty() {
+                let tokens = value.split(|&byte| byte == b',').map(trim_ows);
+                let ours = |token: &[u8]| {
+                    let token = std::str::from_utf8(token).unwrap_or_default();
+                    self.set.iter().any(|(set, _)| reads_as(token, set.as_str()))
+                };
+                list(name, tokens.filter(|token| !ours(token)), b", ", &mut buffer);
+            } else {
+                line(name, value, &mut buffer);
+            }
+        }
+        for (name, value) in &self.set {
+            line(name.as_str(), value.as_bytes(), &mut buffer);
+        }
+        buffer.extend_from_slice(b"\r\n");
+        // What was within the limits of the connection stays acceptable with some lines more.
+        let limits = Limits {
+            head: usize::MAX,
+            target: usize::MAX,
+            fields: MAX_FIELDS,
+            body: u64::MAX,
+            ..Limits::default()
+        };
+        parse(buffer.freeze(), &limits).map(|(head, _)| head)
+    }
+
+    /// The request line.
+    fn target(&self, head: &Head, buffer: &mut BytesMut) {
+        let target = head.target();
+        let end = head.bytes().windows(2).position(|end| end == b"\r\n").unwrap_or_default() + 2;
+        let Some(query) = head.query().filter(|_| !self.parameters.is_empty()) else {
+            buffer.extend_from_slice(&head.bytes()[..end]);
+            return;
+        };
+        let before = target.split('?').next().unwrap_or_default();
+        for part in [head.method().as_str(), " ", before] {
+            buffer.extend_from_slice(part.as_bytes());
+        }
+        let gone = |pair: &&str| {
+            let mut names = form_urlencoded::parse(pair.as_bytes());
+            names.next().is_some_and(|(name, _)| self.parameters.iter().any(|gone| *gone == name))
+        };
+        let kept: Vec<&str> = query.split('&').filter(|pair| !gone(pair)).collect();
+        if !kept.is_empty() {
+            buffer.extend_from_slice(b"?");
+            buffer.extend_from_slice(kept.join("&").as_bytes());
+        }
+        // The version, as it was written.
+        let line = &head.bytes()[..end];
+        let version = memchr::memrchr(b' ', line).unwrap_or_default();
+        buffer.extend_from_slice(&line[version..]);
+    }
+
+    fn drops(&self, name: &str) -> bool {
+        self.dropped.iter().any(|dropped| reads_as(name, dropped.as_str()))
+    }
+}
+
+/// A line with the members that are left, if any are.
+fn list<'a>(name: &str, members: impl Iterator<Item = &'a [u8]>, between: &[u8], buffer: &mut BytesMut) {
+    let members: Vec<&[u8]> = members.collect();
+    if !members.is_empty() {
+        line(name, &members.join(between), buffer);
+    }
+}
+
+fn line(name: &str, value: &[u8], buffer: &mut BytesMut) {
+    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
+        buffer.extend_from_slice(part);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn head(text: &str) -> Head {
+        let text = format!("{}\r\n\r\n", text.replace('\n', "\r\n"));
+        parse(Bytes::from(text), &Limits::default()).unwrap().0
+    }
+
+    fn amended(amendment: &Amendment, text: &str) -> String {
+        let head = amendment.apply(&head(text)).unwrap();
+        String::from_utf8(head.bytes().to_vec()).unwrap().trim_end().replace("\r\n", "\n")
+    }
+
+    fn user() -> Amendment {
+        let mut amendment = Amendment::default();
+        amendment.set(HeaderName::from_static("x-user"), HeaderValue::from_static("me"));
+        amendment
+    }
+
+    #[test]
+    fn what_is_set_is_the_only_one_that_reads_so() {
+        let rows = [
+            ("GET / HTTP/1.1\nHost: a", "GET / HTTP/1.1\nHost: a\nx-user: me"),
+            (
+                "GET / HTTP/1.1\nHost: a\nX-User: you\nX_USER: he\nx-User: she",
+                "GET / HTTP/1.1\nHost: a\nx-user: me",
+            ),
+            ("GET / HTTP/1.1\nHost: a\nX-Users: you", "GET / HTTP/1.1\nHost: a\nX-Users: you\nx-user: me"),
+            (
+                "GET / HTTP/1.1\nHost: a\nConnection: X-User, keep-alive,x_user",
+                "GET / HTTP/1.1\nHost: a\nConnection: keep-alive\nx-user: me",
+            ),
+            ("GET / HTTP/1.1\nHost: a\nConnection: x-user", "GET / HTTP/1.1\nHost: a\nx-user: me"),
+            ("GET /a?b HTTP/1.0\nHost: a", "GET /a?b HTTP/1.0\nHost: a\nx-user: me"),
+        ];
+        for (before, after) in rows {
+            assert_eq!(amended(&user(), before), after);
+        }
+        assert!(user().concerns(&head("GET / HTTP/1.1\nHost: a\nX_User: b")));
+        assert!(!user().concerns(&head("GET / HTTP/1.1\nHost: a\nX-Use: b")));
+    }
+
+    #[test]
+    fn cookies_and_parameters_are_left_out() {
+        let mut amendment = Amendment::default();
+        amendment.drop_cookie("key");
+        amendment.drop_parameter("key");
+        let rows = [
+            ("GET /?key=1 HTTP/1.1\nHost: a", "GET / HTTP/1.1\nHost: a"),
+            ("GET /?a=b&k%65y=1&c&key&keys=2 HTTP/1.1\nHost: a", "GET /?a=b&c&keys=2 HTTP/1.1\nHost: a"),
+            ("GET http://a/x?key=1&&b HTTP/1.1\nHost: a", "GET http://a/x?&b HTTP/1.1\nHost: a"),
+            ("GET /key=1 HTTP/1.1\nHost: a\nCookie: key=1", "GET /key=1 HTTP/1.1\nHost: a"),
+            (
+                "GET / HTTP/1.1\nHost: a\nCookie: a=b;key=1; c=d; nonsense\ncookie: key=2; Key=3",
+                "GET / HTTP/1.1\nHost: a\nCookie: a=b; c=d; nonsense\ncookie: Key=3",
+            ),
+        ];
+        for (before, after) in rows {
+            assert_eq!(amended(&amendment, before), after);
+        }
+    }
+
+    #[test]
+    fn there_is_an_end_to_fields() {
+        let mut amendment = user();
+        for number in 0..MAX_FIELDS {
+            let name = HeaderName::try_from(format!("x-{number}")).unwrap();
+            amendment.set(name, HeaderValue::from_static("1"));
+        }
+        assert!(amendment.apply(&head("GET / HTTP/1.1\nHost: a")).is_err());
+    }
+}

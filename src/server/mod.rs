@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod command;
+pub mod credentials;
 mod error;
 pub mod http;
 mod lines;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use super::config::{AccessLogFormat, Config, Deflate, FilesConfig, Replies, Site, Sockets};
-use super::credentials::{Credentials, CredentialsError, Scheme, Secret};
 use super::run::CommandError;
 use crate::net::bucket::Rate;
 use crate::net::workers::Blocking;
 use crate::proto::ws::deflate::{self, Memory};
+use crate::server::credentials::{Credentials, CredentialsError, Scheme, Secret};
 use crate::server::http::files::{Files, FilesOptions};
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;

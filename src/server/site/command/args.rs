@@ -11,10 +11,10 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::config::{AccessLogFormat, Config, Deflate, Site};
-use super::credentials::Secret;
 use crate::server::command::{
     Configured, FileArgs, LIMITS, LOGS, ListenOptions, LogOptions, OptionSet, TIMEOUTS, merged, with_defaults,
 };
+use crate::server::credentials::Secret;
 use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
 /// The command line of `wireworks http`, and of `wireworks ws serve`, which has other words for it.

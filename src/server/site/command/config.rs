@@ -10,13 +10,13 @@ use http::HeaderValue;
 use serde::{Deserialize, Serialize};
 
 use super::args::{Args, Options};
-use super::credentials::Secret;
 use super::rows;
 use crate::net::addr::ListenAddr;
 use crate::proto::ws::deflate;
 use crate::proto::ws::handshake::server::Origins;
 use crate::proto::ws::keeper::Patience;
 use crate::server::command::{ConfigError, Configured, ServerConfig, Way, useful};
+use crate::server::credentials::Secret;
 use crate::server::http::server::NAME;
 use crate::server::http::settings::Settings;
 use crate::server::units::Frequency;

@@ -8,7 +8,6 @@
 mod application;
 mod args;
 mod config;
-mod credentials;
 mod rows;
 mod run;
 
@@ -16,8 +15,8 @@ pub use self::args::{Args, Options};
 pub use self::config::{
     AccessLogFormat, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Deflate, FilesConfig, Replies, Site, Sockets,
 };
-pub use self::credentials::{Credentials, CredentialsError, Scheme, Secret};
 pub use self::run::{CommandError, prepare, run};
+pub use crate::server::credentials::{Credentials, CredentialsError, Scheme, Secret};
 pub use crate::server::http::server::NAME;
 
 #[cfg(test)]

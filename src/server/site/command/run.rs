@@ -2,10 +2,10 @@
 
 use super::application;
 use super::config::Config;
-use super::credentials::CredentialsError;
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
 use crate::server::command::ConfigError;
+use crate::server::credentials::CredentialsError;
 use crate::server::http::files::FilesError;
 use crate::server::http::middleware::cors::CorsError;
 use crate::server::http::server::Server;

@@ -117,6 +117,17 @@ pub enum CredentialsError {
     Hidden(Scheme),
 }
 
+/// What is wrong with the lines of a file. No message holds a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LinesError {
+    /// A line, counted from 1, is not what it should be.
+    #[error("line {1} is not {form}", form = .0.usage().1)]
+    Line(Scheme, usize),
+    /// There is nobody.
+    #[error("there is no line {form}", form = .0.usage().1)]
+    Nobody(Scheme),
+}
+
 /// What was typed in place of a pair or a file.
 fn given(scheme: Scheme, path: &Path) -> String {
     match scheme {
@@ -154,21 +165,24 @@ impl Credentials {
     }
 
     fn parse(scheme: Scheme, path: PathBuf, content: &str) -> Result<Self, CredentialsError> {
-        let mut pairs = Vec::new();
-        for (index, line) in content.lines().enumerate() {
-            if line.is_empty() || line.starts_with('#') {
-                continue;
-            }
-            let Some(pair) = pair(scheme, line) else {
-                let line = index + 1;
-                return Err(CredentialsError::Line { scheme, path, line });
-            };
-            pairs.push(pair);
-        }
-        if pairs.is_empty() {
-            return Err(CredentialsError::Nobody(scheme, path));
-        }
-        Ok(Self(pairs))
+        Self::of_lines(scheme, content).map_err(|error| match error {
+            LinesError::Line(_, line) => CredentialsError::Line { scheme, path, line },
+            LinesError::Nobody(_) => CredentialsError::Nobody(scheme, path),
+        })
+    }
+
+    /// Reads the content of a file: lines as the option has them; empty ones and those that begin with `#` are left out.
+    ///
+    /// # Errors
+    /// A line is not of this form, or there is none.
+    pub fn of_lines(scheme: Scheme, content: &str) -> Result<Self, LinesError> {
+        let lines = content.lines().enumerate();
+        let lines = lines.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'));
+        let pairs: Result<Vec<_>, _> = lines
+            .map(|(index, line)| pair(scheme, line).ok_or(LinesError::Line(scheme, index + 1)))
+            .collect();
+        let pairs = pairs?;
+        if pairs.is_empty() { Err(LinesError::Nobody(scheme)) } else { Ok(Self(pairs)) }
     }
 
     /// Each name with its secret.

@@ -3,10 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use http::HeaderName;
+
+use super::auth;
 use super::balancer::Upstreams;
 use super::config::{self, Config, HttpService};
 use super::connections::Connections;
 use super::gateway::{self, Action, Branches, Forward, Redirect, Respond, Route, RouteEdits};
+use super::guards::Guards;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
 
@@ -32,9 +36,16 @@ impl<'a> Assembly<'a> {
     /// The routes of a listener.
     pub(super) fn routes(&self, service: &HttpService) -> Vec<Route> {
         let trusted = Arc::new(service.trusted.clone());
-        let routes = service.routes.iter().map(|route| Route {
-            condition: route.condition.clone(),
-            action: service.guards.before(route.guards.before(self.action(route, &trusted))),
+        let own = own_fields(service);
+        let routes = service.routes.iter().map(|route| {
+            let action = service.guards.before(route.guards.before(self.action(route, &trusted)));
+            let sets = [&service.guards, &route.guards].map(Guards::own_fields).concat();
+            let forged: Vec<_> = own.iter().filter(|name| !sets.contains(name)).cloned().collect();
+            let action = match forged.is_empty() {
+                true => action,
+                false => Action::Handle(auth::without(&forged, action.into_handler())),
+            };
+            Route { condition: route.condition.clone(), action }
         });
         routes.collect()
     }
@@ -75,4 +86,16 @@ impl<'a> Assembly<'a> {
             edits: Arc::clone(edits),
         })
     }
+}
+
+/// The fields by which some route of a listener tells backends who asks.
+fn own_fields(service: &HttpService) -> Vec<HeaderName> {
+    let guards = service.routes.iter().map(|route| &route.guards).chain([&service.guards]);
+    let mut fields = Vec::new();
+    for name in guards.flat_map(Guards::own_fields) {
+        if !fields.contains(&name) {
+            fields.push(name);
+        }
+    }
+    fields
 }

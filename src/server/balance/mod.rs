@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod assemble;
+pub mod auth;
 pub mod backend;
 pub mod balancer;
 pub mod check;

@@ -85,6 +85,11 @@ impl Request {
         &self.head
     }
 
+    /// Puts another head in place of the one that arrived, for handlers further in. Its path has to be the same.
+    pub fn replace_head(&mut self, head: impl Into<Box<Head>>) {
+        self.head = head.into();
+    }
+
     /// The method.
     #[must_use]
     pub fn method(&self) -> &Method {

@@ -1,4 +1,4 @@
-//! The keys of a listener for HTTP that say how slowly, how long and how much a client may talk.
+//! The keys of a listener for HTTP that bound slow and greedy clients.
 
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;

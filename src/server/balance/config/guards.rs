@@ -1,4 +1,4 @@
-//! The keys that a route and a listener share: `limits`, `compress`, `timeout`, `cors` and `security-headers`.
+//! The keys that a route and a listener share: `limits`, `compress`, `timeout`, `cors`, `security-headers` and `auth`.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::auth::AuthTable;
 use super::checker::Checker;
 use super::file::{OneOrMany, Several, Switch};
 use crate::net::addr::Prefixes;
@@ -34,6 +35,7 @@ pub(super) struct GuardKeys<'a> {
     pub(super) timeout: Option<TimeSpan>,
     pub(super) cors: Option<&'a Spanned<CorsTable>>,
     pub(super) security_headers: Option<&'a Spanned<Switch<BTreeMap<String, String>>>>,
+    pub(super) auth: Option<&'a Spanned<AuthTable>>,
 }
 
 /// How much clients may ask for.
@@ -94,6 +96,7 @@ impl Checker<'_> {
         if let Some(headers) = keys.security_headers {
             guards.security_headers = self.security_headers(headers);
         }
+        guards.auth = keys.auth.and_then(|auth| self.auth(auth));
         guards
     }
 
@@ -185,7 +188,7 @@ impl Checker<'_> {
     }
 
     /// What these texts say.
-    fn all<T: FromStr<Err: Display>>(
+    pub(super) fn all<T: FromStr<Err: Display>>(
         &mut self,
         texts: &OneOrMany<String>,
         at: &std::ops::Range<usize>,

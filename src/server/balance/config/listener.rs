@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::access_log::AccessLogTable;
+use super::auth::AuthTable;
 use super::checker::Checker;
 use super::file::{OneOrMany, Switch};
 use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
@@ -48,6 +49,7 @@ pub(super) struct ListenerTable {
     pub(super) timeout: Option<TimeSpan>,
     pub(super) cors: Option<Spanned<CorsTable>>,
     pub(super) security_headers: Option<Spanned<Switch<BTreeMap<String, String>>>>,
+    pub(super) auth: Option<Spanned<AuthTable>>,
     /// Of TCP.
     pub(super) send_proxy: Option<SendProxy>,
     /// Of connections of either kind.
@@ -140,6 +142,7 @@ impl ListenerTable {
             timeout: self.timeout,
             cors: self.cors.as_ref(),
             security_headers: self.security_headers.as_ref(),
+            auth: self.auth.as_ref(),
         }
     }
 
@@ -177,7 +180,7 @@ impl Checker<'_> {
                     );
                 }
                 if !self.guards(&listener.guard_keys(), &Prefixes::default()).is_empty() {
-                    self.fault(&at, "limits, compress, timeout, cors and security-headers are for requests: set mode = \"http\"");
+                    self.fault(&at, "limits, compress, timeout, cors, security-headers and auth are for requests: set mode = \"http\"");
                 }
                 if listener.has_http_limits() {
                     self.fault(

@@ -3,6 +3,7 @@
 //! What is wrong is told all at once, each fault with the line and the column where it stands.
 
 mod access_log;
+mod auth;
 mod check;
 mod checker;
 mod connection;

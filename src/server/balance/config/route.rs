@@ -7,6 +7,7 @@ use http::Method;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::auth::AuthTable;
 use super::checker::Checker;
 use super::edits::{EditsTable, RewriteTable};
 use super::file::{OneOrMany, Switch};
@@ -47,6 +48,7 @@ pub(super) struct RouteTable {
     pub(super) timeout: Option<TimeSpan>,
     pub(super) cors: Option<Spanned<CorsTable>>,
     pub(super) security_headers: Option<Spanned<Switch<BTreeMap<String, String>>>>,
+    pub(super) auth: Option<Spanned<AuthTable>>,
     /// Of TCP.
     pub(super) sni: Option<Spanned<OneOrMany<String>>>,
     pub(super) alpn: Option<Spanned<OneOrMany<String>>>,
@@ -99,6 +101,7 @@ impl Checker<'_> {
             timeout: route.timeout,
             cors: route.cors.as_ref(),
             security_headers: route.security_headers.as_ref(),
+            auth: route.auth.as_ref(),
         };
         let guards = self.guards(&keys, trusted);
         Route { condition, action, edits: Arc::new(self.edits(route, tell)), guards }

@@ -37,6 +37,7 @@ impl Checker<'_> {
             timeout,
             cors,
             security_headers,
+            auth,
             sni,
             alpn,
         } = route.get_ref();
@@ -60,6 +61,7 @@ impl Checker<'_> {
             timeout.is_some(),
             cors.is_some(),
             security_headers.is_some(),
+            auth.is_some(),
         ];
         if request.contains(&true) {
             let message = "a route of TCP has `sni`, `alpn` and `to`: the others are for requests";

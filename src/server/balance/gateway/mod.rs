@@ -103,6 +103,17 @@ pub enum Action {
     Handle(SharedHandler),
 }
 
+impl Action {
+    /// The same as a handler.
+    #[must_use]
+    pub fn into_handler(self) -> SharedHandler {
+        match self {
+            Self::Forward(forward) => Arc::new(forward),
+            Self::Handle(handler) => handler,
+        }
+    }
+}
+
 /// A handler that asks backends.
 pub struct Gateway {
     routes: ArcSwap<Vec<Route>>,

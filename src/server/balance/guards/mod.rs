@@ -1,17 +1,19 @@
-//! What stands between a client and the backends of a route: limits, compression, and fields that restrict browsers.
+//! What stands between a client and the backends of a route: authentication, limits, compression, and fields that restrict browsers.
 //!
 //! The parts are those of [`server::http::middleware`](crate::server::http::middleware), in this order:
 //!
 //! 1. security headers and CORS, whose preflights end here
 //! 2. limits on rates by address or field: before anybody is asked who it is, so that guesses at passwords count
-//! 3. limits on rates by user
-//! 4. limits on requests at once, on time and on bodies
-//! 5. compression
+//! 3. [authentication](super::auth)
+//! 4. limits on rates by user
+//! 5. limits on requests at once, on time and on bodies
+//! 6. compression
 //!
 //! Guards are cloned freely: clones count together. So those of a listener stand around each of its routes and limit them as one.
 
-use std::sync::Arc;
+use http::HeaderName;
 
+use super::auth::Auth;
 use super::gateway::Action;
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;
@@ -32,6 +34,8 @@ pub struct Guards {
     pub cors: Option<Cors>,
     /// Limits requests a second before it is known who asks.
     pub rates: Vec<RateLimit>,
+    /// Makes sure of who asks.
+    pub auth: Option<Auth>,
     /// Limits requests a second by user.
     pub user_rates: Vec<RateLimit>,
     /// Limits requests at once.
@@ -51,6 +55,7 @@ impl Guards {
         self.security_headers.is_none()
             && self.cors.is_none()
             && self.rates.is_empty()
+            && self.auth.is_none()
             && self.user_rates.is_empty()
             && self.concurrency.is_none()
             && self.timeout.is_none()
@@ -63,9 +68,14 @@ impl Guards {
     pub fn before(&self, action: Action) -> Action {
         match action {
             action if self.is_empty() => action,
-            Action::Forward(forward) => Action::Handle(self.around(Arc::new(forward))),
-            Action::Handle(handler) => Action::Handle(self.around(handler)),
+            action => Action::Handle(self.around(action.into_handler())),
         }
+    }
+
+    /// The fields by which they tell backends who asks.
+    #[must_use]
+    pub fn own_fields(&self) -> Vec<HeaderName> {
+        self.auth.as_ref().map(Auth::own_fields).unwrap_or_default()
     }
 
     /// `handler` behind these guards; `handler` itself when there are none.
@@ -79,11 +89,20 @@ impl Guards {
             ..Stack::default()
         };
         // What is asked first comes last here. A stack has room for one limit.
-        for limit in self.user_rates.iter().chain(&self.rates).rev() {
-            if stack.rate_limit.is_some() {
-                handler = std::mem::take(&mut stack).around(handler);
-            }
+        let limit = |stack: &mut Stack, handler, limit: &RateLimit| {
+            let full = stack.rate_limit.is_some();
+            let handler = if full { std::mem::take(stack).around(handler) } else { handler };
             stack.rate_limit = Some(limit.clone());
+            handler
+        };
+        for rate in self.user_rates.iter().rev() {
+            handler = limit(&mut stack, handler, rate);
+        }
+        if let Some(auth) = &self.auth {
+            handler = auth.around(std::mem::take(&mut stack).around(handler));
+        }
+        for rate in self.rates.iter().rev() {
+            handler = limit(&mut stack, handler, rate);
         }
         stack.cors = self.cors.clone();
         stack.security_headers = self.security_headers.clone();

@@ -89,8 +89,8 @@ impl Auth {
         below(&segments(path)) || below(&written)
     }
 
-    /// Lets the request in, or asks for credentials.
-    pub(super) fn before(&self, request: &mut Request) -> ControlFlow<Response> {
+    /// Lets the request in, with an [`AuthName`], or asks for credentials.
+    pub fn before(&self, request: &mut Request) -> ControlFlow<Response> {
         if !self.guards(request.path()) {
             return ControlFlow::Continue(());
         }

@@ -1,0 +1,81 @@
+//! What a token claims, as text.
+
+use serde_json::{Map, Value};
+
+/// The claims of a token that was checked.
+#[derive(Debug, PartialEq)]
+pub(super) struct Claims(pub(super) Map<String, Value>);
+
+impl Claims {
+    /// A claim as a field says it: a text as it is, numbers and truth values as JSON has them, and a list of those with commas. Other claims
+    /// cannot be said.
+    pub(super) fn text(&self, name: &str) -> Option<String> {
+        match self.0.get(name)? {
+            Value::Array(members) => {
+                let texts: Option<Vec<String>> = members.iter().map(scalar).collect();
+                Some(texts?.join(","))
+            }
+            one => scalar(one),
+        }
+    }
+
+    /// Whether a claim is one of these values, or is a list that has one of them.
+    pub(super) fn has_one_of(&self, name: &str, values: &[String]) -> bool {
+        let one_of = |value: &Value| scalar(value).is_some_and(|text| values.contains(&text));
+        match self.0.get(name) {
+            None => false,
+            Some(Value::Array(members)) => members.iter().any(one_of),
+            // RFC 8693 section 4.2: scopes are words of one text.
+            Some(Value::String(text)) if name == "scope" => {
+                text.split(' ').any(|word| values.iter().any(|value| value == word))
+            }
+            Some(value) => one_of(value),
+        }
+    }
+}
+
+fn scalar(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(truth) => Some(truth.to_string()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn claims_as_texts_and_as_conditions() {
+        let claims = r#"{"sub":"me","n":7,"yes":true,"roles":["a","b",1],"scope":"read write","deep":{"a":1},"none":null,"mixed":["a",{}]}"#;
+        let claims = Claims(serde_json::from_str(claims).unwrap());
+        for (name, text) in [
+            ("sub", Some("me")),
+            ("n", Some("7")),
+            ("yes", Some("true")),
+            ("roles", Some("a,b,1")),
+            ("scope", Some("read write")),
+            ("deep", None),
+            ("none", None),
+            ("mixed", None),
+            ("absent", None),
+        ] {
+            assert_eq!(claims.text(name).as_deref(), text, "{name}");
+        }
+        for (name, value, holds) in [
+            ("sub", "me", true),
+            ("sub", "m", false),
+            ("n", "7", true),
+            ("roles", "b", true),
+            ("roles", "a,b,1", false),
+            ("scope", "write", true),
+            ("scope", "read write", false),
+            ("absent", "", false),
+            ("none", "null", false),
+        ] {
+            assert_eq!(claims.has_one_of(name, &["x".into(), value.into()]), holds, "{name}: {value}");
+        }
+    }
+}

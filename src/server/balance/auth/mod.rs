@@ -1,0 +1,163 @@
+//! Who asks: the ways in which a route makes sure of it before a request goes on.
+//!
+//! Whoever was let in has a name. It goes into the request's extensions, for limits and logs, and to the backend in a field of its own. A
+//! client cannot forge that field: its own are left out, however they are spelt, on all routes of a listener that has authentication on any.
+//! The credential itself stays here unless the configuration wants it forwarded.
+
+mod api_key;
+mod basic;
+pub mod jwt;
+pub mod watched;
+
+use std::sync::Arc;
+
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderName, HeaderValue, StatusCode};
+
+pub use self::api_key::{ApiKeyPlace, ApiKeys};
+pub use self::basic::Basic;
+pub use self::jwt::{Jwt, Keys, LEEWAY, MAX_LEEWAY, Rules};
+use crate::proto::http::amend::Amendment;
+use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
+use crate::server::http::middleware::auth::AuthName;
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
+use crate::server::http::response::{IntoResponse, Response};
+
+/// The field that tells a backend who asks, unless it is configured.
+pub const USER_FIELD: HeaderName = HeaderName::from_static("x-auth-user");
+
+/// What a route asks for.
+#[derive(Clone, Debug)]
+pub enum Auth {
+    /// A name and a password.
+    Basic(Arc<Basic>),
+    /// A key.
+    ApiKey(Arc<ApiKeys>),
+    /// A token that somebody else has signed.
+    Jwt(Arc<Jwt>),
+}
+
+/// What a backend learns of who was let in.
+#[derive(Clone, Debug)]
+pub struct Told {
+    /// The field with the name.
+    pub user_field: HeaderName,
+    /// Whether it gets the credential, too.
+    pub credential: bool,
+}
+
+impl Default for Told {
+    fn default() -> Self {
+        Self { user_field: USER_FIELD, credential: false }
+    }
+}
+
+impl Auth {
+    /// `handler`, behind this.
+    #[must_use]
+    pub fn around(&self, handler: SharedHandler) -> SharedHandler {
+        Arc::new(Guarded { auth: self.clone(), inner: handler })
+    }
+
+    /// The fields that only this balancer may send to a backend.
+    #[must_use]
+    pub fn own_fields(&self) -> Vec<HeaderName> {
+        match self {
+            Self::Basic(basic) => vec![basic.told.user_field.clone()],
+            Self::ApiKey(keys) => vec![keys.told.user_field.clone()],
+            Self::Jwt(jwt) => jwt.own_fields(),
+        }
+    }
+
+    /// The request, with what was found out about who asks; or the answer to it.
+    async fn admit(&self, request: Request) -> Result<Request, Response> {
+        match self {
+            Self::Basic(basic) => basic.admit(request).await,
+            Self::ApiKey(keys) => keys.admit(request).await,
+            Self::Jwt(jwt) => jwt.admit(request).await,
+        }
+    }
+}
+
+/// A handler behind authentication.
+struct Guarded {
+    auth: Auth,
+    inner: SharedHandler,
+}
+
+impl Handler for Guarded {
+    fn handle(&self, request: Request) -> HandlerFuture<'_> {
+        Box::pin(async move {
+            match self.auth.admit(request).await {
+                Ok(request) => self.inner.handle(request).await,
+                Err(response) => response,
+            }
+        })
+    }
+}
+
+/// A handler whose backends must not take certain fields from clients.
+struct Unforged {
+    fields: Amendment,
+    inner: SharedHandler,
+}
+
+/// `handler`, for requests without these fields.
+#[must_use]
+pub fn without(fields: &[HeaderName], handler: SharedHandler) -> SharedHandler {
+    let mut amendment = Amendment::default();
+    fields.iter().for_each(|name| amendment.drop_field(name.clone()));
+    Arc::new(Unforged { fields: amendment, inner: handler })
+}
+
+impl Handler for Unforged {
+    fn handle(&self, mut request: Request) -> HandlerFuture<'_> {
+        if self.fields.concerns(request.head())
+            && let Err(response) = amend(&mut request, &self.fields)
+        {
+            return Box::pin(std::future::ready(response));
+        }
+        self.inner.handle(request)
+    }
+}
+
+/// Gives the request a name, which `told` says how to tell, and makes the changes.
+fn identify(
+    mut request: Request,
+    name: Arc<str>,
+    told: &Told,
+    mut amendment: Amendment,
+) -> Result<Request, Response> {
+    match HeaderValue::from_bytes(name.as_bytes()) {
+        Ok(value) => amendment.set(told.user_field.clone(), value),
+        // A name that no field can say is not told; nobody else's is either.
+        Err(_) => amendment.drop_field(told.user_field.clone()),
+    }
+    request.extensions_mut().insert(AuthName(name));
+    amend(&mut request, &amendment)?;
+    Ok(request)
+}
+
+fn amend(request: &mut Request, amendment: &Amendment) -> Result<(), Response> {
+    let head = amendment.apply(request.head());
+    let head = head.map_err(|reject| Problem::new(reject.status(), reject.to_string()).into_response())?;
+    request.replace_head(head);
+    Ok(())
+}
+
+/// A text as RFC 9110 section 5.6.4 quotes it, of visible ASCII: other characters become `?`.
+fn quoted(text: &str) -> String {
+    let visible = text.chars().map(|char| if matches!(char, ' '..='~') { char } else { '?' });
+    let text: String = visible.collect();
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A refusal that says how to do better.
+fn refusal(status: StatusCode, detail: &str, challenge: String) -> Response {
+    let mut problem = Problem::new(status, detail);
+    if let Ok(value) = HeaderValue::try_from(challenge) {
+        problem = problem.with(WWW_AUTHENTICATE, value);
+    }
+    problem.into_response()
+}

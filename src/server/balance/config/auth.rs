@@ -1,0 +1,169 @@
+//! `auth`: how a route makes sure of who asks.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::ops::Range;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use http::HeaderName;
+use jsonwebtoken::Algorithm;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::checker::Checker;
+use super::file::OneOrMany;
+use crate::proto::http::list::is_token;
+use crate::server::balance::auth::{
+    ApiKeyPlace, ApiKeys, Auth, Basic, Jwt, LEEWAY, MAX_LEEWAY, Rules, Told, USER_FIELD,
+};
+use crate::server::units::TimeSpan;
+
+/// Whom clients are asked in the name of, unless it is configured.
+const REALM: &str = "balancer";
+
+/// One of the ways.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct AuthTable {
+    basic: Option<Spanned<BasicTable>>,
+    api_key: Option<Spanned<ApiKeyTable>>,
+    jwt: Option<Spanned<JwtTable>>,
+}
+
+/// Names and passwords.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct BasicTable {
+    users_file: PathBuf,
+    realm: Option<String>,
+    user_header: Option<String>,
+    #[serde(default)]
+    forward: bool,
+}
+
+/// Keys.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ApiKeyTable {
+    keys_file: PathBuf,
+    header: Option<String>,
+    query: Option<String>,
+    realm: Option<String>,
+    user_header: Option<String>,
+    #[serde(default)]
+    forward: bool,
+}
+
+/// Tokens.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct JwtTable {
+    jwks_file: PathBuf,
+    algorithms: OneOrMany<String>,
+    issuer: Option<OneOrMany<String>>,
+    audience: Option<OneOrMany<String>>,
+    leeway: Option<TimeSpan>,
+    #[serde(default)]
+    require: BTreeMap<String, OneOrMany<String>>,
+    #[serde(default)]
+    claims: BTreeMap<String, String>,
+    cookie: Option<String>,
+    realm: Option<String>,
+    user_header: Option<String>,
+    #[serde(default)]
+    forward: bool,
+}
+
+impl Checker<'_> {
+    /// The way that a table names. Its files are read.
+    pub(super) fn auth(&mut self, auth: &Spanned<AuthTable>) -> Option<Auth> {
+        let table = auth.get_ref();
+        match (&table.basic, &table.api_key, &table.jwt) {
+            (Some(basic), None, None) => self.basic(basic),
+            (None, Some(key), None) => self.api_key(key),
+            (None, None, Some(jwt)) => self.jwt(jwt),
+            _ => {
+                self.fault(&auth.span(), "auth has one of basic, api-key and jwt");
+                None
+            }
+        }
+    }
+
+    fn basic(&mut self, basic: &Spanned<BasicTable>) -> Option<Auth> {
+        let (at, table) = (basic.span(), basic.get_ref());
+        let told = self.told(table.user_header.as_deref(), table.forward, &at);
+        let realm = table.realm.as_deref().unwrap_or(REALM);
+        let basic = Basic::open(&table.users_file, realm, told);
+        self.opened(basic, &at).map(|basic| Auth::Basic(Arc::new(basic)))
+    }
+
+    fn api_key(&mut self, key: &Spanned<ApiKeyTable>) -> Option<Auth> {
+        let (at, table) = (key.span(), key.get_ref());
+        let told = self.told(table.user_header.as_deref(), table.forward, &at);
+        let place = match (&table.header, &table.query) {
+            (Some(name), None) => ApiKeyPlace::Field(self.field_name(name, &at)?),
+            (None, Some(parameter)) => ApiKeyPlace::Query(parameter.clone()),
+            _ => {
+                self.fault(&at, "a key is in a header or in the query: set one of them");
+                return None;
+            }
+        };
+        let realm = table.realm.as_deref().unwrap_or(REALM);
+        let keys = ApiKeys::open(&table.keys_file, place, realm, told);
+        self.opened(keys, &at).map(|keys| Auth::ApiKey(Arc::new(keys)))
+    }
+
+    fn jwt(&mut self, jwt: &Spanned<JwtTable>) -> Option<Auth> {
+        let (at, table) = (jwt.span(), jwt.get_ref());
+        let told = self.told(table.user_header.as_deref(), table.forward, &at);
+        let algorithms: Vec<Algorithm> = self.all(&table.algorithms, &at, "algorithm that is known");
+        if table.algorithms.as_slice().is_empty() {
+            self.fault(&at, "algorithms lists those that are accepted");
+        }
+        let leeway = table.leeway.map_or(LEEWAY, |time| time.0);
+        if leeway > MAX_LEEWAY {
+            self.fault(&at, "leeway is at most 1h");
+        }
+        if let Some(cookie) = table.cookie.as_ref().filter(|name| !is_token(name.as_bytes())) {
+            self.fault(&at, format!("{cookie:?} is no name of a cookie"));
+        }
+        let list = |texts: &Option<OneOrMany<String>>| {
+            texts.as_ref().map(|texts| texts.as_slice().to_vec()).unwrap_or_default()
+        };
+        let claims: Vec<_> = table
+            .claims
+            .iter()
+            .filter_map(|(claim, field)| Some((claim.clone(), self.field_name(field, &at)?)))
+            .collect();
+        let rules = Rules {
+            issuers: list(&table.issuer),
+            audiences: list(&table.audience),
+            leeway,
+            required: table
+                .require
+                .iter()
+                .map(|(claim, values)| (claim.clone(), values.as_slice().to_vec()))
+                .collect(),
+            cookie: table.cookie.clone(),
+            told: claims.into_iter().collect(),
+        };
+        let realm = table.realm.as_deref().unwrap_or(REALM);
+        let jwt = Jwt::open(&table.jwks_file, algorithms, rules, realm, told);
+        self.opened(jwt, &at).map(|jwt| Auth::Jwt(Arc::new(jwt)))
+    }
+
+    fn told(&mut self, user_field: Option<&str>, credential: bool, at: &Range<usize>) -> Told {
+        let user_field = user_field.and_then(|name| self.field_name(name, at)).unwrap_or(USER_FIELD);
+        Told { user_field, credential }
+    }
+
+    fn field_name(&mut self, name: &str, at: &Range<usize>) -> Option<HeaderName> {
+        let parsed = name.parse();
+        parsed.map_err(|_| self.fault(at, format!("{name:?} is no name of a field"))).ok()
+    }
+
+    fn opened<T>(&mut self, opened: Result<T, impl Display>, at: &Range<usize>) -> Option<T> {
+        opened.map_err(|error| self.fault(at, error.to_string())).ok()
+    }
+}

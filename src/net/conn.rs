@@ -27,6 +27,7 @@ use super::pool;
 use crate::codec::{Codec, Outbox};
 
 mod linger;
+mod moved;
 mod tcp;
 
 pub use self::linger::Linger;

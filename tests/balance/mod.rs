@@ -9,6 +9,7 @@ mod differential;
 mod drain;
 mod faults;
 mod guards;
+mod kept;
 mod limits;
 mod load;
 mod passthrough;

@@ -1,10 +1,11 @@
 //! Connections to backends that are kept for the next request: a pool for each thread.
 //!
 //! A thread uses the connections that it has opened: their sockets are registered with its own runtime, and no other thread is woken for
-//! what they say.
+//! what they say. When it has none to a backend, it takes over an idle one of another thread before it opens one: so that there are as many
+//! as are needed, and not as many for each thread.
 
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use thread_local::ThreadLocal;
@@ -39,11 +40,30 @@ impl Hash for Key {
     }
 }
 
+/// The pools of all threads.
+type Pools = ThreadLocal<Pool<Opener>>;
+
 /// Opens connections on one thread.
 #[derive(Debug)]
 pub struct Opener {
     clock: Clock,
     limits: limits::Limits,
+    /// Weak, as it is in one of them.
+    pools: Weak<Pools>,
+}
+
+impl Opener {
+    /// An idle connection of another thread. Our own pool has none, or we were not asked.
+    fn take_over(&self, key: &Key) -> Option<ClientConn> {
+        // A session of TLS cannot be given another socket.
+        if key.0.setup().dial.tls.is_some() {
+            return None;
+        }
+        let pools = self.pools.upgrade()?;
+        let taken = pools.iter().find_map(|pool| pool.take_idle(key))?;
+        let mut conn = taken.moved_here(self.clock.timer())?.ok()?;
+        conn.is_quiet().then_some(conn)
+    }
 }
 
 impl Manager for Opener {
@@ -52,6 +72,9 @@ impl Manager for Opener {
     type Error = ConnectError;
 
     async fn open(&self, key: &Key) -> Result<ClientConn, ConnectError> {
+        if let Some(conn) = self.take_over(key) {
+            return Ok(conn);
+        }
         let io = key.0.connect(&Way { alpn: HTTP_ALPN, ..Way::default() }).await?;
         Ok(Conn::new(io, ClientCodec::new(self.limits), self.clock.timer()))
     }
@@ -64,7 +87,7 @@ impl Manager for Opener {
 /// The connections of all threads.
 #[derive(Debug)]
 pub struct Connections {
-    pools: ThreadLocal<Pool<Opener>>,
+    pools: Arc<Pools>,
     limits: Limits,
     heads: limits::Limits,
 }
@@ -73,7 +96,7 @@ impl Connections {
     /// None yet. `limits` hold for each thread, `heads` for the responses.
     #[must_use]
     pub fn new(limits: Limits, heads: limits::Limits) -> Self {
-        Self { pools: ThreadLocal::new(), limits, heads }
+        Self { pools: Arc::default(), limits, heads }
     }
 
     /// A connection to a backend, used before or new.
@@ -97,7 +120,10 @@ impl Connections {
     /// The pool of this thread. It is made within the thread's runtime.
     fn pool(&self) -> &Pool<Opener> {
         self.pools.get_or(|| {
-            let pool = Pool::new(Opener { clock: Clock::new(), limits: self.heads }, self.limits);
+            let pool = Pool::new(
+                Opener { clock: Clock::new(), limits: self.heads, pools: Arc::downgrade(&self.pools) },
+                self.limits,
+            );
             tokio::spawn(pool.keeper());
             pool
         })

@@ -193,6 +193,16 @@ impl<M: Manager> Pool<M> {
         self.redeem(offer, deadline).await
     }
 
+    /// Takes an idle connection to `key` away for good, for use elsewhere: the one that was used last. Its place goes to whoever waits. Whether
+    /// it can be used is not asked.
+    #[must_use]
+    pub fn take_idle(&self, key: &M::Key) -> Option<M::Connection> {
+        let idle = self.0.state().take_idle(key)?;
+        // Not before the connection is out: there may be a limit on both together.
+        drop(self.slot(key));
+        Some(idle.connection)
+    }
+
     /// What it has and did.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -103,7 +103,7 @@ impl<M: Manager> State<M> {
 
     /// The best that there is for somebody who needs a connection.
     pub(super) fn claim(&mut self, key: &M::Key) -> Claim<M> {
-        if let Some(idle) = self.shelves.get_mut(key).and_then(|shelf| shelf.idle.pop_back()) {
+        if let Some(idle) = self.take_idle(key) {
             return Claim::Take(idle);
         }
         if self.has_room(key) {
@@ -125,6 +125,11 @@ impl<M: Manager> State<M> {
         self.next += 1;
         self.waiters.push_back(Waiter { number, key: key.clone(), offer });
         Claim::Wait(number, waiting)
+    }
+
+    /// The idle connection to `key` that was used last. Its place stays counted.
+    pub(super) fn take_idle(&mut self, key: &M::Key) -> Option<Idle<M::Connection>> {
+        self.shelves.get_mut(key)?.idle.pop_back()
     }
 
     /// Who gets a connection to `key` that is free, or its place: the first in the queue who can use one or the other.

@@ -111,6 +111,18 @@ async fn fails(pool: &Pool<Opener>, key: &'static str) -> PoolError<&'static str
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_idle_connection_can_be_taken_away_and_leaves_its_place() {
+    let (pool, world) = pool(Limits { total: 1, per_key: 1, ..LIMITS });
+    assert!(pool.take_idle(&"a").is_none());
+    get(&pool, "a").await.keep(true);
+    let taken = pool.take_idle(&"a").unwrap();
+    assert_eq!((taken.number, pool.stats().open), (0, 0));
+    assert!(pool.take_idle(&"a").is_none());
+    let other = get(&pool, "b").await;
+    assert_eq!((other.number, world.live()), (1, 2), "its place is free, and the connection lives");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_one_that_was_used_last_is_used_again() {
     let (pool, world) = pool(LIMITS);
     let (first, second) = (get(&pool, "a").await, get(&pool, "a").await);

@@ -4,6 +4,7 @@
 //! chosen among those that are well stands in `net::resilience::pick`, as other clients need it too.
 
 pub mod agent;
+pub mod discovery;
 pub mod edit;
 pub mod health;
 pub mod normal;

@@ -11,6 +11,7 @@ pub mod config;
 pub mod connections;
 pub mod counters;
 pub mod dial;
+pub mod discovery;
 mod doors;
 pub mod fuse;
 pub mod gateway;

@@ -12,6 +12,7 @@ use super::agent;
 use super::balancer::Balancer;
 use super::check::{self, watch};
 use super::config::{Config, ConfigError};
+use super::discovery;
 use super::upstream::Upstream;
 use crate::net::clock::Clock;
 use crate::net::stamps::Stamps;
@@ -92,9 +93,13 @@ pub(super) struct Maintenance {
     source: Option<Arc<Source>>,
 }
 
-/// Checks the backends of an upstream, and asks their agents.
+/// Checks the backends of an upstream, asks their agents, and looks for others.
 async fn look_after(upstream: Arc<Upstream>) {
-    tokio::join!(watch(Arc::clone(&upstream), check::follow), watch(upstream, agent::follow));
+    tokio::join!(
+        watch(Arc::clone(&upstream), check::follow),
+        watch(Arc::clone(&upstream), agent::follow),
+        discovery::follow(upstream),
+    );
 }
 
 impl Maintenance {

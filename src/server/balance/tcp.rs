@@ -229,6 +229,7 @@ impl Tcp {
                 }
             }
         }
+        upstream.note_lost();
         None
     }
 

@@ -5,12 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 use super::agent::AgentProbe;
 use super::backend::{self, Backend, Origin};
 use super::check::Checks;
 use super::counters::Event;
+use super::discovery::Discovery;
 use super::lease::{Lease, Line, QUEUE, QUEUE_TIMEOUT, Refusal};
 use crate::net::resilience::budget::{self, Budget};
 use crate::net::resilience::pick::pools::{self, Plan, Pools, Standing};
@@ -46,6 +47,8 @@ pub struct Settings {
     pub checks: Option<Checks>,
     /// How the agents beside them are asked, if there are any.
     pub agent: Option<AgentProbe>,
+    /// Where further backends are found.
+    pub discovery: Option<Arc<Discovery>>,
 }
 
 impl Default for Settings {
@@ -63,6 +66,7 @@ impl Default for Settings {
             bound: None,
             checks: None,
             agent: None,
+            discovery: None,
         }
     }
 }
@@ -75,6 +79,8 @@ pub struct Upstream {
     /// Held by whoever makes other members of those that there are.
     changing: Mutex<()>,
     changed: watch::Sender<()>,
+    /// Told when no backend can be reached: perhaps they are elsewhere.
+    lost: Notify,
 }
 
 /// The backends of an upstream and how they are used, at one time.
@@ -206,8 +212,13 @@ impl Upstream {
     #[must_use]
     pub fn new(name: &str, backends: Vec<Arc<Backend>>, settings: Settings, now: Instant) -> Self {
         let line = Arc::new(Line::new(Members::new(backends, settings, None, now)));
-        let this =
-            Self { name: name.into(), line, changing: Mutex::new(()), changed: watch::Sender::new(()) };
+        let this = Self {
+            name: name.into(),
+            line,
+            changing: Mutex::new(()),
+            changed: watch::Sender::new(()),
+            lost: Notify::new(),
+        };
         this.refresh(now);
         this
     }
@@ -222,6 +233,16 @@ impl Upstream {
     #[must_use]
     pub fn members(&self) -> Arc<Members> {
         self.line.members.load_full()
+    }
+
+    /// Notes that no backend could be reached, or that none is left that is well: if they are discovered, it is time to look again.
+    pub fn note_lost(&self) {
+        self.lost.notify_one();
+    }
+
+    /// Resolves when that was noted since the last time.
+    pub(super) async fn lost(&self) {
+        self.lost.notified().await;
     }
 
     /// Hears of every change of its members.
@@ -382,13 +403,16 @@ impl Upstream {
             self.line.look();
         }
         match plan {
-            _ if plan == before => {}
+            _ if plan == before => return,
             Plan::Use(0) => tracing::info!(upstream = %self.name, "the first pool is used"),
             Plan::Use(pool) => tracing::warn!(upstream = %self.name, pool, "a backup pool is used"),
             Plan::Panic(pool) => {
                 tracing::error!(upstream = %self.name, pool, "too few backends are available: all of them are used");
             }
             Plan::Nobody => tracing::error!(upstream = %self.name, "no backend takes calls"),
+        }
+        if matches!(plan, Plan::Panic(_) | Plan::Nobody) {
+            self.note_lost();
         }
     }
 }

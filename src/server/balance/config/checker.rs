@@ -10,7 +10,7 @@ use super::{Config, Fault};
 
 /// Reads the text of a file.
 pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
-    let mut checker = Checker { text, faults: Vec::new(), names: BTreeSet::new() };
+    let mut checker = Checker::of(text);
     let file: File = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => {
@@ -20,11 +20,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
         }
     };
     let config = checker.file(&file);
-    if checker.faults.is_empty() {
-        return Ok(config);
-    }
-    checker.faults.sort_by_key(|fault| (fault.line, fault.column));
-    Err(checker.faults)
+    checker.outcome(config)
 }
 
 /// The file that is looked over, and what is wrong with it so far.
@@ -33,6 +29,19 @@ pub(super) struct Checker<'a> {
     faults: Vec<Fault>,
     /// The names of the upstreams.
     names: BTreeSet<String>,
+}
+
+impl<'a> Checker<'a> {
+    /// Of this text nothing has been looked at.
+    pub(super) fn of(text: &'a str) -> Self {
+        Self { text, faults: Vec::new(), names: BTreeSet::new() }
+    }
+
+    /// What was read, if nothing is wrong with it; otherwise all that is, in the order of the file.
+    pub(super) fn outcome<T>(mut self, read: T) -> Result<T, Vec<Fault>> {
+        self.faults.sort_by_key(|fault| (fault.line, fault.column));
+        if self.faults.is_empty() { Ok(read) } else { Err(self.faults) }
+    }
 }
 
 impl Checker<'_> {

@@ -4,9 +4,11 @@
 
 mod access_log;
 mod auth;
+pub(super) mod backends;
 mod check;
 mod checker;
 mod connection;
+mod discover;
 mod edits;
 mod file;
 mod guards;

@@ -6,18 +6,19 @@ use std::time::Duration;
 use serde::Deserialize;
 use toml::Spanned;
 
+use super::backends::{BackendEntry, MAX_BACKENDS};
 use super::check::{AgentTable, CheckTable};
 use super::checker::Checker;
+use super::discover::DiscoverTable;
 use super::resilience::{BreakerTable, OutlierTable, PoolsTable};
 use super::tls::UpstreamTlsTable;
 use super::{Upstream, hash_by};
+use crate::net::client::Target;
 use crate::net::resilience::pick::SlowStart;
 use crate::server::balance::backend::Setup;
+use crate::server::balance::discovery::Discovery;
 use crate::server::balance::{gateway, upstream};
 use crate::server::units::{ByteSize, TimeSpan};
-
-/// Backends of one upstream at most.
-const MAX_BACKENDS: usize = 10_000;
 
 /// Backends that are alike.
 #[derive(Debug, Deserialize)]
@@ -25,7 +26,10 @@ const MAX_BACKENDS: usize = 10_000;
 pub(super) struct UpstreamTable {
     pub(super) algorithm: Option<Spanned<String>>,
     pub(super) hash: Option<Spanned<String>>,
+    pub(super) seed: Option<u64>,
+    #[serde(default)]
     pub(super) backends: Vec<Spanned<BackendEntry>>,
+    pub(super) discover: Option<Spanned<DiscoverTable>>,
     pub(super) check: Option<Spanned<CheckTable>>,
     pub(super) agent: Option<AgentTable>,
     pub(super) tls: Option<Spanned<UpstreamTlsTable>>,
@@ -46,25 +50,6 @@ pub(super) struct UpstreamTable {
     pub(super) breaker: Option<Spanned<BreakerTable>>,
 }
 
-/// A backend: its address, or a table with more.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub(super) enum BackendEntry {
-    Address(String),
-    Table(BackendTable),
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct BackendTable {
-    pub(super) address: String,
-    pub(super) weight: Option<u32>,
-    #[serde(default)]
-    pub(super) backup: bool,
-    pub(super) priority: Option<u32>,
-    pub(super) max_connections: Option<usize>,
-}
-
 impl Checker<'_> {
     pub(super) fn upstream(&mut self, name: &str, upstream: &Spanned<UpstreamTable>) -> Upstream {
         let at = upstream.span();
@@ -76,6 +61,7 @@ impl Checker<'_> {
                 Err(error) => self.fault(&algorithm.span(), format!("{error}")),
             }
         }
+        settings.seed = upstream.seed.unwrap_or(settings.seed);
         settings.connect_timeout = upstream.connect_timeout.map_or(settings.connect_timeout, |time| time.0);
         if let Some(retries) = upstream.retries {
             settings.retry.attempts = retries.saturating_add(1);
@@ -116,39 +102,18 @@ impl Checker<'_> {
             window: upstream.slow_start.map_or(Duration::ZERO, |time| time.0),
             ..SlowStart::DEFAULT
         };
-        if upstream.backends.is_empty() || upstream.backends.len() > MAX_BACKENDS {
-            self.fault(&at, format!("an upstream has 1 to {MAX_BACKENDS} backends"));
+        if upstream.backends.len() > MAX_BACKENDS
+            || upstream.backends.is_empty() && upstream.discover.is_none()
+        {
+            self.fault(&at, format!("an upstream has 1 to {MAX_BACKENDS} backends, or discovers some"));
         }
-        let mut backends: Vec<Setup> = Vec::new();
-        for backend in &upstream.backends {
-            let (address, weight, priority, own) = match backend.get_ref() {
-                BackendEntry::Address(address) => (address, 1, 0, None),
-                BackendEntry::Table(table) => {
-                    let priority = table.priority.unwrap_or(u32::from(table.backup));
-                    if table.max_connections == Some(0) {
-                        self.fault(&backend.span(), "max-connections is at least 1");
-                    }
-                    (&table.address, table.weight.unwrap_or(1), priority, table.max_connections)
-                }
-            };
-            match address.parse() {
-                Ok(target) if backends.iter().any(|other| other.target == target) => {
-                    self.fault(&backend.span(), format!("{address} is there twice"));
-                }
-                Ok(target) => backends.push(Setup {
-                    weight,
-                    priority,
-                    dial: dial.clone(),
-                    slow_start,
-                    checks,
-                    outlier: settings.outlier,
-                    limit: own.or(limit),
-                    breaker,
-                    ..Setup::new(target)
-                }),
-                Err(error) => self.fault(&backend.span(), format!("{error}")),
-            }
-        }
+        // The address is another for each backend.
+        let nowhere = Target::Tcp { host: String::new(), port: 0 };
+        let outlier = settings.outlier;
+        let template = Setup { dial, slow_start, checks, outlier, limit, breaker, ..Setup::new(nowhere) };
+        let backends = self.backends(&upstream.backends, &template);
+        let source = upstream.discover.as_ref().and_then(|discover| self.discover(discover));
+        settings.discovery = source.map(|source| Arc::new(Discovery { source, template }));
         Upstream { name: name.into(), backends, settings, gateway }
     }
 }

@@ -198,6 +198,9 @@ impl Forward {
             let wait = match retrying.after(ended.into_std(), Failure::new(error.repeat())) {
                 Decision::Retry { wait, .. } => wait,
                 Decision::GiveUp(_) => {
+                    if matches!(error, AttemptError::Connect(PoolError::Open(_) | PoolError::Slow)) {
+                        upstream.note_lost();
+                    }
                     if let Some(note) = note {
                         note.failed(error.end(), false);
                     }

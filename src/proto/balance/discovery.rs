@@ -1,0 +1,188 @@
+//! What is believed of answers about where backends are: names that resolve to other addresses, to none, or not at all.
+//!
+//! An answer with backends is believed at once, for its time to live within limits. Silence and errors say nothing about the backends: the last good answer holds for as
+//! long as it takes. That there is no such name, or that it has no address, is believed only when it has been said for a time, as with HAProxy's `hold nx`:
+//! a zone that is reloaded, or a registry that starts, says so for a moment.
+
+use std::time::{Duration, Instant};
+
+/// Between two questions after the first that got no answer; the time doubles with each.
+pub const RETRY: Duration = Duration::from_secs(1);
+
+/// The longest time between two questions that get no answer.
+pub const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// How long answers hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// An answer holds for so long at least, whatever it says itself.
+    pub min_ttl: Duration,
+    /// And for so long at most.
+    pub max_ttl: Duration,
+    /// That there are no backends is believed when it has been said for so long.
+    pub hold: Duration,
+}
+
+impl Policy {
+    /// 1 s to 5 minutes, and 30 s as in HAProxy.
+    pub const DEFAULT: Self = Self {
+        min_ttl: Duration::from_secs(1),
+        max_ttl: Duration::from_secs(300),
+        hold: Duration::from_secs(30),
+    };
+}
+
+/// What was heard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Heard<T> {
+    /// These backends, for so long.
+    Members(Vec<T>, Duration),
+    /// That there are none.
+    Gone,
+    /// Nothing that can be believed.
+    Failed,
+}
+
+/// What follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Next {
+    /// Whether other backends are believed in than before.
+    pub changed: bool,
+    /// How long to wait until the next question.
+    pub wait: Duration,
+}
+
+/// What is believed.
+#[derive(Clone, Debug)]
+pub struct Belief<T> {
+    members: Vec<T>,
+    /// Since when it is said that there are none.
+    gone: Option<Instant>,
+    /// Questions in a row that got no answer.
+    failures: u32,
+}
+
+impl<T> Default for Belief<T> {
+    fn default() -> Self {
+        Self { members: Vec::new(), gone: None, failures: 0 }
+    }
+}
+
+impl<T: Ord> Belief<T> {
+    /// The backends, in order.
+    #[must_use]
+    pub fn members(&self) -> &[T] {
+        &self.members
+    }
+
+    /// Takes in what was heard.
+    pub fn hear(&mut self, policy: &Policy, now: Instant, heard: Heard<T>) -> Next {
+        match heard {
+            Heard::Members(members, _) if members.is_empty() => self.hear(policy, now, Heard::Gone),
+            Heard::Members(mut members, ttl) => {
+                (self.gone, self.failures) = (None, 0);
+                members.sort();
+                members.dedup();
+                let changed = members != self.members;
+                self.members = members;
+                Next { changed, wait: ttl.min(policy.max_ttl).max(policy.min_ttl) }
+            }
+            Heard::Gone => {
+                self.failures = 0;
+                let since = *self.gone.get_or_insert(now);
+                let left = policy.hold.saturating_sub(now.saturating_duration_since(since));
+                let changed = left.is_zero() && !self.members.is_empty();
+                if changed {
+                    self.members.clear();
+                }
+                let wait = policy.min_ttl.max(RETRY);
+                Next { changed, wait: if left.is_zero() { wait } else { wait.min(left) } }
+            }
+            Heard::Failed => {
+                let doubled = RETRY.saturating_mul(1 << self.failures.min(10));
+                self.failures = self.failures.saturating_add(1);
+                Next { changed: false, wait: doubled.min(LONGEST_RETRY) }
+            }
+        }
+    }
+}
+
+/// The order of pools from priorities of any size, such as those of SRV records (RFC 2782): the lowest is 0, the next 1, and so on.
+pub fn ranks<T>(members: &mut [T], priority: impl Fn(&T) -> u32, set: impl Fn(&mut T, u32)) {
+    let mut all: Vec<u32> = members.iter().map(&priority).collect();
+    all.sort_unstable();
+    all.dedup();
+    for member in members {
+        let rank = all.binary_search(&priority(member)).unwrap_or_default();
+        set(member, u32::try_from(rank).unwrap_or(u32::MAX));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy {
+        min_ttl: Duration::from_secs(2),
+        max_ttl: Duration::from_secs(60),
+        hold: Duration::from_secs(30),
+    };
+
+    fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn what_is_believed_and_for_how_long() {
+        let start = Instant::now();
+        let members = |members: &[u8], ttl| Heard::Members(members.to_vec(), s(ttl));
+        let mut belief = Belief::default();
+        // At this second this is heard: does that change anything, when is asked again, and who is believed in.
+        let rows: Vec<(u64, Heard<u8>, bool, u64, &[u8])> = vec![
+            (0, Heard::Failed, false, 1, &[]),
+            (1, Heard::Failed, false, 2, &[]),
+            (3, members(&[2, 1, 2], 10), true, 10, &[1, 2]),
+            (13, members(&[1, 2], 0), false, 2, &[1, 2]),
+            (15, members(&[1, 3], 3600), true, 60, &[1, 3]),
+            // Errors and silence change nothing, however long they last; the pauses grow.
+            (75, Heard::Failed, false, 1, &[1, 3]),
+            (76, Heard::Failed, false, 2, &[1, 3]),
+            (78, Heard::Failed, false, 4, &[1, 3]),
+            (82, Heard::Failed, false, 8, &[1, 3]),
+            (90, Heard::Failed, false, 16, &[1, 3]),
+            (106, Heard::Failed, false, 30, &[1, 3]),
+            (90_000, Heard::Failed, false, 30, &[1, 3]),
+            // That there are none is believed when it was said for long enough, whatever fails in between.
+            (90_001, Heard::Gone, false, 2, &[1, 3]),
+            (90_003, members(&[], 5), false, 2, &[1, 3]),
+            (90_005, Heard::Failed, false, 1, &[1, 3]),
+            (90_030, Heard::Gone, false, 1, &[1, 3]),
+            (90_031, Heard::Gone, true, 2, &[]),
+            (90_033, Heard::Gone, false, 2, &[]),
+            // And not if it was taken back.
+            (90_040, members(&[1], 5), true, 5, &[1]),
+            (90_045, Heard::Gone, false, 2, &[1]),
+            (90_060, members(&[1], 5), false, 5, &[1]),
+            (90_065, Heard::Gone, false, 2, &[1]),
+            (90_094, Heard::Gone, false, 1, &[1]),
+            (90_095, Heard::Gone, true, 2, &[]),
+        ];
+        for (second, heard, changed, wait, expected) in rows {
+            let next = belief.hear(&POLICY, start + s(second), heard.clone());
+            assert_eq!(next, Next { changed, wait: s(wait) }, "{second}: {heard:?}");
+            assert_eq!(belief.members(), expected, "{second}: {heard:?}");
+        }
+        let at_once = Policy { hold: Duration::ZERO, ..POLICY };
+        let mut belief = Belief::default();
+        belief.hear(&at_once, start, members(&[1], 5));
+        assert!(belief.hear(&at_once, start, Heard::Gone).changed);
+    }
+
+    #[test]
+    fn ranks_follow_priorities() {
+        let mut members = [(10, 0), (0, 0), (65_535, 0), (10, 0)];
+        ranks(&mut members, |member| member.0, |member, rank| member.1 = rank);
+        assert_eq!(members.map(|(_, rank)| rank), [1, 0, 2, 1]);
+        ranks::<()>(&mut [], |()| 0, |(), _| ());
+    }
+}

@@ -1,0 +1,61 @@
+//! Backends in a file of their own, TOML or JSON, which another program writes.
+//!
+//! It is looked at once in [`INTERVAL`] and read when it has been the same for two looks: a program that writes it in pieces is not read half way.
+//! A file that is renamed into its place is another file, and noticed as well.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::time::{Instant, MissedTickBehavior};
+
+use crate::net::stamps::Stamps;
+use crate::server::balance::backend::{Origin, Setup};
+use crate::server::balance::config::backends;
+use crate::server::balance::upstream::Upstream;
+
+/// Between two looks at the file.
+pub(super) const INTERVAL: Duration = Duration::from_millis(500);
+
+/// Reads the file now, and when it changes, until it is dropped.
+pub(super) async fn follow(path: &Path, template: &Setup, upstream: &Upstream) {
+    let mut ticks = tokio::time::interval(INTERVAL);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let (mut read, mut last) = (None, None);
+    loop {
+        ticks.tick().await;
+        let stamps = stamps(path).await;
+        // The first time, whatever there is is better than nothing.
+        let settled = read.is_none() || last.as_ref() == Some(&stamps);
+        if settled && read.as_ref() != Some(&stamps) {
+            apply(path, template, upstream).await;
+            read = Some(stamps.clone());
+        }
+        last = Some(stamps);
+    }
+}
+
+async fn stamps(path: &Path) -> Stamps {
+    let path = path.to_owned();
+    // Disks may be slow, and this thread has clients.
+    tokio::task::spawn_blocking(move || Stamps::take([path]))
+        .await
+        .unwrap_or_else(|_| Stamps::take::<&Path>([]))
+}
+
+async fn apply(path: &Path, template: &Setup, upstream: &Upstream) {
+    let (file, template) = (path.to_owned(), template.clone());
+    let Ok(found) = tokio::task::spawn_blocking(move || backends::read(&file, &template)).await else {
+        return;
+    };
+    match found {
+        Ok(setups) => {
+            tracing::info!(upstream = %upstream.name(), file = %path.display(), backends = setups.len(), "backends were found");
+            upstream.replace(Origin::Discovered, setups, Instant::now().into_std());
+        }
+        Err(error) => {
+            for line in error.to_string().lines() {
+                tracing::error!(upstream = %upstream.name(), error = line, "the file of backends is bad; those known stay");
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Backends that are found while the program runs: by names that are looked up again and again, or in a file that is read again when it changes.
+//!
+//! What is found is compared with what was found before, and only a difference changes the upstream, whose backends keep their health, load and connections. Backends of the
+//! configuration and those of operators stay beside them. A new answer that is none, or a file that is bad, leaves the last good one in use.
+
+mod dns;
+mod file;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::backend::{Origin, Setup};
+use super::upstream::Upstream;
+use crate::proto::balance::discovery::Belief;
+
+pub use self::dns::{Dns, DnsError, Found, Kind};
+
+/// Between two questions that were asked because no backend could be reached.
+const HASTE: Duration = Duration::from_secs(1);
+
+/// Where backends are found, and what they are made of.
+#[derive(Clone, Debug)]
+pub struct Discovery {
+    /// Where.
+    pub source: Source,
+    /// A backend, but for its address, weight and priority.
+    pub template: Setup,
+}
+
+/// Where backends are found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// By names.
+    Dns(Dns),
+    /// In a file.
+    File(PathBuf),
+}
+
+/// Keeps the discovered backends of an upstream up to date, for as long as it is configured to have some.
+pub async fn follow(upstream: Arc<Upstream>) {
+    let mut changes = upstream.changes();
+    let mut belief: Belief<Found> = Belief::default();
+    let mut before: Option<Source> = None;
+    loop {
+        changes.mark_unchanged();
+        let current = upstream.members().settings().discovery.clone();
+        let other = async {
+            loop {
+                if changes.changed().await.is_err() {
+                    return std::future::pending().await;
+                }
+                let now = upstream.members().settings().discovery.clone();
+                if now.as_ref().map(Arc::as_ptr) != current.as_ref().map(Arc::as_ptr) {
+                    return;
+                }
+            }
+        };
+        match &current {
+            None => {
+                if before.take().is_some() {
+                    upstream.replace(Origin::Discovered, Vec::new(), Instant::now().into_std());
+                }
+                other.await;
+            }
+            Some(discovery) => {
+                let same = before.as_ref() == Some(&discovery.source);
+                if !same {
+                    belief = Belief::default();
+                }
+                before = Some(discovery.source.clone());
+                tokio::select! {
+                    () = other => {}
+                    () = discovery.run(&upstream, &mut belief, same) => {}
+                }
+            }
+        }
+    }
+}
+
+impl Discovery {
+    /// Finds backends until it is dropped. `known`: those of `belief` are to be set up anew first.
+    async fn run(&self, upstream: &Upstream, belief: &mut Belief<Found>, known: bool) {
+        match &self.source {
+            Source::File(path) => file::follow(path, &self.template, upstream).await,
+            Source::Dns(dns) => {
+                if known {
+                    self.apply(upstream, belief);
+                }
+                self.ask(dns, upstream, belief).await;
+            }
+        }
+    }
+
+    async fn ask(&self, dns: &Dns, upstream: &Upstream, belief: &mut Belief<Found>) {
+        let resolver = loop {
+            match dns.resolver() {
+                Ok(resolver) => break resolver,
+                Err(error) => {
+                    tracing::error!(upstream = %upstream.name(), %error, "names cannot be looked up");
+                    sleep(crate::proto::balance::discovery::LONGEST_RETRY).await;
+                }
+            }
+        };
+        loop {
+            let asked = Instant::now();
+            let (heard, error) = dns.ask(&resolver).await;
+            let next = belief.hear(&dns.policy, Instant::now().into_std(), heard);
+            if let Some(error) = error {
+                tracing::warn!(upstream = %upstream.name(), name = dns.name, %error, "no backends were found; those known stay");
+            }
+            if next.changed {
+                self.apply(upstream, belief);
+            }
+            tokio::select! {
+                () = sleep(next.wait) => {}
+                // The answer may be an old one: but a name that leads nowhere is not asked for in a busy loop.
+                () = upstream.lost() => tokio::time::sleep_until(asked + HASTE).await,
+            }
+        }
+    }
+
+    /// Lets the upstream have what is believed.
+    fn apply(&self, upstream: &Upstream, belief: &Belief<Found>) {
+        let setups: Vec<_> = belief.members().iter().map(|found| found.setup(&self.template)).collect();
+        tracing::info!(upstream = %upstream.name(), backends = setups.len(), "backends were found");
+        upstream.replace(Origin::Discovered, setups, Instant::now().into_std());
+    }
+}

@@ -1,0 +1,72 @@
+//! Two balancers by the file in `examples/two-nodes`, with backends of this test in place of those that it names.
+
+use std::io::Read;
+use std::net::TcpStream;
+
+use super::Balancer;
+use super::raw::Backend;
+use crate::support::PATIENCE;
+
+const FILE: &str = include_str!("../../examples/two-nodes/lb.toml");
+
+/// The file with these backends, and listeners on ports of their own.
+fn node(web: &[&Backend], db: &[&Backend], turned: bool) -> [Balancer; 2] {
+    let list = |backends: &[&Backend]| {
+        let mut backends: Vec<_> = backends.iter().map(|backend| format!("\"{}\"", backend.addr)).collect();
+        if turned {
+            backends.reverse();
+        }
+        backends.join(", ")
+    };
+    let text = FILE
+        .replace("\"10.0.1.1:8080\", \"10.0.1.2:8080\", \"10.0.1.3:8080\"", &list(web))
+        .replace("\"10.0.2.1:5432\", \"10.0.2.2:5432\"", &list(db));
+    assert!(!text.contains("10.0."), "{text}");
+    // A balancer tells the address of its first listener: one for each, with the same upstreams.
+    [0, 1].map(|kept| {
+        Balancer::parse(&text, |config| {
+            config.threads = 1;
+            let mut listener = config.listeners.remove(kept);
+            listener.listen = vec!["127.0.0.1:0".parse().unwrap()];
+            config.listeners = vec![listener];
+            for upstream in &mut config.upstreams {
+                // The backends of this test say other things to a check.
+                upstream.settings.checks = None;
+                upstream.backends.iter_mut().for_each(|backend| backend.checks = None);
+            }
+        })
+    })
+}
+
+#[test]
+fn two_nodes_choose_alike() {
+    let web = ["one", "two", "three"].map(|name| Backend::start(move |_, peer| peer.serve(name)));
+    let db = ["a", "b"].map(|name| {
+        Backend::start(move |_, peer| {
+            peer.say(name)?;
+            peer.hold()
+        })
+    });
+    let (web, db) = ([&web[0], &web[1], &web[2]], [&db[0], &db[1]]);
+    let nodes = [node(&web, &db, false), node(&web, &db, true)];
+    let mut seen = std::collections::BTreeSet::new();
+    for user in 0..60 {
+        let asked = nodes.each_ref().map(|[http, _]| {
+            let response = http.get("/", &[&format!("X-User: user-{user}")]);
+            assert_eq!(response.status, 200);
+            response.text().to_owned()
+        });
+        assert_eq!(asked[0], asked[1], "user {user}");
+        seen.insert(asked[0].clone());
+    }
+    assert_eq!(seen.len(), 3, "every backend has users");
+    // Connections from one address lead to one backend, through either node.
+    let said = nodes.each_ref().map(|[_, tcp]| {
+        let mut stream = TcpStream::connect(tcp.addr()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let mut name = [0];
+        stream.read_exact(&mut name).unwrap();
+        name
+    });
+    assert_eq!(said[0], said[1]);
+}

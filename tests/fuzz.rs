@@ -29,6 +29,11 @@ fn responses() {
 }
 
 #[test]
+fn exchanges() {
+    run("exchange", checks::exchange::check, 6000);
+}
+
+#[test]
 fn chunked_bodies() {
     run("chunked", checks::chunked::check, 10_000);
 }

@@ -13,6 +13,11 @@ pub fn response(data: &[u8]) {
     checks::response::check(data);
 }
 
+/// What a server answers to a request.
+pub fn exchange(data: &[u8]) {
+    checks::exchange::check(data);
+}
+
 /// A chunked body.
 pub fn chunked(data: &[u8]) {
     checks::chunked::check(data);

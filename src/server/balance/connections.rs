@@ -75,7 +75,9 @@ impl Manager for Opener {
         if let Some(conn) = self.take_over(key) {
             return Ok(conn);
         }
-        let io = key.0.connect(&Way { alpn: HTTP_ALPN, ..Way::default() }).await?;
+        // Few requests come here, and all would have to carry the state of it.
+        let way = Way { alpn: HTTP_ALPN, ..Way::default() };
+        let io = Box::pin(key.0.connect(&way)).await?;
         Ok(Conn::new(io, ClientCodec::new(self.limits), self.clock.timer()))
     }
 

@@ -4,12 +4,22 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use wireworks::server::balance::balancer;
-use wireworks::server::balance::command::Args;
+use wireworks::server::balance::command::{Args, SubCommand};
 use wireworks::server::balance::config::{Config, ConfigError};
+use wireworks::server::balance::ctl;
 use wireworks::server::log::{self, LogConfig};
 
 /// Balances, or says what is wrong with the configuration: each fault in a line of its own.
 pub(crate) fn run(args: &Args) -> ExitCode {
+    if let Some(SubCommand::Ctl(args)) = &args.order {
+        return match ctl::run(args) {
+            Ok(text) => {
+                print!("{text}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => crate::failure(&error, crate::FAILURE),
+        };
+    }
     match args.configuration() {
         Ok(config) => crate::served(serve(args, &config)),
         Err(error @ ConfigError::Faults { .. }) => {

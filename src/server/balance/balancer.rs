@@ -6,16 +6,18 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Instant, SystemTime};
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use super::admin::{self, Desk, Kept};
 use super::assemble::Assembly;
 use super::backend::{Backend, Origin};
-use super::config::{self, Config, Listener, Service};
+use super::config::{self, Admin, Config, Listener, Mode, Service};
 use super::connections::Connections;
-use super::doors::{Door, Doors, Open, Sockets};
+use super::doors::{self, Door, Doors, Open, Sockets};
 use super::gateway::Gateway;
 use super::log::{Log, Logged};
 use super::reload::{Maintenance, Source};
@@ -83,11 +85,18 @@ fn process(config: &Config, file: Option<PathBuf>) -> Result<Process, RunError> 
     let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
     let mut predecessor = Predecessor::take()?;
     let left = predecessor.as_mut().map(Predecessor::sockets).unwrap_or_default();
-    let balancer = put(config, file, Open::left(left), &mut process)?;
+    let (balancer, kept) = put(config, file, Open::left(left), &mut process)?;
     process.predecessor = Mutex::new(predecessor);
     process.pid_file.clone_from(&config.pid_file);
     let doors = Arc::clone(&balancer.doors);
-    process.upgrade = Some(Upgrade::new(Box::new(move || doors.sockets()), config.upgrade_timeout)?);
+    let sockets = move || {
+        let mut sockets = doors.sockets()?;
+        for (address, more) in &kept {
+            sockets.push((address.clone(), doors::share(more)?));
+        }
+        Ok(sockets)
+    };
+    process.upgrade = Some(Upgrade::new(Box::new(sockets), config.upgrade_timeout)?);
     Ok(process)
 }
 
@@ -102,20 +111,25 @@ pub(in crate::server) fn prepare(config: &Config, process: &mut Process) -> Resu
 fn put(
     config: &Config,
     file: Option<PathBuf>,
-    open: Open,
+    mut open: Open,
     process: &mut Process,
-) -> Result<Arc<Balancer>, RunError> {
+) -> Result<(Arc<Balancer>, Kept), RunError> {
     let balancer = Arc::new(Balancer::new(process.threads, process.drain.clone()));
+    let source = file.map(|path| Arc::new(Source::new(path, config.watch)));
+    let desk = Desk { balancer: Arc::clone(&balancer), source: source.clone() };
+    let first = process.addresses.len();
+    let kept = admin::prepare(&config.admin, &desk, &mut open, process)?;
     balancer.apply_at(config, Some(open))?;
     for door in balancer.doors.get() {
         for (_, sockets) in door.sockets()? {
             listening::note(NAME, &[sockets.into_iter().take(1).collect()], process);
         }
     }
+    // Clients come first, as those who start a balancer look for the first of its addresses.
+    process.addresses[first..].rotate_left(kept.len());
     process.parts.push(Arc::clone(&balancer.doors) as _);
-    let source = file.map(|path| Arc::new(Source::new(path, config.watch)));
     process.parts.push(Arc::new(Maintenance::new(Arc::clone(&balancer), source)));
-    Ok(balancer)
+    Ok((balancer, kept))
 }
 
 /// The upstreams by their names.
@@ -131,6 +145,31 @@ pub struct Balancer {
     drain: Drain,
     /// How many configurations were applied. Held while one is.
     applied: Mutex<u64>,
+    loaded: ArcSwap<Loaded>,
+    /// What operators get; as it was at the start.
+    admin: OnceLock<Admin>,
+}
+
+/// Which configuration is in use, and how the last attempt to read another went.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// Its number, from 1.
+    pub generation: u64,
+    /// SHA-256 of the file, in hex; empty without a file.
+    pub checksum: Arc<str>,
+    /// Since when it is in use.
+    pub since: SystemTime,
+    /// When a file was read last.
+    pub read: SystemTime,
+    /// Why the file that was read last is not in use.
+    pub error: Option<Arc<str>>,
+}
+
+impl Loaded {
+    fn now(generation: u64, checksum: &str) -> Self {
+        let now = SystemTime::now();
+        Self { generation, checksum: checksum.into(), since: now, read: now, error: None }
+    }
 }
 
 impl Balancer {
@@ -145,6 +184,8 @@ impl Balancer {
             shards,
             drain,
             applied: Mutex::new(0),
+            loaded: ArcSwap::from_pointee(Loaded::now(0, "")),
+            admin: OnceLock::new(),
         }
     }
 
@@ -159,11 +200,12 @@ impl Balancer {
         self.upstreams.subscribe()
     }
 
-    /// The addresses of each listener as they were configured, and the gate that counts its connections.
+    /// The addresses of each listener as they were configured, what is spoken there, and the gate that counts its connections.
     #[must_use]
-    pub fn listeners(&self) -> Vec<(Vec<ListenAddr>, Arc<Gate>)> {
+    pub fn listeners(&self) -> Vec<(Vec<ListenAddr>, Mode, Arc<Gate>)> {
         let doors = self.doors.get();
-        doors.iter().map(|door| (door.listener.listen.clone(), Arc::clone(&door.gate))).collect()
+        let mode = |door: &Door| if door.gateway.is_some() { Mode::Http } else { Mode::Tcp };
+        doors.iter().map(|door| (door.listener.listen.clone(), mode(door), Arc::clone(&door.gate))).collect()
     }
 
     /// Its listeners at present.
@@ -180,6 +222,19 @@ impl Balancer {
     /// The shutdown of its process.
     pub(super) fn drain(&self) -> &Drain {
         &self.drain
+    }
+
+    /// Which configuration is in use.
+    #[must_use]
+    pub fn loaded(&self) -> Arc<Loaded> {
+        self.loaded.load_full()
+    }
+
+    /// Notes that a file was read that is not used.
+    pub(super) fn refused(&self, error: &str) {
+        let before = self.loaded();
+        let refused = Loaded { read: SystemTime::now(), error: Some(error.into()), ..(*before).clone() };
+        self.loaded.store(Arc::new(refused));
     }
 
     /// How many configurations were applied.
@@ -231,6 +286,12 @@ impl Balancer {
         self.upstreams.send_replace(upstreams.clone());
         self.doors.set(doors.into_iter().map(|door| door.door).collect());
         *applied += 1;
+        self.loaded.store(Arc::new(Loaded::now(*applied, &config.checksum)));
+        if *self.admin.get_or_init(|| config.admin.clone()) != config.admin {
+            tracing::warn!(
+                "[admin] has changed: it is used when the process starts the next time, or is upgraded"
+            );
+        }
         Ok(*applied)
     }
 }

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::Args as ClapArgs;
+use clap::{Args as ClapArgs, Subcommand};
 
 use super::backend::Setup;
 use super::config::{Config, ConfigError, HttpService, Listener, Mode, Route, Service, TcpService, Upstream};
+use super::ctl::CtlArgs;
 use super::{gateway, upstream};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::client::Target;
@@ -18,7 +19,11 @@ use crate::server::balance::probe::Probe;
 
 /// The options of `wireworks balance`.
 #[derive(ClapArgs, Clone, Debug)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
+    /// What to do in place of balancing
+    #[command(subcommand)]
+    pub order: Option<SubCommand>,
     /// Read the configuration from a file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "to", "l4", "algorithm"])]
     pub config: Option<PathBuf>,
@@ -37,6 +42,13 @@ pub struct Args {
     /// Choose backends by this algorithm
     #[arg(long, value_name = "NAME", default_value_t = Algorithm::P2c)]
     pub algorithm: Algorithm,
+}
+
+/// What is done in place of balancing.
+#[derive(Subcommand, Clone, Debug)]
+pub enum SubCommand {
+    /// Look at a balancer that runs, and change it
+    Ctl(CtlArgs),
 }
 
 /// Where it listens unless told otherwise.

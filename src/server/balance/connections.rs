@@ -113,6 +113,14 @@ impl Connections {
         self.pool().get(&Key(Arc::clone(backend)), deadline).await
     }
 
+    /// Connections to a backend, in use and idle, and the idle ones among them.
+    #[must_use]
+    pub fn of(&self, backend: &Arc<Backend>) -> (usize, usize) {
+        let key = Key(Arc::clone(backend));
+        let counts = self.pools.iter().map(|pool| pool.count(&key));
+        counts.fold((0, 0), |(open, idle), (more, of_them)| (open + more, idle + of_them))
+    }
+
     /// What the pools have and did, all threads together.
     #[must_use]
     pub fn stats(&self) -> Stats {

@@ -1,5 +1,6 @@
 //! The load balancer: connections and requests of clients, handed to one of several backends.
 
+pub mod admin;
 pub mod agent;
 mod assemble;
 pub mod auth;
@@ -10,6 +11,7 @@ pub mod command;
 pub mod config;
 pub mod connections;
 pub mod counters;
+pub mod ctl;
 pub mod dial;
 pub mod discovery;
 mod doors;

@@ -68,6 +68,7 @@ impl Source {
                 tracing::info!(file = %self.path.display(), generation, "the configuration is in use");
             }
             Err(error) => {
+                balancer.refused(&error.to_string());
                 for line in error.to_string().lines() {
                     tracing::error!(error = line, "the new configuration is bad; the old one stays in use");
                 }

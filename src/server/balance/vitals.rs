@@ -23,6 +23,20 @@ pub enum Admin {
     Ready,
     /// It finishes what it has, and takes nothing new.
     Drain,
+    /// The same, and it counts as down, whatever its checks say.
+    Down,
+}
+
+impl Admin {
+    /// A word for it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Drain => "drain",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// How the last check ended.
@@ -147,12 +161,16 @@ impl Vitals {
     /// What an operator has decided.
     #[must_use]
     pub fn admin(&self) -> Admin {
-        if self.admin.load(Ordering::Relaxed) == 0 { Admin::Ready } else { Admin::Drain }
+        match self.admin.load(Ordering::Relaxed) {
+            0 => Admin::Ready,
+            1 => Admin::Drain,
+            _ => Admin::Down,
+        }
     }
 
     /// Lets it finish what it has, or take calls again.
     pub fn set_admin(&self, admin: Admin) {
-        self.admin.store(u8::from(admin == Admin::Drain), Ordering::Relaxed);
+        self.admin.store(admin as u8, Ordering::Relaxed);
     }
 
     /// What its agent has said last.
@@ -203,7 +221,7 @@ impl Vitals {
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
         let agent = self.agent();
-        if self.admin() == Admin::Drain || !agent.ready || agent.percent == 0 {
+        if self.admin() != Admin::Ready || !agent.ready || agent.percent == 0 {
             return Standing::Leaving;
         }
         let well = agent.up && self.is_up() && !self.is_ejected(now);
@@ -221,6 +239,13 @@ impl Vitals {
     pub fn is_ejected(&self, now: Instant) -> bool {
         let until = self.ejected.load(Ordering::Relaxed);
         until > 0 && self.millis(now) < until
+    }
+
+    /// How long it is left alone still; `None` if it is not.
+    #[must_use]
+    pub fn ejected_for(&self, now: Instant) -> Option<Duration> {
+        let left = self.ejected.load(Ordering::Relaxed).checked_sub(self.millis(now))?;
+        (left > 0).then(|| Duration::from_millis(left))
     }
 
     /// Leaves it alone until then.

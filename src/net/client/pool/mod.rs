@@ -203,6 +203,12 @@ impl<M: Manager> Pool<M> {
         Some(idle.connection)
     }
 
+    /// How many connections of a key there are, those that are being opened too, and how many of them are idle.
+    #[must_use]
+    pub fn count(&self, key: &M::Key) -> (usize, usize) {
+        self.0.state().count(key)
+    }
+
     /// What it has and did.
     #[must_use]
     pub fn stats(&self) -> Stats {

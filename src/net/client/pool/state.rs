@@ -250,6 +250,11 @@ impl<M: Manager> State<M> {
         Stats { open: self.total, idle, waiting: self.waiters.len(), ..self.counts }
     }
 
+    /// Connections of `key`, those that are being opened too, and the idle ones among them.
+    pub(super) fn count(&self, key: &M::Key) -> (usize, usize) {
+        self.shelves.get(key).map_or((0, 0), |shelf| (shelf.open, shelf.idle.len()))
+    }
+
     /// Keys that are known.
     #[cfg(test)]
     pub(super) fn keys(&self) -> usize {

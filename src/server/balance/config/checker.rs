@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
+use ring::digest::{SHA256, digest};
 use toml::Spanned;
 
 use super::file::File;
@@ -65,6 +66,12 @@ impl Checker<'_> {
             upgrade_timeout: file.process.upgrade_timeout.map_or(defaults.upgrade_timeout, |time| time.0),
             pid_file: file.process.pid_file.clone(),
             watch: file.process.watch.unwrap_or(defaults.watch),
+            admin: file.admin.as_ref().map(|admin| self.admin(admin)).unwrap_or_default(),
+            checksum: digest(&SHA256, self.text.as_bytes())
+                .as_ref()
+                .iter()
+                .map(|byte| format!("{byte:02x}"))
+                .collect(),
             listeners: file.listeners.iter().map(|listener| self.listener(listener)).collect(),
             upstreams: file.upstreams.iter().map(|(name, upstream)| self.upstream(name, upstream)).collect(),
         }

@@ -10,6 +10,7 @@ use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
+use super::admin::AdminTable;
 use super::listener::ListenerTable;
 use super::upstream::UpstreamTable;
 use crate::server::units::TimeSpan;
@@ -19,6 +20,7 @@ use crate::server::units::TimeSpan;
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct File {
     pub(super) process: Process,
+    pub(super) admin: Option<Spanned<AdminTable>>,
     #[serde(rename = "listener")]
     pub(super) listeners: Vec<Spanned<ListenerTable>>,
     #[serde(rename = "upstream")]

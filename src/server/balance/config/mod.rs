@@ -3,6 +3,7 @@
 //! What is wrong is told all at once, each fault with the line and the column where it stands.
 
 mod access_log;
+mod admin;
 mod auth;
 pub(super) mod backends;
 mod check;
@@ -44,6 +45,7 @@ use crate::proto::http::forwarded::Tell;
 use crate::server::http::settings::Settings;
 use crate::server::options::DRAIN_TIMEOUT;
 
+pub use self::admin::{Admin, SHORTEST_TOKEN, Token};
 pub use self::listener::Mode;
 
 /// What connections get to end when another process has taken over, unless told otherwise: WebSockets last.
@@ -62,6 +64,10 @@ pub struct Config {
     pub pid_file: Option<PathBuf>,
     /// Whether the file is read again when it changes; at SIGHUP it always is.
     pub watch: bool,
+    /// What operators get.
+    pub admin: Admin,
+    /// SHA-256 of the text that it was read from, in hex; empty without one.
+    pub checksum: String,
     /// Where clients come in.
     pub listeners: Vec<Listener>,
     /// Where they are handed to.
@@ -246,6 +252,8 @@ pub struct Upstream {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            admin: Admin::default(),
+            checksum: String::new(),
             threads: cores(),
             drain_timeout: DRAIN_TIMEOUT,
             upgrade_timeout: UPGRADE_TIMEOUT,

@@ -1,0 +1,233 @@
+//! What Prometheus collects of a balancer.
+//!
+//! The labels have the names of upstreams, backends and listeners, so there are as many series as the configuration and the operator make, and
+//! clients cannot make more.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+
+use super::view::{BackendView, CheckView, Condition, ListenerView, UpstreamView, View};
+use crate::server::balance::balancer::Balancer;
+
+/// The metrics of a balancer.
+#[derive(Debug)]
+pub(super) struct BalanceMetrics(pub(super) Arc<Balancer>);
+
+/// A label and its value.
+type Label<'a> = (&'a str, &'a str);
+
+/// The name of a metric, its unit, its help, and its value for each backend.
+type Row<T> = (&'static str, Option<Unit>, &'static str, fn(&BackendView) -> T);
+
+const GAUGES: [Row<i64>; 7] = [
+    ("up", None, "Whether the checks pass", |backend| i64::from(backend.up)),
+    ("weight", None, "The weight at present", |backend| i64::from(backend.weight)),
+    ("in_flight", None, "Requests or connections under way", |backend| int(backend.in_flight)),
+    ("in_flight_peak", None, "The most requests or connections that were under way at once", |backend| {
+        int(backend.in_flight_peak)
+    }),
+    ("connections_idle", None, "Connections that are kept for the next request", |backend| {
+        int(backend.connections.idle)
+    }),
+    ("connections_open", None, "Connections for requests, idle ones included", |backend| {
+        int(backend.connections.open)
+    }),
+    ("priority", None, "The number of the priority: those with the lowest are used first", |backend| {
+        i64::from(backend.priority)
+    }),
+];
+
+const COUNTERS: [Row<f64>; 5] = [
+    ("retried", None, "Requests that went on to another backend", |backend| backend.retried as f64),
+    ("sent", Some(Unit::Bytes), "Bytes sent to the backend", |backend| backend.bytes_sent as f64),
+    ("received", Some(Unit::Bytes), "Bytes received from the backend", |backend| {
+        backend.bytes_received as f64
+    }),
+    ("sessions", None, "Connections of clients that were joined to the backend and have ended", |backend| {
+        backend.sessions as f64
+    }),
+    ("session_duration", Some(Unit::Seconds), "How long those lasted together", |backend| {
+        backend.session_seconds
+    }),
+];
+
+/// The name of a metric, its help, the name of the label that tells its kinds apart, and the kinds with their counts.
+type Kinds = (&'static str, &'static str, &'static str, fn(&BackendView) -> Vec<(&'static str, u64)>);
+
+const KINDS: [Kinds; 5] = [
+    ("requests", "Responses by class", "class", |backend| pairs(&backend.responses)),
+    ("failures", "Attempts that failed, by reason", "reason", |backend| pairs(&backend.failures)),
+    ("ejections", "Ejections by reason", "reason", |backend| pairs(&backend.ejections)),
+    ("connections", "Connections that requests were sent on", "kind", |backend| {
+        vec![("opened", backend.connections.opened), ("reused", backend.connections.reused)]
+    }),
+    ("checks", "Checks by their outcome", "outcome", |backend| match &backend.check {
+        Some(CheckView { passed, failed, .. }) => vec![("passed", *passed), ("failed", *failed)],
+        None => Vec::new(),
+    }),
+];
+
+/// The same for an upstream.
+const OF_UPSTREAMS: [(&str, MetricType, &str, fn(&UpstreamView) -> u64); 6] = [
+    ("queued", MetricType::Gauge, "Requests and connections that wait for a backend", |upstream| {
+        upstream.queued as u64
+    }),
+    ("panic", MetricType::Gauge, "Whether all backends get requests, as too few are well", |upstream| {
+        u64::from(upstream.panic)
+    }),
+    (
+        "pools_passed_over",
+        MetricType::Gauge,
+        "The number of the pool that gets requests: 0 for the first",
+        |upstream| upstream.pool.unwrap_or_default() as u64,
+    ),
+    ("served", MetricType::Gauge, "Whether any backend gets requests", |upstream| {
+        u64::from(upstream.pool.is_some())
+    }),
+    ("retries", MetricType::Counter, "Requests that were sent again", |upstream| upstream.retries),
+    (
+        "retries_denied",
+        MetricType::Counter,
+        "Requests that were not sent again for lack of budget",
+        |upstream| upstream.retries_denied,
+    ),
+];
+
+/// The same for a listener.
+const OF_LISTENERS: [(&str, MetricType, &str, fn(&ListenerView) -> u64); 4] = [
+    ("connections", MetricType::Gauge, "Connections that are open", |listener| listener.connections as u64),
+    ("accepted", MetricType::Counter, "Connections accepted, refused ones included", |listener| {
+        listener.accepted
+    }),
+    ("refused", MetricType::Counter, "Connections over a limit", |listener| listener.refused),
+    ("tls_failed", MetricType::Counter, "TLS handshakes that failed or took too long", |listener| {
+        listener.tls_failed
+    }),
+];
+
+fn int(number: usize) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn pairs(map: &std::collections::BTreeMap<&'static str, u64>) -> Vec<(&'static str, u64)> {
+    map.iter().map(|(name, count)| (*name, *count)).collect()
+}
+
+impl Collector for BalanceMetrics {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let view = View::of(&self.0);
+        backends(&view.upstreams, &mut encoder)?;
+        for (name, kind, help, read) in OF_UPSTREAMS {
+            let name = format!("balance_upstream_{name}");
+            let mut metric = encoder.encode_descriptor(&name, &format!("{help}."), None, kind)?;
+            for upstream in &view.upstreams {
+                number(metric.encode_family(&[("upstream", &*upstream.name)])?, kind, read(upstream))?;
+            }
+        }
+        for (name, kind, help, read) in OF_LISTENERS {
+            let name = format!("balance_listener_{name}");
+            let mut metric = encoder.encode_descriptor(&name, &format!("{help}."), None, kind)?;
+            for listener in &view.listeners {
+                number(metric.encode_family(&[("listener", &*listener.listen)])?, kind, read(listener))?;
+            }
+        }
+        self.configuration(&mut encoder)
+    }
+}
+
+impl BalanceMetrics {
+    fn configuration(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let loaded = self.0.loaded();
+        let since =
+            |at: SystemTime| at.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+        let help = "The number of the configuration in use, from 1.";
+        let metric = encoder.encode_descriptor("balance_config_generation", help, None, MetricType::Gauge)?;
+        ConstGauge::new(loaded.generation.cast_signed()).encode(metric)?;
+        let help = "Whether the file that was read last is in use.";
+        let metric =
+            encoder.encode_descriptor("balance_config_reload_success", help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(loaded.error.is_none())).encode(metric)?;
+        let help = "When a file was read last, since 1970.";
+        let unit = Unit::Seconds;
+        let metric =
+            encoder.encode_descriptor("balance_config_reload_time", help, Some(&unit), MetricType::Gauge)?;
+        ConstGauge::new(since(loaded.read)).encode(metric)
+    }
+}
+
+fn number(metric: MetricEncoder<'_>, kind: MetricType, number: u64) -> fmt::Result {
+    match kind {
+        MetricType::Counter => ConstCounter::new(number).encode(metric),
+        _ => ConstGauge::new(i64::try_from(number).unwrap_or(i64::MAX)).encode(metric),
+    }
+}
+
+fn labels<'a>(upstream: &'a UpstreamView, backend: &'a BackendView) -> [Label<'a>; 2] {
+    [("upstream", &upstream.name), ("backend", &backend.name)]
+}
+
+fn backends(upstreams: &[UpstreamView], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    let all = || upstreams.iter().flat_map(|up| up.backends.iter().map(move |backend| (up, backend)));
+    for (name, unit, help, read) in GAUGES {
+        let name = format!("balance_backend_{name}");
+        let help = format!("{help}.");
+        let mut metric = encoder.encode_descriptor(&name, &help, unit.as_ref(), MetricType::Gauge)?;
+        for (upstream, backend) in all() {
+            ConstGauge::new(read(backend)).encode(metric.encode_family(&labels(upstream, backend))?)?;
+        }
+    }
+    for (name, unit, help, read) in COUNTERS {
+        let name = format!("balance_backend_{name}");
+        let help = format!("{help}.");
+        let mut metric = encoder.encode_descriptor(&name, &help, unit.as_ref(), MetricType::Counter)?;
+        for (upstream, backend) in all() {
+            ConstCounter::new(read(backend)).encode(metric.encode_family(&labels(upstream, backend))?)?;
+        }
+    }
+    for (name, help, label, read) in KINDS {
+        let name = format!("balance_backend_{name}");
+        let mut metric = encoder.encode_descriptor(&name, &format!("{help}."), None, MetricType::Counter)?;
+        for (upstream, backend) in all() {
+            for (kind, count) in read(backend) {
+                let [upstream, backend] = labels(upstream, backend);
+                let labels = [upstream, backend, (label, kind)];
+                ConstCounter::new(count).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+    }
+    let help = "The condition: 1 for the one that it is in.";
+    let mut metric = encoder.encode_descriptor("balance_backend_state", help, None, MetricType::Gauge)?;
+    for (upstream, backend) in all() {
+        for state in Condition::ALL {
+            let [upstream, of] = labels(upstream, backend);
+            let labels = [upstream, of, ("state", state.name())];
+            let is = i64::from(backend.state == state);
+            ConstGauge::new(is).encode(metric.encode_family(&labels)?)?;
+        }
+    }
+    let help = "From the choice of the backend to the first byte of its response.";
+    let unit = Unit::Seconds;
+    let mut metric =
+        encoder.encode_descriptor("balance_backend_first_byte", help, Some(&unit), MetricType::Histogram)?;
+    for (upstream, backend) in all() {
+        let latency = &backend.latency.0;
+        let buckets: Vec<_> = latency.buckets().collect();
+        let labels = labels(upstream, backend);
+        let mut metric = metric.encode_family(&labels)?;
+        metric.encode_histogram::<NoLabelSet>(
+            latency.sum().as_secs_f64(),
+            latency.count(),
+            &buckets,
+            None,
+        )?;
+    }
+    Ok(())
+}

@@ -1,0 +1,410 @@
+//! What there is to see, at one moment: what the API answers with, the status page shows and Prometheus collects.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use serde::{Serialize, Serializer};
+
+use crate::net::addr::ListenAddr;
+use crate::net::resilience::pick::Endpoint;
+use crate::net::resilience::pick::pools::Plan;
+use crate::net::serve::Gate;
+use crate::server::balance::backend::{Backend, Origin};
+use crate::server::balance::balancer::{Balancer, Loaded};
+use crate::server::balance::config::Mode;
+use crate::server::balance::counters::{Event, Latencies, Totals};
+use crate::server::balance::upstream::Upstream;
+use crate::server::balance::vitals::Admin;
+use crate::server::lines::rfc3339_time;
+
+/// Responses by class.
+pub(super) const RESPONSES: [(&str, Event); 5] = [
+    ("1xx", Event::Informational),
+    ("2xx", Event::Successful),
+    ("3xx", Event::Redirection),
+    ("4xx", Event::ClientError),
+    ("5xx", Event::ServerError),
+];
+
+/// Failures by reason.
+pub(super) const FAILURES: [(&str, Event); 6] = [
+    ("connect", Event::ConnectFailed),
+    ("connect-timeout", Event::ConnectTimeout),
+    ("reset", Event::Reset),
+    ("timeout", Event::Timeout),
+    ("invalid", Event::Invalid),
+    ("cut", Event::Cut),
+];
+
+/// Ejections by reason.
+pub(super) const EJECTIONS: [(&str, Event); 4] = [
+    ("faults", Event::EjectedFaults),
+    ("failures", Event::EjectedFailures),
+    ("rate", Event::EjectedRate),
+    ("lag", Event::EjectedLag),
+];
+
+/// A backend's condition, by all that is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Condition {
+    /// It gets requests.
+    Up,
+    /// Its checks fail.
+    Down,
+    /// Its requests failed.
+    Ejected,
+    /// Its circuit breaker lets nothing pass.
+    BreakerOpen,
+    /// It finishes what it has.
+    Drain,
+    /// An operator has taken it out.
+    ForcedDown,
+}
+
+impl Condition {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Up, Self::Down, Self::Ejected, Self::BreakerOpen, Self::Drain, Self::ForcedDown];
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Ejected => "ejected",
+            Self::BreakerOpen => "breaker-open",
+            Self::Drain => "drain",
+            Self::ForcedDown => "forced-down",
+        }
+    }
+
+    fn of(backend: &Backend, now: Instant) -> Self {
+        let vitals = backend.vitals();
+        let agent = vitals.agent();
+        match vitals.admin() {
+            Admin::Drain => Self::Drain,
+            Admin::Down => Self::ForcedDown,
+            Admin::Ready if !agent.ready || agent.percent == 0 => Self::Drain,
+            Admin::Ready if !agent.up || !vitals.is_up() => Self::Down,
+            Admin::Ready if vitals.is_ejected(now) => Self::Ejected,
+            Admin::Ready if backend.breaker().is_some_and(|fuse| !fuse.lets_pass(now)) => Self::BreakerOpen,
+            Admin::Ready => Self::Up,
+        }
+    }
+}
+
+/// All of a balancer.
+#[derive(Debug, Serialize)]
+pub struct View {
+    /// When.
+    pub time: String,
+    /// The configuration.
+    pub config: ConfigView,
+    /// The listeners, in the order of the configuration.
+    pub listeners: Vec<ListenerView>,
+    /// The upstreams, in the order of their names.
+    pub upstreams: Vec<UpstreamView>,
+}
+
+/// The configuration in use.
+#[derive(Debug, Serialize)]
+pub struct ConfigView {
+    /// 1 for the first, and one more for each that took its place.
+    pub generation: u64,
+    /// SHA-256 of the file.
+    pub checksum: String,
+    /// Since when it is in use.
+    pub since: String,
+    /// When a file was read last.
+    pub read: String,
+    /// Why that is not in use.
+    pub error: Option<String>,
+}
+
+/// A listener.
+#[derive(Debug, Serialize)]
+pub struct ListenerView {
+    /// Its addresses.
+    pub listen: String,
+    /// `http` or `tcp`.
+    pub mode: &'static str,
+    /// Whether within TLS.
+    pub tls: bool,
+    /// Connections that are open.
+    pub connections: usize,
+    /// Connections accepted, refused ones included.
+    pub accepted: u64,
+    /// Connections over a limit.
+    pub refused: u64,
+    /// TLS handshakes that failed.
+    pub tls_failed: u64,
+}
+
+/// An upstream.
+#[derive(Debug, Serialize)]
+pub struct UpstreamView {
+    /// Its name.
+    pub name: String,
+    /// How a backend is chosen.
+    pub algorithm: String,
+    /// The number of the pool that gets requests; `None` if none does.
+    pub pool: Option<usize>,
+    /// Whether all of that pool get requests, as too few are well.
+    pub panic: bool,
+    /// Requests and connections that wait for a backend.
+    pub queued: usize,
+    /// Requests that were sent again.
+    pub retries: u64,
+    /// Requests that were not sent again for lack of budget.
+    pub retries_denied: u64,
+    /// Its backends, in the order of their priority.
+    pub backends: Vec<BackendView>,
+}
+
+/// A backend.
+#[derive(Debug, Serialize)]
+pub struct BackendView {
+    /// Its address.
+    pub name: String,
+    /// Who has named it: `config`, `discovery` or `operator`.
+    pub origin: &'static str,
+    /// Its weight at present.
+    pub weight: u32,
+    /// Its place in the order of pools.
+    pub priority: u32,
+    /// What an operator has decided: `ready`, `drain` or `down`.
+    pub admin: &'static str,
+    /// Its condition.
+    pub state: Condition,
+    /// Whether its checks pass; always without checks.
+    pub up: bool,
+    /// Seconds until its ejection ends.
+    pub ejected_for: Option<f64>,
+    /// Requests or connections under way.
+    pub in_flight: usize,
+    /// The most at once.
+    pub in_flight_peak: usize,
+    /// Responses by class.
+    pub responses: BTreeMap<&'static str, u64>,
+    /// Failures by reason.
+    pub failures: BTreeMap<&'static str, u64>,
+    /// Requests that went on to another backend.
+    pub retried: u64,
+    /// Bytes sent to it.
+    pub bytes_sent: u64,
+    /// Bytes received from it.
+    pub bytes_received: u64,
+    /// Connections: opened and reused so far, idle and open now.
+    pub connections: ConnectionsView,
+    /// Connections of clients that were joined to it and have ended, and their seconds together.
+    pub sessions: u64,
+    /// Seconds of those together.
+    pub session_seconds: f64,
+    /// Ejections by reason.
+    pub ejections: BTreeMap<&'static str, u64>,
+    /// Its checks; `None` if it is not checked.
+    pub check: Option<CheckView>,
+    /// Times until the first byte of a response.
+    pub latency: LatencyView,
+}
+
+/// The connections of a backend.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct ConnectionsView {
+    /// Opened so far.
+    pub opened: u64,
+    /// Times that one was used again.
+    pub reused: u64,
+    /// Idle at present.
+    pub idle: usize,
+    /// Idle and in use at present, without those that clients were joined to.
+    pub open: usize,
+}
+
+/// The checks of a backend.
+#[derive(Debug, Serialize)]
+pub struct CheckView {
+    /// How many passed.
+    pub passed: u64,
+    /// How many failed.
+    pub failed: u64,
+    /// Seconds since the last.
+    pub age: Option<f64>,
+    /// Why the last failed.
+    pub error: Option<String>,
+    /// Seconds since checks began to end as the last did.
+    pub since: Option<f64>,
+}
+
+/// Latencies.
+#[derive(Debug)]
+pub struct LatencyView(pub Latencies);
+
+impl Serialize for LatencyView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown {
+            count: u64,
+            seconds: f64,
+            p50: Option<f64>,
+            p95: Option<f64>,
+            p99: Option<f64>,
+            /// Upper ends in seconds, `null` for none, and how many are in the bucket.
+            buckets: Vec<(Option<f64>, u64)>,
+        }
+        let at = |part| self.0.quantile(part).map(|latency| latency.as_secs_f64());
+        let bucket = |(end, count): (f64, u64)| (Some(end).filter(|end| end.is_finite()), count);
+        Shown {
+            count: self.0.count(),
+            seconds: self.0.sum().as_secs_f64(),
+            p50: at(0.5),
+            p95: at(0.95),
+            p99: at(0.99),
+            buckets: self.0.buckets().map(bucket).collect(),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl View {
+    /// What there is to see now.
+    #[must_use]
+    pub fn of(balancer: &Balancer) -> Self {
+        let now = tokio::time::Instant::now().into_std();
+        Self {
+            time: rfc3339_time(SystemTime::now()),
+            config: ConfigView::of(&balancer.loaded()),
+            listeners: listeners(balancer),
+            upstreams: balancer.upstreams().values().map(|up| UpstreamView::of(up, balancer, now)).collect(),
+        }
+    }
+}
+
+impl ConfigView {
+    /// What is known of the configuration.
+    #[must_use]
+    pub fn of(loaded: &Loaded) -> Self {
+        Self {
+            generation: loaded.generation,
+            checksum: loaded.checksum.to_string(),
+            since: rfc3339_time(loaded.since),
+            read: rfc3339_time(loaded.read),
+            error: loaded.error.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// The listeners.
+pub(super) fn listeners(balancer: &Balancer) -> Vec<ListenerView> {
+    let mode = |mode| match mode {
+        Mode::Http => "http",
+        Mode::Tcp => "tcp",
+    };
+    let listeners = balancer.listeners();
+    listeners.iter().map(|(addresses, of, gate)| listener(addresses, mode(*of), gate)).collect()
+}
+
+fn listener(addresses: &[ListenAddr], mode: &'static str, gate: &Gate) -> ListenerView {
+    let stats = gate.stats();
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    let addresses: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    ListenerView {
+        listen: addresses.join(", "),
+        mode,
+        tls: gate.tls().is_some(),
+        connections: gate.connections(),
+        accepted: count(&stats.accepted),
+        refused: count(&stats.refused_total) + count(&stats.refused_address),
+        tls_failed: count(&stats.tls_failed),
+    }
+}
+
+impl UpstreamView {
+    /// What is known of an upstream.
+    #[must_use]
+    pub fn of(upstream: &Upstream, balancer: &Balancer, now: Instant) -> Self {
+        let members = upstream.members();
+        let (pool, panic) = match members.plan() {
+            Plan::Use(pool) => (Some(pool), false),
+            Plan::Panic(pool) => (Some(pool), true),
+            Plan::Nobody => (None, false),
+        };
+        let budget = members.budget().stats();
+        Self {
+            name: upstream.name().to_string(),
+            algorithm: members.settings().algorithm.to_string(),
+            pool,
+            panic,
+            queued: upstream.waiting(),
+            retries: budget.retries,
+            retries_denied: budget.refused,
+            backends: members
+                .backends()
+                .iter()
+                .map(|backend| BackendView::of(backend, balancer, now))
+                .collect(),
+        }
+    }
+}
+
+impl BackendView {
+    /// What is known of a backend.
+    #[must_use]
+    pub fn of(backend: &Arc<Backend>, balancer: &Balancer, now: Instant) -> Self {
+        let vitals = backend.vitals();
+        let totals = backend.counters().totals();
+        let (open, idle) = balancer.connections().of(backend);
+        let map = |rows: &[(&'static str, Event)]| {
+            rows.iter().map(|(name, event)| (*name, totals.of(*event))).collect::<BTreeMap<_, _>>()
+        };
+        Self {
+            name: backend.name().to_string(),
+            origin: match backend.setup().origin {
+                Origin::Configured => "config",
+                Origin::Discovered => "discovery",
+                Origin::Operator => "operator",
+            },
+            weight: backend.weight(),
+            priority: backend.setup().priority,
+            admin: vitals.admin().name(),
+            state: Condition::of(backend, now),
+            up: vitals.is_up(),
+            ejected_for: vitals.ejected_for(now).map(|left| left.as_secs_f64()),
+            in_flight: backend.outstanding(),
+            in_flight_peak: totals.peak,
+            responses: map(&RESPONSES),
+            failures: map(&FAILURES),
+            retried: totals.of(Event::Retried),
+            bytes_sent: totals.of(Event::Sent),
+            bytes_received: totals.of(Event::Received),
+            connections: ConnectionsView {
+                opened: totals.of(Event::Opened),
+                reused: totals.of(Event::Reused),
+                idle,
+                open,
+            },
+            sessions: totals.of(Event::Session),
+            session_seconds: Duration::from_millis(totals.of(Event::SessionMillis)).as_secs_f64(),
+            ejections: map(&EJECTIONS),
+            check: check(backend, &totals, now),
+            latency: LatencyView(totals.latency),
+        }
+    }
+}
+
+fn check(backend: &Backend, totals: &Totals, now: Instant) -> Option<CheckView> {
+    backend.setup().checks?;
+    let last = backend.vitals().last_check();
+    let age = |at: Instant| now.saturating_duration_since(at).as_secs_f64();
+    Some(CheckView {
+        passed: totals.of(Event::CheckPassed),
+        failed: totals.of(Event::CheckFailed),
+        age: last.as_ref().map(|last| age(last.at)),
+        since: last.as_ref().map(|last| age(last.since)),
+        error: last.and_then(|last| last.error),
+    })
+}

@@ -1,0 +1,372 @@
+//! The command `wireworks balance ctl`: what operators do with a balancer that runs, over its API.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::{Value, json};
+use tokio::time::timeout;
+
+use crate::net::client::{ConnectError, Connector, Target};
+use crate::net::clock::Clock;
+use crate::net::conn::Conn;
+use crate::proto::http::client::{ClientCodec, Finish, RequestError, RequestWriter};
+use crate::proto::http::limits::Limits;
+use crate::server::http::body::{Body, BodyError};
+use crate::server::http::client::exchange::{ExchangeError, Timeouts, exchange};
+
+/// Where the API is unless told otherwise: what the manual's examples have.
+pub const DEFAULT_ADMIN: &str = "127.0.0.1:9000";
+
+/// What an answer may take. A reload reads files.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Bytes of an answer at most: 10,000 backends have about 1 KiB each.
+const MAX_ANSWER: usize = 64 << 20;
+
+/// The options of `wireworks balance ctl`.
+#[derive(ClapArgs, Clone, Debug)]
+pub struct CtlArgs {
+    /// Where the API is: the address of `[admin] listen`
+    #[arg(long, value_name = "ADDR", default_value = DEFAULT_ADMIN, global = true)]
+    pub admin: Target,
+    /// Read the token from a file; changes need it, but for those over a Unix socket
+    #[arg(long, value_name = "FILE", global = true)]
+    pub token_file: Option<PathBuf>,
+    /// What to do
+    #[command(subcommand)]
+    pub order: Order,
+}
+
+/// What is to be done.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Order {
+    /// Show upstreams and their backends
+    List {
+        /// Only this upstream
+        upstream: Option<String>,
+        /// How to show them
+        #[arg(long, value_enum, default_value_t = Show::Table)]
+        show: Show,
+    },
+    /// Let a backend take requests again
+    Ready {
+        /// The name of the upstream
+        upstream: String,
+        /// The address of the backend
+        backend: String,
+    },
+    /// Let a backend finish what it has, and give it nothing new
+    Drain {
+        /// The name of the upstream
+        upstream: String,
+        /// The address of the backend
+        backend: String,
+    },
+    /// Take a backend out, whatever its checks say
+    Down {
+        /// The name of the upstream
+        upstream: String,
+        /// The address of the backend
+        backend: String,
+    },
+    /// Change the weight of a backend
+    Weight {
+        /// The name of the upstream
+        upstream: String,
+        /// The address of the backend
+        backend: String,
+        /// The weight
+        weight: u32,
+    },
+    /// Add a backend
+    Add {
+        /// The name of the upstream
+        upstream: String,
+        /// The address of the backend
+        backend: String,
+        /// Its weight
+        #[arg(long, default_value_t = 1)]
+        weight: u32,
+        /// Use it only when the others are not enough
+        #[arg(long)]
+        backup: bool,
+    },
+    /// Remove a backend
+    Remove {
+        /// The name of the upstream
+        upstream: String,
+        /// The address of the backend
+        backend: String,
+    },
+    /// Read the configuration again
+    Reload,
+}
+
+/// How upstreams are shown.
+#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Show {
+    /// A table, for people.
+    Table,
+    /// What the API says, for programs.
+    Json,
+}
+
+/// Why an order was not carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum CtlError {
+    /// The file of the token cannot be read.
+    #[error("cannot read the token in {}", path.display())]
+    Token {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The token cannot be sent.
+    #[error("the token has characters that cannot be sent")]
+    TokenText,
+    /// There is no connection.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+    /// A name cannot be sent.
+    #[error(transparent)]
+    Request(#[from] RequestError),
+    /// There is no answer.
+    #[error("the balancer gave no answer: {0}")]
+    Exchange(ExchangeError),
+    /// There is no whole answer.
+    #[error("the balancer gave no whole answer: {0}")]
+    Body(BodyError),
+    /// There is no answer in time.
+    #[error("the balancer gave no answer within {0:?}")]
+    Slow(Duration),
+    /// The balancer says no.
+    #[error("{detail}")]
+    Refused {
+        /// The status of the answer.
+        status: StatusCode,
+        /// What it said.
+        detail: String,
+    },
+    /// The answer is not that of a balancer.
+    #[error("what answers there is no API of a balancer")]
+    NoApi,
+    /// No runtime can be made.
+    #[error(transparent)]
+    System(#[from] std::io::Error),
+}
+
+/// A part of a path: everything with a meaning there is escaped.
+const PART: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A request of the API.
+struct Call {
+    method: Method,
+    path: String,
+    body: Option<Value>,
+}
+
+impl Order {
+    fn call(&self) -> Call {
+        let part = |text: &str| utf8_percent_encode(text, PART).to_string();
+        let of = |upstream: &str| format!("/api/upstreams/{}", part(upstream));
+        let backend = |upstream: &str, name: &str| format!("{}/backends/{}", of(upstream), part(name));
+        let state = |upstream: &str, name: &str, state: &str| Call {
+            method: Method::PATCH,
+            path: backend(upstream, name),
+            body: Some(json!({ "state": state })),
+        };
+        match self {
+            Self::List { upstream: None, .. } => {
+                Call { method: Method::GET, path: "/api/upstreams".into(), body: None }
+            }
+            Self::List { upstream: Some(upstream), .. } => {
+                Call { method: Method::GET, path: of(upstream), body: None }
+            }
+            Self::Ready { upstream, backend } => state(upstream, backend, "ready"),
+            Self::Drain { upstream, backend } => state(upstream, backend, "drain"),
+            Self::Down { upstream, backend } => state(upstream, backend, "down"),
+            Self::Weight { upstream, backend: name, weight } => Call {
+                method: Method::PATCH,
+                path: backend(upstream, name),
+                body: Some(json!({ "weight": weight })),
+            },
+            Self::Add { upstream, backend, weight, backup } => Call {
+                method: Method::POST,
+                path: format!("{}/backends", of(upstream)),
+                body: Some(json!({ "address": backend, "weight": weight, "backup": backup })),
+            },
+            Self::Remove { upstream, backend: name } => {
+                Call { method: Method::DELETE, path: backend(upstream, name), body: None }
+            }
+            Self::Reload => Call { method: Method::POST, path: "/api/reload".into(), body: None },
+        }
+    }
+}
+
+/// Carries an order out; returns what is to be printed.
+///
+/// # Errors
+/// Why it was not.
+pub fn run(args: &CtlArgs) -> Result<String, CtlError> {
+    let token = args.token_file.as_ref().map(|path| {
+        std::fs::read_to_string(path).map_err(|source| CtlError::Token { path: path.clone(), source })
+    });
+    let token = token.transpose()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let call = ask(&args.admin, args.order.call(), token.as_deref());
+    let answer =
+        runtime.block_on(async { timeout(TIMEOUT, call).await }).unwrap_or(Err(CtlError::Slow(TIMEOUT)))?;
+    Ok(match &args.order {
+        Order::List { show: Show::Json, .. } => format!("{answer:#}\n"),
+        Order::List { .. } => table(&answer),
+        Order::Reload => format!("configuration {} is in use\n", answer["generation"]),
+        Order::Remove { upstream, backend } => format!("{backend} is removed from {upstream}\n"),
+        _ => {
+            let text = |name: &str| answer[name].as_str().unwrap_or("?").to_owned();
+            format!("{} is {}, weight {}\n", text("name"), text("state"), answer["weight"])
+        }
+    })
+}
+
+async fn ask(admin: &Target, call: Call, token: Option<&str>) -> Result<Value, CtlError> {
+    let connector = Connector::new();
+    let (io, host) = match admin {
+        Target::Tcp { host, port } => (connector.connect(host, *port, None).await?, admin.to_string()),
+        Target::Unix(path) => (connector.unix(path).await?, "localhost".to_owned()),
+    };
+    let mut writer = RequestWriter::new(&call.method, &call.path, &host)?;
+    if let Some(token) = token {
+        let value =
+            HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| CtlError::TokenText)?;
+        writer.field(&AUTHORIZATION, &value);
+    }
+    let body = call.body.map(|body| body.to_string()).unwrap_or_default();
+    if !body.is_empty() {
+        writer.field(&CONTENT_TYPE, &HeaderValue::from_static("application/json"));
+    }
+    let request = writer.finish(Finish { length: Some(body.len() as u64), upgrade: None, close: true });
+    let limits = Limits { body: u64::MAX, ..Limits::default() };
+    let conn = Conn::new(io, ClientCodec::new(limits), Clock::new().timer());
+    let answer = exchange(Box::new(conn), request, Body::from(body), Timeouts::default()).await;
+    let answer = answer.map_err(|(error, _)| CtlError::Exchange(error))?;
+    let status = answer.head.status();
+    let bytes =
+        answer.body.into_body(answer.length).collect(MAX_ANSWER as u64).await.map_err(CtlError::Body)?;
+    if status == StatusCode::NO_CONTENT {
+        return Ok(Value::Null);
+    }
+    let value: Value = serde_json::from_slice(&bytes).map_err(|_| CtlError::NoApi)?;
+    if status.is_success() {
+        return Ok(value);
+    }
+    let detail = value["detail"].as_str().unwrap_or("the balancer refuses").to_owned();
+    Err(CtlError::Refused { status, detail })
+}
+
+/// Backends as a table: names on the left, numbers on the right.
+fn table(answer: &Value) -> String {
+    const HEADS: [&str; 10] = [
+        "UPSTREAM",
+        "BACKEND",
+        "STATE",
+        "WEIGHT",
+        "IN FLIGHT",
+        "RESPONSES",
+        "5XX",
+        "FAILED",
+        "P95",
+        "LAST CHECK",
+    ];
+    /// The columns of text.
+    const TEXT: [usize; 4] = [0, 1, 2, 9];
+    let one = std::slice::from_ref(answer);
+    let upstreams = answer.as_array().map_or(one, Vec::as_slice);
+    let mut rows = vec![HEADS.map(str::to_owned)];
+    for upstream in upstreams {
+        for backend in upstream["backends"].as_array().into_iter().flatten() {
+            rows.push(row(upstream, backend));
+        }
+    }
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; 10] = std::array::from_fn(width);
+    let mut text = String::new();
+    for row in &rows {
+        let mut line = String::new();
+        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+            // Writing to a string cannot fail.
+            let _ = if TEXT.contains(&column) {
+                write!(line, "{cell:width$}  ")
+            } else {
+                write!(line, "{cell:>width$}  ")
+            };
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+fn row(upstream: &Value, backend: &Value) -> [String; 10] {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let sum = |map: &Value| -> u64 {
+        map.as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_u64).sum()
+    };
+    let latency = backend["latency"]["p95"].as_f64();
+    let check = match &backend["check"] {
+        Value::Null => "-".to_owned(),
+        check => match (check["error"].as_str(), check["age"].as_f64()) {
+            (Some(error), _) => error.to_owned(),
+            (None, Some(age)) => format!("passed {age:.0} s ago"),
+            (None, None) => "none yet".to_owned(),
+        },
+    };
+    [
+        text(&upstream["name"]),
+        text(&backend["name"]),
+        text(&backend["state"]),
+        backend["weight"].to_string(),
+        backend["in_flight"].to_string(),
+        sum(&backend["responses"]).to_string(),
+        backend["responses"]["5xx"].to_string(),
+        sum(&backend["failures"]).to_string(),
+        latency.map_or_else(|| "-".to_owned(), |seconds| format!("{:.1} ms", seconds * 1000.0)),
+        check,
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_escaped() {
+        let order = Order::Drain { upstream: "a/b".into(), backend: "unix:/run/a.sock".into() };
+        let call = order.call();
+        assert_eq!(call.path, "/api/upstreams/a%2Fb/backends/unix%3A%2Frun%2Fa.sock");
+        assert_eq!(call.body, Some(json!({ "state": "drain" })));
+    }
+
+    #[test]
+    fn a_table_has_straight_columns() {
+        let backend = |name: &str, count: u64, error: Value| {
+            json!({ "name": name, "state": "up", "weight": 1, "in_flight": 2, "responses": { "2xx": count, "5xx": 1 },
+                    "failures": { "reset": 3 }, "latency": { "p95": 0.0123 }, "check": { "error": error, "age": 2.0 } })
+        };
+        let upstream = json!({ "name": "web", "backends": [
+            backend("127.0.0.1:9001", 12345, Value::Null), backend("b:1", 0, "refused".into()),
+        ] });
+        let expected = "\
+UPSTREAM  BACKEND         STATE  WEIGHT  IN FLIGHT  RESPONSES  5XX  FAILED      P95  LAST CHECK
+web       127.0.0.1:9001  up          1          2      12346    1       3  12.3 ms  passed 2 s ago
+web       b:1             up          1          2          1    1       3  12.3 ms  refused
+";
+        assert_eq!(table(&upstream), expected);
+        assert_eq!(table(&json!([upstream])), expected);
+    }
+}

@@ -4,6 +4,7 @@
 //! side. The other modules are each one rule of the RFCs, as a pure function.
 
 pub mod amend;
+pub mod cache;
 pub mod chunked;
 pub mod client;
 pub mod conditional;

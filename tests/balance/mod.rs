@@ -4,6 +4,7 @@ mod access_log;
 mod admin;
 mod auth;
 mod bulk;
+mod cache;
 mod capacity;
 mod clients;
 mod differential;

@@ -1,36 +1,41 @@
 //! The handlers of a listener's routes, put together as its configuration says.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::HeaderName;
 
 use super::auth;
-use super::balancer::Upstreams;
+use super::balancer::{Caches, Upstreams};
+use super::cache::Cached;
 use super::config::{self, Config, HttpService};
 use super::connections::Connections;
 use super::gateway::{self, Action, Branches, Forward, Redirect, Respond, Route, RouteEdits};
 use super::guards::Guards;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
+use crate::server::http::handler::SharedHandler;
 
 /// What handlers are put together from.
 pub(super) struct Assembly<'a> {
     upstreams: &'a Upstreams,
     settings: BTreeMap<&'a str, Arc<gateway::Settings>>,
     connections: &'a Arc<Connections>,
+    caches: &'a Caches,
 }
 
 impl<'a> Assembly<'a> {
-    /// The parts of a configuration whose upstreams these are.
+    /// The parts of a configuration whose upstreams and caches these are.
     pub(super) fn new(
         config: &'a Config,
         upstreams: &'a Upstreams,
         connections: &'a Arc<Connections>,
+        caches: &'a Caches,
     ) -> Self {
         let settings = config.upstreams.iter();
         let settings = settings.map(|upstream| (&*upstream.name, Arc::new(upstream.gateway.clone())));
-        Self { upstreams, settings: settings.collect(), connections }
+        Self { upstreams, settings: settings.collect(), connections, caches }
     }
 
     /// The routes of a listener.
@@ -38,8 +43,9 @@ impl<'a> Assembly<'a> {
         let trusted = Arc::new(service.trusted.clone());
         let own = own_fields(service);
         let routes = service.routes.iter().map(|route| {
-            let action = service.guards.before(route.guards.before(self.action(route, &trusted)));
             let sets = [&service.guards, &route.guards].map(Guards::own_fields).concat();
+            let cached = self.cached(route, &trusted, &sets);
+            let action = service.guards.before(route.guards.before(cached));
             let forged: Vec<_> = own.iter().filter(|name| !sets.contains(name)).cloned().collect();
             let action = match forged.is_empty() {
                 true => action,
@@ -48,6 +54,27 @@ impl<'a> Assembly<'a> {
             Route { condition: route.condition.clone(), action }
         });
         routes.collect()
+    }
+
+    /// What becomes of the requests of a route, with a cache in front of it if it has one. What backends are told of who asks, in the fields
+    /// `told`, is in the keys of the cache.
+    fn cached(&self, route: &config::Route, trusted: &Arc<Prefixes>, told: &[HeaderName]) -> Action {
+        let action = self.action(route, trusted);
+        let Some(cache) = route.cache.as_deref().and_then(|name| self.caches.get(name)) else {
+            return action;
+        };
+        let inner: SharedHandler = match action {
+            Action::Forward(forward) => Arc::new(forward),
+            Action::Handle(handler) => handler,
+        };
+        // Routes for the same URI that go different ways share nothing: where they go, what they change and what they ask of a request
+        // tells them apart.
+        let mut hasher = DefaultHasher::new();
+        let config::Route { condition, action, edits, .. } = route;
+        format!("{action:?} {edits:?} {:?} {:?}", condition.fields, condition.query).hash(&mut hasher);
+        let name = format!("{:016x}", hasher.finish());
+        let cached = Cached::new(Arc::clone(cache), inner, Arc::clone(trusted), &name);
+        Action::Handle(Arc::new(cached.keyed_by(told)))
     }
 
     /// What becomes of the requests of a route.

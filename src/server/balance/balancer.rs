@@ -15,7 +15,9 @@ use tokio::sync::watch;
 use super::admin::{self, Desk, Kept};
 use super::assemble::Assembly;
 use super::backend::{Backend, Origin};
+use super::cache::Cache;
 use super::config::{self, Admin, Config, Listener, Mode, Service};
+use super::config::{self, Config, Listener, Service};
 use super::connections::Connections;
 use super::doors::{self, Door, Doors, Open, Sockets};
 use super::gateway::Gateway;
@@ -135,10 +137,14 @@ fn put(
 /// The upstreams by their names.
 pub type Upstreams = BTreeMap<Arc<str>, Arc<Upstream>>;
 
+/// The caches by their names.
+pub type Caches = BTreeMap<Arc<str>, Arc<Cache>>;
+
 /// A balancer that runs.
 #[derive(Debug)]
 pub struct Balancer {
     upstreams: watch::Sender<Upstreams>,
+    caches: ArcSwap<Caches>,
     doors: Arc<Doors>,
     connections: Arc<Connections>,
     shards: usize,
@@ -179,6 +185,7 @@ impl Balancer {
         let heads = Limits { body: u64::MAX, ..Limits::default() };
         Self {
             upstreams: watch::Sender::default(),
+            caches: ArcSwap::default(),
             doors: Arc::new(Doors::new(drain.clone())),
             connections: Arc::new(Connections::new(limits, heads)),
             shards,
@@ -193,6 +200,12 @@ impl Balancer {
     #[must_use]
     pub fn upstreams(&self) -> Upstreams {
         self.upstreams.borrow().clone()
+    }
+
+    /// Its caches at present.
+    #[must_use]
+    pub fn caches(&self) -> Arc<Caches> {
+        self.caches.load_full()
     }
 
     /// Hears of upstreams that come and go.
@@ -262,7 +275,8 @@ impl Balancer {
         let before = self.upstreams();
         let upstreams: Upstreams =
             config.upstreams.iter().map(|config| upstream(&before, config, now)).collect();
-        let assembly = Assembly::new(config, &upstreams, &self.connections);
+        let caches = caches(&self.caches(), config);
+        let assembly = Assembly::new(config, &upstreams, &self.connections, &caches);
         let plan = Plan { upstreams: &upstreams, balancer: self };
         let before = self.doors.get();
         let mut open = open.map_or_else(|| Open::of(&before), Ok)?;
@@ -283,6 +297,7 @@ impl Balancer {
                 gateway.replace(assembly.routes(service));
             }
         }
+        self.caches.store(Arc::new(caches));
         self.upstreams.send_replace(upstreams.clone());
         self.doors.set(doors.into_iter().map(|door| door.door).collect());
         *applied += 1;
@@ -305,6 +320,17 @@ fn upstream(before: &Upstreams, config: &config::Upstream, now: Instant) -> (Arc
     let backends = setups.map(|setup| Arc::new(Backend::new(setup, now, fastrand::f64())));
     let upstream = Upstream::new(&config.name, backends.collect(), config.settings.clone(), now);
     (Arc::clone(upstream.name()), Arc::new(upstream))
+}
+
+/// The caches of a configuration: those of before, if nothing else was decided about them, or new ones.
+fn caches(before: &Caches, config: &Config) -> Caches {
+    let caches = config.caches.iter().map(|config| {
+        let same = before.get(&*config.name).filter(|cache| *cache.settings() == config.settings);
+        let cache =
+            same.map_or_else(|| Arc::new(Cache::new(&config.name, config.settings.clone())), Arc::clone);
+        (Arc::from(&*config.name), cache)
+    });
+    caches.collect()
 }
 
 /// A configuration that is about to be applied.

@@ -6,6 +6,7 @@ mod assemble;
 pub mod auth;
 pub mod backend;
 pub mod balancer;
+pub mod cache;
 pub mod check;
 pub mod command;
 pub mod config;

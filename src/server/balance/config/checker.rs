@@ -30,12 +30,14 @@ pub(super) struct Checker<'a> {
     faults: Vec<Fault>,
     /// The names of the upstreams.
     names: BTreeSet<String>,
+    /// The names of the caches.
+    pub(super) caches: BTreeSet<String>,
 }
 
 impl<'a> Checker<'a> {
     /// Of this text nothing has been looked at.
     pub(super) fn of(text: &'a str) -> Self {
-        Self { text, faults: Vec::new(), names: BTreeSet::new() }
+        Self { text, faults: Vec::new(), names: BTreeSet::new(), caches: BTreeSet::new() }
     }
 
     /// What was read, if nothing is wrong with it; otherwise all that is, in the order of the file.
@@ -56,6 +58,7 @@ impl Checker<'_> {
 
     fn file(&mut self, file: &File) -> Config {
         self.names = file.upstreams.keys().cloned().collect();
+        self.caches = file.caches.keys().cloned().collect();
         if file.listeners.is_empty() {
             self.fault(&(0..0), "there is no [[listener]]");
         }
@@ -74,6 +77,7 @@ impl Checker<'_> {
                 .collect(),
             listeners: file.listeners.iter().map(|listener| self.listener(listener)).collect(),
             upstreams: file.upstreams.iter().map(|(name, upstream)| self.upstream(name, upstream)).collect(),
+            caches: file.caches.iter().map(|(name, cache)| self.cache(name, cache)).collect(),
         }
     }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::admin::AdminTable;
+use super::cache::CacheTable;
 use super::listener::ListenerTable;
 use super::upstream::UpstreamTable;
 use crate::server::units::TimeSpan;
@@ -25,6 +26,8 @@ pub(super) struct File {
     pub(super) listeners: Vec<Spanned<ListenerTable>>,
     #[serde(rename = "upstream")]
     pub(super) upstreams: BTreeMap<String, Spanned<UpstreamTable>>,
+    #[serde(rename = "cache")]
+    pub(super) caches: BTreeMap<String, Spanned<CacheTable>>,
 }
 
 /// What the whole process has.

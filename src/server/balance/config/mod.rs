@@ -6,6 +6,7 @@ mod access_log;
 mod admin;
 mod auth;
 pub(super) mod backends;
+mod cache;
 mod check;
 mod checker;
 mod connection;
@@ -72,6 +73,8 @@ pub struct Config {
     pub listeners: Vec<Listener>,
     /// Where they are handed to.
     pub upstreams: Vec<Upstream>,
+    /// What keeps responses.
+    pub caches: Vec<Cache>,
 }
 
 /// Where clients come in.
@@ -193,6 +196,8 @@ pub struct Route {
     pub edits: Arc<RouteEdits>,
     /// What stands in front of it.
     pub guards: Guards,
+    /// The name of the cache that keeps the responses.
+    pub cache: Option<String>,
 }
 
 impl Route {
@@ -204,6 +209,7 @@ impl Route {
             action: Action::Forward(To::one(to)),
             edits: Arc::new(RouteEdits { tell, ..RouteEdits::default() }),
             guards: Guards::default(),
+            cache: None,
         }
     }
 }
@@ -236,6 +242,15 @@ impl To {
     }
 }
 
+/// A cache that routes share.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Cache {
+    /// Its name.
+    pub name: String,
+    /// What is decided about it.
+    pub settings: super::cache::Settings,
+}
+
 /// Backends that are alike.
 #[derive(Clone, Debug)]
 pub struct Upstream {
@@ -261,6 +276,7 @@ impl Default for Config {
             watch: true,
             listeners: Vec::new(),
             upstreams: Vec::new(),
+            caches: Vec::new(),
         }
     }
 }

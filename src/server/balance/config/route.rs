@@ -43,6 +43,8 @@ pub(super) struct RouteTable {
     pub(super) request_headers: EditsTable,
     #[serde(default)]
     pub(super) response_headers: EditsTable,
+    /// What keeps the responses.
+    pub(super) cache: Option<Spanned<String>>,
     pub(super) limits: Option<Spanned<LimitsTable>>,
     pub(super) compress: Option<Switch<CompressTable>>,
     pub(super) timeout: Option<TimeSpan>,
@@ -104,6 +106,7 @@ impl Checker<'_> {
             auth: route.auth.as_ref(),
         };
         let guards = self.guards(&keys, trusted);
-        Route { condition, action, edits: Arc::new(self.edits(route, tell)), guards }
+        let cache = route.cache.as_ref().map(|name| self.cache_named(name, &action));
+        Route { condition, action, edits: Arc::new(self.edits(route, tell)), guards, cache }
     }
 }

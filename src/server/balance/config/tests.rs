@@ -135,9 +135,10 @@ fn faults_are_printed_as_compilers_do() {
 /// Every configuration in the manual, but for the files that it names.
 #[test]
 fn the_manual_says_what_can_be_said() {
-    let manual = include_str!("../../../../docs/balance.md");
+    let manuals = [include_str!("../../../../docs/balance.md"), include_str!("../../../../docs/cache.md")];
     let mut count = 0;
-    for block in manual.split("```toml\n").skip(1).filter_map(|block| block.split("```").next()) {
+    let blocks = manuals.iter().flat_map(|manual| manual.split("```toml\n").skip(1));
+    for block in blocks.filter_map(|block| block.split("```").next()) {
         let faults = Config::parse(block).err().unwrap_or_default();
         assert!(
             faults.iter().all(|fault| ["internal.pem", "cannot read "]

@@ -194,6 +194,6 @@ impl NormalPath {
 }
 
 /// The normal form of a request's path, after the gateway has seen it.
-fn normal_path<'a>(head: &'a Head, extensions: &'a Extensions) -> &'a str {
+pub(in crate::server::balance) fn normal_path<'a>(head: &'a Head, extensions: &'a Extensions) -> &'a str {
     extensions.get::<NormalPath>().map_or_else(|| head.path(), |path| &path.0)
 }

@@ -1,0 +1,122 @@
+//! Requests that are on their way to a backend, and those that wait for them: of concurrent requests for the same, one goes.
+//!
+//! The one that goes is the lead of a flight; the others watch its progress. Whatever becomes of the lead (its client leaves, its backend fails), the
+//! flight ends with it, and the others are told. They wait for a limited time, and a limited number of them.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tokio::sync::watch;
+use tokio::time::{Instant, timeout_at};
+
+use super::filling::Filling;
+use super::key::Key;
+
+/// Requests that wait for one flight. More are sent on: Varnish has no limit here, nginx the one of its connections.
+pub(super) const MAX_FOLLOWERS: usize = 4096;
+
+/// How far a flight is.
+#[derive(Clone, Debug)]
+pub(super) enum Progress {
+    /// A backend has been asked.
+    Asked,
+    /// Its response arrives and can be read along.
+    Arriving(Arc<Filling>),
+    /// The response is stored.
+    Stored,
+    /// The response cannot be stored: each has to ask for itself.
+    Unstorable,
+    /// The backend has failed.
+    Failed,
+    /// The lead was lost: another may take its place.
+    Lost,
+}
+
+/// What concurrent requests are told apart by: a key, and what the request has in the fields by which responses are known to vary.
+type FlightKey = (Key, Bytes);
+
+/// The flights of a cache.
+#[derive(Debug, Default)]
+pub(super) struct Flights(Mutex<HashMap<FlightKey, Arc<watch::Sender<Progress>>>>);
+
+/// What becomes of a request that could join a flight.
+#[derive(Debug)]
+pub(super) enum Join {
+    /// It leads.
+    Lead(Lead),
+    /// Another leads.
+    Follow(watch::Receiver<Progress>),
+    /// Too many wait.
+    Full,
+}
+
+impl Flights {
+    /// Joins the flight for a key, or begins it.
+    pub(super) fn join(self: &Arc<Self>, key: FlightKey) -> Join {
+        let mut flights = self.lock();
+        if let Some(flight) = flights.get(&key) {
+            if flight.receiver_count() >= MAX_FOLLOWERS {
+                return Join::Full;
+            }
+            return Join::Follow(flight.subscribe());
+        }
+        let sender = Arc::new(watch::Sender::new(Progress::Asked));
+        flights.insert(key.clone(), Arc::clone(&sender));
+        Join::Lead(Lead { flights: Arc::clone(self), key, sender, ended: false })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<FlightKey, Arc<watch::Sender<Progress>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The lead of a flight. Dropped before it has ended, it is lost.
+#[derive(Debug)]
+pub(super) struct Lead {
+    flights: Arc<Flights>,
+    key: FlightKey,
+    sender: Arc<watch::Sender<Progress>>,
+    ended: bool,
+}
+
+impl Lead {
+    /// Lets the others read along. The flight goes on.
+    pub(super) fn arriving(&self, filling: &Arc<Filling>) {
+        self.sender.send_replace(Progress::Arriving(Arc::clone(filling)));
+    }
+
+    /// Whether others wait.
+    pub(super) fn is_followed(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
+    /// Ends the flight.
+    pub(super) fn end(mut self, how: Progress) {
+        self.finish(how);
+    }
+
+    fn finish(&mut self, how: Progress) {
+        if !std::mem::replace(&mut self.ended, true) {
+            // First those who come are sent elsewhere, then those who wait are told.
+            self.flights.lock().remove(&self.key);
+            self.sender.send_replace(how);
+        }
+    }
+}
+
+impl Drop for Lead {
+    fn drop(&mut self) {
+        self.finish(Progress::Lost);
+    }
+}
+
+/// Waits until a flight is further than [`Progress::Asked`]; `None` when that takes too long.
+pub(super) async fn progress(mut flight: watch::Receiver<Progress>, deadline: Instant) -> Option<Progress> {
+    let further = flight.wait_for(|progress| !matches!(progress, Progress::Asked));
+    match timeout_at(deadline, further).await {
+        Ok(Ok(progress)) => Some(progress.clone()),
+        Ok(Err(_)) => Some(Progress::Lost),
+        Err(_) => None,
+    }
+}

@@ -1,5 +1,6 @@
 //! The pieces without any socket: `cargo bench --bench micro`.
 
+mod cache;
 mod http;
 mod payload;
 mod pick;

@@ -15,7 +15,6 @@ use super::gateway::{self, Action, Branches, Forward, Redirect, Respond, Route, 
 use super::guards::Guards;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
-use crate::server::http::handler::SharedHandler;
 
 /// What handlers are put together from.
 pub(super) struct Assembly<'a> {
@@ -63,17 +62,13 @@ impl<'a> Assembly<'a> {
         let Some(cache) = route.cache.as_deref().and_then(|name| self.caches.get(name)) else {
             return action;
         };
-        let inner: SharedHandler = match action {
-            Action::Forward(forward) => Arc::new(forward),
-            Action::Handle(handler) => handler,
-        };
         // Routes for the same URI that go different ways share nothing: where they go, what they change and what they ask of a request
         // tells them apart.
         let mut hasher = DefaultHasher::new();
-        let config::Route { condition, action, edits, .. } = route;
-        format!("{action:?} {edits:?} {:?} {:?}", condition.fields, condition.query).hash(&mut hasher);
+        let config::Route { condition, action: to, edits, .. } = route;
+        format!("{to:?} {edits:?} {:?} {:?}", condition.fields, condition.query).hash(&mut hasher);
         let name = format!("{:016x}", hasher.finish());
-        let cached = Cached::new(Arc::clone(cache), inner, Arc::clone(trusted), &name);
+        let cached = Cached::new(Arc::clone(cache), action.into_handler(), Arc::clone(trusted), &name);
         Action::Handle(Arc::new(cached.keyed_by(told)))
     }
 

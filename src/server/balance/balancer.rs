@@ -17,7 +17,6 @@ use super::assemble::Assembly;
 use super::backend::{Backend, Origin};
 use super::cache::Cache;
 use super::config::{self, Admin, Config, Listener, Mode, Service};
-use super::config::{self, Config, Listener, Service};
 use super::connections::Connections;
 use super::doors::{self, Door, Doors, Open, Sockets};
 use super::gateway::Gateway;

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::answer::{answer, noted, preconditioned, with_age};
 use super::counters::CacheCount;
 use super::filling::Filling;
-use super::flight::{Join, Lead, Progress, progress};
+use super::flight::{Join, Lead, Progress};
 use super::key::Key;
 use super::layer::Cached;
 use super::object::Stored;
@@ -94,7 +94,7 @@ impl Cached {
                 Join::Full => break,
                 Join::Follow(flight) => {
                     waited = true;
-                    let Some(progress) = progress(flight, deadline).await else { break };
+                    let progress = flight.wait(deadline).await;
                     // A lead that was lost is replaced by one of those who wait, as long as there is time.
                     round += usize::from(!matches!(progress, Progress::Lost));
                     if let Some(response) = self.share(&client.head, &mut asking, progress) {
@@ -137,6 +137,10 @@ impl Cached {
                 let stored = asking.stored.as_ref()?;
                 reuse::on_error(&asking.asked, &stored.meta.freshness, now)
                     .then(|| self.hit(client, stored, now, CacheCount::Stale, Some("stale-if-error")))
+            }
+            Progress::Slow => {
+                asking.join = false;
+                None
             }
             Progress::Unstorable => {
                 (asking.join, asking.as_it_is) = (false, asking.stored.is_none());

@@ -1,7 +1,8 @@
 //! Requests that are on their way to a backend, and those that wait for them: of concurrent requests for the same, one goes.
 //!
 //! The one that goes is the lead of a flight; the others watch its progress. Whatever becomes of the lead (its client leaves, its backend fails), the
-//! flight ends with it, and the others are told. They wait for a limited time, and a limited number of them.
+//! flight ends with it, and the others are told. They wait for a limited time, and a limited number of them; when one has waited too long, nobody
+//! waits for that flight any longer.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -27,6 +28,8 @@ pub(super) enum Progress {
     Stored,
     /// The response cannot be stored: each has to ask for itself.
     Unstorable,
+    /// It takes too long.
+    Slow,
     /// The backend has failed.
     Failed,
     /// The lead was lost: another may take its place.
@@ -46,7 +49,7 @@ pub(super) enum Join {
     /// It leads.
     Lead(Lead),
     /// Another leads.
-    Follow(watch::Receiver<Progress>),
+    Follow(Follower),
     /// Too many wait.
     Full,
 }
@@ -59,7 +62,7 @@ impl Flights {
             if flight.receiver_count() >= MAX_FOLLOWERS {
                 return Join::Full;
             }
-            return Join::Follow(flight.subscribe());
+            return Join::Follow(Follower { progress: flight.subscribe(), flight: Arc::clone(flight) });
         }
         let sender = Arc::new(watch::Sender::new(Progress::Asked));
         flights.insert(key.clone(), Arc::clone(&sender));
@@ -111,12 +114,30 @@ impl Drop for Lead {
     }
 }
 
-/// Waits until a flight is further than [`Progress::Asked`]; `None` when that takes too long.
-pub(super) async fn progress(mut flight: watch::Receiver<Progress>, deadline: Instant) -> Option<Progress> {
-    let further = flight.wait_for(|progress| !matches!(progress, Progress::Asked));
-    match timeout_at(deadline, further).await {
-        Ok(Ok(progress)) => Some(progress.clone()),
-        Ok(Err(_)) => Some(Progress::Lost),
-        Err(_) => None,
+/// A request that waits.
+#[derive(Debug)]
+pub(super) struct Follower {
+    progress: watch::Receiver<Progress>,
+    flight: Arc<watch::Sender<Progress>>,
+}
+
+impl Follower {
+    /// Waits until the flight is further than [`Progress::Asked`]. When that takes too long, the flight is slow for all.
+    pub(super) async fn wait(mut self, deadline: Instant) -> Progress {
+        let further = self.progress.wait_for(|progress| !matches!(progress, Progress::Asked));
+        match timeout_at(deadline, further).await {
+            Ok(Ok(progress)) => progress.clone(),
+            Ok(Err(_)) => Progress::Lost,
+            Err(_) => {
+                self.flight.send_if_modified(|progress| {
+                    let waits = matches!(progress, Progress::Asked);
+                    if waits {
+                        *progress = Progress::Slow;
+                    }
+                    waits
+                });
+                Progress::Slow
+            }
+        }
     }
 }

@@ -171,7 +171,7 @@ impl Cached {
     fn unstored(&self, response: Response, why: Reason, mut case: Case) -> Response {
         let (store, now) = (&self.cache.store, case.times.answered);
         let is_error = response.code().is_server_error();
-        if why.concerns_all() && !is_error {
+        if why.concerns_all() && !is_error && !is_conditional(response.code()) {
             store.mark_uncacheable(&case.asking.key, now + UNCACHEABLE_FOR);
             // What is stored is older than this response.
             if let Some(old) = &case.asking.stored {
@@ -259,6 +259,11 @@ impl Reason {
             Self::TooLarge => "too-large",
         }
     }
+}
+
+/// The statuses that answer the conditions or the range of one client: they say nothing of what others get.
+fn is_conditional(status: StatusCode) -> bool {
+    matches!(status.as_u16(), 206 | 304 | 412 | 416)
 }
 
 /// The statuses by which an origin says that it failed: RFC 5861 section 4.

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::filling::{Budget, Filled, Filling};
-use super::flight::{Flights, Join, MAX_FOLLOWERS, Progress, progress};
+use super::flight::{Flights, Join, MAX_FOLLOWERS, Progress};
 use super::key::Key;
 use super::object::{Content, Meta, Stored};
 use super::store::{MAX_VARIANTS, Store};
@@ -284,16 +284,24 @@ async fn those_who_wait_are_told_how_a_flight_ends() {
     let soon = || Instant::now() + COLLAPSE_TIMEOUT;
     for (how, expected) in [(Some(Progress::Stored), "Stored"), (None, "Lost")] {
         let Join::Lead(lead) = join() else { panic!("there is a flight already") };
-        let Join::Follow(flight) = join() else { panic!("there is no flight") };
+        let Join::Follow(follower) = join() else { panic!("there is no flight") };
         assert!(lead.is_followed());
-        assert!(progress(flight, soon()).await.is_none(), "it takes too long");
-        let Join::Follow(flight) = join() else { panic!("the flight has ended") };
         match how {
             Some(how) => lead.end(how),
             None => drop(lead),
         }
-        assert_eq!(format!("{:?}", progress(flight, soon()).await.unwrap()), expected);
+        assert_eq!(format!("{:?}", follower.wait(soon()).await), expected);
     }
+    // One who has waited too long is the last who waits for this flight.
+    let Join::Lead(lead) = join() else { panic!("there is a flight already") };
+    for wait in [COLLAPSE_TIMEOUT, Duration::ZERO] {
+        let Join::Follow(follower) = join() else { panic!("there is no flight") };
+        let begun = Instant::now();
+        assert!(matches!(follower.wait(soon()).await, Progress::Slow));
+        // The clock of tokio has whole milliseconds.
+        assert!(begun.elapsed().abs_diff(wait) < Duration::from_millis(2), "{:?}", begun.elapsed());
+    }
+    drop(lead);
     let Join::Lead(_lead) = join() else { panic!("the last flight has not ended") };
     let waiting: Vec<_> = (0..MAX_FOLLOWERS).map(|_| join()).collect();
     assert!(waiting.iter().all(|join| matches!(join, Join::Follow(_))));
@@ -378,4 +386,29 @@ async fn an_operator_sees_and_purges() {
     layer.handle(request("GET /a", &[], "")).await;
     assert_eq!(count.load(Ordering::SeqCst), 5);
     assert_eq!(cache.clear(), 1);
+}
+
+#[tokio::test]
+async fn what_answers_one_clients_conditions_is_no_word_about_all() {
+    for (status, line, marked) in [
+        (200, "private", true),
+        (404, "no-store", true),
+        (206, "max-age=60", false),
+        (304, "max-age=60", false),
+        (412, "no-store", false),
+        (416, "no-store", false),
+        (503, "no-store", false),
+    ] {
+        let (layer, _) = layer(Settings::default(), move |_| {
+            let line = HeaderValue::from_static(line);
+            let status = StatusCode::from_u16(status).unwrap();
+            Response::text("x").status(status).with(http::header::CACHE_CONTROL, line)
+        });
+        let request = || request("GET /", &[], "");
+        let response = layer.handle(request()).await;
+        assert_eq!(response.code(), status);
+        let key = Key::of(&request(), &KeyRule::default(), &Prefixes::default(), "web").unwrap();
+        let found = layer.cache.store.find(&key, request().head(), now());
+        assert_eq!(found.uncacheable, marked, "{status} {line}");
+    }
 }

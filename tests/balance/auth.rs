@@ -210,6 +210,9 @@ fn tokens_let_their_bearers_in() {
     let split = with("tenant", json!("a\r\nX-Evil: 1"));
     assert!(guarded.received("/", &[&split]).all("x-tenant").is_empty(), "no field can say it");
 
+    let nameless = with("sub", Value::Null);
+    assert!(guarded.received("/", &[&nameless, "X-Auth-User: root"]).all("x-auth-user").is_empty());
+
     let cookie = format!("Cookie: a=b; session={}; c=d", rsa.token(&good));
     assert_eq!(guarded.received("/", &[&cookie]).all("cookie"), ["a=b; c=d"]);
 
@@ -234,4 +237,106 @@ fn tokens_let_their_bearers_in() {
     }
     assert_eq!(guarded.backend.requests().len(), sent, "nobody was let in");
     drop(guarded.folder);
+}
+
+/// A balancer whose requests are asked about at a server that answers with `answers` in turn, and then with the last of them again.
+fn asking(keys: &str, answers: &'static [&'static str]) -> (Backend, Backend, Balancer) {
+    let judge = Backend::start(move |_, peer| {
+        for answer in answers {
+            peer.answer(answer)?;
+        }
+        loop {
+            peer.answer(answers.last().unwrap_or(&""))?;
+        }
+    });
+    let backend = Backend::start(|_, peer| peer.serve("ok"));
+    let text = format!(
+        "[process]\nthreads = 1\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n\
+         auth = {{ forward = {{ to = \"judge\", path = \"/check?a=b\", {keys} }} }}\n\
+         [upstream.web]\nbackends = [\"{}\"]\n[upstream.judge]\nbackends = [\"{}\"]\n",
+        backend.addr, judge.addr
+    );
+    let balancer = Balancer::parse(&text, |_| {});
+    (judge, backend, balancer)
+}
+
+#[test]
+fn another_server_lets_requests_in() {
+    let keys = "copy-request = [\"cookie\"], copy-response = [\"x-roles\", \"x-team\"]";
+    const YES: &[&str] = &[
+        "HTTP/1.1 200 OK\r\nX-Auth-User: me\r\nX-Roles: a\r\nX-Roles: b\r\nX-Other: 1\r\nContent-Length: 2\r\n\r\nok",
+    ];
+    let (judge, backend, balancer) = asking(keys, YES);
+    let post = "POST /a/%2e/b?c=d HTTP/1.1\r\nHost: shop.test\r\nCookie: s=1\r\nAuthorization: x\r\nX-Team: forged\r\n\
+        x_roles: root\r\nX-Forwarded-Uri: /forged\r\nX-Forwarded-Method: GET\r\nConnection: x-roles\r\nContent-Length: 4\r\n\r\nbody";
+    for _ in 0..2 {
+        assert_eq!(balancer.ask(post).text(), "ok");
+    }
+    let question = judge.requests().pop().unwrap();
+    assert_eq!((&*question.method, &*question.target), ("GET", "/check?a=b"));
+    for (name, values) in [
+        ("host", vec![judge.addr.to_string()]),
+        ("x-forwarded-host", vec!["shop.test".into()]),
+        ("x-forwarded-for", vec!["127.0.0.1".into()]),
+        ("x-forwarded-method", vec!["POST".into()]),
+        ("x-forwarded-uri", vec!["/a/b?c=d".into()]),
+        ("cookie", vec!["s=1".into()]),
+        ("authorization", vec![]),
+        ("content-length", vec![]),
+        ("x-team", vec![]),
+    ] {
+        assert_eq!(question.all(name), values, "{name}");
+    }
+    assert_eq!(judge.requests()[0].connection, question.connection, "its connection is kept");
+    let request = backend.requests().pop().unwrap();
+    for (name, values) in [
+        ("x-roles", &["a", "b"][..]),
+        ("x_roles", &[]),
+        ("x-team", &[]),
+        ("x-other", &[]),
+        ("x-auth-user", &["me"]),
+        ("authorization", &["x"]),
+    ] {
+        assert_eq!(request.all(name), values, "{name}");
+    }
+}
+
+#[test]
+fn what_another_server_refuses_is_its_to_explain() {
+    let rows: [(&'static str, u16, Option<(&str, &str)>, &str); 3] = [
+        (
+            "HTTP/1.1 302 Found\r\nLocation: /login\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\nlogin",
+            302,
+            Some(("location", "/login")),
+            "login",
+        ),
+        (
+            "HTTP/1.1 401 No\r\nWWW-Authenticate: Basic realm=\"x\"\r\nContent-Length: 0\r\n\r\n",
+            401,
+            Some(("www-authenticate", "Basic realm=\"x\"")),
+            "",
+        ),
+        ("HTTP/1.1 403 No\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nno\r\n0\r\n\r\n", 403, None, "no"),
+    ];
+    for (answer, status, field, body) in rows {
+        let answers: &'static [&'static str] = Box::leak(Box::new([answer]));
+        let (_judge, backend, balancer) = asking("", answers);
+        let response = balancer.get("/", &[]);
+        assert_eq!((response.status, response.text()), (status, body), "{answer}");
+        if let Some((name, value)) = field {
+            assert_eq!(response.header(name), Some(value), "{answer}");
+        }
+        assert!(backend.requests().is_empty(), "{answer}");
+    }
+}
+
+#[test]
+fn without_an_answer_nobody_gets_in() {
+    let (_judge, backend, balancer) = asking("", &["HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"]);
+    assert_eq!(balancer.get("/", &[]).status, 503);
+    let (silent, _other, hasty) = asking("timeout = \"100ms\"", &[]);
+    assert_eq!(hasty.get("/", &[]).status, 503);
+    drop(silent);
+    assert_eq!(hasty.get("/", &[]).status, 503, "it is gone");
+    assert!(backend.requests().is_empty());
 }

@@ -11,7 +11,7 @@ use super::balancer::{Caches, Upstreams};
 use super::cache::Cached;
 use super::config::{self, Config, HttpService};
 use super::connections::Connections;
-use super::gateway::{self, Action, Branches, Forward, Redirect, Respond, Route, RouteEdits};
+use super::gateway::{self, Action, BackendHost, Branches, Forward, Redirect, Respond, Route, RouteEdits};
 use super::guards::Guards;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
@@ -41,10 +41,14 @@ impl<'a> Assembly<'a> {
     pub(super) fn routes(&self, service: &HttpService) -> Vec<Route> {
         let trusted = Arc::new(service.trusted.clone());
         let own = own_fields(service);
+        // Who is asked about requests is another server with a name of its own.
+        let edits = Arc::new(RouteEdits { host: BackendHost::Backend, ..RouteEdits::default() });
+        let asked = |upstream: &str| self.branch(upstream, &edits, &trusted);
         let routes = service.routes.iter().map(|route| {
             let sets = [&service.guards, &route.guards].map(Guards::own_fields).concat();
             let cached = self.cached(route, &trusted, &sets);
-            let action = service.guards.before(route.guards.before(cached));
+            let action = route.guards.before(cached, &asked);
+            let action = service.guards.before(action, &asked);
             let forged: Vec<_> = own.iter().filter(|name| !sets.contains(name)).cloned().collect();
             let action = match forged.is_empty() {
                 true => action,

@@ -16,6 +16,7 @@ use super::watched::{Watched, WatchedError};
 use super::{Told, identify, quoted, refusal};
 use crate::proto::http::amend::Amendment;
 use crate::proto::http::list::FieldLines;
+use crate::server::balance::log::Note;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 
@@ -55,6 +56,12 @@ impl ApiKeys {
     }
 
     pub(super) async fn admit(&self, request: Request) -> Result<Request, Response> {
+        if let (ApiKeyPlace::Query(parameter), Some(note)) = (&self.place, Note::of(&request)) {
+            // Not even a wrong key is for the log: it may be a right one with a slip.
+            let mut amendment = Amendment::default();
+            amendment.drop_parameter(parameter);
+            note.journey().shown = amendment.apply(request.head()).ok();
+        }
         let keys = self.keys.current().await;
         let name = self.key(&request).and_then(|key| keys.find(&key));
         let Some(name) = name else {

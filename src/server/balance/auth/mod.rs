@@ -6,6 +6,7 @@
 
 mod api_key;
 mod basic;
+pub mod forward;
 pub mod jwt;
 pub mod watched;
 
@@ -16,7 +17,10 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 pub use self::api_key::{ApiKeyPlace, ApiKeys};
 pub use self::basic::Basic;
+pub use self::forward::ForwardAuth;
 pub use self::jwt::{Jwt, Keys, LEEWAY, MAX_LEEWAY, Rules};
+use super::gateway::Forward;
+use super::log::Note;
 use crate::proto::http::amend::Amendment;
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::middleware::auth::AuthName;
@@ -36,6 +40,8 @@ pub enum Auth {
     ApiKey(Arc<ApiKeys>),
     /// A token that somebody else has signed.
     Jwt(Arc<Jwt>),
+    /// The word of another server.
+    Forward(Arc<ForwardAuth>),
 }
 
 /// What a backend learns of who was let in.
@@ -54,10 +60,16 @@ impl Default for Told {
 }
 
 impl Auth {
-    /// `handler`, behind this.
+    /// `handler`, behind this. `upstream` leads to an upstream by its name.
     #[must_use]
-    pub fn around(&self, handler: SharedHandler) -> SharedHandler {
-        Arc::new(Guarded { auth: self.clone(), inner: handler })
+    pub fn around(&self, handler: SharedHandler, upstream: &dyn Fn(&str) -> Arc<Forward>) -> SharedHandler {
+        let auth = match self {
+            Self::Basic(basic) => Gate::Basic(Arc::clone(basic)),
+            Self::ApiKey(keys) => Gate::ApiKey(Arc::clone(keys)),
+            Self::Jwt(jwt) => Gate::Jwt(Arc::clone(jwt)),
+            Self::Forward(forward) => Gate::Forward(Arc::clone(forward), upstream(&forward.to)),
+        };
+        Arc::new(Guarded { auth, inner: handler })
     }
 
     /// The fields that only this balancer may send to a backend.
@@ -67,22 +79,34 @@ impl Auth {
             Self::Basic(basic) => vec![basic.told.user_field.clone()],
             Self::ApiKey(keys) => vec![keys.told.user_field.clone()],
             Self::Jwt(jwt) => jwt.own_fields(),
+            Self::Forward(forward) => forward.own_fields(),
         }
     }
+}
 
+/// What a request has to pass.
+enum Gate {
+    Basic(Arc<Basic>),
+    ApiKey(Arc<ApiKeys>),
+    Jwt(Arc<Jwt>),
+    Forward(Arc<ForwardAuth>, Arc<Forward>),
+}
+
+impl Gate {
     /// The request, with what was found out about who asks; or the answer to it.
     async fn admit(&self, request: Request) -> Result<Request, Response> {
         match self {
             Self::Basic(basic) => basic.admit(request).await,
             Self::ApiKey(keys) => keys.admit(request).await,
             Self::Jwt(jwt) => jwt.admit(request).await,
+            Self::Forward(auth, forward) => auth.admit(request, forward).await,
         }
     }
 }
 
 /// A handler behind authentication.
 struct Guarded {
-    auth: Auth,
+    auth: Gate,
     inner: SharedHandler,
 }
 
@@ -130,13 +154,23 @@ fn identify(
     mut amendment: Amendment,
 ) -> Result<Request, Response> {
     match HeaderValue::from_bytes(name.as_bytes()) {
-        Ok(value) => amendment.set(told.user_field.clone(), value),
-        // A name that no field can say is not told; nobody else's is either.
-        Err(_) => amendment.drop_field(told.user_field.clone()),
+        Ok(value) if !name.is_empty() => amendment.set(told.user_field.clone(), value),
+        // No name, or one that no field can say, is not told; nobody else's is either.
+        _ => amendment.drop_field(told.user_field.clone()),
     }
-    request.extensions_mut().insert(AuthName(name));
+    if !name.is_empty() {
+        know(&mut request, name);
+    }
     amend(&mut request, &amendment)?;
     Ok(request)
+}
+
+/// Tells limits and the log who asks.
+fn know(request: &mut Request, name: Arc<str>) {
+    if let Some(note) = Note::of(request) {
+        note.journey().user = Some(Arc::clone(&name));
+    }
+    request.extensions_mut().insert(AuthName(name));
 }
 
 fn amend(request: &mut Request, amendment: &Amendment) -> Result<(), Response> {

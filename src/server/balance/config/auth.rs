@@ -6,7 +6,7 @@ use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use http::HeaderName;
+use http::{HeaderName, Method};
 use jsonwebtoken::Algorithm;
 use serde::Deserialize;
 use toml::Spanned;
@@ -14,6 +14,8 @@ use toml::Spanned;
 use super::checker::Checker;
 use super::file::OneOrMany;
 use crate::proto::http::list::is_token;
+use crate::proto::http::target::Target;
+use crate::server::balance::auth::forward::{COPIED, ForwardAuth, TIMEOUT};
 use crate::server::balance::auth::{
     ApiKeyPlace, ApiKeys, Auth, Basic, Jwt, LEEWAY, MAX_LEEWAY, Rules, Told, USER_FIELD,
 };
@@ -29,6 +31,7 @@ pub(super) struct AuthTable {
     basic: Option<Spanned<BasicTable>>,
     api_key: Option<Spanned<ApiKeyTable>>,
     jwt: Option<Spanned<JwtTable>>,
+    forward: Option<Spanned<ForwardTable>>,
 }
 
 /// Names and passwords.
@@ -75,16 +78,29 @@ pub(super) struct JwtTable {
     forward: bool,
 }
 
+/// Another server to ask.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ForwardTable {
+    to: Spanned<String>,
+    path: String,
+    copy_request: Option<OneOrMany<String>>,
+    copy_response: Option<OneOrMany<String>>,
+    timeout: Option<TimeSpan>,
+    user_header: Option<String>,
+}
+
 impl Checker<'_> {
     /// The way that a table names. Its files are read.
     pub(super) fn auth(&mut self, auth: &Spanned<AuthTable>) -> Option<Auth> {
         let table = auth.get_ref();
-        match (&table.basic, &table.api_key, &table.jwt) {
-            (Some(basic), None, None) => self.basic(basic),
-            (None, Some(key), None) => self.api_key(key),
-            (None, None, Some(jwt)) => self.jwt(jwt),
+        match (&table.basic, &table.api_key, &table.jwt, &table.forward) {
+            (Some(basic), None, None, None) => self.basic(basic),
+            (None, Some(key), None, None) => self.api_key(key),
+            (None, None, Some(jwt), None) => self.jwt(jwt),
+            (None, None, None, Some(forward)) => Some(self.forward_auth(forward)),
             _ => {
-                self.fault(&auth.span(), "auth has one of basic, api-key and jwt");
+                self.fault(&auth.span(), "auth has one of basic, api-key, jwt and forward");
                 None
             }
         }
@@ -151,6 +167,24 @@ impl Checker<'_> {
         let realm = table.realm.as_deref().unwrap_or(REALM);
         let jwt = Jwt::open(&table.jwks_file, algorithms, rules, realm, told);
         self.opened(jwt, &at).map(|jwt| Auth::Jwt(Arc::new(jwt)))
+    }
+
+    fn forward_auth(&mut self, forward: &Spanned<ForwardTable>) -> Auth {
+        let (at, table) = (forward.span(), forward.get_ref());
+        if Target::parse(&Method::GET, table.path.as_bytes()).is_err() || !table.path.starts_with('/') {
+            self.fault(&at, format!("{:?} is no path", table.path));
+        }
+        let copied = |checker: &mut Self, names: &Option<OneOrMany<String>>| {
+            names.as_ref().map(|names| checker.all(names, &at, "name of a field"))
+        };
+        Auth::Forward(Arc::new(ForwardAuth {
+            to: self.named(&table.to),
+            path: table.path.clone(),
+            copy_request: copied(self, &table.copy_request).unwrap_or_else(|| COPIED.to_vec()),
+            copy_response: copied(self, &table.copy_response).unwrap_or_default(),
+            timeout: table.timeout.map_or(TIMEOUT, |time| time.0),
+            told: self.told(table.user_header.as_deref(), false, &at),
+        }))
     }
 
     fn told(&mut self, user_field: Option<&str>, credential: bool, at: &Range<usize>) -> Told {

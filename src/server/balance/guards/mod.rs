@@ -11,10 +11,12 @@
 //!
 //! Guards are cloned freely: clones count together. So those of a listener stand around each of its routes and limit them as one.
 
+use std::sync::Arc;
+
 use http::HeaderName;
 
 use super::auth::Auth;
-use super::gateway::Action;
+use super::gateway::{Action, Forward};
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;
 use crate::server::http::middleware::body_limit::BodyLimit;
@@ -63,12 +65,12 @@ impl Guards {
             && self.compression.is_none()
     }
 
-    /// What becomes of requests behind these guards.
+    /// What becomes of requests behind these guards. `upstream` leads to an upstream by its name.
     #[must_use]
-    pub fn before(&self, action: Action) -> Action {
+    pub fn before(&self, action: Action, upstream: &dyn Fn(&str) -> Arc<Forward>) -> Action {
         match action {
             action if self.is_empty() => action,
-            action => Action::Handle(self.around(action.into_handler())),
+            action => Action::Handle(self.around(action.into_handler(), upstream)),
         }
     }
 
@@ -80,7 +82,11 @@ impl Guards {
 
     /// `handler` behind these guards; `handler` itself when there are none.
     #[must_use]
-    pub fn around(&self, mut handler: SharedHandler) -> SharedHandler {
+    pub fn around(
+        &self,
+        mut handler: SharedHandler,
+        upstream: &dyn Fn(&str) -> Arc<Forward>,
+    ) -> SharedHandler {
         let mut stack = Stack {
             concurrency: self.concurrency.clone(),
             timeout: self.timeout.clone(),
@@ -99,7 +105,7 @@ impl Guards {
             handler = limit(&mut stack, handler, rate);
         }
         if let Some(auth) = &self.auth {
-            handler = auth.around(std::mem::take(&mut stack).around(handler));
+            handler = auth.around(std::mem::take(&mut stack).around(handler), upstream);
         }
         for rate in self.rates.iter().rev() {
             handler = limit(&mut stack, handler, rate);

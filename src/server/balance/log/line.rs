@@ -20,6 +20,8 @@ pub(super) struct Line<'a> {
     listener: &'a str,
     client: String,
     #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'a str>,
@@ -86,6 +88,7 @@ impl<'a> Line<'a> {
         elapsed: Duration,
         end: End,
     ) -> Vec<u8> {
+        let head = journey.shown.as_ref().or(head);
         let sent = journey.sent.unwrap_or(Sent { took: elapsed, ..Sent::default() });
         let (bytes_in, bytes_out) = journey.moved.unwrap_or((sent.received, sent.bytes));
         let total = if journey.moved.is_some() { elapsed } else { sent.took };
@@ -108,6 +111,7 @@ impl<'a> Line<'a> {
             time: rfc3339_time(SystemTime::now()),
             listener: &log.listener,
             client: journey.client.map_or_else(|| address(&peer.addr), |ip| ip.to_string()),
+            user: journey.user.as_deref(),
             tls: session.map(|session| Tls { version: session.version(), sni: session.server_name() }),
             method: head.map(|head| head.method().as_str()),
             host: head.map(|head| text(head.authority().as_bytes())),

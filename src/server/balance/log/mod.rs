@@ -107,6 +107,10 @@ pub(super) struct Journey {
     pub(super) sent: Option<Sent>,
     pub(super) client: Option<std::net::IpAddr>,
     pub(super) id: Option<RequestId>,
+    /// The name under which it was let in.
+    pub(super) user: Option<Arc<str>>,
+    /// The head to be shown in place of the one that arrived, which has a secret.
+    pub(super) shown: Option<Head>,
     /// From 1, in the order of the configuration.
     pub(super) route: Option<usize>,
     pub(super) upstream: Option<Arc<str>>,

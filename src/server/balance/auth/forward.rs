@@ -1,0 +1,155 @@
+//! Forward-auth: another server is asked about each request, as nginx's `auth_request` and Traefik's `forwardAuth` do.
+//!
+//! It gets a `GET` without a body, with the fields that are listed and with what it is about in `X-Forwarded-Method` and `X-Forwarded-Uri`
+//! (the path in its normal form, by which the route was chosen). An answer of 2xx lets the request go on, with the fields of the answer that
+//! are listed in place of the client's own. Another answer is the client's. Where there is none, or a 5xx, nobody gets in: 503.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use super::{Told, amend, know};
+use crate::proto::http::amend::Amendment;
+use crate::proto::http::forwarded::is_word;
+use crate::proto::http::hop::{HopByHop, reads_as};
+use crate::proto::http::limits::{Limits, MAX_FIELDS};
+use crate::proto::http::parse::parse;
+use crate::server::balance::gateway::{Changes, Forward, normal_path};
+use crate::server::http::body::Body;
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
+use crate::server::http::response::{IntoResponse, Response};
+
+/// Bytes of an answer's body at the most. A longer one is left out.
+pub const MAX_ANSWER: u64 = 64 * 1024;
+
+/// How long the other server may take, unless told otherwise.
+pub const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The fields that the other server gets unless they are listed.
+pub const COPIED: [HeaderName; 2] = [http::header::AUTHORIZATION, http::header::COOKIE];
+
+const METHOD: &str = "x-forwarded-method";
+const URI: &str = "x-forwarded-uri";
+
+/// Whom to ask, and how.
+#[derive(Clone, Debug)]
+pub struct ForwardAuth {
+    /// The name of the upstream that is asked.
+    pub to: String,
+    /// The path that it is asked for, with a query if need be.
+    pub path: String,
+    /// Fields of the request that it gets.
+    pub copy_request: Vec<HeaderName>,
+    /// Fields of its answer that the backend gets, in place of the client's.
+    pub copy_response: Vec<HeaderName>,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// The field of its answer with the name of who asks.
+    pub told: Told,
+}
+
+impl ForwardAuth {
+    pub(super) fn own_fields(&self) -> Vec<HeaderName> {
+        let user = [&self.told.user_field];
+        let user = user.into_iter().filter(|name| !self.copy_response.contains(name));
+        self.copy_response.iter().chain(user).cloned().collect()
+    }
+
+    /// Asks about a request. `forward` leads to whom.
+    pub(super) async fn admit(
+        &self,
+        mut request: Request,
+        forward: &Arc<Forward>,
+    ) -> Result<Request, Response> {
+        let question = self.question(&request)?;
+        let answer = tokio::time::timeout(self.timeout, async {
+            let mut answer = forward.answer(question).await;
+            let body = std::mem::take(answer.body_mut());
+            // Read to its end, so that the connection can be used again.
+            *answer.body_mut() = body.collect(MAX_ANSWER).await.map_or_else(|_| Body::empty(), Body::from);
+            answer
+        });
+        let answer = match answer.await {
+            Ok(answer) if answer.code().is_success() => answer,
+            Ok(answer) if !answer.code().is_server_error() => return Err(told(answer)),
+            Ok(answer) => {
+                tracing::debug!(upstream = self.to, status = %answer.code(), "nobody can be let in");
+                return Err(closed());
+            }
+            Err(_) => {
+                tracing::debug!(upstream = self.to, "nobody can be let in: there was no answer in time");
+                return Err(closed());
+            }
+        };
+        let mut amendment = Amendment::default();
+        for name in self.own_fields() {
+            amendment.drop_field(name.clone());
+            for (_, value) in answer.fields().iter().filter(|(field, _)| **field == name) {
+                amendment.set(name.clone(), value.clone());
+            }
+        }
+        if let Some(name) = answer.fields().find(self.told.user_field.as_str()) {
+            let name = String::from_utf8_lossy(name.as_bytes());
+            know(&mut request, name.into());
+        }
+        amend(&mut request, &amendment)?;
+        Ok(request)
+    }
+
+    /// The request to the other server.
+    fn question(&self, request: &Request) -> Result<Request, Response> {
+        let head = request.head();
+        let mut buffer = BytesMut::with_capacity(1024);
+        let mut line = |parts: &[&[u8]]| {
+            parts.iter().for_each(|part| buffer.put_slice(part));
+            buffer.put_slice(b"\r\n");
+        };
+        line(&[b"GET ", self.path.as_bytes(), b" HTTP/1.1"]);
+        line(&[b"host: ", head.authority().as_bytes()]);
+        let hop = HopByHop::of(head);
+        for (name, value) in
+            head.fields().filter(|(name, _)| !hop.has(name) && !name.eq_ignore_ascii_case("host"))
+        {
+            // What proxies in front say of the client goes on, and is judged where all requests are.
+            let listed = self.copy_request.iter().any(|listed| name.eq_ignore_ascii_case(listed.as_str()));
+            let ours = [METHOD, URI].iter().any(|ours| reads_as(name, ours));
+            if (listed || is_word(name, true)) && !ours {
+                line(&[name.as_bytes(), b": ", value]);
+            }
+        }
+        line(&[]);
+        let limits =
+            Limits { head: usize::MAX, target: usize::MAX, fields: MAX_FIELDS, body: 0, ..Limits::default() };
+        let (question, _) = parse(buffer.freeze(), &limits).map_err(|_| closed())?;
+        let mut question = Request::new(question, Body::empty(), Arc::clone(request.peer()));
+        let mut uri = normal_path(head, request.extensions()).to_owned();
+        if let Some(query) = head.query() {
+            uri.push('?');
+            uri.push_str(query);
+        }
+        let changes = Changes::of(question.extensions_mut());
+        for (name, value) in [(METHOD, head.method().as_str()), (URI, &uri)] {
+            let value = HeaderValue::from_str(value).map_err(|_| closed())?;
+            changes.set(HeaderName::from_static(name), value);
+        }
+        Ok(question)
+    }
+}
+
+/// The other server's answer, for the client.
+fn told(mut answer: Response) -> Response {
+    if answer.body().is_empty() {
+        // What was too long to be passed on is not announced.
+        answer.fields_mut().remove(&http::header::CONTENT_TYPE);
+    }
+    answer
+}
+
+/// Nobody gets in.
+fn closed() -> Response {
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "it cannot be told at present who may come in")
+        .into_response()
+}

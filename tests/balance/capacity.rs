@@ -197,3 +197,28 @@ fn a_breaker_keeps_requests_away_from_a_backend_that_fails() {
     assert_eq!(statuses.iter().filter(|status| **status == 500).count(), 3, "{statuses:?}");
     assert_eq!((bad.requests().len(), good.requests().len()), (3, 17));
 }
+
+#[test]
+fn connections_go_to_another_backend_as_often_as_they_may() {
+    let live = Backend::start(|_, peer| {
+        peer.say("hello")?;
+        peer.hold()
+    });
+    // Nobody listens there: it was a port of ours a moment ago.
+    let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for (retries, served) in [(0, 4), (1, 8)] {
+        let text = format!(
+            "[process]\nthreads = 1\n[[listener]]\nlisten = \"127.0.0.1:0\"\nmode = \"tcp\"\nto = \"db\"\n[upstream.db]\nalgorithm = \"round-robin\"\n\
+             backends = [\"{dead}\", \"{}\"]\nretries = {retries}\noutlier = {{ faults = 0, errors = 0, rate = 0 }}\n",
+            live.addr
+        );
+        let balancer = Balancer::parse(&text, |_| {});
+        let said = (0..8).map(|_| {
+            let mut stream = TcpStream::connect(balancer.addr()).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            let mut said = [0; 5];
+            stream.read_exact(&mut said).is_ok_and(|()| said == *b"hello")
+        });
+        assert_eq!(said.filter(|served| *served).count(), served, "{retries} retries");
+    }
+}

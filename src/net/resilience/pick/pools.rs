@@ -208,7 +208,8 @@ impl<P: Picker> Pools<P> {
             Plan::Use(pool) => (pool, self.choose_in(pool, endpoints, ask, available)),
             Plan::Panic(pool) => (pool, self.choose_in(pool, endpoints, ask, staying)),
         };
-        if found.is_none() && endpoints.iter().any(|endpoint| standing(endpoint) == Standing::Full) {
+        let range = self.pools.get(pool).map_or(0..0, |(range, _)| bounded(range, endpoints));
+        if found.is_none() && endpoints[range].iter().any(|endpoint| standing(endpoint) == Standing::Full) {
             return None;
         }
         let all = || 0..self.pools.len();

@@ -137,8 +137,9 @@ mod tests {
         let start = Instant::now();
         let members = |members: &[u8], ttl| Heard::Members(members.to_vec(), s(ttl));
         let mut belief = Belief::default();
-        // At this second this is heard: does that change anything, when is asked again, and who is believed in.
-        let rows: Vec<(u64, Heard<u8>, bool, u64, &[u8])> = vec![
+        /// At this second this is heard: does that change anything, when is asked again, and who is believed in.
+        type Row = (u64, Heard<u8>, bool, u64, &'static [u8]);
+        let rows: Vec<Row> = vec![
             (0, Heard::Failed, false, 1, &[]),
             (1, Heard::Failed, false, 2, &[]),
             (3, members(&[2, 1, 2], 10), true, 10, &[1, 2]),

@@ -75,8 +75,11 @@ const KINDS: [Kinds; 5] = [
     }),
 ];
 
+/// A metric of one upstream or listener: its name, its kind, its help, and how its value is read.
+type OfOne<T> = (&'static str, MetricType, &'static str, fn(&T) -> u64);
+
 /// The same for an upstream.
-const OF_UPSTREAMS: [(&str, MetricType, &str, fn(&UpstreamView) -> u64); 6] = [
+const OF_UPSTREAMS: [OfOne<UpstreamView>; 6] = [
     ("queued", MetricType::Gauge, "Requests and connections that wait for a backend", |upstream| {
         upstream.queued as u64
     }),
@@ -102,7 +105,7 @@ const OF_UPSTREAMS: [(&str, MetricType, &str, fn(&UpstreamView) -> u64); 6] = [
 ];
 
 /// The same for a listener.
-const OF_LISTENERS: [(&str, MetricType, &str, fn(&ListenerView) -> u64); 4] = [
+const OF_LISTENERS: [OfOne<ListenerView>; 4] = [
     ("connections", MetricType::Gauge, "Connections that are open", |listener| listener.connections as u64),
     ("accepted", MetricType::Counter, "Connections accepted, refused ones included", |listener| {
         listener.accepted

@@ -72,7 +72,7 @@ impl Checker<'_> {
         };
         match port {
             Some(port) if kind == Kind::Srv => {
-                self.fault(&port.span(), "SRV records have ports of their own")
+                self.fault(&port.span(), "SRV records have ports of their own");
             }
             None if kind != Kind::Srv => self.fault(&at, "addresses need the `port` of the backends"),
             Some(port) if *port.get_ref() == 0 => self.fault(&port.span(), "there is no port 0"),

@@ -303,7 +303,9 @@ fn another_server_lets_requests_in() {
 
 #[test]
 fn what_another_server_refuses_is_its_to_explain() {
-    let rows: [(&'static str, u16, Option<(&str, &str)>, &str); 3] = [
+    /// What the other server answers, and what the client gets: a status, a field, a body.
+    type Row = (&'static str, u16, Option<(&'static str, &'static str)>, &'static str);
+    let rows: [Row; 3] = [
         (
             "HTTP/1.1 302 Found\r\nLocation: /login\r\nSet-Cookie: a=b\r\nContent-Length: 5\r\n\r\nlogin",
             302,

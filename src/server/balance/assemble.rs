@@ -5,13 +5,16 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::HeaderName;
+use tokio::sync::Semaphore;
 
 use super::auth;
 use super::balancer::{Caches, Upstreams};
 use super::cache::Cached;
 use super::config::{self, Config, HttpService};
 use super::connections::Connections;
-use super::gateway::{self, Action, BackendHost, Branches, Forward, Redirect, Respond, Route, RouteEdits};
+use super::gateway::{
+    self, Action, BackendHost, Branches, Forward, Mirror, Redirect, Respond, Route, RouteEdits, Table,
+};
 use super::guards::Guards;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
@@ -37,16 +40,17 @@ impl<'a> Assembly<'a> {
         Self { upstreams, settings: settings.collect(), connections, caches }
     }
 
-    /// The routes of a listener.
-    pub(super) fn routes(&self, service: &HttpService) -> Vec<Route> {
+    /// What becomes of the requests of a listener.
+    pub(super) fn table(&self, service: &HttpService) -> Table {
         let trusted = Arc::new(service.trusted.clone());
         let own = own_fields(service);
         // Who is asked about requests is another server with a name of its own.
         let edits = Arc::new(RouteEdits { host: BackendHost::Backend, ..RouteEdits::default() });
-        let asked = |upstream: &str| self.branch(upstream, &edits, &trusted);
+        let asked = |upstream: &str| Arc::new(self.innermost(upstream, &edits, &trusted));
         let routes = service.routes.iter().map(|route| {
+            let parts = Parts { service, route, trusted: &trusted };
             let sets = [&service.guards, &route.guards].map(Guards::own_fields).concat();
-            let cached = self.cached(route, &trusted, &sets);
+            let cached = self.cached(&parts, &sets);
             let action = route.guards.before(cached, &asked);
             let action = service.guards.before(action, &asked);
             let forged: Vec<_> = own.iter().filter(|name| !sets.contains(name)).cloned().collect();
@@ -56,13 +60,14 @@ impl<'a> Assembly<'a> {
             };
             Route { condition: route.condition.clone(), action }
         });
-        routes.collect()
+        Table { routes: routes.collect(), tracing: service.tracing }
     }
 
     /// What becomes of the requests of a route, with a cache in front of it if it has one. What backends are told of who asks, in the fields
     /// `told`, is in the keys of the cache.
-    fn cached(&self, route: &config::Route, trusted: &Arc<Prefixes>, told: &[HeaderName]) -> Action {
-        let action = self.action(route, trusted);
+    fn cached(&self, parts: &Parts<'_>, told: &[HeaderName]) -> Action {
+        let Parts { route, trusted, .. } = *parts;
+        let action = self.action(parts);
         let Some(cache) = route.cache.as_deref().and_then(|name| self.caches.get(name)) else {
             return action;
         };
@@ -77,10 +82,10 @@ impl<'a> Assembly<'a> {
     }
 
     /// What becomes of the requests of a route.
-    fn action(&self, route: &config::Route, trusted: &Arc<Prefixes>) -> Action {
-        let (edits, trusted) = (Arc::clone(&route.edits), Arc::clone(trusted));
-        match &route.action {
-            config::Action::Forward(to) => self.forward(to, &edits, &trusted),
+    fn action(&self, parts: &Parts<'_>) -> Action {
+        let (edits, trusted) = (Arc::clone(&parts.route.edits), Arc::clone(parts.trusted));
+        match &parts.route.action {
+            config::Action::Forward(to) => self.forward(to, parts),
             config::Action::Redirect(to, status) => {
                 Action::Handle(Arc::new(Redirect { to: to.clone(), status: *status, edits, trusted }))
             }
@@ -91,9 +96,18 @@ impl<'a> Assembly<'a> {
     }
 
     /// What gives requests to upstreams.
-    fn forward(&self, to: &config::To, edits: &Arc<RouteEdits>, trusted: &Arc<Prefixes>) -> Action {
-        let branches = to.branches.iter().map(|(name, _)| self.branch(name, edits, trusted));
-        let mut branches: Vec<_> = branches.collect();
+    fn forward(&self, to: &config::To, parts: &Parts<'_>) -> Action {
+        let mirror = parts.route.mirror.as_ref().map(|mirror| Mirror {
+            to: Arc::new(self.branch(&mirror.to, parts)),
+            share: mirror.share,
+            max_body: mirror.max_body,
+            places: Arc::new(Semaphore::new(mirror.max_in_flight)),
+            counters: Arc::default(),
+        });
+        let branch = |(name, _): &(String, u32)| {
+            Arc::new(Forward { mirror: mirror.clone(), ..self.branch(name, parts) })
+        };
+        let mut branches: Vec<_> = to.branches.iter().map(branch).collect();
         match Split::new(to.branches.iter().map(|(_, weight)| *weight)) {
             Ok(split) if branches.len() > 1 => {
                 Action::Handle(Arc::new(Branches { split, by: to.by.clone(), branches }))
@@ -102,15 +116,26 @@ impl<'a> Assembly<'a> {
         }
     }
 
+    /// One of the upstreams of a route.
+    fn branch(&self, upstream: &str, parts: &Parts<'_>) -> Forward {
+        let forward = self.innermost(upstream, &parts.route.edits, parts.trusted);
+        // The upstream's own pages stand in front.
+        let own = forward.settings.error_pages.iter();
+        let pages = own.chain(&parts.service.error_pages).cloned().collect();
+        Forward { pages, ..forward }
+    }
+
     /// The innermost handler: it gives requests to the backends of an upstream.
-    fn branch(&self, upstream: &str, edits: &Arc<RouteEdits>, trusted: &Arc<Prefixes>) -> Arc<Forward> {
-        Arc::new(Forward {
+    fn innermost(&self, upstream: &str, edits: &Arc<RouteEdits>, trusted: &Arc<Prefixes>) -> Forward {
+        Forward {
             upstream: Arc::clone(&self.upstreams[upstream]),
             settings: Arc::clone(&self.settings[upstream]),
             connections: Arc::clone(self.connections),
             trusted: Arc::clone(trusted),
             edits: Arc::clone(edits),
-        })
+            pages: Arc::default(),
+            mirror: None,
+        }
     }
 }
 
@@ -124,4 +149,11 @@ fn own_fields(service: &HttpService) -> Vec<HeaderName> {
         }
     }
     fields
+}
+
+/// What the handler of one route is put together from.
+struct Parts<'a> {
+    service: &'a HttpService,
+    route: &'a config::Route,
+    trusted: &'a Arc<Prefixes>,
 }

@@ -19,7 +19,7 @@ use super::cache::Cache;
 use super::config::{self, Admin, Config, Listener, Mode, Service};
 use super::connections::Connections;
 use super::doors::{self, Door, Doors, Open, Sockets};
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Table};
 use super::log::{Log, Logged};
 use super::reload::{Maintenance, Source};
 use super::tcp::{self, Tcp};
@@ -293,7 +293,7 @@ impl Balancer {
         }
         for door in &doors {
             if let (Some(gateway), Service::Http(service)) = (&door.door.gateway, door.service) {
-                gateway.replace(assembly.routes(service));
+                gateway.replace(assembly.table(service));
             }
         }
         self.caches.store(Arc::new(caches));
@@ -405,7 +405,7 @@ impl Plan<'_> {
                 Ok(Door::new(listener.clone(), sockets, Arc::new(part), gate, None))
             }
             Service::Http(service) => {
-                let gateway = gateway.unwrap_or_else(|| Arc::new(Gateway::new(Vec::new())));
+                let gateway = gateway.unwrap_or_else(|| Arc::new(Gateway::new(Table::default())));
                 let log = access_log(listener, &drain)?;
                 let mut server = match &log {
                     Some(log) => Server::new(Logged { log: Arc::clone(log), inner: Arc::clone(&gateway) }),

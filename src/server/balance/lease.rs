@@ -1,7 +1,7 @@
 //! The right to make one call to a backend: what is counted while it is under way, and given back when it is over.
 //!
 //! A backend may have a limit on its calls (requests for HTTP, connections for TCP). When all backends that could take a call have as many as they may,
-//! the call waits in the [`Line`] of its upstream. The count of places and the queue are under one lock, so that the two rules of
+//! the call waits in the `Line` of its upstream. The count of places and the queue are under one lock, so that the two rules of
 //! [`queue`](crate::net::resilience::queue) hold: nobody overtakes, and a place that is given back goes to the call that has waited longest, in the same step. A call that gives
 //! up leaves the line, or passes on the place that it was just handed, whichever it is. Upstreams without limits never take that lock.
 
@@ -152,6 +152,14 @@ impl Drop for InLine<'_> {
     }
 }
 
+/// Why a backend takes no call.
+enum Closed {
+    /// Its circuit breaker refuses.
+    Broken,
+    /// It has as many as it may have.
+    Full,
+}
+
 impl Line {
     pub(super) fn new(members: Members) -> Self {
         Self { members: ArcSwap::from_pointee(members), queue: Mutex::new(Queue::new(QUEUE)) }
@@ -199,37 +207,53 @@ impl Line {
         .await
     }
 
+    /// The backend that has a session, if it can take a call at once.
+    pub(super) fn of_session(self: &Arc<Self>, members: &Members, key: u64, now: Instant) -> Option<Lease> {
+        let _queue = members.is_limited().then(|| self.queue());
+        self.enter(members, members.of_session(key, now)?, now).ok()
+    }
+
     /// A backend that has room. With limits, the lock of the queue is held.
     fn take(self: &Arc<Self>, members: &Members, key: u64, tried: &[u64], now: Instant) -> Option<Lease> {
         let mut tried = std::borrow::Cow::Borrowed(tried);
         // Only in a panic is a backend chosen whose circuit breaker refuses, or who has no room.
         for _ in 0..members.backends().len().min(PANIC_CHOICES) {
             let backend = members.choose(key, &tried, now)?;
-            let permit = match backend.breaker().map(|breaker| breaker.enter(now)) {
-                None => None,
-                Some(Ok(permit)) => Some(Box::new(permit)),
-                Some(Err(_)) => {
+            match self.enter(members, backend, now) {
+                Ok(lease) => return Some(lease),
+                Err(Closed::Broken) => {
                     tried.to_mut().push(crate::net::resilience::pick::Endpoint::key(backend));
-                    continue;
                 }
-            };
-            let limit = backend.limit();
-            if limit.is_some_and(|limit| !backend.vitals().enter(limit)) {
-                return None;
+                Err(Closed::Full) => return None,
             }
-            let calls = members.counted().map(|calls| {
-                calls.fetch_add(1, Ordering::Relaxed);
-                Arc::clone(calls)
-            });
-            return Some(Lease {
-                backend: Arc::clone(backend),
-                under_way: Some(backend.begin(now)),
-                permit,
-                line: limit.map(|_| Arc::clone(self)),
-                calls,
-            });
         }
         None
+    }
+
+    /// A call to this backend. With limits, the lock of the queue is held.
+    fn enter(
+        self: &Arc<Self>,
+        members: &Members,
+        backend: &Arc<Backend>,
+        now: Instant,
+    ) -> Result<Lease, Closed> {
+        let permit = backend.breaker().map(|breaker| breaker.enter(now).map_err(|_| Closed::Broken));
+        let permit = permit.transpose()?.map(Box::new);
+        let limit = backend.limit();
+        if limit.is_some_and(|limit| !backend.vitals().enter(limit)) {
+            return Err(Closed::Full);
+        }
+        let calls = members.counted().map(|calls| {
+            calls.fetch_add(1, Ordering::Relaxed);
+            Arc::clone(calls)
+        });
+        Ok(Lease {
+            backend: Arc::clone(backend),
+            under_way: Some(backend.begin(now)),
+            permit,
+            line: limit.map(|_| Arc::clone(self)),
+            calls,
+        })
     }
 
     /// A call is over: its place goes to the one that waits longest.

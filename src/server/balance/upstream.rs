@@ -88,6 +88,8 @@ pub struct Upstream {
 pub struct Members {
     /// In the order of their priority.
     backends: Vec<Arc<Backend>>,
+    /// The keys of the backends in order, and their places.
+    keys: Vec<(u64, usize)>,
     pools: Pools<AnyPicker>,
     ejections: Arc<Mutex<Ejections>>,
     budget: Budget,
@@ -119,7 +121,9 @@ impl Members {
         let calls = before(|_, _| true).and_then(|before| before.counted.as_ref());
         let calls = settings.bound.map(|_| calls.map(|(calls, _)| Arc::clone(calls)).unwrap_or_default());
         let counted = calls.map(|calls| (calls, AtomicU64::new(0)));
-        Self { backends, pools, ejections, budget, settings, limited, counted }
+        let mut keys: Vec<_> = backends.iter().map(Endpoint::key).zip(0..).collect();
+        keys.sort_unstable();
+        Self { backends, keys, pools, ejections, budget, settings, limited, counted }
     }
 
     /// Whether a backend has a limit on its calls.
@@ -189,6 +193,15 @@ impl Members {
         let ask = Ask { now, key, tried, total: self.total() };
         let place = self.pools.choose(&self.backends, &ask, |backend| backend.standing(now))?;
         self.backends.get(place)
+    }
+
+    /// The backend with this key, if it can go on with a session that it has: when it drains, too, but not when it is down or ejected.
+    #[must_use]
+    pub fn of_session(&self, key: u64, now: Instant) -> Option<&Arc<Backend>> {
+        let found = self.keys.binary_search_by_key(&key, |(key, _)| *key).ok()?;
+        let backend = self.backends.get(self.keys.get(found)?.1)?;
+        let vitals = backend.vitals();
+        (vitals.is_up() && !vitals.is_ejected(now)).then_some(backend)
     }
 
     fn group(&self, now: Instant) -> Group {
@@ -334,6 +347,12 @@ impl Upstream {
         now: Instant,
     ) -> Result<Lease, Refusal> {
         self.line.acquire(members, key, tried, now).await
+    }
+
+    /// The backend that has a client's session, for a call; `None` if it cannot take one now.
+    #[must_use]
+    pub fn of_session(&self, members: &Members, key: u64, now: Instant) -> Option<Lease> {
+        self.line.of_session(members, key, now)
     }
 
     /// How many calls wait for a backend.
@@ -492,6 +511,25 @@ mod tests {
         upstream.members().backends()[0].vitals().set_admin(Admin::Drain);
         upstream.refresh(now);
         assert_eq!(chosen(&upstream, now), [0, 1000]);
+    }
+
+    #[test]
+    fn a_session_stays_while_its_backend_drains_and_moves_when_it_is_gone() {
+        let now = Instant::now();
+        let upstream = Upstream::new("web", backends(now, &[0, 0, 0]), Settings::default(), now);
+        let members = upstream.members();
+        for backend in members.backends() {
+            assert!(Arc::ptr_eq(members.of_session(backend.key(), now).unwrap(), backend));
+        }
+        assert!(members.of_session(0, now).is_none());
+        let first = Arc::clone(&members.backends()[0]);
+        first.vitals().set_admin(Admin::Drain);
+        assert!(members.of_session(first.key(), now).is_some(), "it finishes what it has");
+        first.vitals().eject(now + Duration::from_secs(1));
+        assert!(members.of_session(first.key(), now).is_none());
+        assert!(members.of_session(first.key(), now + Duration::from_secs(2)).is_some());
+        upstream.replace(Origin::Configured, Vec::new(), now);
+        assert!(upstream.members().of_session(first.key(), now).is_none());
     }
 
     #[test]

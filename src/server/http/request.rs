@@ -52,6 +52,14 @@ impl Parts {
         &self.peer
     }
 
+    /// A request with the same head, from the same sender, with another body.
+    #[must_use]
+    pub fn to_request(&self, body: Body) -> Request {
+        let mut request = Request::new(self.head.clone(), body, Arc::clone(&self.peer));
+        request.extensions = self.extensions.clone();
+        request
+    }
+
     /// What the way to the handler has left.
     #[must_use]
     pub fn extensions(&self) -> &Extensions {

@@ -183,6 +183,12 @@ impl Response {
         &mut self.body
     }
 
+    /// The body alone.
+    #[must_use]
+    pub fn into_body(self) -> Body {
+        self.body
+    }
+
     /// Calls `f` once the reply has left or its connection was lost: what logs and metrics hang on.
     pub fn on_sent(&mut self, f: impl FnOnce(Sent) + Send + 'static) {
         self.extra().on_sent.push(Box::new(f));

@@ -84,3 +84,44 @@ fn pages_are_answered() {
     assert_eq!(web.requests(), []);
     assert_eq!(get(&balancer, "/", "X-Staff: 1\r\n").text(), "ok");
 }
+
+#[test]
+fn error_pages_stand_in_for_what_the_balancer_says_itself() {
+    let dead = super::Backend::start(|_, _| Ok(()));
+    let failing = super::Backend::start(|_, peer| {
+        loop {
+            peer.answer("HTTP/1.1 503 No\r\nContent-Length: 3\r\n\r\nown")?;
+        }
+    });
+    let silent = super::Backend::start(|_, peer| peer.hold());
+    let text = format!(
+        "[process]\nthreads = 1\n[[listener]]\nlisten = \"127.0.0.1:0\"\n\
+        error-page = [{{ status = [502], body = \"<p>down</p>\", content-type = \"text/html\", retry-after = \"5s\" }}, {{ body = \"any\" }}]\n\
+        [[listener.route]]\npath = \"/dead\"\nto = \"dead\"\nresponse-headers.set = {{ x-a = \"b\" }}\n\
+        [[listener.route]]\npath = \"/own\"\nto = \"own\"\n[[listener.route]]\npath = \"/failing\"\nto = \"failing\"\n\
+        [[listener.route]]\npath = \"/silent\"\nto = \"silent\"\n\
+        [upstream.dead]\nbackends = [{dead:?}]\n[upstream.own]\nbackends = [{dead:?}]\nerror-page = [{{ body = \"own page\" }}]\n\
+        [upstream.failing]\nbackends = [{failing:?}]\n[upstream.silent]\nbackends = [{silent:?}]\nresponse-timeout = \"10ms\"\nretries = 0\n",
+        dead = dead.addr.to_string(),
+        failing = failing.addr.to_string(),
+        silent = silent.addr.to_string(),
+    );
+    let balancer = super::Balancer::parse(&text, |_| {});
+    for (path, status, media, retry, body) in [
+        ("/dead", 502, Some("text/html"), Some("5"), "<p>down</p>"),
+        ("/own", 502, Some("text/plain; charset=utf-8"), None, "own page"),
+        ("/silent", 504, Some("text/plain; charset=utf-8"), None, "any"),
+        // What a backend says is its own business, and so is that no route takes a request.
+        ("/failing", 503, None, None, "own"),
+    ] {
+        let response = get(&balancer, path, "");
+        assert_eq!((response.status, response.text()), (status, body), "{path}");
+        assert_eq!(
+            (response.header("content-type"), response.header("retry-after")),
+            (media, retry),
+            "{path}"
+        );
+        assert_eq!(response.header("x-a"), (path == "/dead").then_some("b"), "{path}");
+    }
+    assert_eq!(get(&balancer, "/nowhere", "").status, 404);
+}

@@ -3,8 +3,11 @@
 mod answers;
 mod forwarded;
 mod headers;
+mod mirror;
 mod rewrite;
 mod split;
+mod sticky;
+mod trace;
 
 use super::Balancer;
 use super::raw::Backend;

@@ -1,8 +1,8 @@
 //! The response cache: what backends have answered, kept in memory and given to the next client that asks for the same.
 //!
 //! What may be stored, for how long and for whom is decided by [`proto::http::cache`](crate::proto::http::cache). Here are the store
-//! ([`store`]) with its bound in bytes, the keys ([`key`]), what is stored ([`object`]), and the requests that are on their way to a backend: concurrent
-//! requests for the same key wait for one of them ([`flight`]), and a response that arrives piece by piece is read by all of them ([`filling`]). A [`Cached`]
+//! (`store`) with its bound in bytes, the keys (`key`), what is stored (`object`), and the requests that are on their way to a backend: concurrent
+//! requests for the same key wait for one of them (`flight`), and a response that arrives piece by piece is read by all of them (`filling`). A [`Cached`]
 //! is the layer around the handler of a route, a [`Cache`] what such layers share.
 
 mod answer;

@@ -12,12 +12,14 @@ use super::auth::AuthTable;
 use super::checker::Checker;
 use super::file::{OneOrMany, Switch};
 use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
+use super::page::ErrorPageTable;
 use super::route::RouteTable;
 use super::{HttpService, Listener, Route, Service, TcpService, Tls};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
 use crate::net::tls::{CertPair, ClientAuth};
 use crate::proto::http::forwarded::Tell;
+use crate::server::balance::gateway::Tracing;
 use crate::server::balance::tcp::{self, ProxyHeader};
 use crate::server::units::{ByteSize, TimeSpan};
 
@@ -42,6 +44,10 @@ pub(super) struct ListenerTable {
     #[serde(default)]
     pub(super) trusted_proxies: Prefixes,
     pub(super) forwarded: Option<ForwardedBy>,
+    pub(super) trace: Option<bool>,
+    pub(super) trace_sample: Option<Spanned<f64>>,
+    #[serde(default)]
+    pub(super) error_page: Vec<ErrorPageTable>,
     #[serde(default, rename = "route")]
     pub(super) routes: Vec<Spanned<RouteTable>>,
     pub(super) limits: Option<Spanned<LimitsTable>>,
@@ -225,12 +231,28 @@ impl Checker<'_> {
                     listener.routes.iter().map(|route| self.route(route, tell, &trusted)).collect();
                 routes.extend(to.map(|to| Route::all_to(to, tell)));
                 let settings = self.connections(listener, &at);
-                Service::Http(Box::new(HttpService { routes, trusted, guards, settings }))
+                let tracing = self.tracing(listener);
+                let error_pages = self.error_pages(&listener.error_page);
+                let service = HttpService { routes, trusted, guards, tracing, error_pages, settings };
+                Service::Http(Box::new(service))
             }
         };
         let access_log = listener.access_log.as_ref().map(|log| self.access_log(log, listener.mode));
         let tls = listener.tls.as_ref().map(|tls| self.tls(tls, &at));
         Listener { listen, access_log, proxies: listener.proxy_protocol_from.clone(), limits, tls, service }
+    }
+
+    fn tracing(&mut self, listener: &ListenerTable) -> Option<Tracing> {
+        let on = listener.trace == Some(true);
+        if let Some(sample) = &listener.trace_sample {
+            if !on {
+                self.fault(&sample.span(), "trace-sample is for a listener with trace = true");
+            }
+            if !(0.0..=1.0).contains(sample.get_ref()) {
+                self.fault(&sample.span(), "trace-sample is a share, from 0 to 1");
+            }
+        }
+        on.then(|| Tracing { sample: listener.trace_sample.as_ref().map_or(0.0, |sample| *sample.get_ref()) })
     }
 
     fn tls(&mut self, tls: &TlsTable, at: &Range<usize>) -> Tls {

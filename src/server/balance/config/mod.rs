@@ -15,9 +15,11 @@ mod edits;
 mod file;
 mod guards;
 mod listener;
+mod mirror;
 mod page;
 mod resilience;
 mod route;
+mod sticky;
 mod tls;
 mod tls_route;
 mod to;
@@ -31,7 +33,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::backend;
-use super::gateway::{HashBy, Page, RouteEdits};
+use super::gateway::{ErrorPage, HashBy, Page, RouteEdits, Tracing};
 use super::guards::Guards;
 use super::log::{Format, Target};
 use super::{gateway, tcp};
@@ -170,6 +172,10 @@ pub struct HttpService {
     pub trusted: Prefixes,
     /// What stands around all routes.
     pub guards: Guards,
+    /// How requests are traced, if they are.
+    pub tracing: Option<Tracing>,
+    /// What clients get in place of the answers of the balancer itself.
+    pub error_pages: Vec<ErrorPage>,
     /// How slowly, how long and how much clients may talk.
     pub settings: Settings,
 }
@@ -181,7 +187,14 @@ impl HttpService {
         // The deadlines of the upstreams hold.
         let settings =
             Settings { handler_timeout: Duration::ZERO, abort_on_close: true, ..Settings::default() };
-        Self { routes, trusted: Prefixes::default(), guards: Guards::default(), settings }
+        Self {
+            routes,
+            trusted: Prefixes::default(),
+            guards: Guards::default(),
+            tracing: None,
+            error_pages: Vec::new(),
+            settings,
+        }
     }
 }
 
@@ -194,6 +207,8 @@ pub struct Route {
     pub action: Action,
     /// What is changed in them, and in their answers.
     pub edits: Arc<RouteEdits>,
+    /// Where copies of them go.
+    pub mirror: Option<Mirror>,
     /// What stands in front of it.
     pub guards: Guards,
     /// The name of the cache that keeps the responses.
@@ -208,6 +223,7 @@ impl Route {
             condition: Condition::default(),
             action: Action::Forward(To::one(to)),
             edits: Arc::new(RouteEdits { tell, ..RouteEdits::default() }),
+            mirror: None,
             guards: Guards::default(),
             cache: None,
         }
@@ -223,6 +239,19 @@ pub enum Action {
     Redirect(Template, StatusCode),
     /// They are answered with a page.
     Respond(Page),
+}
+
+/// Where copies of requests go.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Mirror {
+    /// The upstream.
+    pub to: String,
+    /// The share of the requests that are copied, from 0 to 1.
+    pub share: f64,
+    /// Bytes of a body that is copied at most.
+    pub max_body: u64,
+    /// Copies that may be under way at once.
+    pub max_in_flight: usize,
 }
 
 /// Where requests go.

@@ -11,7 +11,7 @@ use toml::Spanned;
 use super::Action;
 use super::checker::Checker;
 use crate::proto::balance::template::Template;
-use crate::server::balance::gateway::Page;
+use crate::server::balance::gateway::{ErrorPage, Page};
 use crate::server::units::TimeSpan;
 
 /// Bytes of a page at most: pages are held in memory.
@@ -35,6 +35,20 @@ pub(super) struct PageTable {
     pub(super) content_type: Option<Spanned<String>>,
     pub(super) retry_after: Option<TimeSpan>,
 }
+
+/// A page in place of an answer of the balancer itself.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ErrorPageTable {
+    pub(super) status: Option<Spanned<Vec<u16>>>,
+    pub(super) body: Option<String>,
+    pub(super) file: Option<Spanned<PathBuf>>,
+    pub(super) content_type: Option<Spanned<String>>,
+    pub(super) retry_after: Option<TimeSpan>,
+}
+
+/// The statuses of the answers that the balancer gives for want of a backend's.
+const ERRORS: [u16; 3] = [502, 503, 504];
 
 /// The statuses that send a client elsewhere, and keep it from taking a redirect for the page.
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
@@ -65,7 +79,43 @@ impl Checker<'_> {
         if let Some(at) = page.status.as_ref().filter(|_| !(200..600).contains(&status)) {
             self.fault(&at.span(), "the status of an answer is 200 to 599");
         }
-        let (body, guessed) = match (&page.body, &page.file) {
+        let (body, content_type) =
+            self.contents(page.body.as_ref(), page.file.as_ref(), page.content_type.as_ref());
+        if [204, 304].contains(&status) && !body.is_empty() {
+            self.fault(&at, format!("an answer with status {status} has no body"));
+        }
+        Page {
+            status: StatusCode::from_u16(status).unwrap_or_default(),
+            content_type,
+            body,
+            retry_after: page.retry_after.map(seconds),
+        }
+    }
+
+    pub(super) fn error_pages(&mut self, pages: &[ErrorPageTable]) -> Vec<ErrorPage> {
+        let pages = pages.iter().map(|page| {
+            let statuses = page.status.as_ref().map_or(&ERRORS[..], |statuses| statuses.get_ref());
+            if let Some(at) = page.status.as_ref().filter(|_| !statuses.iter().all(|it| ERRORS.contains(it)))
+            {
+                self.fault(&at.span(), "an error page is for the statuses 502, 503 and 504");
+            }
+            let statuses = statuses.iter().filter_map(|status| StatusCode::from_u16(*status).ok()).collect();
+            let (body, content_type) =
+                self.contents(page.body.as_ref(), page.file.as_ref(), page.content_type.as_ref());
+            let (status, retry_after) = (StatusCode::SERVICE_UNAVAILABLE, page.retry_after.map(seconds));
+            ErrorPage { statuses, page: Page { status, content_type, body, retry_after } }
+        });
+        pages.collect()
+    }
+
+    /// The body of a page, and its media type.
+    fn contents(
+        &mut self,
+        body: Option<&String>,
+        file: Option<&Spanned<PathBuf>>,
+        content_type: Option<&Spanned<String>>,
+    ) -> (Bytes, HeaderValue) {
+        let (body, guessed) = match (body, file) {
             (Some(text), None) => (Bytes::from(text.clone()), TEXT),
             (None, Some(file)) => self.page_file(file),
             (None, None) => (Bytes::new(), TEXT),
@@ -74,23 +124,14 @@ impl Checker<'_> {
                 (Bytes::new(), TEXT)
             }
         };
-        if [204, 304].contains(&status) && !body.is_empty() {
-            self.fault(&at, format!("an answer with status {status} has no body"));
-        }
-        let content_type = match &page.content_type {
+        let content_type = match content_type {
             None => guessed,
             Some(text) => HeaderValue::try_from(text.get_ref()).unwrap_or_else(|_| {
                 self.fault(&text.span(), "this is no media type");
                 TEXT
             }),
         };
-        Page {
-            status: StatusCode::from_u16(status).unwrap_or_default(),
-            content_type,
-            body,
-            // At least a second: a time of 0 would ask clients to come at once.
-            retry_after: page.retry_after.map(|time| time.0.as_secs().max(1)),
-        }
+        (body, content_type)
     }
 
     /// A page from a file, with the media type that its name says.
@@ -104,6 +145,11 @@ impl Checker<'_> {
         let charset = if media.type_() == mime_guess::mime::TEXT { "; charset=utf-8" } else { "" };
         (body, HeaderValue::try_from(format!("{media}{charset}")).unwrap_or(TEXT))
     }
+}
+
+/// The value of `Retry-After`, at least a second: 0 would ask clients to come at once.
+fn seconds(time: TimeSpan) -> u64 {
+    time.0.as_secs().max(1)
 }
 
 /// The contents of a file that is not too large.

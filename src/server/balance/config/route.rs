@@ -12,6 +12,7 @@ use super::checker::Checker;
 use super::edits::{EditsTable, RewriteTable};
 use super::file::{OneOrMany, Switch};
 use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
+use super::mirror::MirrorTable;
 use super::page::{PageTable, RedirectTable};
 use super::to::ToEntry;
 use super::{Action, Route, To};
@@ -33,6 +34,7 @@ pub(super) struct RouteTable {
     pub(super) query: BTreeMap<String, String>,
     pub(super) to: Option<ToEntry>,
     pub(super) split_by: Option<Spanned<String>>,
+    pub(super) mirror: Option<Spanned<MirrorTable>>,
     pub(super) redirect: Option<RedirectTable>,
     pub(super) respond: Option<Spanned<PageTable>>,
     pub(super) strip_prefix: Option<Spanned<String>>,
@@ -107,6 +109,10 @@ impl Checker<'_> {
         };
         let guards = self.guards(&keys, trusted);
         let cache = route.cache.as_ref().map(|name| self.cache_named(name, &action));
-        Route { condition, action, edits: Arc::new(self.edits(route, tell)), guards, cache }
+        if let (Some(mirror), None) = (&route.mirror, &route.to) {
+            self.fault(&mirror.span(), "a mirror is for a route with `to`");
+        }
+        let mirror = route.mirror.as_ref().map(|mirror| self.mirror(mirror.get_ref()));
+        Route { condition, action, edits: Arc::new(self.edits(route, tell)), mirror, guards, cache }
     }
 }

@@ -175,6 +175,9 @@ fn faults_of_what_a_route_does() {
         ("to = \"a\"\nresponse-headers.set = { Content-Length = \"5\" }", 5, 43, "is derived"),
         ("to = \"a\"\nresponse-headers.remove = [\"b c\"]", 5, 28, "no name of a field"),
         ("to = \"a\"\nrequest-headers.set = { host = \"b\" }", 5, 32, "set by rewrite-host"),
+        ("to = \"a\"\nmirror = { to = \"x\" }", 5, 17, "there is no [upstream.x]"),
+        ("to = \"a\"\nmirror = { to = \"a\", percent = 101 }", 5, 32, "0 to 100"),
+        ("respond = {}\nmirror = { to = \"a\" }", 5, 10, "for a route with `to`"),
     ] {
         let text = format!(
             "[[listener]]\nlisten = \":1\"\n[[listener.route]]\n{route}\n[upstream.a]\nbackends = [\"b:1\"]\n"
@@ -214,4 +217,38 @@ fn routes_of_tls_that_is_passed_through() {
         let faults = Config::parse(&file(route)).unwrap_err();
         assert!(faults.len() == 1 && faults[0].message.contains(message), "{route}: {faults:?}");
     }
+}
+
+#[test]
+fn faults_of_cookies_pages_and_traces() {
+    let folder = tempfile::tempdir().unwrap();
+    let key = folder.path().join("key");
+    std::fs::write(&key, "k".repeat(32)).unwrap();
+    let short = folder.path().join("short");
+    std::fs::write(&short, " 0123456789 \n").unwrap();
+    let sticky =
+        |keys: String, more: &str| ("", format!("sticky = {{ cookie = \"SRV\", keys = {keys}{more} }}"));
+    for ((listener, upstream), line, column, message) in [
+        (sticky("[]".into(), ""), 6, 34, "no key to sign cookies with"),
+        (sticky("[\"/nowhere\"]".into(), ""), 6, 34, "cannot read /nowhere"),
+        (sticky(format!("[{short:?}]"), ""), 6, 34, "key 1 for cookies has 10 bytes"),
+        (sticky(format!("[{key:?}]"), ", path = \"a\""), 6, 10, "the path of cookie"),
+        (sticky(format!("[{key:?}]"), ", same-site = \"none\""), 6, 10, "needs"),
+        (("", "error-page = [{ status = [404], body = \"a\" }]".into()), 6, 26, "502, 503 and 504"),
+        (("error-page = [{ file = \"/nowhere\" }]\n", String::new()), 4, 24, "cannot read /nowhere"),
+        (("trace-sample = 0.5\n", String::new()), 4, 16, "with trace = true"),
+        (("trace = true\ntrace-sample = 1.5\n", String::new()), 5, 16, "from 0 to 1"),
+    ] {
+        let text = format!(
+            "[[listener]]\nlisten = \":1\"\nto = \"a\"\n{listener}[upstream.a]\nbackends = [\"b:1\"]\n{upstream}\n"
+        );
+        let faults = Config::parse(&text).unwrap_err();
+        let [fault] = &faults[..] else { panic!("{text}: {faults:?}") };
+        assert_eq!((fault.line, fault.column), (line, column), "{text}: {fault:?}");
+        assert!(fault.message.contains(message), "{text}: {fault:?}");
+    }
+    let good = format!(
+        "[[listener]]\nlisten = \":1\"\nto = \"a\"\n[upstream.a]\nbackends = [\"b:1\"]\nsticky = {{ cookie = \"SRV\", keys = [{key:?}], same-site = \"none\", secure = true }}\n"
+    );
+    assert!(Config::parse(&good).unwrap().upstreams[0].gateway.sticky.is_some());
 }

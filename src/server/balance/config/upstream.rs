@@ -10,7 +10,9 @@ use super::backends::{BackendEntry, MAX_BACKENDS};
 use super::check::{AgentTable, CheckTable};
 use super::checker::Checker;
 use super::discover::DiscoverTable;
+use super::page::ErrorPageTable;
 use super::resilience::{BreakerTable, OutlierTable, PoolsTable};
+use super::sticky::StickyTable;
 use super::tls::UpstreamTlsTable;
 use super::{Upstream, hash_by};
 use crate::net::client::Target;
@@ -48,6 +50,9 @@ pub(super) struct UpstreamTable {
     pub(super) pools: Option<Spanned<PoolsTable>>,
     pub(super) outlier: Option<Spanned<OutlierTable>>,
     pub(super) breaker: Option<Spanned<BreakerTable>>,
+    pub(super) sticky: Option<Spanned<StickyTable>>,
+    #[serde(default)]
+    pub(super) error_page: Vec<ErrorPageTable>,
 }
 
 impl Checker<'_> {
@@ -89,6 +94,8 @@ impl Checker<'_> {
                 }
             }
         }
+        gateway.sticky = upstream.sticky.as_ref().and_then(|sticky| self.sticky(name, sticky)).map(Arc::new);
+        gateway.error_pages = self.error_pages(&upstream.error_page);
         let tls = upstream.tls.as_ref().map(|tls| self.tls_dial(tls.get_ref(), &tls.span()));
         let mut dial = tls.unwrap_or_default();
         // Longer than the default of a connector, too.

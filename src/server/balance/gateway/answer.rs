@@ -44,6 +44,30 @@ impl Page {
     }
 }
 
+/// A page that clients get in place of an answer of the balancer itself: no backend could be reached, or none has answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorPage {
+    /// The statuses that it is for; its own does not count.
+    pub statuses: Vec<StatusCode>,
+    /// The page.
+    pub page: Page,
+}
+
+impl ErrorPage {
+    /// The page of the first of `pages` that is for the status of this answer, and the answer itself without one.
+    pub(super) fn in_place_of(answer: Response, pages: &[Self]) -> Response {
+        let status = answer.code();
+        let Some(found) = pages.iter().find(|page| page.statuses.contains(&status)) else { return answer };
+        let mut response = found.page.response().status(status);
+        if found.page.retry_after.is_none()
+            && let Some(time) = answer.fields().find(RETRY_AFTER.as_str())
+        {
+            response = response.with(RETRY_AFTER, time.clone());
+        }
+        response
+    }
+}
+
 /// A handler that answers with a page.
 #[derive(Debug)]
 pub struct Respond {

@@ -39,6 +39,15 @@ pub(super) struct Answered {
     pub(super) latency: Duration,
 }
 
+/// Which backend a request would like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Preference {
+    /// What hashes go by.
+    pub(super) key: u64,
+    /// The key of the backend that has the client's session.
+    pub(super) session: Option<u64>,
+}
+
 /// Why an attempt failed.
 #[derive(Debug, thiserror::Error)]
 enum AttemptError {
@@ -123,7 +132,7 @@ impl Forward {
         members: &Members,
         onward: &Onward<'_>,
         body: Body,
-        key: u64,
+        preference: Preference,
         note: Option<&Note>,
     ) -> Result<Answered, Problem> {
         let Self { upstream, settings, .. } = self;
@@ -141,7 +150,13 @@ impl Forward {
         let mut written: Option<WireRequest> = None;
         let mut now = begun;
         loop {
-            let lease = upstream.acquire(members, key, &tried, now.into_std()).await;
+            // A session goes on at its backend, unless that has failed this request already.
+            let session = preference.session.filter(|_| tried.is_empty());
+            let session = session.and_then(|key| upstream.of_session(members, key, now.into_std()));
+            let lease = match session {
+                Some(lease) => Ok(lease),
+                None => upstream.acquire(members, preference.key, &tried, now.into_std()).await,
+            };
             let mut lease = lease.map_err(|refusal| refused(refusal, note))?;
             let backend = lease.backend();
             let request = match written.take_if(|_| !self.edits.is_by_backend()) {

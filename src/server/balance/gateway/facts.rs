@@ -6,6 +6,7 @@ use bytes::BytesMut;
 
 use super::hash::client;
 use super::normal_path;
+use super::trace::Trace;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::rewrite::Rewrite;
 use crate::proto::balance::route;
@@ -52,7 +53,10 @@ impl Facts<'_> {
                 Some(id) => dst.write_str(id.as_str()),
                 None => Ok(()),
             },
-            Variable::TraceId => Ok(()),
+            Variable::TraceId => match self.extensions.get::<Trace>() {
+                Some(trace) => write!(dst, "{}", trace.id()),
+                None => Ok(()),
+            },
             Variable::Upstream => dst.write_str(self.upstream),
             Variable::Backend => dst.write_str(self.backend.map_or("", |backend| backend.name())),
         };

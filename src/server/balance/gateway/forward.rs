@@ -1,14 +1,18 @@
 //! The innermost handler of a route: a request goes on to a backend, and the answer comes back.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use http::Method;
 
-use super::answer::name;
+use super::answer::{ErrorPage, name};
+use super::attempt::Preference;
 use super::edits::RouteEdits;
+use super::mirror::Mirror;
 use super::onward::Onward;
 use super::{Settings, hash};
 use crate::net::addr::Prefixes;
+use crate::net::resilience::pick::Endpoint;
 use crate::server::balance::connections::Connections;
 use crate::server::balance::log::Note;
 use crate::server::balance::upstream::Upstream;
@@ -30,6 +34,10 @@ pub struct Forward {
     pub trusted: Arc<Prefixes>,
     /// What the route changes.
     pub edits: Arc<RouteEdits>,
+    /// What clients get when there is no answer of a backend.
+    pub pages: Arc<[ErrorPage]>,
+    /// Where copies of requests go.
+    pub mirror: Option<Mirror>,
 }
 
 impl Forward {
@@ -47,14 +55,27 @@ impl Forward {
             journey.client = hash::client(request.head(), request.peer(), &self.trusted);
             journey.id = request.extensions().get::<RequestId>().cloned();
         }
-        let (parts, body) = request.into_parts();
+        let session = self.settings.sticky.as_ref().map(|sticky| {
+            let now = SystemTime::now();
+            (sticky, now, sticky.read(request.head(), now))
+        });
+        let (parts, mut body) = request.into_parts();
+        if let Some(mirror) = &self.mirror {
+            body = mirror.copy(&parts, body);
+        }
         let onward = Onward { forward: self, parts: &parts, length: body.len() };
-        let (mut response, backend) = match self.attempts(&members, &onward, body, key, note.as_ref()).await {
+        let choice = Preference { key, session: session.and_then(|(.., ticket)| Some(ticket?.backend)) };
+        let attempts = self.attempts(&members, &onward, body, choice, note.as_ref());
+        let (mut response, backend) = match attempts.await {
             Ok(answered) => {
                 let backend = Arc::clone(answered.lease.backend());
-                (self.reply(answered, is_head, note.as_ref()), Some(backend))
+                let mut response = self.reply(answered, is_head, note.as_ref());
+                if let Some((sticky, now, ticket)) = session {
+                    sticky.set(&mut response, backend.key(), ticket, now, parts.peer().tls);
+                }
+                (response, Some(backend))
             }
-            Err(problem) => (problem.into_response(), None),
+            Err(problem) => (ErrorPage::in_place_of(problem.into_response(), &self.pages), None),
         };
         if !self.edits.response.is_empty() {
             let facts = onward.facts(backend.as_deref());

@@ -10,11 +10,14 @@ mod edits;
 mod facts;
 mod forward;
 mod hash;
+mod mirror;
 mod onward;
 mod passing;
 mod replay;
 mod reply;
 mod split;
+mod sticky;
+mod trace;
 
 use std::borrow::Cow;
 use std::future::ready;
@@ -35,11 +38,14 @@ use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::IntoResponse;
 
-pub use self::answer::{Page, Redirect, Respond};
+pub use self::answer::{ErrorPage, Page, Redirect, Respond};
 pub use self::edits::{BackendHost, Changes, RouteEdits};
 pub use self::forward::Forward;
 pub use self::hash::HashBy;
+pub use self::mirror::{Mirror, MirrorCounters};
 pub use self::split::Branches;
+pub use self::sticky::{LIFE as STICKY_LIFE, Sticky};
+pub use self::trace::{Trace, Tracing};
 
 /// What an operator decides about requests.
 #[derive(Clone, Debug)]
@@ -57,6 +63,10 @@ pub struct Settings {
     pub tunnel: RelaySettings,
     /// What a hash goes by.
     pub hash: HashBy,
+    /// The cookie by which clients return to their backend.
+    pub sticky: Option<Arc<Sticky>>,
+    /// What clients get in place of the answers of the balancer itself.
+    pub error_pages: Vec<ErrorPage>,
 }
 
 /// For how long further attempts of a request may begin, unless its settings say otherwise.
@@ -81,6 +91,8 @@ impl Default for Settings {
             replay: 64 * 1024,
             tunnel: RelaySettings { idle: Duration::from_secs(3600), ..RelaySettings::default() },
             hash: HashBy::Source,
+            sticky: None,
+            error_pages: Vec::new(),
         }
     }
 }
@@ -116,19 +128,28 @@ impl Action {
 
 /// A handler that asks backends.
 pub struct Gateway {
-    routes: ArcSwap<Vec<Route>>,
+    table: ArcSwap<Table>,
+}
+
+/// What becomes of requests.
+#[derive(Clone, Default)]
+pub struct Table {
+    /// The routes, the first of which that fits a request is taken.
+    pub routes: Vec<Route>,
+    /// How requests are traced, if they are.
+    pub tracing: Option<Tracing>,
 }
 
 impl Gateway {
-    /// A gateway by these routes, the first of which that fits a request is taken.
+    /// A gateway by this table.
     #[must_use]
-    pub fn new(routes: Vec<Route>) -> Self {
-        Self { routes: ArcSwap::from_pointee(routes) }
+    pub fn new(table: Table) -> Self {
+        Self { table: ArcSwap::from_pointee(table) }
     }
 
-    /// Takes other routes from the next request on. Requests under way keep theirs.
-    pub fn replace(&self, routes: Vec<Route>) {
-        self.routes.store(Arc::new(routes));
+    /// Takes another table from the next request on. Requests under way keep theirs.
+    pub fn replace(&self, table: Table) {
+        self.table.store(Arc::new(table));
     }
 
     /// What becomes of a request, which gets the normal form of its path.
@@ -138,7 +159,7 @@ impl Gateway {
         }
         onward::one_host(request.head())?;
         let path = NormalPath::of(request)?;
-        let routes = self.routes.load();
+        let table = self.table.load();
         let head = request.head();
         let asked = Asked {
             authority: head.authority(),
@@ -147,13 +168,20 @@ impl Gateway {
             method: head.method(),
             head,
         };
-        let place = routes.iter().position(|route| route.condition.holds(&asked));
+        let place = table.routes.iter().position(|route| route.condition.holds(&asked));
         if let (Some(note), Some(place)) = (Note::of(request), place) {
             note.route(place + 1);
         }
-        let action = place.map(|place| routes[place].action.clone());
+        let action = place.map(|place| table.routes[place].action.clone());
         let action =
             action.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no route takes this request"))?;
+        if let Some(tracing) = table.tracing {
+            let trace = tracing.trace(head);
+            if let Some(note) = Note::of(request) {
+                note.journey().trace = Some(trace);
+            }
+            request.extensions_mut().insert(trace);
+        }
         if let Some(path) = path {
             request.extensions_mut().insert(NormalPath(path));
         }

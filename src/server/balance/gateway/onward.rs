@@ -4,11 +4,13 @@
 //! next server understands is what was understood here, whatever the client wrote.
 
 use std::borrow::Cow;
+use std::fmt::Write;
 
 use http::{HeaderName, HeaderValue};
 
 use super::edits::{BackendHost, Changes};
 use super::facts::Facts;
+use super::trace::Trace;
 use super::{Forward, normal_path};
 use crate::proto::balance::normal::{PathError, normalise};
 use crate::proto::balance::rewrite::Rewritten;
@@ -100,11 +102,13 @@ impl<'a> Onward<'a> {
         };
         let mut writer = RequestWriter::new(head.method(), &target(rewritten, head.query()), host)?;
         let changes = parts.extensions().get::<Changes>();
+        let trace = parts.extensions().get::<Trace>();
         writer.forward(head, |name| {
             is_word(name, trusted)
                 || FRAMING.iter().any(|ours| reads_as(name, ours))
                 || edits.request.hides(name)
                 || changes.is_some_and(|changes| changes.hides(name))
+                || trace.is_some_and(|trace| trace.hides(name))
         });
         let host = head.authority();
         let forwarding = Forwarding { head, peer: peer.addr.ip(), trusted, tls: peer.tls, host, prefix };
@@ -113,6 +117,12 @@ impl<'a> Onward<'a> {
             if edits.request.is_empty() || !edits.request.hides(name.as_str()) {
                 writer.field_of(&name, |dst| forwarding.write(*field, dst));
             }
+        }
+        if let Some(trace) = trace.filter(|_| !edits.request.hides(TRACEPARENT.as_str())) {
+            writer.field_of(&TRACEPARENT, |dst| {
+                // Writing to memory cannot fail.
+                let _ = write!(dst, "{}", trace.parent);
+            });
         }
         if let Some(changes) = changes {
             writer.fields(changes.fields());
@@ -140,6 +150,8 @@ fn target<'a>(rewritten: Rewritten<'a>, query: Option<&str>) -> Cow<'a, str> {
     }
     target
 }
+
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The fields that say where a message ends and whom it is for; the client's own are never forwarded, however they are spelt.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];

@@ -1,5 +1,6 @@
 //! From what is known of an exchange to its line.
 
+use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
@@ -61,7 +62,7 @@ pub(super) struct Line<'a> {
     first_byte: Option<f64>,
     total: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    trace: Option<&'a str>,
+    trace: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     end: Option<End>,
@@ -133,7 +134,10 @@ impl<'a> Line<'a> {
             connect: journey.connect.map(millis),
             first_byte: journey.first_byte.map(millis),
             total: millis(total),
-            trace: head.and_then(trace),
+            trace: match journey.trace {
+                Some(trace) => Some(trace.id().to_string().into()),
+                None => head.and_then(trace).map(Cow::Borrowed),
+            },
             request_id: journey.id.as_ref().map(RequestId::as_str),
             end: Some(end),
         };

@@ -20,6 +20,7 @@ use crate::net::addr::PeerAddr;
 use crate::net::drain::Drain;
 use crate::net::relay::RelayEnd;
 use crate::proto::http::head::Head;
+use crate::server::balance::gateway::Trace;
 use crate::server::http::body::Sent;
 use crate::server::http::handler::{Handler, HandlerFuture};
 use crate::server::http::metrics::LEFT;
@@ -111,6 +112,8 @@ pub(super) struct Journey {
     pub(super) user: Option<Arc<str>>,
     /// The head to be shown in place of the one that arrived, which has a secret.
     pub(super) shown: Option<Head>,
+    /// The trace that it is a part of, if the listener traces.
+    pub(super) trace: Option<Trace>,
     /// From 1, in the order of the configuration.
     pub(super) route: Option<usize>,
     pub(super) upstream: Option<Arc<str>>,

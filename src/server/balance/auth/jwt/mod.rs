@@ -1,7 +1,7 @@
 //! JSON Web Tokens (RFC 7519) as bearer tokens (RFC 6750): signed by somebody else, checked here by the keys of a file.
 //!
 //! What a token says of itself decides nothing: the algorithms are those of the configuration, and of those only the ones that the chosen key
-//! is for ([`keys`]). So a token that is not signed is never accepted, nor one that takes a public key for a shared secret.
+//! is for (`keys`). So a token that is not signed is never accepted, nor one that takes a public key for a shared secret.
 
 mod claims;
 mod crypto;

@@ -229,9 +229,9 @@ fn faults_of_cookies_pages_and_traces() {
     let sticky =
         |keys: String, more: &str| ("", format!("sticky = {{ cookie = \"SRV\", keys = {keys}{more} }}"));
     for ((listener, upstream), line, column, message) in [
-        (sticky("[]".into(), ""), 6, 34, "no key to sign cookies with"),
-        (sticky("[\"/nowhere\"]".into(), ""), 6, 34, "cannot read /nowhere"),
-        (sticky(format!("[{short:?}]"), ""), 6, 34, "key 1 for cookies has 10 bytes"),
+        (sticky("[]".into(), ""), 6, 35, "no key to sign cookies with"),
+        (sticky("[\"/nowhere\"]".into(), ""), 6, 35, "cannot read /nowhere"),
+        (sticky(format!("[{short:?}]"), ""), 6, 35, "key 1 for cookies has 10 bytes"),
         (sticky(format!("[{key:?}]"), ", path = \"a\""), 6, 10, "the path of cookie"),
         (sticky(format!("[{key:?}]"), ", same-site = \"none\""), 6, 10, "needs"),
         (("", "error-page = [{ status = [404], body = \"a\" }]".into()), 6, 26, "502, 503 and 504"),

@@ -15,6 +15,7 @@ mod guards;
 mod kept;
 mod limits;
 mod load;
+mod manual;
 mod nodes;
 mod passthrough;
 mod programs;

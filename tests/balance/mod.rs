@@ -12,6 +12,7 @@ mod discovery;
 mod drain;
 mod faults;
 mod guards;
+mod jobs;
 mod kept;
 mod limits;
 mod load;

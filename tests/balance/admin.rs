@@ -23,11 +23,17 @@ impl Desk {
     /// One over these backends; `admin` are further lines of `[admin]`, where FOLDER is a folder of its own.
     #[track_caller]
     fn over(backends: &[SocketAddr], admin: &str) -> Self {
+        Self::with(backends, admin, "")
+    }
+
+    /// The same with further lines of the listener.
+    #[track_caller]
+    fn with(backends: &[SocketAddr], admin: &str, listener: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), TOKEN).unwrap();
         let backends: Vec<_> = backends.iter().map(|addr| format!("{:?}", addr.to_string())).collect();
         let text = format!(
-            "[process]\nthreads = 1\n[admin]\nlisten = \"127.0.0.1:0\"\n{}\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n\
+            "[process]\nthreads = 1\n[admin]\nlisten = \"127.0.0.1:0\"\n{}\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n{listener}\
              [upstream.web]\nalgorithm = \"round-robin\"\nbackends = [{}]\n",
             admin.replace("FOLDER", folder.path().to_str().unwrap()),
             backends.join(", ")
@@ -111,6 +117,39 @@ fn backends_are_drained_weighed_added_and_removed() {
     assert_eq!(count(&desk), 0);
     let (_, shown) = desk.ask("GET /api/upstreams/web", None, false);
     assert_eq!(shown["backends"].as_array().unwrap().len(), 1);
+}
+
+#[test]
+fn what_a_cache_holds_is_shown_and_purged() {
+    let backend = Backend::start(|_, peer| {
+        loop {
+            peer.answer("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 2\r\n\r\nok")?;
+        }
+    });
+    let admin = "token-file = \"FOLDER/token\"\n[cache.pages]\nmemory = \"16MiB\"";
+    let desk = Desk::with(&[backend.addr], admin, "[[listener.route]]\nto = \"web\"\ncache = \"pages\"\n");
+    let get = |path: &str| {
+        let response = desk.balancer.get(path, &[]);
+        assert_eq!((response.status, response.text()), (200, "ok"));
+    };
+    ["/a/1", "/a/2", "/b", "/b"].into_iter().for_each(get);
+    let (_, shown) = desk.ask("GET /api/caches", None, false);
+    assert_eq!(shown[0]["name"], "pages");
+    assert_eq!((&shown[0]["uris"], &shown[0]["counts"]["hit"]), (&json!(3), &json!(1)), "{shown}");
+    let mut wire = Wire::connect(desk.admin);
+    wire.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+    let text = wire.read_response().text().to_owned();
+    let hits = "wireworks_balance_cache_events_total{cache=\"pages\",event=\"hit\"}";
+    assert_eq!(metric(&text, hits), 1.0);
+    let purge = |body: Value, known| desk.ask("POST /api/caches/pages/purge", Some(&body), known);
+    assert_eq!(purge(json!({ "target": "/a/*" }), false).0, 401);
+    assert_eq!(purge(json!({ "target": "a" }), true).0, 422);
+    assert_eq!(purge(json!({ "host": "b.test", "target": "/a/*" }), true).1, json!({ "purged": 0 }));
+    assert_eq!(purge(json!({ "target": "/a/*" }), true), (200, json!({ "purged": 2 })));
+    assert_eq!(desk.ask("POST /api/caches/none/purge", Some(&json!({ "target": "/" })), true).0, 404);
+    let before = backend.requests().len();
+    ["/a/1", "/b"].into_iter().for_each(get);
+    assert_eq!(backend.requests().len(), before + 1);
 }
 
 #[test]

@@ -20,6 +20,9 @@ fn held(answer: impl Fn(usize) -> String + Send + Sync + 'static) -> (Backend, S
     (backend, go)
 }
 
+/// However slow the machine is, nobody goes alone.
+const PATIENT: &str = "collapse-timeout = \"1h\"";
+
 /// Clients that have asked, and wait.
 fn waiting(balancer: &Balancer, count: usize) -> Vec<Wire> {
     let ask = |_| {
@@ -42,7 +45,7 @@ fn a_hundred_clients_are_one_request() {
         ),
     ] {
         let (backend, go) = held(move |_| response.clone());
-        let balancer = balancer(&backend, "");
+        let balancer = balancer(&backend, PATIENT);
         let mut clients = waiting(&balancer, 100);
         go.send(()).unwrap();
         let responses: Vec<_> = clients.iter_mut().map(Wire::read_response).collect();
@@ -63,7 +66,7 @@ fn what_is_confirmed_is_confirmed_for_all_who_wait() {
         0 => said(200, stale, "body"),
         _ => said(304, &format!("{FRESH}ETag: \"a\"\r\n"), ""),
     });
-    let balancer = balancer(&backend, "");
+    let balancer = balancer(&backend, PATIENT);
     go.send(()).unwrap();
     ask(&balancer, "GET /", "");
     let mut clients = waiting(&balancer, 20);
@@ -75,7 +78,7 @@ fn what_is_confirmed_is_confirmed_for_all_who_wait() {
 #[test]
 fn what_cannot_be_stored_holds_nobody_up() {
     let (backend, go) = held(|_| said(200, "Cache-Control: private\r\n", "mine"));
-    let balancer = balancer(&backend, "");
+    let balancer = balancer(&backend, PATIENT);
     let mut clients = waiting(&balancer, 10);
     assert!(backend.requests().len() <= 1, "the others wait");
     (0..10).for_each(|_| go.send(()).unwrap());
@@ -93,7 +96,7 @@ fn what_cannot_be_stored_holds_nobody_up() {
         }
         peer.say(said(200, "Cache-Control: private\r\nConnection: close\r\n", "mine"))
     });
-    let balancer = self::balancer(&backend, "collapse-timeout = \"1h\"");
+    let balancer = self::balancer(&backend, PATIENT);
     assert!(status(&ask(&balancer, "GET /", "")).ends_with("detail=private"));
     let mut clients = waiting(&balancer, 2);
     assert!(clients.iter_mut().all(|client| client.read_response().text() == "mine"));
@@ -168,7 +171,7 @@ fn what_is_stale_is_given_when_backends_fail() {
 #[test]
 fn a_client_that_leaves_does_not_lose_what_others_wait_for() {
     let (backend, go) = held(|_| said(200, FRESH, "body"));
-    let balancer = balancer(&backend, "");
+    let balancer = balancer(&backend, PATIENT);
     let mut clients = waiting(&balancer, 3);
     while backend.requests().is_empty() {
         std::thread::yield_now();

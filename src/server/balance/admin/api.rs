@@ -10,6 +10,8 @@
 //! | `PATCH /api/upstreams/NAME/backends/ADDRESS` | changes one: `{"weight": 2}`, `{"state": "ready"}`, `"drain"` or `"down"` |
 //! | `DELETE /api/upstreams/NAME/backends/ADDRESS` | takes one away |
 //! | `POST /api/reload` | reads the file again |
+//! | `GET /api/caches` | caches and their counters |
+//! | `POST /api/caches/NAME/purge` | forgets what is stored: `{"host": "*", "target": "/a/*"}` |
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use tokio::time::{MissedTickBehavior, interval};
 
 use super::Desk;
 use super::guard::{ApiError, Guard};
-use super::view::{BackendView, ConfigView, UpstreamView, View, listeners};
+use super::view::{BackendView, ConfigView, UpstreamView, View, caches, listeners};
 use crate::net::client::Target;
 use crate::server::balance::backend::{Origin, Setup};
 use crate::server::balance::upstream::Upstream;
@@ -100,6 +102,25 @@ struct Change {
     state: Option<State>,
 }
 
+/// What is to be forgotten: of which host, `*` for all, and which target.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Purge {
+    #[serde(default = "all")]
+    host: String,
+    target: String,
+}
+
+fn all() -> String {
+    "*".into()
+}
+
+/// How many URIs were stored there.
+#[derive(Debug, Serialize)]
+struct Purged {
+    purged: usize,
+}
+
 /// What an operator decides.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -143,6 +164,14 @@ impl Api {
             .delete(
                 "/api/upstreams/{upstream}/backends/{backend}",
                 route(true, |api, request| answer(async move { api.remove(&request) })),
+            )
+            .get(
+                "/api/caches",
+                route(false, |api, _| answer(async move { shown(&caches(&api.desk.balancer)) })),
+            )
+            .post(
+                "/api/caches/{cache}/purge",
+                route(true, |api, request| answer(async move { api.purge(request).await })),
             )
             .post("/api/reload", route(true, |api, _| answer(async move { api.reload().await })))
             .fallback(|_: Request| async { ApiError::not_found("there is nothing here") })
@@ -250,6 +279,20 @@ impl Api {
         upstream.remove(&name, now()).map_err(|error| ApiError::not_found(error.to_string()))?;
         tracing::info!(upstream = %upstream.name(), backend = name, "removed by an operator");
         Ok(Response::empty(StatusCode::NO_CONTENT))
+    }
+
+    async fn purge(&self, mut request: Request) -> Result<Response, ApiError> {
+        let name: String = request.param("cache")?;
+        let found = self.desk.balancer.caches().get(&*name).map(Arc::clone);
+        let cache = found.ok_or_else(|| ApiError::not_found(format!("there is no cache {name}")))?;
+        let Purge { host, target } = request.json().await?;
+        if !target.starts_with('/') {
+            let detail = "a `target` is a path: `/a?b=c`, `/a`, or `/a/*`";
+            return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
+        }
+        let purged = cache.purge(&host, &target);
+        tracing::info!(cache = name, host, target, purged, "purged by an operator");
+        shown(&Purged { purged })
     }
 
     async fn reload(&self) -> Result<Response, ApiError> {

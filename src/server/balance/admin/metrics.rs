@@ -14,7 +14,7 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use super::view::{BackendView, CheckView, Condition, ListenerView, UpstreamView, View};
+use super::view::{BackendView, CacheView, CheckView, Condition, ListenerView, UpstreamView, View};
 use crate::server::balance::balancer::Balancer;
 
 /// The metrics of a balancer.
@@ -116,6 +116,14 @@ const OF_LISTENERS: [OfOne<ListenerView>; 4] = [
     }),
 ];
 
+/// The same for a cache.
+const OF_CACHES: [OfOne<CacheView>; 4] = [
+    ("bytes", MetricType::Gauge, "Bytes that are stored, heads and keys included", |cache| cache.bytes),
+    ("memory_bytes", MetricType::Gauge, "Bytes that may be stored", |cache| cache.memory),
+    ("uris", MetricType::Gauge, "URIs of which something is known", |cache| cache.uris),
+    ("evictions", MetricType::Counter, "URIs that were forgotten to make room", |cache| cache.evictions),
+];
+
 fn int(number: usize) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -142,8 +150,28 @@ impl Collector for BalanceMetrics {
                 number(metric.encode_family(&[("listener", &*listener.listen)])?, kind, read(listener))?;
             }
         }
+        caches(&view.caches, &mut encoder)?;
         self.configuration(&mut encoder)
     }
+}
+
+fn caches(caches: &[CacheView], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    for (name, kind, help, read) in OF_CACHES {
+        let name = format!("balance_cache_{name}");
+        let mut metric = encoder.encode_descriptor(&name, &format!("{help}."), None, kind)?;
+        for cache in caches {
+            number(metric.encode_family(&[("cache", &*cache.name)])?, kind, read(cache))?;
+        }
+    }
+    let (name, help) = ("balance_cache_events", "What became of requests and responses.");
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+    for cache in caches {
+        for (event, count) in &cache.counts {
+            let labels = [("cache", &*cache.name), ("event", *event)];
+            ConstCounter::new(*count).encode(metric.encode_family(&labels)?)?;
+        }
+    }
+    Ok(())
 }
 
 impl BalanceMetrics {

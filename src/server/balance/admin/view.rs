@@ -13,6 +13,7 @@ use crate::net::resilience::pick::pools::Plan;
 use crate::net::serve::Gate;
 use crate::server::balance::backend::{Backend, Origin};
 use crate::server::balance::balancer::{Balancer, Loaded};
+use crate::server::balance::cache::{Cache, CacheCount};
 use crate::server::balance::config::Mode;
 use crate::server::balance::counters::{Event, Latencies, Totals};
 use crate::server::balance::upstream::Upstream;
@@ -108,6 +109,44 @@ pub struct View {
     pub listeners: Vec<ListenerView>,
     /// The upstreams, in the order of their names.
     pub upstreams: Vec<UpstreamView>,
+    /// The caches, in the order of their names.
+    pub caches: Vec<CacheView>,
+}
+
+/// A response cache.
+#[derive(Debug, Serialize)]
+pub struct CacheView {
+    /// Its name in the configuration.
+    pub name: String,
+    /// Bytes that are stored, heads and keys included.
+    pub bytes: u64,
+    /// Bytes that may be stored.
+    pub memory: u64,
+    /// URIs of which something is known.
+    pub uris: u64,
+    /// URIs that were forgotten to make room.
+    pub evictions: u64,
+    /// What became of requests and responses, since the cache was made.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+impl CacheView {
+    fn of(name: &str, cache: &Cache) -> Self {
+        let snapshot = cache.snapshot();
+        Self {
+            name: name.to_owned(),
+            bytes: snapshot.bytes,
+            memory: cache.settings().memory,
+            uris: snapshot.uris,
+            evictions: snapshot.evictions,
+            counts: CacheCount::ALL.iter().map(|what| (what.name(), snapshot.count(*what))).collect(),
+        }
+    }
+}
+
+/// The caches of a balancer.
+pub(super) fn caches(balancer: &Balancer) -> Vec<CacheView> {
+    balancer.caches().iter().map(|(name, cache)| CacheView::of(name, cache)).collect()
 }
 
 /// The configuration in use.
@@ -280,6 +319,7 @@ impl View {
             config: ConfigView::of(&balancer.loaded()),
             listeners: listeners(balancer),
             upstreams: balancer.upstreams().values().map(|up| UpstreamView::of(up, balancer, now)).collect(),
+            caches: caches(balancer),
         }
     }
 }

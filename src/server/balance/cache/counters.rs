@@ -30,6 +30,37 @@ pub enum CacheCount {
 
 const COUNTS: usize = CacheCount::Invalidated as usize + 1;
 
+impl CacheCount {
+    /// All of them.
+    pub const ALL: [Self; COUNTS] = [
+        Self::Hit,
+        Self::Stale,
+        Self::Miss,
+        Self::Revalidated,
+        Self::Collapsed,
+        Self::Bypass,
+        Self::Refreshed,
+        Self::Stored,
+        Self::Invalidated,
+    ];
+
+    /// Its name, where operators see it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hit => "hit",
+            Self::Stale => "stale",
+            Self::Miss => "miss",
+            Self::Revalidated => "revalidated",
+            Self::Collapsed => "collapsed",
+            Self::Bypass => "bypass",
+            Self::Refreshed => "refreshed",
+            Self::Stored => "stored",
+            Self::Invalidated => "invalidated",
+        }
+    }
+}
+
 /// The counts of a cache.
 #[derive(Debug, Default)]
 pub(super) struct Counters([AtomicU64; COUNTS]);

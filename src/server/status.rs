@@ -37,9 +37,13 @@ pub(super) fn add_status(
     Ok(())
 }
 
-/// Answers with the metrics, and with 503 on `/healthz` from the moment that `drain` begins.
 fn handler(metrics: Metrics, drain: Drain) -> SharedHandler {
-    let router = Router::new()
+    Arc::new(routes(Router::new(), metrics, drain))
+}
+
+/// Adds `/metrics`, and `/healthz`, which answers with 503 from the moment that `drain` begins.
+pub(super) fn routes(router: Router, metrics: Metrics, drain: Drain) -> Router {
+    router
         .get("/metrics", move |_: Request| {
             let text = metrics.encode();
             async move { Response::of(HeaderValue::from_static(CONTENT_TYPE), text) }
@@ -53,8 +57,7 @@ fn handler(metrics: Metrics, drain: Drain) -> SharedHandler {
                     (StatusCode::OK, "ok\n")
                 }
             }
-        });
-    Arc::new(router)
+        })
 }
 
 /// A row of the table below: its name, its help, and where its number is.

@@ -11,7 +11,6 @@ pub mod view;
 
 use std::sync::Arc;
 
-use http::{HeaderValue, StatusCode};
 use rustix::fs::Mode;
 use rustix::process::umask;
 
@@ -24,16 +23,14 @@ use super::config::Admin;
 use super::doors::{self, Open, Sockets};
 use super::reload::Source;
 use crate::net::addr::ListenAddr;
-use crate::net::drain::Drain;
 use crate::server::RunError;
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::part;
-use crate::server::http::request::Request;
-use crate::server::http::response::Response;
 use crate::server::http::router::Router;
 use crate::server::listening;
-use crate::server::metrics::{CONTENT_TYPE, Metrics};
+use crate::server::metrics::Metrics;
 use crate::server::process::Process;
+use crate::server::status;
 
 /// The name of the API and the page in what a process prints.
 pub const ADMIN: &str = "admin";
@@ -66,7 +63,7 @@ pub(super) fn prepare(
     let metrics = Metrics::new();
     let collected = BalanceMetrics(Arc::clone(&desk.balancer));
     metrics.register(|registry| registry.register_collector(Box::new(collected)));
-    let health = |router| with_metrics(router, &metrics, &process.drain.clone());
+    let health = |router| status::routes(router, metrics.clone(), process.drain.clone());
     let rooms: [(&'static str, _, Router); 2] = [
         (METRICS, &config.metrics, health(Router::new())),
         (ADMIN, &config.listen, page::routes(health(Api::routes(desk, Guard::new(config.token.clone()))))),
@@ -86,24 +83,4 @@ pub(super) fn prepare(
         process.parts.push(Arc::new(part::status(handler, sockets, process.drain.clone())));
     }
     Ok(kept)
-}
-
-/// Adds `/metrics`, and `/healthz`, which is bad from the moment that the shutdown begins.
-fn with_metrics(router: Router, metrics: &Metrics, drain: &Drain) -> Router {
-    let (metrics, drain) = (metrics.clone(), drain.clone());
-    router
-        .get("/metrics", move |_: Request| {
-            let text = metrics.encode();
-            async move { Response::of(HeaderValue::from_static(CONTENT_TYPE), text) }
-        })
-        .get("/healthz", move |_: Request| {
-            let stopping = drain.is_stopping();
-            async move {
-                if stopping {
-                    (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")
-                } else {
-                    (StatusCode::OK, "ok\n")
-                }
-            }
-        })
 }

@@ -48,13 +48,10 @@ impl RouteEdits {
     }
 }
 
-/// What layers in front of a backend change in the fields of the request that it gets: an extension of the request. The client's own lines of a field
-/// that is set, or hidden, do not go on, so that a client cannot say what a layer says.
+/// Fields that a layer in front of a backend sets in the request that it gets: an extension of the request. The client's own lines of such a field do not go
+/// on, so that a client cannot say what a layer says.
 #[derive(Clone, Debug, Default)]
-pub struct Changes {
-    hidden: Vec<HeaderName>,
-    set: Fields,
-}
+pub struct Changes(Fields);
 
 impl Changes {
     /// Those of a request with these extensions, to add to.
@@ -64,22 +61,16 @@ impl Changes {
 
     /// Sets a field.
     pub fn set(&mut self, name: HeaderName, value: HeaderValue) {
-        self.set.set(name, value);
-    }
-
-    /// Keeps a field of the client from going on.
-    pub fn hide(&mut self, name: HeaderName) {
-        self.hidden.push(name);
+        self.0.set(name, value);
     }
 
     /// Whether the client's field of this name does not go on.
     pub(super) fn hides(&self, name: &str) -> bool {
-        let set = self.set.iter().map(|(name, _)| name);
-        self.hidden.iter().chain(set).any(|hidden| reads_as(name, hidden.as_str()))
+        self.0.iter().any(|(set, _)| reads_as(name, set.as_str()))
     }
 
     /// The fields that are set.
     pub(super) fn fields(&self) -> &Fields {
-        &self.set
+        &self.0
     }
 }

@@ -23,6 +23,7 @@ mod programs;
 mod raw;
 mod reload;
 mod routes;
+mod tls;
 mod upgrade;
 
 use std::net::SocketAddr;

@@ -10,16 +10,19 @@
 mod client;
 mod load;
 mod names;
+mod ocsp;
 mod self_signed;
 mod session;
 mod watch;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::UnixTime;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use tokio_rustls::TlsAcceptor;
@@ -34,7 +37,8 @@ pub use self::watch::INTERVAL as WATCH_INTERVAL;
 /// A certificate and its private key, both in PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertPair {
-    /// The certificate, followed by the intermediate ones.
+    /// The certificate, followed by the intermediate ones. An OCSP response in DER that lies beside it, with `.ocsp` appended to the whole name,
+    /// is stapled.
     pub cert: PathBuf,
     /// The key of the first certificate: PKCS #8, PKCS #1 or SEC 1, without a password. May be the same file.
     pub key: PathBuf,
@@ -66,13 +70,15 @@ pub struct TlsConfig {
 }
 
 impl TlsConfig {
-    /// All files that it names.
-    fn files(&self) -> impl Iterator<Item = &PathBuf> {
+    /// All files that it names, and those beside them that there may be.
+    fn files(&self) -> impl Iterator<Item = PathBuf> {
         let client = match &self.client_auth {
             ClientAuth::None => None,
             ClientAuth::Optional(path) | ClientAuth::Required(path) => Some(path),
         };
-        self.certificates.iter().flat_map(|pair| [&pair.cert, &pair.key]).chain(client)
+        let pairs = self.certificates.iter();
+        let pairs = pairs.flat_map(|pair| [pair.cert.clone(), pair.key.clone(), ocsp::beside(&pair.cert)]);
+        pairs.chain(client.cloned())
     }
 }
 
@@ -86,6 +92,8 @@ struct Inner {
     /// Made once and kept, so that a browser that was told to trust it can go on.
     self_signed: Option<SelfSigned>,
     current: ArcSwap<ServerConfig>,
+    /// When the first of the stapled responses expires, in seconds since 1970.
+    staples_until: AtomicU64,
 }
 
 impl Tls {
@@ -95,8 +103,9 @@ impl Tls {
     /// Which file is wrong, and how. An expired certificate is not an error, but is logged as a warning.
     pub fn new(config: TlsConfig) -> Result<Self, TlsError> {
         let self_signed = config.self_signed.then(SelfSigned::generate).transpose()?;
-        let current = ArcSwap::from(build(&config, self_signed.as_ref())?);
-        Ok(Self(Arc::new(Inner { config, self_signed, current })))
+        let (current, until) = build(&config, self_signed.as_ref())?;
+        let (current, staples_until) = (ArcSwap::from(current), AtomicU64::new(until));
+        Ok(Self(Arc::new(Inner { config, self_signed, current, staples_until })))
     }
 
     /// What to accept a connection with, as of now. It costs two atomic steps; take a new one for each connection.
@@ -111,9 +120,15 @@ impl Tls {
     /// # Errors
     /// As for [`new`](Tls::new). What was there before stays in use then.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let fresh = build(&self.0.config, self.0.self_signed.as_ref())?;
+        let (fresh, until) = build(&self.0.config, self.0.self_signed.as_ref())?;
         self.0.current.store(fresh);
+        self.0.staples_until.store(until, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Whether a response that is stapled has expired, so that clients would give up at it.
+    fn has_stale_staples(&self, now: UnixTime) -> bool {
+        self.0.staples_until.load(Ordering::Relaxed) <= now.as_secs()
     }
 
     /// The SHA-256 fingerprint of the self-signed certificate, if there is one, as `AB:CD:...` to compare by eye.
@@ -128,11 +143,19 @@ fn provider() -> Arc<CryptoProvider> {
     Arc::new(rustls::crypto::ring::default_provider())
 }
 
-fn build(config: &TlsConfig, self_signed: Option<&SelfSigned>) -> Result<Arc<ServerConfig>, TlsError> {
+/// What connections are accepted with, and when the first of its stapled responses expires.
+fn build(config: &TlsConfig, self_signed: Option<&SelfSigned>) -> Result<(Arc<ServerConfig>, u64), TlsError> {
     let provider = provider();
     let mut keys = Vec::new();
+    let mut staples_until = u64::MAX;
     for pair in &config.certificates {
-        keys.push(load::certified_key(pair, &provider)?);
+        let mut key = load::certified_key(pair, &provider)?;
+        let staple = key.cert.first().and_then(|cert| ocsp::staple(&pair.cert, cert, UnixTime::now()));
+        if let Some(staple) = staple {
+            staples_until = staples_until.min(staple.until.unwrap_or(u64::MAX));
+            key.ocsp = Some(staple.response);
+        }
+        keys.push(key);
     }
     if let Some(own) = self_signed {
         keys.push(own.certified_key(&provider)?);
@@ -147,7 +170,7 @@ fn build(config: &TlsConfig, self_signed: Option<&SelfSigned>) -> Result<Arc<Ser
     server.alpn_protocols.clone_from(&config.alpn);
     // Stateless resumption; the ticketer changes its keys by itself.
     server.ticketer = rustls::crypto::ring::Ticketer::new().map_err(TlsError::Library)?;
-    Ok(Arc::new(server))
+    Ok((Arc::new(server), staples_until))
 }
 
 fn client_verifier(

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use rustls::pki_types::UnixTime;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -43,11 +44,11 @@ impl Tls {
         }
     }
 
-    /// Reloads when a file has changed since `seen`. `None` when none has.
+    /// Reloads when a file has changed since `seen`, or when a stapled response has expired. `None` otherwise.
     fn reload_if_changed(&self, seen: &mut Stamps) -> Option<Result<(), TlsError>> {
         // Taken before the files are read: a change that comes in between is seen at the next look.
         let stamps = Stamps::take(self.0.config.files());
-        if stamps == *seen {
+        if stamps == *seen && !self.has_stale_staples(UnixTime::now()) {
             return None;
         }
         *seen = stamps;
@@ -86,6 +87,25 @@ mod tests {
         write_pair(&pair, "c.test");
         assert_eq!(reload(&tls, &mut seen), Some(true));
         drop(folder);
+    }
+
+    #[test]
+    fn a_response_beside_a_certificate_is_a_change_and_expires() {
+        let (_folder, config) = files("a.test");
+        let beside = super::super::ocsp::beside(&config.certificates[0].cert);
+        let tls = Tls::new(config.clone()).unwrap();
+        let mut seen = Stamps::take(config.files());
+        let far = UnixTime::since_unix_epoch(Duration::from_secs(1 << 40));
+        assert!(!tls.has_stale_staples(far), "there is none");
+        // What cannot be stapled is looked at when it changes, and the certificate stays in use.
+        fs::write(&beside, "junk").unwrap();
+        assert_eq!(reload(&tls, &mut seen), Some(true));
+        assert_eq!(reload(&tls, &mut seen), None);
+        tls.0.staples_until.store(1, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!(reload(&tls, &mut seen), Some(true), "one that was stapled has expired");
+        assert_eq!(reload(&tls, &mut seen), None, "and is gone");
+        fs::remove_file(&beside).unwrap();
+        assert_eq!(reload(&tls, &mut seen), Some(true));
     }
 
     #[test]

@@ -24,6 +24,19 @@ impl Rate {
         let burst = f64::from(burst.max(1));
         (per_second.is_finite() && per_second > 0.0).then_some(Self { per_second, burst })
     }
+
+    /// Events per second in the long run; more than 0.
+    #[must_use]
+    pub fn per_second(self) -> f64 {
+        self.per_second
+    }
+
+    /// Events at once; at least 1.
+    #[must_use]
+    pub fn burst(self) -> u32 {
+        // It was made of a u32.
+        self.burst as u32
+    }
 }
 
 /// A full bucket gives `burst` tokens at once, and fills at `per_second`.

@@ -8,6 +8,7 @@ pub mod conn;
 pub mod drain;
 pub mod framed;
 pub mod io;
+pub mod leases;
 pub mod limits;
 pub mod listen;
 pub mod pace;

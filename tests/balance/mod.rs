@@ -21,6 +21,7 @@ mod nodes;
 mod passthrough;
 mod programs;
 mod raw;
+mod redis;
 mod reload;
 mod routes;
 mod tls;

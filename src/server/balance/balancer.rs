@@ -21,6 +21,7 @@ use super::connections::Connections;
 use super::doors::{self, Door, Doors, Open, Sockets};
 use super::gateway::{Gateway, Table};
 use super::log::{Log, Logged};
+use super::redis;
 use super::reload::{Maintenance, Source};
 use super::tcp::{self, Tcp};
 use super::upstream::Upstream;
@@ -144,6 +145,7 @@ pub type Caches = BTreeMap<Arc<str>, Arc<Cache>>;
 pub struct Balancer {
     upstreams: watch::Sender<Upstreams>,
     caches: ArcSwap<Caches>,
+    redis: watch::Sender<Option<Arc<redis::Client>>>,
     doors: Arc<Doors>,
     connections: Arc<Connections>,
     shards: usize,
@@ -185,6 +187,7 @@ impl Balancer {
         Self {
             upstreams: watch::Sender::default(),
             caches: ArcSwap::default(),
+            redis: watch::Sender::default(),
             doors: Arc::new(Doors::new(drain.clone())),
             connections: Arc::new(Connections::new(limits, heads)),
             shards,
@@ -205,6 +208,17 @@ impl Balancer {
     #[must_use]
     pub fn caches(&self) -> Arc<Caches> {
         self.caches.load_full()
+    }
+
+    /// What counts limits that other balancers share, at present.
+    #[must_use]
+    pub fn redis(&self) -> Option<Arc<redis::Client>> {
+        self.redis.borrow().clone()
+    }
+
+    /// Hears when that is another.
+    pub(super) fn redis_changes(&self) -> watch::Receiver<Option<Arc<redis::Client>>> {
+        self.redis.subscribe()
     }
 
     /// Hears of upstreams that come and go.
@@ -291,6 +305,13 @@ impl Balancer {
                 upstream.replace(Origin::Configured, config.backends.clone(), now);
             }
         }
+        let before = self.redis();
+        let client = config.redis.as_ref().map(|redis| Arc::clone(redis.client(before.as_ref())));
+        self.redis.send_if_modified(|current| {
+            let same = current.as_ref().map(Arc::as_ptr) == client.as_ref().map(Arc::as_ptr);
+            *current = client;
+            !same
+        });
         for door in &doors {
             if let (Some(gateway), Service::Http(service)) = (&door.door.gateway, door.service) {
                 gateway.replace(assembly.table(service));

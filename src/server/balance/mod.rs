@@ -22,6 +22,7 @@ pub mod guards;
 pub mod lease;
 pub mod log;
 pub mod probe;
+pub mod redis;
 pub mod reload;
 pub mod tcp;
 pub mod upstream;

@@ -134,6 +134,26 @@ impl Maintenance {
         }
     }
 
+    /// Keeps the balancer connected to Redis, if it has one.
+    async fn share(&self) {
+        let mut changes = self.balancer.redis_changes();
+        loop {
+            let client = changes.borrow_and_update().clone();
+            let keep = async {
+                match &client {
+                    Some(client) => client.keep().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = keep => {}
+                changed = changes.changed() => if changed.is_err() {
+                    return;
+                },
+            }
+        }
+    }
+
     /// Decides again and again which pools are used.
     async fn refresh(&self) {
         let mut ticks = tokio::time::interval(REFRESH);
@@ -181,7 +201,7 @@ impl Part for Maintenance {
                 return Ok(());
             }
             tokio::select! {
-                _ = async { tokio::join!(self.check(), self.refresh(), self.follow()) } => {}
+                _ = async { tokio::join!(self.check(), self.refresh(), self.follow(), self.share()) } => {}
                 () = self.balancer.drain().stopping() => {}
             }
             io::Result::Ok(())

@@ -16,6 +16,7 @@ use prometheus_client::registry::Unit;
 
 use super::view::{BackendView, CacheView, CheckView, Condition, ListenerView, UpstreamView, View};
 use crate::server::balance::balancer::Balancer;
+use crate::server::balance::redis;
 
 /// The metrics of a balancer.
 #[derive(Debug)]
@@ -151,6 +152,9 @@ impl Collector for BalanceMetrics {
             }
         }
         caches(&view.caches, &mut encoder)?;
+        if let Some(client) = self.0.redis() {
+            redis::encode(&client, &mut encoder)?;
+        }
         self.configuration(&mut encoder)
     }
 }

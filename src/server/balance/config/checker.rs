@@ -2,12 +2,14 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
 use toml::Spanned;
 
 use super::file::File;
 use super::{Config, Fault};
+use crate::server::balance::redis::Redis;
 
 /// Reads the text of a file.
 pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
@@ -32,12 +34,19 @@ pub(super) struct Checker<'a> {
     names: BTreeSet<String>,
     /// The names of the caches.
     pub(super) caches: BTreeSet<String>,
+    /// Where shared limits are counted.
+    pub(super) redis: Option<Arc<Redis>>,
+    /// Whether the file says where that is.
+    pub(super) has_redis: bool,
+    /// The listener and the route that are looked over: their numbers, from 1; 0 for a listener's own keys.
+    pub(super) place: (usize, usize),
 }
 
 impl<'a> Checker<'a> {
     /// Of this text nothing has been looked at.
     pub(super) fn of(text: &'a str) -> Self {
-        Self { text, faults: Vec::new(), names: BTreeSet::new(), caches: BTreeSet::new() }
+        let (names, caches) = (BTreeSet::new(), BTreeSet::new());
+        Self { text, faults: Vec::new(), names, caches, redis: None, has_redis: false, place: (0, 0) }
     }
 
     /// What was read, if nothing is wrong with it; otherwise all that is, in the order of the file.
@@ -59,6 +68,8 @@ impl Checker<'_> {
     fn file(&mut self, file: &File) -> Config {
         self.names = file.upstreams.keys().cloned().collect();
         self.caches = file.caches.keys().cloned().collect();
+        self.has_redis = file.redis.is_some();
+        self.redis = file.redis.as_ref().and_then(|redis| self.redis(redis));
         if file.listeners.is_empty() {
             self.fault(&(0..0), "there is no [[listener]]");
         }
@@ -75,9 +86,16 @@ impl Checker<'_> {
                 .iter()
                 .map(|byte| format!("{byte:02x}"))
                 .collect(),
-            listeners: file.listeners.iter().map(|listener| self.listener(listener)).collect(),
+            listeners: (1..)
+                .zip(&file.listeners)
+                .map(|(number, listener)| {
+                    self.place = (number, 0);
+                    self.listener(listener)
+                })
+                .collect(),
             upstreams: file.upstreams.iter().map(|(name, upstream)| self.upstream(name, upstream)).collect(),
             caches: file.caches.iter().map(|(name, cache)| self.cache(name, cache)).collect(),
+            redis: self.redis.clone(),
         }
     }
 

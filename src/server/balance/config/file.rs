@@ -13,6 +13,7 @@ use toml::Spanned;
 use super::admin::AdminTable;
 use super::cache::CacheTable;
 use super::listener::ListenerTable;
+use super::redis::RedisTable;
 use super::upstream::UpstreamTable;
 use crate::server::units::TimeSpan;
 
@@ -28,6 +29,7 @@ pub(super) struct File {
     pub(super) upstreams: BTreeMap<String, Spanned<UpstreamTable>>,
     #[serde(rename = "cache")]
     pub(super) caches: BTreeMap<String, Spanned<CacheTable>>,
+    pub(super) redis: Option<Spanned<RedisTable>>,
 }
 
 /// What the whole process has.

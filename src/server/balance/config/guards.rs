@@ -14,6 +14,7 @@ use super::checker::Checker;
 use super::file::{OneOrMany, Several, Switch};
 use crate::net::addr::Prefixes;
 use crate::net::bucket::Rate;
+use crate::net::leases::Terms;
 use crate::server::balance::guards::Guards;
 use crate::server::http::middleware::body_limit::BodyLimit;
 use crate::server::http::middleware::compression::Compression;
@@ -56,6 +57,7 @@ pub(super) struct RateTable {
     rate: Frequency,
     burst: Option<u32>,
     by: Option<Spanned<String>>,
+    shared: Option<Spanned<bool>>,
 }
 
 /// What is compressed.
@@ -117,7 +119,7 @@ impl Checker<'_> {
             }
             None => {}
         }
-        for table in limits.requests.iter().flat_map(|several| &several.0) {
+        for (number, table) in limits.requests.iter().flat_map(|several| &several.0).enumerate() {
             let by = match table.by.as_ref().map(|by| (by, rate_key(by.get_ref()))) {
                 None => RateKey::Peer,
                 Some((_, Some(key))) => key,
@@ -131,9 +133,37 @@ impl Checker<'_> {
                 self.fault(&at, "a rate is more than nothing");
                 continue;
             };
-            let list = if by == RateKey::User { &mut guards.user_rates } else { &mut guards.rates };
-            list.push(RateLimit::new(rate, by, RateLimit::MAX_KEYS).trusting(trusted.clone()));
+            let user = by == RateKey::User;
+            let mut limit = RateLimit::new(rate, by, RateLimit::MAX_KEYS).trusting(trusted.clone());
+            if let Some(shared) = table.shared.as_ref().filter(|shared| *shared.get_ref()) {
+                limit = self.shared(limit, rate, number, table, &shared.span());
+            }
+            if user { &mut guards.user_rates } else { &mut guards.rates }.push(limit);
         }
+    }
+
+    /// A limit that is counted together with other balancers. It is known by its place in the file and by what it says: those that
+    /// have another file do not count with it.
+    fn shared(
+        &mut self,
+        limit: RateLimit,
+        rate: Rate,
+        number: usize,
+        table: &RateTable,
+        at: &std::ops::Range<usize>,
+    ) -> RateLimit {
+        let Some(redis) = self.redis.clone() else {
+            if !self.has_redis {
+                self.fault(at, "shared limits are counted by Redis: there is no [redis]");
+            }
+            return limit;
+        };
+        let (listener, route) = self.place;
+        let by = table.by.as_ref().map_or("client", |by| by.get_ref());
+        let name = format!("{listener}.{route}.{number}:{}+{}:{by}", table.rate, rate.burst());
+        let settings = redis.settings();
+        let terms = Terms::new(rate, settings.lease, settings.timeout);
+        limit.sharing(name, terms, redis)
     }
 
     fn cors(&mut self, cors: &Spanned<CorsTable>) -> Option<Cors> {

@@ -227,8 +227,13 @@ impl Checker<'_> {
                 if listener.client_hello_timeout.is_some() {
                     self.fault(&at, "client-hello-timeout is for connections: set mode = \"tcp\"");
                 }
-                let mut routes: Vec<_> =
-                    listener.routes.iter().map(|route| self.route(route, tell, &trusted)).collect();
+                let mut routes: Vec<_> = (1..)
+                    .zip(&listener.routes)
+                    .map(|(number, route)| {
+                        self.place.1 = number;
+                        self.route(route, tell, &trusted)
+                    })
+                    .collect();
                 routes.extend(to.map(|to| Route::all_to(to, tell)));
                 let settings = self.connections(listener, &at);
                 let tracing = self.tracing(listener);

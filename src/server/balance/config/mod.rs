@@ -17,6 +17,7 @@ mod guards;
 mod listener;
 mod mirror;
 mod page;
+mod redis;
 mod resilience;
 mod route;
 mod sticky;
@@ -36,6 +37,7 @@ use super::backend;
 use super::gateway::{ErrorPage, HashBy, Page, RouteEdits, Tracing};
 use super::guards::Guards;
 use super::log::{Format, Target};
+use super::redis::Redis;
 use super::{gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
@@ -77,6 +79,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// What keeps responses.
     pub caches: Vec<Cache>,
+    /// Where limits are counted that several balancers share.
+    pub redis: Option<Arc<Redis>>,
 }
 
 /// Where clients come in.
@@ -306,6 +310,7 @@ impl Default for Config {
             listeners: Vec::new(),
             upstreams: Vec::new(),
             caches: Vec::new(),
+            redis: None,
         }
     }
 }

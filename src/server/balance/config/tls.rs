@@ -27,7 +27,12 @@ pub(super) struct UpstreamTlsTable {
 impl UpstreamTlsTable {
     /// Servers of this name, for which somebody vouches whom the system trusts.
     pub(super) fn named(name: &str) -> Self {
-        Self { name: name.into(), ca: None, cert: None, key: None }
+        Self::vouched(name, None)
+    }
+
+    /// Servers of this name, for which somebody of `ca` vouches, or whom the system trusts.
+    pub(super) fn vouched(name: &str, ca: Option<PathBuf>) -> Self {
+        Self { name: name.into(), ca, cert: None, key: None }
     }
 }
 

@@ -4,18 +4,26 @@
 //! the request says, or the name under which it was let in. Peers on a Unix socket, and those that have no key, share no
 //! fate: they pass.
 
+mod shared;
+
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use http::{HeaderName, StatusCode};
+use ring::digest::{SHA256, digest};
 
+use self::shared::Shared;
+pub use self::shared::{Leasing, TokenStore};
 use super::auth::AuthName;
 use super::later;
 use crate::net::addr::Prefixes;
 use crate::net::bucket::{Buckets, Rate};
+use crate::net::leases::Terms;
 use crate::net::limits::Source;
-use crate::net::service::{RateLimit as Limiter, Service};
+use crate::net::service::{Limited, RateLimit as Limiter, Service};
 use crate::proto::http::forwarded;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
@@ -38,6 +46,30 @@ pub(super) enum Key {
     Source(Source),
     /// The hash of a field or a name, with a seed that no client knows.
     Text(u64),
+    /// The first half of its SHA-256, which is the same in all processes.
+    Digest([u8; 16]),
+}
+
+/// As other processes write it, too: `192.0.2.1`, `2001:db8:0:1::/64`, or the digest in hex.
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Source(Source::V4(octets)) => write!(f, "{}", Ipv4Addr::from(*octets)),
+            Self::Source(Source::V6Net(net)) => {
+                let net = u128::from(u64::from_be_bytes(*net)) << 64;
+                write!(f, "{}/64", Ipv6Addr::from(net))
+            }
+            Self::Text(hash) => write!(f, "{hash:016x}"),
+            Self::Digest(digest) => write!(f, "{:032x}", u128::from_be_bytes(*digest)),
+        }
+    }
+}
+
+/// The digest of a field or a name.
+fn digested(text: &[u8]) -> Key {
+    let mut half = [0; 16];
+    half.copy_from_slice(&digest(&SHA256, text).as_ref()[..16]);
+    Key::Digest(half)
 }
 
 /// The service behind the limiter, which answers for nothing: only the permission counts.
@@ -59,7 +91,10 @@ pub struct RateLimit {
     by: RateKey,
     trusted: Prefixes,
     hasher: RandomState,
+    max_keys: usize,
     limiter: Arc<Limiter<Permission, Key, KeyOf>>,
+    /// What counts first.
+    shared: Option<Arc<Shared>>,
 }
 
 impl RateLimit {
@@ -72,7 +107,16 @@ impl RateLimit {
     pub fn new(rate: Rate, by: RateKey, max_keys: usize) -> Self {
         let key: KeyOf = |key| Some(*key);
         let limiter = Arc::new(Limiter::new(Permission, rate, max_keys, key));
-        Self { by, trusted: Prefixes::default(), hasher: RandomState::new(), limiter }
+        let hasher = RandomState::new();
+        Self { by, trusted: Prefixes::default(), hasher, max_keys, limiter, shared: None }
+    }
+
+    /// The same, counted together with other processes, which give this limit the same name. While the store does not answer, requests are
+    /// counted here alone.
+    #[must_use]
+    pub fn sharing(mut self, name: String, terms: Terms, store: Arc<dyn TokenStore>) -> Self {
+        self.shared = Some(Arc::new(Shared::new(name, terms, self.max_keys, store)));
+        self
     }
 
     /// The same behind these proxies: of whom they tell, by `X-Forwarded-For`, is the client.
@@ -89,7 +133,11 @@ impl RateLimit {
             RateKey::Field(name) => request.head.field(name.as_str()),
             RateKey::User => request.extensions.get::<AuthName>().map(|name| name.0.as_bytes()),
         };
-        text.map(|text| Key::Text(self.hasher.hash_one(text))).or_else(|| self.source(request))
+        let key = |text| match &self.shared {
+            None => Key::Text(self.hasher.hash_one(text)),
+            Some(_) => digested(text),
+        };
+        text.map(key).or_else(|| self.source(request))
     }
 
     /// The client's address.
@@ -105,7 +153,7 @@ impl RateLimit {
 
     /// Counts a request.
     pub(super) async fn before(&self, key: Key) -> ControlFlow<Response> {
-        match self.limiter.call(key).await {
+        match self.count(key).await {
             Ok(()) => ControlFlow::Continue(()),
             Err(limited) => ControlFlow::Break(later(
                 StatusCode::TOO_MANY_REQUESTS,
@@ -113,6 +161,15 @@ impl RateLimit {
                 limited.seconds(),
             )),
         }
+    }
+
+    async fn count(&self, key: Key) -> Result<(), Limited> {
+        if let Some(shared) = &self.shared
+            && let Some(counted) = shared.count(key).await
+        {
+            return counted;
+        }
+        self.limiter.call(key).await
     }
 }
 

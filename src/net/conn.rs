@@ -216,6 +216,12 @@ impl<S: Transport, C: Codec> Conn<S, C> {
         self.out.len()
     }
 
+    /// Forgets what was fed and has not left. After the stream has failed to take it, what the peer has said before that may still be read.
+    pub fn forget_unsent(&mut self) {
+        self.out.clear();
+        self.held = false;
+    }
+
     /// Waits until everything fed has left, without reading.
     ///
     /// # Errors

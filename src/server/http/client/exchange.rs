@@ -47,10 +47,11 @@ impl Lent for Box<ClientConn> {
     fn give_back(self, _: bool) {}
 }
 
-/// How long the parts of an exchange may take. Each is counted from the last byte that moved either way.
+/// How long the parts of an exchange may take. Each is counted from the last byte that moved either way, and only while the server is waited for: not while the
+/// body of the request has yet to come from elsewhere, nor while nobody takes the response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timeouts {
-    /// Until the head of the response, while no byte of the request moves.
+    /// Until the head of the response.
     pub response: Duration,
     /// Between two pieces of the response's body.
     pub idle: Duration,
@@ -130,6 +131,17 @@ pub struct Exchange<L: Lent> {
     timeouts: Timeouts,
     /// Bytes of the request that the connection was given, to tell whether any has left.
     fed: usize,
+    /// Whether the deadline of the connection is that of what the server is to say next.
+    timed: bool,
+}
+
+/// What was done about the body of a request.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sending {
+    /// The connection was given some of it.
+    moved: bool,
+    /// The next piece of it has not come.
+    starved: bool,
 }
 
 /// A response: its head, and its body as far as it is here.
@@ -164,7 +176,7 @@ pub async fn exchange<L: Lent>(
     body: Body,
     timeouts: Timeouts,
 ) -> Result<Answer<L>, (ExchangeError, Progress)> {
-    let mut exchange = Exchange { conn: Some(conn), request: Some(body), timeouts, fed: 0 };
+    let mut exchange = Exchange { conn: Some(conn), request: Some(body), timeouts, fed: 0, timed: false };
     match exchange.begin(request).await {
         Ok((head, length)) => exchange.answer(head, length),
         Err(error) => {
@@ -199,11 +211,19 @@ impl<L: Lent> Exchange<L> {
         cx: &mut Context<'_>,
     ) -> Poll<Result<(Box<ResponseHead>, BodyLength), ExchangeError>> {
         loop {
-            if self.poll_request(cx)? {
+            let sending = self.poll_request(cx)?;
+            if sending.moved {
                 self.wait(self.timeouts.response);
             }
-            let Poll::Ready(turn) = self.conn()?.poll_turn(cx) else { return Poll::Pending };
-            match turn? {
+            let Poll::Ready(turn) = self.conn()?.poll_turn(cx) else {
+                self.rest(sending);
+                return Poll::Pending;
+            };
+            let turn = match turn {
+                Err(ConnError::Io(_)) if self.hears_on() => continue,
+                turn => turn?,
+            };
+            match turn {
                 Turn::Item(Incoming::Head(head, length)) => return Poll::Ready(Ok((head, length))),
                 Turn::Item(Incoming::Interim(_)) | Turn::Room => {}
                 Turn::Item(Incoming::Data(_) | Incoming::End(_)) | Turn::Closed => {
@@ -213,18 +233,21 @@ impl<L: Lent> Exchange<L> {
         }
     }
 
-    /// Sends what the connection has room for of the request's body. Whether something moved.
-    fn poll_request(&mut self, cx: &mut Context<'_>) -> Result<bool, ExchangeError> {
-        let (Some(conn), Some(body)) = (&mut self.conn, &mut self.request) else { return Ok(false) };
-        let mut moved = false;
+    /// Sends what the connection has room for of the request's body.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> Result<Sending, ExchangeError> {
+        let mut sending = Sending::default();
+        let (Some(conn), Some(body)) = (&mut self.conn, &mut self.request) else { return Ok(sending) };
         while conn.has_room() {
             let before = conn.unsent();
             let end = match body.poll_next_frame(cx) {
-                Poll::Pending => break,
+                Poll::Pending => {
+                    sending.starved = true;
+                    break;
+                }
                 Poll::Ready(Some(Ok(Frame::Data(data)))) => {
                     conn.feed(Outgoing::Data(data))?;
                     self.fed += conn.unsent() - before;
-                    moved = true;
+                    sending.moved = true;
                     continue;
                 }
                 Poll::Ready(Some(Ok(Frame::Trailers(fields)))) => fields,
@@ -234,9 +257,31 @@ impl<L: Lent> Exchange<L> {
             conn.feed(Outgoing::End(end))?;
             self.fed += conn.unsent() - before;
             self.request = None;
-            return Ok(true);
+            sending.moved = true;
+            break;
         }
-        Ok(moved)
+        Ok(sending)
+    }
+
+    /// Stops the clock while it is the body of the request that is waited for: the server has all that there is of it.
+    fn rest(&mut self, sending: Sending) {
+        if let Some(conn) = self.conn.as_deref_mut().filter(|conn| sending.starved && conn.is_flushed()) {
+            conn.clear_deadline();
+            self.timed = false;
+        }
+    }
+
+    /// Whether the response can still be heard after the connection has failed: a server that answers before it has read the whole request, and closes, makes
+    /// our next write fail, and what it has said is here to be read.
+    fn hears_on(&mut self) -> bool {
+        let progress = self.progress();
+        let Some(conn) = self.conn.as_deref_mut() else { return false };
+        if conn.is_flushed() || progress == Progress::NothingSent {
+            return false;
+        }
+        conn.forget_unsent();
+        self.request = None;
+        true
     }
 
     /// Makes an answer of the head, with what is here of its body already.
@@ -262,7 +307,7 @@ impl<L: Lent> Exchange<L> {
                         AnswerBody::Whole(first, trailers)
                     }
                     None => {
-                        self.wait(self.timeouts.idle);
+                        self.timed = false;
                         AnswerBody::Rest(first, self)
                     }
                 }
@@ -306,7 +351,7 @@ impl<L: Lent> Exchange<L> {
                 Poll::Ready((!fields.is_empty()).then_some(Ok(Frame::Trailers(fields))))
             }
             Poll::Ready(Ok(data)) => {
-                self.wait(self.timeouts.idle);
+                self.timed = false;
                 Poll::Ready(Some(Ok(data)))
             }
             Poll::Ready(Err(error)) => {
@@ -319,13 +364,26 @@ impl<L: Lent> Exchange<L> {
     fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<Frame, ExchangeError>> {
         loop {
             // A server that has answered may have lost interest in the rest of the request: its answer counts.
-            match self.poll_request(cx) {
-                Ok(_) => {}
-                Err(ExchangeError::Body(_)) => self.request = None,
-                Err(error) => return Poll::Ready(Err(error)),
+            let sending = match self.poll_request(cx) {
+                Err(ExchangeError::Body(_)) => {
+                    self.request = None;
+                    Sending::default()
+                }
+                sending => sending?,
+            };
+            // Only now: a client that takes its time is no fault of the server's.
+            if sending.moved || !self.timed {
+                self.wait(self.timeouts.idle);
             }
-            let Poll::Ready(turn) = self.conn()?.poll_turn(cx) else { return Poll::Pending };
-            return Poll::Ready(match turn? {
+            let Poll::Ready(turn) = self.conn()?.poll_turn(cx) else {
+                self.rest(sending);
+                return Poll::Pending;
+            };
+            let turn = match turn {
+                Err(ConnError::Io(_)) if self.hears_on() => continue,
+                turn => turn?,
+            };
+            return Poll::Ready(match turn {
                 Turn::Item(Incoming::Data(data)) => Ok(Frame::Data(data)),
                 Turn::Item(Incoming::End(trailers)) => Ok(Frame::Trailers(trailers)),
                 Turn::Room => continue,
@@ -366,6 +424,9 @@ impl<L: Lent> Exchange<L> {
         pipe: &mut Pipe,
         left: u64,
     ) -> Poll<Option<Result<usize, ExchangeError>>> {
+        if !self.timed {
+            self.wait(self.timeouts.idle);
+        }
         let conn = self.conn()?;
         // The last byte is read, and the end of the body with it.
         let most = usize::try_from(left - 1).unwrap_or(usize::MAX);
@@ -374,7 +435,7 @@ impl<L: Lent> Exchange<L> {
             Some(Poll::Ready(Ok(0))) => Poll::Ready(Some(Err(ExchangeError::Fault(Fault::Incomplete)))),
             Some(Poll::Ready(Ok(count))) => {
                 conn.codec_mut().pass(count as u64).map_err(ExchangeError::Misuse)?;
-                self.wait(self.timeouts.idle);
+                self.timed = false;
                 Poll::Ready(Some(Ok(count)))
             }
             Some(Poll::Ready(Err(error))) => Poll::Ready(Some(Err(error.into()))),
@@ -399,6 +460,7 @@ impl<L: Lent> Exchange<L> {
     fn wait(&mut self, timeout: Duration) {
         if let Some(conn) = &mut self.conn {
             conn.set_deadline(Instant::now() + timeout);
+            self.timed = true;
         }
     }
 

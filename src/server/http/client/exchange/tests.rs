@@ -177,3 +177,80 @@ async fn a_request_whose_head_has_left_was_sent_however_much_of_its_body_waits()
     read.unwrap();
     assert_eq!(outcome.map(drop).unwrap_err().1, Progress::Sent);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_server_is_timed_while_it_is_waited_for_and_no_longer() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    let (conn, mut far) = connection();
+    // The rest of the request comes an hour later.
+    let (more, mut rest) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
+    let pieces = futures_util::stream::poll_fn(move |cx| {
+        rest.poll_recv(cx).map(|piece| piece.map(Ok::<_, io::Error>))
+    });
+    more.send(Bytes::from_static(b"one ")).unwrap();
+    let exchange =
+        exchange(conn, request(&http::Method::PUT, Some(7)), Body::stream(pieces), Timeouts::default());
+    let server = async {
+        tokio::time::sleep(HOUR).await;
+        more.send(Bytes::from_static(b"two")).unwrap();
+        let answer = "HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab";
+        serve(&mut far, "one two", answer).await;
+    };
+    let ((), answer) = tokio::join!(server, exchange);
+    let answer = answer.unwrap_or_else(|(error, _)| panic!("{error}"));
+    // Nobody asks for the rest of the response for an hour; then the server has its time.
+    let mut body = answer.body.into_body(answer.length);
+    for piece in [&b"ab"[..], b"cde", b"fghi"] {
+        if piece != b"ab" {
+            tokio::time::sleep(HOUR).await;
+        }
+        let said = async {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            far.write_all(if piece == b"ab" { b"" } else { piece }).await.unwrap();
+        };
+        let ((), got) = tokio::join!(said, body.data());
+        assert_eq!(got.unwrap().unwrap(), piece);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_waits_for_its_request_has_the_time_of_both() {
+    let (conn, mut far) = connection();
+    let (more, mut rest) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
+    let pieces = futures_util::stream::poll_fn(move |cx| {
+        rest.poll_recv(cx).map(|piece| piece.map(Ok::<_, io::Error>))
+    });
+    let exchange =
+        exchange(conn, request(&http::Method::PUT, Some(4)), Body::stream(pieces), Timeouts::default());
+    let head = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n";
+    let ((), answer) = tokio::join!(serve(&mut far, "\r\n\r\n", head), exchange);
+    let answer = answer.unwrap_or_else(|(error, _)| panic!("{error}"));
+    let client = async {
+        for byte in [&b"a"[..], b"b", b"c", b"d"] {
+            tokio::time::sleep(Duration::from_secs(59)).await;
+            more.send(Bytes::from_static(byte)).unwrap();
+        }
+    };
+    let (text, (), ()) = tokio::join!(text(answer), client, serve(&mut far, "abcd", "ok"));
+    assert_eq!(text, "ok");
+}
+
+#[tokio::test]
+async fn what_a_server_said_before_it_closed_is_heard_though_it_takes_no_more() {
+    const LENGTH: usize = 4 << 20;
+    for answer in
+        ["HTTP/1.1 413 No\r\ncontent-length: 3\r\n\r\nbig", "HTTP/1.1 413 No\r\nconnection: close\r\n\r\nbig"]
+    {
+        let (conn, mut far) = connection();
+        let body =
+            Body::stream(futures_util::stream::iter([Ok::<_, BoxError>(Bytes::from(vec![b'x'; LENGTH]))]));
+        let post = request(&http::Method::POST, Some(LENGTH as u64));
+        let server = async move {
+            far.read_u8().await.unwrap();
+            far.write_all(answer.as_bytes()).await.unwrap();
+        };
+        let ((), got) = tokio::join!(server, exchange(conn, post, body, Timeouts::default()));
+        let got = got.unwrap_or_else(|(error, _)| panic!("{error}"));
+        assert_eq!((got.head.status().as_u16(), text(got).await), (413, "big".to_owned()));
+    }
+}

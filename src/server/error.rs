@@ -20,6 +20,9 @@ pub enum RunError {
     /// An address cannot be listened on.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// A configuration that a program has put together names what it does not have.
+    #[error("the configuration is not whole: {0}")]
+    Configuration(String),
     /// Certificates or keys are wrong.
     #[error(transparent)]
     Tls(#[from] TlsError),

@@ -283,6 +283,7 @@ impl Balancer {
 
     /// The same, at sockets that are `open` already: those of the doors by default.
     fn apply_at(&self, config: &Config, open: Option<Open>) -> Result<u64, RunError> {
+        config.check_names().map_err(|error| RunError::Configuration(error.to_string()))?;
         let mut applied = self.applied();
         let now = Instant::now();
         let before = self.upstreams();

@@ -16,6 +16,7 @@ mod file;
 mod guards;
 mod listener;
 mod mirror;
+mod names;
 mod page;
 mod redis;
 mod resilience;
@@ -52,6 +53,7 @@ use crate::server::options::DRAIN_TIMEOUT;
 
 pub use self::admin::{Admin, SHORTEST_TOKEN, Token};
 pub use self::listener::Mode;
+pub use self::names::UnknownName;
 
 /// What connections get to end when another process has taken over, unless told otherwise: WebSockets last.
 pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);

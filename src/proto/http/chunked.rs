@@ -13,6 +13,7 @@
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::fields::Fields;
+use super::forwarded::is_word;
 use super::limits::{Limits, MAX_FIELDS};
 use super::list::is_token_byte;
 use super::reject::Reject;
@@ -188,7 +189,7 @@ impl Chunked {
 }
 
 /// Section 7.1.2. Trailer fields are kept apart from the head's, and one that frames, routes, authenticates or describes
-/// the content (RFC 9110 section 6.5.1) is refused: whoever merges it downstream would be misled.
+/// the content (RFC 9110 section 6.5.1), or that says who the client is, is refused: whoever merges it downstream would be misled.
 fn trailer_section(section: &Bytes) -> Result<Fields, Reject> {
     if section.len() == 2 {
         return Ok(Fields::new());
@@ -201,7 +202,9 @@ fn trailer_section(section: &Bytes) -> Result<Fields, Reject> {
     };
     let mut fields = Fields::new();
     for line in lines {
-        if FORBIDDEN_TRAILERS.iter().any(|name| line.name.eq_ignore_ascii_case(name)) {
+        if FORBIDDEN_TRAILERS.iter().any(|name| line.name.eq_ignore_ascii_case(name))
+            || is_word(line.name, false)
+        {
             return Err(Reject::Trailer);
         }
         let name = http::HeaderName::from_bytes(line.name.as_bytes()).map_err(|_| Reject::Trailer)?;
@@ -346,6 +349,8 @@ mod tests {
             ("transfer-encoding: chunked", Reject::Trailer),
             ("Host: evil", Reject::Trailer),
             ("Authorization: Basic x", Reject::Trailer),
+            ("X-Forwarded-For: 192.0.2.1", Reject::Trailer),
+            ("x_real_ip: 192.0.2.1", Reject::Trailer),
             ("A : b", Reject::Trailer),
             ("A: b\r\n folded", Reject::Trailer),
             ("A: b\n", Reject::BareLf),

@@ -17,6 +17,7 @@ use super::page::{PageTable, RedirectTable};
 use super::to::ToEntry;
 use super::{Action, Route, To};
 use crate::net::addr::Prefixes;
+use crate::proto::balance::normal::normalise;
 use crate::proto::balance::route::{Condition, HostPattern, PathPattern, TextPattern};
 use crate::proto::http::forwarded::Tell;
 use crate::server::units::TimeSpan;
@@ -73,7 +74,10 @@ impl Checker<'_> {
                 if !path.starts_with('/') || path.trim_end_matches('*').contains('*') {
                     self.fault(&paths.span(), format!("{path:?} is no path: /exact, or /prefix/*"));
                 }
-                condition.paths.push(PathPattern::new(path));
+                match normal(path) {
+                    Ok(path) => condition.paths.push(PathPattern::new(&path)),
+                    Err(why) => self.fault(&paths.span(), format!("no request has the path {path:?}: {why}")),
+                }
             }
         }
         if let Some(methods) = &route.method {
@@ -114,5 +118,42 @@ impl Checker<'_> {
         }
         let mirror = route.mirror.as_ref().map(|mirror| self.mirror(mirror.get_ref()));
         Route { condition, action, edits: Arc::new(self.edits(route, tell)), mirror, guards, cache }
+    }
+}
+
+/// A pattern in the form of the paths that it is compared with: another would fit none of them, and the route would guard nothing.
+fn normal(path: &str) -> Result<String, String> {
+    let (prefix, star) = path.strip_suffix('*').map_or((path, ""), |prefix| (prefix, "*"));
+    if let Some(odd) = prefix.chars().find(|c| !c.is_ascii_graphic() || matches!(c, '?' | '#')) {
+        return Err(format!("{odd:?} has to be percent-encoded"));
+    }
+    let normal = normalise(prefix).map_err(|error| error.to_string())?;
+    Ok(format!("{normal}{star}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_have_the_form_of_paths() {
+        for (pattern, expected) in [
+            ("/a", Ok("/a")),
+            ("/a/*", Ok("/a/*")),
+            ("/*", Ok("/*")),
+            ("/a*", Ok("/a*")),
+            ("/%7euser/*", Ok("/~user/*")),
+            ("/caf%c3%a9", Ok("/caf%C3%A9")),
+            ("/a/./b/*", Ok("/a/b/*")),
+            ("/a//b", Ok("/a//b")),
+            ("/caf\u{e9}", Err("'\u{e9}' has to be percent-encoded")),
+            ("/a b", Err("' ' has to be percent-encoded")),
+            ("/a?b", Err("'?' has to be percent-encoded")),
+            ("/../a", Err("the path leaves its root")),
+            ("/a%zz", Err("the path has a percent sign that encodes nothing")),
+        ] {
+            let got = normal(pattern);
+            assert_eq!(got.as_deref().map_err(String::as_str), expected, "{pattern}");
+        }
     }
 }

@@ -70,6 +70,9 @@ impl Checker<'_> {
         settings.connect_timeout = upstream.connect_timeout.map_or(settings.connect_timeout, |time| time.0);
         if let Some(retries) = upstream.retries {
             settings.retry.attempts = retries.saturating_add(1);
+            settings.retry.most = settings.retry.most.max(settings.retry.attempts);
+            // With none, what was never sent is not sent again either.
+            settings.retry.transparent = settings.retry.transparent.min(retries);
         }
         let mut gateway = gateway::Settings::default();
         gateway.timeouts.response =

@@ -8,11 +8,12 @@ pub(super) struct Claims(pub(super) Map<String, Value>);
 
 impl Claims {
     /// A claim as a field says it: a text as it is, numbers and truth values as JSON has them, and a list of those with commas. Other claims
-    /// cannot be said.
+    /// cannot be said, nor can a list with a comma in one of its members, which would be read as two.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {
             Value::Array(members) => {
-                let texts: Option<Vec<String>> = members.iter().map(scalar).collect();
+                let member = |value| scalar(value).filter(|text| !text.contains(','));
+                let texts: Option<Vec<String>> = members.iter().map(member).collect();
                 Some(texts?.join(","))
             }
             one => scalar(one),
@@ -49,7 +50,7 @@ mod tests {
 
     #[test]
     fn claims_as_texts_and_as_conditions() {
-        let claims = r#"{"sub":"me","n":7,"yes":true,"roles":["a","b",1],"scope":"read write","deep":{"a":1},"none":null,"mixed":["a",{}]}"#;
+        let claims = r#"{"sub":"me","n":7,"yes":true,"roles":["a","b",1],"scope":"read write","deep":{"a":1},"none":null,"mixed":["a",{}],"two":["a","b,admin"],"one":"a,b"}"#;
         let claims = Claims(serde_json::from_str(claims).unwrap());
         for (name, text) in [
             ("sub", Some("me")),
@@ -60,6 +61,8 @@ mod tests {
             ("deep", None),
             ("none", None),
             ("mixed", None),
+            ("two", None),
+            ("one", Some("a,b")),
             ("absent", None),
         ] {
             assert_eq!(claims.text(name).as_deref(), text, "{name}");

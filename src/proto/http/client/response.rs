@@ -105,6 +105,12 @@ impl ResponseHead {
         &self.buffer
     }
 
+    /// What `Content-Length` says, if it says one thing: in reply to HEAD, the bytes that GET would have got (RFC 9110 section 8.6).
+    #[must_use]
+    pub fn content_length(&self) -> Option<u64> {
+        only(self.lines("content-length")).ok().flatten().and_then(decimal)
+    }
+
     /// How the body is delimited, in reply to a request with `method`: RFC 9112 section 6.3, for responses.
     ///
     /// # Errors
@@ -244,6 +250,21 @@ mod tests {
         {
             let head = head(format!("HTTP/1.1 {status} X\r\n\r\n")).unwrap();
             assert_eq!(head.is_interim(), interim, "{status}");
+        }
+    }
+
+    #[test]
+    fn the_length_that_is_said() {
+        for (fields, length) in [
+            ("", None),
+            ("Content-Length: 5\r\n", Some(5)),
+            ("Content-Length: 0\r\n", Some(0)),
+            ("Content-Length: +5\r\n", None),
+            ("Content-Length: 5, 5\r\n", None),
+            ("Content-Length: 5\r\ncontent-length: 6\r\n", None),
+        ] {
+            let head = head(format!("HTTP/1.1 200 OK\r\n{fields}\r\n")).unwrap();
+            assert_eq!(head.content_length(), length, "{fields}");
         }
     }
 

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use http::HeaderValue;
+use http::header::UPGRADE;
+use http::{HeaderValue, StatusCode};
 use tokio::time::Instant;
 
 use super::attempt::{Answered, Lent};
@@ -11,6 +12,7 @@ use super::{Forward, onward};
 use crate::net::clock::Clock;
 use crate::net::relay::{Relay, RelaySettings, Side};
 use crate::proto::http::head::BodyLength;
+use crate::proto::http::list::FieldLines;
 use crate::server::balance::backend::Backend;
 use crate::server::balance::counters::Event;
 use crate::server::balance::log::Note;
@@ -64,8 +66,17 @@ impl Forward {
             }
         };
         *response.fields_mut() = fields;
-        if head && let Some(length) = of.field_str("content-length").and_then(|text| text.parse().ok()) {
-            response.length_of_get(length);
+        if of.status() == StatusCode::UPGRADE_REQUIRED {
+            // It has to name the protocols (RFC 9110 section 15.5.22), which otherwise are those of one connection.
+            let protocols = of.lines("upgrade").filter_map(|line| HeaderValue::from_bytes(line).ok());
+            protocols.for_each(|line| response.fields_mut().append(UPGRADE, line));
+        }
+        if head {
+            match of.content_length() {
+                Some(length) => response.length_of_get(length),
+                // Nothing is said of a length that the backend has not said: it is not 0.
+                None => *response.body_mut() = Body::frames(futures_util::stream::empty(), None),
+            }
         }
         response
     }

@@ -193,3 +193,43 @@ fn a_backend_is_read_no_faster_than_its_client_reads() {
         wire.read_exact(1 << 20);
     }
 }
+
+#[test]
+fn a_head_says_no_length_that_its_backend_has_not_said() {
+    let rows = [
+        ("Content-Length: 5\r\n", Some("5")),
+        ("Content-Length: 0\r\n", Some("0")),
+        ("Transfer-Encoding: chunked\r\n", None),
+        ("", None),
+    ];
+    for (line, length) in rows {
+        let backend = Backend::start(move |_, peer| peer.answer(format!("HTTP/1.1 200 OK\r\n{line}\r\n")));
+        let balancer = Balancer::over(&[backend.addr], |_| {});
+        let mut wire = balancer.connect();
+        for _ in 0..2 {
+            wire.send("HEAD / HTTP/1.1\r\nHost: a\r\n\r\n");
+            let response = wire.read_response_to("HEAD");
+            assert_eq!((response.status, response.header("content-length")), (200, length), "{line:?}");
+        }
+    }
+}
+
+#[test]
+fn a_426_names_its_protocols() {
+    let said = "HTTP/1.1 426 Upgrade Required\r\nUpgrade: websocket\r\nConnection: upgrade\r\nContent-Length: 0\r\n\r\n";
+    let backend = Backend::start(move |_, peer| peer.answer(said));
+    let balancer = Balancer::over(&[backend.addr], |_| {});
+    let response = balancer.get("/", &[]);
+    let told = (response.status, response.header("upgrade"), response.header("connection"));
+    assert_eq!(told, (426, Some("websocket"), Some("upgrade")));
+}
+
+#[test]
+fn an_old_client_that_names_no_host_is_served() {
+    let backend = Backend::start(|_, peer| peer.serve("ok"));
+    let balancer = Balancer::over(&[backend.addr], |_| {});
+    let mut wire = balancer.connect();
+    wire.send("GET / HTTP/1.0\r\n\r\n");
+    assert_eq!(wire.read_response().text(), "ok");
+    assert_eq!(backend.requests()[0].all("host"), [backend.addr.to_string()]);
+}

@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use wireworks::proto::balance::outlier;
+use wireworks::server::balance::config::{Config, Service};
+use wireworks::server::http::middleware::timeout::Timeout;
 
 use super::Balancer;
 use super::raw::{Backend, Peer};
@@ -357,4 +359,84 @@ fn a_backend_that_cuts_its_responses_is_ejected() {
         wire.read_to_end();
     }
     assert_eq!((cut.requests().len(), good.requests().len()), (faults, 3 * faults));
+}
+
+#[test]
+fn an_answer_before_the_end_of_the_request_counts_though_the_connection_is_reset() {
+    const LENGTH: usize = 20 << 20;
+    for closes in ["Connection: close\r\n", ""] {
+        // What is unread when the backend closes makes a reset of the end.
+        let backend = Backend::first(move |peer| {
+            peer.head()?;
+            peer.say(format!("HTTP/1.1 413 Too Large\r\n{closes}Content-Length: 3\r\n\r\nbig"))
+        });
+        let balancer = Balancer::over(&[backend.addr], |_| {});
+        let mut wire = balancer.connect();
+        wire.send(format!("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: {LENGTH}\r\n\r\n"));
+        // The end may come before all is sent.
+        let _refused = wire.try_send(vec![b'x'; LENGTH]);
+        let response = wire.read_response();
+        assert_eq!((response.status, response.text()), (413, "big"));
+        assert_eq!(backend.requests().len(), 1);
+    }
+}
+
+/// Two backends in turn, the first of which does `first` with all of its connections; a fault ejects.
+fn in_turn(first: First, change: impl FnOnce(&mut Config)) -> (Backend, Backend, Balancer) {
+    let one = Backend::start(move |_, peer| first(peer));
+    let two = Backend::start(|_, peer| peer.serve("ok"));
+    let balancer = Balancer::over(&[one.addr, two.addr], |config| {
+        config.upstreams[0].settings.algorithm = "round-robin".parse().unwrap();
+        for backend in &mut config.upstreams[0].backends {
+            backend.outlier.faults = 1;
+        }
+        change(config);
+    });
+    (one, two, balancer)
+}
+
+#[test]
+fn a_client_that_is_slow_to_send_is_told_so_and_no_backend_is_blamed() {
+    let (one, two, balancer) = in_turn(
+        |peer| peer.serve("ok"),
+        |config| config.upstreams[0].gateway.try_timeout = Some(Duration::from_millis(100)),
+    );
+    for _ in 0..4 {
+        let mut wire = balancer.connect();
+        wire.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nx");
+        assert_eq!(wire.read_response().status, 408);
+    }
+    let before = [&one, &two].map(|backend| backend.requests().len());
+    for _ in 0..4 {
+        assert_eq!(balancer.get("/", &[]).status, 200);
+    }
+    let after = [&one, &two].map(|backend| backend.requests().len());
+    assert_eq!(after, before.map(|count| count + 2), "both are still in use");
+}
+
+#[test]
+fn a_backend_that_outlasts_the_time_of_a_route_is_ejected() {
+    let (one, _two, balancer) = in_turn(Peer::hold_request, |config| {
+        let Service::Http(service) = &mut config.listeners[0].service else { panic!("it is for requests") };
+        service.guards.timeout = Some(Timeout::new(Duration::from_millis(100)).gateway());
+    });
+    let mut statuses: Vec<_> = (0..6).map(|_| balancer.get("/", &[]).status).collect();
+    statuses.sort_unstable();
+    assert_eq!((&statuses[..], one.requests().len()), (&[200, 200, 200, 200, 200, 504][..], 1));
+}
+
+#[test]
+fn without_retries_nothing_is_tried_twice() {
+    let well = Backend::start(|_, peer| peer.serve("ok"));
+    for (retries, expected) in [(0, [200, 502]), (1, [200, 200])] {
+        let text = format!(
+            "[process]\nthreads = 1\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n[upstream.web]\nalgorithm = \"round-robin\"\nretries = {retries}\nbackends = [\"{}\", \"{}\"]\n",
+            nobody(),
+            well.addr
+        );
+        let balancer = Balancer::parse(&text, |_| {});
+        let mut statuses = [GET, POST].map(|request| balancer.ask(request).status);
+        statuses.sort_unstable();
+        assert_eq!(statuses, expected, "{retries}");
+    }
 }

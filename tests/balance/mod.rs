@@ -4,6 +4,7 @@ mod access_log;
 mod admin;
 mod auth;
 mod bulk;
+mod bypass;
 mod cache;
 mod capacity;
 mod clients;

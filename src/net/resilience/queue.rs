@@ -65,6 +65,22 @@ impl<T> Queue<T> {
         self.waiting.remove(place).map(|(_, entry)| entry)
     }
 
+    /// The entry at a place, counted from the front, for owners some of whose entries wait for one endpoint alone and are passed over until that has room.
+    #[must_use]
+    pub fn get(&self, place: usize) -> Option<&T> {
+        self.waiting.get(place).map(|(_, entry)| entry)
+    }
+
+    /// Takes the entry at a place out, to serve it.
+    pub fn take(&mut self, place: usize) -> Option<T> {
+        self.waiting.remove(place).map(|(_, entry)| entry)
+    }
+
+    /// Those that wait, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &T> {
+        self.waiting.iter().map(|(_, entry)| entry)
+    }
+
     /// The entry that is served next.
     #[must_use]
     pub fn first(&self) -> Option<&T> {

@@ -4,6 +4,10 @@
 //! and served as another. So a path is brought into one form before anything is decided by it, and goes on in that form: what may stand
 //! plainly is decoded, other escapes have capital letters, and `.` and `..` are resolved. Slashes are neither merged nor decoded: `//`
 //! and `%2F` are names of their own to many backends.
+//!
+//! To others they are not: nginx merges slashes, some frameworks decode `%2F`, and servlet containers cut `;...` from each segment before they look at it.
+//! [`readings`] are the paths that such backends would take a path for, so that a gateway can refuse one that its rules would treat in another way if it were
+//! written like that.
 
 use std::borrow::Cow;
 
@@ -55,6 +59,30 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
         }
     }
     Ok(if normal == *decoded { decoded } else { Cow::Owned(normal) })
+}
+
+/// What lenient backends might take a path in its normal form for: with slashes merged, with `%2F` decoded, without what follows `;` in a segment, and each
+/// combination of those. Nothing for a path that can be read in one way only, which is nearly every path.
+pub fn readings(path: &str) -> impl Iterator<Item = Result<String, PathError>> + '_ {
+    let odd = path.contains(';')
+        || path.as_bytes().windows(2).any(|pair| pair == b"//")
+        || path.contains('%') && path.contains("%2F");
+    (1..8).take_while(move |_| odd).map(|ways| reading(path, ways & 1 != 0, ways & 2 != 0, ways & 4 != 0))
+}
+
+fn reading(path: &str, merges: bool, decodes: bool, cuts: bool) -> Result<String, PathError> {
+    let decoded = if decodes { path.replace("%2F", "/") } else { path.to_owned() };
+    let mut read = String::with_capacity(decoded.len());
+    let mut segments = decoded.split('/').skip(1).peekable();
+    while let Some(segment) = segments.next() {
+        let segment = if cuts { segment.split(';').next().unwrap_or_default() } else { segment };
+        // An empty one at the end is the slash of a folder.
+        if !merges || !segment.is_empty() || segments.peek().is_none() {
+            read.push('/');
+            read.push_str(segment);
+        }
+    }
+    normalise(&read).map(Cow::into_owned)
 }
 
 /// Decodes what may stand plainly, and writes what may not in one way.
@@ -110,6 +138,34 @@ mod tests {
             assert_eq!(normalise(normal).as_deref(), Ok(normal), "the form of {normal} is its own");
         }
         assert!(matches!(normalise("/a/b"), Ok(Cow::Borrowed(_))));
+    }
+
+    #[test]
+    fn what_lenient_backends_read() {
+        let all = |path| {
+            let mut all: Vec<_> =
+                readings(path).map(|path| path.unwrap_or_else(|error| format!("{error:?}"))).collect();
+            all.sort();
+            all.dedup();
+            all
+        };
+        let rows: [(&str, &[&str]); 11] = [
+            ("/a/b", &[]),
+            ("/a%20b", &[]),
+            ("//a", &["//a", "/a"]),
+            ("/a//b/", &["/a//b/", "/a/b/"]),
+            ("/%2Fa", &["/%2Fa", "//a", "/a"]),
+            ("/a%2Fb", &["/a%2Fb", "/a/b"]),
+            ("/a/..%2Fb", &["/a/..%2Fb", "/b"]),
+            ("/a;x=y/b", &["/a/b", "/a;x=y/b"]),
+            ("/a/..;/b", &["/a/..;/b", "/b"]),
+            ("/..;/b", &["/..;/b", "Escape"]),
+            // Cut before the slash is decoded, or after it.
+            ("/a;%2Fb", &["/a", "/a/b", "/a;%2Fb", "/a;/b"]),
+        ];
+        for (path, expected) in rows {
+            assert_eq!(all(path), expected, "{path}");
+        }
     }
 
     #[test]

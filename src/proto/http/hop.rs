@@ -3,12 +3,13 @@
 //! A sender names further ones in `Connection`. A proxy that obeys that blindly lets a client remove the fields on which the next
 //! server relies (`Authorization`, `X-Forwarded-For`, `Host`), so a few cannot be named away.
 
-use super::list::{self, FieldLines};
+use super::list::{self, FieldLines, contains_token, members};
 
 /// The fields that are never forwarded, whether `Connection` names them or not. Framing is among them: whoever forwards a message
 /// frames it anew.
-const HOP_BY_HOP: [&str; 9] = [
+const HOP_BY_HOP: [&str; 10] = [
     "connection",
+    "http2-settings",
     "keep-alive",
     "proxy-authenticate",
     "proxy-authorization",
@@ -75,6 +76,23 @@ fn is_one_of(name: &str, names: &[&str]) -> bool {
     names.iter().any(|other| other.len() == name.len() && other.eq_ignore_ascii_case(name))
 }
 
+/// Protocols that a gateway does not pass on: another version of HTTP or TLS within the connection would carry requests that nobody in between sees, past
+/// every rule about hosts and paths ("h2c smuggling").
+const OPAQUE: [&[u8]; 5] = [b"h2c", b"h2", b"h3", b"http", b"tls"];
+
+/// The protocols to which a request asks to upgrade (RFC 9110 section 7.8), as far as a gateway passes them on: the value of its `Upgrade`, without other
+/// versions of HTTP and TLS. `None` when it asks for none.
+#[must_use]
+pub fn upgrade<H: FieldLines + ?Sized>(head: &H) -> Option<Vec<u8>> {
+    if !contains_token(head.lines("connection"), "upgrade") {
+        return None;
+    }
+    let name = |protocol: &[u8]| protocol.split(|&byte| byte == b'/').next().map(<[u8]>::to_ascii_lowercase);
+    let passes = |protocol: &&[u8]| name(protocol).is_some_and(|name| !OPAQUE.contains(&&*name));
+    let asked: Vec<&[u8]> = members(head.lines("upgrade")).map_while(Result::ok).filter(passes).collect();
+    (!asked.is_empty()).then(|| asked.join(&b", "[..]))
+}
+
 /// Whether some server takes the field `name` for `ours`, which is lower case: CGI and its heirs read an underscore as a dash, so
 /// `X_Forwarded_For` would be a client's word beside ours.
 #[must_use]
@@ -121,6 +139,27 @@ mod tests {
         let head = [("connection", "close"), ("Connection", "x-a , x-b")];
         let hop = HopByHop::of(&head[..]);
         assert!(hop.has("X-A") && hop.has("X-B") && !hop.has("x-c"));
+    }
+
+    #[test]
+    fn upgrades_that_go_on() {
+        for (connection, asked, goes_on) in [
+            ("Upgrade", "websocket", Some("websocket")),
+            ("keep-alive, upgrade", "a/1, b", Some("a/1, b")),
+            ("keep-alive", "websocket", None),
+            ("upgrade", "", None),
+            // Another HTTP or TLS would go past all rules.
+            ("Upgrade, HTTP2-Settings", "h2c", None),
+            ("upgrade", "H2C", None),
+            ("upgrade", "h2c, websocket", Some("websocket")),
+            ("upgrade", "websocket,TLS/1.0 , HTTP/2.0", Some("websocket")),
+            ("upgrade", "h2cx", Some("h2cx")),
+        ] {
+            let head = [("Connection", connection), ("Upgrade", asked), ("HTTP2-Settings", "AAMAAABk")];
+            let got = upgrade(&head[..]);
+            assert_eq!(got.as_deref(), goes_on.map(str::as_bytes), "{connection}: {asked}");
+            assert!(HopByHop::of(&head[..]).has("http2-settings"));
+        }
     }
 
     #[test]

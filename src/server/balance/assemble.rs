@@ -54,9 +54,9 @@ impl<'a> Assembly<'a> {
             let action = route.guards.before(cached, &asked);
             let action = service.guards.before(action, &asked);
             let forged: Vec<_> = own.iter().filter(|name| !sets.contains(name)).cloned().collect();
-            let action = match forged.is_empty() {
+            let action = match own.is_empty() {
                 true => action,
-                false => Action::Handle(auth::without(&forged, action.into_handler())),
+                false => Action::Handle(auth::without(&forged, &own, action.into_handler())),
             };
             Route { condition: route.condition.clone(), action }
         });

@@ -4,6 +4,8 @@
 //! the call waits in the `Line` of its upstream. The count of places and the queue are under one lock, so that the two rules of
 //! [`queue`](crate::net::resilience::queue) hold: nobody overtakes, and a place that is given back goes to the call that has waited longest, in the same step. A call that gives
 //! up leaves the line, or passes on the place that it was just handed, whichever it is. Upstreams without limits never take that lock.
+//!
+//! A call of a session waits in the same line for the one backend that has the session. While that is full it is passed over, and holds nobody up who may go elsewhere.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -135,6 +137,8 @@ pub(super) struct Line {
 /// A call that waits.
 #[derive(Debug)]
 struct Waiting {
+    /// The backend that has the session of the call, if there is one.
+    session: Option<u64>,
     key: u64,
     tried: Box<[u64]>,
     hand: oneshot::Sender<Lease>,
@@ -181,9 +185,10 @@ impl Line {
         if !members.is_limited() {
             return self.take(members, key, tried, now).ok_or(Refusal::Unavailable);
         }
-        let (handed, ticket) = {
+        let place = {
             let mut queue = self.queue();
-            if queue.is_empty() {
+            // Those who wait for one backend alone are not overtaken by who goes to another.
+            if queue.iter().all(|waiting| waiting.session.is_some()) {
                 if let Some(lease) = self.take(members, key, tried, now) {
                     return Ok(lease);
                 }
@@ -191,11 +196,52 @@ impl Line {
                     return Err(Refusal::Unavailable);
                 }
             }
-            queue.set_most(members.settings().queue);
-            let (hand, handed) = oneshot::channel();
-            let ticket = queue.join(Waiting { key, tried: tried.into(), hand });
-            (handed, ticket.map_err(|_| Refusal::Full)?)
+            Self::join(&mut queue, members, (None, key, tried))?
         };
+        self.wait(members, place).await
+    }
+
+    /// The backend that has a session, for a call, at once or after waiting in line. `None` if it cannot go on with the session: then another is to be chosen.
+    pub(super) async fn resume(
+        self: &Arc<Self>,
+        members: &Members,
+        session: u64,
+        key: u64,
+        now: Instant,
+    ) -> Option<Result<Lease, Refusal>> {
+        let place = {
+            let mut queue = members.is_limited().then(|| self.queue());
+            match self.enter(members, members.of_session(session, now)?, now) {
+                Ok(lease) => return Some(Ok(lease)),
+                Err(Closed::Broken) => return None,
+                // Without a limit nobody is full.
+                Err(Closed::Full) => Self::join(queue.as_mut()?, members, (Some(session), key, &[])),
+            }
+        };
+        match place {
+            Ok(place) => Some(self.wait(members, place).await),
+            Err(refusal) => Some(Err(refusal)),
+        }
+    }
+
+    /// Puts a call at the end of the line: whom it is for, by session and by key, and whom it has tried.
+    fn join(
+        queue: &mut Queue<Waiting>,
+        members: &Members,
+        (session, key, tried): (Option<u64>, u64, &[u64]),
+    ) -> Result<(oneshot::Receiver<Lease>, Ticket), Refusal> {
+        queue.set_most(members.settings().queue);
+        let (hand, handed) = oneshot::channel();
+        let ticket = queue.join(Waiting { session, key, tried: tried.into(), hand });
+        Ok((handed, ticket.map_err(|_| Refusal::Full)?))
+    }
+
+    /// Waits in line.
+    async fn wait(
+        &self,
+        members: &Members,
+        (handed, ticket): (oneshot::Receiver<Lease>, Ticket),
+    ) -> Result<Lease, Refusal> {
         // Boxed, as few calls wait.
         Box::pin(async {
             // Dropped after the receiver: a lease that arrives meanwhile is given back by that.
@@ -205,12 +251,6 @@ impl Line {
             lease.ok().and_then(Result::ok).ok_or(Refusal::Waited)
         })
         .await
-    }
-
-    /// The backend that has a session, if it can take a call at once.
-    pub(super) fn of_session(self: &Arc<Self>, members: &Members, key: u64, now: Instant) -> Option<Lease> {
-        let _queue = members.is_limited().then(|| self.queue());
-        self.enter(members, members.of_session(key, now)?, now).ok()
     }
 
     /// A backend that has room. With limits, the lock of the queue is held.
@@ -273,14 +313,41 @@ impl Line {
             return;
         }
         let (now, members) = (tokio::time::Instant::now().into_std(), self.members.load());
-        while let Some(first) = queue.first() {
-            let Some(lease) = self.take(&members, first.key, &first.tried, now) else { return };
-            let Some(first) = queue.serve() else { return lease.cancel() };
+        let mut place = 0;
+        // Whether a call that may go anywhere may find a place.
+        let mut room = true;
+        while let Some(waiting) = queue.get(place) {
+            let of_session = waiting.session.map(|session| self.enter_session(&members, session, now));
+            let bound = matches!(of_session, Some(Err(Closed::Full)));
+            let lease = match of_session {
+                Some(Ok(lease)) => Some(lease),
+                Some(Err(Closed::Full)) => None,
+                // It cannot go on with the session, if there was one.
+                _ if room => self.take(&members, waiting.key, &waiting.tried, now),
+                _ => None,
+            };
+            let Some(lease) = lease else {
+                room &= bound;
+                place += 1;
+                continue;
+            };
+            let Some(waiting) = queue.take(place) else { return lease.cancel() };
             // A call that has given up leaves the line itself; until then its place is here.
-            if let Err(lease) = first.hand.send(lease) {
+            if let Err(lease) = waiting.hand.send(lease) {
                 lease.cancel();
             }
         }
+    }
+
+    /// A call to the backend that has a session. With limits, the lock of the queue is held.
+    fn enter_session(
+        self: &Arc<Self>,
+        members: &Members,
+        session: u64,
+        now: Instant,
+    ) -> Result<Lease, Closed> {
+        let backend = members.of_session(session, now).ok_or(Closed::Broken)?;
+        self.enter(members, backend, now)
     }
 
     fn queue(&self) -> MutexGuard<'_, Queue<Waiting>> {

@@ -349,10 +349,16 @@ impl Upstream {
         self.line.acquire(members, key, tried, now).await
     }
 
-    /// The backend that has a client's session, for a call; `None` if it cannot take one now.
-    #[must_use]
-    pub fn of_session(&self, members: &Members, key: u64, now: Instant) -> Option<Lease> {
-        self.line.of_session(members, key, now)
+    /// The backend that has a client's session, for a call: at once, or after waiting until it has room. `None` if it cannot go on with the session, as it is
+    /// down, ejected or gone: then another is to be [acquired](Self::acquire). It may be dropped at any time.
+    pub async fn resume(
+        &self,
+        members: &Members,
+        session: u64,
+        key: u64,
+        now: Instant,
+    ) -> Option<Result<Lease, Refusal>> {
+        self.line.resume(members, session, key, now).await
     }
 
     /// How many calls wait for a backend.

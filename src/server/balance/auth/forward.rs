@@ -18,6 +18,7 @@ use crate::proto::http::limits::{Limits, MAX_FIELDS};
 use crate::proto::http::parse::parse;
 use crate::server::balance::gateway::{Changes, Forward, normal_path};
 use crate::server::http::body::Body;
+use crate::server::http::middleware::timeout::GivesUp;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
@@ -64,7 +65,8 @@ impl ForwardAuth {
         mut request: Request,
         forward: &Arc<Forward>,
     ) -> Result<Request, Response> {
-        let question = self.question(&request)?;
+        let mut question = self.question(&request)?;
+        GivesUp::within(self.timeout, question.extensions_mut());
         let answer = tokio::time::timeout(self.timeout, async {
             let mut answer = forward.answer(question).await;
             let body = std::mem::take(answer.body_mut());

@@ -11,7 +11,9 @@ pub mod jwt;
 pub mod watched;
 
 use std::sync::Arc;
+use std::task::{Poll, ready};
 
+use futures_util::stream::poll_fn;
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderName, HeaderValue, StatusCode};
 
@@ -22,6 +24,8 @@ pub use self::jwt::{Jwt, Keys, LEEWAY, MAX_LEEWAY, Rules};
 use super::gateway::Forward;
 use super::log::Note;
 use crate::proto::http::amend::Amendment;
+use crate::proto::http::hop::reads_as;
+use crate::server::http::body::{Body, BoxError, Frame};
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::middleware::auth::AuthName;
 use crate::server::http::problem::Problem;
@@ -124,15 +128,16 @@ impl Handler for Guarded {
 /// A handler whose backends must not take certain fields from clients.
 struct Unforged {
     fields: Amendment,
+    trailers: Arc<[HeaderName]>,
     inner: SharedHandler,
 }
 
-/// `handler`, for requests without these fields.
+/// `handler`, for requests without these fields, and without any of `own` behind their bodies, where some servers take trailer fields for those of the head.
 #[must_use]
-pub fn without(fields: &[HeaderName], handler: SharedHandler) -> SharedHandler {
+pub fn without(fields: &[HeaderName], own: &[HeaderName], handler: SharedHandler) -> SharedHandler {
     let mut amendment = Amendment::default();
     fields.iter().for_each(|name| amendment.drop_field(name.clone()));
-    Arc::new(Unforged { fields: amendment, inner: handler })
+    Arc::new(Unforged { fields: amendment, trailers: own.into(), inner: handler })
 }
 
 impl Handler for Unforged {
@@ -142,8 +147,33 @@ impl Handler for Unforged {
         {
             return Box::pin(std::future::ready(response));
         }
+        // Only bodies that do not say their length have trailer fields.
+        if request.body().len().is_none() {
+            let body = std::mem::take(request.body_mut());
+            *request.body_mut() = without_trailers(body, Arc::clone(&self.trailers));
+        }
         self.inner.handle(request)
     }
+}
+
+/// A body without those of its trailer fields that read as one of `names`.
+fn without_trailers(mut body: Body, names: Arc<[HeaderName]>) -> Body {
+    let frames = poll_fn(move |cx| {
+        let frame = ready!(body.poll_next_frame(cx));
+        Poll::Ready(frame.map(|frame| match frame {
+            Ok(Frame::Trailers(mut fields)) => {
+                let reads =
+                    |field: &&HeaderName| names.iter().any(|name| reads_as(field.as_str(), name.as_str()));
+                let forged: Vec<_> = fields.iter().map(|(name, _)| name).filter(reads).cloned().collect();
+                for name in &forged {
+                    fields.remove(name);
+                }
+                Ok(Frame::Trailers(fields))
+            }
+            frame => frame.map_err(BoxError::from),
+        }))
+    });
+    Body::frames(frames, None)
 }
 
 /// Gives the request a name, which `told` says how to tell, and makes the changes.

@@ -23,6 +23,7 @@ use crate::server::balance::log::{End, Note};
 use crate::server::balance::upstream::Members;
 use crate::server::http::body::{Body, BodyError};
 use crate::server::http::client::exchange::{self, AnswerBody, ExchangeError, Progress, exchange};
+use crate::server::http::middleware::timeout::GivesUp;
 use crate::server::http::problem::Problem;
 
 /// A connection to a backend.
@@ -137,9 +138,12 @@ impl Forward {
     ) -> Result<Answered, Problem> {
         let Self { upstream, settings, .. } = self;
         let begun = Instant::now();
+        // A guard in front would drop the attempt without a word: it is over just before, and its backend answers for it.
+        let given_up = onward.parts.extensions().get::<GivesUp>().map(|GivesUp(at)| *at);
+        let over = settings.deadline.map(|time| begun + time).into_iter().chain(given_up).min();
         let call = Call {
             idempotent: is_idempotent(onward.parts.head().method()),
-            deadline: Some((begun + settings.deadline.unwrap_or(super::DEADLINE)).into_std()),
+            deadline: Some(over.unwrap_or(begun + super::DEADLINE).into_std()),
             seed: 0,
         };
         let budget = members.budget();
@@ -152,14 +156,17 @@ impl Forward {
         loop {
             // A session goes on at its backend, unless that has failed this request already.
             let session = preference.session.filter(|_| tried.is_empty());
-            let session = session.and_then(|key| upstream.of_session(members, key, now.into_std()));
-            let lease = match session {
-                Some(lease) => Ok(lease),
+            let resumed = match session {
+                Some(session) => upstream.resume(members, session, preference.key, now.into_std()).await,
+                None => None,
+            };
+            let lease = match resumed {
+                Some(lease) => lease,
                 None => upstream.acquire(members, preference.key, &tried, now.into_std()).await,
             };
             let mut lease = lease.map_err(|refusal| refused(refusal, note))?;
             let backend = lease.backend();
-            let request = match written.take_if(|_| !self.edits.is_by_backend()) {
+            let request = match written.take_if(|_| !onward.is_by_backend()) {
                 Some(request) => request,
                 None => onward.request(backend)?,
             };
@@ -171,8 +178,8 @@ impl Forward {
             if let Some(note) = note {
                 note.attempt(backend.name(), now);
             }
-            let outcome =
-                self.attempt(members, backend, request.clone(), replay.body(), (begun, now), note).await;
+            let until = settings.until(over, now);
+            let outcome = self.attempt(members, backend, request.clone(), &replay, (now, until), note).await;
             let ended = Instant::now();
             let error = match outcome {
                 Ok(answer) => {
@@ -195,7 +202,9 @@ impl Forward {
                 }
                 Err(error) => error,
             };
-            if let Some(event) = error.event() {
+            // One for which less time was left than had passed before, waiting or with other backends, says nothing of its own.
+            let hurried = over.is_some_and(|over| ended >= over) && ended - now < now - begun;
+            if let Some(event) = error.event().filter(|_| !hurried) {
                 backend.counters().count(event);
                 lease.failed(ended.into_std());
                 lease.report(upstream, ended.into_std(), Outcome::Fault);
@@ -234,17 +243,16 @@ impl Forward {
         }
     }
 
-    /// One attempt of a request that has `begun` then, and this attempt `now`.
+    /// One attempt, which begins `now` and has to have the head of its response at a time, if there is one.
     async fn attempt(
         &self,
         members: &Members,
         backend: &Arc<Backend>,
         request: WireRequest,
-        body: Body,
-        (begun, now): (Instant, Instant),
+        body: &Replay,
+        (now, until): (Instant, Option<Instant>),
         note: Option<&Note>,
     ) -> Result<exchange::Answer<Lent>, AttemptError> {
-        let until = self.settings.until(begun, now);
         let connect_by = now + members.settings().connect_timeout;
         let connect_by = until.map_or(connect_by, |until| until.min(connect_by));
         let conn = self.connections.get(backend, connect_by).await?;
@@ -255,14 +263,15 @@ impl Forward {
             (journey.connect, journey.reused) = (Some(connected - now), Some(conn.is_reused()));
             connected
         });
-        let exchange = exchange(conn, request, body, self.settings.timeouts);
+        let exchange = exchange(conn, request, body.body(), self.settings.timeouts);
         let answer = match until {
             None => exchange.await,
             // Dropped, it closes its connection. How far it got is not known then.
-            Some(until) => {
-                let late = Err((ExchangeError::Timeout, Progress::Sent));
-                tokio::time::timeout_at(until, exchange).await.unwrap_or(late)
-            }
+            Some(until) => tokio::time::timeout_at(until, exchange).await.unwrap_or_else(|_| {
+                let is_clients = body.is_starved();
+                let slow = || ExchangeError::Body(BodyError::TooSlow);
+                Err((if is_clients { slow() } else { ExchangeError::Timeout }, Progress::Sent))
+            }),
         };
         let answer = answer.map_err(|(error, progress)| AttemptError::Exchange(error, progress))?;
         if let (Some(note), Some(connected)) = (note, connected) {
@@ -274,13 +283,18 @@ impl Forward {
 
 /// What is told of a body that could not be read: what was wrong with it, if that is known.
 fn unreadable(error: &BodyError) -> Problem {
-    // What a replay reads of is a stream to the exchange.
-    let known = match error {
-        BodyError::Stream(inner) => inner.downcast_ref(),
-        other => Some(other),
-    };
+    // What a replay and others on the way read of is a stream to those behind them.
+    let mut known = error;
+    while let BodyError::Stream(inner) = known
+        && let Some(inner) = inner.downcast_ref()
+    {
+        known = inner;
+    }
     match known {
-        Some(BodyError::TooLarge(limit)) => Problem::new(
+        BodyError::TooSlow => {
+            Problem::new(StatusCode::REQUEST_TIMEOUT, "the body of the request came too slowly")
+        }
+        BodyError::TooLarge(limit) => Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("the body must not be longer than {limit} bytes"),
         ),

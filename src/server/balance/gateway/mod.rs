@@ -29,6 +29,7 @@ use http::{Extensions, Method, StatusCode};
 use tokio::time::Instant;
 
 use crate::net::relay::RelaySettings;
+use crate::proto::balance::normal::{PathError, readings};
 use crate::proto::balance::route::{Asked, Condition};
 use crate::proto::http::head::Head;
 use crate::server::balance::log::Note;
@@ -43,6 +44,7 @@ pub use self::edits::{BackendHost, Changes, RouteEdits};
 pub use self::forward::Forward;
 pub use self::hash::HashBy;
 pub use self::mirror::{Mirror, MirrorCounters};
+pub use self::onward::TRACEPARENT;
 pub use self::split::Branches;
 pub use self::sticky::{LIFE as STICKY_LIFE, Sticky};
 pub use self::trace::{Trace, Tracing};
@@ -73,11 +75,10 @@ pub struct Settings {
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 impl Settings {
-    /// When an attempt has to have the head of its response that begins `now`, of a request that has `begun` then.
-    fn until(&self, begun: Instant, now: Instant) -> Option<Instant> {
+    /// When an attempt has to have the head of its response that begins `now`, if all of them have to be `over` then.
+    fn until(&self, over: Option<Instant>, now: Instant) -> Option<Instant> {
         let attempt = self.try_timeout.map(|time| now + time);
-        let all = self.deadline.map(|time| begun + time);
-        attempt.into_iter().chain(all).min()
+        attempt.into_iter().chain(over).min()
     }
 }
 
@@ -126,6 +127,24 @@ impl Action {
     }
 }
 
+impl Table {
+    /// The number of the first route that fits.
+    fn place(&self, asked: &Asked<'_, Head>) -> Option<usize> {
+        self.routes.iter().position(|route| route.condition.holds(asked))
+    }
+
+    /// Whether a backend could take the path for one that another route than that at `place` is for: then the rules of that other route, who may come in
+    /// among them, would not hold for what is served.
+    fn is_ambiguous(&self, asked: &Asked<'_, Head>, place: Option<usize>) -> bool {
+        let goes_by_path = || self.routes.iter().any(|route| !route.condition.paths.is_empty());
+        let elsewhere = |reading: Result<String, PathError>| {
+            !reading.is_ok_and(|path| self.place(&Asked { path: &path, ..*asked }) == place)
+        };
+        let mut readings = readings(asked.path).peekable();
+        readings.peek().is_some() && goes_by_path() && readings.any(elsewhere)
+    }
+}
+
 /// A handler that asks backends.
 pub struct Gateway {
     table: ArcSwap<Table>,
@@ -168,7 +187,10 @@ impl Gateway {
             method: head.method(),
             head,
         };
-        let place = table.routes.iter().position(|route| route.condition.holds(&asked));
+        let place = table.place(&asked);
+        if table.is_ambiguous(&asked, place) {
+            return Err(Problem::bad_request("the path can be read in two ways"));
+        }
         if let (Some(note), Some(place)) = (Note::of(request), place) {
             note.route(place + 1);
         }

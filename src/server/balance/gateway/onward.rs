@@ -6,7 +6,8 @@
 use std::borrow::Cow;
 use std::fmt::Write;
 
-use http::{HeaderName, HeaderValue};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Version};
 
 use super::edits::{BackendHost, Changes};
 use super::facts::Facts;
@@ -18,8 +19,7 @@ use crate::proto::http::client::{Finish, RequestError, RequestWriter, ResponseHe
 use crate::proto::http::fields::Fields;
 use crate::proto::http::forwarded::{Forwarding, is_word};
 use crate::proto::http::head::Head;
-use crate::proto::http::hop::{HopByHop, reads_as};
-use crate::proto::http::list::FieldLines;
+use crate::proto::http::hop::{self, HopByHop, reads_as};
 use crate::proto::http::target::Form;
 use crate::server::balance::backend::Backend;
 use crate::server::http::problem::Problem;
@@ -85,6 +85,11 @@ impl<'a> Onward<'a> {
         }
     }
 
+    /// Whether the request is another one for each backend.
+    pub(super) fn is_by_backend(&self) -> bool {
+        self.forward.edits.is_by_backend() || self.parts.head().authority().is_empty()
+    }
+
     /// The request for this backend, whose body follows.
     ///
     /// # Errors
@@ -96,6 +101,8 @@ impl<'a> Onward<'a> {
         let rewritten = edits.rewrite.apply(normal_path(head, parts.extensions()))?;
         let prefix = rewritten.stripped.unwrap_or_default();
         let host = match &edits.host {
+            // HTTP/1.0 need not name one, and the backend has to be told some.
+            BackendHost::Kept if head.authority().is_empty() => backend.host(),
             BackendHost::Kept => head.authority(),
             BackendHost::Fixed(host) => host,
             BackendHost::Backend => backend.host(),
@@ -151,15 +158,16 @@ fn target<'a>(rewritten: Rewritten<'a>, query: Option<&str>) -> Cow<'a, str> {
     target
 }
 
-const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The field by which a trace goes on (W3C Trace Context).
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
 /// The fields that say where a message ends and whom it is for; the client's own are never forwarded, however they are spelt.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
 
-/// The protocols to which a request asks to upgrade (RFC 9110 section 7.8).
+/// The protocols to which a request asks to upgrade. In HTTP/1.0 nobody can (RFC 9110 section 7.8).
 fn upgrade(head: &Head) -> Option<HeaderValue> {
-    let asks = crate::proto::http::list::contains_token(head.lines("connection"), "upgrade");
-    head.field("upgrade").filter(|_| asks).and_then(|value| HeaderValue::from_bytes(value).ok())
+    let asked = hop::upgrade(head).filter(|_| head.version() != Version::HTTP_10);
+    asked.and_then(|protocols| HeaderValue::from_maybe_shared(Bytes::from(protocols)).ok())
 }
 
 /// The fields of a response that are the client's business.

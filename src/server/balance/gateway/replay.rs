@@ -30,7 +30,12 @@ pub(super) struct Kept {
     limit: usize,
     /// The source has ended, or failed.
     ended: bool,
+    /// The next piece was asked for, and has not come.
+    starved: bool,
 }
+
+/// Pieces that are kept at most: each costs more than its bytes, and a body can come in pieces of one byte.
+const MAX_PIECES: usize = 1024;
 
 impl Replay {
     /// Keeps at most `limit` bytes.
@@ -40,7 +45,8 @@ impl Replay {
             return Self::Whole(bytes);
         }
         let length = body.len();
-        let kept = Kept { source: body, pieces: Some(Vec::new()), size: 0, limit, ended: false };
+        let kept =
+            Kept { source: body, pieces: Some(Vec::new()), size: 0, limit, ended: false, starved: false };
         Self::Arriving(Arc::new(Mutex::new(kept)), length)
     }
 
@@ -49,6 +55,14 @@ impl Replay {
         match self {
             Self::Whole(_) => true,
             Self::Arriving(kept, _) => lock(kept).pieces.is_some(),
+        }
+    }
+
+    /// Whether an attempt waits for what has not come of it: then it is not the backend that is slow.
+    pub(super) fn is_starved(&self) -> bool {
+        match self {
+            Self::Whole(_) => false,
+            Self::Arriving(kept, _) => lock(kept).starved,
         }
     }
 
@@ -81,12 +95,16 @@ impl Kept {
         if self.ended {
             return Poll::Ready(None);
         }
-        let frame = std::task::ready!(self.source.poll_next_frame(cx));
+        let frame = self.source.poll_next_frame(cx);
+        self.starved = frame.is_pending();
+        let frame = std::task::ready!(frame);
         match &frame {
             Some(Ok(Frame::Data(data))) => {
                 self.size += data.len();
                 match &mut self.pieces {
-                    Some(pieces) if self.size <= self.limit => pieces.push(data.clone()),
+                    Some(pieces) if self.size <= self.limit && pieces.len() < MAX_PIECES => {
+                        pieces.push(data.clone());
+                    }
                     pieces => *pieces = None,
                 }
             }
@@ -136,6 +154,16 @@ mod tests {
             let replay = Replay::new(arriving(&["one ", "two"]), limit);
             assert_eq!(text(replay.body()).await, "one two");
             assert_eq!(replay.is_kept(), kept, "{limit}");
+        }
+    }
+
+    #[tokio::test]
+    async fn pieces_of_one_byte_are_not_kept_without_end() {
+        for (count, kept) in [(MAX_PIECES, true), (MAX_PIECES + 1, false)] {
+            let pieces = stream::iter((0..count).map(|_| Ok::<_, BoxError>(Bytes::from_static(b"x"))));
+            let replay = Replay::new(Body::stream(pieces), 1 << 20);
+            assert_eq!(text(replay.body()).await.len(), count);
+            assert_eq!(replay.is_kept(), kept, "{count}");
         }
     }
 

@@ -7,7 +7,7 @@ use futures_util::{FutureExt, poll};
 
 use super::*;
 use crate::net::resilience::breaker;
-use crate::net::resilience::pick::{Algorithm, Bound};
+use crate::net::resilience::pick::{Algorithm, Bound, Endpoint};
 use crate::proto::balance::health;
 use crate::server::balance::backend::{Origin, Setup};
 use crate::server::balance::upstream::Settings;
@@ -282,4 +282,59 @@ async fn who_lags_is_ejected() {
     let ejected: Vec<_> =
         upstream.members().backends().iter().map(|backend| backend.vitals().is_ejected(now())).collect();
     assert_eq!(ejected, [false, true, false]);
+}
+
+/// What becomes of a call of a session.
+type Resumed = Option<Result<Lease, Refusal>>;
+
+/// A call of a session, polled once.
+async fn resumed(upstream: &Arc<Upstream>, session: u64) -> Result<Resumed, BoxFuture<'static, Resumed>> {
+    let upstream = Arc::clone(upstream);
+    let mut call = async move { upstream.resume(&upstream.members(), session, 0, now()).await }.boxed();
+    match poll!(&mut call) {
+        Poll::Ready(outcome) => Ok(outcome),
+        Poll::Pending => Err(call),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_waits_for_its_backend_and_holds_nobody_up() {
+    let upstream = upstream(vec![setup(1, 1), setup(2, 1)], Settings::default());
+    let one = served(&upstream).await;
+    let session = Endpoint::key(one.backend());
+    let mut waiting = resumed(&upstream, session).await.map(drop).expect_err("its backend is full");
+    // Others go elsewhere, and wait behind it without waiting for it.
+    let two = served(&upstream).await;
+    assert_ne!(Endpoint::key(two.backend()), session);
+    let mut third = waits(&upstream).await;
+    drop(two);
+    let Poll::Ready(Ok(two)) = poll!(&mut third) else { panic!("there is room for it") };
+    let mut last = waits(&upstream).await;
+    assert!(poll!(&mut waiting).is_pending());
+    drop(one);
+    let Poll::Ready(Some(Ok(one))) = poll!(&mut waiting) else { panic!("the place of its session is free") };
+    assert_eq!((Endpoint::key(one.backend()), upstream.waiting()), (session, 1));
+    drop(two);
+    assert!(matches!(poll!(&mut last), Poll::Ready(Ok(_))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_session_whose_backend_goes_while_it_waits_goes_on_elsewhere() {
+    let settings = Settings { queue: 1, queue_timeout: Duration::from_secs(3), ..Settings::default() };
+    let upstream = upstream(vec![setup(1, 1), setup(2, 1)], settings);
+    let one = served(&upstream).await;
+    let session = Endpoint::key(one.backend());
+    let mut waiting = resumed(&upstream, session).await.map(drop).expect_err("its backend is full");
+    let Ok(Some(Err(refusal))) = resumed(&upstream, session).await else { panic!("the queue has one place") };
+    assert_eq!(refusal, Refusal::Full);
+    one.backend().vitals().eject(now() + Duration::from_secs(60));
+    upstream.refresh(now());
+    let Poll::Ready(Some(Ok(two))) = poll!(&mut waiting) else { panic!("the other has room") };
+    assert_ne!(Endpoint::key(two.backend()), session);
+    assert!(matches!(resumed(&upstream, session).await, Ok(None)), "another is to be chosen");
+    let other = Endpoint::key(two.backend());
+    let begun = tokio::time::Instant::now();
+    let waiting = resumed(&upstream, other).await.map(drop).expect_err("its backend is full");
+    assert_eq!(waiting.await.and_then(Result::err), Some(Refusal::Waited));
+    assert_eq!((begun.elapsed().as_secs(), upstream.waiting()), (3, 0));
 }

@@ -201,7 +201,10 @@ impl Stacked {
     }
 
     /// Part 9, and all that is further in.
-    async fn timed(&self, request: Request) -> Response {
+    async fn timed(&self, mut request: Request) -> Response {
+        if let Some(part) = &self.parts.timeout {
+            part.before(&mut request);
+        }
         let rest = self.inner.handle(request);
         match &self.parts.timeout {
             Some(part) => part.run(rest).await,

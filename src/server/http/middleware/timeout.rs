@@ -4,11 +4,13 @@
 use std::future::Future;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Extensions, StatusCode};
+use tokio::time::Instant;
 
 use super::{Run, later};
 use crate::net::service::{Service, Timeout as Deadline};
 use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
 
 /// The time by default; nginx waits 60 s for an upstream, Caddy for ever.
@@ -17,9 +19,25 @@ pub const TIMEOUT: Duration = Duration::from_secs(60);
 /// When to come again, in seconds: `Retry-After` of the 503.
 pub const RETRY_AFTER_SECONDS: u64 = 5;
 
+/// When the part in front gives up on a request: an extension of the request, for handlers that would rather give up themselves and say why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GivesUp(pub Instant);
+
+impl GivesUp {
+    /// Notes that somebody gives up after this time. Who gives up first counts.
+    pub fn within(time: Duration, extensions: &mut Extensions) {
+        let before = extensions.get::<Self>().map(|Self(at)| *at);
+        // A time that no clock can show is none.
+        if let Some(at) = Instant::now().checked_add(time).into_iter().chain(before).min() {
+            extensions.insert(Self(at));
+        }
+    }
+}
+
 /// The part that gives up on handlers: 503 with `Retry-After`, or 504. The handler's future is dropped.
 #[derive(Clone, Debug)]
 pub struct Timeout {
+    after: Duration,
     deadline: Deadline<Run>,
     gateway: bool,
 }
@@ -28,7 +46,7 @@ impl Timeout {
     /// Waits `after` for a reply.
     #[must_use]
     pub fn new(after: Duration) -> Self {
-        Self { deadline: Deadline::new(Run, after), gateway: false }
+        Self { after, deadline: Deadline::new(Run, after), gateway: false }
     }
 
     /// The same for a handler that asks other servers: 504 (RFC 9110 section 15.6.5).
@@ -36,6 +54,11 @@ impl Timeout {
     pub fn gateway(mut self) -> Self {
         self.gateway = true;
         self
+    }
+
+    /// Tells the handler until when it has time.
+    pub(super) fn before(&self, request: &mut Request) {
+        GivesUp::within(self.after, &mut request.extensions);
     }
 
     /// Runs the rest of the way.
@@ -64,7 +87,6 @@ mod tests {
     use super::super::test_support::{field, get, run};
     use super::*;
     use crate::server::http::middleware::Stack;
-    use crate::server::http::request::Request;
 
     #[tokio::test(start_paused = true)]
     async fn a_slow_handler_is_given_up_and_a_quick_one_is_not() {

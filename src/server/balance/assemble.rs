@@ -13,11 +13,13 @@ use super::cache::Cached;
 use super::config::{self, Config, HttpService};
 use super::connections::Connections;
 use super::gateway::{
-    self, Action, BackendHost, Branches, Forward, Mirror, Redirect, Respond, Route, RouteEdits, Table,
+    self, Action, BackendHost, Branches, Forward, Mirror, Redirect, Respond, Route, RouteEdits, TRACEPARENT,
+    Table,
 };
 use super::guards::Guards;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
+use crate::proto::http::forwarded::Field;
 
 /// What handlers are put together from.
 pub(super) struct Assembly<'a> {
@@ -78,7 +80,7 @@ impl<'a> Assembly<'a> {
         format!("{to:?} {edits:?} {:?} {:?}", condition.fields, condition.query).hash(&mut hasher);
         let name = format!("{:016x}", hasher.finish());
         let cached = Cached::new(Arc::clone(cache), action.into_handler(), Arc::clone(trusted), &name);
-        Action::Handle(Arc::new(cached.keyed_by(told)))
+        Action::Handle(Arc::new(cached.keyed_by(told).writing(&written(parts))))
     }
 
     /// What becomes of the requests of a route.
@@ -137,6 +139,16 @@ impl<'a> Assembly<'a> {
             mirror: None,
         }
     }
+}
+
+/// The fields of requests that a route writes behind its cache, by who asks or by chance. Those that are the same for all requests of a key are not among them.
+fn written(parts: &Parts<'_>) -> Vec<HeaderName> {
+    let Parts { service, route, .. } = parts;
+    let told = route.edits.tell.fields().iter();
+    let told = told.filter(|field| matches!(field, Field::For | Field::Forwarded)).map(|field| field.name());
+    let set = route.edits.request.lines().filter(|(_, value)| value.as_plain().is_none());
+    let traced = service.tracing.map(|_| TRACEPARENT);
+    told.chain(set.map(|(name, _)| name.clone())).chain(traced).collect()
 }
 
 /// The fields by which some route of a listener tells backends who asks.

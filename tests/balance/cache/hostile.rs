@@ -12,6 +12,7 @@ fn echo(request: &Request) -> String {
         "x-original-url",
         "x-http-method-override",
         "x-forwarded-port",
+        "x_original_url",
     ];
     let said: Vec<_> = names.iter().map(|name| seen(name)).collect();
     format!("{} {} {}", request.target, said.join("|"), String::from_utf8_lossy(&request.body))
@@ -19,7 +20,7 @@ fn echo(request: &Request) -> String {
 
 #[test]
 fn what_is_in_no_key_changes_nothing_that_is_stored() {
-    let honest = "/ a.test|a.test|http||| ";
+    let honest = "/ a.test|a.test|http|||| ";
     for lines in [
         "X-Forwarded-Host: evil.test\r\n",
         "X_Forwarded_Host: evil.test\r\n",
@@ -27,6 +28,7 @@ fn what_is_in_no_key_changes_nothing_that_is_stored() {
         "Forwarded: host=evil.test\r\n",
         "X-Forwarded-For: 192.0.2.1\r\n",
         "X-Original-URL: /admin\r\n",
+        "X_Original_URL: /admin\r\n",
         "X-Rewrite-URL: /admin\r\n",
         "X-Host: evil.test\r\n",
         "X-HTTP-Method-Override: DELETE\r\n",
@@ -78,7 +80,10 @@ fn a_trusted_proxy_may_name_hosts_and_they_are_in_the_key() {
     assert!(one.text().contains("one.test|https"), "{}", one.text());
     assert!(ask(&balancer, "GET /", "X-Forwarded-Host: two.test\r\n").text().contains("two.test|http|"));
     assert!(ask(&balancer, "GET /", "").text().contains("|a.test|http|"));
-    assert_eq!(backend.requests().len(), 3);
+    for _ in 0..2 {
+        assert!(ask(&balancer, "GET /", "X-Forwarded-Port: 8443\r\n").text().contains("|8443|"));
+    }
+    assert_eq!(backend.requests().len(), 4);
 }
 
 #[test]

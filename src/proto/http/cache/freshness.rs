@@ -7,7 +7,7 @@ use http::StatusCode;
 use super::control::{LONGEST, ResponseControl, seconds};
 use super::storing::is_heuristic;
 use crate::proto::http::date;
-use crate::proto::http::list::FieldLines;
+use crate::proto::http::list::{FieldLines, trim_ows};
 
 /// The longest lifetime that is guessed: a day. RFC 9111 section 4.2.2 leaves it open; Squid guesses up to three days, browsers up to a week.
 pub const HEURISTIC_CAP: Duration = Duration::from_secs(24 * 3600);
@@ -172,7 +172,9 @@ fn born<F: FieldLines + ?Sized>(fields: &F, answered: SystemTime) -> SystemTime 
 /// `corrected_initial_age` of section 4.2.3.
 fn initial_age<F: FieldLines + ?Sized>(fields: &F, times: Times) -> Duration {
     let apparent = since(born(fields, times.answered), times.answered);
-    let said = fields.lines("age").next().and_then(seconds).unwrap_or_default();
+    // Section 5.1: the first of several; what is no number does not count.
+    let first = fields.lines("age").next().and_then(|line| line.split(|&byte| byte == b',').next());
+    let said = first.and_then(|text| seconds(trim_ows(text))).unwrap_or_default();
     let corrected = said + since(times.asked, times.answered);
     // Dates have whole seconds: a response of this second is not old.
     Duration::from_secs(apparent.as_secs()).max(corrected)
@@ -253,7 +255,7 @@ mod tests {
     #[test]
     fn ages() {
         // Section 4.2.3: Date before the response, Age, seconds on the way, seconds in the cache.
-        let rows: [(Lines, u64, u64, u64); 10] = [
+        let rows: [(Lines, u64, u64, u64); 11] = [
             (&[], 0, 0, 0),
             (&[], 3, 10, 13),
             (&[("date", NOON)], 0, 10, 10),
@@ -264,6 +266,7 @@ mod tests {
             (&[("age", "90"), ("date", "Sun, 06 Nov 1994 11:59:00 GMT")], 3, 10, 103),
             (&[("date", "Sun, 06 Nov 1994 13:00:00 GMT")], 0, 10, 10),
             (&[("age", "x")], 0, 10, 10),
+            (&[("age", "30, 5"), ("age", "7")], 0, 10, 40),
         ];
         for (fields, delay, resident, expected) in rows {
             let times = Times { asked: noon(), answered: noon() + secs(delay) };

@@ -13,6 +13,9 @@ use tokio::sync::Notify;
 use super::object::{Content, Meta};
 use crate::server::http::body::{Body, BodyError, BoxError, Frame};
 
+/// Pieces of a response of unknown length that are kept at most: each costs more than its bytes, and a backend may send chunks of one byte.
+pub(super) const MAX_PIECES: usize = 16 * 1024;
+
 /// Bytes that responses may hold while they arrive.
 #[derive(Debug)]
 pub(super) struct Budget {
@@ -166,7 +169,8 @@ impl Filling {
         let length = data.len() as u64;
         let mut state = self.lock();
         state.size += length;
-        let fits = state.size <= self.limit && (self.length.is_some() || state.share.grow(length));
+        let fits = state.size <= self.limit
+            && (self.length.is_some() || state.pieces.len() < MAX_PIECES && state.share.grow(length));
         state.pieces.push(Bytes::copy_from_slice(data));
         drop(state);
         self.changed.notify_waiters();

@@ -13,6 +13,7 @@ use http::HeaderName;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::normal::normalise;
 use crate::proto::http::head::Head;
+use crate::proto::http::hop::reads_as;
 use crate::proto::http::list::FieldLines;
 use crate::server::balance::gateway::normal_path;
 use crate::server::http::request::Request;
@@ -21,7 +22,7 @@ use crate::server::http::request::Request;
 pub(super) const MAX_KEY: usize = 4096;
 
 /// Fields by which clients have made backends answer for another URI, host or method than the one in the key, lower case.
-pub(super) const UNKEYED: [&str; 14] = [
+pub(super) const UNKEYED: [&str; 7] = [
     "x-http-method-override",
     "x-http-method",
     "x-method-override",
@@ -29,6 +30,11 @@ pub(super) const UNKEYED: [&str; 14] = [
     "x-rewrite-url",
     "x-original-host",
     "x-host",
+];
+
+/// The words of a trusted proxy, beside host and scheme, by which backends make links, lower case: in the key of its requests. From anybody else they do not
+/// reach a backend.
+const PROXYS: [&str; 7] = [
     "x-forwarded-server",
     "x-forwarded-scheme",
     "x-forwarded-ssl",
@@ -37,6 +43,12 @@ pub(super) const UNKEYED: [&str; 14] = [
     "x-forwarded-path",
     "x-forwarded-uri",
 ];
+
+/// Whether a request has one of these fields, also with underscores, which some backends read as dashes.
+pub(super) fn is_odd(head: &Head) -> bool {
+    let odd = |name: &str| UNKEYED.iter().any(|unkeyed| reads_as(name, unkeyed));
+    head.fields().any(|(name, _)| name.starts_with(['x', 'X']) && odd(name))
+}
 
 /// What of a request a key is made of, beside host and path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,6 +106,12 @@ impl Key {
                 .iter()
                 .for_each(|name| append_field(&mut key, head, name));
             append_forwarded(&mut key, head);
+            let said = |name: &str| PROXYS.iter().any(|known| reads_as(name, known));
+            head.fields().filter(|(name, _)| said(name)).for_each(|(name, value)| {
+                key.push('\n');
+                key.push_str(name);
+                append_value(&mut key, value);
+            });
         }
         rule.headers.iter().for_each(|name| append_field(&mut key, head, name.as_str()));
         (key.len() <= MAX_KEY).then_some(Self(key.into()))
@@ -158,15 +176,18 @@ fn append_query(key: &mut String, query: Option<&str>, allowed: Option<&[String]
 fn append_field(key: &mut String, head: &Head, name: &str) {
     let _ = write!(key, "\n{name}"); // writing to a string cannot fail
     for line in head.lines(name) {
-        match std::str::from_utf8(line) {
-            Ok(text) => {
-                key.push(':');
-                key.push_str(text);
-            }
-            Err(_) => line.iter().for_each(|byte| {
-                let _ = write!(key, "%{byte:02x}");
-            }),
-        }
+        append_value(key, line);
+    }
+}
+
+/// A line with a value. No value holds a line break, so none can be taken for two.
+fn append_value(key: &mut String, value: &[u8]) {
+    key.push_str("\n:");
+    match std::str::from_utf8(value) {
+        Ok(text) => key.push_str(text),
+        Err(_) => value.iter().for_each(|byte| {
+            let _ = write!(key, "%{byte:02x}"); // as above
+        }),
     }
 }
 
@@ -218,6 +239,7 @@ mod tests {
         }
         let tenant = |value| key("/", &[("X-Tenant", value)], &field);
         assert!(tenant("a") != tenant("b") && tenant("") != key("/", &[], &field));
+        assert_ne!(tenant("a:b"), key("/", &[("X-Tenant", "a"), ("X-Tenant", "b")], &field));
         let long = request(&format!("GET /{}", "a".repeat(MAX_KEY)), &[], "");
         assert!(Key::of(&long, &all, &Prefixes::default(), "web").is_none());
     }
@@ -228,6 +250,21 @@ mod tests {
         let fields =
             [("X-Forwarded-Host", "evil.test"), ("X-Forwarded-Proto", "https"), ("Forwarded", "host=evil")];
         assert_eq!(key("/", &fields, &KeyRule::default()), plain);
+    }
+
+    #[test]
+    fn fields_that_are_in_no_key() {
+        for (name, odd) in [
+            ("X-Original-URL", true),
+            ("x_original_url", true),
+            ("X_Http-Method_Override", true),
+            ("X-Forwarded-Port", false),
+            ("X-Original", false),
+            ("X-Forwarded-For", false),
+            ("Original-URL", false),
+        ] {
+            assert_eq!(is_odd(request("GET /", &[(name, "/evil")], "").head()), odd, "{name}");
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use http::{HeaderName, Method, StatusCode};
 use super::answer::{answer, noted};
 use super::counters::CacheCount;
 use super::fetch::Asking;
-use super::key::{Key, KeyRule, UNKEYED, scheme};
+use super::key::{Key, KeyRule, is_odd, scheme};
 use super::object::Stored;
 use super::{Cache, now};
 use crate::net::addr::Prefixes;
@@ -18,7 +18,6 @@ use crate::proto::http::cache::invalidation;
 use crate::proto::http::cache::reuse::{self, Reuse};
 use crate::proto::http::cache::status::{CacheStatus, Why};
 use crate::proto::http::head::Head;
-use crate::proto::http::list::FieldLines;
 use crate::server::balance::gateway::normal_path;
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::problem::Problem;
@@ -35,6 +34,8 @@ pub struct Cached {
     /// What tells the responses of this route from those of others for the same URI.
     route: Arc<str>,
     rule: Arc<KeyRule>,
+    /// The fields of requests that are written behind the cache, each for its client.
+    pub(super) written: Arc<[HeaderName]>,
 }
 
 /// What becomes of a request.
@@ -55,7 +56,14 @@ impl Cached {
     #[must_use]
     pub fn new(cache: Arc<Cache>, inner: SharedHandler, trusted: Arc<Prefixes>, route: &str) -> Self {
         let rule = Arc::new(cache.settings.key.clone());
-        Self { cache, inner, trusted, route: route.into(), rule }
+        Self { cache, inner, trusted, route: route.into(), rule, written: Arc::default() }
+    }
+
+    /// The same, where backends get these fields from what stands behind the cache, and not from clients: a response that varies by one of them cannot be told
+    /// from others, and is not stored.
+    #[must_use]
+    pub fn writing(self, fields: &[HeaderName]) -> Self {
+        Self { written: fields.into(), ..self }
     }
 
     /// The same, with these fields of requests in its keys too.
@@ -116,8 +124,7 @@ impl Cached {
             return Look::Answer(noted(problem.into_response(), CacheStatus::forwarded(why)));
         }
         let is_part = head.field("range").is_some() && stored.is_none();
-        let is_odd = UNKEYED.iter().any(|name| head.lines(name).next().is_some());
-        if is_odd || asked.no_store {
+        if is_odd(head) || asked.no_store {
             return Look::Pass(Why::Bypass);
         }
         if !is_get || is_part {

@@ -17,6 +17,8 @@ mod onward;
 mod settle;
 mod store;
 #[cfg(test)]
+mod suite;
+#[cfg(test)]
 mod tests;
 
 use std::sync::Arc;

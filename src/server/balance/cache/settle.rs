@@ -89,6 +89,10 @@ impl Cached {
         };
         storing::judge(&exchange, policy.default_ttl.is_some())?;
         let names = vary::names(fields).ok_or(Unstorable::Vary)?;
+        // What the client wrote there is not what the backend got.
+        if names.iter().any(|name| self.written.contains(name)) {
+            return Err(Unstorable::Vary.into());
+        }
         let selection = vary::selection(&names, &case.client.head).ok_or(Unstorable::Vary)?;
         let freshness = Freshness::of(status, fields, &control, case.times, policy);
         let kept = stored_fields(fields, &control);
@@ -173,8 +177,8 @@ impl Cached {
         let is_error = response.code().is_server_error();
         if why.concerns_all() && !is_error && !is_conditional(response.code()) {
             store.mark_uncacheable(&case.asking.key, now + UNCACHEABLE_FOR);
-            // What is stored is older than this response.
-            if let Some(old) = &case.asking.stored {
+            // What is stored is older than this response, if that speaks of the same and not of what one client asked.
+            if let Some(old) = case.asking.stored.as_ref().filter(|_| is_of_resource(response.code())) {
                 store.forget(&case.asking.key, old);
             }
         }
@@ -264,6 +268,11 @@ impl Reason {
 /// The statuses that answer the conditions or the range of one client: they say nothing of what others get.
 fn is_conditional(status: StatusCode) -> bool {
     matches!(status.as_u16(), 206 | 304 | 412 | 416)
+}
+
+/// The statuses that speak of the resource. Other errors of clients are about one request: anybody can ask so that the answer is 400, or 403.
+fn is_of_resource(status: StatusCode) -> bool {
+    status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
 }
 
 /// The statuses by which an origin says that it failed: RFC 5861 section 4.

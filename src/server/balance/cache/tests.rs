@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 use futures_util::poll;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderName, HeaderValue, StatusCode};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::filling::{Budget, Filled, Filling};
+use super::filling::{Budget, Filled, Filling, MAX_PIECES};
 use super::flight::{Flights, Join, MAX_FOLLOWERS, Progress};
 use super::key::Key;
 use super::object::{Content, Meta, Stored};
@@ -411,4 +411,53 @@ async fn what_answers_one_clients_conditions_is_no_word_about_all() {
         let found = layer.cache.store.find(&key, request().head(), now());
         assert_eq!(found.uncacheable, marked, "{status} {line}");
     }
+}
+
+#[tokio::test]
+async fn what_varies_by_a_field_that_is_written_behind_the_cache_is_not_stored() {
+    const SEEN: HeaderName = HeaderName::from_static("x-forwarded-for");
+    for (vary, asked) in [("X-Forwarded-For", 2), ("accept, x-forwarded-for", 2), ("Accept", 1)] {
+        let (layer, count) = layer(Settings::default(), move |_| {
+            let response = Response::text("x").with(http::header::CACHE_CONTROL, MAX_AGE);
+            response.with(http::header::VARY, HeaderValue::from_static(vary))
+        });
+        let layer = layer.writing(&[SEEN]);
+        for _ in 0..2 {
+            layer.handle(request("GET /", &[], "")).await;
+        }
+        assert_eq!(count.load(Ordering::SeqCst), asked, "{vary}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_to_one_clients_oddity_forgets_nothing() {
+    for (status, kept) in
+        [(400, true), (401, true), (403, true), (431, true), (200, false), (302, false), (404, false)]
+    {
+        let (layer, count) = layer(Settings::default(), move |request| match request.field("x-odd") {
+            None => Response::text("good").with(http::header::CACHE_CONTROL, MAX_AGE),
+            Some(_) => Response::text("odd")
+                .status(StatusCode::from_u16(status).unwrap())
+                .with(http::header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        });
+        layer.handle(request("GET /", &[], "")).await;
+        let odd = layer.handle(request("GET /", &[("Cache-Control", "no-cache"), ("X-Odd", "1")], "")).await;
+        assert_eq!(odd.code(), status);
+        layer.handle(request("GET /", &[], "")).await;
+        assert_eq!(count.load(Ordering::SeqCst), if kept { 2 } else { 3 }, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn chunks_of_one_byte_are_not_kept_without_end() {
+    let filling = filling(None, 1 << 20);
+    let mut body = filling.body().unwrap();
+    let byte = || Ok::<_, BoxError>(Bytes::from_static(b"x"));
+    let source = Body::stream(futures_util::stream::iter(std::iter::repeat_with(byte).take(MAX_PIECES + 2)));
+    assert!(matches!(filling.fill(source, || false).await, Filled::TooLong));
+    let mut length = 0;
+    while let Some(data) = body.data().await {
+        length += data.unwrap().len();
+    }
+    assert_eq!(length, MAX_PIECES + 2);
 }

@@ -145,18 +145,23 @@ fn why_a_backend_gave_no_answer() {
 
 #[test]
 fn without_a_backend_it_says_why() {
-    // What was never sent is tried once more in any case.
-    let log = Logging::over(&[refusing()], "to = \"web\"", "retries = 0");
-    let mut wire = log.balancer.connect();
-    wire.send(GET);
-    assert_eq!(wire.read_response().status, 502);
-    drop(wire);
-    let line = log.line();
-    assert_eq!(
-        (&line["end"], &line["attempts"], &line["retries"]),
-        (&json!("backend-refused"), &json!(2), &json!(["backend-refused"])),
-        "{line}"
-    );
+    // With one retry, what was never sent is tried once more beside it.
+    let refused = "backend-refused";
+    for (keys, attempts, retries) in
+        [("retries = 0", 1, Value::Null), ("retries = 1", 3, json!([refused, refused]))]
+    {
+        let log = Logging::over(&[refusing()], "to = \"web\"", keys);
+        let mut wire = log.balancer.connect();
+        wire.send(GET);
+        assert_eq!(wire.read_response().status, 502);
+        drop(wire);
+        let line = log.line();
+        assert_eq!(
+            (&line["end"], &line["attempts"], &line["retries"]),
+            (&json!(refused), &json!(attempts), &retries),
+            "{keys}: {line}"
+        );
+    }
 }
 
 #[test]

@@ -10,12 +10,12 @@ use super::raw::Backend;
 use crate::support::command::wireworks;
 use crate::support::wire::Wire;
 
-const TOKEN: &str = "0123456789abcdef";
+pub(super) const TOKEN: &str = "0123456789abcdef";
 
 /// A balancer with an API.
-struct Desk {
-    balancer: Balancer,
-    admin: SocketAddr,
+pub(super) struct Desk {
+    pub(super) balancer: Balancer,
+    pub(super) admin: SocketAddr,
     folder: tempfile::TempDir,
 }
 
@@ -28,7 +28,7 @@ impl Desk {
 
     /// The same with further lines of the listener.
     #[track_caller]
-    fn with(backends: &[SocketAddr], admin: &str, listener: &str) -> Self {
+    pub(super) fn with(backends: &[SocketAddr], admin: &str, listener: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("token"), TOKEN).unwrap();
         let backends: Vec<_> = backends.iter().map(|addr| format!("{:?}", addr.to_string())).collect();
@@ -49,7 +49,7 @@ impl Desk {
 
     /// What is answered to a request, with the token if `known`.
     #[track_caller]
-    fn ask(&self, line: &str, body: Option<&Value>, known: bool) -> (u16, Value) {
+    pub(super) fn ask(&self, line: &str, body: Option<&Value>, known: bool) -> (u16, Value) {
         let token = if known { format!("Authorization: Bearer {TOKEN}\r\n") } else { String::new() };
         let mut wire = Wire::connect(self.admin);
         let body = body.map(Value::to_string).unwrap_or_default();

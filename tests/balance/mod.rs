@@ -19,6 +19,7 @@ mod limits;
 mod load;
 mod manual;
 mod nodes;
+mod page;
 mod passthrough;
 mod programs;
 mod raw;

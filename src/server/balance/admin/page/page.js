@@ -155,20 +155,28 @@ function keyed(parent, items, key, make) {
 function backendRow(upstream) {
   return () => {
     const state = el('span'), name = el('span', { class: 'name' }), sub = el('div', { class: 'sub' });
-    const rate = el('b'), line = spark(), act = el('button', { type: 'button' });
+    const checked = el('div', { class: 'sub' }), fault = el('div', { class: 'fault' });
+    const rate = el('b'), line = spark(), act = el('button', { type: 'button' }), weigh = el('button', { type: 'button', class: 'weigh' });
     const cell = (cap, cls, ...children) => el('td', { 'data-cap': cap, class: cls }, ...children);
     const cells = {
-      weight: cell('Weight', 'weight'), flight: cell('In flight', 'flight'), errors: cell('Errors', 'errors'), p50: cell('p50'), p95: cell('p95'), p99: cell('p99'),
-      ejections: cell('Ejections', 'wide'), check: cell('Last check', 'check left'),
+      flight: cell('In flight', 'flight'), errors: cell('Errors', 'errors'), p50: cell('p50', 'p50'), p95: cell('p95', 'p95'), p99: cell('p99', 'p99'),
+      ejections: cell('Ejections', 'wide'),
     };
     const row = el('tr', {},
-      cell('Backend', 'left name-cell', name, sub), cell('State', 'left state-cell', state), cells.weight, cells.flight,
+      cell('Backend', 'left name-cell', name, sub, fault), cell('State', 'left state-cell', state, checked), cell('Weight', 'weight', weigh), cells.flight,
       cell('Requests/s', 'rate', el('div', { class: 'withspark' }, rate, line)),
-      cells.errors, cells.p50, cells.p95, cells.p99, cells.ejections, cells.check, cell('', 'act', act));
+      cells.errors, cells.p50, cells.p95, cells.p99, cells.ejections, cell('', 'act', act));
     let shown = null, current = null;
-    act.addEventListener('click', () => change(upstream, current.name, current.admin === 'ready' ? 'drain' : 'ready', act));
+    const path = () => `/api/upstreams/${encodeURIComponent(upstream)}/backends/${encodeURIComponent(current.name)}`;
+    act.addEventListener('click', () => change('PATCH', path(), { state: current.admin === 'ready' ? 'drain' : 'ready' }, `${current.name} is as it was`, act));
+    weigh.addEventListener('click', async () => {
+      const given = await form(`Weight of ${current.name}`, 'Its share of the requests is its weight among those of its upstream. With 0 it gets nothing new.',
+        [{ name: 'weight', label: 'Weight', type: 'number', min: 0, max: 65536, required: '', value: current.weight }], 'Change');
+      if (given) await change('PATCH', path(), { weight: Number(given.weight) }, `${current.name} is as it was`, weigh);
+    });
     row.show = ({ backend, now }) => {
       current = backend;
+      row.classList.toggle('well', backend.state === 'up');
       if (shown !== backend.state) {
         shown = backend.state;
         state.className = 'state s-' + shown;
@@ -180,10 +188,11 @@ function backendRow(upstream) {
       if (backend.priority > 0) notes.push('backup');
       if (backend.origin !== 'config') notes.push(backend.origin === 'operator' ? 'added by hand' : 'discovered');
       if (backend.ejected_for) notes.push(`back in ${span(backend.ejected_for)}`);
-      if (backend.connections.idle) notes.push(`${backend.connections.idle} idle connections`);
+      if (backend.connections.idle) notes.push(backend.connections.idle === 1 ? '1 idle connection' : `${backend.connections.idle} idle connections`);
       say(sub, notes.join(' · '));
       const put = (node, text, quiet, alarm) => { say(node, text); node.classList.toggle('zero', !!quiet); node.classList.toggle('alarm', !!alarm); };
-      put(cells.weight, String(backend.weight), backend.weight === 0);
+      put(weigh, String(backend.weight), backend.weight === 0);
+      weigh.setAttribute('aria-label', `Weight of ${backend.name}: ${backend.weight}. Change it`);
       put(cells.flight, count(backend.in_flight), backend.in_flight === 0);
       cells.flight.title = `at most ${backend.in_flight_peak}`;
       say(rate, count(now.rate));
@@ -194,11 +203,10 @@ function backendRow(upstream) {
       for (const name of ['p50', 'p95', 'p99']) put(cells[name], time(now[name]), now[name] === null);
       const ejections = sum(backend.ejections);
       put(cells.ejections, count(ejections), ejections === 0);
-      const check = backend.check;
-      cells.check.classList.toggle('none', !check);
-      cells.check.classList.toggle('alarm', !!(check && check.error));
-      cells.check.classList.toggle('zero', !check || check.age === null);
-      say(cells.check, !check ? 'not checked' : check.age === null ? 'none yet' : check.error ? `${check.error}, for ${span(check.since)}` : `passed ${span(check.age)} ago`);
+      const check = backend.check, error = check && check.error;
+      say(checked, !check ? 'not checked' : check.age === null ? 'no check yet' : error ? `for ${span(check.since)}` : `passed ${span(check.age)} ago`);
+      say(fault, error || '');
+      fault.title = error || '';
       const word = backend.admin === 'ready' ? 'Drain' : 'Ready';
       say(act, word);
       act.setAttribute('aria-label', `${word} ${backend.name}`);
@@ -209,17 +217,18 @@ function backendRow(upstream) {
 
 function upstreamCard(upstream) {
   const title = el('h2', {}, upstream.name), how = el('span', { class: 'tag' }), pool = el('span', { class: 'state', hidden: '' });
-  const rate = el('b'), well = el('b'), retries = el('b'), denied = el('b'), queued = el('b'), bar = el('span', { class: 'bar', 'aria-hidden': 'true' });
+  const rate = el('b'), well = el('b'), retries = el('b'), denied = el('b'), queued = el('b'), none = el('p', { class: 'none' }), bar = el('span', { class: 'bar', 'aria-hidden': 'true' });
   const body = el('tbody');
   const heads = [
     ['Backend', 'left c-name'], ['State', 'left c-state'], ['Weight', 'c-number'], ['In flight', 'c-number'], ['Requests/s', 'c-rate'], ['Errors', 'c-number'],
-    ['p50', 'c-number'], ['p95', 'c-number'], ['p99', 'c-number'], ['Ejections', 'c-number wide'], ['Last check', 'left'], ['', 'c-act'],
+    ['p50', 'c-number p50'], ['p95', 'c-number'], ['p99', 'c-number'], ['Ejections', 'c-number wide'], ['', 'c-act'],
   ];
   const head = el('thead', {}, el('tr', {}, ...heads.map(([text, cls]) => el('th', { scope: 'col', class: cls }, text || el('span', { 'aria-label': 'Actions' })))));
   const figure = (value, text) => el('span', { class: 'cap' }, value, ' ' + text);
+  const refused = figure(denied, 'retries over the budget');
   const card = el('article', { class: 'up', 'aria-label': `Upstream ${upstream.name}` },
-    el('header', {}, title, how, pool, el('span', { class: 'grow' }), bar, figure(well, 'up'), figure(rate, 'requests/s'), figure(queued, 'queued'), figure(retries, 'retries'), figure(denied, 'denied')),
-    el('table', {}, head, body));
+    el('header', {}, title, how, pool, el('span', { class: 'grow' }), bar, figure(well, 'up'), figure(rate, 'requests/s'), figure(queued, 'queued'), figure(retries, 'retries'), refused),
+    el('table', {}, head, body), none);
   const make = backendRow(upstream.name);
   card.show = ({ upstream, tallies, at }) => {
     say(how, upstream.algorithm);
@@ -232,6 +241,11 @@ function upstreamCard(upstream) {
     say(queued, count(upstream.queued));
     say(retries, count(upstream.retries));
     say(denied, count(upstream.retries_denied));
+    refused.hidden = !upstream.retries_denied;
+    const well_ = rows.every(({ backend }) => backend.state === 'up');
+    card.classList.toggle('empty', !rows.length);
+    card.classList.toggle('well', !!rows.length && well_);
+    say(none, !rows.length ? 'No backend has been found.' : well_ ? 'All backends are up.' : '');
     const order = ['up', 'drain', 'ejected', 'breaker-open', 'forced-down', 'down'];
     const parts = order.map(state => [state, upstream.backends.filter(b => b.state === state).length]).filter(([, n]) => n);
     bar.replaceChildren(...parts.map(([state, n]) => { const part = el('i', { class: 's-' + state }); part.style.flexGrow = n; return part; }));
@@ -254,6 +268,39 @@ function listenerCard() {
     say(accepted, count(listener.accepted));
     say(refused, count(listener.refused));
     not.classList.toggle('bad', listener.refused > 0);
+  };
+  return card;
+}
+
+/* Bytes, as people read them. */
+function bytes(n) {
+  for (const unit of ['B', 'KiB', 'MiB']) { if (n < 1024) return number.format(n) + ' ' + unit; n /= 1024; }
+  return number.format(n) + ' GiB';
+}
+function cacheCard() {
+  const at = el('b'), used = el('b'), uris = el('b'), hits = el('b'), part = el('i'), purge = el('button', { type: 'button' }, 'Purge');
+  const figure = (value, text) => el('span', { class: 'cap' }, value, text);
+  const card = el('li', {}, el('div', { class: 'at' }, at, el('span', { class: 'grow' }), purge),
+    el('div', { class: 'meter', 'aria-hidden': 'true' }, part),
+    el('div', { class: 'facts' }, figure(used, 'stored'), figure(uris, 'URIs'), figure(hits, 'hits')));
+  let name = null;
+  purge.addEventListener('click', async () => {
+    const given = await form(`Purge ${name}`, 'What is stored for these URIs is forgotten. A target is a path with its query, a path with any query, or /path/*.',
+      [{ name: 'host', label: 'Host, or * for all', required: '', value: '*' }, { name: 'target', label: 'Target', required: '', pattern: '/.*', value: '/*' }], 'Purge');
+    if (!given) return;
+    const done = await change('POST', `/api/caches/${encodeURIComponent(name)}/purge`, given, `${name} is as it was`, purge);
+    if (done) tell('good', `${done.purged === 1 ? '1 URI is' : done.purged + ' URIs are'} forgotten in ${name}.`);
+  });
+  card.show = cache => {
+    name = cache.name;
+    say(at, name);
+    purge.setAttribute('aria-label', `Purge ${name}`);
+    say(used, `${bytes(cache.bytes)} / ${bytes(cache.memory)}`);
+    part.style.width = Math.min(100, cache.bytes / cache.memory * 100) + '%';
+    say(uris, count(cache.uris));
+    const { hit = 0, stale = 0, collapsed = 0, miss = 0, revalidated = 0 } = cache.counts;
+    const served = hit + stale + collapsed, all = served + miss + revalidated;
+    say(hits, all ? percent(served / all) + ' %' : '–');
   };
   return card;
 }
@@ -286,46 +333,68 @@ function show(view) {
     totals[name](value, unit);
   }
   keyed(byId('listeners'), view.listeners, listener => listener.listen, listenerCard);
+  keyed(byId('caches'), view.caches, cache => cache.name, cacheCard);
+  byId('caches-part').hidden = !view.caches.length;
+  byId('nothing').hidden = !!view.upstreams.length;
   keyed(byId('upstreams'), view.upstreams.map(upstream => ({ upstream, tallies, at })), ({ upstream }) => upstream.name, ({ upstream }) => upstreamCard(upstream));
   const { generation, checksum, since, error } = view.config;
   say(byId('config'), `configuration ${generation}${checksum ? ' (' + checksum.slice(0, 12) + ')' : ''} since ${new Date(since).toLocaleString()}`);
-  const notice = byId('notice');
-  if (error) { notice.className = 'notice'; say(notice, 'The file that was read last is bad, and the configuration before it stays in use:\n' + error); notice.hidden = false; }
-  else if (!notice.classList.contains('bad')) notice.hidden = true;
+  const bad = byId('bad-file');
+  bad.hidden = !error;
+  if (error) say(bad, 'The file that was read last is bad, and the configuration before it stays in use:\n' + error);
 }
 
 /* Changes. */
-let token = sessionStorage.getItem('token');
-function askToken(why) {
-  const ask = byId('ask'), input = byId('token');
-  say(byId('refused'), why);
-  input.value = '';
+function tell(kind, text) {
+  const notice = byId('notice');
+  notice.className = 'notice ' + kind;
+  say(notice, text);
+  notice.hidden = !text;
+}
+/* Asks for something; the values, or null if there are none. */
+function form(title, text, fields, word, refused = '') {
+  const ask = byId('ask');
+  const inputs = fields.map(({ label, ...attributes }) => el('label', {}, label, el('input', { autocomplete: 'off', spellcheck: 'false', ...attributes })));
+  say(byId('ask-title'), title);
+  say(byId('ask-text'), text);
+  say(byId('refused'), refused);
+  say(byId('ask-ok'), word);
+  byId('ask-fields').replaceChildren(...inputs);
   ask.returnValue = '';
   ask.showModal();
-  return new Promise(resolve => ask.addEventListener('close', () => resolve(ask.returnValue === 'ok' && input.value.trim() ? input.value.trim() : null), { once: true }));
+  const first = ask.querySelector('input');
+  first.focus();
+  first.select();
+  return new Promise(resolve => ask.addEventListener('close', () => {
+    const values = Object.fromEntries(new FormData(ask.querySelector('form')));
+    byId('ask-fields').replaceChildren();
+    resolve(ask.returnValue === 'ok' ? values : null);
+  }, { once: true }));
 }
-async function change(upstream, backend, state, button) {
-  const notice = byId('notice');
+byId('ask-cancel').addEventListener('click', () => byId('ask').close());
+byId('only').addEventListener('change', event => document.body.classList.toggle('filtered', event.target.checked));
+
+let token = sessionStorage.getItem('token');
+/* Sends a change, and asks for the token when that is wanted; what was answered, or null. */
+async function change(method, path, body, otherwise, button) {
   button.disabled = true;
-  notice.classList.remove('bad');
-  notice.hidden = true;
+  tell('', '');
   try {
-    for (let why = ''; ;) {
+    for (;;) {
       const headers = { 'Content-Type': 'application/json' };
       if (token) headers.Authorization = 'Bearer ' + token;
-      const path = `/api/upstreams/${encodeURIComponent(upstream)}/backends/${encodeURIComponent(backend)}`;
-      const reply = await fetch(path, { method: 'PATCH', headers, body: JSON.stringify({ state }) });
-      if (reply.ok) { if (token) sessionStorage.setItem('token', token); return; }
+      const reply = await fetch(path, { method, headers, body: JSON.stringify(body) });
+      if (reply.ok) { if (token) sessionStorage.setItem('token', token); return await reply.json(); }
       const { detail } = await reply.json();
       if (reply.status !== 401) throw new Error(detail);
-      const given = await askToken(token ? detail : why);
-      if (!given) return;
-      token = given;
+      const given = await form('Token', 'Changes need the token of this balancer. It is kept until this tab is closed.',
+        [{ name: 'token', label: 'Token', type: 'password', required: '' }], 'Continue', token ? detail : '');
+      if (!given) return null;
+      token = given.token.trim();
     }
   } catch (error) {
-    notice.className = 'notice bad';
-    say(notice, `${backend} is as it was: ${error.message}`);
-    notice.hidden = false;
+    tell('bad', `${otherwise}: ${error.message}`);
+    return null;
   } finally {
     button.disabled = false;
     button.focus();

@@ -137,10 +137,16 @@ pub struct Limit<S> {
     waiting: AtomicUsize,
 }
 
-/// Too many calls run, and too many wait.
+/// Too many calls run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many calls at once")]
-pub struct Overloaded;
+pub enum Overloaded {
+    /// Too many wait, too.
+    #[error("too many calls at once")]
+    Full,
+    /// The call has waited for its turn too long.
+    #[error("too many calls at once for too long")]
+    Waited,
+}
 
 impl<S> Limit<S> {
     /// At most `concurrent` calls of `inner` at once (at least one), and `queue` that wait for their turn, in order. With a
@@ -163,17 +169,17 @@ impl<S> Limit<S> {
     pub async fn admit(&self, wait: Option<Duration>) -> Result<Permit, Overloaded> {
         match Arc::clone(&self.permits).try_acquire_owned() {
             Ok(permit) => return Ok(Permit(permit)),
-            Err(TryAcquireError::Closed) => return Err(Overloaded),
+            Err(TryAcquireError::Closed) => return Err(Overloaded::Full),
             Err(TryAcquireError::NoPermits) => {}
         }
         // The place in the queue is given back on every way out, the dropped future included.
-        let _place = Place::take(&self.waiting, self.queue).ok_or(Overloaded)?;
+        let _place = Place::take(&self.waiting, self.queue).ok_or(Overloaded::Full)?;
         let permit = Arc::clone(&self.permits).acquire_owned();
         let permit = match wait {
             None => permit.await,
-            Some(wait) => tokio::time::timeout(wait, permit).await.map_err(|_| Overloaded)?,
+            Some(wait) => tokio::time::timeout(wait, permit).await.map_err(|_| Overloaded::Waited)?,
         };
-        permit.map(Permit).map_err(|_| Overloaded)
+        permit.map(Permit).map_err(|_| Overloaded::Full)
     }
 }
 
@@ -387,7 +393,7 @@ mod tests {
         let mut second = Box::pin(service.call(2));
         assert!(poll!(&mut first).is_pending());
         assert!(poll!(&mut second).is_pending());
-        assert_eq!(service.call(3).await, Err(Overloaded));
+        assert_eq!(service.call(3).await, Err(Overloaded::Full));
         assert_eq!(service.waiting(), 1, "a refused call leaves no trace");
         gate.notify_one();
         assert_eq!(first.await, Ok(1));
@@ -417,7 +423,7 @@ mod tests {
         let held = service.admit(None).await.unwrap();
         let begun = tokio::time::Instant::now();
         let wait = Duration::from_secs(3);
-        assert_eq!(service.admit(Some(wait)).await.err(), Some(Overloaded));
+        assert_eq!(service.admit(Some(wait)).await.err(), Some(Overloaded::Waited));
         assert_eq!((begun.elapsed(), service.waiting()), (wait, 0));
         let mut queued = Box::pin(service.admit(Some(wait)));
         assert!(poll!(&mut queued).is_pending());

@@ -184,6 +184,98 @@ fn what_the_balancer_answers_itself() {
 }
 
 #[test]
+fn what_stands_in_front_of_a_route_says_why_it_refuses() {
+    let rows = [
+        ("limits = { body = \"3B\" }", POST, 413, "too-large", "body"),
+        ("auth = { basic = { users-file = \"USERS\" } }", GET, 401, "denied", "auth"),
+        ("timeout = \"10ms\"", GET, 504, "backend-timeout", "timeout"),
+        (
+            "cors = { origins = [\"https://a.test\"] }",
+            "OPTIONS /a HTTP/1.1\r\nHost: a\r\nOrigin: https://b.test\r\nAccess-Control-Request-Method: PUT\r\n\r\n",
+            403,
+            "denied",
+            "cors",
+        ),
+    ];
+    let folder = tempfile::tempdir().unwrap();
+    let users = folder.path().join("users");
+    std::fs::write(&users, "a:b\n").unwrap();
+    for (guard, request, status, end, reason) in rows {
+        let backend = Backend::start(|_, peer| {
+            peer.request()?;
+            peer.hold()
+        });
+        let guard = guard.replace("USERS", users.to_str().unwrap());
+        let log = Logging::over(&[backend.addr], &format!("[[listener.route]]\nto = \"web\"\n{guard}"), "");
+        let mut wire = log.balancer.connect();
+        wire.send(request);
+        assert_eq!(wire.read_response().status, status, "{guard}");
+        drop(wire);
+        let line = log.line();
+        assert_eq!(
+            (&line["status"], &line["end"], &line["refused"]),
+            (&json!(status), &json!(end), &json!(reason)),
+            "{line}"
+        );
+    }
+}
+
+#[test]
+fn a_rate_and_a_queue_say_why_they_refuse() {
+    for (limit, end, reason) in [
+        ("requests = { rate = \"1/h\", burst = 1 }", "rate-limited", "rate"),
+        ("in-flight = 1, queue = 0", "queue-full", "queue-full"),
+        ("in-flight = 1, queue-timeout = \"10ms\"", "queue-timeout", "queue-timeout"),
+    ] {
+        let backend = Backend::start(|_, peer| {
+            peer.answer("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")?;
+            peer.hold()
+        });
+        let route = format!("[[listener.route]]\nto = \"web\"\nlimits = {{ {limit} }}");
+        let log = Logging::over(&[backend.addr], &route, "");
+        let mut first = log.balancer.connect();
+        first.send(GET);
+        first.read_until(b"half");
+        let mut second = log.balancer.connect();
+        second.send(GET);
+        assert!([429, 503].contains(&second.read_response().status), "{limit}");
+        drop((first, second));
+        let lines = log.lines();
+        let line = lines.iter().find(|line| line["status"] != 200).unwrap();
+        assert_eq!((&line["end"], &line["refused"]), (&json!(end), &json!(reason)), "{line}");
+        let other = lines.iter().find(|line| line["status"] == 200).unwrap();
+        assert_eq!(other["refused"], Value::Null, "{other}");
+    }
+}
+
+#[test]
+fn what_a_cache_did_is_told() {
+    let backend = Backend::start(|_, peer| {
+        loop {
+            peer.answer("HTTP/1.1 200 OK\r\nCache-Control: max-age=600\r\nContent-Length: 2\r\n\r\nok")?;
+        }
+    });
+    let keys = "[[listener.route]]\nto = \"web\"\ncache = \"pages\"\n[cache.pages]\nmemory = \"16MiB\"";
+    let log = Logging::over(&[backend.addr], keys, "");
+    let mut wire = log.balancer.connect();
+    for request in [GET, GET, POST] {
+        wire.send(request);
+        assert_eq!(wire.read_response().status, 200);
+    }
+    drop(wire);
+    let lines = log.lines();
+    let told: Vec<_> = lines.iter().map(|line| (&line["end"], line["cache"].as_str().unwrap())).collect();
+    for ((end, cache), (expected, begin)) in told.iter().zip([
+        ("complete", "fwd=uri-miss; stored"),
+        ("cached", "hit; ttl="),
+        ("complete", "fwd=method"),
+    ]) {
+        assert_eq!(*end, expected, "{told:?}");
+        assert!(cache.starts_with(begin), "{told:?}");
+    }
+}
+
+#[test]
 fn a_client_that_leaves_is_noticed_while_its_backend_is_silent() {
     let rows: [(&str, First); 2] = [
         ("before the head", |peer| {

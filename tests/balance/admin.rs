@@ -2,11 +2,13 @@
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
 use super::Balancer;
 use super::raw::Backend;
+use crate::support::PATIENCE;
 use crate::support::command::wireworks;
 use crate::support::wire::Wire;
 
@@ -147,9 +149,12 @@ fn what_a_cache_holds_is_shown_and_purged() {
     assert_eq!(purge(json!({ "host": "b.test", "target": "/a/*" }), true).1, json!({ "purged": 0 }));
     assert_eq!(purge(json!({ "target": "/a/*" }), true), (200, json!({ "purged": 2 })));
     assert_eq!(desk.ask("POST /api/caches/none/purge", Some(&json!({ "target": "/" })), true).0, 404);
+    let order = ["purge", "pages", "/b", "--host", "a.test"];
+    let (good, said) = ctl(&desk.admin.to_string(), Some(&desk.token()), &order);
+    assert_eq!((good, &*said), (true, "1 URI is forgotten in pages\n"));
     let before = backend.requests().len();
     ["/a/1", "/b"].into_iter().for_each(get);
-    assert_eq!(backend.requests().len(), before + 1);
+    assert_eq!(backend.requests().len(), before + 2);
 }
 
 #[test]
@@ -263,14 +268,44 @@ fn metrics_tell_what_backends_did() {
         assert_eq!(of(&good, "state", ",state=\"up\""), 1.0);
         assert!(of(&good, "received_bytes_total", "") > 30.0);
         assert_eq!(of(&bad, "failures_total", ",reason=\"reset\""), 3.0);
-        assert_eq!(of(&bad, "retried_total", ""), 3.0);
+        assert_eq!(of(&bad, "retried_total", ",reason=\"reset\""), 3.0);
         assert_eq!(of(&bad, "ejections_total", ",reason=\"faults\""), 1.0);
         assert_eq!(of(&bad, "state", ",state=\"ejected\""), 1.0);
         assert_eq!(metric(text, "wireworks_balance_upstream_retries_total{upstream=\"web\"}"), 3.0);
         assert_eq!(metric(text, "wireworks_balance_upstream_panic{upstream=\"web\"}"), 0.0);
         assert_eq!(metric(text, "wireworks_balance_listener_accepted_total{listener=\"127.0.0.1:0\"}"), 6.0);
         assert_eq!(metric(text, "wireworks_balance_config_generation"), 1.0);
+        assert_eq!(metric(text, "wireworks_balance_config_last_reload_successful"), 1.0);
+        assert_eq!(metric(text, "wireworks_balance_config_reloads_total{outcome=\"failure\"}"), 0.0);
+        let version = concat!("wireworks_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}");
+        assert_eq!(metric(text, version), 1.0);
         assert!(text.ends_with("# EOF\n"));
+    }
+}
+
+#[test]
+fn routes_count_refusals_and_copies() {
+    let (good, shadow) = (named("hello"), named("shadow"));
+    let route = format!(
+        "[[listener.route]]\nto = \"web\"\nlimits = {{ requests = {{ rate = \"1/h\", burst = 1 }} }}\nmirror = {{ to = \"shadow\" }}\n\
+         [upstream.shadow]\nbackends = [{:?}]\n",
+        shadow.addr.to_string()
+    );
+    let desk = Desk::with(&[good.addr], "", &route);
+    let statuses: Vec<_> = (0..3).map(|_| desk.balancer.get("/", &[]).status).collect();
+    assert_eq!(statuses, [200, 429, 429]);
+    let count = |name: &str, label: &str| {
+        let mut wire = Wire::connect(desk.admin);
+        wire.send("GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n");
+        let of = format!("wireworks_balance_route_{name}{{listener=\"127.0.0.1:0\",route=\"1\",{label}}}");
+        metric(wire.read_response().text(), &of)
+    };
+    assert_eq!(count("refusals_total", "reason=\"rate\""), 2.0);
+    assert_eq!(count("refusals_total", "reason=\"auth\""), 0.0);
+    // The copy is counted when its answer was read.
+    let deadline = Instant::now() + PATIENCE;
+    while count("mirrored_total", "outcome=\"answered\"") != 1.0 {
+        assert!(Instant::now() < deadline, "the copy is not counted");
     }
 }
 
@@ -301,8 +336,15 @@ fn the_command_does_what_the_api_does() {
     }
     let (good, text) = ctl(&admin, None, &["list"]);
     let lines: Vec<_> = text.lines().collect();
-    assert!(good && lines.len() == 2 && lines[0].starts_with("UPSTREAM  BACKEND"), "{text}");
-    assert!(lines[1].starts_with(&format!("web       {first}  forced-down")), "{text}");
+    assert!(good && lines.len() == 3 && lines[0].starts_with("web: round-robin, 0 of 1 up"), "{text}");
+    assert!(lines[2].starts_with(&format!("  {first}  forced-down")), "{text}");
+    let (good, text) = ctl(&admin, None, &["status"]);
+    assert!(good && text.starts_with("wireworks ") && text.contains("\nconfiguration 1, in use"), "{text}");
+    let (good, text) = ctl(&admin, None, &["status", "--json"]);
+    let value: Value = serde_json::from_str(&text).unwrap();
+    assert!(good && value["listeners"][0]["mode"] == "http", "{text}");
+    let (good, text) = run(&["purge", "none", "/*"]);
+    assert!(!good && text == "error: there is no cache none\n", "{text}");
     let (good, text) = ctl(&admin, None, &["drain", "web", &first]);
     assert!(!good && text.starts_with("error: changes need the token"), "{text}");
     let (good, text) = run(&["drain", "web", "b:1"]);
@@ -358,21 +400,47 @@ fn a_reload_is_told_and_what_operators_did_survives_it() {
         |text: &str, backend: &str| text.lines().find(|line| line.contains(backend)).map(str::to_owned);
     let (_, table) = run(&["list", "web"]);
     let row: Vec<_> = shown(&table, &first).unwrap().split_whitespace().map(str::to_owned).collect();
-    assert_eq!(row[2..4], ["drain", "7"], "{table}");
+    assert_eq!(row[1..3], ["drain", "7"], "{table}");
     assert!(shown(&table, &second).is_some(), "{table}");
     // Another weight in the file counts.
     std::fs::write(&file, text(3, "random")).unwrap();
     assert_eq!(run(&["reload"]), (true, "configuration 3 is in use\n".into()));
     let (_, table) = run(&["list", "web"]);
     let row: Vec<_> = shown(&table, &first).unwrap().split_whitespace().map(str::to_owned).collect();
-    assert_eq!(row[2..4], ["drain", "3"], "{table}");
+    assert_eq!(row[1..3], ["drain", "3"], "{table}");
     // A bad file changes nothing, and says where it is bad.
     std::fs::write(&file, text(3, "best")).unwrap();
     let (good, said) = run(&["reload"]);
     assert!(!good && said.contains("lb.toml:9:13: there is no algorithm `best`"), "{said}");
-    let (_, json) = run(&["list", "web", "--show", "json"]);
+    let (_, json) = run(&["list", "web", "--json"]);
     let value: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["algorithm"], "random");
+    balancer.signal(rustix::process::Signal::TERM);
+    balancer.wait().success();
+}
+
+#[test]
+fn a_reload_takes_another_token() {
+    let one = named("one");
+    let folder = tempfile::tempdir().unwrap();
+    let (file, token) = (folder.path().join("lb.toml"), folder.path().join("token"));
+    let text = format!(
+        "[process]\nthreads = 1\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken-file = {token:?}\n[[listener]]\nlisten = \"127.0.0.1:0\"\n\
+         to = \"web\"\n[upstream.web]\nbackends = [{:?}]\n",
+        one.addr.to_string()
+    );
+    std::fs::write(&token, TOKEN).unwrap();
+    std::fs::write(&file, text).unwrap();
+    let mut balancer = wireworks(&["balance", "--config", file.to_str().unwrap()]);
+    let admin = balancer.address("admin").to_string();
+    let old = folder.path().join("old");
+    std::fs::write(&old, TOKEN).unwrap();
+    std::fs::write(&token, "fedcba9876543210").unwrap();
+    assert_eq!(ctl(&admin, Some(&old), &["reload"]), (true, "configuration 2 is in use\n".into()));
+    let backend = one.addr.to_string();
+    let (good, said) = ctl(&admin, Some(&old), &["drain", "web", &backend]);
+    assert_eq!((good, &*said), (false, "error: the token is wrong\n"));
+    assert!(ctl(&admin, Some(&token), &["drain", "web", &backend]).0);
     balancer.signal(rustix::process::Signal::TERM);
     balancer.wait().success();
 }

@@ -17,6 +17,7 @@ use super::gateway::{
     Table,
 };
 use super::guards::Guards;
+use super::route_counters::RouteCounters;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
 use crate::proto::http::forwarded::Field;
@@ -42,19 +43,23 @@ impl<'a> Assembly<'a> {
         Self { upstreams, settings: settings.collect(), connections, caches }
     }
 
-    /// What becomes of the requests of a listener.
-    pub(super) fn table(&self, service: &HttpService) -> Table {
+    /// What becomes of the requests of a listener, whose routes count here.
+    pub(super) fn table(&self, service: &HttpService, counters: &[RouteCounters]) -> Table {
         let trusted = Arc::new(service.trusted.clone());
         let own = own_fields(service);
         // Who is asked about requests is another server with a name of its own.
         let edits = Arc::new(RouteEdits { host: BackendHost::Backend, ..RouteEdits::default() });
         let asked = |upstream: &str| Arc::new(self.innermost(upstream, &edits, &trusted));
-        let routes = service.routes.iter().map(|route| {
-            let parts = Parts { service, route, trusted: &trusted };
+        let routes = service.routes.iter().zip(counters).map(|(route, counters)| {
+            let parts = Parts { service, route, trusted: &trusted, counters };
             let sets = [&service.guards, &route.guards].map(Guards::own_fields).concat();
             let cached = self.cached(&parts, &sets);
             let action = route.guards.before(cached, &asked);
             let action = service.guards.before(action, &asked);
+            let action = match &counters.refusals {
+                Some(refusals) => Action::Handle(refusals.around(action.into_handler())),
+                None => action,
+            };
             let forged: Vec<_> = own.iter().filter(|name| !sets.contains(name)).cloned().collect();
             let action = match own.is_empty() {
                 true => action,
@@ -104,7 +109,7 @@ impl<'a> Assembly<'a> {
             share: mirror.share,
             max_body: mirror.max_body,
             places: Arc::new(Semaphore::new(mirror.max_in_flight)),
-            counters: Arc::default(),
+            counters: parts.counters.mirror.clone().unwrap_or_default(),
         });
         let branch = |(name, _): &(String, u32)| {
             Arc::new(Forward { mirror: mirror.clone(), ..self.branch(name, parts) })
@@ -168,4 +173,5 @@ struct Parts<'a> {
     service: &'a HttpService,
     route: &'a config::Route,
     trusted: &'a Arc<Prefixes>,
+    counters: &'a RouteCounters,
 }

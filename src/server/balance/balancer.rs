@@ -9,20 +9,21 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Instant, SystemTime};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
 use super::admin::{self, Desk, Kept};
 use super::assemble::Assembly;
 use super::backend::{Backend, Origin};
 use super::cache::Cache;
-use super::config::{self, Admin, Config, Listener, Mode, Service};
+use super::config::{self, Admin, Config, Listener, Mode, Service, Token};
 use super::connections::Connections;
 use super::doors::{self, Door, Doors, Open, Sockets};
 use super::gateway::{Gateway, Table};
 use super::log::{Log, Logged};
 use super::redis;
 use super::reload::{Maintenance, Source};
+use super::route_counters::{self, RouteCounters};
 use super::tcp::{self, Tcp};
 use super::upstream::Upstream;
 use crate::net::addr::ListenAddr;
@@ -146,6 +147,7 @@ pub struct Balancer {
     upstreams: watch::Sender<Upstreams>,
     caches: ArcSwap<Caches>,
     redis: watch::Sender<Option<Arc<redis::Client>>>,
+    routes: ArcSwap<Vec<Vec<RouteCounters>>>,
     doors: Arc<Doors>,
     connections: Arc<Connections>,
     shards: usize,
@@ -153,8 +155,10 @@ pub struct Balancer {
     /// How many configurations were applied. Held while one is.
     applied: Mutex<u64>,
     loaded: ArcSwap<Loaded>,
-    /// What operators get; as it was at the start.
+    /// What operators get; its addresses as they were at the start.
     admin: OnceLock<Admin>,
+    /// Who knows it may change things.
+    token: ArcSwapOption<Token>,
 }
 
 /// Which configuration is in use, and how the last attempt to read another went.
@@ -170,12 +174,14 @@ pub struct Loaded {
     pub read: SystemTime,
     /// Why the file that was read last is not in use.
     pub error: Option<Arc<str>>,
+    /// How many files were read and not taken.
+    pub refused: u64,
 }
 
 impl Loaded {
-    fn now(generation: u64, checksum: &str) -> Self {
+    fn now(generation: u64, checksum: &str, refused: u64) -> Self {
         let now = SystemTime::now();
-        Self { generation, checksum: checksum.into(), since: now, read: now, error: None }
+        Self { generation, checksum: checksum.into(), since: now, read: now, error: None, refused }
     }
 }
 
@@ -188,13 +194,15 @@ impl Balancer {
             upstreams: watch::Sender::default(),
             caches: ArcSwap::default(),
             redis: watch::Sender::default(),
+            routes: ArcSwap::default(),
             doors: Arc::new(Doors::new(drain.clone())),
             connections: Arc::new(Connections::new(limits, heads)),
             shards,
             drain,
             applied: Mutex::new(0),
-            loaded: ArcSwap::from_pointee(Loaded::now(0, "")),
+            loaded: ArcSwap::from_pointee(Loaded::now(0, "", 0)),
             admin: OnceLock::new(),
+            token: ArcSwapOption::empty(),
         }
     }
 
@@ -219,6 +227,12 @@ impl Balancer {
     /// Hears when that is another.
     pub(super) fn redis_changes(&self) -> watch::Receiver<Option<Arc<redis::Client>>> {
         self.redis.subscribe()
+    }
+
+    /// The counters of the routes of each listener.
+    #[must_use]
+    pub fn routes(&self) -> Arc<Vec<Vec<RouteCounters>>> {
+        self.routes.load_full()
     }
 
     /// Hears of upstreams that come and go.
@@ -250,6 +264,11 @@ impl Balancer {
         &self.drain
     }
 
+    /// The token of operators, if there is one.
+    pub(super) fn token(&self) -> Option<Token> {
+        self.token.load().as_deref().cloned()
+    }
+
     /// Which configuration is in use.
     #[must_use]
     pub fn loaded(&self) -> Arc<Loaded> {
@@ -259,8 +278,13 @@ impl Balancer {
     /// Notes that a file was read that is not used.
     pub(super) fn refused(&self, error: &str) {
         let before = self.loaded();
-        let refused = Loaded { read: SystemTime::now(), error: Some(error.into()), ..(*before).clone() };
-        self.loaded.store(Arc::new(refused));
+        let loaded = Loaded {
+            read: SystemTime::now(),
+            error: Some(error.into()),
+            refused: before.refused + 1,
+            ..(*before).clone()
+        };
+        self.loaded.store(Arc::new(loaded));
     }
 
     /// How many configurations were applied.
@@ -290,6 +314,7 @@ impl Balancer {
         let upstreams: Upstreams =
             config.upstreams.iter().map(|config| upstream(&before, config, now)).collect();
         let caches = caches(&self.caches(), config);
+        let routes = route_counters::of(&self.routes.load(), config);
         let assembly = Assembly::new(config, &upstreams, &self.connections, &caches);
         let plan = Plan { upstreams: &upstreams, balancer: self };
         let before = self.doors.get();
@@ -313,19 +338,22 @@ impl Balancer {
             *current = client;
             !same
         });
-        for door in &doors {
+        for (door, counters) in doors.iter().zip(&routes) {
             if let (Some(gateway), Service::Http(service)) = (&door.door.gateway, door.service) {
-                gateway.replace(assembly.table(service));
+                gateway.replace(assembly.table(service, counters));
             }
         }
+        self.routes.store(Arc::new(routes));
         self.caches.store(Arc::new(caches));
         self.upstreams.send_replace(upstreams.clone());
         self.doors.set(doors.into_iter().map(|door| door.door).collect());
         *applied += 1;
-        self.loaded.store(Arc::new(Loaded::now(*applied, &config.checksum)));
-        if *self.admin.get_or_init(|| config.admin.clone()) != config.admin {
+        self.loaded.store(Arc::new(Loaded::now(*applied, &config.checksum, self.loaded().refused)));
+        self.token.store(config.admin.token.clone().map(Arc::new));
+        let at_start = self.admin.get_or_init(|| config.admin.clone());
+        if !at_start.has_addresses_of(&config.admin) {
             tracing::warn!(
-                "[admin] has changed: it is used when the process starts the next time, or is upgraded"
+                "the addresses of [admin] have changed: they are used when the process starts the next time, or is upgraded"
             );
         }
         Ok(*applied)
@@ -455,8 +483,7 @@ impl Plan<'_> {
 /// The access log of a listener, if it has one.
 fn access_log(listener: &Listener, drain: &Drain) -> Result<Option<Arc<Log>>, RunError> {
     let Some((format, target)) = &listener.access_log else { return Ok(None) };
-    let addresses: Vec<_> = listener.listen.iter().map(ToString::to_string).collect();
-    let open = |target| Log::open(*format, target, &addresses.join(", "), drain.clone());
+    let open = |target| Log::open(*format, target, &listener.name(), drain.clone());
     Ok(Some(Arc::new(open_log(target.clone(), open)?)))
 }
 

@@ -38,8 +38,16 @@ pub enum Event {
     Invalid,
     /// A response was not finished.
     Cut,
-    /// A request went on to another backend, as this one had failed it.
-    Retried,
+    /// A request went on to another backend, as this one could not be reached.
+    RetriedConnect,
+    /// The same, as it could not be reached in time.
+    RetriedConnectTimeout,
+    /// The same, as the connection was lost before a response.
+    RetriedReset,
+    /// The same, as no response came in time.
+    RetriedTimeout,
+    /// The same, as no connection to it was free.
+    RetriedBusy,
     /// A connection was opened for a request.
     Opened,
     /// A connection was used again.
@@ -339,7 +347,7 @@ mod tests {
         for status in [101, 200, 206, 301, 404, 503, 599] {
             counters.count(Event::of_status(http::StatusCode::from_u16(status).unwrap()));
         }
-        for event in [Event::Reset, Event::Cut, Event::Retried, Event::CheckFailed] {
+        for event in [Event::Reset, Event::Cut, Event::RetriedReset, Event::CheckFailed] {
             counters.count(event);
         }
         let totals = counters.totals();

@@ -24,6 +24,7 @@ pub mod log;
 pub mod probe;
 pub mod redis;
 pub mod reload;
+pub mod route_counters;
 pub mod tcp;
 pub mod upstream;
 pub mod vitals;

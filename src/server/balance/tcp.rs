@@ -211,17 +211,17 @@ impl Tcp {
                     let backend = Arc::clone(lease.backend());
                     tracing::debug!(backend = %backend.name(), %error, "cannot be reached");
                     lease.failed(ended.into_std());
-                    let (event, why) = if error.is::<Elapsed>() {
-                        (Event::ConnectTimeout, End::BackendConnectTimeout)
+                    let (event, retried, why) = if error.is::<Elapsed>() {
+                        (Event::ConnectTimeout, Event::RetriedConnectTimeout, End::BackendConnectTimeout)
                     } else {
-                        (Event::ConnectFailed, End::BackendRefused)
+                        (Event::ConnectFailed, Event::RetriedConnect, End::BackendRefused)
                     };
                     backend.counters().count(event);
                     lease.report(upstream, ended.into_std(), Outcome::Fault);
                     tried.push(backend.key());
                     let again = tried.len() < members.settings().retry.attempts as usize;
                     if again {
-                        backend.counters().count(Event::Retried);
+                        backend.counters().count(retried);
                     }
                     if let Some(note) = note {
                         note.failed(why, again);

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::body::{Body, Sent};
 use super::files;
+use super::middleware::refusal::RefusalReason;
 use super::problem::Problem;
 use super::request::Request;
 use super::upgrade::Upgraded;
@@ -31,6 +32,7 @@ pub(super) struct Extra {
     pub(super) on_sent: Vec<OnSent>,
     pub(super) upgrade: Option<OnUpgrade>,
     pub(super) length: Option<u64>,
+    pub(super) refusal: Option<RefusalReason>,
 }
 
 /// Called once, when the reply was handed to its connection to the end, or cannot be.
@@ -192,6 +194,19 @@ impl Response {
     /// Calls `f` once the reply has left or its connection was lost: what logs and metrics hang on.
     pub fn on_sent(&mut self, f: impl FnOnce(Sent) + Send + 'static) {
         self.extra().on_sent.push(Box::new(f));
+    }
+
+    /// The same, made in place of the handler's answer for this reason.
+    #[must_use]
+    pub fn refused(mut self, reason: RefusalReason) -> Self {
+        self.extra().refusal = Some(reason);
+        self
+    }
+
+    /// Why this is not the answer of the handler.
+    #[must_use]
+    pub fn refusal(&self) -> Option<RefusalReason> {
+        self.extra.as_ref().and_then(|extra| extra.refusal)
     }
 
     /// Says how long the body of GET is, in a reply to HEAD whose handler leaves the body out.

@@ -1,11 +1,14 @@
 //! Who may change things, and how what goes wrong is told: as `application/problem+json` (RFC 9457).
 
+use std::sync::Arc;
+
 use http::header::{CACHE_CONTROL, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use subtle::ConstantTimeEq;
 
 use crate::net::addr::PeerAddr;
+use crate::server::balance::balancer::Balancer;
 use crate::server::balance::config::Token;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
@@ -62,12 +65,13 @@ impl IntoResponse for ApiError {
 /// Who may change things.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
-    token: Option<Token>,
+    balancer: Arc<Balancer>,
 }
 
 impl Guard {
-    pub(super) fn new(token: Option<Token>) -> Self {
-        Self { token }
+    /// By the token of the configuration in use.
+    pub(super) fn new(balancer: &Arc<Balancer>) -> Self {
+        Self { balancer: Arc::clone(balancer) }
     }
 
     /// Lets a change through: one that comes over a Unix socket, or shows the token.
@@ -75,7 +79,7 @@ impl Guard {
         if request.peer().addr == PeerAddr::Unix {
             return Ok(());
         }
-        let Some(Token(token)) = &self.token else {
+        let Some(Token(token)) = self.balancer.token() else {
             let detail = "changes are turned off: [admin] has no token-file, and this is no Unix socket";
             return Err(ApiError::new(StatusCode::FORBIDDEN, detail));
         };

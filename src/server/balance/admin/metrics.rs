@@ -3,6 +3,7 @@
 //! The labels have the names of upstreams, backends and listeners, so there are as many series as the configuration and the operator make, and
 //! clients cannot make more.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -14,7 +15,9 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 
-use super::view::{BackendView, CacheView, CheckView, Condition, ListenerView, UpstreamView, View};
+use super::view::{
+    BackendView, CacheView, CheckView, Condition, ListenerView, RouteView, UpstreamView, View,
+};
 use crate::server::balance::balancer::Balancer;
 use crate::server::balance::redis;
 
@@ -46,8 +49,7 @@ const GAUGES: [Row<i64>; 7] = [
     }),
 ];
 
-const COUNTERS: [Row<f64>; 5] = [
-    ("retried", None, "Requests that went on to another backend", |backend| backend.retried as f64),
+const COUNTERS: [Row<f64>; 4] = [
     ("sent", Some(Unit::Bytes), "Bytes sent to the backend", |backend| backend.bytes_sent as f64),
     ("received", Some(Unit::Bytes), "Bytes received from the backend", |backend| {
         backend.bytes_received as f64
@@ -63,9 +65,15 @@ const COUNTERS: [Row<f64>; 5] = [
 /// The name of a metric, its help, the name of the label that tells its kinds apart, and the kinds with their counts.
 type Kinds = (&'static str, &'static str, &'static str, fn(&BackendView) -> Vec<(&'static str, u64)>);
 
-const KINDS: [Kinds; 5] = [
+const KINDS: [Kinds; 6] = [
     ("requests", "Responses by class", "class", |backend| pairs(&backend.responses)),
     ("failures", "Attempts that failed, by reason", "reason", |backend| pairs(&backend.failures)),
+    (
+        "retried",
+        "Requests that went on to another backend, by why this one failed them",
+        "reason",
+        |backend| pairs(&backend.retried),
+    ),
     ("ejections", "Ejections by reason", "reason", |backend| pairs(&backend.ejections)),
     ("connections", "Connections that requests were sent on", "kind", |backend| {
         vec![("opened", backend.connections.opened), ("reused", backend.connections.reused)]
@@ -155,6 +163,7 @@ impl Collector for BalanceMetrics {
         if let Some(client) = self.0.redis() {
             redis::encode(&client, &mut encoder)?;
         }
+        routes(&view.routes, &mut encoder)?;
         self.configuration(&mut encoder)
     }
 }
@@ -178,6 +187,28 @@ fn caches(caches: &[CacheView], encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
     Ok(())
 }
 
+fn routes(routes: &[RouteView], encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+    type Counts = fn(&RouteView) -> Option<&BTreeMap<&'static str, u64>>;
+    let rows: [(&str, &str, &str, Counts); 2] = [
+        ("refusals", "Requests that were turned away in front of a route", "reason", |route| {
+            route.refusals.as_ref()
+        }),
+        ("mirrored", "Copies of requests by what became of them", "outcome", |route| route.mirror.as_ref()),
+    ];
+    for (name, help, label, read) in rows {
+        let name = format!("balance_route_{name}");
+        let mut metric = encoder.encode_descriptor(&name, &format!("{help}."), None, MetricType::Counter)?;
+        for route in routes {
+            let number = route.route.to_string();
+            for (kind, count) in read(route).into_iter().flatten() {
+                let labels = [("listener", &*route.listener), ("route", &number), (label, kind)];
+                ConstCounter::new(*count).encode(metric.encode_family(&labels)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
 impl BalanceMetrics {
     fn configuration(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let loaded = self.0.loaded();
@@ -187,14 +218,28 @@ impl BalanceMetrics {
         let metric = encoder.encode_descriptor("balance_config_generation", help, None, MetricType::Gauge)?;
         ConstGauge::new(loaded.generation.cast_signed()).encode(metric)?;
         let help = "Whether the file that was read last is in use.";
-        let metric =
-            encoder.encode_descriptor("balance_config_reload_success", help, None, MetricType::Gauge)?;
+        let name = "balance_config_last_reload_successful";
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(loaded.error.is_none())).encode(metric)?;
-        let help = "When a file was read last, since 1970.";
-        let unit = Unit::Seconds;
-        let metric =
-            encoder.encode_descriptor("balance_config_reload_time", help, Some(&unit), MetricType::Gauge)?;
-        ConstGauge::new(since(loaded.read)).encode(metric)
+        let times = [
+            ("last_reload", "When a file was read last, since 1970.", loaded.read),
+            ("last_reload_success", "When the configuration in use was taken, since 1970.", loaded.since),
+        ];
+        for (name, help, at) in times {
+            let name = format!("balance_config_{name}_timestamp");
+            let metric = encoder.encode_descriptor(&name, help, Some(&Unit::Seconds), MetricType::Gauge)?;
+            ConstGauge::new(since(at)).encode(metric)?;
+        }
+        let (name, help) =
+            ("balance_config_reloads", "Files that were read again, by whether they are taken.");
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        let outcomes = [("success", loaded.generation.saturating_sub(1)), ("failure", loaded.refused)];
+        for (outcome, count) in outcomes {
+            ConstCounter::new(count).encode(metric.encode_family(&[("outcome", outcome)])?)?;
+        }
+        let help = "1, for the version of the program.";
+        let mut metric = encoder.encode_descriptor("build_info", help, None, MetricType::Gauge)?;
+        ConstGauge::new(1).encode(metric.encode_family(&[("version", env!("CARGO_PKG_VERSION"))])?)
     }
 }
 

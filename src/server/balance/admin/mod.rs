@@ -66,7 +66,7 @@ pub(super) fn prepare(
     let health = |router| status::routes(router, metrics.clone(), process.drain.clone());
     let rooms: [(&'static str, _, Router); 2] = [
         (METRICS, &config.metrics, health(Router::new())),
-        (ADMIN, &config.listen, page::routes(health(Api::routes(desk, Guard::new(config.token.clone()))))),
+        (ADMIN, &config.listen, page::routes(health(Api::routes(desk, Guard::new(&desk.balancer))))),
     ];
     for (name, address, router) in rooms {
         let Some(address) = address else { continue };

@@ -16,8 +16,11 @@ use crate::server::balance::balancer::{Balancer, Loaded};
 use crate::server::balance::cache::{Cache, CacheCount};
 use crate::server::balance::config::Mode;
 use crate::server::balance::counters::{Event, Latencies, Totals};
+use crate::server::balance::gateway::MirrorCounters;
+use crate::server::balance::route_counters::{Refusals, RouteCounters};
 use crate::server::balance::upstream::Upstream;
 use crate::server::balance::vitals::Admin;
+use crate::server::http::middleware::refusal::RefusalReason;
 use crate::server::lines::rfc3339_time;
 
 /// Responses by class.
@@ -37,6 +40,15 @@ pub(super) const FAILURES: [(&str, Event); 6] = [
     ("timeout", Event::Timeout),
     ("invalid", Event::Invalid),
     ("cut", Event::Cut),
+];
+
+/// Requests that went on to another backend, by reason.
+pub(super) const RETRIED: [(&str, Event); 5] = [
+    ("connect", Event::RetriedConnect),
+    ("connect-timeout", Event::RetriedConnectTimeout),
+    ("reset", Event::RetriedReset),
+    ("timeout", Event::RetriedTimeout),
+    ("busy", Event::RetriedBusy),
 ];
 
 /// Ejections by reason.
@@ -103,6 +115,8 @@ impl Condition {
 pub struct View {
     /// When.
     pub time: String,
+    /// The version of the program.
+    pub version: &'static str,
     /// The configuration.
     pub config: ConfigView,
     /// The listeners, in the order of the configuration.
@@ -111,6 +125,43 @@ pub struct View {
     pub upstreams: Vec<UpstreamView>,
     /// The caches, in the order of their names.
     pub caches: Vec<CacheView>,
+    /// The routes that turn requests away or have a mirror, in the order of the configuration.
+    pub routes: Vec<RouteView>,
+}
+
+/// What a route counts beside its backends.
+#[derive(Debug, Serialize)]
+pub struct RouteView {
+    /// The addresses of its listener.
+    pub listener: String,
+    /// Its number there, from 1.
+    pub route: usize,
+    /// Requests turned away, by reason; `None` if nothing stands in front of the route.
+    pub refusals: Option<BTreeMap<&'static str, u64>>,
+    /// Copies of requests by what became of them; `None` if it has no mirror.
+    pub mirror: Option<BTreeMap<&'static str, u64>>,
+}
+
+impl RouteView {
+    fn of(route: &RouteCounters) -> Self {
+        let refusals = |refusals: &Arc<Refusals>| {
+            RefusalReason::ALL.iter().map(|reason| (reason.name(), refusals.of(*reason))).collect()
+        };
+        let mirror = |mirror: &Arc<MirrorCounters>| mirror.counts().into_iter().collect();
+        Self {
+            listener: route.listener.to_string(),
+            route: route.number,
+            refusals: route.refusals.as_ref().map(refusals),
+            mirror: route.mirror.as_ref().map(mirror),
+        }
+    }
+}
+
+/// The routes of a balancer that count something.
+fn routes(balancer: &Balancer) -> Vec<RouteView> {
+    let routes = balancer.routes();
+    let counting = routes.iter().flatten().filter(|route| route.refusals.is_some() || route.mirror.is_some());
+    counting.map(RouteView::of).collect()
 }
 
 /// A response cache.
@@ -160,6 +211,10 @@ pub struct ConfigView {
     pub since: String,
     /// When a file was read last.
     pub read: String,
+    /// How often a file was read again and taken.
+    pub reloads: u64,
+    /// How often one was read and refused.
+    pub refused: u64,
     /// Why that is not in use.
     pub error: Option<String>,
 }
@@ -231,8 +286,8 @@ pub struct BackendView {
     pub responses: BTreeMap<&'static str, u64>,
     /// Failures by reason.
     pub failures: BTreeMap<&'static str, u64>,
-    /// Requests that went on to another backend.
-    pub retried: u64,
+    /// Requests that went on to another backend, by reason.
+    pub retried: BTreeMap<&'static str, u64>,
     /// Bytes sent to it.
     pub bytes_sent: u64,
     /// Bytes received from it.
@@ -316,10 +371,12 @@ impl View {
         let now = tokio::time::Instant::now().into_std();
         Self {
             time: rfc3339_time(SystemTime::now()),
+            version: env!("CARGO_PKG_VERSION"),
             config: ConfigView::of(&balancer.loaded()),
             listeners: listeners(balancer),
             upstreams: balancer.upstreams().values().map(|up| UpstreamView::of(up, balancer, now)).collect(),
             caches: caches(balancer),
+            routes: routes(balancer),
         }
     }
 }
@@ -333,6 +390,8 @@ impl ConfigView {
             checksum: loaded.checksum.to_string(),
             since: rfc3339_time(loaded.since),
             read: rfc3339_time(loaded.read),
+            reloads: loaded.generation.saturating_sub(1),
+            refused: loaded.refused,
             error: loaded.error.as_ref().map(ToString::to_string),
         }
     }
@@ -418,7 +477,7 @@ impl BackendView {
             in_flight_peak: totals.peak,
             responses: map(&RESPONSES),
             failures: map(&FAILURES),
-            retried: totals.of(Event::Retried),
+            retried: map(&RETRIED),
             bytes_sent: totals.of(Event::Sent),
             bytes_received: totals.of(Event::Received),
             connections: ConnectionsView {

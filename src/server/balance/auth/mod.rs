@@ -28,6 +28,7 @@ use crate::proto::http::hop::reads_as;
 use crate::server::http::body::{Body, BoxError, Frame};
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::middleware::auth::AuthName;
+use crate::server::http::middleware::refusal::RefusalReason;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
@@ -119,7 +120,7 @@ impl Handler for Guarded {
         Box::pin(async move {
             match self.auth.admit(request).await {
                 Ok(request) => self.inner.handle(request).await,
-                Err(response) => response,
+                Err(response) => response.refused(RefusalReason::Auth),
             }
         })
     }

@@ -19,6 +19,7 @@ use crate::proto::http::cache::reuse::{self, Reuse};
 use crate::proto::http::cache::status::{CacheStatus, Why};
 use crate::proto::http::head::Head;
 use crate::server::balance::gateway::normal_path;
+use crate::server::balance::log::Note;
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
@@ -202,11 +203,20 @@ impl Cached {
 
 impl Handler for Cached {
     fn handle(&self, request: Request) -> HandlerFuture<'_> {
-        match self.look(&request, now()) {
+        let note = Note::of(&request).cloned();
+        let answer: HandlerFuture<'_> = match self.look(&request, now()) {
             Look::Answer(response) => Box::pin(ready(response)),
             Look::Pass(why) => Box::pin(self.pass(request, why)),
             Look::Change => Box::pin(self.change(request)),
             Look::Fetch(asking) => Box::pin(self.fetch(request, *asking)),
+        };
+        match note {
+            None => answer,
+            Some(note) => Box::pin(async move {
+                let response = answer.await;
+                note.cached(&response);
+                response
+            }),
         }
     }
 }

@@ -33,6 +33,14 @@ pub struct Admin {
     pub token: Option<Token>,
 }
 
+impl Admin {
+    /// Whether both are at the same addresses.
+    #[must_use]
+    pub fn has_addresses_of(&self, other: &Self) -> bool {
+        (&self.listen, &self.metrics) == (&other.listen, &other.metrics)
+    }
+}
+
 /// A secret that clients show.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub Arc<str>);

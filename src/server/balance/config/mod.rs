@@ -103,6 +103,13 @@ pub struct Listener {
 }
 
 impl Listener {
+    /// What it is called in logs and metrics: its addresses.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let addresses: Vec<_> = self.listen.iter().map(ToString::to_string).collect();
+        addresses.join(", ")
+    }
+
     /// Whether clients of both come in the same way, wherever they go then: its sockets can be those of the other.
     #[must_use]
     pub fn is_entered_as(&self, other: &Self) -> bool {

@@ -109,6 +109,18 @@ impl AttemptError {
         })
     }
 
+    /// What it counts as when the request goes on to another backend.
+    fn retried(&self) -> Event {
+        match self {
+            Self::Connect(PoolError::Busy | PoolError::Full) => Event::RetriedBusy,
+            Self::Connect(PoolError::Slow) => Event::RetriedConnectTimeout,
+            Self::Connect(PoolError::Open(_)) => Event::RetriedConnect,
+            Self::Exchange(ExchangeError::Timeout, _) => Event::RetriedTimeout,
+            // What is no valid response is never repeated.
+            Self::Exchange(..) => Event::RetriedReset,
+        }
+    }
+
     /// What the client is told.
     fn problem(&self, backend: &Backend) -> Problem {
         tracing::debug!(backend = %backend.name(), error = %self, "no response");
@@ -234,7 +246,7 @@ impl Forward {
             if let Some(note) = note {
                 note.failed(error.end(), true);
             }
-            backend.counters().count(Event::Retried);
+            backend.counters().count(error.retried());
             // Another backend is asked at once: it has nothing to recover from.
             if tried.len() >= members.backends().len() {
                 tokio::time::sleep(wait).await;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use super::answer::{ErrorPage, name};
 use super::attempt::Preference;
@@ -17,6 +17,7 @@ use crate::server::balance::connections::Connections;
 use crate::server::balance::log::Note;
 use crate::server::balance::upstream::Upstream;
 use crate::server::http::handler::{Handler, HandlerFuture};
+use crate::server::http::middleware::refusal::RefusalReason;
 use crate::server::http::middleware::request_id::RequestId;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
@@ -75,7 +76,11 @@ impl Forward {
                 }
                 (response, Some(backend))
             }
-            Err(problem) => (ErrorPage::in_place_of(problem.into_response(), &self.pages), None),
+            Err(problem) => {
+                let is_too_large = problem.status() == StatusCode::PAYLOAD_TOO_LARGE;
+                let answer = ErrorPage::in_place_of(problem.into_response(), &self.pages);
+                (if is_too_large { answer.refused(RefusalReason::Body) } else { answer }, None)
+            }
         };
         if !self.edits.response.is_empty() {
             let facts = onward.facts(backend.as_deref());

@@ -50,6 +50,16 @@ pub struct MirrorCounters {
     pub dropped: AtomicU64,
 }
 
+impl MirrorCounters {
+    /// All of them by name.
+    #[must_use]
+    pub fn counts(&self) -> [(&'static str, u64); 4] {
+        let Self { answered, failed, busy, dropped } = self;
+        [("answered", answered), ("failed", failed), ("busy", busy), ("dropped", dropped)]
+            .map(|(name, count)| (name, count.load(Ordering::Relaxed)))
+    }
+}
+
 /// A copy that is to be sent.
 struct Copy {
     to: Arc<Forward>,

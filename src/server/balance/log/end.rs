@@ -11,12 +11,16 @@ pub enum End {
     Complete,
     /// The balancer answered by itself: a redirect, a page.
     Local,
+    /// A stored response, or one that another client's request brought, was the answer.
+    Cached,
     /// The client left, or its connection was lost.
     ClientClosed,
     /// The client sent its request, or took its response, too slowly.
     ClientTimeout,
     /// The client broke the protocol.
     ClientInvalid,
+    /// The body of the request was too long.
+    TooLarge,
     /// No connection to the last backend that was tried.
     BackendRefused,
     /// No connection to it in time.
@@ -51,12 +55,14 @@ pub enum End {
 
 impl End {
     /// All of them, in the order of the manual.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Complete,
         Self::Local,
+        Self::Cached,
         Self::ClientClosed,
         Self::ClientTimeout,
         Self::ClientInvalid,
+        Self::TooLarge,
         Self::BackendRefused,
         Self::BackendConnectTimeout,
         Self::BackendReset,
@@ -80,9 +86,11 @@ impl End {
         match self {
             Self::Complete => "complete",
             Self::Local => "local",
+            Self::Cached => "cached",
             Self::ClientClosed => "client-closed",
             Self::ClientTimeout => "client-timeout",
             Self::ClientInvalid => "client-invalid",
+            Self::TooLarge => "too-large",
             Self::BackendRefused => "backend-refused",
             Self::BackendConnectTimeout => "backend-connect-timeout",
             Self::BackendReset => "backend-reset",
@@ -108,6 +116,7 @@ impl End {
             404 => Self::NoRoute,
             429 => Self::RateLimited,
             408 => Self::ClientTimeout,
+            413 => Self::TooLarge,
             400..500 | 501 => Self::ClientInvalid,
             500 => Self::Internal,
             _ => Self::Local,

@@ -10,6 +10,7 @@ use crate::net::addr::PeerAddr;
 use crate::proto::http::head::Head;
 use crate::server::http::body::Sent;
 use crate::server::http::middleware::access_log::{Record, text, version};
+use crate::server::http::middleware::refusal::RefusalReason;
 use crate::server::http::middleware::request_id::RequestId;
 use crate::server::lines::rfc3339_time;
 use crate::server::peer::Peer;
@@ -61,6 +62,10 @@ pub(super) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_byte: Option<f64>,
     total: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refused: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     trace: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,6 +139,8 @@ impl<'a> Line<'a> {
             connect: journey.connect.map(millis),
             first_byte: journey.first_byte.map(millis),
             total: millis(total),
+            cache: journey.cache.as_deref(),
+            refused: journey.refused.map(RefusalReason::name),
             trace: match journey.trace {
                 Some(trace) => Some(trace.id().to_string().into()),
                 None => head.and_then(trace).map(Cow::Borrowed),

@@ -19,12 +19,15 @@ use self::line::Line;
 use crate::net::addr::PeerAddr;
 use crate::net::drain::Drain;
 use crate::net::relay::RelayEnd;
+use crate::proto::http::cache::status::NAME;
 use crate::proto::http::head::Head;
+use crate::proto::http::list::FieldLines;
 use crate::server::balance::gateway::Trace;
 use crate::server::http::body::Sent;
 use crate::server::http::handler::{Handler, HandlerFuture};
 use crate::server::http::metrics::LEFT;
 pub use crate::server::http::middleware::access_log::{Format, Target};
+use crate::server::http::middleware::refusal::RefusalReason;
 use crate::server::http::middleware::request_id::RequestId;
 use crate::server::http::part::RefusalLog;
 use crate::server::http::request::Request;
@@ -128,7 +131,19 @@ pub(super) struct Journey {
     pub(super) first_byte: Option<Duration>,
     /// Bytes of a connection or a tunnel: from the client, and to it.
     pub(super) moved: Option<(u64, u64)>,
+    /// What the cache of the route did, as `Cache-Status` says it.
+    pub(super) cache: Option<Box<str>>,
+    /// Why the guards of the route have turned it away.
+    pub(super) refused: Option<RefusalReason>,
     pub(super) end: Option<End>,
+}
+
+impl Journey {
+    /// Whether the answer is one that was stored, or that another request brought.
+    fn is_from_cache(&self) -> bool {
+        let said = self.cache.as_deref().unwrap_or_default();
+        said.starts_with("hit") || said.contains("; collapsed")
+    }
 }
 
 impl Note {
@@ -161,6 +176,20 @@ impl Note {
     /// Writes down the route that was taken: its number, from 1.
     pub fn route(&self, number: usize) {
         self.journey().route = Some(number);
+    }
+
+    /// Writes down that the request was turned away, and what that means for the exchange.
+    pub(super) fn refused(&self, reason: RefusalReason, end: End) {
+        let mut journey = self.journey();
+        (journey.refused, journey.end) = (Some(reason), Some(end));
+    }
+
+    /// Writes down what a cache did.
+    pub(super) fn cached(&self, response: &Response) {
+        let said = FieldLines::lines(response.fields(), "cache-status").last();
+        let said =
+            said.and_then(|line| std::str::from_utf8(line).ok()?.strip_prefix(NAME)?.strip_prefix("; "));
+        self.journey().cache = said.map(Into::into);
     }
 
     /// Writes down something.
@@ -214,6 +243,7 @@ impl Entry {
         }
         match &journey.sent {
             Some(sent) if sent.complete && journey.attempts > 0 => End::Complete,
+            Some(sent) if sent.complete && journey.is_from_cache() => End::Cached,
             Some(sent) if sent.complete => End::of_local(journey.status.unwrap_or_default()),
             _ if std::thread::panicking() => End::Internal,
             _ if self.log.drain.is_aborting() => End::Aborted,

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use http::StatusCode;
 
+use super::refusal::RefusalReason;
 use super::{Run, later};
-use crate::net::service::Limit;
+use crate::net::service::{Limit, Overloaded};
 use crate::server::http::response::Response;
 
 /// When to come again, in seconds: `Retry-After` of the 503.
@@ -52,9 +53,16 @@ impl Concurrency {
 
     /// Runs the rest of the way when there is room.
     pub(super) async fn run(&self, rest: impl Future<Output = Response> + Send) -> Response {
-        let Ok(permit) = self.limit.admit(self.wait).await else {
-            let detail = "there are too many requests at once";
-            return later(StatusCode::SERVICE_UNAVAILABLE, detail, RETRY_AFTER_SECONDS);
+        let permit = match self.limit.admit(self.wait).await {
+            Ok(permit) => permit,
+            Err(overloaded) => {
+                let detail = "there are too many requests at once";
+                let answer = later(StatusCode::SERVICE_UNAVAILABLE, detail, RETRY_AFTER_SECONDS);
+                return answer.refused(match overloaded {
+                    Overloaded::Full => RefusalReason::QueueFull,
+                    Overloaded::Waited => RefusalReason::QueueTimeout,
+                });
+            }
         };
         let mut response = rest.await;
         // What is in memory is no work any more.
@@ -90,7 +98,7 @@ mod tests {
         let mut waiting = shared.handle(get("/2", &[]));
         assert!(poll!(&mut working).is_pending() && poll!(&mut waiting).is_pending());
         let refused = shared.handle(get("/3", &[])).await;
-        assert_eq!(refused.code(), 503);
+        assert_eq!((refused.code().as_u16(), refused.refusal()), (503, Some(RefusalReason::QueueFull)));
         assert_eq!(field(&refused, "retry-after"), Some("1"));
         gate.notify_one();
         assert_eq!(working.await.code(), 200);
@@ -112,7 +120,8 @@ mod tests {
         }
         let sending = shared.handle(get("/stream", &[])).await;
         let begun = tokio::time::Instant::now();
-        assert_eq!(shared.handle(get("/whole", &[])).await.code(), 503);
+        let refused = shared.handle(get("/whole", &[])).await;
+        assert_eq!((refused.code().as_u16(), refused.refusal()), (503, Some(RefusalReason::QueueTimeout)));
         assert_eq!(begun.elapsed(), Duration::from_secs(2));
         drop(sending);
         assert_eq!(shared.handle(get("/whole", &[])).await.code(), 200);

@@ -12,6 +12,7 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
+use super::refusal::RefusalReason;
 use super::vary_by;
 use crate::proto::http::list::{FieldLines, is_token, members};
 use crate::server::http::problem::Problem;
@@ -153,7 +154,8 @@ impl Cors {
         let mut response = if allowed {
             self.permission(request)
         } else {
-            Problem::new(StatusCode::FORBIDDEN, "this origin is not allowed here").into_response()
+            let problem = Problem::new(StatusCode::FORBIDDEN, "this origin is not allowed here");
+            problem.into_response().refused(RefusalReason::Cors)
         };
         for name in ["access-control-request-method", "access-control-request-headers"] {
             vary_by(response.fields_mut(), name);

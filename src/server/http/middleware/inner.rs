@@ -13,6 +13,7 @@ use bytes::Bytes;
 use super::body_limit::BodyLimit;
 use super::compression::{Compression, Wish};
 use super::panics;
+use super::refusal::RefusalReason;
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
@@ -30,7 +31,7 @@ impl Handler for Inner {
         if let Some(part) = &self.body_limit
             && let ControlFlow::Break(answer) = part.before(&mut request)
         {
-            return Box::pin(std::future::ready(answer));
+            return Box::pin(std::future::ready(answer.refused(RefusalReason::Body)));
         }
         let compression = self.compression.as_ref();
         let compression = compression.map(|part| (part, part.before(&mut request)));

@@ -29,6 +29,7 @@ pub mod cors;
 mod inner;
 pub mod panics;
 pub mod rate_limit;
+pub mod refusal;
 pub mod request_id;
 pub mod security;
 pub mod timeout;
@@ -54,6 +55,7 @@ use self::concurrency::Concurrency;
 use self::cors::Cors;
 use self::inner::Inner;
 use self::rate_limit::RateLimit;
+use self::refusal::RefusalReason;
 use self::request_id::RequestIds;
 use self::security::SecurityHeaders;
 use self::timeout::Timeout;
@@ -185,13 +187,13 @@ impl Stacked {
         if let Some(part) = &parts.auth
             && let ControlFlow::Break(answer) = part.before(&mut request)
         {
-            return answer;
+            return answer.refused(RefusalReason::Auth);
         }
         if let Some(part) = &parts.rate_limit
             && let Some(key) = part.key(&request)
             && let ControlFlow::Break(answer) = part.before(key).await
         {
-            return answer;
+            return answer.refused(RefusalReason::Rate);
         }
         let rest = pin!(self.timed(request));
         match &parts.concurrency {

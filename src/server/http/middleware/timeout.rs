@@ -7,6 +7,7 @@ use std::time::Duration;
 use http::{Extensions, StatusCode};
 use tokio::time::Instant;
 
+use super::refusal::RefusalReason;
 use super::{Run, later};
 use crate::net::service::{Service, Timeout as Deadline};
 use crate::server::http::problem::Problem;
@@ -63,16 +64,19 @@ impl Timeout {
 
     /// Runs the rest of the way.
     pub(super) async fn run(&self, rest: impl Future<Output = Response> + Send) -> Response {
-        self.deadline.call(rest).await.unwrap_or_else(|elapsed| {
-            if self.gateway {
-                tracing::debug!(%elapsed, "a request was given up");
-                let detail = "the reply took too long to come";
-                return Problem::new(StatusCode::GATEWAY_TIMEOUT, detail).into_response();
-            }
+        let elapsed = match self.deadline.call(rest).await {
+            Ok(response) => return response,
+            Err(elapsed) => elapsed,
+        };
+        let answer = if self.gateway {
+            tracing::debug!(%elapsed, "a request was given up");
+            Problem::new(StatusCode::GATEWAY_TIMEOUT, "the reply took too long to come").into_response()
+        } else {
             tracing::warn!(%elapsed, "a handler was given up");
             let detail = "the reply took too long to make";
             later(StatusCode::SERVICE_UNAVAILABLE, detail, RETRY_AFTER_SECONDS)
-        })
+        };
+        answer.refused(RefusalReason::Timeout)
     }
 }
 

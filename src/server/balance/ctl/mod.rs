@@ -1,10 +1,11 @@
 //! The command `wireworks balance ctl`: what operators do with a balancer that runs, over its API.
 
-use std::fmt::Write as _;
+mod show;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args as ClapArgs, Subcommand, ValueEnum};
+use clap::{Args as ClapArgs, Subcommand};
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
@@ -37,6 +38,9 @@ pub struct CtlArgs {
     /// Read the token from a file; changes need it, but for those over a Unix socket
     #[arg(long, value_name = "FILE", global = true)]
     pub token_file: Option<PathBuf>,
+    /// Print what the API answers, for programs
+    #[arg(long, global = true)]
+    pub json: bool,
     /// What to do
     #[command(subcommand)]
     pub order: Order,
@@ -49,10 +53,9 @@ pub enum Order {
     List {
         /// Only this upstream
         upstream: Option<String>,
-        /// How to show them
-        #[arg(long, value_enum, default_value_t = Show::Table)]
-        show: Show,
     },
+    /// Show the version, the configuration, listeners and caches
+    Status,
     /// Let a backend take requests again
     Ready {
         /// The name of the upstream
@@ -68,6 +71,7 @@ pub enum Order {
         backend: String,
     },
     /// Take a backend out, whatever its checks say
+    #[command(visible_alias = "maint")]
     Down {
         /// The name of the upstream
         upstream: String,
@@ -103,17 +107,18 @@ pub enum Order {
         /// The address of the backend
         backend: String,
     },
+    /// Forget what a cache has stored
+    Purge {
+        /// The name of the cache
+        cache: String,
+        /// A path with its query (/a?b=c), a path with any query (/a), or all below it (/a/*)
+        target: String,
+        /// Only of this host
+        #[arg(long, default_value = "*")]
+        host: String,
+    },
     /// Read the configuration again
     Reload,
-}
-
-/// How upstreams are shown.
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Show {
-    /// A table, for people.
-    Table,
-    /// What the API says, for programs.
-    Json,
 }
 
 /// Why an order was not carried out.
@@ -182,12 +187,18 @@ impl Order {
             body: Some(json!({ "state": state })),
         };
         match self {
-            Self::List { upstream: None, .. } => {
+            Self::List { upstream: None } => {
                 Call { method: Method::GET, path: "/api/upstreams".into(), body: None }
             }
-            Self::List { upstream: Some(upstream), .. } => {
+            Self::List { upstream: Some(upstream) } => {
                 Call { method: Method::GET, path: of(upstream), body: None }
             }
+            Self::Status => Call { method: Method::GET, path: "/api/status".into(), body: None },
+            Self::Purge { cache, target, host } => Call {
+                method: Method::POST,
+                path: format!("/api/caches/{}/purge", part(cache)),
+                body: Some(json!({ "host": host, "target": target })),
+            },
             Self::Ready { upstream, backend } => state(upstream, backend, "ready"),
             Self::Drain { upstream, backend } => state(upstream, backend, "drain"),
             Self::Down { upstream, backend } => state(upstream, backend, "down"),
@@ -223,8 +234,10 @@ pub fn run(args: &CtlArgs) -> Result<String, CtlError> {
     let answer =
         runtime.block_on(async { timeout(TIMEOUT, call).await }).unwrap_or(Err(CtlError::Slow(TIMEOUT)))?;
     Ok(match &args.order {
-        Order::List { show: Show::Json, .. } => format!("{answer:#}\n"),
-        Order::List { .. } => table(&answer),
+        _ if args.json => format!("{answer:#}\n"),
+        Order::List { .. } => show::upstreams(&answer),
+        Order::Status => show::status(&answer),
+        Order::Purge { cache, .. } => show::purged(cache, &answer),
         Order::Reload => format!("configuration {} is in use\n", answer["generation"]),
         Order::Remove { upstream, backend } => format!("{backend} is removed from {upstream}\n"),
         _ => {
@@ -269,77 +282,6 @@ async fn ask(admin: &Target, call: Call, token: Option<&str>) -> Result<Value, C
     Err(CtlError::Refused { status, detail })
 }
 
-/// Backends as a table: names on the left, numbers on the right.
-fn table(answer: &Value) -> String {
-    const HEADS: [&str; 10] = [
-        "UPSTREAM",
-        "BACKEND",
-        "STATE",
-        "WEIGHT",
-        "IN FLIGHT",
-        "RESPONSES",
-        "5XX",
-        "FAILED",
-        "P95",
-        "LAST CHECK",
-    ];
-    /// The columns of text.
-    const TEXT: [usize; 4] = [0, 1, 2, 9];
-    let one = std::slice::from_ref(answer);
-    let upstreams = answer.as_array().map_or(one, Vec::as_slice);
-    let mut rows = vec![HEADS.map(str::to_owned)];
-    for upstream in upstreams {
-        for backend in upstream["backends"].as_array().into_iter().flatten() {
-            rows.push(row(upstream, backend));
-        }
-    }
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: [usize; 10] = std::array::from_fn(width);
-    let mut text = String::new();
-    for row in &rows {
-        let mut line = String::new();
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
-            // Writing to a string cannot fail.
-            let _ = if TEXT.contains(&column) {
-                write!(line, "{cell:width$}  ")
-            } else {
-                write!(line, "{cell:>width$}  ")
-            };
-        }
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
-}
-
-fn row(upstream: &Value, backend: &Value) -> [String; 10] {
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let sum = |map: &Value| -> u64 {
-        map.as_object().into_iter().flat_map(|map| map.values()).filter_map(Value::as_u64).sum()
-    };
-    let latency = backend["latency"]["p95"].as_f64();
-    let check = match &backend["check"] {
-        Value::Null => "-".to_owned(),
-        check => match (check["error"].as_str(), check["age"].as_f64()) {
-            (Some(error), _) => error.to_owned(),
-            (None, Some(age)) => format!("passed {age:.0} s ago"),
-            (None, None) => "none yet".to_owned(),
-        },
-    };
-    [
-        text(&upstream["name"]),
-        text(&backend["name"]),
-        text(&backend["state"]),
-        backend["weight"].to_string(),
-        backend["in_flight"].to_string(),
-        sum(&backend["responses"]).to_string(),
-        backend["responses"]["5xx"].to_string(),
-        sum(&backend["failures"]).to_string(),
-        latency.map_or_else(|| "-".to_owned(), |seconds| format!("{:.1} ms", seconds * 1000.0)),
-        check,
-    ]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,23 +292,5 @@ mod tests {
         let call = order.call();
         assert_eq!(call.path, "/api/upstreams/a%2Fb/backends/unix%3A%2Frun%2Fa.sock");
         assert_eq!(call.body, Some(json!({ "state": "drain" })));
-    }
-
-    #[test]
-    fn a_table_has_straight_columns() {
-        let backend = |name: &str, count: u64, error: Value| {
-            json!({ "name": name, "state": "up", "weight": 1, "in_flight": 2, "responses": { "2xx": count, "5xx": 1 },
-                    "failures": { "reset": 3 }, "latency": { "p95": 0.0123 }, "check": { "error": error, "age": 2.0 } })
-        };
-        let upstream = json!({ "name": "web", "backends": [
-            backend("127.0.0.1:9001", 12345, Value::Null), backend("b:1", 0, "refused".into()),
-        ] });
-        let expected = "\
-UPSTREAM  BACKEND         STATE  WEIGHT  IN FLIGHT  RESPONSES  5XX  FAILED      P95  LAST CHECK
-web       127.0.0.1:9001  up          1          2      12346    1       3  12.3 ms  passed 2 s ago
-web       b:1             up          1          2          1    1       3  12.3 ms  refused
-";
-        assert_eq!(table(&upstream), expected);
-        assert_eq!(table(&json!([upstream])), expected);
     }
 }

@@ -188,7 +188,6 @@ fn what_stands_in_front_of_a_route_says_why_it_refuses() {
     let rows = [
         ("limits = { body = \"3B\" }", POST, 413, "too-large", "body"),
         ("auth = { basic = { users-file = \"USERS\" } }", GET, 401, "denied", "auth"),
-        ("timeout = \"10ms\"", GET, 504, "backend-timeout", "timeout"),
         (
             "cors = { origins = [\"https://a.test\"] }",
             "OPTIONS /a HTTP/1.1\r\nHost: a\r\nOrigin: https://b.test\r\nAccess-Control-Request-Method: PUT\r\n\r\n",

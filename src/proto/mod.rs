@@ -2,6 +2,7 @@
 
 pub mod balance;
 pub mod http;
+pub mod otlp;
 pub mod proxy;
 pub mod rpc;
 pub mod tls;

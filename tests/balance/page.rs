@@ -10,7 +10,7 @@ use crate::support::browser::chromium;
 use crate::support::tool::Tool;
 
 /// How long the operator may take: a browser is slow to start where several tests run.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 #[test]
 fn an_operator_drains_weighs_and_purges_by_keyboard() {

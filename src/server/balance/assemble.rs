@@ -18,6 +18,7 @@ use super::gateway::{
 };
 use super::guards::Guards;
 use super::route_counters::RouteCounters;
+use super::spans::Exporter;
 use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
 use crate::proto::http::forwarded::Field;
@@ -28,6 +29,7 @@ pub(super) struct Assembly<'a> {
     settings: BTreeMap<&'a str, Arc<gateway::Settings>>,
     connections: &'a Arc<Connections>,
     caches: &'a Caches,
+    spans: Option<Arc<Exporter>>,
 }
 
 impl<'a> Assembly<'a> {
@@ -37,10 +39,12 @@ impl<'a> Assembly<'a> {
         upstreams: &'a Upstreams,
         connections: &'a Arc<Connections>,
         caches: &'a Caches,
+        spans: &Arc<Exporter>,
     ) -> Self {
+        let spans = config.trace.as_ref().map(|_| Arc::clone(spans));
         let settings = config.upstreams.iter();
         let settings = settings.map(|upstream| (&*upstream.name, Arc::new(upstream.gateway.clone())));
-        Self { upstreams, settings: settings.collect(), connections, caches }
+        Self { upstreams, settings: settings.collect(), connections, caches, spans }
     }
 
     /// What becomes of the requests of a listener, whose routes count here.
@@ -67,7 +71,7 @@ impl<'a> Assembly<'a> {
             };
             Route { condition: route.condition.clone(), action }
         });
-        Table { routes: routes.collect(), tracing: service.tracing }
+        Table { routes: routes.collect(), tracing: service.tracing, spans: self.spans.clone() }
     }
 
     /// What becomes of the requests of a route, with a cache in front of it if it has one. What backends are told of who asks, in the fields

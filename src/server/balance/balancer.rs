@@ -24,6 +24,7 @@ use super::log::{Log, Logged};
 use super::redis;
 use super::reload::{Maintenance, Source};
 use super::route_counters::{self, RouteCounters};
+use super::spans::{Exporter, Sending};
 use super::tcp::{self, Tcp};
 use super::upstream::Upstream;
 use crate::net::addr::ListenAddr;
@@ -132,6 +133,8 @@ fn put(
     process.addresses[first..].rotate_left(kept.len());
     process.parts.push(Arc::clone(&balancer.doors) as _);
     process.parts.push(Arc::new(Maintenance::new(Arc::clone(&balancer), source)));
+    let sending = Sending { exporter: Arc::clone(&balancer.spans), drain: process.last_drain.clone() };
+    process.last.push(Arc::new(sending));
     Ok((balancer, kept))
 }
 
@@ -159,6 +162,7 @@ pub struct Balancer {
     admin: OnceLock<Admin>,
     /// Who knows it may change things.
     token: ArcSwapOption<Token>,
+    spans: Arc<Exporter>,
 }
 
 /// Which configuration is in use, and how the last attempt to read another went.
@@ -203,6 +207,7 @@ impl Balancer {
             loaded: ArcSwap::from_pointee(Loaded::now(0, "", 0)),
             admin: OnceLock::new(),
             token: ArcSwapOption::empty(),
+            spans: Arc::default(),
         }
     }
 
@@ -233,6 +238,12 @@ impl Balancer {
     #[must_use]
     pub fn routes(&self) -> Arc<Vec<Vec<RouteCounters>>> {
         self.routes.load_full()
+    }
+
+    /// What exports the spans of traces.
+    #[must_use]
+    pub fn spans(&self) -> &Arc<Exporter> {
+        &self.spans
     }
 
     /// Hears of upstreams that come and go.
@@ -315,7 +326,7 @@ impl Balancer {
             config.upstreams.iter().map(|config| upstream(&before, config, now)).collect();
         let caches = caches(&self.caches(), config);
         let routes = route_counters::of(&self.routes.load(), config);
-        let assembly = Assembly::new(config, &upstreams, &self.connections, &caches);
+        let assembly = Assembly::new(config, &upstreams, &self.connections, &caches, &self.spans);
         let plan = Plan { upstreams: &upstreams, balancer: self };
         let before = self.doors.get();
         let mut open = open.map_or_else(|| Open::of(&before), Ok)?;
@@ -345,6 +356,7 @@ impl Balancer {
         }
         self.routes.store(Arc::new(routes));
         self.caches.store(Arc::new(caches));
+        self.spans.configure(config.trace.clone());
         self.upstreams.send_replace(upstreams.clone());
         self.doors.set(doors.into_iter().map(|door| door.door).collect());
         *applied += 1;

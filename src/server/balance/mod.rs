@@ -25,6 +25,7 @@ pub mod probe;
 pub mod redis;
 pub mod reload;
 pub mod route_counters;
+pub mod spans;
 pub mod tcp;
 pub mod upstream;
 pub mod vitals;

@@ -164,6 +164,7 @@ impl Collector for BalanceMetrics {
             redis::encode(&client, &mut encoder)?;
         }
         routes(&view.routes, &mut encoder)?;
+        self.spans(&mut encoder)?;
         self.configuration(&mut encoder)
     }
 }
@@ -210,6 +211,15 @@ fn routes(routes: &[RouteView], encoder: &mut DescriptorEncoder<'_>) -> fmt::Res
 }
 
 impl BalanceMetrics {
+    fn spans(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (name, help) = ("balance_trace_spans", "Spans of traces by what became of them.");
+        let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (outcome, count) in self.0.spans().counts() {
+            ConstCounter::new(count).encode(metric.encode_family(&[("outcome", outcome)])?)?;
+        }
+        Ok(())
+    }
+
     fn configuration(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let loaded = self.0.loaded();
         let since =

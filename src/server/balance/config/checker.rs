@@ -74,7 +74,8 @@ impl Checker<'_> {
             self.fault(&(0..0), "there is no [[listener]]");
         }
         let defaults = Config::default();
-        Config {
+        let mut config = Config {
+            trace: None,
             threads: file.process.threads.unwrap_or(defaults.threads),
             drain_timeout: file.process.drain_timeout.map_or(defaults.drain_timeout, |time| time.0),
             upgrade_timeout: file.process.upgrade_timeout.map_or(defaults.upgrade_timeout, |time| time.0),
@@ -96,7 +97,9 @@ impl Checker<'_> {
             upstreams: file.upstreams.iter().map(|(name, upstream)| self.upstream(name, upstream)).collect(),
             caches: file.caches.iter().map(|(name, cache)| self.cache(name, cache)).collect(),
             redis: self.redis.clone(),
-        }
+        };
+        config.trace = file.trace.as_ref().and_then(|trace| self.trace(trace, &config.listeners));
+        config
     }
 
     /// The name of an upstream that there is.

@@ -14,6 +14,7 @@ use super::admin::AdminTable;
 use super::cache::CacheTable;
 use super::listener::ListenerTable;
 use super::redis::RedisTable;
+use super::trace::TraceTable;
 use super::upstream::UpstreamTable;
 use crate::server::units::TimeSpan;
 
@@ -23,6 +24,7 @@ use crate::server::units::TimeSpan;
 pub(super) struct File {
     pub(super) process: Process,
     pub(super) admin: Option<Spanned<AdminTable>>,
+    pub(super) trace: Option<Spanned<TraceTable>>,
     #[serde(rename = "listener")]
     pub(super) listeners: Vec<Spanned<ListenerTable>>,
     #[serde(rename = "upstream")]

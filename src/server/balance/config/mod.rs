@@ -25,6 +25,7 @@ mod sticky;
 mod tls;
 mod tls_route;
 mod to;
+mod trace;
 mod upstream;
 
 use std::fmt;
@@ -39,6 +40,7 @@ use super::gateway::{ErrorPage, HashBy, Page, RouteEdits, Tracing};
 use super::guards::Guards;
 use super::log::{Format, Target};
 use super::redis::Redis;
+use super::spans::Collector;
 use super::{gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
@@ -54,6 +56,7 @@ use crate::server::options::DRAIN_TIMEOUT;
 pub use self::admin::{Admin, SHORTEST_TOKEN, Token};
 pub use self::listener::Mode;
 pub use self::names::UnknownName;
+pub use self::trace::SERVICE_NAME;
 
 /// What connections get to end when another process has taken over, unless told otherwise: WebSockets last.
 pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -73,6 +76,8 @@ pub struct Config {
     pub watch: bool,
     /// What operators get.
     pub admin: Admin,
+    /// Where spans of traces go, if they go anywhere.
+    pub trace: Option<Collector>,
     /// SHA-256 of the text that it was read from, in hex; empty without one.
     pub checksum: String,
     /// Where clients come in.
@@ -310,6 +315,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             admin: Admin::default(),
+            trace: None,
             checksum: String::new(),
             threads: cores(),
             drain_timeout: DRAIN_TIMEOUT,

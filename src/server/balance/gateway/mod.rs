@@ -33,6 +33,7 @@ use crate::proto::balance::normal::{PathError, readings};
 use crate::proto::balance::route::{Asked, Condition};
 use crate::proto::http::head::Head;
 use crate::server::balance::log::Note;
+use crate::server::balance::spans::Exporter;
 use crate::server::http::client::exchange::Timeouts;
 use crate::server::http::handler::{Handler, HandlerFuture, SharedHandler};
 use crate::server::http::problem::Problem;
@@ -157,6 +158,8 @@ pub struct Table {
     pub routes: Vec<Route>,
     /// How requests are traced, if they are.
     pub tracing: Option<Tracing>,
+    /// Where the spans of sampled requests go, if they go anywhere.
+    pub spans: Option<Arc<Exporter>>,
 }
 
 impl Gateway {
@@ -191,9 +194,6 @@ impl Gateway {
         if table.is_ambiguous(&asked, place) {
             return Err(Problem::bad_request("the path can be read in two ways"));
         }
-        if let (Some(note), Some(place)) = (Note::of(request), place) {
-            note.route(place + 1);
-        }
         let action = place.map(|place| table.routes[place].action.clone());
         let action =
             action.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no route takes this request"))?;
@@ -203,6 +203,12 @@ impl Gateway {
                 note.journey().trace = Some(trace);
             }
             request.extensions_mut().insert(trace);
+            if let Some(spans) = table.spans.as_ref().filter(|_| trace.parent.is_sampled()) {
+                Note::record(request, spans, trace);
+            }
+        }
+        if let (Some(note), Some(place)) = (Note::of(request), place) {
+            note.route(place + 1);
         }
         if let Some(path) = path {
             request.extensions_mut().insert(NormalPath(path));
@@ -213,10 +219,21 @@ impl Gateway {
 
 impl Handler for Gateway {
     fn handle(&self, mut request: Request) -> HandlerFuture<'_> {
-        match self.route(&mut request) {
+        let action = self.route(&mut request);
+        // A note of the log is told of the answer by the log.
+        let note = Note::of(&request).filter(|note| !note.is_logged()).cloned();
+        let answer: HandlerFuture<'_> = match action {
             Ok(Action::Forward(forward)) => Box::pin(async move { forward.answer(request).await }),
             Ok(Action::Handle(handler)) => Box::pin(async move { handler.handle(request).await }),
             Err(problem) => Box::pin(ready(problem.into_response())),
+        };
+        match note {
+            None => answer,
+            Some(note) => Box::pin(async move {
+                let mut response = answer.await;
+                note.answered(&mut response);
+                response
+            }),
         }
     }
 }

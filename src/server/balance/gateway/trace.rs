@@ -19,6 +19,8 @@ pub struct Tracing {
 pub struct Trace {
     /// What the backend is told.
     pub parent: TraceParent,
+    /// The span of the client, if it has named one.
+    pub from: Option<NonZeroU64>,
     /// Whether the `tracestate` of the client goes on.
     pub(super) state: bool,
 }
@@ -28,11 +30,15 @@ impl Tracing {
     pub(super) fn trace(self, head: &Head) -> Trace {
         let span = NonZeroU64::new(fastrand::u64(1..)).unwrap_or(NonZeroU64::MIN);
         if let Some(parent) = TraceParent::of(head) {
-            return Trace { parent: parent.child(span), state: has_sound_state(head) };
+            return Trace {
+                parent: parent.child(span),
+                from: Some(parent.span),
+                state: has_sound_state(head),
+            };
         }
         let trace = NonZeroU128::new(fastrand::u128(1..)).unwrap_or(NonZeroU128::MIN);
         let sampled = fastrand::f64() < self.sample;
-        Trace { parent: TraceParent::begin(trace, span, sampled), state: false }
+        Trace { parent: TraceParent::begin(trace, span, sampled), from: None, state: false }
     }
 }
 

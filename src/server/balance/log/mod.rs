@@ -23,6 +23,7 @@ use crate::proto::http::cache::status::NAME;
 use crate::proto::http::head::Head;
 use crate::proto::http::list::FieldLines;
 use crate::server::balance::gateway::Trace;
+use crate::server::balance::spans::{Attempt, Exporter, Outcome, Recording};
 use crate::server::http::body::Sent;
 use crate::server::http::handler::{Handler, HandlerFuture};
 use crate::server::http::metrics::LEFT;
@@ -96,7 +97,8 @@ pub struct Note(Arc<Entry>);
 /// An exchange or a connection that has no line yet.
 #[derive(Debug)]
 struct Entry {
-    log: Arc<Log>,
+    /// `None` for what is recorded and not logged.
+    log: Option<Arc<Log>>,
     /// `None` for a connection.
     head: Option<Head>,
     peer: Arc<Peer>,
@@ -131,6 +133,10 @@ pub(super) struct Journey {
     pub(super) first_byte: Option<Duration>,
     /// Bytes of a connection or a tunnel: from the client, and to it.
     pub(super) moved: Option<(u64, u64)>,
+    /// What is recorded of it, if its spans are exported.
+    pub(super) recording: Option<Box<Recording>>,
+    /// Whether an attempt is under way.
+    trying: bool,
     /// What the cache of the route did, as `Cache-Status` says it.
     pub(super) cache: Option<Box<str>>,
     /// Why the guards of the route have turned it away.
@@ -139,6 +145,23 @@ pub(super) struct Journey {
 }
 
 impl Journey {
+    /// The attempt that is under way has ended, so long after the begin of the exchange.
+    fn attempted(&mut self, ended: Duration, error: Option<End>) {
+        if !std::mem::take(&mut self.trying) {
+            return;
+        }
+        let (Some(recording), Some(backend)) = (&mut self.recording, &self.backend) else { return };
+        recording.attempted(Attempt {
+            backend: Arc::clone(backend),
+            after: self.queue.unwrap_or_default(),
+            connect: self.connect,
+            reused: self.reused,
+            ended,
+            answered: self.first_byte.is_some(),
+            error,
+        });
+    }
+
     /// Whether the answer is one that was stored, or that another request brought.
     fn is_from_cache(&self) -> bool {
         let said = self.cache.as_deref().unwrap_or_default();
@@ -149,23 +172,43 @@ impl Journey {
 impl Note {
     fn begin(log: &Arc<Log>, request: &Request) -> Self {
         let head = Some(Head::clone(request.head()));
-        Self::of_peer(log, head, Arc::clone(request.peer()))
+        Self::of_peer(Some(log), head, Arc::clone(request.peer()))
     }
 
     /// The note of a connection.
     pub(super) fn of_connection(log: &Arc<Log>, peer: Peer) -> Self {
-        Self::of_peer(log, None, Arc::new(peer))
+        Self::of_peer(Some(log), None, Arc::new(peer))
     }
 
-    fn of_peer(log: &Arc<Log>, head: Option<Head>, peer: Arc<Peer>) -> Self {
+    fn of_peer(log: Option<&Arc<Log>>, head: Option<Head>, peer: Arc<Peer>) -> Self {
         let journey = Mutex::default();
-        Self(Arc::new(Entry { log: Arc::clone(log), head, peer, begun: Instant::now(), journey }))
+        Self(Arc::new(Entry { log: log.cloned(), head, peer, begun: Instant::now(), journey }))
     }
 
     /// The note that goes with a request, if it is logged.
     #[must_use]
     pub fn of(request: &Request) -> Option<&Self> {
         request.extensions().get::<Self>()
+    }
+
+    /// Records the spans of a request from now on. It gets a note if it has none.
+    pub(super) fn record(request: &mut Request, exporter: &Arc<Exporter>, trace: Trace) {
+        let note = match Self::of(request) {
+            Some(note) => note.clone(),
+            None => {
+                let head = Some(Head::clone(request.head()));
+                let note = Self::of_peer(None, head, Arc::clone(request.peer()));
+                request.extensions_mut().insert(note.clone());
+                note
+            }
+        };
+        let ago = note.0.begun.elapsed();
+        note.journey().recording = Some(Box::new(Recording::begin(exporter, trace, ago)));
+    }
+
+    /// Whether it is the note of an access log, and not only of a recording.
+    pub(super) fn is_logged(&self) -> bool {
+        self.0.log.is_some()
     }
 
     /// Writes down why the exchange ended, in place of what its status tells.
@@ -205,11 +248,14 @@ impl Note {
         journey.backend = Some(Arc::clone(backend));
         (journey.queue, journey.end) = (Some(queue), None);
         (journey.connect, journey.first_byte, journey.reused) = (None, None, None);
+        journey.trying = true;
     }
 
     /// An attempt failed; `again` when another follows.
     pub(super) fn failed(&self, why: End, again: bool) {
+        let ended = self.0.begun.elapsed();
         let mut journey = self.journey();
+        journey.attempted(ended, Some(why));
         journey.end = Some(why);
         if again {
             journey.retries.push(why.name());
@@ -229,13 +275,33 @@ impl Note {
         });
     }
 
-    fn answered(self, response: &mut Response) {
+    pub(super) fn answered(self, response: &mut Response) {
         self.journey().status = Some(response.code().as_u16());
         response.on_sent(move |sent| self.journey().sent = Some(sent));
     }
 }
 
 impl Entry {
+    /// Exports the spans that were recorded.
+    fn export(&self, journey: &mut Journey, elapsed: Duration, end: End) {
+        let sent = journey.sent.filter(|_| journey.moved.is_none());
+        let took = sent.map_or(elapsed, |sent| sent.took);
+        let is_fault = matches!(end, End::BackendCut | End::BackendTimeout);
+        journey.attempted(took, is_fault.then_some(end));
+        let (Some(recording), Some(head)) = (journey.recording.take(), &self.head) else { return };
+        recording.export(&Outcome {
+            // A secret in the query is not exported: only the path is.
+            head: journey.shown.as_ref().unwrap_or(head),
+            peer: &self.peer,
+            client: journey.client,
+            route: journey.route,
+            upstream: journey.upstream.as_deref(),
+            status: journey.status,
+            took,
+            end,
+        });
+    }
+
     /// Why it ended, if nobody has said so.
     fn end(&self, journey: &Journey) -> End {
         if let Some(end) = journey.end {
@@ -246,7 +312,7 @@ impl Entry {
             Some(sent) if sent.complete && journey.is_from_cache() => End::Cached,
             Some(sent) if sent.complete => End::of_local(journey.status.unwrap_or_default()),
             _ if std::thread::panicking() => End::Internal,
-            _ if self.log.drain.is_aborting() => End::Aborted,
+            _ if self.log.as_ref().is_some_and(|log| log.drain.is_aborting()) => End::Aborted,
             Some(sent) if sent.stalled => End::ClientTimeout,
             Some(_) => End::ClientClosed,
             None => self.peer.verdict().map_or(End::ClientClosed, End::of_local),
@@ -262,7 +328,10 @@ impl Drop for Entry {
             let panicked = std::thread::panicking().then_some(500);
             journey.status = panicked.or(self.peer.verdict()).or(journey.status).or(Some(LEFT));
         }
-        let line = Line::of(&self.log, self.head.as_ref(), &self.peer, &journey, self.begun.elapsed(), end);
-        self.log.writer.line(line);
+        let elapsed = self.begun.elapsed();
+        self.export(&mut journey, elapsed, end);
+        if let Some(log) = &self.log {
+            log.writer.line(Line::of(log, self.head.as_ref(), &self.peer, &journey, elapsed, end));
+        }
     }
 }

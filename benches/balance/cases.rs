@@ -52,6 +52,7 @@ pub(crate) const CASES: &[Case] = &[
     Case {
         name: "features",
         about: "The same through a route by host and path, with its prefix replaced, four header edits, a rate limit that is not reached, and a JSON line in the access log",
+        path: "/pages/small.bin",
         servers: &["wireworks", "wireworks-features", "haproxy", "haproxy-features"],
         reference: "haproxy-features",
         ..CASE

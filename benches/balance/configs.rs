@@ -43,7 +43,7 @@ impl Proxy<'_> {
             let _ = write!(
                 text,
                 "access-log = {{ path = \"{dir}/access.log\", format = \"json\" }}\n\
-                 [[listener.route]]\nhost = [\"127.0.0.1\", \"*.example.com\"]\npath = \"/*\"\nto = \"web\"\n\
+                 [[listener.route]]\nhost = [\"127.0.0.1\", \"localhost\", \"*.example.com\"]\npath = \"/pages/*\"\nto = \"web\"\nstrip-prefix = \"/pages\"\n\
                  request-headers = {{ set = {{ x-a = \"$client\", x-b = \"b\" }}, remove = [\"x-c\"] }}\n\
                  response-headers = {{ set = {{ x-d = \"d\" }} }}\n\
                  limits = {{ requests = {{ rate = \"1000000/s\", burst = 1000000, by = \"client\" }} }}\n"
@@ -77,7 +77,8 @@ impl Proxy<'_> {
                 "stick-table type ip size 100k expire 10s store http_req_rate(1s)
   http-request track-sc0 src
   http-request deny deny_status 429 if { sc_http_req_rate(0) gt 1000000 }
-  acl host hdr(host) -m beg 127.0.0.1
+  acl host hdr(host) -m beg 127.0.0.1 localhost
+  http-request replace-path /pages/(.*) /\\1
   http-request deny unless host
   http-request set-header X-A %[src]
   http-request set-header X-B b

@@ -50,9 +50,13 @@ impl Bench {
         fs::write(files.path().join("key.pem"), &key)?;
         fs::write(files.path().join("both.pem"), cert + &key)?;
         let dir = tempfile::tempdir()?;
+        // Each page is at `/` and below `/pages`, so that a proxy may strip that prefix or leave it.
+        let pages = dir.path().join("pages");
+        fs::create_dir(&pages)?;
         for (name, size) in PAGES {
             let bytes: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
             fs::write(dir.path().join(name), bytes)?;
+            fs::hard_link(dir.path().join(name), pages.join(name))?;
         }
         let addr = free_addr()?;
         let file = dir.path().join("nginx.conf");

@@ -10,6 +10,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 /// Bytes of an IMF-fixdate.
 pub const LEN: usize = 29;
 
+/// Bytes of a moment in the form of RFC 3339, as it is written here.
+pub const RFC3339_LEN: usize = 24;
+
 /// `time` as an IMF-fixdate: `Sun, 06 Nov 1994 08:49:37 GMT`.
 ///
 /// Parts of a second are cut off. The form has years of four digits: times outside 0000 to 9999 become the first or the
@@ -29,6 +32,23 @@ pub fn format(time: SystemTime) -> [u8; LEN] {
     put_number(&mut out[17..19], moment.second / 3600);
     put_number(&mut out[20..22], moment.second / 60 % 60);
     put_number(&mut out[23..25], moment.second % 60);
+    out
+}
+
+/// The same moment in the form of RFC 3339, section 5.6, to the millisecond: `1994-11-06T08:49:37.250Z`.
+#[must_use]
+pub fn rfc3339(time: SystemTime) -> [u8; RFC3339_LEN] {
+    let at = seconds(time).clamp(FIRST, LAST);
+    let moment = Moment::at(at.div_euclid(DAY), at.rem_euclid(DAY));
+    let millis = time.duration_since(UNIX_EPOCH).unwrap_or_default().subsec_millis();
+    let mut out = *b"1970-01-01T00:00:00.000Z";
+    put_number(&mut out[0..4], moment.year);
+    put_number(&mut out[5..7], moment.month);
+    put_number(&mut out[8..10], moment.day);
+    put_number(&mut out[11..13], moment.second / 3600);
+    put_number(&mut out[14..16], moment.second / 60 % 60);
+    put_number(&mut out[17..19], moment.second % 60);
+    put_number(&mut out[20..23], i64::from(millis));
     out
 }
 
@@ -289,6 +309,20 @@ mod tests {
         for (at, text) in cases {
             assert_eq!(written(at), text);
             assert_eq!(read(text), Some(at), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_form_of_rfc_3339_has_milliseconds() {
+        let cases = [
+            (0, "1970-01-01T00:00:00.000Z"),
+            (784_111_777_250, "1994-11-06T08:49:37.250Z"),
+            (1_709_210_096_999, "2024-02-29T12:34:56.999Z"),
+            (253_402_300_799_001, "9999-12-31T23:59:59.001Z"),
+        ];
+        for (at, text) in cases {
+            let written = rfc3339(UNIX_EPOCH + Duration::from_millis(at));
+            assert_eq!(String::from_utf8_lossy(&written), text);
         }
     }
 

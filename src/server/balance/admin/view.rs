@@ -21,7 +21,7 @@ use crate::server::balance::route_counters::{Refusals, RouteCounters};
 use crate::server::balance::upstream::Upstream;
 use crate::server::balance::vitals::Admin;
 use crate::server::http::middleware::refusal::RefusalReason;
-use crate::server::lines::rfc3339_time;
+use crate::server::lines::Timestamp;
 
 /// Responses by class.
 pub(super) const RESPONSES: [(&str, Event); 5] = [
@@ -114,7 +114,7 @@ impl Condition {
 #[derive(Debug, Serialize)]
 pub struct View {
     /// When.
-    pub time: String,
+    pub(in crate::server) time: Timestamp,
     /// The version of the program.
     pub version: &'static str,
     /// The configuration.
@@ -208,9 +208,9 @@ pub struct ConfigView {
     /// SHA-256 of the file.
     pub checksum: String,
     /// Since when it is in use.
-    pub since: String,
+    pub(in crate::server) since: Timestamp,
     /// When a file was read last.
-    pub read: String,
+    pub(in crate::server) read: Timestamp,
     /// How often a file was read again and taken.
     pub reloads: u64,
     /// How often one was read and refused.
@@ -370,7 +370,7 @@ impl View {
     pub fn of(balancer: &Balancer) -> Self {
         let now = tokio::time::Instant::now().into_std();
         Self {
-            time: rfc3339_time(SystemTime::now()),
+            time: Timestamp::of(SystemTime::now()),
             version: env!("CARGO_PKG_VERSION"),
             config: ConfigView::of(&balancer.loaded()),
             listeners: listeners(balancer),
@@ -388,8 +388,8 @@ impl ConfigView {
         Self {
             generation: loaded.generation,
             checksum: loaded.checksum.to_string(),
-            since: rfc3339_time(loaded.since),
-            read: rfc3339_time(loaded.read),
+            since: Timestamp::of(loaded.since),
+            read: Timestamp::of(loaded.read),
             reloads: loaded.generation.saturating_sub(1),
             refused: loaded.refused,
             error: loaded.error.as_ref().map(ToString::to_string),

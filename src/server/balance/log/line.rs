@@ -1,9 +1,10 @@
 //! From what is known of an exchange to its line.
 
 use std::borrow::Cow;
+use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::{End, Format, Journey, Log};
 use crate::net::addr::PeerAddr;
@@ -12,15 +13,15 @@ use crate::server::http::body::Sent;
 use crate::server::http::middleware::access_log::{Record, text, version};
 use crate::server::http::middleware::refusal::RefusalReason;
 use crate::server::http::middleware::request_id::RequestId;
-use crate::server::lines::rfc3339_time;
+use crate::server::lines::Timestamp;
 use crate::server::peer::Peer;
 
 /// A line of JSON. A field that does not apply is left out; times are in milliseconds.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Line<'a> {
-    time: String,
+    time: Timestamp,
     listener: &'a str,
-    client: String,
+    client: Client,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,17 +29,17 @@ pub(super) struct Line<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     method: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    host: Option<String>,
+    host: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    path: Option<String>,
+    path: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    query: Option<String>,
+    query: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    user_agent: Option<String>,
+    user_agent: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    referer: Option<String>,
+    referer: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     status: Option<u16>,
     /// Bytes of bodies, or of a connection: from the client, and to it.
@@ -114,9 +115,9 @@ impl<'a> Line<'a> {
         let field = |name: &str| head.and_then(|head| head.field(name));
         let session = peer.tls_session();
         let line = Self {
-            time: rfc3339_time(SystemTime::now()),
+            time: Timestamp::of(SystemTime::now()),
             listener: &log.listener,
-            client: journey.client.map_or_else(|| address(&peer.addr), |ip| ip.to_string()),
+            client: Client(journey.client.or_else(|| peer.addr.ip())),
             user: journey.user.as_deref(),
             tls: session.map(|session| Tls { version: session.version(), sni: session.server_name() }),
             method: head.map(|head| head.method().as_str()),
@@ -159,9 +160,9 @@ impl<'a> Line<'a> {
             return log.format.line(&record);
         }
         let line = Self {
-            time: rfc3339_time(SystemTime::now()),
+            time: Timestamp::of(SystemTime::now()),
             listener: &log.listener,
-            client: address(peer),
+            client: Client(peer.ip()),
             status: Some(status),
             end: Some(end),
             ..Self::default()
@@ -178,9 +179,17 @@ impl<'a> Line<'a> {
     }
 }
 
-/// The address of a client without its port.
-fn address(peer: &PeerAddr) -> String {
-    peer.ip().map_or_else(|| "unix:".to_owned(), |ip| ip.to_string())
+/// The address of a client without its port; `None` for a Unix socket.
+#[derive(Debug, Default)]
+struct Client(Option<IpAddr>);
+
+impl Serialize for Client {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Some(ip) => ip.serialize(serializer),
+            None => serializer.serialize_str("unix:"),
+        }
+    }
 }
 
 /// The trace that the client says it is a part of (W3C Trace Context, section 3.2.2.3).

@@ -63,7 +63,7 @@ impl RefusalLog for Log {
             "too_many_connections" | "too_many_connections_of_address" => End::QueueFull,
             _ => End::ClientInvalid,
         };
-        self.writer.line(Line::refused(self, peer, status.as_u16(), end));
+        self.writer.line(&Line::refused(self, peer, status.as_u16(), end));
     }
 
     fn writer(&self) -> &Arc<Writer> {
@@ -331,7 +331,7 @@ impl Drop for Entry {
         let elapsed = self.begun.elapsed();
         self.export(&mut journey, elapsed, end);
         if let Some(log) = &self.log {
-            log.writer.line(Line::of(log, self.head.as_ref(), &self.peer, &journey, elapsed, end));
+            log.writer.line(&Line::of(log, self.head.as_ref(), &self.peer, &journey, elapsed, end));
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 
 use super::Ended;
-use crate::server::lines::rfc3339_time;
+use crate::server::lines::Timestamp;
 use crate::server::lines::{Target, Writer};
 use crate::server::peer::Peer;
 use crate::server::rpc::method::Description;
@@ -33,7 +33,7 @@ pub struct CallLog {
 
 #[derive(Serialize)]
 struct Line<'a> {
-    time: String,
+    time: Timestamp,
     peer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls_name: Option<&'a str>,
@@ -66,7 +66,7 @@ impl CallLog {
     pub(super) fn ended(&self, peer: &Peer, description: Option<&'static Description>, ended: &Ended) {
         let session = peer.tls_session();
         let line = Line {
-            time: rfc3339_time(SystemTime::now()),
+            time: Timestamp::of(SystemTime::now()),
             peer: peer.addr.ip().map_or_else(|| "unix:".to_owned(), |ip| ip.to_string()),
             tls_name: session.and_then(|session| session.names().first()).map(String::as_str),
             service: description.map(|description| description.service),
@@ -78,7 +78,7 @@ impl CallLog {
             attempt: ended.call.attempt,
             trace_id: ended.call.trace.map(hex),
         };
-        self.writer.line(line.write(self.format));
+        self.writer.line(&line.write(self.format));
     }
 }
 

@@ -3,6 +3,7 @@
 //! Whatever a client sends, a record is one line and its parts stay apart: in the combined format control characters,
 //! quotes, backslashes and bytes beyond ASCII are written as `\xHH`, as nginx does; JSON escapes them its own way.
 
+use std::borrow::Cow;
 use std::io::Write;
 use std::time::SystemTime;
 
@@ -14,7 +15,7 @@ use crate::net::addr::PeerAddr;
 use crate::proto::http::date;
 use crate::proto::http::head::Head;
 use crate::server::http::body::Sent;
-use crate::server::lines::rfc3339_time;
+use crate::server::lines::Timestamp;
 
 /// Bytes of a target or a field that a line shows at most, so that the queue of lines has a bound in bytes too. Longer
 /// text ends with `...`. Apache cuts nothing, rsyslog cuts lines at 8 KiB.
@@ -58,13 +59,13 @@ impl Format {
     }
 }
 
-impl Record<'_> {
+impl<'a> Record<'a> {
     fn peer(&self) -> String {
         let ip = self.peer.ip();
         ip.map_or_else(|| "unix:".to_owned(), |ip| ip.to_string())
     }
 
-    fn field(&self, name: &str) -> Option<&[u8]> {
+    fn field(&self, name: &str) -> Option<&'a [u8]> {
         self.head.and_then(|head| head.field(name))
     }
 
@@ -126,20 +127,20 @@ fn escape_with(text: &[u8], line: &mut Vec<u8>, special: impl Fn(u8) -> bool) {
 /// A line of JSON; its names are those of the fields.
 #[derive(Serialize)]
 struct Json<'a> {
-    time: String,
+    time: Timestamp,
     peer: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
     method: Option<&'a str>,
-    target: Option<String>,
+    target: Option<Cow<'a, str>>,
     version: Option<&'static str>,
     status: u16,
     bytes: u64,
     seconds: f64,
     complete: bool,
-    host: Option<String>,
-    referer: Option<String>,
-    user_agent: Option<String>,
+    host: Option<Cow<'a, str>>,
+    referer: Option<Cow<'a, str>>,
+    user_agent: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
 }
@@ -148,9 +149,9 @@ impl<'a> Json<'a> {
     fn of(record: &Record<'a>) -> Self {
         let head = record.head;
         Self {
-            time: rfc3339_time(record.at),
+            time: Timestamp::of(record.at),
             peer: record.peer(),
-            user: record.user().map(|user| text(user.as_bytes())),
+            user: record.user().map(|user| text(user.as_bytes()).into_owned()),
             method: head.map(|head| head.method().as_str()),
             target: head.map(|head| text(head.target().as_bytes())),
             version: head.map(|head| version(head.version())),
@@ -167,12 +168,11 @@ impl<'a> Json<'a> {
 }
 
 /// Text for a line of JSON, cut at [`MAX_TEXT`].
-pub(in crate::server) fn text(bytes: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT)]).into_owned();
-    if bytes.len() > MAX_TEXT {
-        text.push_str("...");
+pub(in crate::server) fn text(bytes: &[u8]) -> Cow<'_, str> {
+    match bytes.get(..MAX_TEXT) {
+        Some(first) if first.len() < bytes.len() => (String::from_utf8_lossy(first) + "...").into(),
+        _ => String::from_utf8_lossy(bytes),
     }
-    text
 }
 
 /// The name of a version.

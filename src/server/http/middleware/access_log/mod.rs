@@ -77,7 +77,7 @@ impl AccessLog {
     }
 
     fn write(&self, record: &Record<'_>) {
-        self.writer.line(self.format.line(record));
+        self.writer.line(&self.format.line(record));
     }
 
     /// Begins the record of a request.

@@ -18,6 +18,12 @@ impl Fields {
         Self(Vec::new())
     }
 
+    /// An empty list with room for so many lines.
+    #[must_use]
+    pub fn with_capacity(lines: usize) -> Self {
+        Self(Vec::with_capacity(lines))
+    }
+
     /// Adds a line, beside lines of the same name.
     pub fn append(&mut self, name: HeaderName, value: HeaderValue) {
         self.0.push((name, value));

@@ -10,6 +10,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use bytes::BytesMut;
 use http::HeaderName;
+use http::header::FORWARDED;
 
 use super::hop::{begins_as, reads_as};
 use super::list::FieldLines;
@@ -86,14 +87,21 @@ impl Tell {
 impl Field {
     /// Its name.
     #[must_use]
-    pub const fn name(self) -> HeaderName {
-        HeaderName::from_static(match self {
-            Self::For => "x-forwarded-for",
-            Self::Proto => "x-forwarded-proto",
-            Self::Host => "x-forwarded-host",
-            Self::Prefix => "x-forwarded-prefix",
-            Self::Forwarded => "forwarded",
-        })
+    pub const fn name(self) -> &'static HeaderName {
+        static NAMES: [HeaderName; 5] = [
+            HeaderName::from_static("x-forwarded-for"),
+            HeaderName::from_static("x-forwarded-proto"),
+            HeaderName::from_static("x-forwarded-host"),
+            HeaderName::from_static("x-forwarded-prefix"),
+            FORWARDED,
+        ];
+        match self {
+            Self::For => &NAMES[0],
+            Self::Proto => &NAMES[1],
+            Self::Host => &NAMES[2],
+            Self::Prefix => &NAMES[3],
+            Self::Forwarded => &NAMES[4],
+        }
     }
 }
 
@@ -152,8 +160,10 @@ impl<H: FieldLines + ?Sized> Forwarding<'_, H> {
             (Field::Host, _) => dst.write_str(self.host),
             (Field::For, None) => Ok(()),
             (Field::For, Some(peer)) => {
-                let comma = if earlier { ", " } else { "" };
-                write!(dst, "{comma}{peer}")
+                if earlier {
+                    dst.extend_from_slice(b", ");
+                }
+                write_ip(peer, dst)
             }
             (Field::Forwarded, peer) => self.write_forwarded(if earlier { ", " } else { "" }, peer, dst),
         };
@@ -176,6 +186,20 @@ impl<H: FieldLines + ?Sized> Forwarding<'_, H> {
         }
         Ok(())
     }
+}
+
+/// Appends an address. That of an IPv4 client is written for every request, and without the machinery of `write!`.
+fn write_ip(ip: IpAddr, dst: &mut BytesMut) -> std::fmt::Result {
+    let IpAddr::V4(ip) = ip else { return write!(dst, "{ip}") };
+    for (at, octet) in ip.octets().into_iter().enumerate() {
+        if at > 0 {
+            dst.extend_from_slice(b".");
+        }
+        let digits = [b'0' + octet / 100, b'0' + octet / 10 % 10, b'0' + octet % 10];
+        let from = usize::from(octet < 100) + usize::from(octet < 10);
+        dst.extend_from_slice(&digits[from..]);
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -5,21 +5,6 @@
 
 use super::list::{self, FieldLines, contains_token, members};
 
-/// The fields that are never forwarded, whether `Connection` names them or not. Framing is among them: whoever forwards a message
-/// frames it anew.
-const HOP_BY_HOP: [&str; 10] = [
-    "connection",
-    "http2-settings",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "transfer-encoding",
-    "upgrade",
-    "content-length",
-];
-
 /// The fields that `Connection` cannot name away.
 const END_TO_END: [&str; 15] = [
     "authorization",
@@ -64,12 +49,29 @@ impl<'a, H: FieldLines + ?Sized> HopByHop<'a, H> {
     /// Whether the field `name` (any case) stays on its connection.
     #[must_use]
     pub fn has(&self, name: &str) -> bool {
-        is_one_of(name, &HOP_BY_HOP) || self.nominates && self.names(name)
+        is_hop_by_hop(name) || self.nominates && self.names(name)
     }
 
     fn names(&self, name: &str) -> bool {
         !is_one_of(name, &END_TO_END) && list::contains_token(self.head.lines("connection"), name)
     }
+}
+
+/// Whether the field is never forwarded, whether `Connection` names it or not. Framing is among them: whoever forwards a message frames it
+/// anew. Every field of every message is asked for, hence the look at the length first.
+fn is_hop_by_hop(name: &str) -> bool {
+    let names: &[&str] = match name.len() {
+        2 => &["te"],
+        7 => &["upgrade"],
+        10 => &["connection", "keep-alive"],
+        14 => &["content-length", "http2-settings"],
+        16 => &["proxy-connection"],
+        17 => &["transfer-encoding"],
+        18 => &["proxy-authenticate"],
+        19 => &["proxy-authorization"],
+        _ => return false,
+    };
+    is_one_of(name, names)
 }
 
 fn is_one_of(name: &str, names: &[&str]) -> bool {

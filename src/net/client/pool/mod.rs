@@ -187,7 +187,7 @@ impl<M: Manager> Pool<M> {
                 drop(victim);
                 Offer { idle: None, slot: self.slot(key) }
             }
-            Claim::Wait(number, waiting) => self.wait(number, waiting, deadline).await?,
+            Claim::Wait(number, waiting) => Box::pin(self.wait(number, waiting, deadline)).await?,
             Claim::Full => return Err(PoolError::Full),
         };
         self.redeem(offer, deadline).await
@@ -200,7 +200,7 @@ impl<M: Manager> Pool<M> {
         let idle = self.0.state().take_idle(key)?;
         // Not before the connection is out: there may be a limit on both together.
         drop(self.slot(key));
-        Some(idle.connection)
+        Some(*idle.connection)
     }
 
     /// How many connections of a key there are, those that are being opened too, and how many of them are idle.
@@ -253,6 +253,12 @@ impl<M: Manager> Pool<M> {
             let count = if young { &mut state.counts.stale } else { &mut state.counts.expired };
             *count += 1;
         }
+        // Boxed, so that a call that finds a connection does not carry the state of opening one.
+        Box::pin(self.open(offer, deadline)).await
+    }
+
+    /// Opens a connection at the place that is offered.
+    async fn open(&self, offer: Offer<M>, deadline: Instant) -> Result<Pooled<M>, PoolError<M::Error>> {
         let opened = timeout_at(deadline, self.0.manager.open(&offer.slot.key)).await;
         let mut state = self.0.state();
         let connection = match opened {
@@ -384,7 +390,7 @@ impl<M: Manager> Drop for Offer<M> {
 /// A connection of a pool, in use. Dropped, it is closed; [`keep`](Pooled::keep) gives it back.
 pub struct Pooled<M: Manager> {
     // In this order: the connection is closed, and then its place is given away.
-    connection: M::Connection,
+    connection: Box<M::Connection>,
     slot: Slot<M>,
     ends: Instant,
     reused: bool,
@@ -410,7 +416,7 @@ impl<M: Manager> Pooled<M> {
     /// with it is dropped.
     #[must_use]
     pub fn detach(self) -> (M::Connection, Detached<M>) {
-        (self.connection, Detached { _slot: self.slot })
+        (*self.connection, Detached { _slot: self.slot })
     }
 
     /// Whether it was used before. A call on it that fails before the first byte of an answer may have met a server that was just

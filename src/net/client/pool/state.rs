@@ -16,7 +16,8 @@ const JITTER: f64 = 0.1;
 
 /// A connection that nobody uses.
 pub(super) struct Idle<C> {
-    pub(super) connection: C,
+    /// Boxed, as it goes from hand to hand with every call.
+    pub(super) connection: Box<C>,
     pub(super) since: Instant,
     /// When its life is over.
     pub(super) ends: Instant,
@@ -179,7 +180,7 @@ impl<M: Manager> State<M> {
     pub(super) fn born(&self, connection: M::Connection, now: Instant) -> Idle<M::Connection> {
         let life = self.limits.lifetime;
         let life = life.saturating_sub(life.mul_f64(JITTER * fastrand::f64()));
-        Idle { connection, since: now, ends: later(now, life) }
+        Idle { connection: Box::new(connection), since: now, ends: later(now, life) }
     }
 
     /// Takes out what is too old or was idle for too long. The places stay counted.

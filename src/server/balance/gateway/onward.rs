@@ -122,7 +122,7 @@ impl<'a> Onward<'a> {
         for field in edits.tell.fields() {
             let name = field.name();
             if edits.request.is_empty() || !edits.request.hides(name.as_str()) {
-                writer.field_of(&name, |dst| forwarding.write(*field, dst));
+                writer.field_of(name, |dst| forwarding.write(*field, dst));
             }
         }
         if let Some(trace) = trace.filter(|_| !edits.request.hides(TRACEPARENT.as_str())) {
@@ -174,8 +174,9 @@ fn upgrade(head: &Head) -> Option<HeaderValue> {
 #[must_use]
 pub(super) fn fields(head: &ResponseHead) -> Fields {
     let hop = HopByHop::of(head);
-    let mut fields = Fields::new();
-    for (name, value) in head.fields().filter(|(name, _)| !hop.has(name)) {
+    let lines = head.fields();
+    let mut fields = Fields::with_capacity(lines.len());
+    for (name, value) in lines.filter(|(name, _)| !hop.has(name)) {
         let value = head.bytes().slice_ref(value);
         // Both were checked when the head was parsed, and are checked once more.
         if let (Ok(name), Ok(value)) =

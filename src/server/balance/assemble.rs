@@ -157,7 +157,7 @@ fn written(parts: &Parts<'_>) -> Vec<HeaderName> {
     let told = told.filter(|field| matches!(field, Field::For | Field::Forwarded)).map(|field| field.name());
     let set = route.edits.request.lines().filter(|(_, value)| value.as_plain().is_none());
     let traced = service.tracing.map(|_| TRACEPARENT);
-    told.chain(set.map(|(name, _)| name.clone())).chain(traced).collect()
+    told.chain(set.map(|(name, _)| name)).cloned().chain(traced).collect()
 }
 
 /// The fields by which some route of a listener tells backends who asks.

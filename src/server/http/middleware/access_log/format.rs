@@ -170,7 +170,7 @@ impl<'a> Json<'a> {
 /// Text for a line of JSON, cut at [`MAX_TEXT`].
 pub(in crate::server) fn text(bytes: &[u8]) -> Cow<'_, str> {
     match bytes.get(..MAX_TEXT) {
-        Some(first) if first.len() < bytes.len() => (String::from_utf8_lossy(first) + "...").into(),
+        Some(first) if first.len() < bytes.len() => String::from_utf8_lossy(first) + "...",
         _ => String::from_utf8_lossy(bytes),
     }
 }

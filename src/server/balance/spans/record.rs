@@ -136,9 +136,9 @@ fn attributes(outcome: &Outcome<'_>) -> Vec<(&'static str, Value)> {
     let Outcome { head, peer, client, route, upstream, status, end, .. } = outcome;
     let mut attributes: Vec<(&'static str, Value)> = vec![
         ("http.request.method", head.method().as_str().to_owned().into()),
-        ("url.path", text(head.path().as_bytes()).into()),
+        ("url.path", text(head.path().as_bytes()).into_owned().into()),
         ("url.scheme", if peer.tls { "https" } else { "http" }.into()),
-        ("server.address", text(head.authority().as_bytes()).into()),
+        ("server.address", text(head.authority().as_bytes()).into_owned().into()),
         ("wireworks.end", end.name().into()),
     ];
     if let Some(status) = status {
@@ -151,7 +151,7 @@ fn attributes(outcome: &Outcome<'_>) -> Vec<(&'static str, Value)> {
         attributes.push(("client.address", client.to_string().into()));
     }
     if let Some(agent) = head.field("user-agent") {
-        attributes.push(("user_agent.original", text(agent).into()));
+        attributes.push(("user_agent.original", text(agent).into_owned().into()));
     }
     if let Some(route) = route {
         attributes.push(("wireworks.route", i64::try_from(*route).unwrap_or(i64::MAX).into()));

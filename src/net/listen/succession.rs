@@ -10,6 +10,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::process::{Child, Command};
+use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
@@ -55,14 +56,15 @@ pub fn start(command: &mut Command, sockets: &[Named]) -> io::Result<Successor> 
     }
     command.env(SOCKETS, text).env(PREDECESSOR, std::process::id().to_string());
     let child = command.spawn()?;
-    Ok(Successor { child, ready })
+    Ok(Successor { child, ready, accepts: false })
 }
 
-/// A process that is about to take our place.
+/// A process that is about to take our place. Dropped before it accepts, it is killed: nobody waits for it any more.
 #[derive(Debug)]
 pub struct Successor {
     child: Child,
     ready: OwnedFd,
+    accepts: bool,
 }
 
 impl Successor {
@@ -80,11 +82,7 @@ impl Successor {
         let outcome = timeout(limit, self.heard()).await.unwrap_or_else(|_| {
             Err(io::Error::other(format!("the new process was not ready after {} s", limit.as_secs())))
         });
-        if outcome.is_err() {
-            // It may have ended by itself.
-            let _ = self.child.kill();
-            let _ = self.child.wait();
-        }
+        self.accepts = outcome.is_ok();
         outcome
     }
 
@@ -97,10 +95,22 @@ impl Successor {
     }
 }
 
+impl Drop for Successor {
+    fn drop(&mut self) {
+        if !self.accepts {
+            // It may have ended by itself.
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+    }
+}
+
 /// The process whose place we take.
 #[derive(Debug)]
 pub struct Predecessor {
     sockets: Vec<Named>,
+    /// Those of Unix sockets. They are the predecessor's, which may have to go on, until it is told that we accept.
+    files: Vec<Arc<SocketFile>>,
     ready: File,
 }
 
@@ -122,11 +132,13 @@ impl Predecessor {
         }
         let bad = || io::Error::new(io::ErrorKind::InvalidData, format!("{SOCKETS} or {READY} is malformed"));
         let mut named: Vec<Named> = Vec::new();
+        let mut files = Vec::new();
         let mut last = None;
         for line in sockets.lines() {
             let (descriptor, number, address) = parse(line).ok_or_else(bad)?;
             let socket = Socket::from(adopt(descriptor)?);
             let bound = bound(socket, &address)?;
+            files.extend(bound.file.clone());
             match named.last_mut() {
                 Some((_, sockets)) if last == Some(number) => sockets.push(bound),
                 _ => named.push((address, vec![bound])),
@@ -134,19 +146,20 @@ impl Predecessor {
             last = Some(number);
         }
         let ready = ready.parse().map_err(|_| bad())?;
-        Ok(Some(Self { sockets: named, ready: adopt(ready)?.into() }))
+        Ok(Some(Self { sockets: named, files, ready: adopt(ready)?.into() }))
     }
 
-    /// The sockets, those of each address together. Those that are not taken are closed with this.
+    /// The sockets, those of each address together. Those that are not used are to be dropped.
     pub fn sockets(&mut self) -> Vec<Named> {
         std::mem::take(&mut self.sockets)
     }
 
-    /// Says that we accept: the predecessor stops.
+    /// Says that we accept: the predecessor stops, and the files of its Unix sockets are ours.
     ///
     /// # Errors
     /// It is gone.
     pub fn ready(mut self) -> io::Result<()> {
+        self.files.iter().for_each(|file| file.own());
         self.ready.write_all(b"1")
     }
 }
@@ -157,13 +170,14 @@ fn parse(line: &str) -> Option<(RawFd, usize, ListenAddr)> {
     Some((descriptor.parse().ok()?, number.parse().ok()?, address.parse().ok()?))
 }
 
-/// The socket as if we had bound it to `address`.
+/// The socket as if we had bound it to `address`, but for its file: that is not ours yet.
 fn bound(socket: Socket, address: &ListenAddr) -> io::Result<Bound> {
     socket.set_nonblocking(true)?;
     let file = match address {
-        ListenAddr::Unix(path) => Some(SocketFile::of(path)?.into()),
+        ListenAddr::Unix(path) => Some(Arc::new(SocketFile::of(path)?)),
         _ => None,
     };
+    file.iter().for_each(|file| file.keep());
     let keeper = match address {
         ListenAddr::Inherited(_) => Keeper::manager(),
         _ => Keeper::default(),

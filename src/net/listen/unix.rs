@@ -34,6 +34,11 @@ impl SocketFile {
     pub(super) fn keep(&self) {
         self.kept.store(true, Ordering::Relaxed);
     }
+
+    /// Removes it at the end, though it was to be [kept](Self::keep) before.
+    pub(super) fn own(&self) {
+        self.kept.store(false, Ordering::Relaxed);
+    }
 }
 
 impl Drop for SocketFile {

@@ -221,6 +221,8 @@ impl Run {
         if let Some(ready) = lock(&self.ready).take() {
             ready(&self.process.addresses);
         }
+        // What can fail comes first: once it was told, the old process does not go on.
+        let pid_file = self.process.pid_file.as_deref().map(PidFile::write).transpose()?;
         if let Some(predecessor) = lock(&self.process.predecessor).take()
             && let Err(error) = predecessor.ready()
         {
@@ -228,7 +230,6 @@ impl Run {
         }
         let manager = if self.process.signals { Manager::of_environment() } else { Manager::nobody() };
         manager.ready();
-        let pid_file = self.process.pid_file.as_deref().map(PidFile::write).transpose()?;
         let outcome = self.control(signals, &manager).await;
         drop(pid_file);
         self.process.last_drain.finish(LAST_DEADLINE).await;
@@ -289,6 +290,8 @@ impl Run {
                 }
             }
         };
+        // A new process that is not ready yet has no place to take.
+        drop(upgrading);
         let mut timeout = self.process.drain_timeout;
         if let Some(upgrade) = succeeded {
             tracing::info!("the new process has taken over");

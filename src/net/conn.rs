@@ -20,7 +20,7 @@ use bytes::BytesMut;
 use tokio::time::Instant;
 use tokio_util::io::poll_read_buf;
 
-use super::clock::Timer;
+use super::clock::{Clock, Timer};
 use super::io::Transport;
 use super::pace::{Direction, MinRate, Pace};
 use super::pool;
@@ -352,6 +352,12 @@ impl<S: Transport, C: Codec> Conn<S, C> {
         if let Some(pace) = &mut self.pace {
             pace.gave(bytes(n));
         }
+    }
+
+    /// The clock that its deadline is kept by: for what goes on with the stream alone.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        self.timer.clock()
     }
 
     /// Ready when the deadline has passed.

@@ -337,6 +337,25 @@ fn a_tunnel_and_a_connection_have_a_line_at_their_end() {
 }
 
 #[test]
+fn what_a_stop_cuts_says_so() {
+    for mode in ["http", "tcp"] {
+        let backend = Backend::start(|_, peer| {
+            peer.head()?;
+            peer.say("HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n")?;
+            peer.hold()
+        });
+        let log = Logging::over(&[backend.addr], &format!("mode = {mode:?}\nto = \"web\""), "");
+        let mut wire = log.balancer.connect();
+        wire.send("GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\n");
+        wire.read_until(b"\r\n\r\n");
+        log.balancer.running.handle().stop_now();
+        wire.read_to_close();
+        let line = log.line();
+        assert_eq!(line["end"], "aborted", "{mode}: {line}");
+    }
+}
+
+#[test]
 fn a_connection_that_nobody_takes_has_a_line() {
     let log = Logging::over(&[refusing()], "mode = \"tcp\"\nto = \"web\"", "retries = 1");
     let mut wire = log.balancer.connect();

@@ -19,6 +19,9 @@ use crate::net::splice::{Pipe, Socket};
 /// Bytes that a flow moves before the others of its thread have their turn.
 const TURN: usize = 2 * 1024 * 1024;
 
+/// Reads of what nobody hears before the other flows have their turn.
+const DROPS: usize = 16;
+
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Flow {
@@ -29,6 +32,8 @@ pub(super) struct Flow {
     pace: Pace,
     /// Bytes written.
     pub(super) moved: u64,
+    /// The connection of the source was reset: the end of what it said is no orderly one.
+    cut: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -36,7 +41,9 @@ enum State {
     Open,
     /// The source has ended; the sink is to be told, after what is left.
     Ended,
-    /// The sink was told.
+    /// The sink takes no more: what the source says is dropped, up to its end.
+    Unheard,
+    /// The sink was told, or is not to be told any more.
     Over,
 }
 
@@ -60,12 +67,37 @@ pub(super) enum Broken {
 impl Flow {
     /// A flow that begins with bytes that were read already.
     pub(super) fn new(unread: BytesMut) -> Self {
-        Self { state: State::Open, buffer: unread, pipe: None, pace: Pace::Little, moved: 0 }
+        Self { state: State::Open, buffer: unread, pipe: None, pace: Pace::Little, moved: 0, cut: false }
     }
 
-    /// Whether the source has ended and the sink knows.
+    /// Whether the source has ended and the sink knows; or the sink is gone.
     pub(super) fn is_over(&self) -> bool {
         self.state == State::Over
+    }
+
+    /// Goes on without its sink, which takes no more: what the source says is dropped.
+    pub(super) fn discard(&mut self) {
+        if self.state != State::Over {
+            self.state = State::Unheard;
+        }
+        self.forget();
+    }
+
+    /// Is over, as its sink takes no more.
+    pub(super) fn give_up(&mut self) {
+        self.state = State::Over;
+        self.forget();
+    }
+
+    /// Notes how a write to its source failed: after a reset, the end of what is still to be read of it is not told as an orderly one.
+    pub(super) fn cut_by(&mut self, error: &io::Error) {
+        self.cut |= super::is_reset(error);
+    }
+
+    /// Drops what waits to be written.
+    fn forget(&mut self) {
+        self.buffer.clear();
+        self.rest();
     }
 
     /// Moves what can be moved. Ready when the flow is over.
@@ -88,7 +120,13 @@ impl Flow {
                 ready!(self.poll_copy(cx, source, sink))?;
             }
         }
+        if self.state == State::Unheard {
+            ready!(self.poll_drop(cx, source));
+        }
         while self.state == State::Ended {
+            if self.cut {
+                return Poll::Ready(Err(Broken::Source(io::ErrorKind::ConnectionReset.into())));
+            }
             ready!(self.poll_write(cx, sink))?;
             ready!(Pin::new(&mut *sink).poll_shutdown(cx)).map_err(Broken::Sink)?;
             self.state = State::Over;
@@ -134,6 +172,30 @@ impl Flow {
             return Poll::Ready(Ok(()));
         }
         self.poll_write(cx, sink)
+    }
+
+    /// Reads what comes and drops it, until nothing follows.
+    fn poll_drop(&mut self, cx: &mut Context<'_>, source: &mut Io) -> Poll<()> {
+        for _ in 0..DROPS {
+            if self.buffer.capacity() == 0 {
+                self.buffer = pool::take_large();
+            }
+            let read = poll_read_buf(Pin::new(&mut *source), cx, &mut self.buffer);
+            self.buffer.clear();
+            match read {
+                Poll::Ready(Ok(1..)) => {}
+                Poll::Ready(_) => {
+                    self.give_up();
+                    return Poll::Ready(());
+                }
+                Poll::Pending => {
+                    self.rest();
+                    return Poll::Pending;
+                }
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Writes all that was read.

@@ -104,20 +104,73 @@ async fn one_side_may_go_on_talking_after_the_other_has_ended() {
 }
 
 #[tokio::test]
-async fn a_reset_of_one_side_is_told_apart() {
+async fn a_reset_of_one_side_is_told_apart_and_passes_as_one() {
     for of_first in [true, false] {
         let ((near, first), (second, far)) = (tcp().await, tcp().await);
         let joined = relay(first, second);
-        let (lost, kept) = if of_first { (near, far) } else { (far, near) };
+        let (mut lost, mut kept) = if of_first { (near, far) } else { (far, near) };
+        lost.write_all(b"half of it").await.unwrap();
+        let mut heard = [0; 10];
+        kept.read_exact(&mut heard).await.unwrap();
         rustix::net::sockopt::set_socket_linger(&lost, Some(Duration::ZERO)).unwrap();
         drop(lost);
         let end = joined.await.unwrap().end;
-        drop(kept);
         match of_first {
             true => assert!(matches!(end, RelayEnd::FirstFailed(_)), "{end:?}"),
             false => assert!(matches!(end, RelayEnd::SecondFailed(_)), "{end:?}"),
         }
+        let error = kept.read(&mut heard).await.expect_err("an end that looks orderly");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
+}
+
+#[tokio::test]
+async fn a_reset_does_not_overtake_what_came_before_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    // So that most of it waits on our side.
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut near = socket.connect(listener.local_addr().unwrap()).await.unwrap();
+    let (first, (second, mut far)) = (listener.accept().await.unwrap().0, tcp().await);
+    let joined = relay(first, second);
+    let sent = pattern(200_000);
+    far.write_all(&sent).await.unwrap();
+    while Transport::queued(&far) != Some(0) {
+        tokio::task::yield_now().await;
+    }
+    // The relay has read the last of it when it waits for more, or for the client: it is woken by the reset.
+    far.set_zero_linger().unwrap();
+    drop(far);
+    let mut heard = vec![0; sent.len()];
+    near.read_exact(&mut heard).await.unwrap();
+    assert!(heard == sent);
+    assert_eq!(near.read(&mut [0]).await.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    assert!(matches!(joined.await.unwrap().end, RelayEnd::SecondFailed(_)));
+}
+
+/// A server that refuses an upload: it answers and closes, while its client goes on to send.
+#[tokio::test]
+async fn an_answer_arrives_from_a_peer_that_takes_no_more() {
+    let ((mut near, first), (second, mut far)) = (tcp().await, tcp().await);
+    let joined = relay(first, second);
+    near.write_all(b"question, and more").await.unwrap();
+    far.read_exact(&mut [0; 8]).await.unwrap();
+    let answer = pattern(10_000);
+    far.write_all(&answer).await.unwrap();
+    far.shutdown().await.unwrap();
+    drop(far);
+    // What follows reaches a socket that is closed, before the answer was read of it.
+    near.write_all(&pattern(1000)).await.unwrap();
+    let mut heard = vec![0; answer.len()];
+    near.read_exact(&mut heard).await.unwrap();
+    assert!(heard == answer);
+    // Whoever sends all before it listens is not held up, nor reset: the rest is dropped.
+    near.write_all(&pattern(8 << 20)).await.unwrap();
+    assert_eq!(near.read(&mut [0]).await.unwrap(), 0, "an orderly end");
+    near.shutdown().await.unwrap();
+    let relayed = joined.await.unwrap();
+    assert!(matches!(relayed.end, RelayEnd::SecondFailed(_)), "{:?}", relayed.end);
+    assert_eq!(relayed.back, 10_000);
 }
 
 #[tokio::test(start_paused = true)]

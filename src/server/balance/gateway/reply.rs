@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use super::attempt::{Answered, Lent};
 use super::passing::{Call, Passing};
 use super::{Forward, onward};
-use crate::net::clock::Clock;
 use crate::net::relay::{Relay, RelaySettings, Side};
 use crate::proto::http::head::BodyLength;
 use crate::proto::http::list::FieldLines;
@@ -87,9 +86,11 @@ async fn tunnel(upgraded: Upgraded, conn: Lent, of: &Backend, settings: RelaySet
     let Upgraded { conn: client, drain, place, .. } = upgraded;
     let begun = Instant::now();
     let (backend, slot) = conn.detach();
+    // That of the client's thread, which a shutdown rings.
+    let timer = client.clock().timer();
     let (client, backend) = (client.into_raw(), backend.into_raw());
     let side = |(io, unread)| Side { io, unread };
-    let mut relay = Relay::new(side(client), side(backend), Clock::new().timer(), settings);
+    let mut relay = Relay::new(side(client), side(backend), timer, settings);
     let end = drain.unless_aborting(std::future::poll_fn(|cx| relay.poll(cx))).await;
     let (there, back) = relay.moved();
     if let Some(note) = note {

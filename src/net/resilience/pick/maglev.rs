@@ -10,6 +10,9 @@
 //! the endpoint of that one may be: so only the keys of the one that failed move, evenly to all others, and they come back with it. (The slot beside it would not
 //! do: the slots of two endpoints lie at distances that repeat, so that one neighbour would get more than another.)
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
 use super::places::Places;
 use super::rendezvous::highest;
 use super::ring::fitting;
@@ -86,21 +89,46 @@ fn slots<E: Endpoint>(endpoints: &[E], seed: u64, size: u32) -> Box<[u32]> {
     let Some(heaviest) = order.iter().map(|taking| taking.weight).max() else { return Box::default() };
     let mut slots = vec![FREE; size as usize].into_boxed_slice();
     let mut free = size;
-    while free > 0 {
-        for taking in &mut order {
-            taking.earned += taking.weight;
-            if taking.earned < heaviest || free == 0 {
-                continue;
+    let mut take = |taking: &mut Taking| {
+        while slots[taking.slot as usize] != FREE {
+            taking.slot = (taking.slot + taking.skip) % size;
+        }
+        slots[taking.slot as usize] = taking.place;
+        free -= 1;
+        free > 0
+    };
+    let sum: u64 = order.iter().map(|taking| taking.weight).sum();
+    if heaviest * order.len() as u64 <= sum.saturating_mul(IDLE_TURNS) {
+        while order.iter_mut().all(|taking| !taking.has_turn(heaviest) || take(taking)) {}
+    } else {
+        // Most would be asked in vain in most rounds: so it is counted out in which round each has its next turn.
+        let turn = |taken: u64, taking: &Taking| (taken * heaviest).div_ceil(taking.weight);
+        let first = order.iter().enumerate().map(|(at, taking)| Reverse((turn(1, taking), at, 1)));
+        let mut turns: BinaryHeap<_> = first.collect();
+        while let Some(mut next) = turns.peek_mut() {
+            let Reverse((_, at, taken)) = *next;
+            if !take(&mut order[at]) {
+                break;
             }
-            taking.earned -= heaviest;
-            while slots[taking.slot as usize] != FREE {
-                taking.slot = (taking.slot + taking.skip) % size;
-            }
-            slots[taking.slot as usize] = taking.place;
-            free -= 1;
+            *next = Reverse((turn(taken + 1, &order[at]), at, taken + 1));
         }
     }
     slots
+}
+
+/// How many turns on average may be asked for and not be had, for each that is.
+const IDLE_TURNS: u64 = 16;
+
+impl Taking {
+    /// Whether it takes a slot in this round: those of the largest weight in each, those of half of it in every other.
+    fn has_turn(&mut self, heaviest: u64) -> bool {
+        self.earned += self.weight;
+        let has = self.earned >= heaviest;
+        if has {
+            self.earned -= heaviest;
+        }
+        has
+    }
 }
 
 impl Picker for Maglev {
@@ -121,6 +149,57 @@ impl Picker for Maglev {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A key and a weight.
+    struct Weighted(u64, u32);
+
+    impl Endpoint for Weighted {
+        fn state(&self, _: std::time::Instant) -> super::super::State {
+            super::super::State::Ready
+        }
+
+        fn key(&self) -> u64 {
+            self.0
+        }
+
+        fn weight(&self) -> u32 {
+            self.1
+        }
+
+        fn outstanding(&self) -> usize {
+            0
+        }
+    }
+
+    /// How often each has a turn, by the rule of the paper: in each round each earns its weight, and whoever has earned the largest takes a slot.
+    fn by_rounds(weights: &[u32], size: usize) -> Vec<usize> {
+        let heaviest = *weights.iter().max().unwrap();
+        let (mut earned, mut taken, mut left) = (vec![0_u64; weights.len()], vec![0; weights.len()], size);
+        while left > 0 {
+            for (at, weight) in weights.iter().enumerate() {
+                earned[at] += u64::from(*weight);
+                if earned[at] >= u64::from(heaviest) && left > 0 {
+                    earned[at] -= u64::from(heaviest);
+                    (taken[at], left) = (taken[at] + 1, left - 1);
+                }
+            }
+        }
+        taken
+    }
+
+    #[test]
+    fn turns_are_counted_out_as_they_are_taken() {
+        let few = [&[1; 50][..], &[40]].concat();
+        let rows: [&[u32]; 5] =
+            [&[1], &[3, 7, 1], &few, &[1, 1000, 3, 1, 1, 999, 1, 2], &[u32::MAX, 1, 70_000, 5]];
+        for weights in rows {
+            let endpoints: Vec<_> = (1..).zip(weights).map(|(key, weight)| Weighted(key, *weight)).collect();
+            let table = slots(&endpoints, 0, DEFAULT_SIZE);
+            let of = |place| table.iter().filter(|slot| **slot == place).count();
+            let counts: Vec<_> = (0..weights.len() as u32).map(of).collect();
+            assert_eq!(counts, by_rounds(weights, table.len()), "{weights:?}");
+        }
+    }
 
     #[test]
     fn the_sizes_are_primes_with_a_hundred_slots_for_each() {

@@ -23,6 +23,8 @@ pub struct Drain(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     stop: CancellationToken,
+    /// Clients that have not said anything yet are shown the door.
+    home: CancellationToken,
     /// `stop`, for a look that costs nothing.
     stopping: AtomicBool,
     aborting: AtomicBool,
@@ -103,15 +105,24 @@ impl Drain {
         self.0.stop.cancelled().await;
     }
 
+    /// Resolves when clients are sent home that have not said enough to be served: at the beginning of a shutdown, or at the end of the patience of one that
+    /// is [patient](Self::stop_patiently).
+    pub async fn sending_home(&self) {
+        self.0.home.cancelled().await;
+    }
+
     /// Begins the shutdown.
     pub fn stop(&self) {
         self.0.stopping.store(true, Ordering::SeqCst);
         self.0.stop.cancel();
+        if self.is_sending_home() {
+            self.0.home.cancel();
+        }
         self.ring();
     }
 
-    /// Begins the shutdown, and leaves connections that wait for their client's next word open until [`hurry`](Self::hurry): for a server whose
-    /// successor accepts already. So no client writes into a connection that is just being closed.
+    /// Begins the shutdown, and leaves connections that wait for their client's next word open until [`hurry`](Self::hurry), those in a handshake among them: for a
+    /// server whose successor accepts already. So no client writes into a connection that is just being closed.
     pub fn stop_patiently(&self) {
         self.0.patient.store(true, Ordering::SeqCst);
         self.stop();
@@ -120,6 +131,7 @@ impl Drain {
     /// Ends the patience.
     pub fn hurry(&self) {
         self.0.patient.store(false, Ordering::SeqCst);
+        self.0.home.cancel();
         self.ring();
     }
 
@@ -143,6 +155,7 @@ impl Drain {
         let left = self.live().saturating_sub(self.0.accepting.load(Ordering::Relaxed));
         self.0.aborting.store(true, Ordering::SeqCst);
         self.stop();
+        self.0.home.cancel();
         // A connection that cannot end, as its handler blocks its thread, is left to the end of the process.
         let _ = tokio::time::timeout(ABORT_GRACE, self.wait()).await;
         left
@@ -187,6 +200,7 @@ impl Drop for Accepting {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
     use tokio::time::Instant;
 
     use super::*;
@@ -204,6 +218,22 @@ mod tests {
         let (aborted, ()) = tokio::join!(drain.finish(Duration::from_secs(10)), work);
         assert_eq!((aborted, start.elapsed().as_secs()), (0, 3));
         assert!(drain.is_stopping() && !drain.is_aborting());
+    }
+
+    #[tokio::test]
+    async fn a_patient_shutdown_sends_nobody_home_before_it_hurries() {
+        let sent_home = |drain: &Drain| drain.sending_home().now_or_never().is_some();
+        let drain = Drain::new();
+        assert!(!sent_home(&drain));
+        drain.stop_patiently();
+        assert!(drain.is_stopping() && !drain.is_sending_home() && !sent_home(&drain));
+        drain.hurry();
+        assert!(drain.is_sending_home() && sent_home(&drain));
+        let (stopped, aborted) = (Drain::new(), Drain::new());
+        stopped.stop();
+        aborted.stop_patiently();
+        aborted.abort().await;
+        assert!(sent_home(&stopped) && sent_home(&aborted));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,6 +4,7 @@
 //! looked at first (`MSG_PEEK`) and then taken up to its end. The bytes behind stay in the socket.
 
 use std::io;
+use std::net::SocketAddr;
 
 use tokio::net::TcpStream;
 
@@ -28,8 +29,11 @@ pub(super) enum PreambleError {
     Malformed(BoxError),
 }
 
+/// Whom a header names, and where that client has connected to, as far as it says so.
+type Named = (Option<PeerAddr>, Option<SocketAddr>);
+
 /// Reads the header; whom it names, if anybody.
-pub(super) async fn read(tcp: &TcpStream, parse: ParsePreamble) -> Result<Option<PeerAddr>, PreambleError> {
+pub(super) async fn read(tcp: &TcpStream, parse: ParsePreamble) -> Result<Named, PreambleError> {
     let mut seen = Vec::new();
     let mut piece = [0; 536];
     loop {
@@ -40,9 +44,9 @@ pub(super) async fn read(tcp: &TcpStream, parse: ParsePreamble) -> Result<Option
         }
         seen.extend_from_slice(&piece[..n]);
         match parse(&seen).map_err(PreambleError::Malformed)? {
-            Preamble::Complete { consumed, client } => {
+            Preamble::Complete { consumed, client, server } => {
                 take(tcp, consumed.saturating_sub(taken)).await?;
-                return Ok(client);
+                return Ok((client, server));
             }
             Preamble::Incomplete if seen.len() > MAX => return Err(PreambleError::TooLong),
             Preamble::Incomplete => take(tcp, n).await?,
@@ -85,7 +89,7 @@ mod tests {
         Ok(if rest.len() + 1 < consumed {
             Preamble::Incomplete
         } else {
-            Preamble::Complete { consumed, client: None }
+            Preamble::Complete { consumed, client: None, server: None }
         })
     }
 

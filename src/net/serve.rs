@@ -7,6 +7,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::future::Future;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct GateSettings {
     pub refusal: Bytes,
     /// Who is told of refused connections.
     pub on_refusal: Option<OnRefused>,
+    /// The gate whose place this one takes: its statistics go on, and, if the limits are the same, its connections count.
+    pub before: Option<Arc<Gate>>,
 }
 
 /// Told of each connection over a limit, by the accept loop: it must not wait. Clones are the same.
@@ -77,6 +80,7 @@ impl Default for GateSettings {
             preamble: None,
             refusal: Bytes::new(),
             on_refusal: None,
+            before: None,
         }
     }
 }
@@ -109,6 +113,8 @@ pub enum Preamble {
         consumed: usize,
         /// Whom it names, if anybody.
         client: Option<PeerAddr>,
+        /// The address that this client has connected to, if it says so.
+        server: Option<SocketAddr>,
     },
 }
 
@@ -144,6 +150,8 @@ pub struct Arrival {
     pub io: Io,
     /// Who is at the other end.
     pub peer: PeerAddr,
+    /// The address that the client has connected to, where a trusted proxy tells it; otherwise it is that of the socket.
+    pub server: Option<SocketAddr>,
     /// The number of the connection at this gate.
     pub number: u64,
     /// What makes it count.
@@ -158,7 +166,7 @@ impl Arrival {
             _permit: Admission::new(ConnectionLimits::DEFAULT).admit(&PeerAddr::Unix).unwrap(),
             _guard: Drain::new().guard(),
         };
-        Self { io: Io::Memory(stream), peer: PeerAddr::Unix, number: 1, place }
+        Self { io: Io::Memory(stream), peer: PeerAddr::Unix, server: None, number: 1, place }
     }
 }
 
@@ -172,9 +180,12 @@ pub struct Place {
 impl Gate {
     /// A gate.
     #[must_use]
-    pub fn new(settings: GateSettings) -> Self {
-        let admission = Admission::new(settings.limits);
-        Self { settings, admission, stats: Arc::default() }
+    pub fn new(mut settings: GateSettings) -> Self {
+        let before = settings.before.take();
+        let same = before.as_ref().filter(|gate| gate.settings.limits == settings.limits);
+        let admission = same.map_or_else(|| Admission::new(settings.limits), |gate| gate.admission.clone());
+        let stats = before.as_ref().map(|gate| Arc::clone(&gate.stats)).unwrap_or_default();
+        Self { settings, admission, stats }
     }
 
     /// What happened here: to be kept by whoever shows it, in place of the gate.
@@ -214,7 +225,7 @@ impl Gate {
         let admitted =
             if behind_proxy { self.admission.admit_unknown() } else { self.admission.admit(&peer) };
         match admitted {
-            Ok(permit) => Some(Entrant { stream, peer, number, permit }),
+            Ok(permit) => Some(Entrant { stream, peer, server: None, number, permit }),
             Err(refused) => {
                 self.refuse(&stream, peer, refused);
                 None
@@ -244,7 +255,10 @@ impl Gate {
         if let (Stream::Tcp(tcp), Some(settings)) = (&entrant.stream, self.preamble(&entrant.peer)) {
             let read = tokio::time::timeout(settings.timeout, preamble::read(tcp, settings.parse)).await;
             match read.map_err(|_| preamble::PreambleError::TooSlow).flatten() {
-                Ok(client) => entrant.peer = client.unwrap_or(entrant.peer),
+                Ok((client, server)) => {
+                    entrant.peer = client.unwrap_or(entrant.peer);
+                    entrant.server = server;
+                }
                 Err(error) => {
                     self.stats.preamble_failed.fetch_add(1, Ordering::Relaxed);
                     tracing::warn!(proxy = %entrant.peer, %error, "no PROXY header");
@@ -256,7 +270,8 @@ impl Gate {
                 return None;
             }
         }
-        let entered = Entered { peer: entrant.peer, number: entrant.number, permit: entrant.permit };
+        let Entrant { peer, server, number, permit, .. } = entrant;
+        let entered = Entered { peer, server, number, permit };
         match (entrant.stream, &self.settings.tls) {
             (Stream::Tcp(tcp), Some(tls)) => self.shake_hands(tcp, tls, entered).await,
             (stream, _) => Some((stream.into(), entered)),
@@ -287,6 +302,7 @@ impl Gate {
 struct Entrant {
     stream: Stream,
     peer: PeerAddr,
+    server: Option<SocketAddr>,
     number: u64,
     permit: Permit,
 }
@@ -294,6 +310,7 @@ struct Entrant {
 /// What is left of an [`Entrant`] without its stream.
 struct Entered {
     peer: PeerAddr,
+    server: Option<SocketAddr>,
     number: u64,
     permit: Permit,
 }
@@ -426,7 +443,7 @@ where
     if gate.is_plain(&entrant) {
         let place = Place { _permit: entrant.permit, _guard: guard };
         let io = entrant.stream.into();
-        tokio::spawn(handle(Arrival { io, peer: entrant.peer, number: entrant.number, place }));
+        tokio::spawn(handle(Arrival { io, peer: entrant.peer, server: None, number: entrant.number, place }));
         return;
     }
     let (gate, drain, handle) = (Arc::clone(gate), drain.clone(), handle.clone());
@@ -434,11 +451,12 @@ where
         // Boxed, so that the connection's task does not keep room for a handshake.
         let established = tokio::select! {
             established = Box::pin(gate.establish(entrant)) => established,
-            () = drain.stopping() => None,
+            () = drain.sending_home() => None,
         };
         if let Some((io, entered)) = established {
-            let place = Place { _permit: entered.permit, _guard: guard };
-            let arrival = Arrival { io, peer: entered.peer, number: entered.number, place };
+            let Entered { peer, server, number, permit } = entered;
+            let place = Place { _permit: permit, _guard: guard };
+            let arrival = Arrival { io, peer, server, number, place };
             Box::pin(handle(arrival)).await;
         }
     });

@@ -34,6 +34,9 @@ pub enum RunError {
         /// What the system said.
         source: io::Error,
     },
+    /// It is going down, and begins nothing new.
+    #[error("the server is stopping")]
+    Stopping,
     /// Threads, runtimes or signals are not to be had.
     #[error("the server cannot run")]
     System(#[from] io::Error),

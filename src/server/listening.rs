@@ -147,13 +147,14 @@ pub(super) fn tls(config: TlsConfig) -> Result<Tls, TlsError> {
 pub(super) fn proxy_header(bytes: &[u8]) -> Result<Preamble, Box<dyn StdError + Send + Sync>> {
     Ok(match proxy::parse(bytes)? {
         Parsed::Incomplete { .. } => Preamble::Incomplete,
-        Parsed::Complete { consumed, header } => Preamble::Complete {
-            consumed,
-            client: header.addresses.map(|addresses| match addresses {
-                Addresses::Ip { source, .. } => PeerAddr::from(source),
-                Addresses::Unix { .. } => PeerAddr::Unix,
-            }),
-        },
+        Parsed::Complete { consumed, header } => {
+            let (client, server) = match header.addresses {
+                None => (None, None),
+                Some(Addresses::Ip { source, destination }) => (Some(source.into()), Some(destination)),
+                Some(Addresses::Unix { .. }) => (Some(PeerAddr::Unix), None),
+            };
+            Preamble::Complete { consumed, client, server }
+        }
     })
 }
 
@@ -168,7 +169,8 @@ mod tests {
             assert_eq!(proxy_header(&line[..at]).unwrap(), Preamble::Incomplete, "{at}");
         }
         let client = PeerAddr::Ip("192.0.2.1:1000".parse().unwrap());
-        let complete = Preamble::Complete { consumed: line.len() - 5, client: Some(client) };
+        let server = Some("192.0.2.2:80".parse().unwrap());
+        let complete = Preamble::Complete { consumed: line.len() - 5, client: Some(client), server };
         assert_eq!(proxy_header(line).unwrap(), complete);
         assert!(proxy_header(b"GET / HTTP/1.1\r\n").is_err());
     }

@@ -91,6 +91,28 @@ fn path(backend: &Backend) -> String {
 }
 
 #[test]
+fn the_first_backend_of_an_upstream_is_what_its_configuration_says() {
+    let one = named("one");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("token"), TOKEN).unwrap();
+    std::fs::write(folder.path().join("none.toml"), "backends = []").unwrap();
+    let file = |name: &str| folder.path().join(name).display().to_string();
+    let text = format!(
+        "[process]\nthreads = 1\n[admin]\nlisten = \"127.0.0.1:0\"\ntoken-file = {:?}\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n\
+         [upstream.web]\ndiscover = {{ file = {:?} }}\ncheck = {{ path = \"/\", status = 204 }}\n",
+        file("token"),
+        file("none.toml")
+    );
+    let balancer = Balancer::parse(&text, |_| {});
+    let admin = address(&balancer, "admin");
+    let desk = Desk { balancer, admin, folder };
+    let add = json!({ "address": one.addr.to_string(), "backup": true });
+    let (status, added) = desk.ask("POST /api/upstreams/web/backends", Some(&add), true);
+    assert_eq!((status, &added["state"]), (201, &json!("down")), "it was not checked yet: {added}");
+    assert_eq!((&added["origin"], &added["priority"]), (&json!("operator"), &json!(1)), "{added}");
+}
+
+#[test]
 fn backends_are_drained_weighed_added_and_removed() {
     let (one, two) = (named("one"), named("two"));
     let desk = Desk::over(&[one.addr], "token-file = \"FOLDER/token\"");

@@ -10,6 +10,9 @@ use hickory_resolver::proto::op::{Message, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, SRV};
 use hickory_resolver::proto::rr::{Name, RData, Record, RecordType};
 
+use wireworks::server::balance::balancer;
+use wireworks::server::balance::config::Config;
+
 use super::Balancer;
 use super::raw::Backend;
 use crate::support::PATIENCE;
@@ -220,6 +223,41 @@ fn when_no_backend_can_be_reached_the_name_is_looked_up_at_once() {
     server.servers(&[(one.addr.port(), 0, 1)], 3600);
     // An hour would pass until the next question otherwise.
     wait_for(&balancer, &["one"]);
+}
+
+#[test]
+fn backends_of_another_name_do_not_outlive_it() {
+    let (one, two) = (named("one"), named("two"));
+    let server = Server::start();
+    server.servers(&[(one.addr.port(), 0, 1)], 0);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lb.toml");
+    let write = |keys: &str| {
+        let text = format!(
+            "[process]\nthreads = 1\nwatch = false\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n[upstream.web]\n{keys}\n"
+        );
+        std::fs::write(&path, text).unwrap();
+    };
+    let file = folder.path().join("b.toml");
+    std::fs::write(&file, format!("backends = [\"{}\"]", two.addr)).unwrap();
+    let (of_file, of_service) =
+        (format!("discover = {{ file = {file:?} }}"), srv(&server, "hold = \"100ms\""));
+    let of_nobody = of_service.replace(SERVICE, "nobody.test.");
+    write(&of_service);
+    let config = Config::read(&path).unwrap();
+    let balancer = Balancer { running: balancer::start_file(path.clone(), &config).unwrap() };
+    wait_for(&balancer, &["one"]);
+    for (keys, found) in [
+        (&of_nobody, "none"),
+        (&of_file, "two"),
+        (&of_nobody, "none"),
+        (&of_service, "one"),
+        (&of_file, "two"),
+    ] {
+        write(keys);
+        balancer.running.reload();
+        wait_for(&balancer, &[found]);
+    }
 }
 
 #[test]

@@ -203,6 +203,7 @@ fn proxy_header(bytes: &[u8]) -> Result<Preamble, Box<dyn Error + Send + Sync>> 
                 Addresses::Ip { source, .. } => PeerAddr::from(source),
                 Addresses::Unix { .. } => PeerAddr::Unix,
             }),
+            server: None,
         },
     })
 }

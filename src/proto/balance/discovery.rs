@@ -46,7 +46,7 @@ pub enum Heard<T> {
 /// What follows from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Next {
-    /// Whether other backends are believed in than before.
+    /// Whether other backends are believed in than before; when nothing was, also whether it is believed that there are none.
     pub changed: bool,
     /// How long to wait until the next question.
     pub wait: Duration,
@@ -55,6 +55,8 @@ pub struct Next {
 /// What is believed.
 #[derive(Clone, Debug)]
 pub struct Belief<T> {
+    /// Whether anything is: before, whoever holds this may still use what another source has said.
+    settled: bool,
     members: Vec<T>,
     /// Since when it is said that there are none.
     gone: Option<Instant>,
@@ -64,7 +66,7 @@ pub struct Belief<T> {
 
 impl<T> Default for Belief<T> {
     fn default() -> Self {
-        Self { members: Vec::new(), gone: None, failures: 0 }
+        Self { settled: false, members: Vec::new(), gone: None, failures: 0 }
     }
 }
 
@@ -73,6 +75,12 @@ impl<T: Ord> Belief<T> {
     #[must_use]
     pub fn members(&self) -> &[T] {
         &self.members
+    }
+
+    /// Whether anything is believed: that there are these backends, or none.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.settled
     }
 
     /// Takes in what was heard.
@@ -84,16 +92,17 @@ impl<T: Ord> Belief<T> {
                 members.sort();
                 members.dedup();
                 let changed = members != self.members;
-                self.members = members;
+                (self.members, self.settled) = (members, true);
                 Next { changed, wait: ttl.min(policy.max_ttl).max(policy.min_ttl) }
             }
             Heard::Gone => {
                 self.failures = 0;
                 let since = *self.gone.get_or_insert(now);
                 let left = policy.hold.saturating_sub(now.saturating_duration_since(since));
-                let changed = left.is_zero() && !self.members.is_empty();
+                let changed = left.is_zero() && !(self.settled && self.members.is_empty());
                 if changed {
                     self.members.clear();
+                    self.settled = true;
                 }
                 let wait = policy.min_ttl.max(RETRY);
                 Next { changed, wait: if left.is_zero() { wait } else { wait.min(left) } }
@@ -172,6 +181,11 @@ mod tests {
             let next = belief.hear(&POLICY, start + s(second), heard.clone());
             assert_eq!(next, Next { changed, wait: s(wait) }, "{second}: {heard:?}");
             assert_eq!(belief.members(), expected, "{second}: {heard:?}");
+        }
+        // From the first question on, too: the backends of the name that was asked for before are not this one's.
+        let mut belief: Belief<u8> = Belief::default();
+        for (second, changed) in [(0, false), (29, false), (30, true), (32, false)] {
+            assert_eq!(belief.hear(&POLICY, start + s(second), Heard::Gone).changed, changed, "{second}");
         }
         let at_once = Policy { hold: Duration::ZERO, ..POLICY };
         let mut belief = Belief::default();

@@ -15,7 +15,7 @@ use super::backend::Backend;
 use super::dial::{Dial, Way};
 use super::upstream::Upstream;
 use super::vitals::AgentState;
-use crate::net::client::ConnectError;
+use crate::net::client::{ConnectError, Target};
 use crate::proto::balance::agent::{Report, Unknown, parse};
 
 /// How often an agent is asked, unless the configuration says otherwise: HAProxy's `agent-inter`.
@@ -37,6 +37,9 @@ pub struct AgentProbe {
 /// Why an agent has said nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
+    /// The backend has no address at which it could be.
+    #[error("there is no agent behind a Unix socket")]
+    Unix,
     /// There is no connection.
     #[error(transparent)]
     Connect(#[from] ConnectError),
@@ -62,6 +65,9 @@ impl AgentProbe {
 
     async fn ask(&self, backend: &Backend) -> Result<Report, AgentError> {
         let setup = backend.setup();
+        if matches!(setup.target, Target::Unix(_)) {
+            return Err(AgentError::Unix);
+        }
         // Agents speak plainly, whatever calls do.
         let dial = Dial { connector: setup.dial.connector.clone(), tls: None };
         let way = Way { port: Some(self.port), ..Way::default() };

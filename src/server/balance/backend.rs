@@ -77,6 +77,24 @@ impl Setup {
             checks: None,
         }
     }
+
+    /// One of the same address, origin, weight and priority that is otherwise like the other.
+    #[must_use]
+    pub fn like(&self, other: &Self) -> Self {
+        let Self { target, origin, weight, priority, .. } = self;
+        Self {
+            target: target.clone(),
+            origin: *origin,
+            weight: *weight,
+            priority: *priority,
+            ..other.clone()
+        }
+    }
+}
+
+/// The key of the backend with this address: that of its name.
+pub(super) fn key_of_target(target: &Target) -> u64 {
+    key_of(target.to_string().as_bytes())
 }
 
 /// A backend.
@@ -96,7 +114,7 @@ impl Backend {
     pub fn new(setup: Setup, now: Instant, chance: f64) -> Self {
         let name: Arc<str> = setup.target.to_string().into();
         let vitals = Arc::new(Vitals::new(setup.checks, setup.outlier, now, chance));
-        let key = key_of(name.as_bytes());
+        let key = key_of_target(&setup.target);
         let fuse = setup.breaker.map(|policy| Arc::new(Fuse::new(policy, fastrand::u64(..), now)));
         Self { key, name, weight: setup.weight, setup, vitals, fuse }
     }
@@ -190,9 +208,7 @@ impl Backend {
             Standing::Available if self.fuse.as_ref().is_some_and(|fuse| !fuse.lets_pass(now)) => {
                 Standing::Unavailable
             }
-            Standing::Available if self.setup.limit.is_some_and(|limit| self.vitals.held() >= limit) => {
-                Standing::Full
-            }
+            Standing::Available if self.is_full() => Standing::Full,
             standing => standing,
         }
     }
@@ -201,6 +217,12 @@ impl Backend {
     #[must_use]
     pub fn limit(&self) -> Option<usize> {
         self.setup.limit
+    }
+
+    /// Whether it has as many calls as it may have.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.limit().is_some_and(|limit| self.vitals.held() >= limit)
     }
 
     /// Its circuit breaker, if it has one.

@@ -14,6 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::backend::Backend;
 use super::probe::Probe;
 use super::upstream::Upstream;
+use crate::net::clock::Clock;
 use crate::net::resilience::pick::Endpoint;
 use crate::proto::balance::health::{Condition, Outcome};
 
@@ -81,6 +82,8 @@ impl Followed {
 /// Checks one backend for as long as it is to be checked.
 pub async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
     let vitals = Arc::clone(current.load().vitals());
+    // One for all checks: a clock outlives what it was for by a deadline.
+    let clock = Clock::new();
     while let Some(due) = vitals.check_due() {
         tokio::select! {
             () = sleep_until(Instant::from_std(due)) => {}
@@ -88,7 +91,7 @@ pub async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
         }
         let backend = current.load_full();
         let Some(Checks { probe, timeout }) = upstream.members().settings().checks.clone() else { return };
-        let outcome = probe.run(&backend, timeout).await;
+        let outcome = probe.run(&backend, timeout, &clock).await;
         let now = Instant::now().into_std();
         backend.vitals().note_check(now, outcome.as_ref().err().map(ToString::to_string));
         let passed = if outcome.is_ok() { Outcome::Passed } else { Outcome::Failed };

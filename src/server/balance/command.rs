@@ -1,6 +1,7 @@
 //! The command `wireworks balance`: a configuration from a file, or a short one from the command line.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args as ClapArgs, Subcommand};
 
@@ -85,14 +86,19 @@ impl Args {
             }
         };
         let checks = Some(health::Policy::DEFAULT);
-        let backends = self.to.iter().map(|target| Setup { checks, ..Setup::new(target.clone()) }).collect();
+        let setup = |target: &Target| Setup { checks, ..Setup::new(target.clone()) };
+        let backends: Vec<_> = self.to.iter().map(setup).collect();
+        // The address is another for each backend.
+        let template = backends.first().cloned().map(Arc::new);
+        let defaults = upstream::Settings::default();
         let upstream = Upstream {
             name: NAME.into(),
             backends,
             settings: upstream::Settings {
                 algorithm: self.algorithm,
                 checks: Some(Checks { probe: Probe::default(), timeout: CHECK_TIMEOUT }),
-                ..upstream::Settings::default()
+                template: template.unwrap_or(defaults.template),
+                ..defaults
             },
             gateway: gateway::Settings::default(),
         };

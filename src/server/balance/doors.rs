@@ -115,9 +115,16 @@ impl Doors {
         self.shown.borrow().clone()
     }
 
-    /// Opens these, and closes all others.
+    /// Opens these, and closes all others; does nothing once the shutdown has begun.
     pub(super) fn set(&self, doors: Vec<Arc<Door>>) {
-        self.shown.send_replace(doors);
+        // Within the lock: a shard that sees the shutdown sees all doors that were set before it.
+        self.shown.send_if_modified(|shown| {
+            let goes_on = !self.drain.is_stopping();
+            if goes_on {
+                *shown = doors;
+            }
+            goes_on
+        });
     }
 
     /// Accepts at all doors, on one shard.
@@ -127,7 +134,10 @@ impl Doors {
         let mut changes = self.shown.subscribe();
         let mut tasks = JoinSet::new();
         let mut open: Vec<(Arc<Door>, AbortHandle)> = Vec::new();
+        let mut begins = true;
         loop {
+            // Asked first: doors that were set before the stop are opened once, so that their queues are taken.
+            let stopping = self.drain.is_stopping();
             let doors = changes.borrow_and_update().clone();
             open.retain(|(door, task)| {
                 let stays = doors.iter().any(|other| Arc::ptr_eq(door, other));
@@ -142,9 +152,22 @@ impl Doors {
                     open.push((door, task));
                 }
             }
+            if stopping {
+                break;
+            }
             tokio::select! {
-                changed = changes.changed() => if changed.is_err() { break },
-                () = self.drain.stopping() => break,
+                changed = changes.changed() => match changed {
+                    Ok(()) => begins = false,
+                    Err(_) => break,
+                },
+                () = self.drain.stopping() => {}
+                Some(ended) = tasks.join_next() => match ended {
+                    // It could not begin. As the process does, that is its end; later the other doors go on.
+                    Ok(Err(error)) if begins => return Err(error),
+                    Ok(Err(error)) => tracing::error!(%error, "a listener has failed"),
+                    Err(error) if error.is_panic() => tracing::error!("a listener has panicked"),
+                    Ok(Ok(())) | Err(_) => {}
+                },
             }
         }
         // Those who accept have sockets of their own, which they close when the queues are taken.

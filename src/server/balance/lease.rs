@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use super::backend::Backend;
 use super::log::End;
 use super::upstream::{Members, Upstream};
-use crate::net::resilience::breaker::{Permit, Verdict};
+use crate::net::resilience::breaker::{self, Permit, Verdict};
 use crate::net::resilience::ewma::Outstanding;
 use crate::net::resilience::queue::{Queue, Ticket};
 use crate::proto::balance::outlier::Outcome;
@@ -75,10 +75,14 @@ impl Lease {
         &self.backend
     }
 
-    /// The answer has begun; the call is under way until its end.
-    pub fn began(&self, now: Instant) {
+    /// The answer has begun; the call is under way until its end. A probe of the circuit breaker has succeeded by that: it must not depend on how long the
+    /// answer lasts.
+    pub fn began(&mut self, upstream: &Upstream, now: Instant) {
         if let Some(under_way) = &self.under_way {
             under_way.began(now);
+        }
+        if let Some(permit) = self.permit.take_if(|permit| permit.is_probe()) {
+            self.switch(upstream, now, permit.report(now, Verdict::Success));
         }
     }
 
@@ -96,13 +100,17 @@ impl Lease {
                 Outcome::Answered(_) => Verdict::Success,
                 Outcome::Error | Outcome::Fault => Verdict::Failure,
             };
-            if let Some(state) = permit.report(now, verdict) {
-                self.backend.fused(state);
-                tracing::info!(upstream = %upstream.name(), backend = %self.backend.name(), ?state, "the circuit breaker has switched");
-                upstream.refresh(now);
-            }
+            self.switch(upstream, now, permit.report(now, verdict));
         }
         upstream.report(&self.backend, now, outcome);
+    }
+
+    /// Notes the state of the circuit breaker that the call has led to, if it is another than before.
+    fn switch(&self, upstream: &Upstream, now: Instant, state: Option<breaker::State>) {
+        let Some(state) = state else { return };
+        self.backend.fused(state);
+        tracing::info!(upstream = %upstream.name(), backend = %self.backend.name(), ?state, "the circuit breaker has switched");
+        upstream.refresh(now);
     }
 
     /// Gives back what it holds while the lock of its line is held.
@@ -261,10 +269,9 @@ impl Line {
             let backend = members.choose(key, &tried, now)?;
             match self.enter(members, backend, now) {
                 Ok(lease) => return Some(lease),
-                Err(Closed::Broken) => {
-                    tried.to_mut().push(crate::net::resilience::pick::Endpoint::key(backend));
+                Err(Closed::Broken | Closed::Full) => {
+                    tried.to_mut().push(crate::net::resilience::pick::Endpoint::key(backend))
                 }
-                Err(Closed::Full) => return None,
             }
         }
         None

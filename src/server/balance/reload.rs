@@ -32,6 +32,8 @@ pub struct Source {
     /// Whether it is read again when it changes, and not only when that is asked for.
     watched: bool,
     seen: Mutex<Stamps>,
+    /// Held from reading to applying: of two reloads at once, the one that has read last is applied last.
+    reading: Mutex<()>,
 }
 
 impl Source {
@@ -39,7 +41,7 @@ impl Source {
     #[must_use]
     pub fn new(path: PathBuf, watched: bool) -> Self {
         let seen = Mutex::new(Stamps::take([&*path]));
-        Self { path, watched, seen }
+        Self { path, watched, seen, reading: Mutex::new(()) }
     }
 }
 
@@ -60,6 +62,7 @@ impl Source {
     /// # Errors
     /// What is wrong with it. Then everything is as before. It is logged, too.
     pub fn reload(&self, balancer: &Balancer) -> Result<u64, ReloadError> {
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         *self.seen() = Stamps::take([&*self.path]);
         let read = Config::read(&self.path).map_err(ReloadError::from);
         let outcome = read.and_then(|config| Ok(balancer.apply(&config)?));
@@ -128,6 +131,7 @@ impl Maintenance {
                     watched.push((upstream, task));
                 }
             }
+            while tasks.try_join_next().is_some() {}
             if changes.changed().await.is_err() {
                 return;
             }

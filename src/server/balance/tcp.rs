@@ -7,6 +7,7 @@ mod header;
 mod hello;
 
 use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,7 @@ use crate::net::drain::Drain;
 use crate::net::io::Io;
 use crate::net::relay::{Relay, RelayEnd, RelaySettings, Side};
 use crate::net::resilience::pick::{Endpoint, key_of_address};
+use crate::net::resilience::retry::{self, Call, Decision, Failure, Repeat, Retrying};
 use crate::net::serve::Arrival;
 use crate::proto::balance::outlier::Outcome;
 use crate::proto::balance::tls_route::TlsCondition;
@@ -85,6 +87,8 @@ pub struct Tcp {
 struct Client {
     io: Io,
     peer: PeerAddr,
+    /// The address that it has connected to, if a proxy told it.
+    server: Option<SocketAddr>,
     hello: Option<ClientHello>,
     unread: BytesMut,
 }
@@ -104,8 +108,8 @@ impl Tcp {
 
     async fn serve(self: Arc<Self>, arrival: Arrival, clock: Clock) {
         let note = self.log.as_ref().map(|log| Note::of_connection(log, Peer::of(&arrival)));
-        let Arrival { io, peer, number, place } = arrival;
-        let mut client = Client { io, peer, hello: None, unread: BytesMut::new() };
+        let Arrival { io, peer, server, number, place } = arrival;
+        let mut client = Client { io, peer, server, hello: None, unread: BytesMut::new() };
         let Some(upstream) = self.upstream(&mut client).await else { return };
         let connecting = self.connect(upstream, &client, note.as_ref());
         let Some(Some((far, lease))) = self.drain.unless_aborting(connecting).await else { return };
@@ -130,7 +134,7 @@ impl Tcp {
         }
     }
 
-    /// Where a connection goes. With routes, the beginning of what it says is read, unless the shutdown comes first.
+    /// Where a connection goes. With routes, the beginning of what it says is read, unless a shutdown sends it home.
     async fn upstream(&self, client: &mut Client) -> Option<&Arc<Upstream>> {
         let Routes { tls, otherwise } = &self.routes;
         if tls.is_empty() {
@@ -138,7 +142,7 @@ impl Tcp {
         }
         let opening = tokio::select! {
             opening = Box::pin(hello::read(&mut client.io, self.settings.hello_timeout)) => opening,
-            () = self.drain.stopping() => return None,
+            () = self.drain.sending_home() => return None,
         };
         let opening = match opening {
             Ok(opening) => opening,
@@ -176,9 +180,11 @@ impl Tcp {
         }
         let key = client.peer.ip().map_or(0, key_of_address);
         let members = upstream.members();
-        let limit = members.settings().connect_timeout;
+        let settings = members.settings();
+        members.budget().deposit(Instant::now().into_std());
+        let mut retrying: Option<Retrying> = None;
         let mut tried = Vec::new();
-        while tried.len() < members.settings().retry.attempts as usize {
+        loop {
             let lease = upstream.acquire(&members, key, &tried, Instant::now().into_std()).await;
             let mut lease = match lease {
                 Ok(lease) => lease,
@@ -194,39 +200,51 @@ impl Tcp {
             if let Some(note) = note {
                 note.attempt(lease.backend().name(), now);
             }
-            let reached = self.reach(lease.backend(), client, limit).await;
+            let reached = self.reach(lease.backend(), client, settings.connect_timeout).await;
             let ended = Instant::now();
-            match reached {
+            let error = match reached {
                 Ok(io) => {
-                    lease.began(ended.into_std());
+                    lease.began(upstream, ended.into_std());
                     if let Some(note) = note {
                         note.journey().connect = Some(ended - now);
                     }
                     lease.backend().counters().count(Event::Opened);
                     lease.backend().counters().answered_after(ended - now);
                     lease.report(upstream, ended.into_std(), Outcome::Answered(ended - now));
+                    if let Some(retrying) = retrying {
+                        retrying.succeeded();
+                    }
                     return Some((io, lease));
                 }
-                Err(error) => {
-                    let backend = Arc::clone(lease.backend());
-                    tracing::debug!(backend = %backend.name(), %error, "cannot be reached");
-                    lease.failed(ended.into_std());
-                    let (event, retried, why) = if error.is::<Elapsed>() {
-                        (Event::ConnectTimeout, Event::RetriedConnectTimeout, End::BackendConnectTimeout)
-                    } else {
-                        (Event::ConnectFailed, Event::RetriedConnect, End::BackendRefused)
-                    };
-                    backend.counters().count(event);
-                    lease.report(upstream, ended.into_std(), Outcome::Fault);
-                    tried.push(backend.key());
-                    let again = tried.len() < members.settings().retry.attempts as usize;
-                    if again {
-                        backend.counters().count(retried);
-                    }
-                    if let Some(note) = note {
-                        note.failed(why, again);
-                    }
-                }
+                Err(error) => error,
+            };
+            let backend = Arc::clone(lease.backend());
+            tracing::debug!(backend = %backend.name(), %error, "cannot be reached");
+            lease.failed(ended.into_std());
+            let (event, retried, why) = if error.is::<Elapsed>() {
+                (Event::ConnectTimeout, Event::RetriedConnectTimeout, End::BackendConnectTimeout)
+            } else {
+                (Event::ConnectFailed, Event::RetriedConnect, End::BackendRefused)
+            };
+            backend.counters().count(event);
+            lease.report(upstream, ended.into_std(), Outcome::Fault);
+            // Its place is another connection's while this one waits.
+            drop(lease);
+            tried.push(backend.key());
+            let retrying = retrying.get_or_insert_with(|| {
+                let call = Call { idempotent: true, deadline: None, seed: fastrand::u64(..) };
+                Retrying::begun(retry::Policy { transparent: 0, ..settings.retry }, call, members.budget())
+            });
+            // Nothing of the client's has been sent.
+            let decision = retrying.after(ended.into_std(), Failure::new(Repeat::Safe));
+            if let Some(note) = note {
+                note.failed(why, matches!(decision, Decision::Retry { .. }));
+            }
+            let Decision::Retry { wait, .. } = decision else { break };
+            backend.counters().count(retried);
+            // Another backend is asked at once: it has nothing to recover from.
+            if tried.len() >= members.backends().len() {
+                tokio::time::sleep(wait).await;
             }
         }
         upstream.note_lost();
@@ -240,7 +258,10 @@ impl Tcp {
         limit: Duration,
     ) -> Result<Io, Box<dyn std::error::Error + Send + Sync>> {
         let header = self.settings.proxy;
-        let header = header.map(|version| version.write(&client.io, &client.peer, client.hello.as_ref()));
+        let header = header.map(|version| {
+            let addresses = header::addresses(&client.io, &client.peer, client.server);
+            version.write(&client.io, addresses, client.hello.as_ref())
+        });
         let header = header.transpose()?.unwrap_or_default();
         let way = Way { header: &header, ..Way::default() };
         Ok(timeout(limit, backend.connect(&way)).await??)

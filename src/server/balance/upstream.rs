@@ -13,6 +13,7 @@ use super::check::Checks;
 use super::counters::Event;
 use super::discovery::Discovery;
 use super::lease::{Lease, Line, QUEUE, QUEUE_TIMEOUT, Refusal};
+use crate::net::client::Target;
 use crate::net::resilience::budget::{self, Budget};
 use crate::net::resilience::pick::pools::{self, Plan, Pools, Standing};
 use crate::net::resilience::pick::{Algorithm, AnyPicker, Ask, Bound, Endpoint, Setup, Total};
@@ -49,6 +50,8 @@ pub struct Settings {
     pub agent: Option<AgentProbe>,
     /// Where further backends are found.
     pub discovery: Option<Arc<Discovery>>,
+    /// What a backend that an operator adds is made of, but for its address, weight and priority.
+    pub template: Arc<backend::Setup>,
 }
 
 impl Default for Settings {
@@ -67,6 +70,7 @@ impl Default for Settings {
             checks: None,
             agent: None,
             discovery: None,
+            template: Arc::new(backend::Setup::new(Target::Tcp { host: String::new(), port: 0 })),
         }
     }
 }
@@ -108,9 +112,14 @@ impl Members {
         let pools = Pools::new(settings.pools, &backends, |backend| backend.setup().priority, picker);
         let before =
             |same: fn(&Settings, &Settings) -> bool| before.filter(|it| same(&it.settings, &settings));
-        let ejections = match before(|a, b| a.outlier == b.outlier) {
+        // Those who are ejected stay so for their time, and count, whatever the rules are from now on.
+        let ejections = match before(|_, _| true) {
             Some(before) => {
-                lock(&before.ejections).retain(|key| backends.iter().any(|backend| backend.key() == key));
+                let stay: HashSet<_> = backends.iter().map(Endpoint::key).collect();
+                let mut ejections = lock(&before.ejections);
+                ejections.retain(|key| stay.contains(&key));
+                ejections.set_policy(settings.outlier);
+                drop(ejections);
                 Arc::clone(&before.ejections)
             }
             None => Arc::new(Mutex::new(Ejections::new(settings.outlier))),
@@ -131,9 +140,14 @@ impl Members {
         self.limited
     }
 
-    /// Whether a backend could take a call if it had not as many as it may have.
+    /// Whether a backend could take a call if it had not as many as it may have. In a panic that holds for those that are down, too.
     pub(super) fn has_full(&self, now: Instant) -> bool {
-        self.backends.iter().any(|backend| backend.standing(now) == Standing::Full)
+        let panic = matches!(self.plan(), Plan::Panic(_));
+        self.backends.iter().any(|backend| match backend.standing(now) {
+            Standing::Full => true,
+            Standing::Unavailable => panic && backend.is_full(),
+            Standing::Available | Standing::Leaving => false,
+        })
     }
 
     /// Where the calls under way are counted, if they are.
@@ -195,13 +209,16 @@ impl Members {
         self.backends.get(place)
     }
 
-    /// The backend with this key, if it can go on with a session that it has: when it drains, too, but not when it is down or ejected.
+    /// The backend with this key, if it can go on with a session that it has: when it drains, too, but not when it is down, by whoever's word, or ejected.
     #[must_use]
     pub fn of_session(&self, key: u64, now: Instant) -> Option<&Arc<Backend>> {
+        self.of_key(key).filter(|backend| backend.vitals().keeps_sessions(now))
+    }
+
+    /// The backend with this key.
+    fn of_key(&self, key: u64) -> Option<&Arc<Backend>> {
         let found = self.keys.binary_search_by_key(&key, |(key, _)| *key).ok()?;
-        let backend = self.backends.get(self.keys.get(found)?.1)?;
-        let vitals = backend.vitals();
-        (vitals.is_up() && !vitals.is_ejected(now)).then_some(backend)
+        self.backends.get(self.keys.get(found)?.1)
     }
 
     fn group(&self, now: Instant) -> Group {
@@ -264,25 +281,48 @@ impl Upstream {
         self.changed.subscribe()
     }
 
-    /// Uses its backends by other settings from now on.
+    /// Uses its backends by other settings from now on. Those that operators have added are made anew by the template.
     pub fn configure(&self, settings: Settings, now: Instant) {
-        self.change(now, |members| (members.backends.clone(), settings));
+        self.change(now, |members| {
+            let fitted = members.backends.iter().map(|backend| match backend.setup().origin {
+                Origin::Operator => {
+                    let setup = backend.setup().like(&settings.template);
+                    Arc::new(Backend::succeeding(backend, setup, now))
+                }
+                Origin::Configured | Origin::Discovered => Arc::clone(backend),
+            });
+            (fitted.collect(), settings)
+        });
     }
 
     /// Replaces all backends of an `origin` by these. Those that were there before keep what is known of them; of those that more than one
     /// origin names, the first of [`Origin`] counts. Those that are new are checked before they get calls, if they are checked.
     pub fn replace(&self, origin: Origin, setups: Vec<backend::Setup>, now: Instant) {
-        self.change(now, |members| {
-            let others =
-                members.backends.iter().filter(|backend| backend.setup().origin != origin).map(Arc::clone);
-            let named =
-                setups.into_iter().map(|setup| members.take_over(backend::Setup { origin, ..setup }, now));
-            let mut all: Vec<_> = named.chain(others).collect();
-            all.sort_by_key(|backend| backend.setup().origin);
-            let mut seen = HashSet::new();
-            all.retain(|backend| seen.insert(backend.key()));
-            (all, members.settings.clone())
+        self.change(now, |members| (members.with(origin, setups, now), members.settings.clone()));
+    }
+
+    /// Replaces all backends that were discovered by these, if that is still how they are found. It is done on a thread that may take its time: a picker of
+    /// thousands of backends has a large table.
+    pub(super) async fn found(
+        self: &Arc<Self>,
+        by: &Arc<Discovery>,
+        setups: Vec<backend::Setup>,
+        now: Instant,
+    ) {
+        let (this, by) = (Arc::clone(self), Arc::clone(by));
+        let done = tokio::task::spawn_blocking(move || {
+            this.change(now, |members| {
+                let goes_on = members.settings.discovery.as_ref().is_some_and(|it| Arc::ptr_eq(it, &by));
+                let backends = match goes_on {
+                    true => members.with(Origin::Discovered, setups, now),
+                    false => members.backends.clone(),
+                };
+                (backends, members.settings.clone())
+            });
         });
+        if done.await.is_err() {
+            tracing::error!(upstream = %self.name, "the backends that were found are not in use");
+        }
     }
 
     /// Changes the weight of a backend until its configuration says another.
@@ -424,9 +464,8 @@ impl Upstream {
         let members = self.line.members.load();
         let before = members.pools.plan();
         let plan = members.refresh(now);
-        if members.is_limited() {
-            self.line.look();
-        }
+        // Also without limits: calls may wait from a time when there were some.
+        self.line.look();
         match plan {
             _ if plan == before => return,
             Plan::Use(0) => tracing::info!(upstream = %self.name, "the first pool is used"),
@@ -443,10 +482,21 @@ impl Upstream {
 }
 
 impl Members {
+    /// These backends of an `origin`, and those of others.
+    fn with(&self, origin: Origin, setups: Vec<backend::Setup>, now: Instant) -> Vec<Arc<Backend>> {
+        let others = self.backends.iter().filter(|backend| backend.setup().origin != origin).map(Arc::clone);
+        let named = setups.into_iter().map(|setup| self.take_over(backend::Setup { origin, ..setup }, now));
+        let mut all: Vec<_> = named.chain(others).collect();
+        all.sort_by_key(|backend| backend.setup().origin);
+        let mut seen = HashSet::new();
+        all.retain(|backend| seen.insert(backend.key()));
+        all
+    }
+
     /// The backend of a setup: the successor of the one with its address, or a new one.
     fn take_over(&self, mut setup: backend::Setup, now: Instant) -> Arc<Backend> {
-        let before = self.backends.iter().find(|backend| backend.setup().target == setup.target);
-        if let Some(before) = before {
+        let before = self.of_key(backend::key_of_target(&setup.target));
+        if let Some(before) = before.filter(|before| before.setup().target == setup.target) {
             return Arc::new(Backend::succeeding(before, setup, now));
         }
         if let Some(checks) = &mut setup.checks
@@ -464,8 +514,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::vitals::Admin;
+    use super::super::vitals::{Admin, AgentState};
     use super::*;
+    use crate::net::resilience::pick;
     use crate::proto::balance::health;
 
     fn backends(now: Instant, priorities: &[u32]) -> Vec<Arc<Backend>> {
@@ -533,7 +584,15 @@ mod tests {
         assert!(members.of_session(first.key(), now).is_some(), "it finishes what it has");
         first.vitals().eject(now + Duration::from_secs(1));
         assert!(members.of_session(first.key(), now).is_none());
-        assert!(members.of_session(first.key(), now + Duration::from_secs(2)).is_some());
+        let later = now + Duration::from_secs(2);
+        assert!(members.of_session(first.key(), later).is_some());
+        first.vitals().set_admin(Admin::Down);
+        assert!(members.of_session(first.key(), later).is_none(), "an operator says that it is down");
+        first.vitals().set_admin(Admin::Ready);
+        first.vitals().set_agent(AgentState { up: false, ..AgentState::default() });
+        assert!(members.of_session(first.key(), later).is_none(), "its agent says so");
+        first.vitals().set_agent(AgentState { ready: false, ..AgentState::default() });
+        assert!(members.of_session(first.key(), later).is_some(), "its agent lets it drain");
         upstream.replace(Origin::Configured, Vec::new(), now);
         assert!(upstream.members().of_session(first.key(), now).is_none());
     }
@@ -594,6 +653,45 @@ mod tests {
             assert_eq!(weights(&upstream), [("10.0.0.1:80".to_owned(), expected)], "{file}");
         }
         assert!(upstream.set_weight("nobody:80", 1, now).is_err());
+    }
+
+    #[test]
+    fn who_is_ejected_counts_whatever_the_rules_are_now() {
+        let now = Instant::now();
+        let upstream = Upstream::new("web", backends(now, &[0, 0, 0, 0]), Settings::default(), now);
+        let members = upstream.members();
+        let fail = |place: usize| {
+            let backend = &members.backends()[place];
+            (0..outlier::Policy::DEFAULT.faults).for_each(|_| upstream.report(backend, now, Outcome::Fault));
+            backend.vitals().is_ejected(now)
+        };
+        assert!(fail(0));
+        let outlier = outlier::Policy { most: 25, ..outlier::Policy::DEFAULT };
+        upstream.configure(Settings { outlier, ..Settings::default() }, now);
+        assert!(!fail(1), "a quarter is ejected already");
+        upstream.configure(Settings::default(), now);
+        assert!(fail(2) && !fail(3), "half of them may be");
+    }
+
+    #[test]
+    fn backends_of_operators_follow_the_configuration() {
+        let now = Instant::now();
+        let template = |checks, slow: u64| {
+            let slow_start = pick::SlowStart { window: Duration::from_secs(slow), least: 10 };
+            let target = "nowhere:1".parse().unwrap();
+            let template = backend::Setup { checks, slow_start, weight: 9, ..backend::Setup::new(target) };
+            Settings { template: Arc::new(template), ..Settings::default() }
+        };
+        let checked = template(Some(health::Policy::DEFAULT), 0);
+        let upstream = Upstream::new("web", Vec::new(), checked, now);
+        let added = setup("10.0.0.1:80", 3).like(&upstream.members().settings().template);
+        upstream.replace(Origin::Operator, vec![added], now);
+        assert!(!upstream.find("10.0.0.1:80").unwrap().vitals().is_up(), "it was not checked yet");
+        upstream.configure(template(None, 5), now);
+        let backend = upstream.find("10.0.0.1:80").unwrap();
+        assert!(backend.vitals().is_up(), "nobody would find out any more");
+        assert_eq!((backend.weight(), backend.setup().slow_start.window.as_secs()), (3, 5));
+        assert_eq!(backend.setup().origin, Origin::Operator);
     }
 
     #[test]

@@ -228,6 +228,13 @@ impl Vitals {
         if well { Standing::Available } else { Standing::Unavailable }
     }
 
+    /// Whether it can go on with sessions that it has: it may be finishing what it has, but neither checks nor an agent nor an operator say that it is down,
+    /// and it is not ejected.
+    #[must_use]
+    pub fn keeps_sessions(&self, now: Instant) -> bool {
+        self.admin() != Admin::Down && self.agent().up && self.is_up() && !self.is_ejected(now)
+    }
+
     /// Whether its checks pass; always without checks.
     #[must_use]
     pub fn is_up(&self) -> bool {

@@ -225,9 +225,9 @@ impl Api {
             return Err(ApiError::new(StatusCode::CONFLICT, format!("{name} is there already")));
         }
         // How it is reached, checked and judged is as for the others.
-        let like = members.backends().first().map(|backend| backend.setup().clone());
-        let like = like.unwrap_or_else(|| Setup::new(target.clone()));
-        let setup = Setup { target, origin: Origin::Operator, weight, priority: u32::from(backup), ..like };
+        let setup =
+            Setup { origin: Origin::Operator, weight, priority: u32::from(backup), ..Setup::new(target) };
+        let setup = setup.like(&members.settings().template);
         let added = members.backends().iter().filter(|backend| backend.setup().origin == Origin::Operator);
         let mut setups: Vec<_> = added.map(|backend| backend.setup().clone()).collect();
         if setups.len() >= MAX_ADDED {

@@ -78,7 +78,11 @@ fn a_whole_file() {
 fn faults_are_told_all_at_once_and_where_they_stand() {
     /// Line, column, and a part of the message.
     type Told = (usize, usize, &'static str);
-    let rows: [(&str, &[Told]); 9] = [
+    let rows: [(&str, &[Told]); 10] = [
+        (
+            "[[listener]]\nlisten = \":1\"\nto = \"a\"\n[upstream.a]\nbackends = [\"unix:/a\"]\nagent = { port = 1 }\ncheck = { port = 1 }\n",
+            &[(4, 1, "an agent has a port"), (4, 1, "a Unix socket has none")],
+        ),
         ("", &[(1, 1, "there is no [[listener]]")]),
         ("a = 1\n", &[(1, 1, "unknown field `a`")]),
         ("[[listener]]\nlisten = \"8080\"\n", &[(2, 10, "data did not match")]),

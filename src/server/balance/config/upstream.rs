@@ -122,6 +122,14 @@ impl Checker<'_> {
         let outlier = settings.outlier;
         let template = Setup { dial, slow_start, checks, outlier, limit, breaker, ..Setup::new(nowhere) };
         let backends = self.backends(&upstream.backends, &template);
+        let unix = backends.iter().any(|backend| matches!(backend.target, Target::Unix(_)));
+        if unix && settings.agent.is_some() {
+            self.fault(&at, "an agent has a port: there is none at a backend behind a Unix socket");
+        }
+        if unix && settings.checks.as_ref().is_some_and(|checks| checks.probe.port.is_some()) {
+            self.fault(&at, "the `port` of a check is for backends with addresses: a Unix socket has none");
+        }
+        settings.template = Arc::new(template.clone());
         let source = upstream.discover.as_ref().and_then(|discover| self.discover(discover));
         settings.discovery = source.map(|source| Arc::new(Discovery { source, template }));
         Upstream { name: name.into(), backends, settings, gateway }

@@ -4,12 +4,13 @@
 //! A file that is renamed into its place is another file, and noticed as well.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, MissedTickBehavior};
 
+use super::Discovery;
 use crate::net::stamps::Stamps;
-use crate::server::balance::backend::{Origin, Setup};
 use crate::server::balance::config::backends;
 use crate::server::balance::upstream::Upstream;
 
@@ -17,7 +18,7 @@ use crate::server::balance::upstream::Upstream;
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);
 
 /// Reads the file now, and when it changes, until it is dropped.
-pub(super) async fn follow(path: &Path, template: &Setup, upstream: &Upstream) {
+pub(super) async fn follow(path: &Path, by: &Arc<Discovery>, upstream: &Arc<Upstream>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut read, mut last) = (None, None);
@@ -27,7 +28,7 @@ pub(super) async fn follow(path: &Path, template: &Setup, upstream: &Upstream) {
         // The first time, whatever there is is better than nothing.
         let settled = read.is_none() || last.as_ref() == Some(&stamps);
         if settled && read.as_ref() != Some(&stamps) {
-            apply(path, template, upstream).await;
+            apply(path, by, upstream).await;
             read = Some(stamps.clone());
         }
         last = Some(stamps);
@@ -42,15 +43,16 @@ async fn stamps(path: &Path) -> Stamps {
         .unwrap_or_else(|_| Stamps::take::<&Path>([]))
 }
 
-async fn apply(path: &Path, template: &Setup, upstream: &Upstream) {
-    let (file, template) = (path.to_owned(), template.clone());
-    let Ok(found) = tokio::task::spawn_blocking(move || backends::read(&file, &template)).await else {
+async fn apply(path: &Path, by: &Arc<Discovery>, upstream: &Arc<Upstream>) {
+    let (file, read_by) = (path.to_owned(), Arc::clone(by));
+    let read = move || backends::read(&file, &read_by.template);
+    let Ok(found) = tokio::task::spawn_blocking(read).await else {
         return;
     };
     match found {
         Ok(setups) => {
             tracing::info!(upstream = %upstream.name(), file = %path.display(), backends = setups.len(), "backends were found");
-            upstream.replace(Origin::Discovered, setups, Instant::now().into_std());
+            upstream.found(by, setups, Instant::now().into_std()).await;
         }
         Err(error) => {
             for line in error.to_string().lines() {

@@ -82,19 +82,19 @@ pub async fn follow(upstream: Arc<Upstream>) {
 
 impl Discovery {
     /// Finds backends until it is dropped. `known`: those of `belief` are to be set up anew first.
-    async fn run(&self, upstream: &Upstream, belief: &mut Belief<Found>, known: bool) {
+    async fn run(self: &Arc<Self>, upstream: &Arc<Upstream>, belief: &mut Belief<Found>, known: bool) {
         match &self.source {
-            Source::File(path) => file::follow(path, &self.template, upstream).await,
+            Source::File(path) => file::follow(path, self, upstream).await,
             Source::Dns(dns) => {
-                if known {
-                    self.apply(upstream, belief);
+                if known && belief.is_settled() {
+                    self.apply(upstream, belief).await;
                 }
                 self.ask(dns, upstream, belief).await;
             }
         }
     }
 
-    async fn ask(&self, dns: &Dns, upstream: &Upstream, belief: &mut Belief<Found>) {
+    async fn ask(self: &Arc<Self>, dns: &Dns, upstream: &Arc<Upstream>, belief: &mut Belief<Found>) {
         let resolver = loop {
             match dns.resolver() {
                 Ok(resolver) => break resolver,
@@ -112,7 +112,7 @@ impl Discovery {
                 tracing::warn!(upstream = %upstream.name(), name = dns.name, %error, "no backends were found; those known stay");
             }
             if next.changed {
-                self.apply(upstream, belief);
+                self.apply(upstream, belief).await;
             }
             tokio::select! {
                 () = sleep(next.wait) => {}
@@ -123,9 +123,9 @@ impl Discovery {
     }
 
     /// Lets the upstream have what is believed.
-    fn apply(&self, upstream: &Upstream, belief: &Belief<Found>) {
+    async fn apply(self: &Arc<Self>, upstream: &Arc<Upstream>, belief: &Belief<Found>) {
         let setups: Vec<_> = belief.members().iter().map(|found| found.setup(&self.template)).collect();
         tracing::info!(upstream = %upstream.name(), backends = setups.len(), "backends were found");
-        upstream.replace(Origin::Discovered, setups, Instant::now().into_std());
+        upstream.found(self, setups, Instant::now().into_std()).await;
     }
 }

@@ -209,7 +209,7 @@ impl Forward {
                     if let Some(retrying) = retrying {
                         retrying.succeeded();
                     }
-                    lease.began(ended.into_std());
+                    lease.began(upstream, ended.into_std());
                     return Ok(Answered { answer, lease, request: replay, latency });
                 }
                 Err(error) => error,

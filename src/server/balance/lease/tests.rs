@@ -138,6 +138,26 @@ async fn room_that_a_change_makes_is_used() {
     let mut third = waits(&upstream).await;
     upstream.replace(Origin::Configured, vec![setup(1, None), setup(2, 1)], now());
     let Poll::Ready(Ok(_three)) = poll!(&mut third) else { panic!("no limit") };
+    // And where no backend has a limit any longer.
+    upstream.replace(Origin::Configured, vec![setup(3, 1)], now());
+    let _held = served(&upstream).await;
+    let mut fourth = waits(&upstream).await;
+    upstream.replace(Origin::Configured, vec![setup(3, None)], now());
+    let Poll::Ready(Ok(_four)) = poll!(&mut fourth) else { panic!("no limits at all") };
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_panic_backends_have_limits_too_and_calls_wait_for_them() {
+    let down = |port| {
+        let checks = Some(health::Policy { initial: health::Initial::Down, ..health::Policy::DEFAULT });
+        Setup { checks, ..setup(port, 1) }
+    };
+    let upstream = upstream(vec![down(1), down(2)], Settings::default());
+    let (one, two) = (served(&upstream).await, served(&upstream).await);
+    assert_ne!(one.backend().name(), two.backend().name(), "the one that has room");
+    let mut waiting = waits(&upstream).await;
+    drop(one);
+    let Poll::Ready(Ok(_)) = poll!(&mut waiting) else { panic!("the place is handed over") };
 }
 
 /// Threads that come and go at random, with and without patience: in the end every place is free, and in between no backend had more than it may.
@@ -224,6 +244,25 @@ async fn a_breaker_opens_is_probed_and_closes() {
     }
     assert_eq!(of(1).breaker().unwrap().state(now()), breaker::State::Closed);
     assert_eq!(of(1).breaker().unwrap().stats().recoveries, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_has_succeeded_when_its_answer_begins_however_long_that_lasts() {
+    let policy = breaker::Policy { consecutive: 1, ..breaker::Policy::DEFAULT };
+    let upstream = upstream(vec![Setup { breaker: Some(policy), ..setup(1, None) }], Settings::default());
+    let state = || upstream.members().backends()[0].breaker().unwrap().state(now());
+    let mut lease = served(&upstream).await;
+    lease.report(&upstream, now(), Outcome::Error);
+    drop(lease);
+    let breaker::State::Open { until } = state() else { panic!("it is closed") };
+    tokio::time::sleep_until((until + Duration::from_millis(1)).into()).await;
+    let mut stream = served(&upstream).await;
+    stream.began(&upstream, now());
+    assert_eq!(state(), breaker::State::Closed);
+    // As server-sent events do.
+    tokio::time::sleep(policy.patience * 2).await;
+    assert_eq!(state(), breaker::State::Closed);
+    stream.report(&upstream, now(), Outcome::Answered(Duration::ZERO));
 }
 
 #[tokio::test(start_paused = true)]

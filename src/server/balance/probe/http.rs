@@ -72,8 +72,8 @@ impl HttpProbe {
         Self { body: body.into(), ..self }
     }
 
-    pub(super) async fn run(&self, io: Io) -> Result<(), CheckError> {
-        let conn = Conn::new(io, ClientCodec::new(Limits::default()), Clock::new().timer());
+    pub(super) async fn run(&self, io: Io, clock: &Clock) -> Result<(), CheckError> {
+        let conn = Conn::new(io, ClientCodec::new(Limits::default()), clock.timer());
         let asking = exchange(Box::new(conn), self.request.clone(), Body::empty(), Timeouts::default());
         let answer = asking.await.map_err(|(error, _)| CheckError::Exchange(error))?;
         let status = answer.head.status().as_u16();

@@ -15,6 +15,7 @@ use super::backend::{Backend, HTTP_ALPN};
 use super::dial::{Dial, Way};
 use super::tcp::ProxyHeader;
 use crate::net::client::ConnectError;
+use crate::net::clock::Clock;
 use crate::server::http::client::exchange::ExchangeError;
 
 pub use self::http::{BadProbe, HttpProbe};
@@ -78,23 +79,24 @@ pub enum CheckError {
 }
 
 impl Probe {
-    /// Checks a backend once.
+    /// Checks a backend once. `clock` is for the deadlines within the check.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub async fn run(&self, backend: &Backend, limit: Duration) -> Result<(), CheckError> {
-        timeout(limit, self.check(backend)).await.unwrap_or(Err(CheckError::Timeout(limit)))
+    pub async fn run(&self, backend: &Backend, limit: Duration, clock: &Clock) -> Result<(), CheckError> {
+        timeout(limit, self.check(backend, clock)).await.unwrap_or(Err(CheckError::Timeout(limit)))
     }
 
-    async fn check(&self, backend: &Backend) -> Result<(), CheckError> {
+    async fn check(&self, backend: &Backend, clock: &Clock) -> Result<(), CheckError> {
         let setup = backend.setup();
         let header = self.proxy.map(ProxyHeader::local).unwrap_or_default();
-        let alpn = if matches!(self.ask, Ask::Talk(_)) { &[] } else { HTTP_ALPN };
+        // A backend that speaks something else may refuse whoever offers HTTP only.
+        let alpn = if matches!(self.ask, Ask::Http(_)) { HTTP_ALPN } else { &[] };
         let way = Way { port: self.port, header: &header, alpn };
         let io = self.dial.as_ref().unwrap_or(&setup.dial).connect(&setup.target, &way).await?;
         match &self.ask {
             Ask::Connect => Ok(()),
-            Ask::Http(probe) => probe.run(io).await,
+            Ask::Http(probe) => probe.run(io, clock).await,
             Ask::Talk(talk) => talk.run(io).await,
         }
     }
@@ -151,15 +153,15 @@ mod tests {
         ];
         for (ask, expected) in rows {
             let probe = Probe { ask: Ask::Http(ask), ..Probe::default() };
-            let outcome = probe.run(&backend, LIMIT).await;
+            let outcome = probe.run(&backend, LIMIT, &Clock::new()).await;
             match expected {
                 None => outcome.unwrap(),
                 Some(text) => assert!(outcome.unwrap_err().to_string().contains(text), "{probe:?}"),
             }
         }
-        Probe::default().run(&backend, LIMIT).await.unwrap();
+        Probe::default().run(&backend, LIMIT, &Clock::new()).await.unwrap();
         running.stop().unwrap();
-        let error = Probe::default().run(&backend, LIMIT).await.unwrap_err();
+        let error = Probe::default().run(&backend, LIMIT, &Clock::new()).await.unwrap_err();
         assert!(matches!(error, CheckError::Connect(_)), "{error}");
         assert!(HttpProbe::new(&Method::GET, "no path", "a.test", &none).is_err());
     }
@@ -194,7 +196,7 @@ mod tests {
         for (hears, says, talk, expected) in rows {
             let (backend, _) = script(hears, says).await;
             let probe = Probe { ask: Ask::Talk(talk), ..Probe::default() };
-            let outcome = probe.run(&backend, LIMIT).await;
+            let outcome = probe.run(&backend, LIMIT, &Clock::new()).await;
             match expected {
                 None => outcome.unwrap(),
                 Some(text) => assert!(outcome.unwrap_err().to_string().contains(text), "{probe:?}"),
@@ -203,7 +205,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let backend = backend(&listener.local_addr().unwrap().to_string());
         let probe = Probe { ask: Ask::Talk(talk(b"", b"x")), ..Probe::default() };
-        let error = probe.run(&backend, Duration::from_millis(50)).await.unwrap_err();
+        let error = probe.run(&backend, Duration::from_millis(50), &Clock::new()).await.unwrap_err();
         assert!(matches!(error, CheckError::Timeout(_)), "{error}");
     }
 
@@ -217,7 +219,7 @@ mod tests {
             let nobody = backend("127.0.0.1:1");
             let ask = Ask::Talk(Talk { send: Vec::new(), expect: b"hello".to_vec() });
             let probe = Probe { ask, port: Some(port), proxy: Some(proxy), dial: None };
-            probe.run(&nobody, LIMIT).await.unwrap();
+            probe.run(&nobody, LIMIT, &Clock::new()).await.unwrap();
         }
     }
 }

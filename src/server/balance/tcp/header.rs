@@ -19,18 +19,17 @@ pub enum ProxyHeader {
 }
 
 impl ProxyHeader {
-    /// The header for the connection of a client, with what its ClientHello says if the TLS is passed through.
+    /// The header for the connection of a client with these addresses, and with what its ClientHello says if the TLS is passed through.
     ///
     /// # Errors
     /// It would be too long.
     pub(super) fn write(
         self,
         client: &Io,
-        peer: &PeerAddr,
+        addresses: Option<Addresses>,
         hello: Option<&ClientHello>,
     ) -> Result<BytesMut, EncodeError> {
         let mut header = BytesMut::new();
-        let addresses = addresses(client, peer);
         match self {
             Self::V1 => proxy::encode_v1(addresses.as_ref(), &mut header),
             Self::V2 => {
@@ -55,13 +54,14 @@ impl ProxyHeader {
     }
 }
 
-/// The two ends of the client's connection; `None` when they are not both Internet addresses.
-fn addresses(client: &Io, peer: &PeerAddr) -> Option<Addresses> {
+/// The two ends of the client's connection, of which `server` was told by a proxy; `None` when they are not both Internet addresses.
+pub(super) fn addresses(client: &Io, peer: &PeerAddr, server: Option<SocketAddr>) -> Option<Addresses> {
     let PeerAddr::Ip(source) = peer else { return None };
-    let destination: SocketAddr = match client {
-        Io::Tcp(stream) => stream.local_addr().ok()?,
-        Io::Tls(stream) => stream.get_ref().0.local_addr().ok()?,
-        _ => return None,
+    let destination = match (server, client) {
+        (Some(server), _) => server,
+        (None, Io::Tcp(stream)) => stream.local_addr().ok()?,
+        (None, Io::Tls(stream)) => stream.get_ref().0.local_addr().ok()?,
+        (None, _) => return None,
     };
     Some(Addresses::Ip { source: *source, destination })
 }
@@ -99,6 +99,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_address_that_a_proxy_tells_goes_on() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let local = listener.local_addr().unwrap();
+        let dialled = tokio::net::TcpStream::connect(local).await.unwrap();
+        let near = dialled.local_addr().unwrap();
+        let io = dialled.into();
+        let peer = PeerAddr::Ip("192.0.2.7:4711".parse().unwrap());
+        let told: SocketAddr = "198.51.100.1:443".parse().unwrap();
+        for (server, expected) in [(Some(told), told), (None, near)] {
+            let wire = ProxyHeader::V1.write(&io, addresses(&io, &peer, server), None).unwrap();
+            let Ok(Parsed::Complete { header, .. }) = parse(&wire) else { panic!("{wire:?}") };
+            let Some(Addresses::Ip { destination, .. }) = header.addresses else { panic!("{header:?}") };
+            assert_eq!(destination, expected);
+        }
+    }
+
+    #[tokio::test]
     async fn what_the_hello_says_goes_along() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let io = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap().into();
@@ -114,7 +131,7 @@ mod tests {
             (Some(hello(Some("a.test"), &["h2"])), vec![Tlv::Alpn(b"h2".to_vec()), authority.clone()]),
             (Some(hello(Some("a.test"), &["h2", "http/1.1"])), vec![authority]),
         ] {
-            let wire = ProxyHeader::V2.write(&io, &peer, hello.as_ref()).unwrap();
+            let wire = ProxyHeader::V2.write(&io, addresses(&io, &peer, None), hello.as_ref()).unwrap();
             let Ok(Parsed::Complete { header, .. }) = parse(&wire) else { panic!("{wire:?}") };
             assert_eq!(header.tlvs, expected, "{hello:?}");
         }

@@ -178,6 +178,86 @@ fn a_listener_changes_at_its_port() {
 }
 
 #[test]
+fn connections_count_whichever_way_they_came_in() {
+    let one = saying("one");
+    let text = |more: &str| {
+        let more = format!("max-connections = 2\n{more}");
+        PROCESS.to_owned() + &listener("127.0.0.1:0", &more) + &upstream(one.addr, "")
+    };
+    let balancer = ByFile::start(&text(""));
+    let mut open = [0, 1].map(|_| Wire::connect(balancer.addr()));
+    open.iter_mut().for_each(|wire| assert_eq!(ask(wire), "one"));
+    balancer.reload(&text("idle-timeout = \"9s\""));
+    let mut third = Wire::connect(balancer.addr());
+    third.send(GET);
+    assert_eq!(third.read_response().status, 503);
+    drop(open);
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let mut wire = Wire::connect(balancer.addr());
+        wire.send(GET);
+        if wire.read_response().status == 200 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "who has left counts still");
+    }
+}
+
+#[test]
+fn limits_that_stay_count_on() {
+    let one = saying("one");
+    let text = |limits: &str, more: &str| {
+        PROCESS.to_owned()
+            + &listener("127.0.0.1:0", &format!("limits = {{ {limits} }}\n{more}"))
+            + &upstream(one.addr, "")
+    };
+    let rate = "requests = { rate = \"2/h\" }";
+    let balancer = ByFile::start(&text(rate, ""));
+    let status = |path: &str| {
+        let mut wire = Wire::connect(balancer.addr());
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+        wire.read_response().status
+    };
+    assert_eq!((status("/"), status("/"), status("/")), (200, 200, 429));
+    // What is around the limit may change, and routes may come in front of its own.
+    let route = "[[listener.route]]\npath = \"/a\"\nto = \"web\"\nlimits = { requests = { rate = \"1/h\" } }";
+    for more in ["", "timeout = \"9s\"", "max-connections = 99", "trace = true"] {
+        balancer.reload(&text(rate, more));
+        assert_eq!(status("/"), 429, "{more}");
+    }
+    // Another limit is another.
+    balancer.reload(&text("requests = { rate = \"3/h\" }", ""));
+    assert_eq!((status("/"), status("/"), status("/"), status("/")), (200, 200, 200, 429));
+    // That of a route counts for the route.
+    let wide = "requests = { rate = \"100/h\" }";
+    balancer.reload(&text(wide, route));
+    assert_eq!((status("/a"), status("/a"), status("/")), (200, 429, 200));
+    let other = "[[listener.route]]\npath = \"/b\"\nto = \"web\"\n";
+    balancer.reload(&text(wide, &(other.to_owned() + route)));
+    assert_eq!((status("/a"), status("/b")), (429, 200));
+}
+
+#[test]
+fn requests_that_wait_are_served_when_the_limit_is_gone() {
+    let (here, came) = std::sync::mpsc::channel();
+    let backend = Backend::start(move |number, peer| {
+        peer.request()?;
+        here.send(number).unwrap();
+        // The first is never answered.
+        if number == 0 { peer.hold() } else { peer.say("HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\none") }
+    });
+    let text = |more| PROCESS.to_owned() + &listener("127.0.0.1:0", "") + &upstream(backend.addr, more);
+    let balancer = ByFile::start(&text("max-connections = 1\nqueue-timeout = \"1h\""));
+    let (mut first, mut second) = (Wire::connect(balancer.addr()), Wire::connect(balancer.addr()));
+    first.send(GET);
+    came.recv_timeout(PATIENCE).unwrap();
+    second.send(GET);
+    second.wait_until_read();
+    balancer.reload(&text(""));
+    assert_eq!(second.read_response().text(), "one");
+}
+
+#[test]
 fn a_file_that_changes_is_read_without_being_asked() {
     let (one, two) = (saying("one"), saying("two"));
     let text = |backend| listener("127.0.0.1:0", "") + &upstream(backend, "");
@@ -214,6 +294,10 @@ fn fifty_reloads_under_load_lose_nothing() {
     let addr = balancer.address("balance");
     let mut open: Vec<_> = (0..4).map(|_| WebSocket::connect(addr)).collect();
     let load = Load::start(addr, 8);
+    load.more(20);
+    let of_process = format!("/proc/{}", balancer.id());
+    let count = |what: &str| std::fs::read_dir(format!("{of_process}/{what}")).unwrap().count();
+    let before = (count("fd"), count("task"));
     for number in 2..52 {
         load.more(20);
         write(number);
@@ -222,6 +306,12 @@ fn fifty_reloads_under_load_lose_nothing() {
         open.iter_mut().for_each(WebSocket::echo);
     }
     load.more(20);
+    // A descriptor of each reload that is not closed would be fifty; some connections to backends may have come.
+    let after = (count("fd"), count("task"));
+    assert!(
+        after.0 < before.0 + 25 && after.1 < before.1 + 10,
+        "descriptors and threads: {before:?}, {after:?}"
+    );
     load.end();
     open.into_iter().for_each(WebSocket::goodbye);
     balancer.signal(Signal::TERM);

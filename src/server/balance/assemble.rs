@@ -5,7 +5,6 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 
 use http::HeaderName;
-use tokio::sync::Semaphore;
 
 use super::auth;
 use super::balancer::{Caches, Upstreams};
@@ -112,7 +111,7 @@ impl<'a> Assembly<'a> {
             to: Arc::new(self.branch(&mirror.to, parts)),
             share: mirror.share,
             max_body: mirror.max_body,
-            places: Arc::new(Semaphore::new(mirror.max_in_flight)),
+            copies: mirror.copies.clone(),
             counters: parts.counters.mirror.clone().unwrap_or_default(),
         });
         let branch = |(name, _): &(String, u32)| {

@@ -16,7 +16,7 @@ use super::admin::{self, Desk, Kept};
 use super::assemble::Assembly;
 use super::backend::{Backend, Origin};
 use super::cache::Cache;
-use super::config::{self, Admin, Config, Listener, Mode, Service, Token};
+use super::config::{self, Admin, Config, HttpService, Listener, Mode, Service, Token};
 use super::connections::Connections;
 use super::doors::{self, Door, Doors, Open, Sockets};
 use super::gateway::{Gateway, Table};
@@ -31,7 +31,7 @@ use crate::net::addr::ListenAddr;
 use crate::net::client::pool;
 use crate::net::drain::Drain;
 use crate::net::listen::succession::Predecessor;
-use crate::net::serve::Gate;
+use crate::net::serve::{Gate, GateSettings};
 use crate::net::shards::Threading;
 use crate::proto::http::limits::Limits;
 use crate::server::RunError;
@@ -155,14 +155,23 @@ pub struct Balancer {
     connections: Arc<Connections>,
     shards: usize,
     drain: Drain,
-    /// How many configurations were applied. Held while one is.
-    applied: Mutex<u64>,
+    /// Held while a configuration is applied.
+    applied: Mutex<Applied>,
     loaded: ArcSwap<Loaded>,
     /// What operators get; its addresses as they were at the start.
     admin: OnceLock<Admin>,
     /// Who knows it may change things.
     token: ArcSwapOption<Token>,
     spans: Arc<Exporter>,
+}
+
+/// What was applied.
+#[derive(Debug, Default)]
+struct Applied {
+    /// How many configurations.
+    generation: u64,
+    /// What becomes of requests at present, by the addresses of the listeners.
+    services: Vec<(Vec<ListenAddr>, HttpService)>,
 }
 
 /// Which configuration is in use, and how the last attempt to read another went.
@@ -203,7 +212,7 @@ impl Balancer {
             connections: Arc::new(Connections::new(limits, heads)),
             shards,
             drain,
-            applied: Mutex::new(0),
+            applied: Mutex::default(),
             loaded: ArcSwap::from_pointee(Loaded::now(0, "", 0)),
             admin: OnceLock::new(),
             token: ArcSwapOption::empty(),
@@ -301,17 +310,17 @@ impl Balancer {
     /// How many configurations were applied.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        *self.applied()
+        self.applied().generation
     }
 
-    fn applied(&self) -> MutexGuard<'_, u64> {
+    fn applied(&self) -> MutexGuard<'_, Applied> {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Does what a configuration says from now on; returns its number, from 1. It blocks while files are read.
     ///
     /// # Errors
-    /// An address cannot be listened on, or a certificate not be read. Then everything is as before.
+    /// An address cannot be listened on, a certificate not be read, or the balancer is stopping. Then everything is as before.
     pub fn apply(&self, config: &Config) -> Result<u64, RunError> {
         self.apply_at(config, None)
     }
@@ -320,6 +329,9 @@ impl Balancer {
     fn apply_at(&self, config: &Config, open: Option<Open>) -> Result<u64, RunError> {
         config.check_names().map_err(|error| RunError::Configuration(error.to_string()))?;
         let mut applied = self.applied();
+        if self.drain.is_stopping() {
+            return Err(RunError::Stopping);
+        }
         let now = Instant::now();
         let before = self.upstreams();
         let upstreams: Upstreams =
@@ -335,7 +347,7 @@ impl Balancer {
             doors.push(plan.door(listener, &before, &mut open)?);
         }
         // Nothing fails from here on.
-        if *applied > 0 {
+        if applied.generation > 0 {
             for config in &config.upstreams {
                 let upstream = &upstreams[&*config.name];
                 upstream.configure(config.settings.clone(), now);
@@ -349,18 +361,25 @@ impl Balancer {
             *current = client;
             !same
         });
+        let mut services = Vec::new();
         for (door, counters) in doors.iter().zip(&routes) {
             if let (Some(gateway), Service::Http(service)) = (&door.door.gateway, door.service) {
-                gateway.replace(assembly.table(service, counters));
+                let listen = door.listen;
+                let before = applied.services.iter().find(|(other, _)| other == listen);
+                let service = before.map_or_else(|| HttpService::clone(service), |(_, it)| service.after(it));
+                gateway.replace(assembly.table(&service, counters));
+                services.push((listen.clone(), service));
             }
         }
+        applied.services = services;
         self.routes.store(Arc::new(routes));
         self.caches.store(Arc::new(caches));
         self.spans.configure(config.trace.clone());
         self.upstreams.send_replace(upstreams.clone());
         self.doors.set(doors.into_iter().map(|door| door.door).collect());
-        *applied += 1;
-        self.loaded.store(Arc::new(Loaded::now(*applied, &config.checksum, self.loaded().refused)));
+        applied.generation += 1;
+        let loaded = Loaded::now(applied.generation, &config.checksum, self.loaded().refused);
+        self.loaded.store(Arc::new(loaded));
         self.token.store(config.admin.token.clone().map(Arc::new));
         let at_start = self.admin.get_or_init(|| config.admin.clone());
         if !at_start.has_addresses_of(&config.admin) {
@@ -368,7 +387,7 @@ impl Balancer {
                 "the addresses of [admin] have changed: they are used when the process starts the next time, or is upgraded"
             );
         }
-        Ok(*applied)
+        Ok(applied.generation)
     }
 }
 
@@ -403,6 +422,8 @@ struct Plan<'a> {
 /// A door that will be open, and what becomes of its clients.
 struct Planned<'a> {
     door: Arc<Door>,
+    /// Its addresses as they are configured.
+    listen: &'a Vec<ListenAddr>,
     service: &'a Service,
 }
 
@@ -421,21 +442,20 @@ impl Plan<'_> {
         let same = before.iter().find(|door| door.listener.listen == listener.listen);
         let door = match same {
             Some(door) if listener.is_entered_as(&door.listener) => Arc::clone(door),
-            same => {
-                let gateway = same.and_then(|door| door.gateway.clone());
-                Arc::new(self.open(listener, sockets, gateway)?)
-            }
+            same => Arc::new(self.open(listener, sockets, same)?),
         };
-        Ok(Planned { door, service: &listener.service })
+        Ok(Planned { door, listen: &listener.listen, service: &listener.service })
     }
 
-    /// A new door. Connections that came in by the old one go on with its `gateway`.
+    /// A new door. Connections that came in by the one `before` count, and those for requests go on with the same gateway.
     fn open(
         &self,
         listener: &Listener,
         sockets: Vec<(ListenAddr, Sockets)>,
-        gateway: Option<Arc<Gateway>>,
+        before: Option<&Arc<Door>>,
     ) -> Result<Door, RunError> {
+        let gate_before = before.map(|door| Arc::clone(&door.gate));
+        let gateway = before.and_then(|door| door.gateway.clone());
         let mut shards: Vec<Sockets> = (0..self.balancer.shards).map(|_| Vec::new()).collect();
         for (_, sockets) in &sockets {
             // A predecessor may have had more shards, or fewer: each shard accepts, and at every socket.
@@ -461,8 +481,8 @@ impl Plan<'_> {
                 let tcp = Tcp::new(routes, service.settings, drain.clone());
                 let log = access_log(listener, &drain)?;
                 let lines = log.as_ref().map(|log| Arc::clone(log.writer()));
-                let part =
-                    Listening::new(tcp.logging(log), Gate::new(options.gate()?), shards).logging(lines);
+                let gate = Gate::new(GateSettings { before: gate_before, ..options.gate()? });
+                let part = Listening::new(tcp.logging(log), gate, shards).logging(lines);
                 let gate = Arc::clone(&part.gate);
                 Ok(Door::new(listener.clone(), sockets, Arc::new(part), gate, None))
             }
@@ -484,7 +504,7 @@ impl Plan<'_> {
                     }
                     server = server.tls_client_auth(tls.client_auth.clone());
                 }
-                let part = server.at(shards, drain)?;
+                let part = server.at(shards, drain, gate_before)?;
                 let gate = Arc::clone(&part.gate);
                 Ok(Door::new(listener.clone(), sockets, Arc::new(part), gate, Some(gateway)))
             }

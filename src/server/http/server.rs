@@ -16,7 +16,7 @@ use super::part::{self, Observers, RefusalLog};
 use super::settings::Settings;
 use crate::net::drain::Drain;
 use crate::net::listen::Bound;
-use crate::net::serve::GateSettings;
+use crate::net::serve::{Gate, GateSettings};
 use crate::server::RunError;
 use crate::server::lines::open_log;
 use crate::server::listening::Listening;
@@ -163,7 +163,8 @@ impl Server {
         Ok(())
     }
 
-    /// The server at sockets that somebody else has bound, without metrics: one of several that share a process.
+    /// The server at sockets that somebody else has bound, without metrics: one of several that share a process. It takes the place of the one behind the
+    /// gate `before`.
     ///
     /// # Errors
     /// A file cannot be read.
@@ -171,9 +172,10 @@ impl Server {
         mut self,
         sockets: Vec<Vec<Bound>>,
         drain: Drain,
+        before: Option<Arc<Gate>>,
     ) -> Result<Listening<Engine>, RunError> {
         let observers = self.observers()?;
-        let gate = self.common.gate()?;
+        let gate = GateSettings { before, ..self.common.gate()? };
         Ok(listening(self.handler, self.stack, self.settings, &observers, gate, sockets, drain))
     }
 

@@ -5,6 +5,7 @@ use toml::Spanned;
 
 use super::Mirror;
 use super::checker::Checker;
+use crate::server::balance::gateway::Copies;
 use crate::server::units::ByteSize;
 
 /// Where copies go.
@@ -33,7 +34,7 @@ impl Checker<'_> {
             to: self.named(&mirror.to),
             share: percent / 100.0,
             max_body: mirror.max_body.map_or(MAX_BODY, |bytes| bytes.0),
-            max_in_flight: mirror.max_in_flight.unwrap_or(MAX_IN_FLIGHT),
+            copies: Copies::new(mirror.max_in_flight.unwrap_or(MAX_IN_FLIGHT)),
         }
     }
 }

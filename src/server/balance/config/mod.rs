@@ -28,6 +28,7 @@ mod to;
 mod trace;
 mod upstream;
 
+use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -36,7 +37,7 @@ use std::time::Duration;
 use http::StatusCode;
 
 use super::backend;
-use super::gateway::{ErrorPage, HashBy, Page, RouteEdits, Tracing};
+use super::gateway::{Copies, ErrorPage, HashBy, Page, RouteEdits, Tracing};
 use super::guards::Guards;
 use super::log::{Format, Target};
 use super::redis::Redis;
@@ -199,6 +200,24 @@ pub struct HttpService {
 }
 
 impl HttpService {
+    /// The same after `before`, which was in use at the same addresses: limits that are as they were count on, and do not begin anew.
+    #[must_use]
+    pub fn after(&self, before: &Self) -> Self {
+        let mut service = self.clone();
+        service.guards.count_on(&before.guards);
+        // Routes are known by what they are for. Of several for the same, the first of each gets all requests.
+        let of: HashMap<_, _> =
+            before.routes.iter().rev().map(|route| (format!("{:?}", route.condition), route)).collect();
+        for route in &mut service.routes {
+            let Some(before) = of.get(&format!("{:?}", route.condition)) else { continue };
+            route.guards.count_on(&before.guards);
+            if let (Some(mirror), Some(before)) = (&mut route.mirror, &before.mirror) {
+                mirror.copies.count_on(&before.copies);
+            }
+        }
+        service
+    }
+
     /// Requests by these routes, with the defaults of everything else.
     #[must_use]
     pub fn new(routes: Vec<Route>) -> Self {
@@ -259,8 +278,8 @@ pub enum Action {
     Respond(Page),
 }
 
-/// Where copies of requests go.
-#[derive(Clone, Debug, PartialEq)]
+/// Where copies of requests go. Clones count together.
+#[derive(Clone, Debug)]
 pub struct Mirror {
     /// The upstream.
     pub to: String,
@@ -268,8 +287,8 @@ pub struct Mirror {
     pub share: f64,
     /// Bytes of a body that is copied at most.
     pub max_body: u64,
-    /// Copies that may be under way at once.
-    pub max_in_flight: usize,
+    /// How many may be under way at once.
+    pub copies: Copies,
 }
 
 /// Where requests go.

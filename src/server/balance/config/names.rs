@@ -91,7 +91,10 @@ mod tests {
     fn names_that_nothing_has() {
         type Change = fn(&mut HttpService, &mut TcpService);
         let nobody = || Err(UnknownName::Upstream("nobody".into()));
-        let mirror = || Mirror { to: "nobody".into(), share: 1.0, max_body: 1, max_in_flight: 1 };
+        let mirror = || {
+            let copies = crate::server::balance::gateway::Copies::new(1);
+            Mirror { to: "nobody".into(), share: 1.0, max_body: 1, copies }
+        };
         let rows: [(Change, Result<(), UnknownName>); 7] = [
             (|_, _| {}, Ok(())),
             (|http, _| http.routes[0].cache = Some("c".into()), Ok(())),

@@ -31,10 +31,34 @@ pub struct Mirror {
     pub share: f64,
     /// Bytes of a body that is copied at most.
     pub max_body: u64,
-    /// How many copies may be under way, less those that are.
-    pub places: Arc<Semaphore>,
+    /// How many there may be.
+    pub copies: Copies,
     /// What became of them.
     pub counters: Arc<MirrorCounters>,
+}
+
+/// How many copies may be under way. Clones count together.
+#[derive(Clone, Debug)]
+pub struct Copies {
+    most: usize,
+    /// `most`, less those that are under way.
+    places: Arc<Semaphore>,
+}
+
+impl Copies {
+    /// None yet, and at most so many at once.
+    #[must_use]
+    pub fn new(most: usize) -> Self {
+        let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+        Self { most, places }
+    }
+
+    /// Counts on from where `before` is, together with it, if there may be as many.
+    pub fn count_on(&mut self, before: &Self) {
+        if self.most == before.most {
+            self.places = Arc::clone(&before.places);
+        }
+    }
 }
 
 /// What became of copies.
@@ -79,14 +103,15 @@ impl Mirror {
             count(&self.counters.dropped);
             return body;
         }
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+        let Ok(place) = Arc::clone(&self.copies.places).try_acquire_owned() else {
             count(&self.counters.busy);
             return body;
         };
         let mut request = parts.to_request(Body::empty());
         // The log tells of the request itself.
         request.extensions_mut().remove::<Note>();
-        let copy = Copy { to: Arc::clone(&self.to), request, counters: Arc::clone(&self.counters), place };
+        let copy =
+            Copy { to: Arc::clone(&self.to), request, counters: Arc::clone(&self.counters), place };
         match body.as_bytes() {
             Some(bytes) => {
                 copy.send(Bytes::copy_from_slice(bytes));

@@ -44,7 +44,7 @@ pub use self::answer::{ErrorPage, Page, Redirect, Respond};
 pub use self::edits::{BackendHost, Changes, RouteEdits};
 pub use self::forward::Forward;
 pub use self::hash::HashBy;
-pub use self::mirror::{Mirror, MirrorCounters};
+pub use self::mirror::{Copies, Mirror, MirrorCounters};
 pub use self::onward::TRACEPARENT;
 pub use self::split::Branches;
 pub use self::sticky::{LIFE as STICKY_LIFE, Sticky};

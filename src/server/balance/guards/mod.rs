@@ -51,6 +51,23 @@ pub struct Guards {
 }
 
 impl Guards {
+    /// Lets limits that were there `before` count on from where those are, and not begin anew: those of rates with the same settings, and that of requests at
+    /// once. For a configuration that is read again.
+    pub fn count_on(&mut self, before: &Self) {
+        for (limits, before) in [(&mut self.rates, &before.rates), (&mut self.user_rates, &before.user_rates)]
+        {
+            let mut left: Vec<_> = before.iter().collect();
+            for limit in limits {
+                if let Some(place) = left.iter().position(|before| limit.count_on(before)) {
+                    left.remove(place);
+                }
+            }
+        }
+        if let (Some(limit), Some(before)) = (&mut self.concurrency, &before.concurrency) {
+            limit.count_on(before);
+        }
+    }
+
     /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

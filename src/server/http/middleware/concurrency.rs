@@ -19,6 +19,8 @@ pub const RETRY_AFTER_SECONDS: u64 = 1;
 #[derive(Clone, Debug)]
 pub struct Concurrency {
     limit: Arc<Limit<Run>>,
+    /// Requests at once, and those that wait.
+    most: (usize, usize),
     wait: Option<Duration>,
     until_sent: bool,
 }
@@ -27,7 +29,8 @@ impl Concurrency {
     /// At most `at_once` requests (at least one), and `queue` that wait, in order.
     #[must_use]
     pub fn new(at_once: usize, queue: usize) -> Self {
-        Self { limit: Arc::new(Limit::new(Run, at_once, queue)), wait: None, until_sent: false }
+        let limit = Arc::new(Limit::new(Run, at_once, queue));
+        Self { limit, most: (at_once, queue), wait: None, until_sent: false }
     }
 
     /// The same with a queue in which a request stands for so long at most; without, as long as its client waits.
@@ -43,6 +46,13 @@ impl Concurrency {
     pub fn until_sent(mut self) -> Self {
         self.until_sent = true;
         self
+    }
+
+    /// Counts on from where `before` is, together with it, if both let in as many.
+    pub fn count_on(&mut self, before: &Self) {
+        if self.most == before.most {
+            self.limit = Arc::clone(&before.limit);
+        }
     }
 
     /// Requests that wait for their turn.

@@ -91,6 +91,7 @@ pub struct RateLimit {
     by: RateKey,
     trusted: Prefixes,
     hasher: RandomState,
+    rate: Rate,
     max_keys: usize,
     limiter: Arc<Limiter<Permission, Key, KeyOf>>,
     /// What counts first.
@@ -108,7 +109,7 @@ impl RateLimit {
         let key: KeyOf = |key| Some(*key);
         let limiter = Arc::new(Limiter::new(Permission, rate, max_keys, key));
         let hasher = RandomState::new();
-        Self { by, trusted: Prefixes::default(), hasher, max_keys, limiter, shared: None }
+        Self { by, trusted: Prefixes::default(), hasher, rate, max_keys, limiter, shared: None }
     }
 
     /// The same, counted together with other processes, which give this limit the same name. While the store does not answer, requests are
@@ -117,6 +118,16 @@ impl RateLimit {
     pub fn sharing(mut self, name: String, terms: Terms, store: Arc<dyn TokenStore>) -> Self {
         self.shared = Some(Arc::new(Shared::new(name, terms, self.max_keys, store)));
         self
+    }
+
+    /// Counts on from where `before` is, together with it, if both count the same at the same rate; says whether they do.
+    pub fn count_on(&mut self, before: &Self) -> bool {
+        let same = self.by == before.by && self.rate == before.rate && self.max_keys == before.max_keys;
+        if same {
+            self.hasher = before.hasher.clone();
+            self.limiter = Arc::clone(&before.limiter);
+        }
+        same
     }
 
     /// The same behind these proxies: of whom they tell, by `X-Forwarded-For`, is the client.
@@ -218,6 +229,22 @@ mod tests {
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(status(&handler, "192.0.2.1:1", &[]).await, 200);
         assert_eq!(status(&handler, "192.0.2.1:1", &[]).await, 429);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_limit_counts_on_from_one_that_is_the_same() {
+        let key = RateKey::Field(HeaderName::from_static("x-key"));
+        let before = limit(key.clone());
+        let handler = limited(before.clone());
+        for expected in [200, 200, 429] {
+            assert_eq!(status(&handler, "192.0.2.1:1", &[("X-Key", "a")]).await, expected);
+        }
+        let other = RateLimit::new(Rate::new(0.5, 3).unwrap(), key.clone(), 100);
+        for (mut next, counts_on) in [(limit(key), true), (other, false), (limit(RateKey::Peer), false)] {
+            assert_eq!(next.count_on(&before), counts_on);
+            let expected = if counts_on { 429 } else { 200 };
+            assert_eq!(status(&limited(next), "192.0.2.1:1", &[("X-Key", "a")]).await, expected);
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -244,21 +244,25 @@ fn a_hello_that_does_not_come_or_does_not_end_is_closed() {
 fn the_header_in_front_names_client_server_and_protocol() {
     let wire = hello("a.test");
     for (version, length) in [("v1", None), ("v2", Some(16 + 12 + 3 + 6))] {
-        let line = "PROXY TCP4 192.0.2.7 127.0.0.1 4711 ";
+        let line = "PROXY TCP4 192.0.2.7 192.0.2.8 4711 443\r\n";
         let more =
             format!("to = \"b\"\nsend-proxy = \"{version}\"\nproxy-protocol-from = [\"127.0.0.0/8\"]\n");
-        // A port that the system chooses has five digits.
-        let header = length.unwrap_or(line.len() + 5 + 2);
+        let header = length.unwrap_or(line.len());
         let (backend, _, balancer) = two(header + wire.len(), &more);
         let mut client = Wire::connect(balancer.addr());
-        client.send("PROXY TCP4 192.0.2.7 192.0.2.8 4711 443\r\n");
+        client.send(line);
         client.send(&wire);
         assert_eq!(client.read_exact(4), b"seen");
         let bytes = backend.bytes().remove(0);
         let Ok(Parsed::Complete { consumed, header }) = proxy::parse(&bytes) else { panic!("{bytes:x?}") };
         assert!(bytes[consumed..] == wire, "{version}");
-        let Some(proxy::Addresses::Ip { source, .. }) = header.addresses else { panic!("{header:?}") };
-        assert_eq!(source, "192.0.2.7:4711".parse().unwrap());
+        let Some(proxy::Addresses::Ip { source, destination }) = header.addresses else {
+            panic!("{header:?}")
+        };
+        assert_eq!(
+            (source, destination),
+            ("192.0.2.7:4711".parse().unwrap(), "192.0.2.8:443".parse().unwrap())
+        );
         let tlvs = if version == "v2" { vec![Tlv::Authority("a.test".into())] } else { vec![] };
         assert_eq!(header.tlvs, tlvs);
     }

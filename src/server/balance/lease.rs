@@ -270,7 +270,7 @@ impl Line {
             match self.enter(members, backend, now) {
                 Ok(lease) => return Some(lease),
                 Err(Closed::Broken | Closed::Full) => {
-                    tried.to_mut().push(crate::net::resilience::pick::Endpoint::key(backend))
+                    tried.to_mut().push(crate::net::resilience::pick::Endpoint::key(backend));
                 }
             }
         }

@@ -110,8 +110,7 @@ impl Mirror {
         let mut request = parts.to_request(Body::empty());
         // The log tells of the request itself.
         request.extensions_mut().remove::<Note>();
-        let copy =
-            Copy { to: Arc::clone(&self.to), request, counters: Arc::clone(&self.counters), place };
+        let copy = Copy { to: Arc::clone(&self.to), request, counters: Arc::clone(&self.counters), place };
         match body.as_bytes() {
             Some(bytes) => {
                 copy.send(Bytes::copy_from_slice(bytes));

@@ -1,4 +1,4 @@
-//! Checks, ejections and pools together: the table of `docs/balance.md`, "When too few are well".
+//! Checks, ejections and pools together: the table of `docs/balance-reference.md`, "Too few healthy backends".
 
 use std::time::Instant;
 

@@ -53,6 +53,26 @@ fn the_page_of_the_calls_can_be_followed() {
     assert!(commands >= 10, "only {commands} commands were found");
 }
 
+#[test]
+fn the_page_of_the_balancer_can_be_followed() {
+    let commands = follow(&fs::read_to_string(root().join("docs/balance.md")).unwrap());
+    assert!(commands >= 10, "only {commands} commands were found");
+}
+
+/// The faults that the page of the balancer shows are those of a file with two mistakes.
+#[test]
+fn the_faults_of_a_balancers_file_are_told_as_shown() {
+    let text = fs::read_to_string(root().join("docs/balance.md")).unwrap();
+    let shown = page::parts(&text).find_map(|part| match part {
+        Part::Printed(text) if text.starts_with("error: ") => Some(text.trim_end().to_owned()),
+        _ => None,
+    });
+    let mut reader = Reader::new();
+    reader.writes("lb.toml", "[[listener]]\nlisten = \":8080\"\nto = \"wep\"\n[upstream.web]\nalgorithm = \"best\"\nbackends = [\"a:1\"]\n");
+    let told = reader.fails("wireworks balance --config lb.toml --check");
+    assert_eq!(Some(told), shown, "the page shows other faults");
+}
+
 /// An error that a page shows is the error of its own file with a letter left out.
 #[test]
 fn a_mistake_in_the_file_of_the_page_is_told_as_shown() {

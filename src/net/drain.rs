@@ -28,6 +28,8 @@ struct Shared {
     /// `stop`, for a look that costs nothing.
     stopping: AtomicBool,
     aborting: AtomicBool,
+    /// The shutdown is announced, and has not begun.
+    announced: AtomicBool,
     /// Clients are not shown the door while they are silent.
     patient: AtomicBool,
     live: AtomicUsize,
@@ -92,6 +94,17 @@ impl Drain {
     #[must_use]
     pub fn is_stopping(&self) -> bool {
         self.0.stopping.load(Ordering::Relaxed)
+    }
+
+    /// Announces the shutdown: it begins later, and whoever chooses among servers should choose others from now on.
+    pub fn announce(&self) {
+        self.0.announced.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the shutdown is announced or has begun.
+    #[must_use]
+    pub fn is_announced(&self) -> bool {
+        self.0.announced.load(Ordering::Relaxed) || self.is_stopping()
     }
 
     /// Whether the deadline has passed: drop everything.

@@ -41,7 +41,7 @@ fn handler(metrics: Metrics, drain: Drain) -> SharedHandler {
     Arc::new(routes(Router::new(), metrics, drain))
 }
 
-/// Adds `/metrics`, and `/healthz`, which answers with 503 from the moment that `drain` begins.
+/// Adds `/metrics`, and `/healthz`, which answers with 503 from the moment that `drain` is announced or begins.
 pub(super) fn routes(router: Router, metrics: Metrics, drain: Drain) -> Router {
     router
         .get("/metrics", move |_: Request| {
@@ -49,7 +49,7 @@ pub(super) fn routes(router: Router, metrics: Metrics, drain: Drain) -> Router {
             async move { Response::of(HeaderValue::from_static(CONTENT_TYPE), text) }
         })
         .get("/healthz", move |_: Request| {
-            let stopping = drain.is_stopping();
+            let stopping = drain.is_announced();
             async move {
                 if stopping {
                     (StatusCode::SERVICE_UNAVAILABLE, "stopping\n")

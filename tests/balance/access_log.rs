@@ -48,6 +48,19 @@ impl Logging {
         assert_eq!(lines.len(), 1, "{lines:?}");
         lines.remove(0)
     }
+
+    /// Its only line is that of an exchange with so many attempts, all of which were refused.
+    #[track_caller]
+    fn has_refused_attempts(self, attempts: usize) {
+        let line = self.line();
+        let before = vec!["backend-refused"; attempts - 1];
+        let retries = if before.is_empty() { Value::Null } else { json!(before) };
+        assert_eq!(
+            (&line["end"], &line["attempts"], &line["retries"]),
+            (&json!("backend-refused"), &json!(attempts), &retries),
+            "{line}"
+        );
+    }
 }
 
 fn refusing() -> SocketAddr {
@@ -145,22 +158,14 @@ fn why_a_backend_gave_no_answer() {
 
 #[test]
 fn without_a_backend_it_says_why() {
-    // With one retry, what was never sent is tried once more beside it.
-    let refused = "backend-refused";
-    for (keys, attempts, retries) in
-        [("retries = 0", 1, Value::Null), ("retries = 1", 3, json!([refused, refused]))]
-    {
-        let log = Logging::over(&[refusing()], "to = \"web\"", keys);
+    // What was never sent is tried once more, beside the retries.
+    for (retries, attempts) in [(0, 1), (1, 3)] {
+        let log = Logging::over(&[refusing()], "to = \"web\"", &format!("retries = {retries}"));
         let mut wire = log.balancer.connect();
         wire.send(GET);
         assert_eq!(wire.read_response().status, 502);
         drop(wire);
-        let line = log.line();
-        assert_eq!(
-            (&line["end"], &line["attempts"], &line["retries"]),
-            (&json!(refused), &json!(attempts), &retries),
-            "{keys}: {line}"
-        );
+        log.has_refused_attempts(attempts);
     }
 }
 
@@ -361,12 +366,7 @@ fn a_connection_that_nobody_takes_has_a_line() {
     let mut wire = log.balancer.connect();
     wire.read_to_close();
     drop(wire);
-    let line = log.line();
-    assert_eq!(
-        (&line["end"], &line["attempts"], &line["retries"]),
-        (&json!("backend-refused"), &json!(2), &json!(["backend-refused"])),
-        "{line}"
-    );
+    log.has_refused_attempts(2);
 }
 
 #[test]

@@ -188,9 +188,15 @@ fn what_is_wrong_is_told() {
         (format!("PATCH {backend}"), json!({ "state": "drain" }), false, 401, "Authorization: Bearer"),
         ("POST /api/reload".into(), Value::Null, false, 401, "Authorization: Bearer"),
         ("POST /api/reload".into(), Value::Null, true, 409, "without a file"),
-        ("PATCH /api/upstreams/web/backends/b:1".into(), json!({ "weight": 1 }), true, 404, "no backend b:1"),
-        ("DELETE /api/upstreams/web/backends/b:1".into(), Value::Null, true, 404, "no backend b:1"),
-        ("DELETE /api/upstreams/wep/backends/b:1".into(), Value::Null, true, 404, "no upstream wep"),
+        (
+            "PATCH /api/upstreams/web/backends/b:1".into(),
+            json!({ "weight": 1 }),
+            true,
+            404,
+            "unknown backend b:1",
+        ),
+        ("DELETE /api/upstreams/web/backends/b:1".into(), Value::Null, true, 404, "unknown backend b:1"),
+        ("DELETE /api/upstreams/wep/backends/b:1".into(), Value::Null, true, 404, "unknown upstream wep"),
         (format!("PATCH {backend}"), json!({ "state": "gone" }), true, 400, "unknown variant `gone`"),
         (format!("PATCH {backend}"), json!({}), true, 422, "`weight`, a `state`"),
         (format!("PATCH {backend}"), json!({ "weight": 65537 }), true, 422, "at most 65536"),
@@ -208,7 +214,7 @@ fn what_is_wrong_is_told() {
             400,
             "unknown field `adress`",
         ),
-        ("GET /api/upstreams/wep".into(), Value::Null, false, 404, "no upstream wep"),
+        ("GET /api/upstreams/wep".into(), Value::Null, false, 404, "unknown upstream wep"),
         ("GET /api/else".into(), Value::Null, false, 404, "nothing here"),
     ];
     for (line, body, known, status, detail) in rows {
@@ -366,11 +372,11 @@ fn the_command_does_what_the_api_does() {
     let value: Value = serde_json::from_str(&text).unwrap();
     assert!(good && value["listeners"][0]["mode"] == "http", "{text}");
     let (good, text) = run(&["purge", "none", "/*"]);
-    assert!(!good && text == "error: there is no cache none\n", "{text}");
+    assert!(!good && text == "error: unknown cache none\n", "{text}");
     let (good, text) = ctl(&admin, None, &["drain", "web", &first]);
     assert!(!good && text.starts_with("error: changes need the token"), "{text}");
     let (good, text) = run(&["drain", "web", "b:1"]);
-    assert!(!good && text.starts_with("error: there is no backend b:1"), "{text}");
+    assert!(!good && text.starts_with("error: unknown backend b:1"), "{text}");
 }
 
 #[test]
@@ -433,7 +439,7 @@ fn a_reload_is_told_and_what_operators_did_survives_it() {
     // A bad file changes nothing, and says where it is bad.
     std::fs::write(&file, text(3, "best")).unwrap();
     let (good, said) = run(&["reload"]);
-    assert!(!good && said.contains("lb.toml:9:13: there is no algorithm `best`"), "{said}");
+    assert!(!good && said.contains("lb.toml:9:13: unknown algorithm `best`"), "{said}");
     let (_, json) = run(&["list", "web", "--json"]);
     let value: Value = serde_json::from_str(&json).unwrap();
     assert_eq!(value["algorithm"], "random");

@@ -56,6 +56,33 @@ fn slow() -> (super::raw::Backend, std::sync::mpsc::Sender<()>, std::sync::mpsc:
 }
 
 #[test]
+fn a_stop_can_be_delayed_while_the_health_check_fails() {
+    let backend = super::raw::Backend::start(|_, peer| peer.serve("well"));
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("lb.toml");
+    // Longer than the test: the second signal ends the delay.
+    let text = format!(
+        "[process]\nstop-delay = \"1h\"\n[admin]\nlisten = \"127.0.0.1:0\"\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n[upstream.web]\nbackends = [\"{}\"]\n",
+        backend.addr
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut balancer = wireworks(&["balance", "--config", file.to_str().unwrap()]);
+    let (addr, admin) = (balancer.address("balance"), balancer.address("admin"));
+    let get = |addr, path: &str| {
+        let mut wire = Wire::connect(addr);
+        wire.send(format!("GET {path} HTTP/1.1\r\nHost: a.test\r\n\r\n"));
+        wire.read_response()
+    };
+    assert_eq!(get(admin, "/healthz").status, 200);
+    balancer.signal(Signal::TERM);
+    balancer.wait_for_stderr("stopping after a delay");
+    assert_eq!(get(admin, "/healthz").status, 503);
+    assert_eq!(get(addr, "/").text(), "well");
+    balancer.signal(Signal::TERM);
+    balancer.wait().success();
+}
+
+#[test]
 fn a_balancer_that_stops_finishes_what_it_has() {
     // A request.
     let (backend, go, came) = slow();

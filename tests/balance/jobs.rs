@@ -119,10 +119,10 @@ fn a_site_over_tls() {
 }
 
 #[test]
-fn pages_here_and_an_api_there() {
+fn a_site_and_its_api() {
     let ((_pages, pages), (api, one), (other, two)) = (saying("page"), saying("api"), saying("api"));
     let real = [("10.0.1.1:8080", &*pages), ("10.0.2.1:8080", &one), ("10.0.2.2:8080", &two)];
-    let job = Job::start("Pages here, an API there", &[], &real);
+    let job = Job::start("A site and its API", &[], &real);
     assert_eq!(job.get("/index.html", &[]).text(), "page");
     assert_eq!(job.get("/api/users?all", &[]).text(), "api");
     let seen: Vec<_> =
@@ -132,10 +132,10 @@ fn pages_here_and_an_api_there() {
 }
 
 #[test]
-fn a_new_version_for_some() {
+fn a_canary_release() {
     let ((_stable, stable), (_next, next)) = (saying("stable"), saying("next"));
     let real = [("10.0.1.1:8080", &*stable), ("10.0.2.1:8080", &next)];
-    let job = Job::start("A new version for some", &[], &real);
+    let job = Job::start("A canary release", &[], &real);
     assert_eq!(job.get("/", &["X-Version: next"]).text(), "next");
     let first = job.get("/", &[]).text().to_owned();
     for _ in 0..20 {
@@ -145,12 +145,12 @@ fn a_new_version_for_some() {
 }
 
 #[test]
-fn websockets_that_return_to_their_server() {
+fn websockets_with_sticky_sessions() {
     let mut servers: Vec<_> =
         (0..2).map(|_| wireworks(&["ws", "serve", "--listen", "127.0.0.1:0"])).collect();
     let at: Vec<_> = servers.iter_mut().map(|server| server.address("ws").to_string()).collect();
     let job = Job::start(
-        "WebSockets that return to their server",
+        "WebSockets with sticky sessions",
         &[("sticky.key", &"k".repeat(32))],
         &[("10.0.1.1:8081", &at[0]), ("10.0.1.2:8081", &at[1])],
     );
@@ -178,10 +178,10 @@ fn websockets_that_return_to_their_server() {
 }
 
 #[test]
-fn a_database_with_a_stand_in() {
+fn a_database_with_a_standby() {
     let ((first, one), (_stand_in, two)) = (saying("first"), saying("stand-in"));
     let real = [("10.0.4.1:5432", &*one), ("10.0.4.2:5432", &two)];
-    let mut job = Job::start("A database with a stand-in", &[], &real);
+    let mut job = Job::start("A database with a standby", &[], &real);
     for _ in 0..8 {
         assert_eq!(job.get("/", &[]).text(), "first");
     }
@@ -192,7 +192,7 @@ fn a_database_with_a_stand_in() {
 }
 
 #[test]
-fn tls_for_others() {
+fn tls_passthrough() {
     let mut servers: Vec<_> = ["shop", "mail"]
         .map(|name| {
             let folder = tempfile::tempdir().unwrap();
@@ -204,7 +204,7 @@ fn tls_for_others() {
         .into();
     let at: Vec<_> = servers.iter_mut().map(|(server, _)| server.address("http").to_string()).collect();
     let real = [("10.0.5.1:443", &*at[0]), ("10.0.5.2:443", &at[1])];
-    let job = Job::start("TLS for others", &[], &real);
+    let job = Job::start("TLS passthrough", &[], &real);
     let port = job.at[0].port();
     let ask = |name: &str| {
         let (at, url) = (format!("{name}:{port}:127.0.0.1"), format!("https://{name}:{port}/"));
@@ -219,12 +219,12 @@ fn tls_for_others() {
 }
 
 #[test]
-fn services_that_call_each_other() {
+fn calls_between_services() {
     let mut servers: Vec<_> =
         (0..2).map(|_| wireworks(&["rpc", "serve", "--listen", "127.0.0.1:0"])).collect();
     let at: Vec<_> = servers.iter_mut().map(|server| server.address("rpc").to_string()).collect();
     let real = [("10.0.6.1:7000", &*at[0]), ("10.0.6.2:7000", &at[1])];
-    let job = Job::start("Services that call each other", &[], &real);
+    let job = Job::start("Calls between services", &[], &real);
     for _ in 0..4 {
         let call = wireworks(&["rpc", "call", &job.at[0].to_string(), "Echo.say", "{\"text\":\"hi\"}"]);
         let ended = call.wait().success();
@@ -235,11 +235,12 @@ fn services_that_call_each_other() {
 }
 
 #[test]
-fn an_api_for_customers() {
+fn an_api_with_keys_and_rate_limits() {
     let (api, at) = saying("answer");
     let hash = Tool::new("sha256sum").input("a long and random key").run().success().text();
     let keys = format!("acme:{}\n", hash.split(' ').next().unwrap());
-    let job = Job::start("An API for customers", &[("keys.txt", &keys)], &[("10.0.2.1:8080", &at)]);
+    let job =
+        Job::start("An API with keys and rate limits", &[("keys.txt", &keys)], &[("10.0.2.1:8080", &at)]);
     let key = "X-Api-Key: a long and random key";
     assert_eq!(job.get("/v1/a", &[]).status, 401);
     assert_eq!(job.get("/v1/a", &["X-Api-Key: a guess"]).status, 401);
@@ -254,7 +255,7 @@ fn an_api_for_customers() {
 }
 
 #[test]
-fn a_site_that_survives_its_servers() {
+fn a_site_that_survives_an_outage() {
     // It answers once, and never again.
     let site = Backend::start(|number, peer| match number {
         0 => peer.answer(
@@ -263,7 +264,7 @@ fn a_site_that_survives_its_servers() {
         _ => Ok(()),
     });
     let at = site.addr.to_string();
-    let job = Job::start("A site that survives its servers", &[], &[("10.0.1.1:8080", &at)]);
+    let job = Job::start("A site that survives an outage", &[], &[("10.0.1.1:8080", &at)]);
     assert_eq!(job.get("/seen", &[]).text(), "show");
     assert_eq!(job.get("/seen", &[]).text(), "show", "what was fresh a moment ago");
     let unseen = job.get("/unseen", &[]);
@@ -273,7 +274,7 @@ fn a_site_that_survives_its_servers() {
 }
 
 #[test]
-fn servers_that_come_and_go() {
+fn backends_listed_in_a_file() {
     let ((_one, one), (_two, two)) = (saying("one"), saying("two"));
     let list = |at: &[&str]| {
         let all: Vec<_> = at.iter().map(|at| format!("{at:?}")).collect();
@@ -285,7 +286,7 @@ fn servers_that_come_and_go() {
     fs::write(&fleet, list(&[&one])).unwrap();
     let job = Job::start_in(
         folder,
-        "Servers that come and go",
+        "Backends listed in a file",
         vec!["fleet.json"],
         &[("unix:/run/lb.sock", &format!("unix:{admin}"))],
     );

@@ -44,7 +44,7 @@ fn is_there(name: &str, sources: &[(PathBuf, String)]) -> bool {
 fn the_tests_of_its_features_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let manual = fs::read_to_string(root.join("docs/balance.md")).unwrap();
-    let (_, table) = manual.split_once("## What there is\n").expect("the table");
+    let (_, table) = manual.split_once("## Features and their tests\n").expect("the table");
     let mut all = Vec::new();
     sources(&root.join("src"), &mut all);
     sources(&root.join("tests"), &mut all);

@@ -4,6 +4,8 @@ use std::io::Read;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
+use wireworks::server::balance::config::Admin;
+
 use super::Balancer;
 use super::raw::Backend;
 use crate::support::PATIENCE;
@@ -31,6 +33,7 @@ fn node(web: &[&Backend], db: &[&Backend], key: &Path, turned: bool) -> [Balance
     [0, 1].map(|kept| {
         Balancer::parse(&text, |config| {
             config.threads = 1;
+            config.admin = Admin::default();
             let mut listener = config.listeners.remove(kept);
             listener.listen = vec!["127.0.0.1:0".parse().unwrap()];
             config.listeners = vec![listener];

@@ -1,7 +1,8 @@
 //! Somebody who types the commands of a page, in a folder that has what the page takes for granted.
 //!
 //! A server goes on until the page starts the next one, and is asked by what stands between. It gets free ports in place
-//! of those of the page, and the commands that ask it get them too. What goes on without end (`curl -N`) goes on beside
+//! of those of the page, and the commands that ask it get them too. A server that is started with `&` goes on to the end of the page: it is a backend
+//! of balancers, whose command lines and files get its real address. What goes on without end (`curl -N`) goes on beside
 //! the rest, until it has said something and the server is stopped.
 
 use std::fs;
@@ -21,6 +22,9 @@ use crate::support::process::{Ended, Process};
 /// Commands that cannot be typed here: the first installs, the second runs these tests.
 const NOT_HERE: [&str; 2] = ["cargo install ", "./scripts/test"];
 
+/// Options with which a server does not serve.
+const ENDS: [&str; 3] = [" --help", " --print-config", " --check"];
+
 /// Folders of files in the page, all of which are in the reader's folder here.
 const FOLDERS: [(&str, &str); 3] = [("/srv/www", "public"), ("/etc/ssl/", ""), ("/var/log/web/", "")];
 
@@ -30,6 +34,8 @@ const CURLRC: &str = "silent\nshow-error\nverbose\nmax-time = 20\n";
 pub(super) struct Reader {
     folder: TempDir,
     server: Option<Server>,
+    /// Servers that were started with `&`: the address that the page shows, the real one, and the process.
+    backends: Vec<(String, SocketAddr, Process)>,
     /// What the last command said, if it has ended.
     said: String,
     typed: usize,
@@ -43,6 +49,8 @@ struct Server {
     ws: Option<SocketAddr>,
     rpc: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
+    /// Where the API of a balancer is.
+    admin: Option<SocketAddr>,
     /// Commands that go on until the server ends.
     beside: Vec<(String, Process)>,
     /// What the page shows of its output.
@@ -70,12 +78,20 @@ impl Reader {
             write(&format!("{name}.pem"), &made.cert.pem());
             write(&format!("{name}.key"), &made.signing_key.serialize_pem());
         }
-        Self { folder, server: None, said: String::new(), typed: 0 }
+        Self { folder, server: None, backends: Vec::new(), said: String::new(), typed: 0 }
     }
 
     /// Puts a file of the page into the folder.
     pub(super) fn writes(&self, name: &str, text: &str) {
-        let text = FOLDERS.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
+        let mut text =
+            FOLDERS.iter().fold(text.to_owned(), |text, (theirs, ours)| text.replace(theirs, ours));
+        if text.contains("[[listener]]") {
+            let lines = text.lines().map(|line| match line.split_once("listen = \"") {
+                Some(("", _)) => "listen = \"127.0.0.1:0\"",
+                _ => line,
+            });
+            text = self.with_backends(&lines.collect::<Vec<_>>().join("\n"));
+        }
         fs::write(self.folder.path().join(name), text).unwrap();
     }
 
@@ -86,8 +102,11 @@ impl Reader {
             return;
         }
         self.typed += 1;
+        if let Some(command) = command.strip_suffix(" &") {
+            return self.stays(command);
+        }
         match command.split(' ').next().unwrap() {
-            "cargo" | "wireworks" if command.ends_with("--help") || command.contains("--print-config") => {
+            "cargo" | "wireworks" if ENDS.iter().any(|option| command.contains(option)) => {
                 self.said = self.start(command).wait().success().text();
             }
             _ if is_client(command) => self.asks(command),
@@ -123,7 +142,28 @@ impl Reader {
     #[track_caller]
     pub(super) fn leaves(mut self) -> usize {
         self.stop();
+        for (_, _, process) in self.backends {
+            process.signal(Signal::TERM);
+            process.wait().success();
+        }
         self.typed
+    }
+
+    /// Starts a server that goes on to the end of the page.
+    #[track_caller]
+    fn stays(&mut self, command: &str) {
+        let (_, shown) = command.split_once("--listen ").expect("an address of its own");
+        let mut process = self.start(&command.replace(shown, "127.0.0.1:0"));
+        let real = process.address("http");
+        self.backends.push((shown.to_owned(), real, process));
+    }
+
+    /// The text with the real addresses of servers that go on.
+    fn with_backends(&self, text: &str) -> String {
+        let put = |text: String, (shown, real, _): &(String, SocketAddr, Process)| {
+            text.replace(shown, &real.to_string())
+        };
+        self.backends.iter().fold(text.to_owned(), put)
     }
 
     /// Starts a server, after the last one has ended.
@@ -131,9 +171,15 @@ impl Reader {
     fn serves(&mut self, command: &str) {
         self.stop();
         self.said.clear();
-        let mut words: Vec<&str> = command.split(' ').collect();
+        let balances = is_balancer(command);
+        let backends: Vec<String> = self.backends.iter().map(|(_, real, _)| real.to_string()).collect();
+        let with_backends = if balances { self.with_backends(command) } else { command.to_owned() };
+        let mut words: Vec<&str> = with_backends.split(' ').collect();
         for word in &mut words {
             let port = word.strip_prefix("127.0.0.1").unwrap_or(word).strip_prefix(':');
+            if balances && backends.iter().any(|backend| backend == word) {
+                continue;
+            }
             if port.is_some_and(|port| port.parse::<u16>().is_ok()) {
                 *word = "127.0.0.1:0";
             }
@@ -141,6 +187,9 @@ impl Reader {
         let sockets = words.starts_with(&["wireworks", "ws", "serve"]);
         let calls = words.starts_with(&["wireworks", "rpc", "serve"]);
         if (sockets || calls || words.starts_with(&["wireworks", "http"])) && !words.contains(&"--listen") {
+            words.extend(["--listen", "127.0.0.1:0"]);
+        }
+        if balances && !words.contains(&"--listen") && !words.contains(&"--config") {
             words.extend(["--listen", "127.0.0.1:0"]);
         }
         let suite = ["wireworks", "cargo run --release"].contains(&command);
@@ -153,7 +202,9 @@ impl Reader {
         }
         let calls = calls || command.contains("--example rpc");
         let mut process = self.start(&words.join(" "));
-        let http = process.address(if sockets {
+        let http = process.address(if balances {
+            "balance"
+        } else if sockets {
             "ws"
         } else if calls {
             "rpc"
@@ -167,6 +218,7 @@ impl Reader {
             rpc: if suite { Some(process.address("rpc")) } else { calls.then_some(http) },
             process,
             metrics: None,
+            admin: None,
             beside: Vec::new(),
             shown: Vec::new(),
         });
@@ -240,7 +292,14 @@ impl Server {
         if command.contains(":9090/") && self.metrics.is_none() {
             self.metrics = Some(self.process.address("metrics"));
         }
-        let command = with_port(command, &["8080", "8443", "443"], self.http);
+        if command.contains("balance ctl ") {
+            let process = &mut self.process;
+            let admin = self.admin.get_or_insert_with(|| process.address("admin"));
+            return format!("{command} --admin {admin}");
+        }
+        let shown: &[&str] =
+            if is_balancer(&self.command) { &["8000", "8080"] } else { &["8080", "8443", "443"] };
+        let command = with_port(command, shown, self.http);
         let command = self.ws.map_or(command.clone(), |ws| with_port(&command, &["8081"], ws));
         let command = self.rpc.map_or(command.clone(), |rpc| with_port(&command, &["7000"], rpc));
         match self.metrics {
@@ -266,10 +325,17 @@ fn in_a_hurry(command: &str) -> String {
     words.join(" ")
 }
 
+/// Whether the command starts a balancer.
+fn is_balancer(command: &str) -> bool {
+    command.starts_with("wireworks balance ")
+}
+
 /// Whether the command is one of our own clients.
 fn is_client(command: &str) -> bool {
     let of_calls = command.contains("wireworks rpc ") && !command.contains("wireworks rpc serve");
-    of_calls || ["connect", "bench"].iter().any(|client| command.contains(&format!("wireworks ws {client}")))
+    of_calls
+        || command.contains("wireworks balance ctl ")
+        || ["connect", "bench"].iter().any(|client| command.contains(&format!("wireworks ws {client}")))
 }
 
 /// The text with the port of `addr` in place of those that are `shown`. One pass: a port that was put in may begin like another.

@@ -1,4 +1,4 @@
-//! The door of `wireworks balance`.
+//! The command line of `wireworks balance`.
 
 use std::error::Error;
 use std::process::ExitCode;

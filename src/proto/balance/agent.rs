@@ -1,43 +1,43 @@
-//! What an agent on a backend's machine says of it: one line of text, as HAProxy's `agent-check` has it.
+//! Agent checks: one line of text from a program beside a backend that reports its load and state, as HAProxy's `agent-check` does.
 //!
-//! The line ends with CR, LF or the connection. Its words, apart by blanks, tabs or commas, may come in any order; the last of each kind counts:
+//! The line ends with CR, LF or the end of the connection. Its words, separated by spaces, tabs or commas, may come in any order; the last of each kind counts:
 //!
 //! | word | means |
 //! |---|---|
-//! | `75%` | so much of the configured weight; from 0 to 100 |
-//! | `up` | the backend is well |
-//! | `down`, `failed`, `stopped` | it is not; what follows `#` says why |
-//! | `ready` | it takes calls |
-//! | `drain` | it finishes what it has, and takes nothing new |
-//! | `maint` | likewise: it is being worked at |
+//! | `75%` | this share of the configured weight, from 0 to 100 |
+//! | `up` | the backend is healthy |
+//! | `down`, `failed`, `stopped` | it is not; the text after `#` is the reason |
+//! | `ready` | it takes requests |
+//! | `drain` | it completes what it has and takes nothing new |
+//! | `maint` | the same, for maintenance |
 //!
-//! Other words are ignored, as HAProxy has more of them.
+//! Other words are ignored: HAProxy knows more of them.
 
-/// Bytes of a line at most.
+/// The longest line, in bytes.
 pub const MAX_LINE: usize = 1024;
 
-/// What an agent has said. What it did not speak of stays as it was.
+/// What an agent has reported. What it did not mention stays unchanged.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// Percent of the configured weight.
     pub percent: Option<u8>,
-    /// Whether the backend is well.
+    /// Whether the backend is healthy.
     pub up: Option<bool>,
-    /// Whether it takes calls.
+    /// Whether it takes requests.
     pub ready: Option<bool>,
-    /// Why, for a log.
+    /// The reason, for the log.
     pub reason: Option<String>,
 }
 
-/// The line is none that an agent says.
+/// The line contains no known word.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the agent says nothing that is known: {0:?}")]
+#[error("the agent sent no known word: {0:?}")]
 pub struct Unknown(String);
 
-/// Reads what has come; `None` while the line is not whole. `ended`: nothing follows.
+/// Parses the received bytes; `None` while the line is incomplete. `ended`: no more bytes will come.
 ///
 /// # Errors
-/// No word of it is known, or there are more than [`MAX_LINE`] bytes without an end.
+/// The line contains no known word, or is longer than [`MAX_LINE`] bytes.
 pub fn parse(bytes: &[u8], ended: bool) -> Result<Option<Report>, Unknown> {
     let seen = &bytes[..bytes.len().min(MAX_LINE)];
     let end = seen.iter().position(|byte| matches!(byte, b'\r' | b'\n' | 0));

@@ -1,25 +1,25 @@
-//! What is believed of answers about where backends are: names that resolve to other addresses, to none, or not at all.
+//! Which answers of service discovery are used: addresses, no addresses, or no answer at all.
 //!
-//! An answer with backends is believed at once, for its time to live within limits. Silence and errors say nothing about the backends: the last good answer holds for as
-//! long as it takes. That there is no such name, or that it has no address, is believed only when it has been said for a time, as with HAProxy's `hold nx`:
-//! a zone that is reloaded, or a registry that starts, says so for a moment.
+//! An answer with backends is used at once, for its time to live within limits. Timeouts and errors say nothing about the backends: the last good answer stays in use
+//! for as long as they last. An answer without backends (no such name, no addresses) is used only when it has been repeated for some time, as with HAProxy's `hold nx`:
+//! a zone that is being reloaded, or a registry that is starting, gives such answers for a moment.
 
 use std::time::{Duration, Instant};
 
-/// Between two questions after the first that got no answer; the time doubles with each.
+/// The wait after the first query without an answer; it doubles with each further one.
 pub const RETRY: Duration = Duration::from_secs(1);
 
-/// The longest time between two questions that get no answer.
+/// The longest wait between two queries without an answer.
 pub const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
-/// How long answers hold.
+/// For how long answers are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// An answer holds for so long at least, whatever it says itself.
+    /// An answer is used for at least this time, whatever its time to live.
     pub min_ttl: Duration,
-    /// And for so long at most.
+    /// And for at most this time.
     pub max_ttl: Duration,
-    /// That there are no backends is believed when it has been said for so long.
+    /// An answer without backends is used when it has been repeated for this time.
     pub hold: Duration,
 }
 
@@ -32,35 +32,35 @@ impl Policy {
     };
 }
 
-/// What was heard.
+/// The outcome of a query.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard<T> {
-    /// These backends, for so long.
+    /// These backends, with the time to live of the answer.
     Members(Vec<T>, Duration),
-    /// That there are none.
+    /// No backends.
     Gone,
-    /// Nothing that can be believed.
+    /// No usable answer.
     Failed,
 }
 
-/// What follows from it.
+/// The effect of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Next {
     /// Whether other backends are believed in than before; when nothing was, also whether it is believed that there are none.
     pub changed: bool,
-    /// How long to wait until the next question.
+    /// How long to wait until the next query.
     pub wait: Duration,
 }
 
-/// What is believed.
+/// The list of backends in use.
 #[derive(Clone, Debug)]
 pub struct Belief<T> {
     /// Whether anything is: before, whoever holds this may still use what another source has said.
     settled: bool,
     members: Vec<T>,
-    /// Since when it is said that there are none.
+    /// Since when the answers have no backends.
     gone: Option<Instant>,
-    /// Questions in a row that got no answer.
+    /// Queries in a row without an answer.
     failures: u32,
 }
 
@@ -83,7 +83,7 @@ impl<T: Ord> Belief<T> {
         self.settled
     }
 
-    /// Takes in what was heard.
+    /// Takes in the outcome of a query.
     pub fn hear(&mut self, policy: &Policy, now: Instant, heard: Heard<T>) -> Next {
         match heard {
             Heard::Members(members, _) if members.is_empty() => self.hear(policy, now, Heard::Gone),
@@ -116,7 +116,7 @@ impl<T: Ord> Belief<T> {
     }
 }
 
-/// The order of pools from priorities of any size, such as those of SRV records (RFC 2782): the lowest is 0, the next 1, and so on.
+/// Numbers pools by priorities of any size, such as those of SRV records (RFC 2782): the lowest becomes 0, the next 1, and so on.
 pub fn ranks<T>(members: &mut [T], priority: impl Fn(&T) -> u32, set: impl Fn(&mut T, u32)) {
     let mut all: Vec<u32> = members.iter().map(&priority).collect();
     all.sort_unstable();

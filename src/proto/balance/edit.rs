@@ -1,7 +1,7 @@
-//! Edits of the fields of requests and responses: set, add, remove.
+//! Edits of header fields of requests and responses: set, add, remove.
 //!
-//! A field that is set stands once, whatever was there; one that is added stands beside what was there; one that is removed is gone, also when it is
-//! written with an underscore for a dash. Fields that frame a message or concern its connection cannot be named: they are derived.
+//! `set` replaces all lines of a field by one, `add` adds a line, `remove` deletes all lines, also those of a name that is
+//! spelt with underscores for dashes. Fields that frame a message or concern its connection cannot be edited: the balancer generates them.
 
 use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
@@ -10,7 +10,7 @@ use super::template::{Template, TemplateError, Variable};
 use crate::proto::http::fields::Fields;
 use crate::proto::http::hop::reads_as;
 
-/// Edits of fields. The default has none.
+/// Edits of header fields. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Edits {
     remove: Vec<HeaderName>,
@@ -18,24 +18,24 @@ pub struct Edits {
     add: Vec<(HeaderName, Template)>,
 }
 
-/// Why a field cannot be edited so.
+/// Why a field cannot be edited.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// No name of a field.
-    #[error("{0:?} is no name of a field")]
+    /// Not a valid field name.
+    #[error("{0:?} is not a valid field name")]
     Name(String),
-    /// The field is derived from the message and its connection.
-    #[error("{0} frames the message or concerns its connection, and is derived")]
+    /// The balancer generates this field from the message and its connection.
+    #[error("{0} cannot be edited: it frames the message or concerns its connection")]
     Derived(HeaderName),
-    /// The host has a key of its own.
+    /// The host has its own key.
     #[error("the host is set by rewrite-host")]
     Host,
-    /// The value is no template.
+    /// The value is not a valid template.
     #[error(transparent)]
     Value(#[from] TemplateError),
 }
 
-/// The fields that are derived.
+/// The fields that the balancer generates.
 const DERIVED: [&str; 10] = [
     "connection",
     "content-length",
@@ -53,7 +53,7 @@ impl Edits {
     /// Sets a field to one line.
     ///
     /// # Errors
-    /// The field cannot be edited, or the value is no template.
+    /// The field cannot be edited, or the value is not a valid template.
     pub fn set(&mut self, name: &str, value: &str) -> Result<(), EditError> {
         self.set.push((name_of(name)?, Template::parse(value)?));
         Ok(())
@@ -77,26 +77,26 @@ impl Edits {
         Ok(())
     }
 
-    /// Whether there are none.
+    /// Whether there are no edits.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.remove.is_empty() && self.set.is_empty() && self.add.is_empty()
     }
 
-    /// Whether a value has this variable.
+    /// Whether a value contains this variable.
     #[must_use]
     pub fn has(&self, variable: Variable) -> bool {
         self.lines().any(|(_, value)| value.has(variable))
     }
 
-    /// Whether the field of this name is left out of the message that comes in.
+    /// Whether the field of this name is dropped from the incoming message.
     #[must_use]
     pub fn hides(&self, name: &str) -> bool {
         let set = self.set.iter().map(|(name, _)| name);
         self.remove.iter().chain(set).any(|hidden| reads_as(name, hidden.as_str()))
     }
 
-    /// The lines that are written.
+    /// The lines to write.
     pub fn lines(&self) -> impl Iterator<Item = (&HeaderName, &Template)> {
         self.set.iter().chain(&self.add).map(|(name, value)| (name, value))
     }

@@ -1,16 +1,16 @@
-//! The health of one backend, as active checks see it.
+//! The health of one backend, as determined by active checks.
 //!
 //! A backend is [`Up`](Condition::Up), [`Down`](Condition::Down), or [`Unknown`](Condition::Unknown) until its first check. One check changes nothing by
 //! itself: [`Policy::fall`] failures in a row take a backend down, [`Policy::rise`] passes in a row bring it up. Only the first
-//! check of an unknown backend is believed at once. Checks come at one of three intervals, as with HAProxy's `inter`, `fastinter` and `downinter`: fast while
-//! the last check contradicts the condition, so that a change is noticed early without checking often all the time. Jitter spreads the
+//! check of an unknown backend takes effect at once. Checks run at one of three intervals, as with HAProxy's `inter`, `fastinter` and `downinter`: fast while
+//! the last check contradicts the condition, so that a change is noticed early without frequent checks all the time. Jitter spreads the
 //! checks of many balancers and backends.
 //!
-//! The state is told of each outcome and says when the next check is due. What a check is, and how long it may take, is its caller's business.
+//! The state machine takes the outcome of each check and says when the next one is due. What a check does, and how long it may take, is up to the caller.
 
 use std::time::{Duration, Instant};
 
-/// The shortest and the longest interval between checks; others are taken for these.
+/// The shortest and the longest interval between checks; others are clamped to these.
 pub const INTERVALS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(86_400));
 
 /// How a backend is checked.
@@ -18,9 +18,9 @@ pub const INTERVALS: (Duration, Duration) = (Duration::from_millis(10), Duration
 pub struct Policy {
     /// How long to wait between checks of a backend that is up.
     pub interval: Duration,
-    /// The same while the last check contradicts its condition, and while nothing is known of it.
+    /// The same while the last check contradicts its condition, and before its first check.
     pub fast: Duration,
-    /// The same of a backend that is down.
+    /// The same for a backend that is down.
     pub down: Duration,
     /// How many passes in a row bring it up; at least 1.
     pub rise: u32,
@@ -28,14 +28,14 @@ pub struct Policy {
     pub fall: u32,
     /// By how much an interval may be longer or shorter, in percent; at most 100.
     pub jitter: u8,
-    /// What a backend is before its first check.
+    /// The condition of a backend before its first check.
     pub initial: Initial,
-    /// For so long after a backend was added, checks that fail do not count: it may be starting.
+    /// Failed checks within this time after a backend was added do not count: it may be starting.
     pub grace: Duration,
 }
 
 impl Policy {
-    /// Every 2 s, up after 2 passes and down after 3 failures, as in HAProxy; every second while it changes, so that a backend that dies is known to after
+    /// Every 2 s, up after 2 passes and down after 3 failures, as in HAProxy; every second while it changes, so that a dead backend is detected after
     /// 2 to 4 s; 10 % of jitter.
     pub const DEFAULT: Self = Self {
         interval: Duration::from_secs(2),
@@ -55,32 +55,32 @@ impl Default for Policy {
     }
 }
 
-/// What a backend is before its first check.
+/// The condition of a backend before its first check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Initial {
-    /// It takes calls, until `fall` checks have failed. For the backends that a balancer starts with: it can serve at once.
+    /// It takes requests until `fall` checks have failed. For the backends that a balancer starts with, which can then serve at once.
     Up,
-    /// It takes none, until its first check, which is due at once and decides. For backends that come later.
+    /// It takes no requests until its first check, which is due at once and decides. For backends that are added later.
     Unknown,
-    /// It takes none, until `rise` checks have passed; the first is due at once.
+    /// It takes no requests until `rise` checks have passed; the first is due at once.
     Down,
 }
 
-/// Whether a backend is well.
+/// The condition of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// No check has ended.
+    /// No check has been completed.
     Unknown,
-    /// It takes calls.
+    /// It takes requests.
     Up,
-    /// It takes none.
+    /// It takes no requests.
     Down,
 }
 
 /// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The backend answered as it should, in time.
+    /// The backend answered as expected, in time.
     Passed,
     /// It did not.
     Failed,
@@ -101,7 +101,7 @@ pub struct Health {
 }
 
 impl Health {
-    /// A backend about which nothing is known yet. `chance` is a number from 0 to 1: the first check of a backend that counts as up comes after that part of
+    /// A backend that has not been checked yet. `chance` is a number from 0 to 1: the first check of a backend that counts as up runs after this part of
     /// an interval.
     #[must_use]
     pub fn new(policy: Policy, now: Instant, chance: f64) -> Self {
@@ -113,13 +113,13 @@ impl Health {
         Self { policy, condition, against: 0, due: now + wait, added: now, since: now, risen: None }
     }
 
-    /// Whether it is well.
+    /// Its condition.
     #[must_use]
     pub const fn condition(&self) -> Condition {
         self.condition
     }
 
-    /// Whether it takes calls, as far as checks go.
+    /// Whether it takes requests, as far as checks decide.
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.condition == Condition::Up
@@ -131,8 +131,8 @@ impl Health {
         self.since
     }
 
-    /// When a check made it available: where a slow start begins. `None` while it is not, and if it counted as up from the beginning: all that
-    /// a balancer starts with share the load as they are, and nobody has to be spared.
+    /// When a check made it available, which is where a slow start begins. `None` while it is unavailable, and if it counted as up from the beginning: the backends that
+    /// a balancer starts with share the load as they are, as nobody else could take it.
     #[must_use]
     pub const fn risen(&self) -> Option<Instant> {
         self.risen
@@ -144,7 +144,7 @@ impl Health {
         self.due
     }
 
-    /// Counts a check that has ended; says the new condition if it is another. `chance`, from 0 to 1, decides the jitter of the next check.
+    /// Records the outcome of a check; returns the new condition if it has changed. `chance`, from 0 to 1, decides the jitter of the next check.
     pub fn checked(&mut self, now: Instant, outcome: Outcome, chance: f64) -> Option<Condition> {
         let young = now.saturating_duration_since(self.added) < self.policy.grace;
         if young && outcome == Outcome::Failed && self.condition != Condition::Down {
@@ -172,12 +172,12 @@ impl Health {
         changed.then_some(agrees)
     }
 
-    /// Something else speaks against the backend, a connection that was refused for example: the next check comes after a fast interval at the latest.
+    /// Something else indicates a fault, a refused connection for example: the next check comes after a fast interval at the latest.
     pub fn suspect(&mut self, now: Instant, chance: f64) {
         self.due = self.due.min(now + jittered(self.policy.fast, self.policy.jitter, chance));
     }
 
-    /// From now on it is checked by this policy; what is known of it stays. For a configuration that is read again.
+    /// Changes the policy and keeps the state. For a configuration reload.
     pub fn set_policy(&mut self, policy: Policy, now: Instant, chance: f64) {
         self.policy = policy;
         self.due = self.due.min(now + self.wait(chance));
@@ -196,7 +196,7 @@ impl Health {
     }
 }
 
-/// An interval, longer or shorter by up to so many percent: shortest for a chance of 0, longest for 1.
+/// An interval, varied by up to `jitter` percent: shortest for a chance of 0, longest for 1.
 fn jittered(interval: Duration, percent: u8, chance: f64) -> Duration {
     let part = f64::from(percent.min(100)) / 100.0;
     bounded(bounded(interval).mul_f64(1.0 + part * (2.0 * clamped(chance) - 1.0)))
@@ -206,7 +206,7 @@ fn bounded(interval: Duration) -> Duration {
     interval.clamp(INTERVALS.0, INTERVALS.1)
 }
 
-/// What is not a number is 0.
+/// NaN counts as 0.
 fn clamped(chance: f64) -> f64 {
     if chance.is_nan() { 0.0 } else { chance.clamp(0.0, 1.0) }
 }

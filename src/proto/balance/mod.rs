@@ -1,7 +1,7 @@
-//! What a load balancer decides: which route a request takes, which backend is well, and whom a client returns to.
+//! The decisions of a load balancer: which route a request takes, which backend is healthy, and which backend a client returns to.
 //!
-//! Everything here is a state or a function without clock, chance or socket, like a protocol: time and random numbers are arguments. How a backend is
-//! chosen among those that are well stands in `net::resilience::pick`, as other clients need it too.
+//! Everything here is a state machine or a function without clock, randomness or sockets: times and random numbers are arguments. How one of the
+//! available backends is chosen is in `net::resilience::pick`, as other clients need it too.
 
 pub mod agent;
 pub mod discovery;

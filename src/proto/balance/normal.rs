@@ -1,37 +1,37 @@
-//! Paths in their normal form: RFC 3986 sections 5.2.4 and 6.2.2.
+//! Path normalisation: RFC 3986 sections 5.2.4 and 6.2.2.
 //!
-//! A balancer decides by a path, and the backend serves by it. If the two read it differently, `/public/..%2e/admin` is let in as one thing
-//! and served as another. So a path is brought into one form before anything is decided by it, and goes on in that form: what may stand
-//! plainly is decoded, other escapes have capital letters, and `.` and `..` are resolved. Slashes are neither merged nor decoded: `//`
-//! and `%2F` are names of their own to many backends.
+//! A balancer decides by a path, and the backend serves by it. If the two interpret it differently, `/public/..%2e/admin` passes an access rule for one path
+//! and is served as another. So every path is normalised before any decision, and forwarded in that form: unreserved characters are
+//! decoded, other escapes get upper-case digits, and `.` and `..` are resolved. Slashes are neither merged nor decoded: `//`
+//! and `%2F` are distinct names to many backends.
 //!
-//! To others they are not: nginx merges slashes, some frameworks decode `%2F`, and servlet containers cut `;...` from each segment before they look at it.
-//! [`readings`] are the paths that such backends would take a path for, so that a gateway can refuse one that its rules would treat in another way if it were
-//! written like that.
+//! Other backends treat them alike: nginx merges slashes, some frameworks decode `%2F`, and servlet containers remove `;...` from each segment.
+//! [`readings`] are the paths that such backends would see, so that a gateway can refuse a path that its rules would treat differently
+//! then.
 
 use std::borrow::Cow;
 
-/// Why a path has no normal form.
+/// Why a path cannot be normalised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// A percent sign without two hexadecimal digits.
-    #[error("the path has a percent sign that encodes nothing")]
+    #[error("the path has an invalid percent-encoding")]
     Percent,
-    /// An encoded NUL or another control character, which some backends take for the end of the path, or of the line.
+    /// An encoded NUL or another control character, which some backends take for the end of the path or of the line.
     #[error("the path has an encoded control character")]
     Control,
-    /// A backslash, encoded or not: a slash to some backends.
+    /// A backslash, encoded or not: some backends treat it as a slash.
     #[error("the path has a backslash")]
     Backslash,
     /// `..` above the root.
-    #[error("the path leaves its root")]
+    #[error("the path leads above its root")]
     Escape,
 }
 
-/// The normal form of a path that begins with a slash, without its query. One that has it already is borrowed.
+/// Normalises a path that begins with a slash, without its query. A path that is normalised already is borrowed.
 ///
 /// # Errors
-/// It has none. The answer is 400.
+/// It cannot be normalised. The answer is 400.
 pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
     let decoded = if path.contains(['%', '\\']) { Cow::Owned(decode(path)?) } else { Cow::Borrowed(path) };
     if !decoded.contains("/.") {
@@ -61,8 +61,8 @@ pub fn normalise(path: &str) -> Result<Cow<'_, str>, PathError> {
     Ok(if normal == *decoded { decoded } else { Cow::Owned(normal) })
 }
 
-/// What lenient backends might take a path in its normal form for: with slashes merged, with `%2F` decoded, without what follows `;` in a segment, and each
-/// combination of those. Nothing for a path that can be read in one way only, which is nearly every path.
+/// The paths that lenient backends might see in place of a normalised one: with slashes merged, with `%2F` decoded, without what follows `;` in a segment, and each
+/// combination of those. Empty for an unambiguous path, as nearly all are.
 pub fn readings(path: &str) -> impl Iterator<Item = Result<String, PathError>> + '_ {
     let odd = path.contains(';')
         || path.as_bytes().windows(2).any(|pair| pair == b"//")
@@ -85,7 +85,7 @@ fn reading(path: &str, merges: bool, decodes: bool, cuts: bool) -> Result<String
     normalise(&read).map(Cow::into_owned)
 }
 
-/// Decodes what may stand plainly, and writes what may not in one way.
+/// Decodes unreserved characters, and writes all others in one way.
 fn decode(path: &str) -> Result<String, PathError> {
     let mut plain = String::with_capacity(path.len());
     let mut rest = path.chars();

@@ -1,8 +1,8 @@
-//! Paths rewritten on their way to a backend: a prefix stripped, a regular expression replaced, a prefix added, in this order.
+//! Path rewriting on the way to a backend: strip a prefix, replace by a regular expression, add a prefix, in this order.
 //!
-//! What goes in is a path in its [normal form](super::normal), still percent-encoded, and what comes out is brought into that form again. Nothing is
-//! decoded in between, so no rewriting can make a line end or a space of what a client has encoded. Regular expressions are matched in a time
-//! that grows with the length of the path only, whatever they are.
+//! The input is a [normalised](super::normal) path, still percent-encoded, and the result is normalised again. Nothing is
+//! decoded in between, so a rewrite cannot turn encoded characters of a client into a line break or a space. Regular expressions match in a time
+//! linear in the length of the path, whatever they are.
 
 use std::borrow::Cow;
 
@@ -10,32 +10,32 @@ use regex::bytes::{Regex, RegexBuilder};
 
 use super::normal::{PathError, normalise};
 
-/// Bytes that the program of one regular expression may have.
+/// The memory limit of one compiled regular expression, in bytes.
 pub const MAX_REGEX: usize = 1 << 20;
 
 /// How paths are rewritten. The default changes nothing.
 #[derive(Clone, Debug, Default)]
 pub struct Rewrite {
-    /// A prefix to take away, without a slash at its end.
+    /// The prefix to strip, without its trailing slash.
     strip: Option<Box<str>>,
     /// What to replace.
     replace: Option<Replace>,
-    /// A prefix to put in front, without a slash at its end.
+    /// The prefix to add, without its trailing slash.
     add: Option<Box<str>>,
 }
 
-/// A regular expression, and what stands in place of its first match.
+/// A regular expression, and the replacement of its first match.
 #[derive(Clone, Debug)]
 struct Replace {
     regex: Regex,
     to: Box<[u8]>,
 }
 
-/// Why paths cannot be rewritten so.
+/// Why a path rewrite is invalid.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RewriteError {
-    /// No prefix of paths.
-    #[error("{0:?} is no prefix of a path: /name, percent-encoded")]
+    /// Not a path prefix.
+    #[error("{0:?} is not a path prefix such as /name, percent-encoded")]
     Prefix(String),
     /// The regular expression is malformed, or too large.
     #[error("the regular expression is not valid: {0}")]
@@ -43,42 +43,42 @@ pub enum RewriteError {
     /// The replacement names a group that the regular expression does not have.
     #[error("the regular expression has no group ${0}")]
     Group(String),
-    /// The replacement has a character that has to be percent-encoded.
-    #[error("{0:?} cannot stand in a path")]
+    /// The replacement contains a character that must be percent-encoded.
+    #[error("{0:?} is not allowed in a path")]
     Character(char),
 }
 
-/// A path that was rewritten.
+/// A rewritten path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rewritten<'a> {
-    /// The path, in its normal form.
+    /// The path, normalised.
     pub path: Cow<'a, str>,
-    /// What the replacement puts in front of the query.
+    /// What the replacement adds in front of the query.
     pub query: Option<Box<str>>,
     /// The prefix that was stripped.
     pub stripped: Option<&'a str>,
 }
 
 impl Rewrite {
-    /// Takes a prefix away from paths that have it. `/api` becomes `/`, and `/apis` stays.
+    /// Strips a prefix from paths that have it. `/api` becomes `/`, and `/apis` is unchanged.
     ///
     /// # Errors
-    /// It is no prefix.
+    /// Not a path prefix.
     pub fn strip(mut self, prefix: &str) -> Result<Self, RewriteError> {
         self.strip = Some(prefix_of(prefix)?);
         Ok(self)
     }
 
-    /// Puts a prefix in front of paths.
+    /// Adds a prefix to paths.
     ///
     /// # Errors
-    /// It is no prefix.
+    /// Not a path prefix.
     pub fn prepend(mut self, prefix: &str) -> Result<Self, RewriteError> {
         self.add = Some(prefix_of(prefix)?);
         Ok(self)
     }
 
-    /// Puts `to` in place of the first match of `regex`, `$1` or `$name` being what a group matched. What stands behind a `?` goes in front
+    /// Replaces the first match of `regex` by `to`, where `$1` or `$name` are capture groups. What follows a `?` is put in front
     /// of the query.
     ///
     /// # Errors
@@ -106,16 +106,16 @@ impl Rewrite {
         Ok(self)
     }
 
-    /// Whether every path stays what it is.
+    /// Whether no path is changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.strip.is_none() && self.replace.is_none() && self.add.is_none()
     }
 
-    /// Rewrites a path that has its normal form.
+    /// Rewrites a normalised path.
     ///
     /// # Errors
-    /// What came out has no normal form.
+    /// The result cannot be normalised.
     pub fn apply<'a>(&'a self, path: &'a str) -> Result<Rewritten<'a>, PathError> {
         let mut rewritten = Rewritten { path: Cow::Borrowed(path), query: None, stripped: None };
         if path == "*" {
@@ -153,7 +153,7 @@ impl Rewrite {
     }
 }
 
-/// A prefix in its normal form, without the slash at its end.
+/// A normalised prefix, without its trailing slash.
 fn prefix_of(text: &str) -> Result<Box<str>, RewriteError> {
     let wrong = || RewriteError::Prefix(text.into());
     let plain = text.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'*'));

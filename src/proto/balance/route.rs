@@ -1,16 +1,16 @@
-//! Which requests a route is for: conditions on host, path, method, fields and query.
+//! The conditions of a route on host, path, method, header fields and query.
 //!
-//! All kinds of conditions that a route has must hold, and of each kind one. Routes are tried in the order in which they are written, and the
-//! first that fits is taken, so that a reader of the configuration can say which it is.
+//! All kinds of conditions that a route has must hold, and one value of each kind must match. Routes are tried in the order in which they are written, and the
+//! first match is used, so a reader of the configuration can tell which one it is.
 
 use http::Method;
 
 use crate::proto::http::list::FieldLines;
 
-/// What is known of a request.
+/// The parts of a request that conditions look at.
 #[derive(Debug)]
 pub struct Asked<'a, H: FieldLines + ?Sized> {
-    /// Host and port that it is for, as they were sent.
+    /// The requested host and port, as sent.
     pub authority: &'a str,
     /// The path in its [normal form](super::normal::normalise).
     pub path: &'a str,
@@ -18,11 +18,11 @@ pub struct Asked<'a, H: FieldLines + ?Sized> {
     pub query: Option<&'a str>,
     /// The method.
     pub method: &'a Method,
-    /// The fields.
+    /// The header fields.
     pub head: &'a H,
 }
 
-/// When a route is taken. Without any condition: always.
+/// The conditions of a route. Without any it matches every request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
     /// Hosts.
@@ -31,23 +31,23 @@ pub struct Condition {
     pub paths: Vec<PathPattern>,
     /// Methods.
     pub methods: Vec<Method>,
-    /// Fields; each of them must fit.
+    /// Header fields; all of them must match.
     pub fields: Vec<(String, TextPattern)>,
-    /// Parameters of the query; each of them must fit.
+    /// Query parameters; all of them must match.
     pub query: Vec<(String, TextPattern)>,
 }
 
-/// A host, or a family of them. Compared without regard to case, and without the port.
+/// A host, or all hosts of a domain. Compared case-insensitively and without the port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HostPattern {
-    /// This one.
+    /// This host.
     Exact(String),
-    /// All below this one, in lower case with a dot in front: `*.example.com` is `.example.com`.
+    /// All hosts of a domain, stored in lower case with a leading dot: `*.example.com` is `.example.com`.
     Below(String),
 }
 
 impl HostPattern {
-    /// A pattern as it is written: `example.com` or `*.example.com`.
+    /// Parses `example.com` or `*.example.com`.
     #[must_use]
     pub fn new(text: &str) -> Self {
         let text = text.to_ascii_lowercase();
@@ -57,7 +57,7 @@ impl HostPattern {
         }
     }
 
-    /// Whether a host, without its port, is one of those.
+    /// Whether a host, without its port, matches.
     #[must_use]
     pub fn fits(&self, host: &str) -> bool {
         match self {
@@ -69,17 +69,17 @@ impl HostPattern {
     }
 }
 
-/// A path, or all that lie below it.
+/// A path, or all paths with a prefix.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathPattern {
-    /// This one.
+    /// This path.
     Exact(String),
-    /// This one and all below it: `/api` is a prefix of `/api` and `/api/a`, and not of `/apis`.
+    /// This path and all below it: `/api` is a prefix of `/api` and `/api/a`, and not of `/apis`.
     Prefix(String),
 }
 
 impl PathPattern {
-    /// A pattern as it is written: `/exact`, or `/prefix/*`.
+    /// Parses `/exact` or `/prefix/*`.
     #[must_use]
     pub fn new(text: &str) -> Self {
         match text.strip_suffix('*') {
@@ -95,7 +95,7 @@ impl PathPattern {
         }
     }
 
-    /// What follows the prefix in a path that fits, its slash included; nothing for an exact path.
+    /// What follows the prefix in a path that matches, with its slash; nothing for an exact path.
     #[must_use]
     pub fn rest<'a>(&self, path: &'a str) -> Option<&'a str> {
         match self {
@@ -107,21 +107,21 @@ impl PathPattern {
     }
 }
 
-/// A text that a value is compared with.
+/// A pattern for a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TextPattern {
     /// Any value.
     Present,
-    /// No such field or parameter.
+    /// The field or parameter is absent.
     Absent,
     /// This value.
     Exact(String),
-    /// A value that begins so.
+    /// A value with this prefix.
     Prefix(String),
 }
 
 impl TextPattern {
-    /// A pattern as it is written: `*`, `!`, `text`, or `text*`.
+    /// Parses `*`, `!`, `text`, or `text*`.
     #[must_use]
     pub fn new(text: &str) -> Self {
         match (text, text.strip_suffix('*')) {
@@ -132,7 +132,7 @@ impl TextPattern {
         }
     }
 
-    /// Whether one of these values fits, or there is none where there is to be none.
+    /// Whether one of the values matches, or there is none where none is expected.
     pub fn fits<'a>(&self, mut values: impl Iterator<Item = &'a [u8]>) -> bool {
         match self {
             Self::Present => values.next().is_some(),
@@ -144,7 +144,7 @@ impl TextPattern {
 }
 
 impl Condition {
-    /// Whether a request is for this route.
+    /// Whether a request matches.
     pub fn holds<H: FieldLines + ?Sized>(&self, asked: &Asked<'_, H>) -> bool {
         let host = host(asked.authority);
         (self.hosts.is_empty() || self.hosts.iter().any(|pattern| pattern.fits(host)))
@@ -155,7 +155,7 @@ impl Condition {
     }
 }
 
-/// A host without its port, and without the dot that ends a full name.
+/// A host without its port and without the trailing dot of a fully qualified name.
 #[must_use]
 pub fn host(authority: &str) -> &str {
     let host = match authority.rsplit_once(':') {
@@ -165,7 +165,7 @@ pub fn host(authority: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// The values of a parameter, as they were sent.
+/// The values of a parameter, as sent.
 fn parameters<'a>(query: Option<&'a str>, name: &str) -> impl Iterator<Item = &'a [u8]> {
     query.unwrap_or_default().split('&').filter_map(move |pair| {
         let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
@@ -173,7 +173,7 @@ fn parameters<'a>(query: Option<&'a str>, name: &str) -> impl Iterator<Item = &'
     })
 }
 
-/// The number of the first of `conditions` that holds.
+/// The number of the first of `conditions` that matches.
 pub fn find<'a, H: FieldLines + ?Sized>(
     conditions: impl IntoIterator<Item = &'a Condition>,
     asked: &Asked<'_, H>,

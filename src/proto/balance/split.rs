@@ -1,8 +1,8 @@
 //! A weighted split: which of several branches a request takes, such as 95 % to the stable release and 5 % to a canary.
 //!
-//! The choice is a function of the weights and of a *point*, any 64 bits. The branches lie side by side on the line of all points, in their order and
-//! each as long as its weight, and the point says which of them is taken. A random point splits by chance. A point made of a client's key
-//! ([`point_of`]) keeps each client on its branch, on every balancer and without any memory. When a branch grows at the cost of its neighbour, only
+//! The choice is a function of the weights and of a *point*, any 64 bits. The branches divide the range of all points in their order, each with a part proportional
+//! to its weight, and the branch of the point is chosen. A random point splits at random. A point derived from a client's key
+//! ([`point_of`]) keeps each client on its branch, on every balancer and without any state. When a branch grows at the expense of its neighbour, only
 //! clients of that neighbour move: a canary that goes from 5 % to 10 % keeps the clients that it has.
 
 /// Branches with their weights.
@@ -41,7 +41,7 @@ impl Split {
     }
 }
 
-/// The point of a client's key. It has no relation to how the same key chooses a backend afterwards: each branch gets clients for all of its
+/// The point of a client's key. It is independent of how the same key chooses a backend afterwards: each branch gets clients for all of its
 /// backends.
 #[must_use]
 pub const fn point_of(key: u64) -> u64 {

@@ -1,11 +1,11 @@
-//! Cookies by which a client returns to the same backend: signed, so that a client cannot choose its backend, and dated.
+//! Session cookies that lead a client back to the same backend: signed, so that a client cannot choose its backend, and with an expiry time.
 //!
-//! A cookie says "this backend, until then", and nothing has to be remembered for it: any balancer with the same keys and the same scope understands it. The value
+//! A cookie says "this backend, until then", and the balancer stores nothing: any balancer with the same keys and the same scope understands it. The value
 //! is a version, the backend's number, the time, and an HMAC-SHA256 (RFC 2104) over those and the scope, in URL-safe base64: 66 characters that need no quoting.
-//! It is signed, not encrypted: who reads it learns the number, which is why that should be a hash of the backend's name and not its address in clear.
+//! It is signed, not encrypted: anyone can read the number, so it should be a hash of the backend's name and not its address in clear.
 //!
-//! Keys are rotated by putting the new one in front: the first key signs, all are accepted, and a ticket says when it was signed by an old one, so that
-//! it can be issued anew. An old key is dropped when the longest life of a cookie has passed.
+//! To rotate keys, put the new one first: the first key signs, all are accepted, and a ticket says when it was signed by an older one, so that
+//! it can be issued again. An old key can be removed when the longest lifetime of a cookie has passed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -13,13 +13,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ring::hmac;
 
-/// Bytes of a key at least: as many as the hash has (RFC 2104, section 3).
+/// The shortest key, in bytes: the length of the hash (RFC 2104, section 3).
 pub const MIN_KEY: usize = 32;
 
-/// Keys at most. Each can cost a cookie that is forged one HMAC, which is about a microsecond.
+/// The most keys. A forged cookie costs one HMAC for each of them, about a microsecond.
 pub const MAX_KEYS: usize = 8;
 
-/// Characters of a value.
+/// The length of a value, in characters.
 pub const LENGTH: usize = 66;
 
 /// The version of the format, the first byte.
@@ -29,7 +29,7 @@ const VERSION: u8 = 1;
 const SIGNED: usize = 1 + 8 + 8;
 const WHOLE: usize = SIGNED + 32;
 
-/// Signs cookies, and knows its own again.
+/// Signs and verifies cookies.
 #[derive(Clone, Debug)]
 pub struct Signer {
     /// The first one signs. `ring` shows no key when it is printed.
@@ -37,52 +37,52 @@ pub struct Signer {
     scope: Vec<u8>,
 }
 
-/// Why there is no signer for these keys.
+/// Why keys are not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadKeys {
     /// None is given.
-    #[error("there is no key to sign cookies with")]
+    #[error("no key to sign cookies with")]
     None,
     /// More than [`MAX_KEYS`].
     #[error("{0} keys for cookies are too many, at most {MAX_KEYS}")]
     TooMany(usize),
-    /// A key that could be guessed.
+    /// A key that is too short.
     #[error("key {number} for cookies has {length} bytes, at least {MIN_KEY} are needed")]
     TooShort {
-        /// Which, from 1 on.
+        /// Its number, from 1.
         number: usize,
-        /// Its bytes.
+        /// Its length in bytes.
         length: usize,
     },
 }
 
-/// What a cookie says.
+/// The content of a cookie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ticket {
     /// The backend's number.
     pub backend: u64,
-    /// Until when it holds; whole seconds.
+    /// When it expires; whole seconds.
     pub expires: SystemTime,
-    /// It was signed by a key that is not the first: time for a new one.
+    /// It was signed by a key that is not the first: issue a new one.
     pub by_old_key: bool,
 }
 
-/// Why a cookie says nothing.
+/// Why a cookie is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// It is not of our making.
-    #[error("the cookie is none of ours")]
+    /// Its format is unknown.
+    #[error("the cookie is malformed")]
     Malformed,
     /// Its signature is by none of the keys, or for another scope.
     #[error("the cookie's signature is wrong")]
     Forged,
-    /// Its time is over.
+    /// It has expired.
     #[error("the cookie has expired")]
     Expired,
 }
 
 impl Signer {
-    /// A signer with these keys, the one that signs in front. A cookie holds within its `scope`, the name of a pool for example: there, the same
+    /// A signer with these keys; the first one signs. A cookie is valid within its `scope`, the name of an upstream for example: there, the same
     /// number means the same backend.
     ///
     /// # Errors
@@ -116,10 +116,10 @@ impl Signer {
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// What a cookie says. The signature is compared in a time that does not depend on it, and nothing else is believed before.
+    /// Verifies a cookie. The signature is compared in constant time, and nothing is used before it is verified.
     ///
     /// # Errors
-    /// It is not ours, or its time is over.
+    /// It is not a valid cookie, or has expired.
     pub fn read(&self, value: &[u8], now: SystemTime) -> Result<Ticket, Refused> {
         if value.len() != LENGTH {
             return Err(Refused::Malformed);

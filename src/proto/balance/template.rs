@@ -1,34 +1,34 @@
-//! Texts with variables, such as `https://$host$path$query`: parsed once, when the configuration is read, and filled in for each request.
+//! Texts with variables, such as `https://$host$path$query`: parsed once, when the configuration is read, and expanded for each request.
 //!
-//! A variable is `$name` or `${name}`, and `$$` is a dollar sign. A text can hold no control character and nothing beyond ASCII, so what is made of it
-//! is a field's value, whatever the variables are, as long as they are one.
+//! A variable is `$name` or `${name}`, and `$$` is a dollar sign. A text contains no control characters and nothing beyond ASCII, so the expansion
+//! is a valid field value whenever the values of the variables are.
 
 use bytes::BytesMut;
 
-/// What can be filled in.
+/// The variables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
-    /// The client's address, as far as trusted proxies tell of it.
+    /// The client's address, taken from trusted proxies where they apply.
     Client,
-    /// The host that is asked for, without its port.
+    /// The requested host, without its port.
     Host,
-    /// The host that is asked for, with the port if there is one.
+    /// The requested host, with the port if there is one.
     Authority,
     /// `http` or `https`.
     Scheme,
     /// The method.
     Method,
-    /// The path in its normal form, and after it has been rewritten.
+    /// The normalised path, after rewriting.
     Path,
-    /// The query with its `?`; nothing without a query.
+    /// The query with its `?`; empty without a query.
     Query,
-    /// The name of the request.
+    /// The request id.
     RequestId,
-    /// The trace that the request belongs to; nothing when requests are not traced.
+    /// The trace id; empty when requests are not traced.
     TraceId,
     /// The name of the upstream.
     Upstream,
-    /// The address of the backend; nothing when none was asked.
+    /// The address of the backend; empty when there is none.
     Backend,
 }
 
@@ -47,7 +47,7 @@ pub const VARIABLES: [(&str, Variable); 11] = [
     ("backend", Variable::Backend),
 ];
 
-/// A text with variables. The default is an empty one.
+/// A text with variables. The default is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Template {
     pieces: Vec<Piece>,
@@ -59,20 +59,20 @@ enum Piece {
     Variable(Variable),
 }
 
-/// Why a text is no template.
+/// Why a text is not a valid template.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// There is no such variable.
-    #[error("there is no variable ${0}; there are {names}", names = names())]
+    #[error("unknown variable ${0}; known are {names}", names = names())]
     Unknown(String),
-    /// A dollar sign that begins no variable.
-    #[error("a dollar sign begins a variable; $$ is the sign itself")]
+    /// A dollar sign that does not start a variable.
+    #[error("a dollar sign starts a variable; write $$ for the sign itself")]
     Dollar,
     /// `${` without `}`.
     #[error("${{ is never closed")]
     Open,
     /// A character that a field cannot hold.
-    #[error("{0:?} cannot stand in a field")]
+    #[error("{0:?} is not allowed in a header field")]
     Character(char),
 }
 
@@ -84,7 +84,7 @@ impl Template {
     /// Parses a text.
     ///
     /// # Errors
-    /// A variable is not known, or a character cannot stand in a field.
+    /// A variable is unknown, or a character is not allowed in a field.
     pub fn parse(text: &str) -> Result<Self, TemplateError> {
         if let Some(character) = text.chars().find(|c| !matches!(c, ' '..='~' | '\t')) {
             return Err(TemplateError::Character(character));
@@ -115,7 +115,7 @@ impl Template {
         Ok(Self { pieces })
     }
 
-    /// The text, when it has no variable.
+    /// The text, if it has no variable.
     #[must_use]
     pub fn as_plain(&self) -> Option<&str> {
         match &self.pieces[..] {
@@ -125,13 +125,13 @@ impl Template {
         }
     }
 
-    /// Whether it has this variable.
+    /// Whether it contains this variable.
     #[must_use]
     pub fn has(&self, variable: Variable) -> bool {
         self.pieces.contains(&Piece::Variable(variable))
     }
 
-    /// Appends the text, with what `fill` appends for each variable.
+    /// Appends the text; `fill` appends the value of each variable.
     pub fn write(&self, dst: &mut BytesMut, mut fill: impl FnMut(Variable, &mut BytesMut)) {
         for piece in &self.pieces {
             match piece {
@@ -208,6 +208,6 @@ mod tests {
             assert_eq!(Template::parse(text), Err(error), "{text:?}");
         }
         let text = TemplateError::Unknown("x".into()).to_string();
-        assert!(text.starts_with("there is no variable $x; there are $client, $host, "), "{text}");
+        assert!(text.starts_with("unknown variable $x; known are $client, $host, "), "{text}");
     }
 }

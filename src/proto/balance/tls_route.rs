@@ -1,15 +1,15 @@
-//! Which TLS connections a route is for, by what stands in clear in their ClientHello: the server's name (SNI) and the protocols (ALPN).
+//! The conditions of a route for TLS passthrough: the ClientHello's server name (SNI) and protocols (ALPN).
 //!
 //! A route with both conditions needs both: one of its names, and one of its protocols. Routes are tried in the order in which they are
-//! written, and the first that fits is taken, as with [requests](super::route).
+//! written, and the first match is used, as with [requests](super::route).
 
 use super::route::HostPattern;
 use crate::proto::tls::client_hello::ClientHello;
 
-/// When a route is taken. Without any condition: for every ClientHello.
+/// The conditions of a route. Without any it matches every ClientHello.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsCondition {
-    /// Names of servers. A client that names none fits none of them.
+    /// Server names. A client that sends none matches none of them.
     pub names: Vec<HostPattern>,
     /// Protocols, of which the client offers one at least.
     pub protocols: Vec<Vec<u8>>,

@@ -1,7 +1,7 @@
-//! Agents: programs beside a backend that say, asked again and again, how much work it should have.
+//! Agent checks: a program beside a backend is asked periodically how much load the backend should get.
 //!
-//! What an agent may say stands in [`proto::balance::agent`](crate::proto::balance::agent). What it said last holds until it says something else:
-//! an agent that cannot be reached changes nothing, as the backend may be well all the same. That is what checks are for.
+//! The words of an agent are in [`proto::balance::agent`](crate::proto::balance::agent). Its last report stays in effect until the next one:
+//! an agent that cannot be reached changes nothing, as the backend may be healthy all the same. Health checks decide about that.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use super::vitals::AgentState;
 use crate::net::client::{ConnectError, Target};
 use crate::proto::balance::agent::{Report, Unknown, parse};
 
-/// How often an agent is asked, unless the configuration says otherwise: HAProxy's `agent-inter`.
+/// The default interval: HAProxy's `agent-inter`.
 pub const INTERVAL: Duration = Duration::from_secs(2);
 
 /// How an agent is asked.
@@ -26,31 +26,31 @@ pub const INTERVAL: Duration = Duration::from_secs(2);
 pub struct AgentProbe {
     /// The port that it listens on, at the address of its backend.
     pub port: u16,
-    /// What it is sent first; nothing, if it is empty.
+    /// The bytes to send first; may be empty.
     pub send: Vec<u8>,
-    /// How often it is asked.
+    /// The interval between queries.
     pub interval: Duration,
-    /// How long an answer may take.
+    /// The time limit of a query.
     pub timeout: Duration,
 }
 
-/// Why an agent has said nothing.
+/// Why a query failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
     /// The backend has no address at which it could be.
     #[error("there is no agent behind a Unix socket")]
     Unix,
-    /// There is no connection.
+    /// The agent cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The connection failed.
     #[error("the connection failed: {0}")]
     Io(#[from] std::io::Error),
-    /// It said something else.
+    /// The agent sent no known word.
     #[error(transparent)]
     Unknown(#[from] Unknown),
-    /// It took too long.
-    #[error("it took longer than {0:?}")]
+    /// The query took too long.
+    #[error("no answer within {0:?}")]
     Timeout(Duration),
 }
 
@@ -58,7 +58,7 @@ impl AgentProbe {
     /// Asks the agent of a backend once.
     ///
     /// # Errors
-    /// Why it has said nothing.
+    /// The query failed.
     pub async fn run(&self, backend: &Backend) -> Result<Report, AgentError> {
         timeout(self.timeout, self.ask(backend)).await.unwrap_or(Err(AgentError::Timeout(self.timeout)))
     }
@@ -83,7 +83,7 @@ impl AgentProbe {
     }
 }
 
-/// Asks the agent of one backend for as long as it is configured.
+/// Asks the agent of one backend periodically, as long as it is configured.
 pub async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
     let (mut last, mut chance) = (Instant::now(), fastrand::f64());
     let mut changes = upstream.changes();
@@ -105,7 +105,7 @@ pub async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
         let report = match probe.run(&backend).await {
             Ok(report) => report,
             Err(error) => {
-                tracing::debug!(upstream = %upstream.name(), backend = %backend.name(), %error, "no word from the agent");
+                tracing::debug!(upstream = %upstream.name(), backend = %backend.name(), %error, "the agent did not answer");
                 continue;
             }
         };
@@ -113,7 +113,7 @@ pub async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
         if backend.vitals().set_agent(after) {
             let AgentState { percent, up, ready } = after;
             let reason = report.reason.as_deref().unwrap_or_default();
-            tracing::info!(upstream = %upstream.name(), backend = %backend.name(), percent, up, ready, reason, "the agent has spoken");
+            tracing::info!(upstream = %upstream.name(), backend = %backend.name(), percent, up, ready, reason, "the agent reported");
             upstream.refresh(Instant::now().into_std());
         }
     }

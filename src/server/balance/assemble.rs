@@ -1,4 +1,4 @@
-//! The handlers of a listener's routes, put together as its configuration says.
+//! Builds the handlers of a listener's routes from its configuration.
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -22,7 +22,7 @@ use crate::net::addr::Prefixes;
 use crate::proto::balance::split::Split;
 use crate::proto::http::forwarded::Field;
 
-/// What handlers are put together from.
+/// What handlers are built from.
 pub(super) struct Assembly<'a> {
     upstreams: &'a Upstreams,
     settings: BTreeMap<&'a str, Arc<gateway::Settings>>,
@@ -32,7 +32,7 @@ pub(super) struct Assembly<'a> {
 }
 
 impl<'a> Assembly<'a> {
-    /// The parts of a configuration whose upstreams and caches these are.
+    /// The parts of a configuration with these upstreams and caches.
     pub(super) fn new(
         config: &'a Config,
         upstreams: &'a Upstreams,
@@ -46,7 +46,7 @@ impl<'a> Assembly<'a> {
         Self { upstreams, settings: settings.collect(), connections, caches, spans }
     }
 
-    /// What becomes of the requests of a listener, whose routes count here.
+    /// The handler of a listener's requests, whose routes have these counters.
     pub(super) fn table(&self, service: &HttpService, counters: &[RouteCounters]) -> Table {
         let trusted = Arc::new(service.trusted.clone());
         let own = own_fields(service);
@@ -73,8 +73,8 @@ impl<'a> Assembly<'a> {
         Table { routes: routes.collect(), tracing: service.tracing, spans: self.spans.clone() }
     }
 
-    /// What becomes of the requests of a route, with a cache in front of it if it has one. What backends are told of who asks, in the fields
-    /// `told`, is in the keys of the cache.
+    /// The handler of a route's requests, with a cache in front of it if it has one. The fields that tell backends who the client is, `told`,
+    /// are part of the cache keys.
     fn cached(&self, parts: &Parts<'_>, told: &[HeaderName]) -> Action {
         let Parts { route, trusted, .. } = *parts;
         let action = self.action(parts);
@@ -91,7 +91,7 @@ impl<'a> Assembly<'a> {
         Action::Handle(Arc::new(cached.keyed_by(told).writing(&written(parts))))
     }
 
-    /// What becomes of the requests of a route.
+    /// The handler of a route's requests.
     fn action(&self, parts: &Parts<'_>) -> Action {
         let (edits, trusted) = (Arc::clone(&parts.route.edits), Arc::clone(parts.trusted));
         match &parts.route.action {
@@ -105,7 +105,7 @@ impl<'a> Assembly<'a> {
         }
     }
 
-    /// What gives requests to upstreams.
+    /// The handler that forwards requests to upstreams.
     fn forward(&self, to: &config::To, parts: &Parts<'_>) -> Action {
         let mirror = parts.route.mirror.as_ref().map(|mirror| Mirror {
             to: Arc::new(self.branch(&mirror.to, parts)),
@@ -135,7 +135,7 @@ impl<'a> Assembly<'a> {
         Forward { pages, ..forward }
     }
 
-    /// The innermost handler: it gives requests to the backends of an upstream.
+    /// The innermost handler: it forwards requests to the backends of an upstream.
     fn innermost(&self, upstream: &str, edits: &Arc<RouteEdits>, trusted: &Arc<Prefixes>) -> Forward {
         Forward {
             upstream: Arc::clone(&self.upstreams[upstream]),
@@ -159,7 +159,7 @@ fn written(parts: &Parts<'_>) -> Vec<HeaderName> {
     told.chain(set.map(|(name, _)| name)).cloned().chain(traced).collect()
 }
 
-/// The fields by which some route of a listener tells backends who asks.
+/// The fields by which any route of a listener tells backends who the client is.
 fn own_fields(service: &HttpService) -> Vec<HeaderName> {
     let guards = service.routes.iter().map(|route| &route.guards).chain([&service.guards]);
     let mut fields = Vec::new();
@@ -171,7 +171,7 @@ fn own_fields(service: &HttpService) -> Vec<HeaderName> {
     fields
 }
 
-/// What the handler of one route is put together from.
+/// What the handler of one route is built from.
 struct Parts<'a> {
     service: &'a HttpService,
     route: &'a config::Route,

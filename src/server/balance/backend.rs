@@ -1,7 +1,7 @@
-//! One backend as its configuration has it: where it is, how it is reached, and how much of the work it should have.
+//! One backend as configured: its address, how to connect to it, and its share of the load.
 //!
-//! A backend is replaced when its configuration changes. What is known of it, its [`Vitals`], and, if it is reached as before, its
-//! connections go over to its successor.
+//! A `Backend` is replaced when its configuration changes. Its run-time state, the [`Vitals`], and its connections, if they are made in the same way,
+//! are handed to its successor.
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,40 +21,40 @@ use crate::proto::balance::{health, outlier};
 
 pub use super::dial::Dial;
 
-/// The protocol that is agreed on within TLS to a backend that speaks HTTP.
+/// The ALPN protocol for TLS to an HTTP backend.
 pub const HTTP_ALPN: Alpn<'static> = &[b"http/1.1"];
 
-/// Who has named a backend.
+/// Where a backend comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Origin {
     /// The configuration.
     Configured,
-    /// A service that is asked where backends are.
+    /// Service discovery.
     Discovered,
-    /// An operator, while the program runs.
+    /// An operator, at run time.
     Operator,
 }
 
-/// What a backend is made of.
+/// The configuration of a backend.
 #[derive(Clone, Debug)]
 pub struct Setup {
     /// Its address.
     pub target: Target,
-    /// Who has named it.
+    /// Where it comes from.
     pub origin: Origin,
-    /// How much of the work it should have, compared with the others; none with 0.
+    /// Its share of the load relative to the others; 0 means none.
     pub weight: u32,
-    /// Backends of a higher number are used only when those of lower ones are not enough.
+    /// The number of its pool: a pool is used only when not enough backends of lower ones are available.
     pub priority: u32,
-    /// How it is reached.
+    /// How to connect to it.
     pub dial: Arc<Dial>,
-    /// How its share grows after it came up.
+    /// How its share grows after it became available.
     pub slow_start: SlowStart,
-    /// How it is judged by its calls.
+    /// The rules of its outlier ejection.
     pub outlier: outlier::Policy,
-    /// Calls that it may have at once; `None` for any number.
+    /// The most requests, or TCP connections, at once; `None` for any number.
     pub limit: Option<usize>,
-    /// When it is left alone, if it has a circuit breaker.
+    /// The rules of its circuit breaker, if it has one.
     pub breaker: Option<breaker::Policy>,
     /// How it is checked, if it is.
     pub checks: Option<health::Policy>,
@@ -102,14 +102,14 @@ pub struct Backend {
     setup: Setup,
     name: Arc<str>,
     key: u64,
-    /// The weight, unless an operator has set another.
+    /// The configured weight, unless an operator has set another.
     weight: u32,
     vitals: Arc<Vitals>,
     fuse: Option<Arc<Fuse>>,
 }
 
 impl Backend {
-    /// A backend of which nothing is known yet. `chance`, from 0 to 1, spreads its first check.
+    /// A backend without state. `chance`, from 0 to 1, spreads its first check.
     #[must_use]
     pub fn new(setup: Setup, now: Instant, chance: f64) -> Self {
         let name: Arc<str> = setup.target.to_string().into();
@@ -119,7 +119,7 @@ impl Backend {
         Self { key, name, weight: setup.weight, setup, vitals, fuse }
     }
 
-    /// The backend that takes the place of `before`, which has the same address: what is known of that is known of it. A weight that an
+    /// The successor of `before`, which has the same address: it takes over the state. A weight that an
     /// operator has set stays until the configured one changes.
     #[must_use]
     pub fn succeeding(before: &Self, mut setup: Setup, now: Instant) -> Self {
@@ -155,13 +155,13 @@ impl Backend {
         }
     }
 
-    /// Its address, by which operators know it.
+    /// Its address, by which operators identify it.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {
         &self.name
     }
 
-    /// The host that it can be asked for: its address, or `localhost` behind a Unix socket.
+    /// The host to send in requests: its address, or `localhost` for a Unix socket.
     #[must_use]
     pub fn host(&self) -> &str {
         match self.setup.target {
@@ -170,38 +170,38 @@ impl Backend {
         }
     }
 
-    /// What it is made of.
+    /// Its configuration.
     #[must_use]
     pub fn setup(&self) -> &Setup {
         &self.setup
     }
 
-    /// What is known of it.
+    /// Its run-time state.
     #[must_use]
     pub fn vitals(&self) -> &Arc<Vitals> {
         &self.vitals
     }
 
-    /// What is under way, and how long it takes.
+    /// Its requests in progress and their latency.
     #[must_use]
     pub fn load(&self) -> &Load {
         self.vitals.load()
     }
 
-    /// What it has done.
+    /// Its counters.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         self.vitals.counters()
     }
 
-    /// Counts a call in, until what this returns is dropped.
+    /// Counts a request in progress until the result is dropped.
     pub fn begin(&self, now: Instant) -> Outstanding {
         let call = self.load().begin(now);
         self.counters().under_way(self.load().outstanding());
         call
     }
 
-    /// How it stands among the others.
+    /// Its standing for the choice of a backend.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
         match self.vitals.standing(now) {
@@ -213,7 +213,7 @@ impl Backend {
         }
     }
 
-    /// Calls that it may have at once; `None` for any number.
+    /// The most requests, or TCP connections, at once; `None` for any number.
     #[must_use]
     pub fn limit(&self) -> Option<usize> {
         self.setup.limit
@@ -231,14 +231,14 @@ impl Backend {
         self.fuse.as_deref()
     }
 
-    /// Notes the state of its circuit breaker that a call has led to.
+    /// Publishes the state of its circuit breaker after a request.
     pub(super) fn fused(&self, state: breaker::State) {
         if let Some(fuse) = &self.fuse {
             fuse.switched(state);
         }
     }
 
-    /// Whether connections to the other are as good as those to this one.
+    /// Whether connections to the other backend can be used for this one.
     #[must_use]
     pub fn is_reached_as(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.vitals, &other.vitals) && Arc::ptr_eq(&self.setup.dial, &other.setup.dial)
@@ -246,7 +246,7 @@ impl Backend {
 
     /// Connects to it.
     ///
-    /// # Errors
+    /// Which step failed, on which address, and why.
     /// Which step failed, where, and why.
     pub async fn connect(&self, way: &Way<'_>) -> Result<Io, ConnectError> {
         self.setup.dial.connect(&self.setup.target, way).await

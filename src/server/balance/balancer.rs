@@ -1,8 +1,8 @@
-//! A balancer that runs: what its configuration means at present, and how it comes to mean something else.
+//! A running balancer: its current configuration, and how another one is applied.
 //!
 //! A configuration is applied as a whole or not at all: first everything that can fail is done (sockets are bound, files are read),
-//! and only then anything changes. Upstreams keep their identity by their names, and backends by their addresses, so what is known of them
-//! stays; no connection is closed.
+//! and only then anything changes. Upstreams are identified by their names, and backends by their addresses, so their state
+//! is kept; no connection is closed.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -43,24 +43,21 @@ use crate::server::options::CommonOptions;
 use crate::server::process::upgrade::Upgrade;
 use crate::server::process::{Outcome, Process, Running, announce};
 
-/// The name of this server in what it prints.
+/// The name of this server in its output.
 pub const NAME: &str = "balance";
 
-/// Idle connections to one backend that a thread keeps.
-const IDLE: usize = 256;
-
-/// What is spoken within TLS when connections are joined: anything.
+/// The ALPN of TCP listeners with TLS: any protocol.
 const NO_ALPN: &[u8] = b"";
 
-/// Runs a balancer until a signal.
+/// Runs a balancer until a signal stops it.
 ///
 /// # Errors
-/// An address cannot be listened on, a certificate not be read, or the system has no threads.
+/// An address cannot be bound, a certificate cannot be read, or no threads can be created.
 pub fn run(config: &Config) -> Result<Outcome, RunError> {
     Ok(process(config, None)?.run(announce)?)
 }
 
-/// Runs a balancer by a file, which was read as `config` and is read again when it changes and at SIGHUP.
+/// Runs a balancer from a file. It was read as `config`, and is read again when it changes and at SIGHUP.
 ///
 /// # Errors
 /// As for [`run`].
@@ -68,7 +65,7 @@ pub fn run_file(path: PathBuf, config: &Config) -> Result<Outcome, RunError> {
     Ok(process(config, Some(path))?.run(announce)?)
 }
 
-/// Runs a balancer on threads of its own, without hearing signals; returns when clients are accepted.
+/// Runs a balancer on threads of its own, without handling signals; returns when it accepts connections.
 ///
 /// # Errors
 /// As for [`run`].
@@ -84,7 +81,7 @@ pub fn start_file(path: PathBuf, config: &Config) -> Result<Running, RunError> {
     Ok(process(config, Some(path))?.start(|_| {})?)
 }
 
-/// A process for a balancer alone: it can take the place of another, and another can take its place.
+/// A process for a balancer alone, which supports upgrades.
 fn process(config: &Config, file: Option<PathBuf>) -> Result<Process, RunError> {
     let mut process = Process::new(Threading::PerCore, config.threads, config.drain_timeout);
     let mut predecessor = Predecessor::take()?;
@@ -92,6 +89,7 @@ fn process(config: &Config, file: Option<PathBuf>) -> Result<Process, RunError> 
     let (balancer, kept) = put(config, file, Open::left(left), &mut process)?;
     process.predecessor = Mutex::new(predecessor);
     process.pid_file.clone_from(&config.pid_file);
+    process.stop_delay = config.stop_delay;
     let doors = Arc::clone(&balancer.doors);
     let sockets = move || {
         let mut sockets = doors.sockets()?;
@@ -104,7 +102,7 @@ fn process(config: &Config, file: Option<PathBuf>) -> Result<Process, RunError> 
     Ok(process)
 }
 
-/// Puts a balancer into `process`, beside other servers.
+/// Adds a balancer to `process`, beside other servers.
 ///
 /// # Errors
 /// As for [`run`].
@@ -118,7 +116,7 @@ fn put(
     mut open: Open,
     process: &mut Process,
 ) -> Result<(Arc<Balancer>, Kept), RunError> {
-    let balancer = Arc::new(Balancer::new(process.threads, process.drain.clone()));
+    let balancer = Arc::new(Balancer::new(process.threads, process.drain.clone(), config.keep_alive));
     let source = file.map(|path| Arc::new(Source::new(path, config.watch)));
     let desk = Desk { balancer: Arc::clone(&balancer), source: source.clone() };
     let first = process.addresses.len();
@@ -144,7 +142,7 @@ pub type Upstreams = BTreeMap<Arc<str>, Arc<Upstream>>;
 /// The caches by their names.
 pub type Caches = BTreeMap<Arc<str>, Arc<Cache>>;
 
-/// A balancer that runs.
+/// A running balancer.
 #[derive(Debug)]
 pub struct Balancer {
     upstreams: watch::Sender<Upstreams>,
@@ -174,7 +172,7 @@ struct Applied {
     services: Vec<(Vec<ListenAddr>, HttpService)>,
 }
 
-/// Which configuration is in use, and how the last attempt to read another went.
+/// Which configuration is in use, and the outcome of the last reload.
 #[derive(Clone, Debug)]
 pub struct Loaded {
     /// Its number, from 1.
@@ -199,9 +197,7 @@ impl Loaded {
 }
 
 impl Balancer {
-    fn new(shards: usize, drain: Drain) -> Self {
-        let limits =
-            pool::Limits { total: 65_536, per_key: 65_536, idle_per_key: IDLE, ..pool::Limits::DEFAULT };
+    fn new(shards: usize, drain: Drain, keep_alive: pool::Limits) -> Self {
         let heads = Limits { body: u64::MAX, ..Limits::default() };
         Self {
             upstreams: watch::Sender::default(),
@@ -209,7 +205,7 @@ impl Balancer {
             redis: watch::Sender::default(),
             routes: ArcSwap::default(),
             doors: Arc::new(Doors::new(drain.clone())),
-            connections: Arc::new(Connections::new(limits, heads)),
+            connections: Arc::new(Connections::new(keep_alive, heads)),
             shards,
             drain,
             applied: Mutex::default(),
@@ -255,12 +251,12 @@ impl Balancer {
         &self.spans
     }
 
-    /// Hears of upstreams that come and go.
+    /// Notifies of added and removed upstreams.
     pub(super) fn upstream_changes(&self) -> watch::Receiver<Upstreams> {
         self.upstreams.subscribe()
     }
 
-    /// The addresses of each listener as they were configured, what is spoken there, and the gate that counts its connections.
+    /// The configured addresses of each listener, its mode, and the gate that counts its connections.
     #[must_use]
     pub fn listeners(&self) -> Vec<(Vec<ListenAddr>, Mode, Arc<Gate>)> {
         let doors = self.doors.get();
@@ -295,7 +291,7 @@ impl Balancer {
         self.loaded.load_full()
     }
 
-    /// Notes that a file was read that is not used.
+    /// Records that a file was read and refused.
     pub(super) fn refused(&self, error: &str) {
         let before = self.loaded();
         let loaded = Loaded {
@@ -307,7 +303,7 @@ impl Balancer {
         self.loaded.store(Arc::new(loaded));
     }
 
-    /// How many configurations were applied.
+    /// The number of applied configurations.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.applied().generation
@@ -317,7 +313,7 @@ impl Balancer {
         self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Does what a configuration says from now on; returns its number, from 1. It blocks while files are read.
+    /// Applies a configuration; returns its number, from 1. Blocks while files are read.
     ///
     /// # Errors
     /// An address cannot be listened on, a certificate not be read, or the balancer is stopping. Then everything is as before.
@@ -325,7 +321,7 @@ impl Balancer {
         self.apply_at(config, None)
     }
 
-    /// The same, at sockets that are `open` already: those of the doors by default.
+    /// The same, with sockets that are `open` already: by default those of the current listeners.
     fn apply_at(&self, config: &Config, open: Option<Open>) -> Result<u64, RunError> {
         config.check_names().map_err(|error| RunError::Configuration(error.to_string()))?;
         let mut applied = self.applied();
@@ -384,14 +380,14 @@ impl Balancer {
         let at_start = self.admin.get_or_init(|| config.admin.clone());
         if !at_start.has_addresses_of(&config.admin) {
             tracing::warn!(
-                "the addresses of [admin] have changed: they are used when the process starts the next time, or is upgraded"
+                "the addresses of [admin] have changed: the change takes effect at the next start or upgrade"
             );
         }
         Ok(applied.generation)
     }
 }
 
-/// The upstream of this configuration: the one of its name, or a new one.
+/// The upstream of this configuration: the existing one of its name, or a new one.
 fn upstream(before: &Upstreams, config: &config::Upstream, now: Instant) -> (Arc<str>, Arc<Upstream>) {
     if let Some(upstream) = before.get(&*config.name) {
         return (Arc::clone(upstream.name()), Arc::clone(upstream));
@@ -402,7 +398,7 @@ fn upstream(before: &Upstreams, config: &config::Upstream, now: Instant) -> (Arc
     (Arc::clone(upstream.name()), Arc::new(upstream))
 }
 
-/// The caches of a configuration: those of before, if nothing else was decided about them, or new ones.
+/// The caches of a configuration: existing ones whose settings are unchanged, or new ones.
 fn caches(before: &Caches, config: &Config) -> Caches {
     let caches = config.caches.iter().map(|config| {
         let same = before.get(&*config.name).filter(|cache| *cache.settings() == config.settings);
@@ -419,7 +415,7 @@ struct Plan<'a> {
     balancer: &'a Balancer,
 }
 
-/// A door that will be open, and what becomes of its clients.
+/// A listener that is about to be opened, and its service.
 struct Planned<'a> {
     door: Arc<Door>,
     /// Its addresses as they are configured.
@@ -428,7 +424,7 @@ struct Planned<'a> {
 }
 
 impl Plan<'_> {
-    /// The door of a listener: as it is, another at its sockets, or one at new sockets.
+    /// The door of a listener: the existing one, a new one on the same sockets, or one on new sockets.
     fn door<'a>(
         &self,
         listener: &'a Listener,

@@ -1,7 +1,7 @@
-//! Active checks: whether a backend answers, asked again and again.
+//! Active health checks, repeated for each backend.
 //!
-//! Each backend has a task of its own, on one thread. When its next check is due, and what an outcome means, its
-//! [health](crate::proto::balance::health) decides. What a check does stands in [`probe`](super::probe); it never uses a connection of a call.
+//! Each backend has a task of its own on one thread. The [health](crate::proto::balance::health) state machine decides when the next check is due and what
+//! an outcome means. What a check does is in [`probe`](super::probe); it never uses a connection of a request.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -23,12 +23,12 @@ use crate::proto::balance::health::{Condition, Outcome};
 pub struct Checks {
     /// What a check does.
     pub probe: Probe,
-    /// What it may take.
+    /// Its time limit.
     pub timeout: Duration,
 }
 
-/// Has every backend of an upstream followed, those that come later too. `follow` is given a backend as it is configured at present; when it returns,
-/// it is called again with the next change of the upstream.
+/// Runs a task for every backend of an upstream, also for those that are added later. `follow` gets a backend as currently configured; when it returns,
+/// it is called again after the next change of the upstream.
 pub async fn watch<F>(upstream: Arc<Upstream>, follow: impl Fn(Arc<Upstream>, Arc<ArcSwap<Backend>>) -> F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -61,13 +61,13 @@ where
 
 /// A backend that is checked.
 struct Followed {
-    /// As it is configured at present.
+    /// Its current configuration.
     current: Arc<ArcSwap<Backend>>,
     task: AbortHandle,
 }
 
 impl Followed {
-    /// Tells the task of `backend`, if it is another configuration of the same.
+    /// Notifies the task of `backend` if its configuration has changed.
     fn is_followed(&self, backend: &Arc<Backend>) -> bool {
         let same = Arc::ptr_eq(self.current.load().vitals(), backend.vitals()) && !self.task.is_finished();
         if same {
@@ -79,7 +79,7 @@ impl Followed {
     }
 }
 
-/// Checks one backend for as long as it is to be checked.
+/// Checks one backend as long as checks are configured for it.
 pub async fn follow(upstream: Arc<Upstream>, current: Arc<ArcSwap<Backend>>) {
     let vitals = Arc::clone(current.load().vitals());
     // One for all checks: a clock outlives what it was for by a deadline.

@@ -22,37 +22,37 @@ use crate::server::balance::probe::Probe;
 #[derive(ClapArgs, Clone, Debug)]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Args {
-    /// What to do in place of balancing
+    /// Control a running balancer instead
     #[command(subcommand)]
     pub order: Option<SubCommand>,
     /// Read the configuration from a file
     #[arg(long, value_name = "FILE", conflicts_with_all = ["listen", "to", "l4", "algorithm"])]
     pub config: Option<PathBuf>,
-    /// Only say what is wrong with the file
+    /// Only check the file, and print what is wrong with it
     #[arg(long, requires = "config")]
     pub check: bool,
-    /// Listen there
+    /// Listen on this address; may be repeated
     #[arg(long, short, value_name = "ADDR")]
     pub listen: Vec<ListenAddr>,
-    /// Balance over this backend; once for each
+    /// Use this backend; repeat for each one
     #[arg(long, value_name = "ADDR", required_unless_present = "config")]
     pub to: Vec<Target>,
-    /// Join connections, whatever they speak, in place of requests of HTTP
+    /// Balance TCP connections of any protocol instead of HTTP requests
     #[arg(long)]
     pub l4: bool,
-    /// Choose backends by this algorithm
+    /// The algorithm that chooses a backend
     #[arg(long, value_name = "NAME", default_value_t = Algorithm::P2c)]
     pub algorithm: Algorithm,
 }
 
-/// What is done in place of balancing.
+/// Subcommands.
 #[derive(Subcommand, Clone, Debug)]
 pub enum SubCommand {
-    /// Look at a balancer that runs, and change it
+    /// Show and change a running balancer
     Ctl(CtlArgs),
 }
 
-/// Where it listens unless told otherwise.
+/// The default address.
 pub const DEFAULT_LISTEN: ListenAddr = ListenAddr::Tcp(std::net::SocketAddr::V4(
     std::net::SocketAddrV4::new(std::net::Ipv4Addr::LOCALHOST, 8000),
 ));
@@ -60,11 +60,11 @@ pub const DEFAULT_LISTEN: ListenAddr = ListenAddr::Tcp(std::net::SocketAddr::V4(
 /// The name of the upstream of the short form.
 const NAME: &str = "default";
 
-/// How long a check of the short form may take.
+/// The timeout of checks in the short form.
 const CHECK_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(2);
 
 impl Args {
-    /// The configuration that they mean.
+    /// The configuration of these options.
     ///
     /// # Errors
     /// The file cannot be read, or something is wrong with it.

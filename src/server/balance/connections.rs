@@ -1,8 +1,8 @@
-//! Connections to backends that are kept for the next request: a pool for each thread.
+//! Keep-alive connections to backends: a pool for each thread.
 //!
-//! A thread uses the connections that it has opened: their sockets are registered with its own runtime, and no other thread is woken for
-//! what they say. When it has none to a backend, it takes over an idle one of another thread before it opens one: so that there are as many
-//! as are needed, and not as many for each thread.
+//! A thread uses the connections that it has opened: their sockets are registered with its own runtime, and their events wake no other
+//! thread. When a thread has no idle connection to a backend, it takes over one of another thread before it opens a new one: so there are as many
+//! connections as needed, and not as many for each thread.
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, Weak};
@@ -53,7 +53,7 @@ pub struct Opener {
 }
 
 impl Opener {
-    /// An idle connection of another thread. Our own pool has none, or we were not asked.
+    /// An idle connection of another thread. The pool of this thread has none.
     fn take_over(&self, key: &Key) -> Option<ClientConn> {
         // A session of TLS cannot be given another socket.
         if key.0.setup().dial.tls.is_some() {
@@ -95,16 +95,16 @@ pub struct Connections {
 }
 
 impl Connections {
-    /// None yet. `limits` hold for each thread, `heads` for the responses.
+    /// Empty pools. `limits` apply to each thread, `heads` to responses.
     #[must_use]
     pub fn new(limits: Limits, heads: limits::Limits) -> Self {
         Self { pools: Arc::default(), limits, heads }
     }
 
-    /// A connection to a backend, used before or new.
+    /// A connection to a backend, reused or new.
     ///
     /// # Errors
-    /// Why there is none.
+    /// It cannot be opened.
     pub async fn get(
         &self,
         backend: &Arc<Backend>,
@@ -113,7 +113,7 @@ impl Connections {
         self.pool().get(&Key(Arc::clone(backend)), deadline).await
     }
 
-    /// Connections to a backend, in use and idle, and the idle ones among them.
+    /// The number of connections to a backend, and of the idle ones among them.
     #[must_use]
     pub fn of(&self, backend: &Arc<Backend>) -> (usize, usize) {
         let key = Key(Arc::clone(backend));
@@ -121,13 +121,13 @@ impl Connections {
         counts.fold((0, 0), |(open, idle), (more, of_them)| (open + more, idle + of_them))
     }
 
-    /// What the pools have and did, all threads together.
+    /// Counters, summed over all threads.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.pools.iter().map(Pool::stats).fold(Stats::default(), Stats::plus)
     }
 
-    /// The pool of this thread. It is made within the thread's runtime.
+    /// The pool of this thread. It is created within the thread's runtime.
     fn pool(&self) -> &Pool<Opener> {
         self.pools.get_or(|| {
             let pool = Pool::new(

@@ -1,7 +1,7 @@
-//! What a backend has done: requests, failures, connections, bytes and latencies.
+//! Counters of a backend: requests, failures, connections, bytes and latencies.
 //!
 //! Each thread counts in a shard of its own, on cache lines that no other thread writes, by plain loads and stores: an event costs about a
-//! nanosecond, and threads never wait for each other. Whoever shows the numbers adds the shards up, which may miss what was counted that very
+//! nanosecond, and threads never wait for each other. A reader sums the shards, and may miss events of that very
 //! moment.
 
 use std::fmt;
@@ -12,7 +12,7 @@ use thread_local::ThreadLocal;
 
 use crate::server::metrics::LATENCY_BUCKETS;
 
-/// Something that is counted.
+/// A counted event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum Event {
@@ -26,17 +26,17 @@ pub enum Event {
     ClientError,
     /// A response with 5xx.
     ServerError,
-    /// A connection was refused, or its handshake failed.
+    /// Connecting failed, or the handshake did.
     ConnectFailed,
-    /// A connection was not made in time.
+    /// Connecting took too long.
     ConnectTimeout,
-    /// A connection was lost before a response.
+    /// The connection was lost before a response.
     Reset,
-    /// No response came in time.
+    /// No response in time.
     Timeout,
-    /// What came is no valid response.
+    /// An invalid response.
     Invalid,
-    /// A response was not finished.
+    /// An incomplete response.
     Cut,
     /// A request went on to another backend, as this one could not be reached.
     RetriedConnect,
@@ -50,9 +50,9 @@ pub enum Event {
     RetriedBusy,
     /// A connection was opened for a request.
     Opened,
-    /// A connection was used again.
+    /// A connection was reused.
     Reused,
-    /// Bytes sent to it; with TLS, those within.
+    /// Bytes sent to it; with TLS, plaintext.
     Sent,
     /// Bytes received from it.
     Received,
@@ -68,9 +68,9 @@ pub enum Event {
     CheckPassed,
     /// A check failed.
     CheckFailed,
-    /// A connection of a client that was joined to one of its own has ended.
+    /// A TCP connection or tunnel has ended.
     Session,
-    /// Milliseconds that such connections lasted.
+    /// The duration of these in milliseconds.
     SessionMillis,
 }
 
@@ -134,7 +134,7 @@ struct Shard {
     latency_micros: Count,
 }
 
-/// A number that one thread writes and any may read.
+/// A number that one thread writes and any thread may read.
 #[derive(Default)]
 struct Count(AtomicU64);
 
@@ -155,12 +155,12 @@ impl Counters {
         self.add(event, 1);
     }
 
-    /// Counts a number of them, or bytes.
+    /// Counts several events, or bytes.
     pub fn add(&self, event: Event, number: u64) {
         self.shards.get_or_default().events[event as usize].add(number);
     }
 
-    /// Counts the time until the first byte of a response.
+    /// Records the time until the first byte of a response.
     pub fn answered_after(&self, latency: Duration) {
         let micros = u64::try_from(latency.as_micros()).unwrap_or(u64::MAX);
         let shard = self.shards.get_or_default();
@@ -168,14 +168,14 @@ impl Counters {
         shard.latency_micros.add(micros);
     }
 
-    /// Notes that so many calls are under way.
+    /// Records the number of requests in progress.
     pub fn under_way(&self, calls: usize) {
         if calls > self.peak.load(Ordering::Relaxed) {
             self.peak.fetch_max(calls, Ordering::Relaxed);
         }
     }
 
-    /// What was counted by all threads so far.
+    /// The counts of all threads so far.
     #[must_use]
     pub fn totals(&self) -> Totals {
         let mut totals = Totals { peak: self.peak.load(Ordering::Relaxed), ..Totals::default() };
@@ -198,18 +198,18 @@ impl fmt::Debug for Counters {
     }
 }
 
-/// What was counted up to a moment.
+/// The counts up to a moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     events: [u64; EVENTS],
     /// Times until the first byte of a response.
     pub latency: Latencies,
-    /// The most calls that were under way at once.
+    /// The highest number of requests in progress.
     pub peak: usize,
 }
 
 impl Totals {
-    /// How often something happened, or how many bytes or milliseconds it was.
+    /// The count of an event, in events, bytes or milliseconds.
     #[must_use]
     pub fn of(&self, event: Event) -> u64 {
         self.events[event as usize]
@@ -233,7 +233,7 @@ impl Totals {
         ])
     }
 
-    /// Attempts that failed for the backend's fault.
+    /// Attempts that failed because of the backend.
     #[must_use]
     pub fn failures(&self) -> u64 {
         self.sum(&[
@@ -262,7 +262,7 @@ impl Latencies {
         self.buckets.iter().sum()
     }
 
-    /// All of them together.
+    /// Their sum.
     #[must_use]
     pub fn sum(&self) -> Duration {
         Duration::from_micros(self.micros)
@@ -273,7 +273,7 @@ impl Latencies {
         LATENCY_BUCKETS.iter().copied().chain([f64::INFINITY]).zip(self.buckets)
     }
 
-    /// Those that came since `earlier`, which is what was counted then.
+    /// Those since `earlier`, an older snapshot.
     #[must_use]
     pub fn since(&self, earlier: &Self) -> Self {
         let mut since = self.clone();
@@ -284,7 +284,7 @@ impl Latencies {
         since
     }
 
-    /// The latency that a part of them, from 0 to 1, does not exceed; in a straight line between the ends of a bucket, and the lower end of
+    /// The quantile for a share from 0 to 1, interpolated linearly within a bucket; the lower end of
     /// the last one. `None` when there are none.
     #[must_use]
     pub fn quantile(&self, part: f64) -> Option<Duration> {

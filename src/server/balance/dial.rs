@@ -1,4 +1,4 @@
-//! How a backend is reached: TCP or a Unix socket, a PROXY header if it wants one, and TLS behind that.
+//! How to connect to a backend: TCP or a Unix socket, a PROXY header if configured, and then TLS.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -8,12 +8,12 @@ use tokio::io::AsyncWriteExt;
 use crate::net::client::{Alpn, ConnectError, Connector, Target};
 use crate::net::io::Io;
 
-/// How backends are reached.
+/// How to connect to backends.
 #[derive(Clone, Debug, Default)]
 pub struct Dial {
-    /// Looks names up, and connects within a deadline.
+    /// Resolves names and connects within a deadline.
     pub connector: Connector,
-    /// TLS to the backend, and the name by which it is known then; `None` for none.
+    /// TLS to the backend, with the name that its certificate must have; `None` for none.
     pub tls: Option<Arc<str>>,
 }
 
@@ -22,14 +22,14 @@ pub struct Dial {
 pub struct Way<'a> {
     /// Another port than that of the target. A Unix socket has none.
     pub port: Option<u16>,
-    /// What is sent before anything else, and before the TLS handshake: a PROXY header.
+    /// Bytes to send before anything else, and before the TLS handshake: a PROXY header.
     pub header: &'a [u8],
-    /// The protocols that are offered within TLS.
+    /// The ALPN protocols to offer.
     pub alpn: Alpn<'a>,
 }
 
 impl Dial {
-    /// Whether connections that were made by the other are as good as those by this one. With TLS they never are: its files may have been
+    /// Whether connections made by the other can be used in place of those of this one. With TLS they never can: its files may have been
     /// read again.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         self.tls.is_none() && other.tls.is_none()
@@ -38,7 +38,7 @@ impl Dial {
     /// Connects to a target.
     ///
     /// # Errors
-    /// Which step failed, where, and why.
+    /// Which step failed, on which address, and why.
     pub async fn connect(&self, target: &Target, way: &Way<'_>) -> Result<Io, ConnectError> {
         let connector = &self.connector;
         let mut io = match target {

@@ -1,7 +1,7 @@
-//! The listeners of a balancer while it runs: they come and go with its configuration, and their sockets stay.
+//! The open listeners of a balancer: they are added and removed with its configuration, while their sockets stay open.
 //!
-//! A door is a listener with its sockets. When the configuration of a listener changes, another door is opened at the same sockets, so that
-//! whoever stands in their queues is served; connections that came in by the old door stay as they are.
+//! A [`Door`] is a listener with its sockets. When the configuration of a listener changes, a new door is opened on the same sockets, so that
+//! connections in their backlog are served; connections that were accepted by the old door stay as they are.
 
 use std::fmt;
 use std::io;
@@ -22,17 +22,17 @@ use crate::server::process::{Part, Serving};
 /// The sockets of one address, one for each shard.
 pub(super) type Sockets = Vec<Bound>;
 
-/// A listener that is open.
+/// An open listener.
 pub(super) struct Door {
-    /// What was configured.
+    /// Its configuration.
     pub(super) listener: Listener,
-    /// The sockets of each of its addresses, kept for whoever listens there next; none during the shutdown.
+    /// The sockets of each of its addresses, kept for the next listener there; none during the shutdown.
     sockets: Mutex<Vec<(ListenAddr, Sockets)>>,
-    /// What accepts.
+    /// The part of the process that accepts.
     pub(super) part: Arc<dyn Part>,
-    /// What counts connections.
+    /// The gate that counts connections.
     pub(super) gate: Arc<Gate>,
-    /// Where requests go, if it is for requests.
+    /// The handler of requests, if it is for HTTP.
     pub(super) gateway: Option<Arc<Gateway>>,
 }
 
@@ -47,7 +47,7 @@ impl Door {
         Self { listener, sockets: Mutex::new(sockets), part, gate, gateway }
     }
 
-    /// The sockets once more.
+    /// Duplicates of the sockets.
     pub(super) fn sockets(&self) -> io::Result<Vec<(ListenAddr, Sockets)>> {
         let sockets = self.sockets.lock().unwrap_or_else(PoisonError::into_inner);
         let shared = sockets.iter().map(|(address, sockets)| Ok((address.clone(), share(sockets)?)));
@@ -69,11 +69,11 @@ pub(super) fn share(sockets: &[Bound]) -> io::Result<Sockets> {
     sockets.iter().map(Bound::share).collect()
 }
 
-/// Sockets that are open already, to be used again where they are asked for.
+/// Open sockets that can be used again.
 pub(super) struct Open(Vec<(ListenAddr, Sockets)>);
 
 impl Open {
-    /// Those that a predecessor has left.
+    /// Those handed over by a predecessor.
     pub(super) fn left(sockets: Vec<(ListenAddr, Sockets)>) -> Self {
         Self(sockets)
     }
@@ -84,7 +84,7 @@ impl Open {
         Ok(Self(sockets.collect::<io::Result<Vec<_>>>()?.into_iter().flatten().collect()))
     }
 
-    /// The sockets of an address: open ones, or new ones for so many shards.
+    /// The sockets of an address: open ones, or new ones for `shards`.
     pub(super) fn take(&mut self, address: &ListenAddr, shards: usize) -> Result<Sockets, ListenError> {
         match self.0.iter().position(|(open, _)| open == address) {
             Some(place) => Ok(self.0.remove(place).1),
@@ -105,7 +105,7 @@ impl Doors {
         Self { shown: watch::Sender::new(Vec::new()), drain }
     }
 
-    /// The sockets of all, for a successor.
+    /// Duplicates of all sockets, for a successor.
     pub(super) fn sockets(&self) -> io::Result<Vec<(ListenAddr, Sockets)>> {
         Ok(Open::of(&self.get())?.0)
     }
@@ -127,7 +127,7 @@ impl Doors {
         });
     }
 
-    /// Accepts at all doors, on one shard.
+    /// Accepts on all doors, on one shard.
     async fn accept(&self, shard: usize, clock: &Clock) -> io::Result<()> {
         // A stop that comes before the first connection waits until the queues are taken.
         let _accepting = self.drain.accepting();

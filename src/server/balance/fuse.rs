@@ -1,11 +1,11 @@
-//! The circuit breaker of one backend, and a mark that says without a lock that it is closed.
+//! The circuit breaker of one backend, with a flag that tells without a lock whether it is closed.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use crate::net::resilience::breaker::{self, Breaker, Permit, Refused, State, Stats};
 
-/// The circuit breaker of one backend. It outlives the backend's configuration as long as its policy stays.
+/// The circuit breaker of one backend. It survives a new configuration of the backend as long as its policy stays the same.
 #[derive(Debug)]
 pub struct Fuse {
     policy: breaker::Policy,
@@ -15,31 +15,31 @@ pub struct Fuse {
 }
 
 impl Fuse {
-    /// A closed one. Chance comes from `seed`.
+    /// A closed breaker. `seed` makes its randomness.
     #[must_use]
     pub fn new(policy: breaker::Policy, seed: u64, now: Instant) -> Self {
         Self { policy, breaker: Breaker::new(policy, seed, now), tripped: AtomicBool::new(false) }
     }
 
-    /// By which rules it trips.
+    /// Its rules.
     #[must_use]
     pub fn policy(&self) -> &breaker::Policy {
         &self.policy
     }
 
-    /// What it does with calls.
+    /// Its current state.
     #[must_use]
     pub fn state(&self, now: Instant) -> State {
         if self.tripped.load(Ordering::Relaxed) { self.breaker.state(now) } else { State::Closed }
     }
 
-    /// What it did.
+    /// Its counters.
     #[must_use]
     pub fn stats(&self) -> Stats {
         self.breaker.stats()
     }
 
-    /// Whether a call may pass.
+    /// Whether a request may pass.
     #[must_use]
     pub fn lets_pass(&self, now: Instant) -> bool {
         match self.state(now) {
@@ -49,15 +49,15 @@ impl Fuse {
         }
     }
 
-    /// Asks to make a call.
+    /// Asks to send a request.
     ///
     /// # Errors
-    /// Why not.
+    /// The breaker refuses.
     pub(super) fn enter(&self, now: Instant) -> Result<Permit, Refused> {
         self.breaker.enter(now)
     }
 
-    /// Notes a state that a call has led to.
+    /// Publishes the state after a request.
     pub(super) fn switched(&self, state: State) {
         self.tripped.store(state != State::Closed, Ordering::Relaxed);
     }

@@ -1,9 +1,9 @@
-//! The right to make one call to a backend: what is counted while it is under way, and given back when it is over.
+//! The right to send one request to a backend, with its counters and its slot, which are released when it ends.
 //!
-//! A backend may have a limit on its calls (requests for HTTP, connections for TCP). When all backends that could take a call have as many as they may,
-//! the call waits in the `Line` of its upstream. The count of places and the queue are under one lock, so that the two rules of
-//! [`queue`](crate::net::resilience::queue) hold: nobody overtakes, and a place that is given back goes to the call that has waited longest, in the same step. A call that gives
-//! up leaves the line, or passes on the place that it was just handed, whichever it is. Upstreams without limits never take that lock.
+//! A backend may have a limit on its requests (in TCP mode: connections). When all backends that could take one have reached theirs,
+//! the request waits in the `Line` of its upstream. The count of slots and the queue are under one lock, so that the two rules of
+//! [`queue`](crate::net::resilience::queue) hold: nobody overtakes, and a slot that becomes free goes to the one that has waited longest, in the same step. A
+//! request that gives up leaves the queue, or passes on the slot that it was just given. Upstreams without limits never take that lock.
 //!
 //! A call of a session waits in the same line for the one backend that has the session. While that is full it is passed over, and holds nobody up who may go elsewhere.
 
@@ -23,28 +23,28 @@ use crate::net::resilience::ewma::Outstanding;
 use crate::net::resilience::queue::{Queue, Ticket};
 use crate::proto::balance::outlier::Outcome;
 
-/// Calls of an upstream that may wait at once, unless the configuration says otherwise.
+/// The default length of the queue.
 pub const QUEUE: usize = 1024;
 
-/// How long a call waits for a place, unless the configuration says otherwise. HAProxy's `timeout queue` is by default that of connecting.
+/// The default time limit in the queue. HAProxy's `timeout queue` defaults to that of connecting.
 pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Why a call gets no backend.
+/// Why a request gets no backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// There is none that takes calls.
+    /// No backend is available.
     #[error("no backend is available")]
     Unavailable,
-    /// All have as many calls as they may have, and as many wait as may.
-    #[error("too many requests wait for a backend")]
+    /// All backends have reached their limit, and the queue is full.
+    #[error("the queue for a backend is full")]
     Full,
-    /// It has waited too long for a place.
-    #[error("no backend had room in time")]
+    /// It waited too long in the queue.
+    #[error("no backend became free in time")]
     Waited,
 }
 
 impl Refusal {
-    /// How the exchange ends by it, for the access log.
+    /// The reason of the end in the access log.
     #[must_use]
     pub fn end(self) -> End {
         match self {
@@ -55,21 +55,21 @@ impl Refusal {
     }
 }
 
-/// A call to a backend that may be made, or is under way. Dropped, it is over.
+/// A request to a backend that may be sent, or is in progress. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Lease {
     backend: Arc<Backend>,
     under_way: Option<Outstanding>,
-    /// Leave of the circuit breaker, if there is one.
+    /// The permit of the circuit breaker, if there is one.
     permit: Option<Box<Permit>>,
-    /// Where the place is given back, if the backend has a limit.
+    /// Where the slot is released, if the backend has a limit.
     line: Option<Arc<Line>>,
-    /// The calls of the upstream, if they are counted.
+    /// The request counter of the upstream, if it is needed.
     calls: Option<Arc<AtomicU64>>,
 }
 
 impl Lease {
-    /// Whom the call is for.
+    /// The backend.
     #[must_use]
     pub fn backend(&self) -> &Arc<Backend> {
         &self.backend
@@ -86,14 +86,14 @@ impl Lease {
         }
     }
 
-    /// The call failed.
+    /// The request failed.
     pub fn failed(&mut self, now: Instant) {
         if let Some(under_way) = self.under_way.take() {
             under_way.failed(now);
         }
     }
 
-    /// Tells how the call ended, by which its backend is judged. Without a word it says nothing about the backend.
+    /// Reports how the request ended, by which its backend is judged. Without a report it has no effect on the backend.
     pub fn report(&mut self, upstream: &Upstream, now: Instant, outcome: Outcome) {
         if let Some(permit) = self.permit.take() {
             let verdict = match outcome {
@@ -109,11 +109,11 @@ impl Lease {
     fn switch(&self, upstream: &Upstream, now: Instant, state: Option<breaker::State>) {
         let Some(state) = state else { return };
         self.backend.fused(state);
-        tracing::info!(upstream = %upstream.name(), backend = %self.backend.name(), ?state, "the circuit breaker has switched");
+        tracing::info!(upstream = %upstream.name(), backend = %self.backend.name(), ?state, "the circuit breaker changed its state");
         upstream.refresh(now);
     }
 
-    /// Gives back what it holds while the lock of its line is held.
+    /// Releases everything while the lock of the queue is held.
     fn cancel(mut self) {
         if self.line.take().is_some() {
             self.backend.vitals().leave();
@@ -135,14 +135,14 @@ impl Drop for Lease {
     }
 }
 
-/// The members of an upstream, and the calls that wait for one of them.
+/// The members of an upstream, and the requests that wait for one of them.
 #[derive(Debug)]
 pub(super) struct Line {
     pub(super) members: ArcSwap<Members>,
     queue: Mutex<Queue<Waiting>>,
 }
 
-/// A call that waits.
+/// A waiting request.
 #[derive(Debug)]
 struct Waiting {
     /// The backend that has the session of the call, if there is one.
@@ -152,7 +152,7 @@ struct Waiting {
     hand: oneshot::Sender<Lease>,
 }
 
-/// A place in the line, which is left when this is dropped.
+/// A position in the queue, which is left when this is dropped.
 struct InLine<'a> {
     line: &'a Line,
     ticket: Ticket,
@@ -164,11 +164,11 @@ impl Drop for InLine<'_> {
     }
 }
 
-/// Why a backend takes no call.
+/// Why a backend cannot take a request.
 enum Closed {
     /// Its circuit breaker refuses.
     Broken,
-    /// It has as many as it may have.
+    /// It has reached its limit.
     Full,
 }
 
@@ -177,12 +177,12 @@ impl Line {
         Self { members: ArcSwap::from_pointee(members), queue: Mutex::new(Queue::new(QUEUE)) }
     }
 
-    /// How many calls wait.
+    /// The number of waiting requests.
     pub(super) fn waiting(&self) -> usize {
         self.queue().len()
     }
 
-    /// A backend for a call, of these members, at once or after waiting in line. It may be dropped while it waits.
+    /// Chooses a backend of these members, at once or after waiting in the queue. May be dropped while it waits.
     pub(super) async fn acquire(
         self: &Arc<Self>,
         members: &Members,
@@ -209,7 +209,7 @@ impl Line {
         self.wait(members, place).await
     }
 
-    /// The backend that has a session, for a call, at once or after waiting in line. `None` if it cannot go on with the session: then another is to be chosen.
+    /// The backend of a session, at once or after waiting in the queue. `None` if it cannot continue the session: then another must be chosen.
     pub(super) async fn resume(
         self: &Arc<Self>,
         members: &Members,
@@ -261,7 +261,7 @@ impl Line {
         .await
     }
 
-    /// A backend that has room. With limits, the lock of the queue is held.
+    /// A backend below its limit. With limits, the lock of the queue is held.
     fn take(self: &Arc<Self>, members: &Members, key: u64, tried: &[u64], now: Instant) -> Option<Lease> {
         let mut tried = std::borrow::Cow::Borrowed(tried);
         // Only in a panic is a backend chosen whose circuit breaker refuses, or who has no room.
@@ -277,7 +277,7 @@ impl Line {
         None
     }
 
-    /// A call to this backend. With limits, the lock of the queue is held.
+    /// The lease for this backend. With limits, the lock of the queue is held.
     fn enter(
         self: &Arc<Self>,
         members: &Members,
@@ -303,14 +303,14 @@ impl Line {
         })
     }
 
-    /// A call is over: its place goes to the one that waits longest.
+    /// A request has ended: its slot goes to the one that has waited longest.
     fn give_back(self: &Arc<Self>, backend: &Backend) {
         let mut queue = self.queue();
         backend.vitals().leave();
         self.serve(&mut queue);
     }
 
-    /// Hands places to those who wait, as there may be some: a backend came up, or a limit was raised.
+    /// Gives slots to waiting requests after a backend came up, or a limit was raised.
     pub(super) fn look(self: &Arc<Self>) {
         self.serve(&mut self.queue());
     }
@@ -346,7 +346,7 @@ impl Line {
         }
     }
 
-    /// A call to the backend that has a session. With limits, the lock of the queue is held.
+    /// The lease for the backend of a session. With limits, the lock of the queue is held.
     fn enter_session(
         self: &Arc<Self>,
         members: &Members,
@@ -362,7 +362,7 @@ impl Line {
     }
 }
 
-/// How many backends are asked in a panic until one has a circuit breaker that lets a call pass.
+/// How many backends are asked in a panic until one has a circuit breaker that lets a request pass.
 const PANIC_CHOICES: usize = 8;
 
 #[cfg(test)]

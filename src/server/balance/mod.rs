@@ -1,4 +1,7 @@
-//! The load balancer: connections and requests of clients, handed to one of several backends.
+//! The load balancer: distributes requests and TCP connections of clients over backends.
+//!
+//! A *call* in these modules is what a backend is chosen for: a request of HTTP, or a whole connection in TCP mode. An *upstream* is a group of interchangeable
+//! backends, and its *members* are those backends and their settings at one moment.
 
 pub mod admin;
 pub mod agent;

@@ -1,4 +1,4 @@
-//! What a balancer does beside its clients, on the first thread: it checks backends, and reads its file again when that changes.
+//! The background work of a balancer, on the first thread: health checks, discovery, and reloads of the configuration file.
 
 use std::io;
 use std::path::PathBuf;
@@ -19,17 +19,17 @@ use crate::net::stamps::Stamps;
 use crate::server::RunError;
 use crate::server::process::{Part, Serving};
 
-/// How often it is decided anew which pool is used: ejections end by their time.
+/// How often the pool in use is decided again: ejections end after their time.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// Time between two looks at the file. It is read when it has been the same for two of them, as an editor may write it in pieces.
+/// The interval between two looks at the file. It is read when it has been the same for two of them, as editors may write it in pieces.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The file that a balancer runs by.
+/// The configuration file.
 #[derive(Debug)]
 pub struct Source {
     path: PathBuf,
-    /// Whether it is read again when it changes, and not only when that is asked for.
+    /// Whether it is read again when it changes, and not only on request.
     watched: bool,
     seen: Mutex<Stamps>,
     /// Held from reading to applying: of two reloads at once, the one that has read last is applied last.
@@ -45,22 +45,22 @@ impl Source {
     }
 }
 
-/// Why a file is not in use.
+/// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum ReloadError {
-    /// It is bad.
+    /// It is invalid.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// What it says cannot be done.
+    /// It cannot be applied.
     #[error(transparent)]
     Apply(#[from] RunError),
 }
 
 impl Source {
-    /// Reads the file and does what it says; returns the number of the configuration.
+    /// Reads and applies the file; returns the number of the configuration.
     ///
     /// # Errors
-    /// What is wrong with it. Then everything is as before. It is logged, too.
+    /// The file is invalid or cannot be applied. The old configuration stays in use. The error is also logged.
     pub fn reload(&self, balancer: &Balancer) -> Result<u64, ReloadError> {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
         *self.seen() = Stamps::take([&*self.path]);
@@ -73,14 +73,17 @@ impl Source {
             Err(error) => {
                 balancer.refused(&error.to_string());
                 for line in error.to_string().lines() {
-                    tracing::error!(error = line, "the new configuration is bad; the old one stays in use");
+                    tracing::error!(
+                        error = line,
+                        "the new configuration is invalid; the old one stays in use"
+                    );
                 }
             }
         }
         outcome
     }
 
-    /// Whether the file is another than when it was read last.
+    /// Whether the file has changed since it was read.
     fn has_changed(&self, now: &Stamps) -> bool {
         *self.seen() != *now
     }
@@ -90,14 +93,14 @@ impl Source {
     }
 }
 
-/// The part of the process that looks after backends and the file.
+/// The part of the process that does the background work.
 #[derive(Debug)]
 pub(super) struct Maintenance {
     balancer: Arc<Balancer>,
     source: Option<Arc<Source>>,
 }
 
-/// Checks the backends of an upstream, asks their agents, and looks for others.
+/// Checks the backends of an upstream, asks their agents, and discovers others.
 async fn look_after(upstream: Arc<Upstream>) {
     tokio::join!(
         watch(Arc::clone(&upstream), check::follow),
@@ -111,7 +114,7 @@ impl Maintenance {
         Self { balancer, source }
     }
 
-    /// Checks the backends of all upstreams, those that come later too.
+    /// Checks the backends of all upstreams, also those that are added later.
     async fn check(&self) {
         let mut changes = self.balancer.upstream_changes();
         let mut tasks = JoinSet::new();
@@ -158,7 +161,7 @@ impl Maintenance {
         }
     }
 
-    /// Decides again and again which pools are used.
+    /// Decides periodically which pools are used.
     async fn refresh(&self) {
         let mut ticks = tokio::time::interval(REFRESH);
         loop {

@@ -1,7 +1,7 @@
-//! Connections through the balancer, whatever they speak: each is joined to a connection to a backend.
+//! TCP mode: each connection of a client is joined to a connection to a backend, whatever the protocol.
 //!
-//! Which upstream that backend is of, the listener says; with routes, the ClientHello that the connection begins with, which is read for that and
-//! goes to the backend untouched.
+//! The listener names the upstream. With routes, the upstream is chosen by the ClientHello, which is read for that and
+//! forwarded to the backend unchanged.
 
 mod header;
 mod hello;
@@ -38,43 +38,43 @@ use crate::server::peer::Peer;
 pub use self::header::ProxyHeader;
 pub use self::hello::HELLO_TIMEOUT;
 
-/// What an operator decides about connections.
+/// The settings of TCP mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// How they are joined.
+    /// How connections are joined.
     pub relay: RelaySettings,
-    /// The header that the backend gets.
+    /// The PROXY header for the backend.
     pub proxy: Option<ProxyHeader>,
-    /// How long a client may take to send its ClientHello, where routes ask for it.
+    /// How long a client may take to send its ClientHello, if there are routes.
     pub hello_timeout: Duration,
 }
 
 impl Default for Settings {
-    /// Joined by default, without a header, and [`HELLO_TIMEOUT`].
+    /// The defaults of the relay, no PROXY header, and [`HELLO_TIMEOUT`].
     fn default() -> Self {
         Self { relay: RelaySettings::default(), proxy: None, hello_timeout: HELLO_TIMEOUT }
     }
 }
 
-/// Which connections go to an upstream.
+/// The connections of an upstream.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// Those that it is for.
+    /// Their conditions.
     pub condition: TlsCondition,
-    /// Where they go.
+    /// Their upstream.
     pub upstream: Arc<Upstream>,
 }
 
 /// Where connections go.
 #[derive(Clone, Debug, Default)]
 pub struct Routes {
-    /// By their ClientHello: the first that fits is taken. Without any, no ClientHello is waited for.
+    /// By their ClientHello: the first match is used. Without any, no ClientHello is waited for.
     pub tls: Vec<Route>,
-    /// The others, and those that are not TLS. They are closed if it is `None`.
+    /// The upstream of all others, and of those that are not TLS. They are closed if it is `None`.
     pub otherwise: Option<Arc<Upstream>>,
 }
 
-/// The server of connections.
+/// The TCP server.
 #[derive(Debug)]
 pub struct Tcp {
     routes: Routes,
@@ -83,7 +83,7 @@ pub struct Tcp {
     log: Option<Arc<Log>>,
 }
 
-/// A client, and what it began with.
+/// A client, and the first bytes of its connection.
 struct Client {
     io: Io,
     peer: PeerAddr,
@@ -94,7 +94,7 @@ struct Client {
 }
 
 impl Tcp {
-    /// A server that joins connections to those of the upstreams that the routes name.
+    /// A server for these routes.
     #[must_use]
     pub fn new(routes: Routes, settings: Settings, drain: Drain) -> Self {
         Self { routes, settings, drain, log: None }
@@ -166,7 +166,7 @@ impl Tcp {
         route.or(otherwise.as_ref())
     }
 
-    /// A connection to a backend: to the one that is chosen, or to another when that cannot be reached.
+    /// Connects to a backend: to the one that is chosen, or to another when that cannot be reached.
     async fn connect(
         &self,
         upstream: &Arc<Upstream>,

@@ -1,4 +1,4 @@
-//! Backends that are alike, and which of them gets the next call.
+//! An upstream: a group of interchangeable backends, and which of them gets the next request.
 
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,34 +21,34 @@ use crate::net::resilience::retry;
 use crate::proto::balance::health::Initial;
 use crate::proto::balance::outlier::{self, Ejections, Group, Outcome, Reason};
 
-/// How the backends of an upstream are used.
+/// The settings of an upstream.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How one is chosen.
+    /// The algorithm that chooses a backend.
     pub algorithm: Algorithm,
-    /// What the hashes begin with; the same on all balancers that are to choose alike.
+    /// The seed of hashes; the same on all balancers that should choose alike.
     pub seed: u64,
-    /// When the next pool is used, and when all are.
+    /// When the next pool is used, and when all backends are.
     pub pools: pools::Policy,
     /// When a backend is ejected.
     pub outlier: outlier::Policy,
-    /// How often a call is tried.
+    /// How often a request is tried.
     pub retry: retry::Policy,
-    /// How many calls may be tried again.
+    /// How many requests may be retried, all together.
     pub budget: budget::Policy,
-    /// What a connection to a backend may take until it stands.
+    /// The time limit of connecting.
     pub connect_timeout: Duration,
-    /// How many calls may wait for a backend that has room.
+    /// The length of the queue.
     pub queue: usize,
-    /// How long they wait.
+    /// The time limit in the queue.
     pub queue_timeout: Duration,
-    /// How far above its share of the calls a backend may come, where a key decides.
+    /// Bounded load: how far above its share a backend may get, with hashing algorithms.
     pub bound: Option<Bound>,
     /// How they are checked, if they are.
     pub checks: Option<Checks>,
-    /// How the agents beside them are asked, if there are any.
+    /// How agents are asked, if there are any.
     pub agent: Option<AgentProbe>,
-    /// Where further backends are found.
+    /// Where further backends are discovered.
     pub discovery: Option<Arc<Discovery>>,
     /// What a backend that an operator adds is made of, but for its address, weight and priority.
     pub template: Arc<backend::Setup>,
@@ -75,19 +75,19 @@ impl Default for Settings {
     }
 }
 
-/// Backends that are alike. It keeps its identity while its members and settings change.
+/// An upstream. It keeps its identity while its members and settings change.
 #[derive(Debug)]
 pub struct Upstream {
     name: Arc<str>,
     line: Arc<Line>,
-    /// Held by whoever makes other members of those that there are.
+    /// Locked while the members are replaced.
     changing: Mutex<()>,
     changed: watch::Sender<()>,
-    /// Told when no backend can be reached: perhaps they are elsewhere.
+    /// Notified when no backend can be reached, so that they are discovered again.
     lost: Notify,
 }
 
-/// The backends of an upstream and how they are used, at one time.
+/// The backends of an upstream and their settings, at one moment.
 #[derive(Debug)]
 pub struct Members {
     /// In the order of their priority.
@@ -98,9 +98,9 @@ pub struct Members {
     ejections: Arc<Mutex<Ejections>>,
     budget: Budget,
     settings: Settings,
-    /// Whether a backend has a limit on its calls.
+    /// Whether a backend has a limit.
     limited: bool,
-    /// The calls under way, and what the backends weigh together that can take more, if a bound on the load asks for them.
+    /// The requests in progress and the weight of the backends that can take more, if bounded load needs them.
     counted: Option<(Arc<AtomicU64>, AtomicU64)>,
 }
 
@@ -135,7 +135,7 @@ impl Members {
         Self { backends, keys, pools, ejections, budget, settings, limited, counted }
     }
 
-    /// Whether a backend has a limit on its calls.
+    /// Whether a backend has a limit.
     pub(super) fn is_limited(&self) -> bool {
         self.limited
     }
@@ -150,18 +150,18 @@ impl Members {
         })
     }
 
-    /// Where the calls under way are counted, if they are.
+    /// Where requests in progress are counted, if they are.
     pub(super) fn counted(&self) -> Option<&Arc<AtomicU64>> {
         self.counted.as_ref().map(|(calls, _)| calls)
     }
 
-    /// What bounds on the load are measured by.
+    /// The measures of bounded load.
     fn total(&self) -> Option<Total> {
         let (calls, weight) = self.counted.as_ref()?;
         Some(Total { calls: calls.load(Ordering::Relaxed), weight: weight.load(Ordering::Relaxed) })
     }
 
-    /// Decides anew which pool is used.
+    /// Decides which pool is used.
     fn refresh(&self, now: Instant) -> Plan {
         let plan = self.pools.refresh(&self.backends, |backend| backend.standing(now));
         if let Some((_, weight)) = &self.counted {
@@ -183,25 +183,25 @@ impl Members {
         &self.backends
     }
 
-    /// How they are used.
+    /// The settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// How many calls may be tried again.
+    /// The retry budget.
     #[must_use]
     pub fn budget(&self) -> &Budget {
         &self.budget
     }
 
-    /// Who gets calls.
+    /// The plan of pools.
     #[must_use]
     pub fn plan(&self) -> Plan {
         self.pools.plan()
     }
 
-    /// The backend for a call. `key` is what hashes go by; those in `tried` get it only if no other can.
+    /// Chooses a backend. `key` is the hash key; backends in `tried` are chosen only if no other is available.
     #[must_use]
     pub fn choose(&self, key: u64, tried: &[u64], now: Instant) -> Option<&Arc<Backend>> {
         let ask = Ask { now, key, tried, total: self.total() };
@@ -234,7 +234,7 @@ impl Members {
 
 /// There is no backend of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no backend {0}")]
+#[error("unknown backend {0}")]
 pub struct NoBackend(pub String);
 
 impl Upstream {
@@ -259,23 +259,23 @@ impl Upstream {
         &self.name
     }
 
-    /// Its backends and settings at present. A call works with one snapshot from its beginning to its end.
+    /// Its backends and settings at present. A request uses one snapshot from its beginning to its end.
     #[must_use]
     pub fn members(&self) -> Arc<Members> {
         self.line.members.load_full()
     }
 
-    /// Notes that no backend could be reached, or that none is left that is well: if they are discovered, it is time to look again.
+    /// Records that no backend could be reached, or that none is healthy: if they are discovered, it is time to look again.
     pub fn note_lost(&self) {
         self.lost.notify_one();
     }
 
-    /// Resolves when that was noted since the last time.
+    /// Resolves when that was recorded since the last time.
     pub(super) async fn lost(&self) {
         self.lost.notified().await;
     }
 
-    /// Hears of every change of its members.
+    /// Notifies of every change of its members.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<()> {
         self.changed.subscribe()
@@ -295,8 +295,8 @@ impl Upstream {
         });
     }
 
-    /// Replaces all backends of an `origin` by these. Those that were there before keep what is known of them; of those that more than one
-    /// origin names, the first of [`Origin`] counts. Those that are new are checked before they get calls, if they are checked.
+    /// Replaces all backends of an `origin`. Those that existed before keep their state; of those with several
+    /// origins, the first of [`Origin`] counts. New ones with health checks are checked before they get requests.
     pub fn replace(&self, origin: Origin, setups: Vec<backend::Setup>, now: Instant) {
         self.change(now, |members| (members.with(origin, setups, now), members.settings.clone()));
     }
@@ -325,10 +325,10 @@ impl Upstream {
         }
     }
 
-    /// Changes the weight of a backend until its configuration says another.
+    /// Changes the weight of a backend until its configured weight changes.
     ///
     /// # Errors
-    /// There is none of this name.
+    /// There is no backend of this name.
     pub fn set_weight(&self, name: &str, weight: u32, now: Instant) -> Result<(), NoBackend> {
         self.find(name)?;
         self.change(now, |members| {
@@ -341,10 +341,10 @@ impl Upstream {
         Ok(())
     }
 
-    /// Takes a backend away, until its origin names it again. What is under way ends.
+    /// Removes a backend until its origin names it again. Requests in progress there are completed.
     ///
     /// # Errors
-    /// There is none of this name.
+    /// There is no backend of this name.
     pub fn remove(&self, name: &str, now: Instant) -> Result<(), NoBackend> {
         self.find(name)?;
         self.change(now, |members| {
@@ -357,7 +357,7 @@ impl Upstream {
     /// The backend of this name.
     ///
     /// # Errors
-    /// There is none.
+    /// There is none of this name.
     pub fn find(&self, name: &str) -> Result<Arc<Backend>, NoBackend> {
         let members = self.members();
         let found = members.backends.iter().find(|backend| &**backend.name() == name);
@@ -374,11 +374,10 @@ impl Upstream {
         self.changed.send_replace(());
     }
 
-    /// A backend for a call, of these members: the one that is chosen, or, when all have as many calls as they may have, the first that has room, after those
-    /// who wait already. It may be dropped at any time.
+    /// Chooses a backend of these members or, when all have reached their limits, waits in the queue. May be dropped at any time.
     ///
     /// # Errors
-    /// Why there is none.
+    /// No backend became available.
     pub async fn acquire(
         &self,
         members: &Members,
@@ -389,8 +388,8 @@ impl Upstream {
         self.line.acquire(members, key, tried, now).await
     }
 
-    /// The backend that has a client's session, for a call: at once, or after waiting until it has room. `None` if it cannot go on with the session, as it is
-    /// down, ejected or gone: then another is to be [acquired](Self::acquire). It may be dropped at any time.
+    /// The backend of a client's session, at once or after waiting in the queue. `None` if it cannot continue the session, as it is
+    /// down, ejected or gone: then another must be [acquired](Self::acquire). May be dropped at any time.
     pub async fn resume(
         &self,
         members: &Members,
@@ -401,13 +400,13 @@ impl Upstream {
         self.line.resume(members, session, key, now).await
     }
 
-    /// How many calls wait for a backend.
+    /// The number of waiting requests.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.line.waiting()
     }
 
-    /// Tells how a call to a backend ended. It is ejected if it failed too often, unless too many are.
+    /// Records how a request to a backend ended. The backend is ejected if it failed too often, unless the cap forbids it.
     pub fn report(&self, backend: &Arc<Backend>, now: Instant, outcome: Outcome) {
         if let Some(reason) = backend.vitals().report(now, outcome)
             && self.eject(backend, reason, now)
@@ -416,7 +415,7 @@ impl Upstream {
         }
     }
 
-    /// Ejects the backends that take far longer than the others, if there is a rule for it. To be called about once a second.
+    /// Ejects backends that are far slower than the others, if there is a rule for it. To be called about once a second.
     pub fn eject_laggards(&self, now: Instant) {
         let members = self.members();
         let policy = members.settings.outlier;
@@ -440,7 +439,7 @@ impl Upstream {
         }
     }
 
-    /// Ejects a backend unless too many are; says whether it is.
+    /// Ejects a backend unless the cap forbids it; returns whether it is ejected.
     fn eject(&self, backend: &Arc<Backend>, reason: Reason, now: Instant) -> bool {
         let members = self.members();
         let ejected = lock(&members.ejections).eject(backend.key(), now, members.group(now));
@@ -459,7 +458,7 @@ impl Upstream {
         }
     }
 
-    /// Decides anew which pool is used: when a backend came, went, or changed its condition.
+    /// Decides which pool is used after a backend was added, removed, or changed its condition.
     pub fn refresh(&self, now: Instant) {
         let members = self.line.members.load();
         let before = members.pools.plan();
@@ -471,9 +470,9 @@ impl Upstream {
             Plan::Use(0) => tracing::info!(upstream = %self.name, "the first pool is used"),
             Plan::Use(pool) => tracing::warn!(upstream = %self.name, pool, "a backup pool is used"),
             Plan::Panic(pool) => {
-                tracing::error!(upstream = %self.name, pool, "too few backends are available: all of them are used");
+                tracing::error!(upstream = %self.name, pool, "too few backends are available: panic, all of them are used");
             }
-            Plan::Nobody => tracing::error!(upstream = %self.name, "no backend takes calls"),
+            Plan::Nobody => tracing::error!(upstream = %self.name, "no backend is available"),
         }
         if matches!(plan, Plan::Panic(_) | Plan::Nobody) {
             self.note_lost();

@@ -1,6 +1,6 @@
-//! What is known of a backend while the program runs: whether it is well, how loaded it is, and what an operator has decided.
+//! The run-time state of a backend: its health, its load, and what an operator has set.
 //!
-//! The vitals of a backend outlive its configuration: when that changes, they go over to the new one.
+//! The state survives a new configuration of the backend: it is handed to the successor.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU16, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -16,19 +16,19 @@ use crate::proto::balance::agent;
 use crate::proto::balance::health::{self, Condition, Health};
 use crate::proto::balance::outlier::{self, Outcome, Reason, Record};
 
-/// What an operator has decided about a backend.
+/// The state that an operator has set for a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Admin {
-    /// It takes calls.
+    /// It takes requests.
     Ready,
-    /// It finishes what it has, and takes nothing new.
+    /// It completes what it has, and gets nothing new.
     Drain,
-    /// The same, and it counts as down, whatever its checks say.
+    /// The same, and it is shown as down whatever its checks say.
     Down,
 }
 
 impl Admin {
-    /// A word for it.
+    /// Its name.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -39,37 +39,37 @@ impl Admin {
     }
 }
 
-/// How the last check ended.
+/// The outcome of the last check.
 #[derive(Clone, Debug)]
 pub struct LastCheck {
     /// When.
     pub at: Instant,
     /// Why it failed; `None` if it passed.
     pub error: Option<String>,
-    /// Since when checks have ended so: passed, or failed for whatever reason.
+    /// Since when checks have passed, or have failed for whatever reason.
     pub since: Instant,
 }
 
-/// What an agent on the backend's machine has said last.
+/// The last report of the backend's agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AgentState {
-    /// Percent of its weight that it should have, at most 100.
+    /// The percentage of the configured weight, at most 100.
     pub percent: u8,
-    /// Whether it is well.
+    /// Whether it is healthy.
     pub up: bool,
-    /// Whether it takes calls.
+    /// Whether it takes requests.
     pub ready: bool,
 }
 
 impl Default for AgentState {
-    /// What holds without an agent, and before its first word.
+    /// The state without an agent, and before its first report.
     fn default() -> Self {
         Self { percent: 100, up: true, ready: true }
     }
 }
 
 impl AgentState {
-    /// What holds after this: what is not spoken of stays as it was.
+    /// The state after a report: what was not mentioned is unchanged.
     #[must_use]
     pub fn after(self, report: &agent::Report) -> Self {
         Self {
@@ -88,18 +88,18 @@ impl AgentState {
     }
 }
 
-/// What is known of a backend.
+/// The run-time state of a backend.
 #[derive(Debug)]
 pub struct Vitals {
     admin: AtomicU8,
     /// An [`AgentState`].
     agent: AtomicU16,
     load: Load,
-    /// Calls that have one of its places; counted only where places are limited.
+    /// Requests that hold a slot; counted only with a limit.
     held: AtomicUsize,
-    /// When it was added: times below are counted from here.
+    /// When it was added: the origin of the times below.
     born: Instant,
-    /// What checks say. Without checks it is up.
+    /// The health by checks. Up without checks.
     up: AtomicBool,
     health: Mutex<Option<Health>>,
     record: Mutex<Record>,
@@ -108,14 +108,14 @@ pub struct Vitals {
     /// Milliseconds from `born` until which it is ejected, and when it came up.
     ejected: AtomicU64,
     risen: AtomicU64,
-    /// The next check is due sooner than was said.
+    /// Notified when the next check is due earlier than before.
     sooner: Notify,
 }
 
 const NOT_RISEN: u64 = u64::MAX;
 
 impl Vitals {
-    /// Those of a backend of which nothing is known yet. `chance`, from 0 to 1, spreads its first check.
+    /// The state of a new backend. `chance`, from 0 to 1, spreads its first check.
     pub(super) fn new(
         checks: Option<health::Policy>,
         outlier: outlier::Policy,
@@ -141,7 +141,7 @@ impl Vitals {
         }
     }
 
-    /// Judges by other rules from now on. What is known by the old ones stays.
+    /// Changes the rules and keeps the state.
     pub(super) fn set_policies(
         &self,
         checks: Option<health::Policy>,
@@ -158,7 +158,7 @@ impl Vitals {
         self.sooner.notify_one();
     }
 
-    /// What an operator has decided.
+    /// The state that an operator has set.
     #[must_use]
     pub fn admin(&self) -> Admin {
         match self.admin.load(Ordering::Relaxed) {
@@ -168,47 +168,47 @@ impl Vitals {
         }
     }
 
-    /// Lets it finish what it has, or take calls again.
+    /// Sets the state for an operator.
     pub fn set_admin(&self, admin: Admin) {
         self.admin.store(admin as u8, Ordering::Relaxed);
     }
 
-    /// What its agent has said last.
+    /// The last report of its agent.
     #[must_use]
     pub fn agent(&self) -> AgentState {
         AgentState::read(self.agent.load(Ordering::Relaxed))
     }
 
-    /// Notes what its agent says; says whether that is something else than before.
+    /// Records a report of its agent; returns whether it changed anything.
     pub(super) fn set_agent(&self, state: AgentState) -> bool {
         self.agent.swap(state.written(), Ordering::Relaxed) != state.written()
     }
 
-    /// What is under way, and how long it takes.
+    /// Its requests in progress and their latency.
     #[must_use]
     pub fn load(&self) -> &Load {
         &self.load
     }
 
-    /// What it has done.
+    /// Its counters.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
     }
 
-    /// How the last check ended; `None` before the first.
+    /// The outcome of the last check; `None` before the first.
     #[must_use]
     pub fn last_check(&self) -> Option<LastCheck> {
         lock(&self.last_check).clone()
     }
 
-    /// Since when its condition is what it is; `None` without checks.
+    /// Since when it has been in this condition; `None` without checks.
     #[must_use]
     pub fn since(&self) -> Option<Instant> {
         lock(&self.health).as_ref().map(Health::since)
     }
 
-    /// Notes how a check ended.
+    /// Records the outcome of a check.
     pub(super) fn note_check(&self, at: Instant, error: Option<String>) {
         self.counters.count(if error.is_none() { Event::CheckPassed } else { Event::CheckFailed });
         let mut last = lock(&self.last_check);
@@ -217,7 +217,7 @@ impl Vitals {
         *last = Some(LastCheck { at, error, since });
     }
 
-    /// How it stands among the others.
+    /// Its standing for the choice of a backend.
     #[must_use]
     pub fn standing(&self, now: Instant) -> Standing {
         let agent = self.agent();
@@ -241,26 +241,26 @@ impl Vitals {
         self.up.load(Ordering::Relaxed)
     }
 
-    /// Whether its calls failed so often that it is left alone.
+    /// Whether it is ejected.
     #[must_use]
     pub fn is_ejected(&self, now: Instant) -> bool {
         let until = self.ejected.load(Ordering::Relaxed);
         until > 0 && self.millis(now) < until
     }
 
-    /// How long it is left alone still; `None` if it is not.
+    /// How long it stays ejected; `None` if it is not.
     #[must_use]
     pub fn ejected_for(&self, now: Instant) -> Option<Duration> {
         let left = self.ejected.load(Ordering::Relaxed).checked_sub(self.millis(now))?;
         (left > 0).then(|| Duration::from_millis(left))
     }
 
-    /// Leaves it alone until then.
+    /// Ejects it until then.
     pub(super) fn eject(&self, until: Instant) {
         self.ejected.store(self.millis(until).max(1), Ordering::Relaxed);
     }
 
-    /// Counts a call that ended so; says why the backend is conspicuous, if it is.
+    /// Records how a request ended; returns why the backend is an outlier, if it is.
     pub(super) fn report(&self, now: Instant, outcome: Outcome) -> Option<Reason> {
         // What ends while it is left alone was under way before, and known to be bad.
         if self.is_ejected(now) {
@@ -277,13 +277,13 @@ impl Vitals {
         reason
     }
 
-    /// Calls that have one of its places; 0 where places are not limited.
+    /// Requests that hold a slot; 0 without a limit.
     #[must_use]
     pub fn held(&self) -> usize {
         self.held.load(Ordering::Relaxed)
     }
 
-    /// Takes one of so many places, if one is left. The lock of the line is held.
+    /// Takes one of `places` slots, if one is free. The lock of the queue is held.
     pub(super) fn enter(&self, places: usize) -> bool {
         let free = self.held() < places;
         if free {
@@ -292,18 +292,18 @@ impl Vitals {
         free
     }
 
-    /// Gives a place back. The lock of the line is held.
+    /// Releases a slot. The lock of the queue is held.
     pub(super) fn leave(&self) {
         self.held.fetch_sub(1, Ordering::Relaxed);
     }
 
-    /// What its calls came to, lately.
+    /// The recent outcomes of its requests.
     #[must_use]
     pub fn stats(&self, now: Instant) -> outlier::Stats {
         lock(&self.record).stats(now)
     }
 
-    /// Forgets what its calls came to.
+    /// Forgets the recent outcomes.
     pub(super) fn forget(&self, now: Instant) {
         lock(&self.record).clear(now);
     }
@@ -313,12 +313,12 @@ impl Vitals {
         lock(&self.health).as_ref().map(Health::due)
     }
 
-    /// Resolves when the next check is due sooner than was said: there is a new policy, or calls failed.
+    /// Resolves when the next check is due earlier than before: there is a new policy, or requests failed.
     pub(super) async fn sooner(&self) {
         self.sooner.notified().await;
     }
 
-    /// Counts a check that has ended; says the new condition if it is another.
+    /// Records the outcome of a check; returns the new condition if it has changed.
     pub(super) fn checked(&self, now: Instant, outcome: health::Outcome) -> Option<Condition> {
         let mut health = lock(&self.health);
         let health = health.as_mut()?;
@@ -333,7 +333,7 @@ impl Vitals {
         u64::try_from(at.saturating_duration_since(self.born).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// The part of its weight that counts at present: by its [`SlowStart`], and by what its agent says.
+    /// The share of its weight that applies at present: by its [`SlowStart`], and by the report of its agent.
     pub(super) fn warmth(&self, slow_start: &SlowStart, now: Instant) -> f64 {
         let part = f64::from(self.agent().percent) / 100.0;
         match self.risen.load(Ordering::Relaxed) {

@@ -5,6 +5,7 @@
 //! SIGUSR2 [upgrades](upgrade). A [`Handle`] does the same from the program itself. Parts that report on the others are the last to go: they serve
 //! until the drain is over.
 
+mod leaving;
 mod notify;
 mod running;
 pub mod upgrade;
@@ -24,6 +25,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use self::leaving::Leaving;
 use self::notify::Manager;
 pub use self::running::{Handle, Running};
 use self::upgrade::{PATIENCE, PidFile, Upgrade};
@@ -59,6 +61,8 @@ pub struct Process {
     pub threads: usize,
     /// How long the drain may take.
     pub drain_timeout: Duration,
+    /// How long it serves on after the signal to stop, while its health check fails.
+    pub stop_delay: Duration,
     /// The servers.
     pub parts: Vec<Arc<dyn Part>>,
     /// Their drain.
@@ -120,6 +124,7 @@ impl Process {
             threading,
             threads: threads.max(1),
             drain_timeout,
+            stop_delay: Duration::ZERO,
             parts: Vec::new(),
             drain: Drain::new(),
             workers: Vec::new(),
@@ -169,8 +174,7 @@ impl Process {
     }
 }
 
-/// Asks for as many descriptors as the system allows this process. The usual default of 1024 is for programs that call
-/// `select`, and would be the limit of connections here; Go's runtime raises it as well.
+/// Asks for as many descriptors as the system allows, as Go's runtime does. The usual 1024 would be the limit of connections.
 pub(in crate::server) fn raise_descriptor_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
@@ -266,11 +270,12 @@ impl Run {
     /// Waits for the end, reloading on the way there, and goes down.
     async fn control(&self, mut signals: Hearing, manager: &Manager) -> Outcome {
         let drain = &self.process.drain;
-        let mut upgrading = None;
+        let (mut upgrading, mut leaving) = (None, Leaving::default());
         let succeeded = loop {
             let heard = tokio::select! {
                 heard = signals.next() => heard,
                 () = drain.stopping() => Heard::Stop,
+                () = leaving.over() => Heard::Stop,
                 outcome = upgraded(&mut upgrading) => match outcome {
                     Ok(upgrade) => break Some(upgrade),
                     Err(error) => {
@@ -281,6 +286,7 @@ impl Run {
                 },
             };
             match (heard, &self.process.upgrade) {
+                (Heard::Stop, _) if leaving.begins(&self.process) => {}
                 (Heard::Stop, _) => break None,
                 (Heard::Reload, _) => self.reload().await,
                 (Heard::Upgrade, None) => tracing::warn!("this server cannot be upgraded while it runs"),

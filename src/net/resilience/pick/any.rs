@@ -93,7 +93,7 @@ impl FromStr for Algorithm {
 
 /// There is no algorithm of this name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there is no algorithm `{name}`; there are {}", Algorithm::ALL.map(Algorithm::name).join(", "))]
+#[error("unknown algorithm `{name}`; known are {}", Algorithm::ALL.map(Algorithm::name).join(", "))]
 pub struct UnknownAlgorithm {
     /// What was asked for.
     pub name: String,
@@ -150,7 +150,7 @@ mod tests {
         let error = "RoundRobin".parse::<Algorithm>().expect_err("a name in other letters");
         assert_eq!(
             error.to_string(),
-            "there is no algorithm `RoundRobin`; there are round-robin, random, least, p2c, rendezvous, ring, maglev"
+            "unknown algorithm `RoundRobin`; known are round-robin, random, least, p2c, rendezvous, ring, maglev"
         );
     }
 }

@@ -1,59 +1,59 @@
-//! Who of a group is ejected, until when, and how many may be.
+//! Which backends of a group are ejected, until when, and how many may be at once.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::Policy;
 
-/// The ejections of a group of backends, which are told apart by numbers of their own.
+/// The ejections of a group of backends, which are identified by their keys.
 #[derive(Clone, Debug)]
 pub struct Ejections {
     policy: Policy,
-    /// Those that were ejected at some time and are not forgiven.
+    /// Backends that were ejected at some time and whose ejections are not all forgiven.
     ejected: HashMap<u64, Ejected>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Ejected {
     until: Instant,
-    /// How many times, those that are forgiven left out.
+    /// The number of ejections, without forgiven ones.
     times: u32,
 }
 
 /// The group at the time of an ejection, as the limits see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// Its backends, but for those that are leaving.
+    /// Its backends, except those that are draining.
     pub members: usize,
-    /// Those of them that take calls now, the one that is to be ejected included: up by their checks, and not ejected.
+    /// Those of them that are available now, including the one that is to be ejected: up by their checks, and not ejected.
     pub available: usize,
 }
 
 /// Why a backend is not ejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Spared {
-    /// It is ejected already: what is heard of it now are calls that were under way.
+    /// It is ejected already: failures that arrive now are of requests that were in progress.
     #[error("it is ejected already")]
     Already,
-    /// As many of the group are ejected as may be.
-    #[error("as many backends are ejected as may be")]
+    /// The cap of the group is reached.
+    #[error("the ejection cap is reached")]
     Most,
-    /// No other backend takes calls.
-    #[error("no other backend takes calls")]
+    /// No other backend is available.
+    #[error("no other backend is available")]
     Last,
 }
 
 impl Ejections {
-    /// A group none of whom is ejected.
+    /// A group without ejections.
     #[must_use]
     pub fn new(policy: Policy) -> Self {
         Self { policy, ejected: HashMap::new() }
     }
 
-    /// Ejects a backend; says until when.
+    /// Ejects a backend; returns until when.
     ///
     /// # Errors
-    /// It is spared.
+    /// It is not ejected.
     pub fn eject(&mut self, id: u64, now: Instant, group: Group) -> Result<Instant, Spared> {
         self.forgive(now);
         if self.until(id, now).is_some() {
@@ -84,7 +84,7 @@ impl Ejections {
         self.ejected.values().filter(|ejected| now < ejected.until).count()
     }
 
-    /// How many of so many may be ejected at once.
+    /// How many of `count` backends may be ejected at once.
     #[must_use]
     pub fn most(&self, members: usize) -> usize {
         let percent = usize::from(self.policy.most.min(100));
@@ -98,22 +98,22 @@ impl Ejections {
         self.ejected.values().map(|ejected| ejected.until).filter(|until| now < *until).min()
     }
 
-    /// Ends an ejection before its time, and forgives all before it: an operator's order.
+    /// Ends an ejection early, and forgives all earlier ones: an operator's order.
     pub fn lift(&mut self, id: u64) {
         self.ejected.remove(&id);
     }
 
-    /// Forgets all backends but these, which the group has now.
+    /// Forgets all backends except these, the current ones of the group.
     pub fn retain(&mut self, members: impl Fn(u64) -> bool) {
         self.ejected.retain(|id, _| members(*id));
     }
 
-    /// From now on others are ejected by this policy; those who are stay so for their time.
+    /// Changes the policy for future ejections; current ones keep their time.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
     }
 
-    /// Takes an ejection off the count for each time in which there was none.
+    /// Forgives one ejection for each full interval without any.
     fn forgive(&mut self, now: Instant) {
         let step = self.policy.forgive.max(Duration::from_millis(1));
         self.ejected.retain(|_, ejected| {
@@ -128,7 +128,7 @@ impl Ejections {
     }
 }
 
-/// No ejection lasts longer, whatever a policy says.
+/// The longest ejection, whatever a policy says.
 const LONGEST: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]

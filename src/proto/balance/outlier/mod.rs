@@ -1,13 +1,13 @@
-//! Passive health: backends that fail or lag in front of real calls are left alone for a while.
+//! Passive health checks: backends that fail or are slow on real requests are ejected for a while.
 //!
-//! Two states work together. A [`Record`] counts what the calls of one backend came to; it has the cheap part, run for every call, and says when the backend
-//! is conspicuous: too many failures in a row, or too many in a window of time. A group of backends has one [`Ejections`],
-//! which is asked only then. It knows who is ejected and until when, and refuses when too many are already: a fault that all backends
-//! share, such as a database that is away, must not take all of them out. The third ground, a latency far above that of the others, can only be seen
-//! beside the others; [`laggards`] finds those.
+//! Two states work together. A [`Record`] counts the outcomes of one backend's requests; it is the cheap part, run for every request, and reports when the backend
+//! is an outlier: too many failures in a row, or too many in a window of time. A group of backends has one [`Ejections`],
+//! which is asked only then. It knows which backends are ejected and until when, and refuses when too many are already: a fault that all backends
+//! share, such as an unavailable database, must not eject all of them. The third rule, a latency far above that of the others, needs the whole group;
+//! [`laggards`] finds those.
 //!
-//! An ejection ends by its time and not by a check: a check that passes says that the backend answers checks. It failed calls a moment ago, which checks did
-//! not see. Each further ejection lasts longer; a time without one is forgiven step by step.
+//! An ejection ends after its time and not by a check: a check that passes says that the backend answers checks, and it was failing requests a moment ago. Each further
+//! ejection lasts longer; time without one is forgiven step by step.
 
 mod ejections;
 mod record;
@@ -20,34 +20,34 @@ pub use self::record::{Outcome, Record, Stats};
 /// When a backend is ejected, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// So many faults in a row (connections that are refused, reset or not made in time) eject a backend; 0 for no such rule.
+    /// This many connection faults in a row (refused, reset, timed out) eject a backend; 0 disables the rule.
     pub faults: u32,
-    /// So many failures in a row, faults and errors (such as answers of 5xx) together, eject a backend; 0 for no such rule.
+    /// This many failures in a row, faults and errors (such as 5xx responses) together, eject a backend; 0 disables the rule.
     pub failures: u32,
-    /// A backend of whose calls in the [`window`](Self::window) this many percent failed is ejected; 0 for no such rule.
+    /// A backend with this percentage of failures in the [`window`](Self::window) is ejected; 0 disables the rule.
     pub rate: u8,
-    /// A backend whose average latency is so many percent of the median of its group is ejected; 0 for no such rule.
+    /// A backend whose average latency is this percentage of the median of its group is ejected; 0 disables the rule.
     pub lag: u32,
-    /// An average latency below this ejects nobody, whatever the others have.
+    /// An average latency below this never causes an ejection.
     pub lag_least: Duration,
     /// The time in which [`rate`](Self::rate) and [`lag`](Self::lag) are measured, at least 100 ms and at most an hour.
     pub window: Duration,
-    /// With fewer calls of a backend in the window, rate and lag say nothing of it.
+    /// With fewer requests of a backend in the window, rate and lag do not apply to it.
     pub least_calls: u32,
     /// How long a first ejection lasts. The nth lasts n times as long.
     pub time: Duration,
-    /// How long an ejection lasts at most.
+    /// The longest ejection.
     pub longest: Duration,
-    /// A time without ejections after which one is forgiven.
+    /// After each interval of this length without an ejection, one is forgiven.
     pub forgive: Duration,
-    /// How many percent of a group may be ejected at once, rounded down, but one backend at least; 0 for none. One stays in any case.
+    /// The percentage of a group that may be ejected at once, rounded down, but at least one backend; 0 for none. One backend always stays.
     pub most: u8,
 }
 
 impl Policy {
-    /// 5 failures in a row, as in Envoy, 3 if not even an answer came; half of the calls in 10 s, if there were 20; no rule for the latency,
-    /// as only an operator knows whether backends have the same work. 30 s, up to 300 s, as in Envoy. Half of the group: Envoy has 10 %, which
-    /// is nobody in a small one.
+    /// 5 failures in a row, as in Envoy, 3 if they are connection faults; half of the requests in 10 s, if there were 20; no latency rule,
+    /// as only an operator knows whether backends do the same work. 30 s, up to 300 s, as in Envoy. Half of the group: Envoy's 10 %
+    /// of a small group is no backend at all.
     pub const DEFAULT: Self = Self {
         faults: 3,
         failures: 5,
@@ -69,7 +69,7 @@ impl Default for Policy {
     }
 }
 
-/// Why a backend is conspicuous.
+/// Why a backend is an outlier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
     /// [`Policy::faults`].
@@ -83,7 +83,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// A word for it, for logs and metrics.
+    /// Its name in logs and metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -95,9 +95,9 @@ impl Reason {
     }
 }
 
-/// The backends of a group that take far longer than the others: more than [`Policy::lag`] percent of the median of the averages, of those with enough calls. At
-/// least three backends need enough calls, as of two nobody can say which is the odd one. The slowest comes first. To be asked once in a
-/// window or so, not for each call.
+/// The backends of a group that are far slower than the others: more than [`Policy::lag`] percent of the median of the averages, of those with enough requests. At
+/// least three backends need enough requests, as of two nobody can say which is the outlier. The slowest comes first. To be called about once per
+/// window, not for each request.
 #[must_use]
 pub fn laggards(policy: &Policy, group: &[(u64, Stats)]) -> Vec<u64> {
     let enough = |stats: &Stats| stats.answered >= policy.least_calls.max(1);

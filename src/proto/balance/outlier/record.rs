@@ -1,32 +1,32 @@
-//! What the calls of one backend came to, lately.
+//! The recent outcomes of one backend's requests.
 
 use std::time::{Duration, Instant};
 
 use super::{Policy, Reason};
 
-/// How a call ended, as far as its backend is to be judged by it. A call that its client gave up is not reported.
+/// How a request ended, as far as its backend is judged by it. Requests that the client cancelled are not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was answered as it should be, after so long.
+    /// It succeeded, after this time.
     Answered(Duration),
-    /// There was an answer that says that the backend is at fault: 5xx.
+    /// The response blames the backend: 5xx.
     Error,
-    /// There was none: the connection was refused, reset, or not made in time.
+    /// There was no response: the connection was refused, reset, or timed out.
     Fault,
 }
 
-/// The window is counted in so many parts: what is older than the window leaves in steps of a part.
+/// The window is counted in this many parts; old requests leave it part by part.
 const PARTS: usize = 10;
 
-/// The calls of one backend.
+/// The recent requests of one backend.
 #[derive(Clone, Debug)]
 pub struct Record {
     policy: Policy,
-    /// In a row, up to now.
+    /// In a row, so far.
     faults: u32,
     failures: u32,
     parts: [Part; PARTS],
-    /// The part that is counted in, and when it began.
+    /// The current part, and when it began.
     current: usize,
     begun: Instant,
 }
@@ -35,31 +35,31 @@ pub struct Record {
 struct Part {
     calls: u32,
     failed: u32,
-    /// Of those that were answered, together.
+    /// The total latency of successful requests.
     latency: Duration,
 }
 
-/// The calls of a backend in a window.
+/// The requests of a backend in a window.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// All that have ended.
     pub calls: u32,
     /// Those that failed.
     pub failed: u32,
-    /// Those that were answered as they should be.
+    /// Those that succeeded.
     pub answered: u32,
-    /// How long those took on average.
+    /// Their average latency.
     pub latency: Duration,
 }
 
 impl Record {
-    /// The record of a backend that has had no call.
+    /// The record of a backend without requests.
     #[must_use]
     pub fn new(policy: Policy, now: Instant) -> Self {
         Self { policy, faults: 0, failures: 0, parts: Default::default(), current: 0, begun: now }
     }
 
-    /// Counts a call; says why the backend is conspicuous, if it is. It begins anew then.
+    /// Records a request; returns why the backend is an outlier, if it is, and starts counting again then.
     pub fn report(&mut self, now: Instant, outcome: Outcome) -> Option<Reason> {
         self.advance(now);
         let part = &mut self.parts[self.current];
@@ -101,17 +101,17 @@ impl Record {
         (calls >= self.policy.least_calls && too_many).then_some(Reason::Rate)
     }
 
-    /// Forgets everything. To be called when an ejection ends, too: calls that were under way may have failed meanwhile.
+    /// Forgets everything. Also to be called when an ejection ends: requests that were in progress may have failed meanwhile.
     pub fn clear(&mut self, now: Instant) {
         *self = Self::new(self.policy, now);
     }
 
-    /// From now on it judges by this policy; what is counted stays.
+    /// Changes the policy; counters stay.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
     }
 
-    /// The calls in the window.
+    /// The requests in the window.
     pub fn stats(&mut self, now: Instant) -> Stats {
         self.advance(now);
         self.sum()
@@ -129,7 +129,7 @@ impl Record {
         stats
     }
 
-    /// Leaves the parts behind that are older than the window.
+    /// Drops the parts that are older than the window.
     fn advance(&mut self, now: Instant) {
         let window = self.policy.window.clamp(Duration::from_millis(100), Duration::from_secs(3_600));
         let part = window / PARTS as u32;

@@ -1,17 +1,17 @@
-//! The API of operators: HTTP and JSON.
+//! The runtime API: HTTP and JSON.
 //!
 //! | | |
 //! |---|---|
 //! | `GET /api/status` | all of it |
-//! | `GET /api/upstreams`, `/api/upstreams/NAME` | backends, their states and counters |
-//! | `GET /api/listeners`, `/api/config` | the same of listeners, and which configuration is in use |
+//! | `GET /api/status` | everything below in one document |
+//! | `GET /api/listeners`, `/api/config` | listeners and their counters; the configuration in use |
 //! | `GET /api/events` | `/api/status` each second, as server-sent events |
 //! | `POST /api/upstreams/NAME/backends` | adds a backend: `{"address": "…", "weight": 1, "backup": false}` |
 //! | `PATCH /api/upstreams/NAME/backends/ADDRESS` | changes one: `{"weight": 2}`, `{"state": "ready"}`, `"drain"` or `"down"` |
-//! | `DELETE /api/upstreams/NAME/backends/ADDRESS` | takes one away |
-//! | `POST /api/reload` | reads the file again |
+//! | `DELETE /api/upstreams/NAME/backends/ADDRESS` | removes one |
+//! | `POST /api/reload` | reloads the configuration file |
 //! | `GET /api/caches` | caches and their counters |
-//! | `POST /api/caches/NAME/purge` | forgets what is stored: `{"host": "*", "target": "/a/*"}` |
+//! | `POST /api/caches/NAME/purge` | removes stored responses: `{"host": "*", "target": "/a/*"}` |
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -36,16 +36,16 @@ use crate::server::http::response::{IntoResponse, Response};
 use crate::server::http::router::Router;
 use crate::server::http::sse::{Event, Events};
 
-/// How often the page hears what is new.
+/// The interval of `/api/events`.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Bytes of the body of a change at most.
+/// The longest body of a change, in bytes.
 const MAX_BODY: u64 = 16 * 1024;
 
 /// The greatest weight. `round-robin` rounds when a round is longer than 65,536.
 const MAX_WEIGHT: u32 = 65_536;
 
-/// Backends that operators add to an upstream at most.
+/// The most backends that operators can add to an upstream.
 const MAX_ADDED: usize = 1000;
 
 /// The API.
@@ -53,11 +53,11 @@ const MAX_ADDED: usize = 1000;
 pub(super) struct Api {
     desk: Desk,
     guard: Guard,
-    /// Held while the backends of an upstream are changed: what is added is added to what is there.
+    /// Locked while the backends of an upstream are changed, so that no change is lost.
     changing: Mutex<()>,
 }
 
-/// What answers a route.
+/// The result of a route.
 type Answer = fn(Arc<Api>, Request) -> HandlerFuture<'static>;
 
 /// A route of the API.
@@ -79,7 +79,7 @@ impl Handler for Route {
     }
 }
 
-/// A backend that is added.
+/// A backend to add.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Added {
@@ -94,7 +94,7 @@ const fn one() -> u32 {
     1
 }
 
-/// What is changed of a backend.
+/// Changes of a backend.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
@@ -102,7 +102,7 @@ struct Change {
     state: Option<State>,
 }
 
-/// What is to be forgotten: of which host, `*` for all, and which target.
+/// What to remove from a cache: the host, `*` for all, and the target.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Purge {
@@ -115,13 +115,13 @@ fn all() -> String {
     "*".into()
 }
 
-/// How many URIs were stored there.
+/// How many URIs were removed.
 #[derive(Debug, Serialize)]
 struct Purged {
     purged: usize,
 }
 
-/// What an operator decides.
+/// The state that an operator sets.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum State {
@@ -181,7 +181,7 @@ impl Api {
         View::of(&self.desk.balancer)
     }
 
-    /// What there is to see, again and again.
+    /// The stream of status documents.
     fn events(self: Arc<Self>) -> Response {
         let mut ticks = interval(TICK);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -197,7 +197,7 @@ impl Api {
         let name: String = request.param("upstream")?;
         let upstreams = self.desk.balancer.upstreams();
         let found = upstreams.get(&*name).map(Arc::clone);
-        found.ok_or_else(|| ApiError::not_found(format!("there is no upstream {name}")))
+        found.ok_or_else(|| ApiError::not_found(format!("unknown upstream {name}")))
     }
 
     fn upstream_view(&self, request: &Request) -> Result<UpstreamView, ApiError> {
@@ -236,7 +236,7 @@ impl Api {
         }
         setups.push(setup);
         upstream.replace(Origin::Operator, setups, now());
-        tracing::info!(upstream = %upstream.name(), backend = name, weight, "added by an operator");
+        tracing::info!(upstream = %upstream.name(), backend = name, weight, "backend added by an operator");
         Ok(Response::json(&self.backend_view(&upstream, &name)?).status(StatusCode::CREATED))
     }
 
@@ -257,7 +257,7 @@ impl Api {
         let backend = upstream.find(&name).map_err(missing)?;
         if let Some(weight) = weight {
             upstream.set_weight(&name, weight, now()).map_err(missing)?;
-            tracing::info!(upstream = %upstream.name(), backend = name, weight, "weighed by an operator");
+            tracing::info!(upstream = %upstream.name(), backend = name, weight, "weight set by an operator");
         }
         if let Some(state) = state {
             let admin = match state {
@@ -267,7 +267,7 @@ impl Api {
             };
             backend.vitals().set_admin(admin);
             upstream.refresh(now());
-            tracing::info!(upstream = %upstream.name(), backend = name, state = admin.name(), "set by an operator");
+            tracing::info!(upstream = %upstream.name(), backend = name, state = admin.name(), "state set by an operator");
         }
         Ok(Response::json(&self.backend_view(&upstream, &name)?))
     }
@@ -277,21 +277,21 @@ impl Api {
         let name: String = request.param("backend")?;
         let _changing = self.changing();
         upstream.remove(&name, now()).map_err(|error| ApiError::not_found(error.to_string()))?;
-        tracing::info!(upstream = %upstream.name(), backend = name, "removed by an operator");
+        tracing::info!(upstream = %upstream.name(), backend = name, "backend removed by an operator");
         Ok(Response::empty(StatusCode::NO_CONTENT))
     }
 
     async fn purge(&self, mut request: Request) -> Result<Response, ApiError> {
         let name: String = request.param("cache")?;
         let found = self.desk.balancer.caches().get(&*name).map(Arc::clone);
-        let cache = found.ok_or_else(|| ApiError::not_found(format!("there is no cache {name}")))?;
+        let cache = found.ok_or_else(|| ApiError::not_found(format!("unknown cache {name}")))?;
         let Purge { host, target } = request.json().await?;
         if !target.starts_with('/') {
             let detail = "a `target` is a path: `/a?b=c`, `/a`, or `/a/*`";
             return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, detail));
         }
         let purged = cache.purge(&host, &target);
-        tracing::info!(cache = name, host, target, purged, "purged by an operator");
+        tracing::info!(cache = name, host, target, purged, "cache purged by an operator");
         shown(&Purged { purged })
     }
 

@@ -1,4 +1,4 @@
-//! Who may change things, and how what goes wrong is told: as `application/problem+json` (RFC 9457).
+//! Authorisation of changes, and errors as `application/problem+json` (RFC 9457).
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
 
-/// An answer that says what is wrong.
+/// An error response.
 #[derive(Debug, thiserror::Error)]
 #[error("{status}: {detail}")]
 pub(super) struct ApiError {
@@ -62,7 +62,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Who may change things.
+/// Decides who may change things.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
     balancer: Arc<Balancer>,
@@ -74,7 +74,7 @@ impl Guard {
         Self { balancer: Arc::clone(balancer) }
     }
 
-    /// Lets a change through: one that comes over a Unix socket, or shows the token.
+    /// Allows a change that comes over a Unix socket, or has the token.
     pub(super) fn check(&self, request: &Request) -> Result<(), ApiError> {
         if request.peer().addr == PeerAddr::Unix {
             return Ok(());

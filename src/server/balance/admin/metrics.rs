@@ -1,7 +1,7 @@
-//! What Prometheus collects of a balancer.
+//! The Prometheus metrics of a balancer.
 //!
-//! The labels have the names of upstreams, backends and listeners, so there are as many series as the configuration and the operator make, and
-//! clients cannot make more.
+//! Label values are names of upstreams, backends and listeners, so the number of series depends on the configuration and the operator, and
+//! clients cannot create more.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -62,7 +62,7 @@ const COUNTERS: [Row<f64>; 4] = [
     }),
 ];
 
-/// The name of a metric, its help, the name of the label that tells its kinds apart, and the kinds with their counts.
+/// The name of a metric, its help, the name of the label that distinguishes its kinds, and the kinds with their counts.
 type Kinds = (&'static str, &'static str, &'static str, fn(&BackendView) -> Vec<(&'static str, u64)>);
 
 const KINDS: [Kinds; 6] = [
@@ -70,7 +70,7 @@ const KINDS: [Kinds; 6] = [
     ("failures", "Attempts that failed, by reason", "reason", |backend| pairs(&backend.failures)),
     (
         "retried",
-        "Requests that went on to another backend, by why this one failed them",
+        "Requests that were retried on another backend, by the failure of this one",
         "reason",
         |backend| pairs(&backend.retried),
     ),

@@ -1,7 +1,7 @@
-//! What operators get of a balancer that runs: metrics, an API to look at it and to change it, and a page that shows it.
+//! Metrics, a runtime API and a status page for the operators of a running balancer.
 //!
-//! All of it is made of a [`View`], which is put together when somebody asks. Nobody who changes something can be led by another site's page:
-//! changes need a token in a field of its own, which no browser sends unasked, or come over a Unix socket that only its owner can open.
+//! All of them present a [`View`], which is built on request. Pages of other sites cannot cause changes:
+//! those need a token in a header field that browsers do not send by themselves, or come over a Unix socket that only its owner can open.
 
 mod api;
 mod guard;
@@ -32,27 +32,27 @@ use crate::server::metrics::Metrics;
 use crate::server::process::Process;
 use crate::server::status;
 
-/// The name of the API and the page in what a process prints.
+/// The name of the API and the page in the output of a process.
 pub const ADMIN: &str = "admin";
 
 /// The name of the metrics there.
 const METRICS: &str = "metrics";
 
-/// What operators work with.
+/// What the admin interface works with.
 #[derive(Clone, Debug)]
 pub(super) struct Desk {
     pub(super) balancer: Arc<Balancer>,
-    /// The file that the balancer runs by, if it does.
+    /// The configuration file of the balancer, if it has one.
     pub(super) source: Option<Arc<Source>>,
 }
 
-/// The sockets of operators, kept for a successor of the process.
+/// The sockets of the admin interface, kept for a successor of the process.
 pub(super) type Kept = Vec<(ListenAddr, Sockets)>;
 
-/// Puts what operators get into `process`, at sockets that are `open` already or at new ones.
+/// Adds the admin interface to `process`, on sockets that are `open` already or on new ones.
 ///
 /// # Errors
-/// An address cannot be listened on.
+/// An address cannot be bound.
 pub(super) fn prepare(
     config: &Admin,
     desk: &Desk,

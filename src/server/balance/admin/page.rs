@@ -1,6 +1,6 @@
-//! The status page: one document with its style and its script, which hears `/api/events` and draws what it hears.
+//! The status page: one document with its style and its script, which displays the events of `/api/events`.
 //!
-//! Its policy names the style and the script by their hashes, so that nothing else runs there, whatever a backend is called.
+//! Its content security policy names the style and the script by their hashes, so that nothing else runs there, whatever the name of a backend.
 
 use std::sync::LazyLock;
 
@@ -19,7 +19,7 @@ const PAGE: &str = include_str!("page/page.html");
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
-/// The document, and what it may do.
+/// The document and its policy.
 static DOCUMENT: LazyLock<(Bytes, HeaderValue)> = LazyLock::new(|| {
     let document = PAGE.replace("/*STYLE*/", STYLE).replace("/*SCRIPT*/", SCRIPT);
     let hash = |text: &str| STANDARD.encode(digest(&SHA256, text.as_bytes()));

@@ -1,4 +1,4 @@
-//! What there is to see, at one moment: what the API answers with, the status page shows and Prometheus collects.
+//! A snapshot of a balancer: the source of the API, the status page and the metrics.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub(super) const FAILURES: [(&str, Event); 6] = [
     ("cut", Event::Cut),
 ];
 
-/// Requests that went on to another backend, by reason.
+/// Requests that were retried on another backend, by reason.
 pub(super) const RETRIED: [(&str, Event); 5] = [
     ("connect", Event::RetriedConnect),
     ("connect-timeout", Event::RetriedConnectTimeout),
@@ -59,7 +59,7 @@ pub(super) const EJECTIONS: [(&str, Event); 4] = [
     ("lag", Event::EjectedLag),
 ];
 
-/// A backend's condition, by all that is known.
+/// The overall state of a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Condition {
@@ -69,11 +69,11 @@ pub enum Condition {
     Down,
     /// Its requests failed.
     Ejected,
-    /// Its circuit breaker lets nothing pass.
+    /// Its circuit breaker is open.
     BreakerOpen,
-    /// It finishes what it has.
+    /// It is draining.
     Drain,
-    /// An operator has taken it out.
+    /// An operator has forced it down.
     ForcedDown,
 }
 
@@ -173,11 +173,11 @@ pub struct CacheView {
     pub bytes: u64,
     /// Bytes that may be stored.
     pub memory: u64,
-    /// URIs of which something is known.
+    /// URIs with an entry.
     pub uris: u64,
-    /// URIs that were forgotten to make room.
+    /// URIs that were evicted.
     pub evictions: u64,
-    /// What became of requests and responses, since the cache was made.
+    /// Counters of requests and responses since the cache was created.
     pub counts: BTreeMap<&'static str, u64>,
 }
 
@@ -203,7 +203,7 @@ pub(super) fn caches(balancer: &Balancer) -> Vec<CacheView> {
 /// The configuration in use.
 #[derive(Debug, Serialize)]
 pub struct ConfigView {
-    /// 1 for the first, and one more for each that took its place.
+    /// 1 for the first, incremented by each reload.
     pub generation: u64,
     /// SHA-256 of the file.
     pub checksum: String,
@@ -215,7 +215,7 @@ pub struct ConfigView {
     pub reloads: u64,
     /// How often one was read and refused.
     pub refused: u64,
-    /// Why that is not in use.
+    /// Why that file is not in use.
     pub error: Option<String>,
 }
 
@@ -226,13 +226,13 @@ pub struct ListenerView {
     pub listen: String,
     /// `http` or `tcp`.
     pub mode: &'static str,
-    /// Whether within TLS.
+    /// Whether it uses TLS.
     pub tls: bool,
     /// Connections that are open.
     pub connections: usize,
     /// Connections accepted, refused ones included.
     pub accepted: u64,
-    /// Connections over a limit.
+    /// Connections refused by a limit.
     pub refused: u64,
     /// TLS handshakes that failed.
     pub tls_failed: u64,
@@ -243,17 +243,17 @@ pub struct ListenerView {
 pub struct UpstreamView {
     /// Its name.
     pub name: String,
-    /// How a backend is chosen.
+    /// The algorithm.
     pub algorithm: String,
-    /// The number of the pool that gets requests; `None` if none does.
+    /// The number of the pool in use; `None` if no backend is available.
     pub pool: Option<usize>,
-    /// Whether all of that pool get requests, as too few are well.
+    /// Whether all backends of that pool are used because too few are healthy.
     pub panic: bool,
     /// Requests and connections that wait for a backend.
     pub queued: usize,
-    /// Requests that were sent again.
+    /// Retries.
     pub retries: u64,
-    /// Requests that were not sent again for lack of budget.
+    /// Retries denied by the budget.
     pub retries_denied: u64,
     /// Its backends, in the order of their priority.
     pub backends: Vec<BackendView>,
@@ -264,13 +264,13 @@ pub struct UpstreamView {
 pub struct BackendView {
     /// Its address.
     pub name: String,
-    /// Who has named it: `config`, `discovery` or `operator`.
+    /// Its origin: `config`, `discovery` or `operator`.
     pub origin: &'static str,
     /// Its weight at present.
     pub weight: u32,
-    /// Its place in the order of pools.
+    /// The number of its pool.
     pub priority: u32,
-    /// What an operator has decided: `ready`, `drain` or `down`.
+    /// The state set by an operator: `ready`, `drain` or `down`.
     pub admin: &'static str,
     /// Its condition.
     pub state: Condition,
@@ -278,15 +278,15 @@ pub struct BackendView {
     pub up: bool,
     /// Seconds until its ejection ends.
     pub ejected_for: Option<f64>,
-    /// Requests or connections under way.
+    /// Requests or connections in progress.
     pub in_flight: usize,
-    /// The most at once.
+    /// The highest number at once.
     pub in_flight_peak: usize,
     /// Responses by class.
     pub responses: BTreeMap<&'static str, u64>,
     /// Failures by reason.
     pub failures: BTreeMap<&'static str, u64>,
-    /// Requests that went on to another backend, by reason.
+    /// Requests that were retried on another backend, by reason.
     pub retried: BTreeMap<&'static str, u64>,
     /// Bytes sent to it.
     pub bytes_sent: u64,
@@ -294,9 +294,9 @@ pub struct BackendView {
     pub bytes_received: u64,
     /// Connections: opened and reused so far, idle and open now.
     pub connections: ConnectionsView,
-    /// Connections of clients that were joined to it and have ended, and their seconds together.
+    /// TCP connections and tunnels that have ended.
     pub sessions: u64,
-    /// Seconds of those together.
+    /// Their total duration in seconds.
     pub session_seconds: f64,
     /// Ejections by reason.
     pub ejections: BTreeMap<&'static str, u64>,
@@ -311,26 +311,26 @@ pub struct BackendView {
 pub struct ConnectionsView {
     /// Opened so far.
     pub opened: u64,
-    /// Times that one was used again.
+    /// Reuses of a connection.
     pub reused: u64,
     /// Idle at present.
     pub idle: usize,
-    /// Idle and in use at present, without those that clients were joined to.
+    /// Idle and in use at present, without TCP connections and tunnels.
     pub open: usize,
 }
 
 /// The checks of a backend.
 #[derive(Debug, Serialize)]
 pub struct CheckView {
-    /// How many passed.
+    /// Passes.
     pub passed: u64,
-    /// How many failed.
+    /// Failures.
     pub failed: u64,
     /// Seconds since the last.
     pub age: Option<f64>,
     /// Why the last failed.
     pub error: Option<String>,
-    /// Seconds since checks began to end as the last did.
+    /// Seconds since checks began to have the outcome of the last one.
     pub since: Option<f64>,
 }
 
@@ -365,7 +365,7 @@ impl Serialize for LatencyView {
 }
 
 impl View {
-    /// What there is to see now.
+    /// The current snapshot.
     #[must_use]
     pub fn of(balancer: &Balancer) -> Self {
         let now = tokio::time::Instant::now().into_std();
@@ -382,7 +382,7 @@ impl View {
 }
 
 impl ConfigView {
-    /// What is known of the configuration.
+    /// The state of the configuration.
     #[must_use]
     pub fn of(loaded: &Loaded) -> Self {
         Self {
@@ -423,7 +423,7 @@ fn listener(addresses: &[ListenAddr], mode: &'static str, gate: &Gate) -> Listen
 }
 
 impl UpstreamView {
-    /// What is known of an upstream.
+    /// The state of an upstream.
     #[must_use]
     pub fn of(upstream: &Upstream, balancer: &Balancer, now: Instant) -> Self {
         let members = upstream.members();
@@ -451,7 +451,7 @@ impl UpstreamView {
 }
 
 impl BackendView {
-    /// What is known of a backend.
+    /// The state of a backend.
     #[must_use]
     pub fn of(backend: &Arc<Backend>, balancer: &Balancer, now: Instant) -> Self {
         let vitals = backend.vitals();

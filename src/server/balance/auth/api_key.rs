@@ -1,7 +1,7 @@
-//! Keys that programs show, in a field or in the query. A file has the name of each and its SHA-256, so that who reads the file has no key.
+//! API keys, in a header field or in the query. A file contains the name and the SHA-256 of each key, so reading the file reveals no key.
 //!
-//! A key is found by a part of its hash, and compared as a whole in constant time. Keys have to be long and random: a hash without salt
-//! hides no password.
+//! A key is looked up by a part of its hash, and compared completely in constant time. Keys must be long and random: an unsalted hash
+//! does not protect passwords.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -23,12 +23,12 @@ use crate::server::http::response::Response;
 /// The SHA-256 of a key.
 type Hash = [u8; SHA256_OUTPUT_LEN];
 
-/// Where a request has its key.
+/// Where a request carries its key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ApiKeyPlace {
-    /// In a field.
+    /// In a header field.
     Field(HeaderName),
-    /// In a parameter of the query.
+    /// In a query parameter.
     Query(String),
 }
 
@@ -46,7 +46,7 @@ pub struct ApiKeys {
 }
 
 impl ApiKeys {
-    /// The keys of a file of lines `NAME:SHA-256 in hex`, which requests have at `place`.
+    /// The keys of a file with lines `NAME:SHA-256 in hex`, which requests carry at `place`.
     ///
     /// # Errors
     /// The file cannot be read, or a line is not of this form.
@@ -76,7 +76,7 @@ impl ApiKeys {
         identify(request, name, &self.told, amendment)
     }
 
-    /// The one key of the request; two would be ambiguous.
+    /// The only key of the request; two would be ambiguous.
     fn key(&self, request: &Request) -> Option<Vec<u8>> {
         let one = |mut keys: Box<dyn Iterator<Item = Vec<u8>> + '_>| {
             let (key, None) = (keys.next()?, keys.next()) else { return None };
@@ -109,7 +109,7 @@ impl Known {
                 entry.ok_or_else(|| format!("line {} is not NAME:HASH, with a SHA-256 in hex", index + 1))?;
             known.0.entry(prefix(&hash)).or_default().push((hash, name.into()));
         }
-        if known.0.is_empty() { Err("there is no line NAME:HASH".into()) } else { Ok(known) }
+        if known.0.is_empty() { Err("no line NAME:HASH".into()) } else { Ok(known) }
     }
 
     fn find(&self, key: &[u8]) -> Option<Arc<str>> {
@@ -162,7 +162,7 @@ mod tests {
     fn what_is_no_file_of_keys() {
         let hash = &LINES[LINES.find("2c70").unwrap()..][..64];
         for (text, fault) in [
-            ("# none\n".to_owned(), "there is no line NAME:HASH"),
+            ("# none\n".to_owned(), "no line NAME:HASH"),
             (format!("\nrobot:{}\n", &hash[1..]), "line 2 is not NAME:HASH"),
             (format!(":{hash}"), "line 1 is not"),
             (format!("robot:{}g", &hash[1..]), "line 1 is not"),

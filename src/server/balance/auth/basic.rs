@@ -1,4 +1,4 @@
-//! Names and passwords (RFC 7617), from a file such as `wireworks http --basic-auth` takes.
+//! Basic authentication (RFC 7617), with a file like that of `wireworks http --basic-auth`.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub struct Basic {
 }
 
 impl Basic {
-    /// The users of a file of lines `NAME:PASSWORD`, who are asked in the name of `realm`.
+    /// The users of a file with lines `NAME:PASSWORD`, for this `realm`.
     ///
     /// # Errors
     /// The file cannot be read, or a line is not of this form.

@@ -1,8 +1,8 @@
-//! Forward-auth: another server is asked about each request, as nginx's `auth_request` and Traefik's `forwardAuth` do.
+//! Forward authentication: another server decides about each request, as with nginx's `auth_request` and Traefik's `forwardAuth`.
 //!
-//! It gets a `GET` without a body, with the fields that are listed and with what it is about in `X-Forwarded-Method` and `X-Forwarded-Uri`
-//! (the path in its normal form, by which the route was chosen). An answer of 2xx lets the request go on, with the fields of the answer that
-//! are listed in place of the client's own. Another answer is the client's. Where there is none, or a 5xx, nobody gets in: 503.
+//! It gets a `GET` without a body, with the configured fields and with the original method and target in `X-Forwarded-Method` and `X-Forwarded-Uri`
+//! (the normalised path, by which the route was chosen). After a 2xx response the request is forwarded, with the configured fields of that response in place of
+//! the client's own. Any other response goes to the client. Without a response, or after a 5xx, the request is refused with 503.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,32 +23,32 @@ use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
 
-/// Bytes of an answer's body at the most. A longer one is left out.
+/// The longest body of a response, in bytes. A longer one is omitted.
 pub const MAX_ANSWER: u64 = 64 * 1024;
 
-/// How long the other server may take, unless told otherwise.
+/// The default time limit.
 pub const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The fields that the other server gets unless they are listed.
+/// The default fields for the other server.
 pub const COPIED: [HeaderName; 2] = [http::header::AUTHORIZATION, http::header::COOKIE];
 
 const METHOD: &str = "x-forwarded-method";
 const URI: &str = "x-forwarded-uri";
 
-/// Whom to ask, and how.
+/// The server to ask, and how.
 #[derive(Clone, Debug)]
 pub struct ForwardAuth {
-    /// The name of the upstream that is asked.
+    /// The name of its upstream.
     pub to: String,
-    /// The path that it is asked for, with a query if need be.
+    /// The path to request, with a query if needed.
     pub path: String,
-    /// Fields of the request that it gets.
+    /// Fields of the request to copy.
     pub copy_request: Vec<HeaderName>,
-    /// Fields of its answer that the backend gets, in place of the client's.
+    /// Fields of the response that the backend gets in place of the client's.
     pub copy_response: Vec<HeaderName>,
-    /// How long it may take.
+    /// The time limit.
     pub timeout: Duration,
-    /// The field of its answer with the name of who asks.
+    /// The field of the response that contains the user's name.
     pub told: Told,
 }
 
@@ -59,7 +59,7 @@ impl ForwardAuth {
         self.copy_response.iter().chain(user).cloned().collect()
     }
 
-    /// Asks about a request. `forward` leads to whom.
+    /// Asks about a request. `forward` leads to the other server.
     pub(super) async fn admit(
         &self,
         mut request: Request,
@@ -78,11 +78,11 @@ impl ForwardAuth {
             Ok(answer) if answer.code().is_success() => answer,
             Ok(answer) if !answer.code().is_server_error() => return Err(told(answer)),
             Ok(answer) => {
-                tracing::debug!(upstream = self.to, status = %answer.code(), "nobody can be let in");
+                tracing::debug!(upstream = self.to, status = %answer.code(), "no decision from the authentication server");
                 return Err(closed());
             }
             Err(_) => {
-                tracing::debug!(upstream = self.to, "nobody can be let in: there was no answer in time");
+                tracing::debug!(upstream = self.to, "no decision from the authentication server in time");
                 return Err(closed());
             }
         };
@@ -141,7 +141,7 @@ impl ForwardAuth {
     }
 }
 
-/// The other server's answer, for the client.
+/// The other server's response, for the client.
 fn told(mut answer: Response) -> Response {
     if answer.body().is_empty() {
         // What was too long to be passed on is not announced.
@@ -150,8 +150,8 @@ fn told(mut answer: Response) -> Response {
     answer
 }
 
-/// Nobody gets in.
+/// The response without a decision.
 fn closed() -> Response {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "it cannot be told at present who may come in")
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the authentication server is not available")
         .into_response()
 }

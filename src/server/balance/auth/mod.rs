@@ -1,8 +1,8 @@
-//! Who asks: the ways in which a route makes sure of it before a request goes on.
+//! Authentication: methods by which a route verifies a client before a request is forwarded.
 //!
-//! Whoever was let in has a name. It goes into the request's extensions, for limits and logs, and to the backend in a field of its own. A
-//! client cannot forge that field: its own are left out, however they are spelt, on all routes of a listener that has authentication on any.
-//! The credential itself stays here unless the configuration wants it forwarded.
+//! An authenticated client has a name. It is stored in the request's extensions, for limits and logs, and sent to the backend in a header field. A
+//! client cannot forge that field: its own are removed, in any spelling, on all routes of a listener that has authentication on any.
+//! The credential is removed from the request unless the configuration forwards it.
 
 mod api_key;
 mod basic;
@@ -33,28 +33,28 @@ use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
 
-/// The field that tells a backend who asks, unless it is configured.
+/// The default field for the user's name.
 pub const USER_FIELD: HeaderName = HeaderName::from_static("x-auth-user");
 
-/// What a route asks for.
+/// The authentication method of a route.
 #[derive(Clone, Debug)]
 pub enum Auth {
-    /// A name and a password.
+    /// A user name and a password.
     Basic(Arc<Basic>),
-    /// A key.
+    /// An API key.
     ApiKey(Arc<ApiKeys>),
-    /// A token that somebody else has signed.
+    /// A signed token.
     Jwt(Arc<Jwt>),
-    /// The word of another server.
+    /// The decision of another server.
     Forward(Arc<ForwardAuth>),
 }
 
-/// What a backend learns of who was let in.
+/// What a backend learns about the client.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// The field with the name.
+    /// The field for the user's name.
     pub user_field: HeaderName,
-    /// Whether it gets the credential, too.
+    /// Whether it also gets the credential.
     pub credential: bool,
 }
 
@@ -65,7 +65,7 @@ impl Default for Told {
 }
 
 impl Auth {
-    /// `handler`, behind this. `upstream` leads to an upstream by its name.
+    /// Wraps `handler` in this method. `upstream` returns the handler of an upstream by its name.
     #[must_use]
     pub fn around(&self, handler: SharedHandler, upstream: &dyn Fn(&str) -> Arc<Forward>) -> SharedHandler {
         let auth = match self {
@@ -89,7 +89,7 @@ impl Auth {
     }
 }
 
-/// What a request has to pass.
+/// The check of an authentication method.
 enum Gate {
     Basic(Arc<Basic>),
     ApiKey(Arc<ApiKeys>),
@@ -98,7 +98,7 @@ enum Gate {
 }
 
 impl Gate {
-    /// The request, with what was found out about who asks; or the answer to it.
+    /// The request with the authenticated name, or the response that refuses it.
     async fn admit(&self, request: Request) -> Result<Request, Response> {
         match self {
             Self::Basic(basic) => basic.admit(request).await,
@@ -126,14 +126,14 @@ impl Handler for Guarded {
     }
 }
 
-/// A handler whose backends must not take certain fields from clients.
+/// A handler whose backends must not get certain fields from clients.
 struct Unforged {
     fields: Amendment,
     trailers: Arc<[HeaderName]>,
     inner: SharedHandler,
 }
 
-/// `handler`, for requests without these fields, and without any of `own` behind their bodies, where some servers take trailer fields for those of the head.
+/// Wraps `handler` and removes these fields from requests, and those of `own` from their trailers, as some servers treat trailer fields like those of the head.
 #[must_use]
 pub fn without(fields: &[HeaderName], own: &[HeaderName], handler: SharedHandler) -> SharedHandler {
     let mut amendment = Amendment::default();
@@ -177,7 +177,7 @@ fn without_trailers(mut body: Body, names: Arc<[HeaderName]>) -> Body {
     Body::frames(frames, None)
 }
 
-/// Gives the request a name, which `told` says how to tell, and makes the changes.
+/// Gives the request its user name, as `told` says, and makes the other changes.
 fn identify(
     mut request: Request,
     name: Arc<str>,
@@ -196,7 +196,7 @@ fn identify(
     Ok(request)
 }
 
-/// Tells limits and the log who asks.
+/// Records the user name for limits and the log.
 fn know(request: &mut Request, name: Arc<str>) {
     if let Some(note) = Note::of(request) {
         note.journey().user = Some(Arc::clone(&name));
@@ -211,14 +211,14 @@ fn amend(request: &mut Request, amendment: &Amendment) -> Result<(), Response> {
     Ok(())
 }
 
-/// A text as RFC 9110 section 5.6.4 quotes it, of visible ASCII: other characters become `?`.
+/// Quotes a text by RFC 9110 section 5.6.4, in visible ASCII: other characters become `?`.
 fn quoted(text: &str) -> String {
     let visible = text.chars().map(|char| if matches!(char, ' '..='~') { char } else { '?' });
     let text: String = visible.collect();
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// A refusal that says how to do better.
+/// A refusal with a challenge.
 fn refusal(status: StatusCode, detail: &str, challenge: String) -> Response {
     let mut problem = Problem::new(status, detail);
     if let Ok(value) = HeaderValue::try_from(challenge) {

@@ -1,6 +1,6 @@
 //! A file that is read again when it has changed: users, keys.
 //!
-//! It is looked at every few seconds from its first use on, by its metadata and off the threads that serve. What is bad is logged, and the
+//! After its first use it is checked every few seconds, by its metadata and outside of the serving threads. Invalid content is logged, and the
 //! old content stays in use.
 
 use std::fmt;
@@ -14,13 +14,13 @@ use tokio::time::MissedTickBehavior;
 
 use crate::net::stamps::Stamps;
 
-/// Time between two looks.
+/// The interval between checks.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
-/// Makes something of the text of a file, or says what is wrong with it.
+/// Parses the text of a file, or says what is wrong with it.
 type Parse<T> = Box<dyn Fn(&str) -> Result<T, String> + Send + Sync>;
 
-/// Why a file is not in use.
+/// Why a file is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum WatchedError {
     /// It cannot be read.
@@ -28,10 +28,10 @@ pub enum WatchedError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Something is wrong with what it says.
+    /// Its content is invalid.
     #[error("{}: {fault}", path.display())]
     Parse {
         /// The file.
@@ -41,7 +41,7 @@ pub enum WatchedError {
     },
 }
 
-/// What a file says at present.
+/// The current content of a file.
 pub struct Watched<T> {
     path: PathBuf,
     parse: Parse<T>,
@@ -54,7 +54,7 @@ impl<T: Send + Sync + 'static> Watched<T> {
     /// Reads a file.
     ///
     /// # Errors
-    /// It cannot be read, or `parse` says what is wrong with it.
+    /// It cannot be read or parsed.
     pub fn open(
         path: &Path,
         parse: impl Fn(&str) -> Result<T, String> + Send + Sync + 'static,
@@ -70,13 +70,13 @@ impl<T: Send + Sync + 'static> Watched<T> {
         }))
     }
 
-    /// What it says: what it said at the last look. The first call makes sure that it is up to date.
+    /// The content as of the last check. The first call makes sure that it is up to date.
     pub async fn current(self: &Arc<Self>) -> Arc<T> {
         self.followed.get_or_init(|| self.follow()).await;
         self.value.load_full()
     }
 
-    /// Looks at the file, and goes on to do so for as long as somebody has it.
+    /// Checks the file periodically, as long as it is in use.
     async fn follow(self: &Arc<Self>) {
         look(Arc::clone(self)).await;
         let this = Arc::downgrade(self);
@@ -105,14 +105,14 @@ impl<T: Send + Sync + 'static> Watched<T> {
         match read(&self.path, &self.parse) {
             Ok(value) => {
                 self.value.store(Arc::new(value));
-                tracing::info!(file = %self.path.display(), "the file has changed and is in use");
+                tracing::info!(file = %self.path.display(), "the changed file is in use");
             }
-            Err(error) => tracing::error!(%error, "the new file is bad; the old one stays in use"),
+            Err(error) => tracing::error!(%error, "the new file is invalid; the old one stays in use"),
         }
     }
 }
 
-/// Has a look on a thread that may wait for a disk.
+/// Checks the file on a thread that may wait for a disk.
 async fn look<T: Send + Sync + 'static>(watched: Arc<Watched<T>>) {
     drop(tokio::task::spawn_blocking(move || watched.refresh()).await);
 }

@@ -1,4 +1,4 @@
-//! The reply to a request from a stored response: the client's conditions and ranges are answered here (RFC 9111 section 4.3.2, RFC 9110
+//! The response to a request from a stored one: conditional and range requests are answered here (RFC 9111 section 4.3.2, RFC 9110
 //! sections 13.2.2, 14 and 15).
 
 use std::iter::repeat_with;
@@ -24,13 +24,13 @@ use crate::server::http::response::{IntoResponse, Response};
 
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// What a 304 repeats of a 200: RFC 9110 section 15.4.5.
+/// The fields of a 200 that a 304 repeats: RFC 9110 section 15.4.5.
 const REPEATED: [HeaderName; 6] = [CACHE_CONTROL, CONTENT_LOCATION, DATE, ETAG, EXPIRES, VARY];
 
-/// Characters of the boundary between ranges: more than can be met by chance.
+/// The length of the boundary between ranges: too long to occur by chance.
 const BOUNDARY: usize = 24;
 
-/// The reply to GET or HEAD.
+/// The response to GET or HEAD.
 pub(super) fn answer(client: &Head, stored: &Stored, now: SystemTime, status: CacheStatus) -> Response {
     let Stored { meta, content } = stored;
     let reply = preconditioned(client, meta.status, &meta.fields, &meta.validators, now)
@@ -39,7 +39,7 @@ pub(super) fn answer(client: &Head, stored: &Stored, now: SystemTime, status: Ca
     with_age(noted(reply, status), meta, now, is_hit)
 }
 
-/// The same reply, saying what the cache did.
+/// The same response, with `Cache-Status`.
 pub(super) fn noted(mut reply: Response, status: CacheStatus) -> Response {
     // Numbers and words of our own are visible ASCII.
     if let Ok(value) = HeaderValue::try_from(status.to_string()) {
@@ -48,7 +48,7 @@ pub(super) fn noted(mut reply: Response, status: CacheStatus) -> Response {
     reply
 }
 
-/// The same reply, saying how old it is. One of this second that a backend has given for the request says so only when it `is_hit` (RFC 9111
+/// The same response, with `Age`. A response that a backend has given for this very request within this second has it only when it `is_hit` (RFC 9111
 /// section 5.1: the field means that the response was not made for this request).
 pub(super) fn with_age(mut reply: Response, meta: &Meta, now: SystemTime, is_hit: bool) -> Response {
     let age = meta.freshness.age(now).as_secs();
@@ -58,7 +58,7 @@ pub(super) fn with_age(mut reply: Response, meta: &Meta, now: SystemTime, is_hit
     reply
 }
 
-/// 304 or 412, if the client's conditions ask for it. They count only where the plain answer is a 2xx (RFC 9110 section 13.2.1).
+/// 304 or 412, if the client's conditions require it. They apply only where the plain response is a 2xx (RFC 9110 section 13.2.1).
 pub(super) fn preconditioned(
     client: &Head,
     status: StatusCode,
@@ -101,7 +101,7 @@ fn whole_or_part(client: &Head, meta: &Meta, content: &Content, now: SystemTime)
     }
 }
 
-/// Which ranges are to be sent, of a 200 alone: RFC 9110 section 14.2.
+/// The requested ranges of a 200: RFC 9110 section 14.2.
 fn selection(client: &Head, meta: &Meta, content: &Content, now: SystemTime) -> Selection {
     let mut lines = client.lines("range").peekable();
     let asked = lines.peek().is_some() && meta.status == StatusCode::OK;
@@ -152,7 +152,7 @@ fn unsatisfiable(length: u64) -> Response {
         .into_response()
 }
 
-/// A field of our own making, which is visible ASCII.
+/// A field value of the balancer's own, in visible ASCII.
 fn field(text: String) -> HeaderValue {
     HeaderValue::try_from(text).unwrap_or(HeaderValue::from_static(""))
 }

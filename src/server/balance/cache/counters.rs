@@ -1,10 +1,10 @@
-//! What a cache has done, counted.
+//! The counters of a cache.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::store::Store;
 
-/// What is counted: requests, but for [`Refreshed`](Self::Refreshed) and [`Invalidated`](Self::Invalidated).
+/// The events: requests, except [`Refreshed`](Self::Refreshed) and [`Invalidated`](Self::Invalidated).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub enum CacheCount {
@@ -12,19 +12,19 @@ pub enum CacheCount {
     Hit,
     /// Answered by a stale one.
     Stale,
-    /// Sent on, as nothing stored would do.
+    /// Forwarded, as no stored response could be used.
     Miss,
-    /// Sent on to confirm a stored response, and confirmed by a 304.
+    /// Forwarded to revalidate a stored response, which a 304 confirmed.
     Revalidated,
-    /// Answered by what another request brought.
+    /// Answered by the response to another request.
     Collapsed,
-    /// Sent on, as the cache is not for them: other methods, bodies, ranges of what is not stored.
+    /// Forwarded, as the cache does not apply: other methods, bodies, ranges of what is not stored.
     Bypass,
-    /// Stored responses that were asked for anew in the background.
+    /// Stored responses that were refreshed in the background.
     Refreshed,
-    /// Responses that were stored.
+    /// Stored responses.
     Stored,
-    /// URIs that a change or an operator made the cache forget.
+    /// URIs that were invalidated by a request or purged by an operator.
     Invalidated,
 }
 
@@ -44,7 +44,7 @@ impl CacheCount {
         Self::Invalidated,
     ];
 
-    /// Its name, where operators see it.
+    /// Its name in metrics.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -66,12 +66,12 @@ impl CacheCount {
 pub(super) struct Counters([AtomicU64; COUNTS]);
 
 impl Counters {
-    /// Counts one.
+    /// Counts an event.
     pub(super) fn count(&self, what: CacheCount) {
         self.add(what, 1);
     }
 
-    /// Counts so many.
+    /// Counts several events.
     pub(super) fn add(&self, what: CacheCount, count: u64) {
         self.0[what as usize].fetch_add(count, Ordering::Relaxed);
     }
@@ -86,20 +86,20 @@ impl Counters {
     }
 }
 
-/// What a cache has done, and what it holds.
+/// The counters and the size of a cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     counts: [u64; COUNTS],
-    /// URIs of which something is known.
+    /// URIs with an entry.
     pub uris: u64,
-    /// Bytes that are stored, heads and keys included.
+    /// Stored bytes, including heads and keys.
     pub bytes: u64,
-    /// URIs that were forgotten to make room.
+    /// URIs that were evicted for lack of memory.
     pub evictions: u64,
 }
 
 impl Snapshot {
-    /// How often it happened.
+    /// The count of an event.
     #[must_use]
     pub fn count(&self, what: CacheCount) -> u64 {
         self.counts[what as usize]

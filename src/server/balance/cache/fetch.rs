@@ -1,4 +1,4 @@
-//! A request whose response may be stored, on its way to a backend: alone, or waiting for another one for the same.
+//! A request whose response may be stored, on its way to a backend: by itself, or waiting for another one with the same key.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -29,30 +29,30 @@ use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 use crate::server::peer::Peer;
 
-/// How often a request looks for another to wait for: the second time it knows by what the response varies.
+/// How often a request looks for another one to wait for: the second time it knows the fields of `Vary`.
 const ROUNDS: usize = 2;
 
-/// What is known of a request when it goes on.
+/// The state of a request that is forwarded.
 #[derive(Debug)]
 pub(super) struct Asking {
     pub(super) key: Key,
     pub(super) stamp: Stamp,
     pub(super) asked: RequestControl,
     pub(super) authorized: bool,
-    /// What is stored, and has to be confirmed first.
+    /// The stored response that must be revalidated.
     pub(super) stored: Option<Arc<Stored>>,
     pub(super) why: Why,
-    /// What the request has in the fields by which the responses for its key are known to vary.
+    /// The values of the request in the fields by which the responses of its key vary.
     pub(super) selection: Bytes,
     /// Whether it may wait for another one.
     pub(super) join: bool,
-    /// Whether it goes on with the conditions of its client: its response is most likely not stored.
+    /// Whether it is forwarded with the conditions of its client: its response is most likely not stored.
     pub(super) as_it_is: bool,
     /// Whether no client waits for its response.
     pub(super) background: bool,
 }
 
-/// What of a client's request is needed again after it has gone on.
+/// The parts of a client's request that are needed after it was forwarded.
 #[derive(Debug)]
 pub(super) struct Client {
     pub(super) head: Head,
@@ -68,7 +68,7 @@ impl Client {
         Self { head: request.head().clone(), peer: Arc::clone(request.peer()), extensions }
     }
 
-    /// A request for the whole response, on these conditions. `None` when there is no room for them.
+    /// A request for the whole response, with these conditions. `None` when there is no space for them.
     pub(super) fn request(&self, conditions: &[(HeaderName, HeaderValue)]) -> Option<Request> {
         let head = onward::head(&self.head, conditions)?;
         let mut request = Request::new(head, Body::empty(), Arc::clone(&self.peer));
@@ -78,7 +78,7 @@ impl Client {
 }
 
 impl Cached {
-    /// Sends a request on, or waits for another one for the same.
+    /// Forwards a request, or waits for another one with the same key.
     pub(super) async fn fetch(&self, request: Request, mut asking: Asking) -> Response {
         let client = Client::of(&request);
         let deadline = Instant::now() + self.cache.settings.collapse_timeout;
@@ -107,7 +107,7 @@ impl Cached {
         self.ask(request, client, asking, lead, waited).await
     }
 
-    /// What another request brought, if it answers this one too.
+    /// The response to another request, if it can be used for this one too.
     fn share(&self, client: &Head, asking: &mut Asking, progress: Progress) -> Option<Response> {
         let now = now();
         let sent = Forwarded { why: asking.why, status: None, stored: false, collapsed: true, detail: None };
@@ -150,7 +150,7 @@ impl Cached {
         }
     }
 
-    /// Sends a request on.
+    /// Forwards a request.
     async fn ask(
         &self,
         mut request: Request,
@@ -181,7 +181,7 @@ impl Cached {
         self.settle(response, Case { client, asking, lead, times, sent }).await
     }
 
-    /// Has a stale response refreshed while it is given to a client.
+    /// Refreshes a stale response in the background while it is given to a client.
     pub(super) fn refresh(&self, request: &Request, key: &Key, selection: &Bytes, stored: &Arc<Stored>) {
         let cache = &self.cache;
         let Ok(place) = Arc::clone(&cache.background).try_acquire_owned() else { return };
@@ -210,7 +210,7 @@ impl Cached {
     }
 }
 
-/// The reply to a client that reads a response along as it arrives. `None` when it has broken off already.
+/// The response for a client that reads it while it arrives. `None` when it has failed already.
 pub(super) fn along(
     client: &Head,
     filling: &Arc<Filling>,

@@ -1,7 +1,7 @@
-//! A response that arrives piece by piece: it is read from the backend by a task of its own, kept, and given to all who wait for it.
+//! A response that is arriving: a task of its own reads it from the backend, stores it, and gives it to all who wait for it.
 //!
-//! So a slow client delays nobody else, and one that leaves does not lose what has arrived. The task reads no more than a storable response may have:
-//! beyond it the rest is left to the first client's own pace, and nothing is stored. All that is arriving is bound by a [`Budget`].
+//! So a slow client delays nobody else, and a client that leaves does not lose what has arrived. The task reads no more than may be stored:
+//! beyond that the rest is read at the first client's pace, and nothing is stored. A [`Budget`] limits all that is arriving.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,7 +16,7 @@ use crate::server::http::body::{Body, BodyError, BoxError, Frame};
 /// Pieces of a response of unknown length that are kept at most: each costs more than its bytes, and a backend may send chunks of one byte.
 pub(super) const MAX_PIECES: usize = 16 * 1024;
 
-/// Bytes that responses may hold while they arrive.
+/// The bytes that arriving responses may hold.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: u64,
@@ -55,18 +55,18 @@ impl Drop for Share {
     }
 }
 
-/// Why a response that arrived cannot be given further.
+/// Why an arriving response cannot be passed on.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
-#[error("the response broke off")]
+#[error("the response ended early")]
 struct BrokenOff;
 
-/// A response that arrives.
+/// An arriving response.
 #[derive(Debug)]
 pub(super) struct Filling {
     pub(super) meta: Meta,
-    /// Its length, when the backend has said it.
+    /// Its length, if the backend has announced it.
     pub(super) length: Option<u64>,
-    /// The longest body that is kept.
+    /// The longest body that is stored.
     limit: u64,
     state: Mutex<State>,
     /// Something has arrived, or ended.
@@ -88,25 +88,25 @@ struct State {
 enum End {
     Whole,
     Broken,
-    /// It is too long to be stored: whoever reads it first has the rest.
+    /// It is too long to be stored: the first reader gets the rest.
     Rest(Option<Body>),
 }
 
-/// What has become of a response.
+/// The state of a response.
 #[derive(Debug)]
 pub(super) enum Filled {
-    /// All of it is here.
+    /// It is complete.
     Whole(Content),
-    /// It is longer than what is stored.
+    /// It is too long to be stored.
     TooLong,
-    /// It broke off.
+    /// It ended early.
     Broken,
-    /// Nobody reads it any longer, and less than half of it had come.
+    /// It has no readers, and less than half of it had arrived.
     Abandoned,
 }
 
 impl Filling {
-    /// One that nothing has come of. `None` when too much arrives already.
+    /// A new one. `None` when too much is arriving already.
     pub(super) fn begin(
         meta: Meta,
         length: Option<u64>,
@@ -120,7 +120,7 @@ impl Filling {
         })
     }
 
-    /// The body for one client; `None` when it has broken off. Only that of the first may be asked for when the length is not known.
+    /// The body for one client; `None` when it has failed. When the length is unknown, only the first client may ask.
     pub(super) fn body(self: &Arc<Self>) -> Option<Body> {
         let mut state = self.lock();
         if matches!(state.end, Some(End::Broken)) {
@@ -137,7 +137,7 @@ impl Filling {
         Some(Body::frames(frames, self.length))
     }
 
-    /// Reads the response to its end, or as far as it is worth it. `is_wanted` says whether anybody else still waits for it.
+    /// Reads the response to its end, or as far as it is useful. `is_wanted` says whether anybody still waits for it.
     pub(super) async fn fill(&self, mut source: Body, is_wanted: impl Fn() -> bool) -> Filled {
         loop {
             let frame = tokio::select! {
@@ -164,7 +164,7 @@ impl Filling {
         }
     }
 
-    /// Keeps a piece, and says whether more of them may follow.
+    /// Stores a piece, and returns whether more may follow.
     fn keep(&self, data: &[u8]) -> bool {
         let length = data.len() as u64;
         let mut state = self.lock();
@@ -191,12 +191,12 @@ impl Filling {
     }
 
     fn broken(&self, error: &BodyError) -> Filled {
-        tracing::debug!(%error, "a response broke off while it was stored");
+        tracing::debug!(%error, "a response ended early while it was being stored");
         self.end(End::Broken);
         Filled::Broken
     }
 
-    /// Ends it, if nobody reads it and less than half of it is here.
+    /// Cancels it if it has no readers and less than half of it has arrived.
     fn abandon(&self) -> bool {
         let mut state = self.lock();
         let half_here = self.length.is_some_and(|length| state.size >= length.div_ceil(2));
@@ -217,7 +217,7 @@ impl Filling {
     }
 }
 
-/// One client's place in a response.
+/// A reader's position in a response.
 struct Reader {
     filling: Arc<Filling>,
     at: usize,

@@ -1,7 +1,7 @@
-//! Requests that are on their way to a backend, and those that wait for them: of concurrent requests for the same, one goes.
+//! Request collapsing: of concurrent requests for the same key, one goes to a backend and the others wait for it.
 //!
-//! The one that goes is the lead of a flight; the others watch its progress. Whatever becomes of the lead (its client leaves, its backend fails), the
-//! flight ends with it, and the others are told. They wait for a limited time, and a limited number of them; when one has waited too long, nobody
+//! The one that goes is the lead of a flight; the others watch its progress. Whatever happens to the lead (its client leaves, its backend fails), the
+//! flight ends with it, and the others are notified. Their number and their waiting time are limited; when one has waited too long, nobody
 //! waits for that flight any longer.
 
 use std::collections::HashMap;
@@ -14,48 +14,48 @@ use tokio::time::{Instant, timeout_at};
 use super::filling::Filling;
 use super::key::Key;
 
-/// Requests that wait for one flight. More are sent on: Varnish has no limit here, nginx the one of its connections.
+/// How many requests may wait for one flight. More are forwarded: Varnish has no limit here, nginx the one of its connections.
 pub(super) const MAX_FOLLOWERS: usize = 4096;
 
-/// How far a flight is.
+/// The progress of a flight.
 #[derive(Clone, Debug)]
 pub(super) enum Progress {
-    /// A backend has been asked.
+    /// The request was sent to a backend.
     Asked,
-    /// Its response arrives and can be read along.
+    /// Its response is arriving and can be read.
     Arriving(Arc<Filling>),
     /// The response is stored.
     Stored,
-    /// The response cannot be stored: each has to ask for itself.
+    /// The response cannot be stored: each request must be forwarded.
     Unstorable,
     /// It takes too long.
     Slow,
     /// The backend has failed.
     Failed,
-    /// The lead was lost: another may take its place.
+    /// The lead was lost: another one may take over.
     Lost,
 }
 
-/// What concurrent requests are told apart by: a key, and what the request has in the fields by which responses are known to vary.
+/// What identifies a flight: a key, and the request's values in the fields by which responses vary.
 type FlightKey = (Key, Bytes);
 
 /// The flights of a cache.
 #[derive(Debug, Default)]
 pub(super) struct Flights(Mutex<HashMap<FlightKey, Arc<watch::Sender<Progress>>>>);
 
-/// What becomes of a request that could join a flight.
+/// The result of joining a flight.
 #[derive(Debug)]
 pub(super) enum Join {
-    /// It leads.
+    /// It is the lead.
     Lead(Lead),
-    /// Another leads.
+    /// Another one is the lead.
     Follow(Follower),
-    /// Too many wait.
+    /// Too many are waiting.
     Full,
 }
 
 impl Flights {
-    /// Joins the flight for a key, or begins it.
+    /// Joins the flight of a key, or begins it.
     pub(super) fn join(self: &Arc<Self>, key: FlightKey) -> Join {
         let mut flights = self.lock();
         if let Some(flight) = flights.get(&key) {
@@ -74,7 +74,7 @@ impl Flights {
     }
 }
 
-/// The lead of a flight. Dropped before it has ended, it is lost.
+/// The lead of a flight. If it is dropped before the end, it counts as lost.
 #[derive(Debug)]
 pub(super) struct Lead {
     flights: Arc<Flights>,
@@ -84,12 +84,12 @@ pub(super) struct Lead {
 }
 
 impl Lead {
-    /// Lets the others read along. The flight goes on.
+    /// Lets the others read the response. The flight goes on.
     pub(super) fn arriving(&self, filling: &Arc<Filling>) {
         self.sender.send_replace(Progress::Arriving(Arc::clone(filling)));
     }
 
-    /// Whether others wait.
+    /// Whether others are waiting.
     pub(super) fn is_followed(&self) -> bool {
         self.sender.receiver_count() > 0
     }
@@ -114,7 +114,7 @@ impl Drop for Lead {
     }
 }
 
-/// A request that waits.
+/// A waiting request.
 #[derive(Debug)]
 pub(super) struct Follower {
     progress: watch::Receiver<Progress>,

@@ -1,9 +1,9 @@
-//! What a stored response is found by: the effective URI of the request (RFC 9110 section 7.1), in one form.
+//! Cache keys: the effective URI of a request (RFC 9110 section 7.1), normalised.
 //!
-//! Everything by which a backend can tell two requests apart has to be in the key, or in the `Vary` of its responses; otherwise one client could
-//! choose what others get. So the key has the host and the path in their normal forms, the query as it came (or what is left of it by a list of
-//! parameters), the scheme, and what a trusted proxy says of host and scheme, as the backend is told that. The fields of [`UNKEYED`] change what
-//! some backends answer and are in no key: a request that has one is sent on, and its response not stored.
+//! Everything by which a backend can distinguish two requests must be in the key, or in the `Vary` of its responses; otherwise one client could
+//! influence what others get. So the key contains the normalised host and path, the unchanged query (or those of its parameters that are
+//! listed), the scheme, and the host and scheme that a trusted proxy has sent, as the backend gets them. The fields of [`UNKEYED`] influence
+//! some backends and are in no key: a request with one of them is forwarded, and its response not stored.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -18,10 +18,10 @@ use crate::proto::http::list::FieldLines;
 use crate::server::balance::gateway::normal_path;
 use crate::server::http::request::Request;
 
-/// The longest key. Requests for longer URIs are sent on.
+/// The longest key. Requests for longer URIs are forwarded.
 pub(super) const MAX_KEY: usize = 4096;
 
-/// Fields by which clients have made backends answer for another URI, host or method than the one in the key, lower case.
+/// Fields by which clients have made backends respond for another URI, host or method than the one in the key, in lower case.
 pub(super) const UNKEYED: [&str; 7] = [
     "x-http-method-override",
     "x-http-method",
@@ -50,21 +50,21 @@ pub(super) fn is_odd(head: &Head) -> bool {
     head.fields().any(|(name, _)| name.starts_with(['x', 'X']) && odd(name))
 }
 
-/// What of a request a key is made of, beside host and path.
+/// The parts of a request in a key, beside host and path.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyRule {
-    /// The parameters of the query that count, sorted; `None`: all of it, as it came.
+    /// The parameters of the query, sorted; `None`: the whole query, unchanged.
     pub query: Option<Vec<String>>,
-    /// Fields that count.
+    /// Header fields.
     pub headers: Vec<HeaderName>,
 }
 
-/// A key: `host` and `target` as they are purged, then what else counts, after a line break.
+/// A key: `host` and `target` as they are purged, then the other parts, after a line break.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key(Box<str>);
 
 impl Key {
-    /// The key of a request. `None` when it has none, or a longer one than [`MAX_KEY`].
+    /// The key of a request. `None` when it has none, or one longer than [`MAX_KEY`].
     pub(super) fn of(request: &Request, rule: &KeyRule, trusted: &Prefixes, route: &str) -> Option<Self> {
         let head = request.head();
         Self::build(request, rule, trusted, route, normal_path(head, request.extensions()), head.query())
@@ -117,7 +117,7 @@ impl Key {
         (key.len() <= MAX_KEY).then_some(Self(key.into()))
     }
 
-    /// Whether it is one for this host (`*` for any) and target: see [`Cache::purge`](super::Cache::purge).
+    /// Whether the key belongs to this host (`*` for any) and target: see [`Cache::purge`](super::Cache::purge).
     pub(super) fn matches(&self, wanted: &str, target: &str) -> bool {
         let line = self.0.split('\n').next().unwrap_or_default();
         let (host, rest) = line.split_at(line.find('/').unwrap_or(line.len()));
@@ -137,12 +137,12 @@ impl Key {
     }
 }
 
-/// The scheme that a request came by.
+/// The scheme of a request.
 pub(super) fn scheme(request: &Request) -> &'static str {
     if request.peer().tls { "https" } else { "http" }
 }
 
-/// The host in lower case, without the port that the scheme implies.
+/// The host in lower case, without the default port of the scheme.
 fn host<'a>(authority: &'a str, scheme: &str) -> Cow<'a, str> {
     let port = if scheme == "https" { ":443" } else { ":80" };
     let host = authority.strip_suffix(port).or_else(|| authority.strip_suffix(':')).unwrap_or(authority);
@@ -172,7 +172,7 @@ fn append_query(key: &mut String, query: Option<&str>, allowed: Option<&[String]
     }
 }
 
-/// A line with the values of a field. What is no UTF-8 is written in hexadecimal.
+/// A line with the values of a field. Values that are not UTF-8 are written in hexadecimal.
 fn append_field(key: &mut String, head: &Head, name: &str) {
     let _ = write!(key, "\n{name}"); // writing to a string cannot fail
     for line in head.lines(name) {
@@ -191,7 +191,7 @@ fn append_value(key: &mut String, value: &[u8]) {
     }
 }
 
-/// What `Forwarded` says of hosts and schemes (RFC 7239 section 5), and not whom it names.
+/// The hosts and schemes in `Forwarded` (RFC 7239 section 5), without its addresses.
 fn append_forwarded(key: &mut String, head: &Head) {
     let lines = head.lines("forwarded").filter_map(|line| std::str::from_utf8(line).ok());
     for part in lines.flat_map(|line| line.split([',', ';'])).map(str::trim) {

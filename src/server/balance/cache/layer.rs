@@ -1,4 +1,4 @@
-//! The layer around the handler of a route: what is stored answers, and everything else goes on.
+//! The layer around the handler of a route: it answers from stored responses, and forwards everything else.
 
 use std::future::ready;
 use std::sync::Arc;
@@ -30,30 +30,30 @@ use crate::server::http::response::{IntoResponse, Response};
 pub struct Cached {
     pub(super) cache: Arc<Cache>,
     pub(super) inner: SharedHandler,
-    /// The proxies whose word about host and scheme counts.
+    /// Trusted proxies.
     trusted: Arc<Prefixes>,
-    /// What tells the responses of this route from those of others for the same URI.
+    /// What distinguishes the responses of this route from those of others for the same URI.
     route: Arc<str>,
     rule: Arc<KeyRule>,
     /// The fields of requests that are written behind the cache, each for its client.
     pub(super) written: Arc<[HeaderName]>,
 }
 
-/// What becomes of a request.
+/// What to do with a request.
 enum Look {
     /// It is answered.
     Answer(Response),
-    /// It goes on as it is, and its response is not stored.
+    /// It is forwarded unchanged, and its response is not stored.
     Pass(Why),
-    /// It may change something.
+    /// It may change something on the backend.
     Change,
-    /// It goes on, and its response may be stored.
+    /// It is forwarded, and its response may be stored.
     Fetch(Box<Asking>),
 }
 
 impl Cached {
-    /// `inner` behind `cache`. `route` tells the responses of this route from those of others that share the cache: two routes that give the same
-    /// name share what is stored.
+    /// Puts `cache` in front of `inner`. `route` distinguishes the responses of this route from those of others that share the cache: two routes with the same
+    /// value share their responses.
     #[must_use]
     pub fn new(cache: Arc<Cache>, inner: SharedHandler, trusted: Arc<Prefixes>, route: &str) -> Self {
         let rule = Arc::new(cache.settings.key.clone());
@@ -67,7 +67,7 @@ impl Cached {
         Self { written: fields.into(), ..self }
     }
 
-    /// The same, with these fields of requests in its keys too.
+    /// The same, with these request fields in its keys.
     #[must_use]
     pub fn keyed_by(mut self, fields: &[HeaderName]) -> Self {
         if !fields.is_empty() {
@@ -78,7 +78,7 @@ impl Cached {
         self
     }
 
-    /// What becomes of a request, by what is stored.
+    /// Decides what to do with a request, by what is stored.
     fn look(&self, request: &Request, now: SystemTime) -> Look {
         let head = request.head();
         let is_get = *head.method() == Method::GET;
@@ -121,7 +121,7 @@ impl Cached {
         }
         if asked.only_if_cached {
             let problem =
-                Problem::new(StatusCode::GATEWAY_TIMEOUT, "nothing that is stored answers this request");
+                Problem::new(StatusCode::GATEWAY_TIMEOUT, "no stored response matches this request");
             return Look::Answer(noted(problem.into_response(), CacheStatus::forwarded(why)));
         }
         let is_part = head.field("range").is_some() && stored.is_none();
@@ -153,7 +153,7 @@ impl Cached {
         }))
     }
 
-    /// The reply from what is stored.
+    /// The response from a stored one.
     pub(super) fn hit(
         &self,
         client: &Head,
@@ -166,7 +166,7 @@ impl Cached {
         answer(client, stored, now, CacheStatus::hit(&stored.meta.freshness, now, detail))
     }
 
-    /// Sends a request on.
+    /// Forwards a request.
     async fn pass(&self, request: Request, why: Why) -> Response {
         self.cache.counters.count(CacheCount::Bypass);
         let response = self.inner.handle(request).await;
@@ -178,7 +178,7 @@ impl Cached {
         }
     }
 
-    /// Sends a request on that may change something, and forgets what it has changed (RFC 9111 section 4.4).
+    /// Forwards a request that may change something, and invalidates what it has changed (RFC 9111 section 4.4).
     async fn change(&self, request: Request) -> Response {
         let method = request.method().clone();
         // The request is gone when the response is here.

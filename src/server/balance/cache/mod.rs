@@ -1,7 +1,7 @@
-//! The response cache: what backends have answered, kept in memory and given to the next client that asks for the same.
+//! The response cache: responses of backends, kept in memory and reused for other clients.
 //!
-//! What may be stored, for how long and for whom is decided by [`proto::http::cache`](crate::proto::http::cache). Here are the store
-//! (`store`) with its bound in bytes, the keys (`key`), what is stored (`object`), and the requests that are on their way to a backend: concurrent
+//! [`proto::http::cache`](crate::proto::http::cache) decides what may be stored, for how long and for which requests. Here are the store
+//! (`store`) with its limit in bytes, the keys (`key`), the stored responses (`object`), and the requests that are on their way to a backend: concurrent
 //! requests for the same key wait for one of them (`flight`), and a response that arrives piece by piece is read by all of them (`filling`). A [`Cached`]
 //! is the layer around the handler of a route, a [`Cache`] what such layers share.
 
@@ -36,41 +36,41 @@ pub use self::counters::{CacheCount, Snapshot};
 pub use self::key::KeyRule;
 pub use self::layer::Cached;
 
-/// Bytes that a cache holds unless told otherwise.
+/// The default memory limit.
 pub const MEMORY: u64 = 256 << 20;
 
-/// The longest body that is stored unless told otherwise.
+/// The default limit of a stored body.
 pub const MAX_OBJECT: u64 = 4 << 20;
 
 /// The smallest memory of a cache.
 pub const MIN_MEMORY: u64 = 1 << 20;
 
-/// A cache holds at least so many of the longest objects, or one that is stored could drive out nearly all others.
+/// A cache holds at least this many of the longest objects; otherwise a stored one could displace nearly all others.
 pub const OBJECTS_AT_LEAST: u64 = 8;
 
-/// How long a request waits for another one for the same key unless told otherwise: nginx's `proxy_cache_lock_timeout`.
+/// How long a request waits for another one for the same key by default: nginx's `proxy_cache_lock_timeout`.
 pub const COLLAPSE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// For how long requests for a key whose response could not be stored are sent on without waiting for each other.
+/// For how long requests for a key whose response could not be stored are forwarded without waiting for each other.
 pub const UNCACHEABLE_FOR: Duration = Duration::from_secs(10);
 
-/// Requests that refresh stale responses in the background at once; beyond it stale responses are given without being refreshed.
+/// The most background refreshes at once; beyond it stale responses are used without being refreshed.
 const MAX_BACKGROUND: usize = 256;
 
-/// What an operator decides about a cache.
+/// The settings of a cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
-    /// Bytes that are stored at most, heads and keys included.
+    /// The limit of stored bytes, including heads and keys.
     pub memory: u64,
     /// The longest body that is stored.
     pub max_object: u64,
-    /// Lifetimes of responses that do not say theirs, and stale content.
+    /// Lifetimes of responses without explicit ones, and the use of stale responses.
     pub policy: Policy,
-    /// Whether clients may not ask for less than is stored (`no-cache`, `max-age`, `min-fresh`).
+    /// Whether the client's `no-cache`, `max-age` and `min-fresh` are ignored.
     pub ignore_client: bool,
-    /// How long a request waits for another one for the same key; zero to send each on.
+    /// How long a request waits for another one for the same key; zero to forward each.
     pub collapse_timeout: Duration,
-    /// What a key is made of.
+    /// What a key consists of.
     pub key: KeyRule,
 }
 
@@ -87,7 +87,7 @@ impl Default for Settings {
     }
 }
 
-/// A cache, which any number of routes share.
+/// A cache, shared by any number of routes.
 #[derive(Debug)]
 pub struct Cache {
     name: Box<str>,
@@ -121,31 +121,31 @@ impl Cache {
         &self.name
     }
 
-    /// What was decided about it.
+    /// Its settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Forgets what is stored for a host, as clients write it (`example.com`, `example.com:8080`; `*` for all), and a target: `/a?b=c` for that
-    /// query alone, `/a` for the path with any query, `/a/*` for all paths that begin with `/a/`. Says how many URIs were stored there.
+    /// Removes the stored responses of a host, as clients send it (`example.com`, `example.com:8080`; `*` for all), and a target: `/a?b=c` for that
+    /// query alone, `/a` for the path with any query, `/a/*` for all paths that begin with `/a/`. Returns how many URIs had any.
     pub fn purge(&self, host: &str, target: &str) -> usize {
         self.store.purge(host, target)
     }
 
-    /// Forgets everything.
+    /// Removes everything.
     pub fn clear(&self) -> usize {
         self.store.purge("*", "/*")
     }
 
-    /// What it has done since it was made, and what it holds.
+    /// Its counters and its size.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.counters.snapshot(&self.store)
     }
 }
 
-/// The time, to some milliseconds.
+/// The time, with a precision of some milliseconds.
 fn now() -> SystemTime {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
     let part = u32::try_from(time.tv_nsec).unwrap_or(0);

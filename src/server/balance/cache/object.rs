@@ -1,4 +1,4 @@
-//! A stored response. Its bytes are copies of their exact size: what a connection has read lies in buffers that are larger.
+//! A stored response. Its bytes are exact copies, as the read buffers of connections are larger.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,19 +14,19 @@ use crate::proto::http::conditional::Validators;
 use crate::proto::http::fields::Fields;
 use crate::server::http::body::{Body, BoxError, Frame};
 
-/// What a response costs beside its bytes: the structures that hold it.
+/// The overhead of a response: its structures.
 const OVERHEAD: u64 = 512;
 
-/// What a piece of a body or a field line costs beside its bytes.
+/// The overhead of a piece of a body or a field line.
 const PIECE_OVERHEAD: u64 = 64;
 
-/// Bodies whose pieces are smaller than this on average are put together when they are whole.
+/// Bodies whose pieces are smaller than this on average are joined when they are complete.
 const SMALL_PIECE: usize = 4096;
 
-/// The bytes that small pieces become at most.
+/// The largest joined piece, in bytes.
 const JOINED_PIECE: usize = 256 * 1024;
 
-/// A body in memory. Cloning shares it.
+/// A body in memory. Clones share it.
 #[derive(Clone, Debug)]
 pub(super) struct Content {
     pieces: Arc<[Bytes]>,
@@ -34,13 +34,13 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// A copy of what is in memory already.
+    /// A copy of bytes in memory.
     pub(super) fn copy(bytes: &[u8]) -> Self {
         let pieces = if bytes.is_empty() { Vec::new() } else { vec![Bytes::copy_from_slice(bytes)] };
         Self { pieces: pieces.into(), length: bytes.len() as u64 }
     }
 
-    /// Pieces of their exact size, in order.
+    /// Exact copies of pieces, in order.
     pub(super) fn of(pieces: &[Bytes]) -> Self {
         let length: usize = pieces.iter().map(Bytes::len).sum();
         let is_small = pieces.len() > 1 && length / pieces.len() < SMALL_PIECE;
@@ -62,7 +62,7 @@ impl Content {
         }
     }
 
-    /// The bytes of a range, which lies within it.
+    /// The bytes of a range, which must lie within it.
     pub(super) fn range(&self, range: Range<u64>) -> Vec<Bytes> {
         let mut pieces = Vec::new();
         let mut start = 0;
@@ -119,9 +119,9 @@ pub(super) struct Meta {
     pub(super) fields: Fields,
     pub(super) freshness: Freshness,
     pub(super) validators: Validators,
-    /// Whether it may answer requests with `Authorization`.
+    /// Whether it may be used for requests with `Authorization`.
     pub(super) for_all: bool,
-    /// The fields that its `Vary` names, and what the request had there.
+    /// The fields of its `Vary`, and their values in the request.
     pub(super) names: Arc<[HeaderName]>,
     pub(super) selection: Bytes,
 }
@@ -155,7 +155,7 @@ pub(super) struct Stored {
 }
 
 impl Stored {
-    /// What it costs to keep, in bytes.
+    /// Its memory cost in bytes.
     pub(super) fn weight(&self) -> u64 {
         let meta = &self.meta;
         let line = |(name, value): (&HeaderName, &HeaderValue)| {

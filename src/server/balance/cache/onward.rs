@@ -1,4 +1,4 @@
-//! The request that a backend gets, where its response is to be stored: the client's, for the whole response and by our own conditions.
+//! The request for a backend whose response will be stored: the client's, for the whole response and with the cache's own conditions.
 
 use http::{HeaderName, HeaderValue};
 
@@ -6,7 +6,7 @@ use crate::proto::http::amend::Amendment;
 use crate::proto::http::cache::validation::CONDITIONS;
 use crate::proto::http::head::Head;
 
-/// A head without the client's conditions and ranges, and with `conditions` in their place. `None` when there is no room for them.
+/// A head with `conditions` in place of the client's conditions and ranges. `None` when there is no space for them.
 pub(super) fn head(client: &Head, conditions: &[(HeaderName, HeaderValue)]) -> Option<Head> {
     let mut amendment = Amendment::default();
     CONDITIONS.iter().for_each(|name| amendment.drop_field(name.clone()));

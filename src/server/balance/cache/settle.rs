@@ -1,5 +1,5 @@
-//! What becomes of a response that a backend has given: it is stored or not, what was stored before is confirmed, replaced or used in its place, and
-//! those who wait for it are told.
+//! Handles the response of a backend: it is stored or not, the previously stored one is confirmed, replaced or used instead, and
+//! waiting requests are notified.
 
 use std::sync::Arc;
 
@@ -24,13 +24,13 @@ use crate::proto::http::fields::Fields;
 use crate::server::http::body::Body;
 use crate::server::http::response::Response;
 
-/// A request that was sent on, and who waits for its response.
+/// A request that was forwarded, and the requests that wait for its response.
 pub(super) struct Case {
     pub(super) client: Client,
     pub(super) asking: Asking,
     pub(super) lead: Option<Lead>,
     pub(super) times: Times,
-    /// What is said of it, as far as it is known.
+    /// Its `Cache-Status`, as far as it is known.
     pub(super) sent: Forwarded,
 }
 
@@ -43,7 +43,7 @@ impl Case {
 }
 
 impl Cached {
-    /// The reply to the client that asked, from what a backend has answered.
+    /// The response for the client, from that of a backend.
     pub(super) async fn settle(&self, mut response: Response, mut case: Case) -> Response {
         if let Some(stored) = case.asking.stored.clone().filter(|_| !case.asking.as_it_is) {
             if response.code() == StatusCode::NOT_MODIFIED {
@@ -69,7 +69,7 @@ impl Cached {
         }
     }
 
-    /// Whether a response is stored, and its head as it is then.
+    /// Whether a response is stored, and its stored head.
     fn judge(
         &self,
         case: &Case,
@@ -111,7 +111,7 @@ impl Cached {
         Ok(meta.compact(case.times.answered))
     }
 
-    /// A 304 has confirmed what is stored: RFC 9111 section 4.3.4.
+    /// A 304 has confirmed the stored response: RFC 9111 section 4.3.4.
     fn confirmed(&self, old: &Arc<Stored>, fields: &Fields, mut case: Case) -> Response {
         self.cache.counters.count(CacheCount::Revalidated);
         let merged = validation::freshened(&old.meta.fields, fields);
@@ -140,7 +140,7 @@ impl Cached {
         }
     }
 
-    /// Stores a response: at once when all of it is here, else as it arrives.
+    /// Stores a response: at once when it is complete, otherwise while it arrives.
     fn keep(&self, mut response: Response, meta: Meta, mut case: Case) -> Response {
         let cache = &self.cache;
         let now = case.times.answered;
@@ -171,7 +171,7 @@ impl Cached {
         reply
     }
 
-    /// Passes a response on that is not stored.
+    /// Passes on a response that is not stored.
     fn unstored(&self, response: Response, why: Reason, mut case: Case) -> Response {
         let (store, now) = (&self.cache.store, case.times.answered);
         let is_error = response.code().is_server_error();
@@ -196,13 +196,13 @@ impl Cached {
     }
 }
 
-/// How a flight ends whose response is stored: what has to be confirmed for each use is of no use to those who wait.
+/// How the flight of a stored response ends: one that must be revalidated for each use is useless to the waiting requests.
 fn end_of(meta: &Meta) -> Progress {
     if meta.freshness.is_always_stale() { Progress::Unstorable } else { Progress::Stored }
 }
 
 impl Cache {
-    /// Stores a response, unless its key has changed since it was asked for.
+    /// Stores a response, unless its key was invalidated after the request.
     fn insert(&self, asking: &Asking, stored: &Arc<Stored>) -> bool {
         let inserted = self.store.insert(&asking.key, asking.stamp, Arc::clone(stored));
         if inserted {
@@ -265,7 +265,7 @@ impl Reason {
     }
 }
 
-/// The statuses that answer the conditions or the range of one client: they say nothing of what others get.
+/// The statuses that answer the conditions or the range of one client: they say nothing about the response for others.
 fn is_conditional(status: StatusCode) -> bool {
     matches!(status.as_u16(), 206 | 304 | 412 | 416)
 }
@@ -275,7 +275,7 @@ fn is_of_resource(status: StatusCode) -> bool {
     status.is_success() || status.is_redirection() || matches!(status.as_u16(), 404 | 410)
 }
 
-/// The statuses by which an origin says that it failed: RFC 5861 section 4.
+/// The statuses of a failing origin: RFC 5861 section 4.
 fn is_failure(status: StatusCode) -> bool {
     matches!(status.as_u16(), 500 | 502 | 503 | 504)
 }

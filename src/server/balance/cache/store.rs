@@ -1,7 +1,7 @@
-//! What is stored, by key: bound in bytes, with what is asked for seldom forgotten first.
+//! The stored responses by key, with a limit in bytes and eviction of those that are rarely requested.
 //!
-//! `quick_cache` keeps the order (S3-FIFO: what comes once does not drive out what is asked for again) and the bound, at every moment and for each of
-//! its shards. A URI is one entry with all its variants, so that a change forgets them together; of the variants the newest are kept.
+//! `quick_cache` decides the order of eviction (S3-FIFO: responses that were requested once do not displace those that are requested again) and keeps the limit at any moment, in each of
+//! its shards. A URI is one entry with all its variants, so that they are invalidated together; the newest variants are kept.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,27 +19,27 @@ use super::object::Stored;
 use crate::proto::http::cache::vary;
 use crate::proto::http::head::Head;
 
-/// Responses that are kept for one URI, by `Vary`.
+/// The most responses for one URI, by `Vary`.
 pub(super) const MAX_VARIANTS: usize = 16;
 
-/// What a URI costs beside its key and its variants.
+/// The overhead of a URI beside its key and its variants.
 const OVERHEAD: u64 = 256;
 
-/// The size of the responses for which the store is laid out; others are stored as well.
+/// The expected size of a response, for the layout of the store; others are stored as well.
 const USUAL_OBJECT: u64 = 16 << 10;
 
-/// At most so many shards, each with a lock of its own.
+/// The most shards, each with its own lock.
 const MAX_SHARDS: u64 = 64;
 
 /// Counters of changes; keys share them by their hash.
 const STAMPS: usize = 1024;
 
-/// What is known of a URI.
+/// The entry of a URI.
 #[derive(Debug, Default)]
 struct Resource {
     /// The newest first.
     variants: Vec<Arc<Stored>>,
-    /// Until then its responses are taken not to be storable.
+    /// Until then its responses count as not storable.
     uncacheable_until: Option<SystemTime>,
 }
 
@@ -58,7 +58,7 @@ impl Weighter<Key, Arc<Resource>> for Weigh {
     }
 }
 
-/// Counts what is forgotten to make room.
+/// Counts evictions.
 #[derive(Clone, Debug, Default)]
 struct Evictions(Arc<AtomicU64>);
 
@@ -70,30 +70,30 @@ impl Lifecycle<Key, Arc<Resource>> for Evictions {
     }
 }
 
-/// What a look for a request has found.
+/// The result of a look-up.
 #[derive(Debug)]
 pub(super) struct Found {
-    /// The newest response that answers such requests.
+    /// The newest response that can be used for the request.
     pub(super) stored: Option<Arc<Stored>>,
-    /// Whether there are responses for other requests for the URI.
+    /// Whether there are responses to other requests for the URI.
     pub(super) others: bool,
-    /// Whether responses are taken not to be storable.
+    /// Whether its responses count as not storable.
     pub(super) uncacheable: bool,
-    /// What the request has in the fields by which the newest response varies.
+    /// The request's values in the fields by which the newest response varies.
     pub(super) selection: Bytes,
 }
 
-/// A moment in the life of a key: what was asked for before a change is not stored after it.
+/// A moment in the life of a key: responses to requests from before an invalidation are not stored after it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp(u64);
 
-/// The responses that are stored.
+/// The stored responses.
 pub(super) struct Store {
     shards: Shards<Key, Arc<Resource>, Weigh, RandomState, Evictions>,
     evictions: Evictions,
-    /// Bytes that one URI may cost.
+    /// The most bytes of one URI.
     max_resource: u64,
-    /// Held from the look at a resource to its exchange.
+    /// Locked from reading an entry to replacing it.
     changing: Mutex<()>,
     stamps: Box<[AtomicU64]>,
     hasher: RandomState,
@@ -106,7 +106,7 @@ impl std::fmt::Debug for Store {
 }
 
 impl Store {
-    /// A store of so many bytes.
+    /// A store with this limit in bytes.
     pub(super) fn new(memory: u64, max_object: u64) -> Self {
         let most = memory / (OBJECTS_AT_LEAST / 2 * max_object).max(1);
         let shards = most.clamp(1, MAX_SHARDS);
@@ -129,7 +129,7 @@ impl Store {
         Self { shards, evictions, max_resource, changing: Mutex::new(()), stamps, hasher }
     }
 
-    /// What is stored for a request.
+    /// Looks up a request.
     pub(super) fn find(&self, key: &Key, request: &Head, now: SystemTime) -> Found {
         let Some(resource) = self.shards.get(key) else {
             return Found { stored: None, others: false, uncacheable: false, selection: Bytes::new() };
@@ -149,12 +149,12 @@ impl Store {
         }
     }
 
-    /// The moment at which a response is asked for.
+    /// The moment of a request.
     pub(super) fn stamp(&self, key: &Key) -> Stamp {
         Stamp(self.stamp_of(key).load(Ordering::Acquire))
     }
 
-    /// Stores a response, in place of one for the same requests. `false` when the key has changed since it was asked for.
+    /// Stores a response in place of one for the same requests. `false` when the key was invalidated after the request.
     pub(super) fn insert(&self, key: &Key, stamp: Stamp, stored: Arc<Stored>) -> bool {
         let meta = &stored.meta;
         let mut variants = vec![Arc::clone(&stored)];
@@ -177,7 +177,7 @@ impl Store {
         true
     }
 
-    /// Forgets one response, which a newer one that is not stored has outdated.
+    /// Removes one response that a newer, unstored one has outdated.
     pub(super) fn forget(&self, key: &Key, stored: &Arc<Stored>) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(resource) = self.shards.peek(key) else { return };
@@ -187,7 +187,7 @@ impl Store {
         self.shards.insert(key.clone(), Arc::new(resource));
     }
 
-    /// Remembers that responses for a key cannot be stored.
+    /// Remembers that the responses of a key cannot be stored.
     pub(super) fn mark_uncacheable(&self, key: &Key, until: SystemTime) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let old = self.shards.peek(key);
@@ -200,14 +200,14 @@ impl Store {
         self.shards.insert(key.clone(), Arc::new(Resource { variants, uncacheable_until: Some(until) }));
     }
 
-    /// Forgets a key, after a change. `true` when something was stored.
+    /// Invalidates a key. `true` when something was stored.
     pub(super) fn invalidate(&self, key: &Key) -> bool {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.stamp_of(key).fetch_add(1, Ordering::Release);
         self.shards.remove(key).is_some_and(|(_, resource)| !resource.variants.is_empty())
     }
 
-    /// Forgets keys by host and target, and says how many had something stored.
+    /// Removes keys by host and target, and returns how many had something stored.
     pub(super) fn purge(&self, host: &str, target: &str) -> usize {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         self.stamps.iter().for_each(|stamp| {
@@ -234,7 +234,7 @@ impl Store {
     }
 }
 
-/// What a request has in the fields by which responses vary. Most responses for a URI vary by the same.
+/// The request's values in the fields by which responses vary. Most responses for a URI vary by the same.
 struct Selecting<'a> {
     request: &'a Head,
     last: Option<(Arc<[HeaderName]>, Option<Bytes>)>,

@@ -1,4 +1,4 @@
-//! `access-log` of a listener: where the lines go, and how they are written.
+//! `access-log` of a listener: its file and its format.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub(super) struct AccessLogTable {
     pub(super) format: FormatName,
 }
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum FormatName {
@@ -33,7 +33,7 @@ impl Checker<'_> {
         if (mode, *format) == (Mode::Tcp, FormatName::Combined) {
             self.fault(
                 &table.span(),
-                "the combined format is for requests: connections have format = \"json\"",
+                "the combined format is for HTTP: a TCP listener has format = \"json\"",
             );
         }
         let target = match path.to_str() {
@@ -74,7 +74,7 @@ mod tests {
             assert_eq!(parse(text).unwrap().listeners[0].access_log, expected, "{text}");
         }
         for (text, expected) in [
-            ("mode = \"tcp\"\naccess-log = { path = \"a\", format = \"combined\" }", "is for requests"),
+            ("mode = \"tcp\"\naccess-log = { path = \"a\", format = \"combined\" }", "is for HTTP"),
             ("access-log = { path = \"a\", format = \"xml\" }", "unknown variant `xml`"),
             ("access-log = { format = \"json\" }", "missing field `path`"),
         ] {

@@ -1,4 +1,4 @@
-//! `[admin]`: what operators and their monitoring get.
+//! `[admin]`: the API, the status page and the metrics.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,10 +10,10 @@ use toml::Spanned;
 use super::checker::Checker;
 use crate::net::addr::ListenAddr;
 
-/// Bytes that a token has at least: 16 of them are 96 bits if they are random letters and digits.
+/// The shortest token, in bytes: 16 random letters and digits have 95 bits.
 pub const SHORTEST_TOKEN: usize = 16;
 
-/// Addresses for operators.
+/// The `[admin]` section.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct AdminTable {
@@ -22,14 +22,14 @@ pub(super) struct AdminTable {
     pub(super) token_file: Option<Spanned<PathBuf>>,
 }
 
-/// What operators and their monitoring get.
+/// The settings of the API, the status page and the metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Admin {
-    /// Where the API and the status page are.
+    /// The address of the API and the status page.
     pub listen: Option<ListenAddr>,
-    /// Where the metrics are, by themselves.
+    /// The address of the metrics alone.
     pub metrics: Option<ListenAddr>,
-    /// Who knows it may change things.
+    /// The token that allows changes.
     pub token: Option<Token>,
 }
 
@@ -41,7 +41,7 @@ impl Admin {
     }
 }
 
-/// A secret that clients show.
+/// A secret token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Token(pub Arc<str>);
 
@@ -59,7 +59,7 @@ impl Checker<'_> {
             self.fault(&at, "[admin] needs an address: `listen`, or `metrics`, or both");
         }
         if let (None, Some(file)) = (listen, token_file) {
-            self.fault(&file.span(), "a token is for the API, which `listen` turns on");
+            self.fault(&file.span(), "token-file needs the API: set `listen`");
         }
         let token = token_file.as_ref().and_then(|file| self.token(file));
         Admin { listen: listen.clone(), metrics: metrics.clone(), token }
@@ -116,7 +116,7 @@ mod tests {
     fn what_does_not_fit() {
         for (text, expected) in [
             ("", "[admin] needs an address"),
-            ("metrics = \":2\"\ntoken-file = \"/nonexistent\"\n", "a token is for the API"),
+            ("metrics = \":2\"\ntoken-file = \"/nonexistent\"\n", "needs the API"),
             ("listen = \":2\"\ntoken-file = \"/nonexistent\"\n", "cannot read /nonexistent"),
             ("listen = \":2\"\npage = true\n", "unknown field `page`"),
         ] {

@@ -1,4 +1,4 @@
-//! `auth`: how a route makes sure of who asks.
+//! `auth`: authentication of a route or a listener.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -21,10 +21,10 @@ use crate::server::balance::auth::{
 };
 use crate::server::units::TimeSpan;
 
-/// Whom clients are asked in the name of, unless it is configured.
+/// The default realm of challenges.
 const REALM: &str = "balancer";
 
-/// One of the ways.
+/// The authentication method.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct AuthTable {
@@ -34,7 +34,7 @@ pub(super) struct AuthTable {
     forward: Option<Spanned<ForwardTable>>,
 }
 
-/// Names and passwords.
+/// Basic authentication.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct BasicTable {
@@ -45,7 +45,7 @@ pub(super) struct BasicTable {
     forward: bool,
 }
 
-/// Keys.
+/// API keys.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ApiKeyTable {
@@ -58,7 +58,7 @@ pub(super) struct ApiKeyTable {
     forward: bool,
 }
 
-/// Tokens.
+/// JSON Web Tokens.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct JwtTable {
@@ -78,7 +78,7 @@ pub(super) struct JwtTable {
     forward: bool,
 }
 
-/// Another server to ask.
+/// Forward authentication.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ForwardTable {
@@ -91,7 +91,7 @@ pub(super) struct ForwardTable {
 }
 
 impl Checker<'_> {
-    /// The way that a table names. Its files are read.
+    /// The method that a table names. Its files are read.
     pub(super) fn auth(&mut self, auth: &Spanned<AuthTable>) -> Option<Auth> {
         let table = auth.get_ref();
         match (&table.basic, &table.api_key, &table.jwt, &table.forward) {
@@ -100,7 +100,7 @@ impl Checker<'_> {
             (None, None, Some(jwt), None) => self.jwt(jwt),
             (None, None, None, Some(forward)) => Some(self.forward_auth(forward)),
             _ => {
-                self.fault(&auth.span(), "auth has one of basic, api-key, jwt and forward");
+                self.fault(&auth.span(), "auth needs exactly one of basic, api-key, jwt and forward");
                 None
             }
         }
@@ -121,7 +121,7 @@ impl Checker<'_> {
             (Some(name), None) => ApiKeyPlace::Field(self.field_name(name, &at)?),
             (None, Some(parameter)) => ApiKeyPlace::Query(parameter.clone()),
             _ => {
-                self.fault(&at, "a key is in a header or in the query: set one of them");
+                self.fault(&at, "set either `header` or `query` for the key");
                 return None;
             }
         };
@@ -133,16 +133,16 @@ impl Checker<'_> {
     fn jwt(&mut self, jwt: &Spanned<JwtTable>) -> Option<Auth> {
         let (at, table) = (jwt.span(), jwt.get_ref());
         let told = self.told(table.user_header.as_deref(), table.forward, &at);
-        let algorithms: Vec<Algorithm> = self.all(&table.algorithms, &at, "algorithm that is known");
+        let algorithms: Vec<Algorithm> = self.all(&table.algorithms, &at, "known algorithm");
         if table.algorithms.as_slice().is_empty() {
-            self.fault(&at, "algorithms lists those that are accepted");
+            self.fault(&at, "algorithms must not be empty");
         }
         let leeway = table.leeway.map_or(LEEWAY, |time| time.0);
         if leeway > MAX_LEEWAY {
             self.fault(&at, "leeway is at most 1h");
         }
         if let Some(cookie) = table.cookie.as_ref().filter(|name| !is_token(name.as_bytes())) {
-            self.fault(&at, format!("{cookie:?} is no name of a cookie"));
+            self.fault(&at, format!("{cookie:?} is not a valid cookie name"));
         }
         let list = |texts: &Option<OneOrMany<String>>| {
             texts.as_ref().map(|texts| texts.as_slice().to_vec()).unwrap_or_default()
@@ -172,10 +172,10 @@ impl Checker<'_> {
     fn forward_auth(&mut self, forward: &Spanned<ForwardTable>) -> Auth {
         let (at, table) = (forward.span(), forward.get_ref());
         if Target::parse(&Method::GET, table.path.as_bytes()).is_err() || !table.path.starts_with('/') {
-            self.fault(&at, format!("{:?} is no path", table.path));
+            self.fault(&at, format!("{:?} is not a path", table.path));
         }
         let copied = |checker: &mut Self, names: &Option<OneOrMany<String>>| {
-            names.as_ref().map(|names| checker.all(names, &at, "name of a field"))
+            names.as_ref().map(|names| checker.all(names, &at, "valid field name"))
         };
         Auth::Forward(Arc::new(ForwardAuth {
             to: self.named(&table.to),
@@ -194,7 +194,7 @@ impl Checker<'_> {
 
     fn field_name(&mut self, name: &str, at: &Range<usize>) -> Option<HeaderName> {
         let parsed = name.parse();
-        parsed.map_err(|_| self.fault(at, format!("{name:?} is no name of a field"))).ok()
+        parsed.map_err(|_| self.fault(at, format!("{name:?} is not a valid field name"))).ok()
     }
 
     fn opened<T>(&mut self, opened: Result<T, impl Display>, at: &Range<usize>) -> Option<T> {

@@ -1,23 +1,50 @@
-//! `backends` of an upstream, and files with nothing else.
+//! `backends` of an upstream, and files with only that key.
 
+use std::fmt;
 use std::path::Path;
 
-use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::checker::Checker;
 use super::{ConfigError, Fault};
 use crate::server::balance::backend::Setup;
 
-/// Backends of one upstream at most.
+/// The most backends of one upstream.
 pub(super) const MAX_BACKENDS: usize = 10_000;
 
 /// A backend: its address, or a table with more.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum BackendEntry {
     Address(String),
     Table(BackendTable),
+}
+
+/// Not derived as an untagged enum, which does not say what is wrong with a table.
+impl<'de> Deserialize<'de> for BackendEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BackendVisitor)
+    }
+}
+
+struct BackendVisitor;
+
+impl<'de> Visitor<'de> for BackendVisitor {
+    type Value = BackendEntry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address, or a table with an address")
+    }
+
+    fn visit_str<E: de::Error>(self, address: &str) -> Result<BackendEntry, E> {
+        Ok(BackendEntry::Address(address.into()))
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<BackendEntry, A::Error> {
+        BackendTable::deserialize(MapAccessDeserializer::new(map)).map(BackendEntry::Table)
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -31,7 +58,7 @@ pub(super) struct BackendTable {
     max_connections: Option<usize>,
 }
 
-/// A file of backends.
+/// A backend file.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BackendFile {
@@ -46,7 +73,7 @@ struct JsonFile {
 }
 
 impl Checker<'_> {
-    /// The backends of a list, each like the template but for what it says itself.
+    /// The backends of a list, with the settings of the template where they have none of their own.
     pub(super) fn backends(&mut self, entries: &[Spanned<BackendEntry>], template: &Setup) -> Vec<Setup> {
         let mut backends: Vec<Setup> = Vec::new();
         let mut seen = std::collections::HashSet::new();
@@ -63,7 +90,7 @@ impl Checker<'_> {
             };
             match address.parse() {
                 Ok(target) if !seen.insert(format!("{target}")) => {
-                    self.fault(&entry.span(), format!("{address} is there twice"));
+                    self.fault(&entry.span(), format!("{address} is listed twice"));
                 }
                 Ok(target) => {
                     let limit = own.or(template.limit);
@@ -76,10 +103,10 @@ impl Checker<'_> {
     }
 }
 
-/// Reads a file of backends: JSON if its name ends so, otherwise TOML.
+/// Reads a backend file: JSON if its name ends in `.json`, otherwise TOML.
 ///
 /// # Errors
-/// It cannot be read, or something is wrong with it.
+/// It cannot be read, or has faults.
 pub(in crate::server::balance) fn read(path: &Path, template: &Setup) -> Result<Vec<Setup>, ConfigError> {
     let text =
         std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.into(), source })?;
@@ -116,7 +143,7 @@ fn from_json(text: &str, template: &Setup) -> Result<Vec<Setup>, Vec<Fault>> {
 
 fn checked(checker: &mut Checker<'_>, entries: &[Spanned<BackendEntry>], template: &Setup) -> Vec<Setup> {
     if entries.len() > MAX_BACKENDS {
-        checker.fault(&(0..0), format!("there are at most {MAX_BACKENDS} backends"));
+        checker.fault(&(0..0), format!("at most {MAX_BACKENDS} backends are allowed"));
         return Vec::new();
     }
     checker.backends(entries, template)
@@ -150,11 +177,11 @@ mod tests {
         assert_eq!(read("b.json", r#"{"backends": []}"#), Ok(vec![]));
         for (name, text, fault) in [
             ("a.toml", "backends = [\n\"b\"]", "F:2:1: \"b\" is no address"),
-            ("a.toml", "backends = [\"b:1\", \"b:1\"]", "F:1:20: b:1 is there twice"),
+            ("a.toml", "backends = [\"b:1\", \"b:1\"]", "F:1:20: b:1 is listed twice"),
             ("a.toml", "backend = []", "F:1:1: unknown field `backend`"),
             ("a.json", "{\"backends\": [\n\"b:1\",]}", "F:2:7: trailing comma"),
             ("a.json", "{\"backends\": [\"b\"]}", "F:1:1: \"b\" is no address"),
-            ("a.json", "{\"backends\": [{\"address\": \"b:1\", \"wait\": 1}]}", "data did not match"),
+            ("a.json", "{\"backends\": [{\"address\": \"b:1\", \"wait\": 1}]}", "unknown field `wait`"),
         ] {
             let error = read(name, text).unwrap_err();
             assert!(error.contains(fault), "{text}: {error}");

@@ -1,4 +1,4 @@
-//! `[cache.NAME]`: responses that are kept for the routes that name it.
+//! `[cache.NAME]`: a response cache, shared by the routes that name it.
 
 use http::HeaderName;
 use serde::Deserialize;
@@ -25,7 +25,7 @@ pub(super) struct CacheTable {
     key: KeyTable,
 }
 
-/// What tells stored responses apart, beside host and path.
+/// The parts of a request in the cache key, beside host and path.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 struct KeyTable {
@@ -41,7 +41,7 @@ impl Checker<'_> {
         let memory = table.memory.as_ref().map_or(defaults.memory, |memory| memory.get_ref().0);
         if memory < MIN_MEMORY {
             let at = table.memory.as_ref().map_or(at.clone(), Spanned::span);
-            self.fault(&at, format!("a cache has at least {}", ByteSize(MIN_MEMORY)));
+            self.fault(&at, format!("the memory of a cache is at least {}", ByteSize(MIN_MEMORY)));
         }
         // Unless it is said, the longest object follows a memory that is small.
         let largest = memory / OBJECTS_AT_LEAST;
@@ -55,7 +55,9 @@ impl Checker<'_> {
         for header in &table.key.headers {
             match HeaderName::from_bytes(header.get_ref().as_bytes()) {
                 Ok(name) => headers.push(name),
-                Err(_) => self.fault(&header.span(), format!("{:?} is no name of a field", header.get_ref())),
+                Err(_) => {
+                    self.fault(&header.span(), format!("{:?} is not a valid field name", header.get_ref()));
+                }
             }
         }
         let time = |time: Option<TimeSpan>| time.map(|time| time.0);
@@ -81,13 +83,13 @@ impl Checker<'_> {
         Cache { name: name.into(), settings }
     }
 
-    /// The name of a cache that there is, for a route that does this.
+    /// The name of a cache, which must exist, for a route with this action.
     pub(super) fn cache_named(&mut self, name: &Spanned<String>, action: &Action) -> String {
         if !self.caches.contains(name.get_ref()) {
             self.fault(&name.span(), format!("there is no [cache.{}]", name.get_ref()));
         }
         if !matches!(action, Action::Forward(_)) {
-            self.fault(&name.span(), "a cache is for a route that leads to upstreams");
+            self.fault(&name.span(), "only a route with `to` can have a cache");
         }
         name.get_ref().clone()
     }
@@ -119,7 +121,7 @@ mod tests {
             ("", 5, 9, "there is no [cache.main]"),
             ("[cache.main]\nmemory = \"1KiB\"\n", 9, 10, "at least 1MiB"),
             ("[cache.main]\nmemory = \"8MiB\"\nmax-object = \"2MiB\"\n", 10, 14, "an eighth of the memory"),
-            ("[cache.main]\nkey = { headers = [\"a b\"] }\n", 9, 20, "no name of a field"),
+            ("[cache.main]\nkey = { headers = [\"a b\"] }\n", 9, 20, "not a valid field name"),
             ("[cache.main]\nttl = \"1s\"\n", 9, 1, "unknown field"),
         ] {
             let faults = with(table).unwrap_err();
@@ -129,6 +131,6 @@ mod tests {
         }
         let redirect = REST.replace("to = \"a\"", "redirect = { to = \"/\" }");
         let faults = Config::parse(&format!("{redirect}[cache.main]\n")).unwrap_err();
-        assert!(faults[0].message.contains("leads to upstreams"), "{faults:?}");
+        assert!(faults[0].message.contains("only a route with `to`"), "{faults:?}");
     }
 }

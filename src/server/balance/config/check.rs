@@ -1,15 +1,17 @@
-//! `check` and `agent` of an upstream: how its backends are checked, and who else is asked about them.
+//! `check` and `agent` of an upstream: health checks and agent checks.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue, Method};
-use serde::Deserialize;
+use serde::de::{self, Visitor};
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::checker::Checker;
-use super::file::OneOrMany;
+use super::file::{OneOrMany, Switch};
 use super::listener::SendProxy;
 use super::tls::UpstreamTlsTable;
 use super::upstream::UpstreamTable;
@@ -23,14 +25,14 @@ use crate::server::balance::probe::{Ask, HttpProbe, Probe, Talk};
 use crate::server::balance::tcp::ProxyHeader;
 use crate::server::units::TimeSpan;
 
-/// What a check may take unless told otherwise, if the interval is not shorter.
+/// The default timeout of a check, if the interval is not shorter.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How backends are checked.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct CheckTable {
-    /// Ask for this by HTTP.
+    /// The target of an HTTP check.
     path: Option<Spanned<String>>,
     method: Option<Spanned<String>>,
     host: Option<String>,
@@ -40,11 +42,11 @@ pub(super) struct CheckTable {
     #[serde(default)]
     header: BTreeMap<String, String>,
     body: Option<String>,
-    /// Say this, and expect that, in any protocol.
+    /// The bytes of a check for any other protocol.
     send: Option<Spanned<String>>,
     expect: Option<Spanned<String>>,
-    /// How it is connected, if not as calls are.
-    tls: Option<Spanned<TlsChoice>>,
+    /// How to connect, if not like requests.
+    tls: Option<Spanned<Switch<UpstreamTlsTable>>>,
     port: Option<Spanned<u16>>,
     send_proxy: Option<SendProxy>,
     interval: Option<TimeSpan>,
@@ -59,22 +61,38 @@ pub(super) struct CheckTable {
 }
 
 /// A status, or a range of them as text.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 enum StatusEntry {
     Code(u16),
     Range(String),
 }
 
-/// As calls do or not, or in a way of its own.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum TlsChoice {
-    Wanted(bool),
-    Table(UpstreamTlsTable),
+impl<'de> Deserialize<'de> for StatusEntry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StatusVisitor)
+    }
 }
 
-/// What a backend is before its first check.
+struct StatusVisitor;
+
+impl Visitor<'_> for StatusVisitor {
+    type Value = StatusEntry;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a status such as 200, or a range such as \"200-299\"")
+    }
+
+    fn visit_i64<E: de::Error>(self, code: i64) -> Result<StatusEntry, E> {
+        // One that does not fit is refused as 0 is.
+        Ok(StatusEntry::Code(u16::try_from(code).unwrap_or(0)))
+    }
+
+    fn visit_str<E: de::Error>(self, range: &str) -> Result<StatusEntry, E> {
+        Ok(StatusEntry::Range(range.into()))
+    }
+}
+
+/// The state before the first check.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum Initial {
@@ -124,7 +142,7 @@ impl Checker<'_> {
         };
         let timeout = self.timeout(check.timeout.as_ref(), interval);
         if check.port.as_ref().is_some_and(|port| *port.get_ref() == 0) {
-            self.fault(&at, "there is no port 0");
+            self.fault(&at, "port 0 is not allowed");
         }
         let probe = Probe {
             ask: self.ask(check, &at),
@@ -135,7 +153,7 @@ impl Checker<'_> {
         (policy, Checks { probe, timeout })
     }
 
-    /// The limit of a check, which has to be over before the next.
+    /// The timeout of a check, which must end before the next.
     fn timeout(&mut self, given: Option<&Spanned<TimeSpan>>, interval: Duration) -> Duration {
         let Some(given) = given else { return CHECK_TIMEOUT.min(interval) };
         let timeout = given.get_ref().0;
@@ -152,17 +170,14 @@ impl Checker<'_> {
         let http = http || !check.header.is_empty() || !check.request_header.is_empty();
         match &check.path {
             Some(_) if check.send.is_some() || check.expect.is_some() => {
-                self.fault(
-                    at,
-                    "a check asks by HTTP (`path`) or in another protocol (`send`, `expect`), not both",
-                );
+                self.fault(at, "set either `path`, for HTTP, or `send` and `expect`");
                 Ask::Connect
             }
             Some(path) => self.http(check, path),
             None if http => {
                 self.fault(
                     at,
-                    "method, status, header, body and request-header are for checks by HTTP: set `path`",
+                    "method, status, header, body and request-header need an HTTP check: set `path`",
                 );
                 Ask::Connect
             }
@@ -179,13 +194,18 @@ impl Checker<'_> {
         for (name, value) in &check.request_header {
             match (HeaderName::try_from(name), HeaderValue::try_from(value.get_ref())) {
                 (Ok(name), Ok(value)) => fields.append(name, value),
-                _ => self.fault(&value.span(), format!("{name:?} is no field, or its value is none")),
+                _ => {
+                    self.fault(
+                        &value.span(),
+                        format!("{name:?} or its value is not valid in a header field"),
+                    );
+                }
             }
         }
         let method = match &check.method {
             None => Method::GET,
             Some(method) => Method::from_bytes(method.get_ref().as_bytes()).unwrap_or_else(|_| {
-                self.fault(&method.span(), format!("{:?} is no method", method.get_ref()));
+                self.fault(&method.span(), format!("{:?} is not a method", method.get_ref()));
                 Method::GET
             }),
         };
@@ -224,13 +244,13 @@ impl Checker<'_> {
         ranges
     }
 
-    /// How a check is connected, if not as calls are.
+    /// How a check connects, if not like requests.
     fn check_dial(&mut self, check: &CheckTable, upstream: &UpstreamTable) -> Option<Arc<Dial>> {
         let choice = check.tls.as_ref()?;
         let dial = match choice.get_ref() {
-            TlsChoice::Wanted(true) if upstream.tls.is_some() => return None,
-            TlsChoice::Wanted(false) => Dial::default(),
-            TlsChoice::Wanted(true) => {
+            Switch::On if upstream.tls.is_some() => return None,
+            Switch::Off => Dial::default(),
+            Switch::On => {
                 let Some(host) = &check.host else {
                     let message =
                         "TLS needs the name of the server: tls = { name = \"...\" }, or `host` of the check";
@@ -239,7 +259,7 @@ impl Checker<'_> {
                 };
                 self.tls_dial(&UpstreamTlsTable::named(host), &choice.span())
             }
-            TlsChoice::Table(table) => self.tls_dial(table, &choice.span()),
+            Switch::With(table) => self.tls_dial(table, &choice.span()),
         };
         Some(Arc::new(dial))
     }
@@ -248,7 +268,7 @@ impl Checker<'_> {
     pub(super) fn agent(&mut self, table: &AgentTable) -> AgentProbe {
         let AgentTable { port, send, interval, timeout } = table;
         if *port.get_ref() == 0 {
-            self.fault(&port.span(), "there is no port 0");
+            self.fault(&port.span(), "port 0 is not allowed");
         }
         let every = interval.as_ref().map_or(agent::INTERVAL, |time| time.get_ref().0);
         if let Some(interval) = interval.as_ref().filter(|_| every < health::INTERVALS.0) {
@@ -261,13 +281,13 @@ impl Checker<'_> {
     fn bytes(&mut self, text: Option<&Spanned<String>>) -> Vec<u8> {
         let Some(text) = text else { return Vec::new() };
         unescaped(text.get_ref()).unwrap_or_else(|| {
-            self.fault(&text.span(), "after a backslash comes n, r, t, 0, another one, or x and two digits");
+            self.fault(&text.span(), "unknown escape: use \\n, \\r, \\t, \\0, \\\\ or \\xff");
             Vec::new()
         })
     }
 }
 
-/// The bytes that a text stands for: `\n`, `\r`, `\t`, `\0`, `\\`, and `\xff` for any byte.
+/// Decodes the escapes of a text: `\n`, `\r`, `\t`, `\0`, `\\`, and `\xff` for any byte.
 fn unescaped(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes().iter().copied();
@@ -361,19 +381,22 @@ mod tests {
         for (lines, message) in [
             ("check = { interval = \"1s\", timeout = \"2s\" }", "at most the interval"),
             ("check = { timeout = \"0\" }", "more than 0"),
-            ("check = { status = 200 }", "are for checks by HTTP"),
-            ("check = { path = \"/\", send = \"x\" }", "not both"),
-            ("check = { path = \"x y\" }", "cannot be asked for"),
-            ("check = { path = \"/\", method = \"\" }", "is no method"),
+            ("check = { status = 200 }", "need an HTTP check"),
+            ("check = { path = \"/\", send = \"x\" }", "set either `path`"),
+            ("check = { path = \"x y\" }", "is not a valid request target"),
+            ("check = { path = \"/\", method = \"\" }", "is not a method"),
             ("check = { path = \"/\", status = \"2xx\" }", "statuses are"),
             ("check = { path = \"/\", status = [299, \"300-200\"] }", "statuses are"),
-            ("check = { path = \"/\", request-header = { \"a b\" = \"c\" } }", "is no field"),
-            ("check = { send = '\\q' }", "after a backslash"),
+            (
+                "check = { path = \"/\", request-header = { \"a b\" = \"c\" } }",
+                "is not valid in a header field",
+            ),
+            ("check = { send = '\\q' }", "unknown escape"),
             ("check = { tls = true }", "TLS needs the name"),
-            ("check = { port = 0 }", "there is no port 0"),
+            ("check = { port = 0 }", "port 0 is not allowed"),
             ("check = { jitter = 101 }", "0 to 100 percent"),
             ("check = { initial = \"red\" }", "unknown variant"),
-            ("agent = { port = 0 }", "there is no port 0"),
+            ("agent = { port = 0 }", "port 0 is not allowed"),
             ("agent = { port = 1, interval = \"1ms\" }", "at least 10ms"),
             ("agent = { port = 1, timeout = \"1m\" }", "at most the interval"),
             ("agent = {}", "missing field `port`"),

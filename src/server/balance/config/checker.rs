@@ -1,4 +1,4 @@
-//! What looks a file over: it goes on after a fault, so that all are told at once.
+//! The validation of a file: it goes on after a fault, so that all faults are reported at once.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::file::File;
 use super::{Config, Fault};
 use crate::server::balance::redis::Redis;
 
-/// Reads the text of a file.
+/// Parses the text of a file.
 pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
     let mut checker = Checker::of(text);
     let file: File = match toml::from_str(text) {
@@ -26,7 +26,7 @@ pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
     checker.outcome(config)
 }
 
-/// The file that is looked over, and what is wrong with it so far.
+/// The file that is being validated, and its faults so far.
 pub(super) struct Checker<'a> {
     text: &'a str,
     faults: Vec<Fault>,
@@ -43,13 +43,13 @@ pub(super) struct Checker<'a> {
 }
 
 impl<'a> Checker<'a> {
-    /// Of this text nothing has been looked at.
+    /// A checker for this text.
     pub(super) fn of(text: &'a str) -> Self {
         let (names, caches) = (BTreeSet::new(), BTreeSet::new());
         Self { text, faults: Vec::new(), names, caches, redis: None, has_redis: false, place: (0, 0) }
     }
 
-    /// What was read, if nothing is wrong with it; otherwise all that is, in the order of the file.
+    /// The result, if there are no faults; otherwise all faults, in the order of the file.
     pub(super) fn outcome<T>(mut self, read: T) -> Result<T, Vec<Fault>> {
         self.faults.sort_by_key(|fault| (fault.line, fault.column));
         if self.faults.is_empty() { Ok(read) } else { Err(self.faults) }
@@ -57,7 +57,7 @@ impl<'a> Checker<'a> {
 }
 
 impl Checker<'_> {
-    /// Notes a fault at these bytes of the file.
+    /// Records a fault at these bytes of the file.
     pub(super) fn fault(&mut self, at: &Range<usize>, message: impl Into<String>) {
         let before = &self.text[..self.text.floor_char_boundary(at.start)];
         let line = before.matches('\n').count() + 1;
@@ -78,9 +78,14 @@ impl Checker<'_> {
             trace: None,
             threads: file.process.threads.unwrap_or(defaults.threads),
             drain_timeout: file.process.drain_timeout.map_or(defaults.drain_timeout, |time| time.0),
+            stop_delay: file.process.stop_delay.map_or(defaults.stop_delay, |time| time.0),
             upgrade_timeout: file.process.upgrade_timeout.map_or(defaults.upgrade_timeout, |time| time.0),
             pid_file: file.process.pid_file.clone(),
             watch: file.process.watch.unwrap_or(defaults.watch),
+            keep_alive: file
+                .keep_alive
+                .as_ref()
+                .map_or(defaults.keep_alive, |keep_alive| self.keep_alive(keep_alive)),
             admin: file.admin.as_ref().map(|admin| self.admin(admin)).unwrap_or_default(),
             checksum: digest(&SHA256, self.text.as_bytes())
                 .as_ref()
@@ -102,7 +107,7 @@ impl Checker<'_> {
         config
     }
 
-    /// The name of an upstream that there is.
+    /// The name of an upstream, which must exist.
     pub(super) fn named(&mut self, name: &Spanned<String>) -> String {
         if !self.names.contains(name.get_ref()) {
             let message = format!("there is no [upstream.{}]", name.get_ref());

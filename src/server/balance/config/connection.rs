@@ -1,4 +1,4 @@
-//! The keys of a listener for HTTP that bound slow and greedy clients.
+//! The keys of an HTTP listener that limit slow and greedy clients.
 
 use std::ops::{Range, RangeInclusive};
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::proto::http::limits::MAX_FIELDS;
 use crate::server::http::settings::Settings;
 use crate::server::units::{ByteSize, TimeSpan};
 
-/// What a wait may be: a day at most.
+/// The allowed timeouts.
 const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_secs(24 * 3600);
 
-/// What a head or a target may be. The largest costs each connection that sends it as much memory.
+/// The allowed sizes of a head or a target. Each connection that sends one costs that much memory.
 const HEAD: RangeInclusive<u64> = 512..=1 << 20;
 
 impl Checker<'_> {

@@ -1,4 +1,4 @@
-//! `discover` of an upstream: where further backends are found while the program runs.
+//! `discover` of an upstream: service discovery.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use crate::proto::balance::discovery::Policy;
 use crate::server::balance::discovery::{Dns, Kind, Source};
 use crate::server::units::TimeSpan;
 
-/// Where backends are found.
+/// The source of backends.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct DiscoverTable {
@@ -26,7 +26,7 @@ pub(super) struct DiscoverTable {
     hold: Option<TimeSpan>,
 }
 
-/// Which records are asked for.
+/// The record type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 enum KindName {
@@ -39,7 +39,7 @@ enum KindName {
 const DNS_PORT: u16 = 53;
 
 impl Checker<'_> {
-    /// Where backends are found.
+    /// The source that a table describes.
     pub(super) fn discover(&mut self, table: &Spanned<DiscoverTable>) -> Option<Source> {
         let at = table.span();
         let DiscoverTable { file, dns, kind, port, resolver, min_ttl, max_ttl, hold } = table.get_ref();
@@ -47,13 +47,13 @@ impl Checker<'_> {
         let of_dns = of_dns || min_ttl.is_some() || max_ttl.is_some() || hold.is_some();
         let name = match (file, dns) {
             (Some(_), None) if of_dns => {
-                self.fault(&at, "a file has no keys beside it: the others are for dns");
+                self.fault(&at, "the other keys are for dns, not for a file");
                 return None;
             }
             (Some(file), None) => return Some(Source::File(file.clone())),
             (None, Some(name)) => name,
             _ => {
-                self.fault(&at, "backends are found by `dns` or in a `file`: one of them");
+                self.fault(&at, "set either `dns` or `file`");
                 return None;
             }
         };
@@ -63,7 +63,7 @@ impl Checker<'_> {
             (1..=63).contains(&label.len()) && label.bytes().all(byte)
         };
         if text.len() > 253 || !text.strip_suffix('.').unwrap_or(text).split('.').all(fits) {
-            self.fault(&name.span(), format!("{text:?} is no name that can be looked up"));
+            self.fault(&name.span(), format!("{text:?} is not a valid DNS name"));
         }
         let kind = match kind.unwrap_or(KindName::A) {
             KindName::A => Kind::A,
@@ -72,10 +72,10 @@ impl Checker<'_> {
         };
         match port {
             Some(port) if kind == Kind::Srv => {
-                self.fault(&port.span(), "SRV records have ports of their own");
+                self.fault(&port.span(), "SRV records contain the port");
             }
-            None if kind != Kind::Srv => self.fault(&at, "addresses need the `port` of the backends"),
-            Some(port) if *port.get_ref() == 0 => self.fault(&port.span(), "there is no port 0"),
+            None if kind != Kind::Srv => self.fault(&at, "set `port`: A and AAAA records have none"),
+            Some(port) if *port.get_ref() == 0 => self.fault(&port.span(), "port 0 is not allowed"),
             _ => {}
         }
         let defaults = Policy::DEFAULT;
@@ -87,7 +87,7 @@ impl Checker<'_> {
             hold: time(hold, defaults.hold),
         };
         if policy.min_ttl > policy.max_ttl || policy.max_ttl.is_zero() {
-            self.fault(&at, "min-ttl is at most max-ttl, which is more than 0");
+            self.fault(&at, "max-ttl must be more than 0 and at least min-ttl");
         }
         let resolver = resolver.as_ref().and_then(|text| {
             let address = text.get_ref();
@@ -96,7 +96,7 @@ impl Checker<'_> {
             if parsed.is_none() {
                 self.fault(
                     &text.span(),
-                    format!("{address:?} is no address of a resolver: 10.0.0.1, or 10.0.0.1:53"),
+                    format!("{address:?} is not an address of a resolver, such as 10.0.0.1 or 10.0.0.1:53"),
                 );
             }
             parsed
@@ -140,17 +140,17 @@ mod tests {
     #[test]
     fn what_is_wrong() {
         for (lines, message) in [
-            ("discover = {}", "one of them"),
-            ("discover = { file = \"a\", dns = \"b\" }", "one of them"),
+            ("discover = {}", "set either"),
+            ("discover = { file = \"a\", dns = \"b\" }", "set either"),
             ("discover = { file = \"a\", port = 1 }", "are for dns"),
-            ("discover = { dns = \"a\" }", "need the `port`"),
-            ("discover = { dns = \"a\", port = 0 }", "no port 0"),
-            ("discover = { dns = \"a..b\", port = 1 }", "no name that can be looked up"),
-            ("discover = { dns = \"a b\", port = 1 }", "no name that can be looked up"),
-            ("discover = { dns = \"a\", type = \"srv\", port = 1 }", "ports of their own"),
+            ("discover = { dns = \"a\" }", "set `port`"),
+            ("discover = { dns = \"a\", port = 0 }", "port 0 is not"),
+            ("discover = { dns = \"a..b\", port = 1 }", "not a valid DNS name"),
+            ("discover = { dns = \"a b\", port = 1 }", "not a valid DNS name"),
+            ("discover = { dns = \"a\", type = \"srv\", port = 1 }", "SRV records contain"),
             ("discover = { dns = \"a\", type = \"mx\" }", "unknown variant"),
-            ("discover = { dns = \"a\", port = 1, resolver = \"ns.test\" }", "no address of a resolver"),
-            ("discover = { dns = \"a\", port = 1, min-ttl = \"9s\", max-ttl = \"5s\" }", "at most max-ttl"),
+            ("discover = { dns = \"a\", port = 1, resolver = \"ns.test\" }", "not an address of a resolver"),
+            ("discover = { dns = \"a\", port = 1, min-ttl = \"9s\", max-ttl = \"5s\" }", "at least min-ttl"),
             ("algorithm = \"p2c\"", "1 to 10000 backends"),
         ] {
             let fault = source(lines).unwrap_err();

@@ -1,4 +1,4 @@
-//! What a route changes: paths, hosts and fields.
+//! The edits of a route: path rewrites, the host, and header fields.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::proto::http::forwarded::Tell;
 use crate::proto::http::host::is_host;
 use crate::server::balance::gateway::{BackendHost, RouteEdits};
 
-/// A regular expression for paths, and what stands in place of what it matches.
+/// A regular expression for paths, and its replacement.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RewriteTable {
@@ -22,7 +22,7 @@ pub(super) struct RewriteTable {
     pub(super) to: Spanned<String>,
 }
 
-/// Edits of fields.
+/// Edits of header fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct EditsTable {
@@ -32,14 +32,14 @@ pub(super) struct EditsTable {
 }
 
 impl EditsTable {
-    /// Whether it says nothing.
+    /// Whether it is empty.
     pub(super) fn is_empty(&self) -> bool {
         self.set.is_empty() && self.add.is_empty() && self.remove.is_empty()
     }
 }
 
 impl Checker<'_> {
-    /// What a route changes.
+    /// The edits of a route.
     pub(super) fn edits(&mut self, route: &RouteTable, tell: Tell) -> RouteEdits {
         RouteEdits {
             rewrite: self.rewrite(route),
@@ -77,7 +77,7 @@ impl Checker<'_> {
             Some(host) => {
                 if !is_host(host.get_ref().as_bytes()) {
                     let message =
-                        format!("{:?} is no host with an optional port, and not $backend", host.get_ref());
+                        format!("{:?} is neither a host with an optional port nor $backend", host.get_ref());
                     self.fault(&host.span(), message);
                 }
                 BackendHost::Fixed(host.get_ref().as_str().into())

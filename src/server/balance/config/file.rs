@@ -1,4 +1,4 @@
-//! The file as a whole: TOML, each value where it can be found again.
+//! The whole file: TOML, with the position of each value for error messages.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,12 +6,13 @@ use std::marker::PhantomData;
 use std::path::PathBuf;
 
 use serde::de::value::{MapAccessDeserializer, SeqAccessDeserializer};
-use serde::de::{self, MapAccess, SeqAccess, Visitor};
+use serde::de::{self, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 use super::admin::AdminTable;
 use super::cache::CacheTable;
+use super::keep_alive::KeepAliveTable;
 use super::listener::ListenerTable;
 use super::redis::RedisTable;
 use super::trace::TraceTable;
@@ -24,6 +25,7 @@ use crate::server::units::TimeSpan;
 pub(super) struct File {
     pub(super) process: Process,
     pub(super) admin: Option<Spanned<AdminTable>>,
+    pub(super) keep_alive: Option<Spanned<KeepAliveTable>>,
     pub(super) trace: Option<Spanned<TraceTable>>,
     #[serde(rename = "listener")]
     pub(super) listeners: Vec<Spanned<ListenerTable>>,
@@ -34,20 +36,20 @@ pub(super) struct File {
     pub(super) redis: Option<Spanned<RedisTable>>,
 }
 
-/// What the whole process has.
+/// The `[process]` section.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub(super) struct Process {
     pub(super) threads: Option<usize>,
     pub(super) drain_timeout: Option<TimeSpan>,
+    pub(super) stop_delay: Option<TimeSpan>,
     pub(super) upgrade_timeout: Option<TimeSpan>,
     pub(super) pid_file: Option<PathBuf>,
     pub(super) watch: Option<bool>,
 }
 
 /// A value, or a list of them.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[derive(Debug)]
 pub(super) enum OneOrMany<T> {
     One(T),
     Many(Vec<T>),
@@ -62,7 +64,36 @@ impl<T> OneOrMany<T> {
     }
 }
 
-/// A table, or a list of them. Unlike [`OneOrMany`] it can say what is wrong within a table.
+/// Not derived as an untagged enum, which does not say what is wrong with the value.
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(OneOrManyVisitor(PhantomData))
+    }
+}
+
+struct OneOrManyVisitor<T>(PhantomData<T>);
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrManyVisitor<T> {
+    type Value = OneOrMany<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a value, or a list of values")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+        T::deserialize(text.into_deserializer()).map(OneOrMany::One)
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        T::deserialize(number.into_deserializer()).map(OneOrMany::One)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, list: A) -> Result<Self::Value, A::Error> {
+        Vec::deserialize(SeqAccessDeserializer::new(list)).map(OneOrMany::Many)
+    }
+}
+
+/// A table, or a list of them.
 #[derive(Debug)]
 pub(super) struct Several<T>(pub(super) Vec<T>);
 
@@ -90,7 +121,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for SeveralVisitor<T> {
     }
 }
 
-/// `true`, `false`, or a table that says more.
+/// `true`, `false`, or a table with settings.
 #[derive(Debug)]
 pub(super) enum Switch<T> {
     Off,

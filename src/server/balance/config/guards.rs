@@ -25,10 +25,10 @@ use crate::server::http::middleware::security::SecurityHeaders;
 use crate::server::http::middleware::timeout::Timeout;
 use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
-/// How long a request over the limit waits for its turn, unless told otherwise.
+/// The default time limit in the queue of `in-flight`.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The keys, wherever they stand.
+/// The keys of a route or a listener.
 #[derive(Debug, Default)]
 pub(super) struct GuardKeys<'a> {
     pub(super) limits: Option<&'a Spanned<LimitsTable>>,
@@ -39,7 +39,7 @@ pub(super) struct GuardKeys<'a> {
     pub(super) auth: Option<&'a Spanned<AuthTable>>,
 }
 
-/// How much clients may ask for.
+/// Limits on requests.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct LimitsTable {
@@ -50,7 +50,7 @@ pub(super) struct LimitsTable {
     queue_timeout: Option<TimeSpan>,
 }
 
-/// How many requests, and whose.
+/// A rate limit.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RateTable {
@@ -60,7 +60,7 @@ pub(super) struct RateTable {
     shared: Option<Spanned<bool>>,
 }
 
-/// What is compressed.
+/// The settings of compression.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct CompressTable {
@@ -68,7 +68,7 @@ pub(super) struct CompressTable {
     min_size: Option<ByteSize>,
 }
 
-/// What pages of other origins may do.
+/// The settings of CORS.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct CorsTable {
@@ -82,7 +82,7 @@ pub(super) struct CorsTable {
 }
 
 impl Checker<'_> {
-    /// The guards that these keys make. `trusted`: the proxies whose word about clients counts.
+    /// The guards of these keys. `trusted`: the trusted proxies.
     pub(super) fn guards(&mut self, keys: &GuardKeys<'_>, trusted: &Prefixes) -> Guards {
         let mut guards = Guards {
             timeout: keys.timeout.map(|time| Timeout::new(time.0).gateway()),
@@ -107,7 +107,7 @@ impl Checker<'_> {
         let limits = limits.get_ref();
         guards.body = limits.body.map(|size| BodyLimit::new(size.0));
         match limits.in_flight {
-            Some(0) => self.fault(&at, "in-flight = 0 would let nobody in"),
+            Some(0) => self.fault(&at, "in-flight is at least 1"),
             Some(count) => {
                 // As many may wait as are worked on.
                 let part = Concurrency::new(count, limits.queue.unwrap_or(count));
@@ -115,7 +115,7 @@ impl Checker<'_> {
                 guards.concurrency = Some(part.queue_timeout(wait).until_sent());
             }
             None if limits.queue.is_some() || limits.queue_timeout.is_some() => {
-                self.fault(&at, "a queue is for requests over a limit: set in-flight");
+                self.fault(&at, "queue and queue-timeout need in-flight");
             }
             None => {}
         }
@@ -124,13 +124,13 @@ impl Checker<'_> {
                 None => RateKey::Peer,
                 Some((_, Some(key))) => key,
                 Some((by, None)) => {
-                    self.fault(&by.span(), "requests are counted by client, user or header:NAME");
+                    self.fault(&by.span(), "by is client, user or header:NAME");
                     continue;
                 }
             };
             let (count, _) = table.rate.parts();
             let Some(rate) = Rate::new(table.rate.per_second(), table.burst.unwrap_or(count)) else {
-                self.fault(&at, "a rate is more than nothing");
+                self.fault(&at, "a rate must be more than 0");
                 continue;
             };
             let user = by == RateKey::User;
@@ -182,13 +182,13 @@ impl Checker<'_> {
             },
             fields: match &table.headers {
                 Some(OneOrMany::One(any)) if any == "*" => AllowedFields::Any,
-                Some(names) => AllowedFields::These(self.all(names, &at, "name of a field")),
+                Some(names) => AllowedFields::These(self.all(names, &at, "valid field name")),
                 None => defaults.fields,
             },
             exposed: table
                 .expose
                 .as_ref()
-                .map(|names| self.all(names, &at, "name of a field"))
+                .map(|names| self.all(names, &at, "valid field name"))
                 .unwrap_or_default(),
             credentials: table.credentials,
             max_age: table.max_age.map_or(defaults.max_age, |time| time.0),
@@ -210,14 +210,14 @@ impl Checker<'_> {
             match (HeaderName::from_str(name), HeaderValue::from_str(value)) {
                 (Ok(name), Ok(value)) if value.is_empty() => part = part.without(&name),
                 (Ok(name), Ok(value)) => part = part.with(name, value),
-                (Err(_), _) => self.fault(&headers.span(), format!("{name:?} is no name of a field")),
-                (_, Err(_)) => self.fault(&headers.span(), format!("{value:?} is no value of a field")),
+                (Err(_), _) => self.fault(&headers.span(), format!("{name:?} is not a valid field name")),
+                (_, Err(_)) => self.fault(&headers.span(), format!("{value:?} is not a valid field value")),
             }
         }
         Some(part)
     }
 
-    /// What these texts say.
+    /// Parses these texts.
     pub(super) fn all<T: FromStr<Err: Display>>(
         &mut self,
         texts: &OneOrMany<String>,
@@ -228,7 +228,7 @@ impl Checker<'_> {
         for text in texts.as_slice() {
             match text.parse() {
                 Ok(one) => all.push(one),
-                Err(_) => self.fault(at, format!("{text:?} is no {kind}")),
+                Err(_) => self.fault(at, format!("{text:?} is not a {kind}")),
             }
         }
         all
@@ -251,7 +251,7 @@ fn compression(compress: &Switch<CompressTable>) -> Option<Compression> {
     Some(part)
 }
 
-/// How the one whom requests count for is written: `client`, `user`, `header:NAME`.
+/// Parses what requests are counted by: `client`, `user`, `header:NAME`.
 fn rate_key(text: &str) -> Option<RateKey> {
     match text.split_once(':') {
         None if text == "client" => Some(RateKey::Peer),
@@ -276,18 +276,18 @@ mod tests {
                 &[
                     (1, 1, "head-timeout is from 1ms to 24h"),
                     (1, 1, "max-headers is from 1 to 128"),
-                    (7, 10, "would let nobody in"),
-                    (7, 59, "by client, user or header:NAME"),
-                    (8, 20, "\"a b\" is no name of a field"),
+                    (7, 10, "in-flight is at least 1"),
+                    (7, 59, "by is client, user or header:NAME"),
+                    (8, 20, "\"a b\" is not a valid field name"),
                     (9, 8, "is not an origin"),
                 ],
             ),
             (
                 "[[listener]]\nlisten = \":1\"\nmode = \"tcp\"\nto = \"a\"\nlimits = { queue = 1 }\ntimeout = \"1s\"\nmin-rate = 1\n[upstream.a]\nbackends = [\"b:1\"]\n",
                 &[
-                    (1, 1, "are for requests: set mode"),
-                    (1, 1, "idle-timeout only: set mode"),
-                    (5, 10, "set in-flight"),
+                    (1, 1, "are for HTTP: set mode"),
+                    (1, 1, "only idle-timeout: set mode"),
+                    (5, 10, "need in-flight"),
                 ],
             ),
         ];

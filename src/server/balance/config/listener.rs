@@ -1,4 +1,4 @@
-//! `[[listener]]`: where clients come in.
+//! `[[listener]]`: where clients connect.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -23,7 +23,7 @@ use crate::server::balance::gateway::Tracing;
 use crate::server::balance::tcp::{self, ProxyHeader};
 use crate::server::units::{ByteSize, TimeSpan};
 
-/// Where clients come in.
+/// A listener.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ListenerTable {
@@ -35,12 +35,12 @@ pub(super) struct ListenerTable {
     pub(super) max_connections: Option<usize>,
     pub(super) max_connections_per_address: Option<usize>,
     pub(super) access_log: Option<Spanned<AccessLogTable>>,
-    /// Of HTTP.
+    /// HTTP mode only.
     pub(super) abort_on_close: Option<bool>,
     pub(super) tls: Option<TlsTable>,
-    /// The upstream of what no route takes.
+    /// The upstream of requests that no route matches.
     pub(super) to: Option<Spanned<String>>,
-    /// Of HTTP.
+    /// HTTP mode only.
     #[serde(default)]
     pub(super) trusted_proxies: Prefixes,
     pub(super) forwarded: Option<ForwardedBy>,
@@ -56,11 +56,11 @@ pub(super) struct ListenerTable {
     pub(super) cors: Option<Spanned<CorsTable>>,
     pub(super) security_headers: Option<Spanned<Switch<BTreeMap<String, String>>>>,
     pub(super) auth: Option<Spanned<AuthTable>>,
-    /// Of TCP.
+    /// TCP mode only.
     pub(super) send_proxy: Option<SendProxy>,
-    /// Of connections of either kind.
+    /// Both modes.
     pub(super) idle_timeout: Option<TimeSpan>,
-    /// Of connections for HTTP.
+    /// HTTP mode, up to `keep-alive-requests`.
     pub(super) head_timeout: Option<TimeSpan>,
     pub(super) stall_timeout: Option<TimeSpan>,
     pub(super) min_rate: Option<ByteSize>,
@@ -72,18 +72,18 @@ pub(super) struct ListenerTable {
     pub(super) client_hello_timeout: Option<TimeSpan>,
 }
 
-/// What is spoken.
+/// The mode of a listener.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Mode {
-    /// HTTP/1.1: each request goes its own way.
+    /// HTTP/1.1: each request is routed.
     #[default]
     Http,
-    /// Anything over TCP: a connection goes one way as a whole.
+    /// TCP, whatever the protocol: each connection is routed.
     Tcp,
 }
 
-/// The header that backends get in front of a connection.
+/// The version of the PROXY header for backends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum SendProxy {
@@ -91,7 +91,7 @@ pub(super) enum SendProxy {
     V2,
 }
 
-/// Which fields tell backends of the client.
+/// The fields that tell backends about the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) enum ForwardedBy {
@@ -152,7 +152,7 @@ impl ListenerTable {
         }
     }
 
-    /// Whether there is a key that is for connections of HTTP only.
+    /// Whether there is a key that is for HTTP mode only.
     fn has_http_limits(&self) -> bool {
         self.head_timeout.is_some()
             || self.stall_timeout.is_some()
@@ -171,7 +171,7 @@ impl Checker<'_> {
         let listener = listener.get_ref();
         let listen = listener.listen.get_ref().as_slice().to_vec();
         if listen.is_empty() {
-            self.fault(&listener.listen.span(), "there is no address to listen on");
+            self.fault(&listener.listen.span(), "listen needs at least one address");
         }
         let mut limits = ConnectionLimits::default();
         limits.total = listener.max_connections.unwrap_or(limits.total);
@@ -180,28 +180,22 @@ impl Checker<'_> {
         let service = match listener.mode {
             Mode::Tcp => {
                 if listener.to.is_none() && listener.routes.is_empty() {
-                    self.fault(
-                        &at,
-                        "a listener for TCP has routes, or says by `to` which upstream it is for",
-                    );
+                    self.fault(&at, "a TCP listener needs `to` or routes");
                 }
                 if !self.guards(&listener.guard_keys(), &Prefixes::default()).is_empty() {
-                    self.fault(&at, "limits, compress, timeout, cors, security-headers and auth are for requests: set mode = \"http\"");
+                    self.fault(&at, "limits, compress, timeout, cors, security-headers and auth are for HTTP: set mode = \"http\"");
                 }
                 if listener.has_http_limits() {
                     self.fault(
                         &at,
-                        "of the limits on clients, connections have idle-timeout only: set mode = \"http\"",
+                        "of the limits on slow clients, TCP has only idle-timeout: set mode = \"http\"",
                     );
                 }
                 if listener.abort_on_close.is_some() {
-                    self.fault(&at, "abort-on-close is for requests: set mode = \"http\"");
+                    self.fault(&at, "abort-on-close is for HTTP: set mode = \"http\"");
                 }
                 if !listener.routes.is_empty() && listener.tls.is_some() {
-                    self.fault(
-                        &at,
-                        "routes of TCP go by TLS that is passed through: it cannot end here, too",
-                    );
+                    self.fault(&at, "TCP routes need TLS passthrough: remove `tls`, or the routes");
                 }
                 let mut settings = tcp::Settings::default();
                 settings.relay.idle = listener.idle_timeout.map_or(settings.relay.idle, |time| time.0);
@@ -213,19 +207,16 @@ impl Checker<'_> {
             }
             Mode::Http => {
                 if listener.to.is_none() && listener.routes.is_empty() {
-                    self.fault(
-                        &at,
-                        "a listener for HTTP has routes, or says by `to` which upstream it is for",
-                    );
+                    self.fault(&at, "an HTTP listener needs `to` or routes");
                 }
                 if listener.send_proxy.is_some() {
-                    self.fault(&at, "send-proxy is for connections: set mode = \"tcp\"");
+                    self.fault(&at, "send-proxy is for TCP: set mode = \"tcp\"");
                 }
                 let trusted = listener.trusted_proxies.clone();
                 let guards = self.guards(&listener.guard_keys(), &trusted);
                 let tell = listener.forwarded.map_or(Tell::default(), Tell::from);
                 if listener.client_hello_timeout.is_some() {
-                    self.fault(&at, "client-hello-timeout is for connections: set mode = \"tcp\"");
+                    self.fault(&at, "client-hello-timeout is for TCP: set mode = \"tcp\"");
                 }
                 let mut routes: Vec<_> = (1..)
                     .zip(&listener.routes)
@@ -251,10 +242,10 @@ impl Checker<'_> {
         let on = listener.trace == Some(true);
         if let Some(sample) = &listener.trace_sample {
             if !on {
-                self.fault(&sample.span(), "trace-sample is for a listener with trace = true");
+                self.fault(&sample.span(), "trace-sample needs trace = true");
             }
             if !(0.0..=1.0).contains(sample.get_ref()) {
-                self.fault(&sample.span(), "trace-sample is a share, from 0 to 1");
+                self.fault(&sample.span(), "trace-sample is from 0 to 1");
             }
         }
         on.then(|| Tracing { sample: listener.trace_sample.as_ref().map_or(0.0, |sample| *sample.get_ref()) })

@@ -1,4 +1,4 @@
-//! `mirror` of a route: where copies of its requests go.
+//! `mirror` of a route: copies of its requests for another upstream.
 
 use serde::Deserialize;
 use toml::Spanned;
@@ -18,10 +18,10 @@ pub(super) struct MirrorTable {
     pub(super) max_in_flight: Option<usize>,
 }
 
-/// Bytes of a body that is copied, unless told otherwise: as many as are kept to be sent again.
+/// The default limit of a copied body: as much as is kept for retries.
 const MAX_BODY: u64 = 64 * 1024;
 
-/// Copies under way at once, unless told otherwise.
+/// The default number of copies in progress.
 const MAX_IN_FLIGHT: usize = 100;
 
 impl Checker<'_> {

@@ -1,6 +1,6 @@
-//! The configuration of a balancer: read from a file or made of a command line, checked as a whole before anything of it is used.
+//! The configuration of a balancer: read from a file or built from a command line, and validated as a whole before anything of it is used.
 //!
-//! What is wrong is told all at once, each fault with the line and the column where it stands.
+//! All faults are reported at once, each with its line and column.
 
 mod access_log;
 mod admin;
@@ -14,6 +14,7 @@ mod discover;
 mod edits;
 mod file;
 mod guards;
+mod keep_alive;
 mod listener;
 mod mirror;
 mod names;
@@ -44,6 +45,7 @@ use super::redis::Redis;
 use super::spans::Collector;
 use super::{gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
+use crate::net::client::pool;
 use crate::net::limits::ConnectionLimits;
 use crate::net::shards::cores;
 use crate::net::tls::{CertPair, ClientAuth};
@@ -59,52 +61,56 @@ pub use self::listener::Mode;
 pub use self::names::UnknownName;
 pub use self::trace::SERVICE_NAME;
 
-/// What connections get to end when another process has taken over, unless told otherwise: WebSockets last.
+/// How long connections of the old process may take to end after an upgrade, by default: WebSockets are long.
 pub const UPGRADE_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// A checked configuration.
+/// A valid configuration.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Threads that serve.
+    /// The number of serving threads.
     pub threads: usize,
-    /// What connections get to end when the balancer is told to stop.
+    /// How long connections may take to end when the balancer stops.
     pub drain_timeout: Duration,
-    /// What connections get to end when another process has taken over.
+    /// How long the balancer serves on after the signal to stop, while its health check fails.
+    pub stop_delay: Duration,
+    /// How long connections may take to end after an upgrade.
     pub upgrade_timeout: Duration,
-    /// A file for the number of the process.
+    /// A file for the process id.
     pub pid_file: Option<PathBuf>,
     /// Whether the file is read again when it changes; at SIGHUP it always is.
     pub watch: bool,
-    /// What operators get.
+    /// The `[admin]` section.
     pub admin: Admin,
     /// Where spans of traces go, if they go anywhere.
     pub trace: Option<Collector>,
-    /// SHA-256 of the text that it was read from, in hex; empty without one.
+    /// Limits of the connections to backends that each thread keeps.
+    pub keep_alive: pool::Limits,
+    /// SHA-256 of the file, in hex; empty without one.
     pub checksum: String,
-    /// Where clients come in.
+    /// Where clients connect.
     pub listeners: Vec<Listener>,
-    /// Where they are handed to.
+    /// The groups of backends.
     pub upstreams: Vec<Upstream>,
-    /// What keeps responses.
+    /// The response caches.
     pub caches: Vec<Cache>,
     /// Where limits are counted that several balancers share.
     pub redis: Option<Arc<Redis>>,
 }
 
-/// Where clients come in.
+/// Where clients connect, and what happens to their requests or connections.
 #[derive(Clone, Debug)]
 pub struct Listener {
     /// Its addresses.
     pub listen: Vec<ListenAddr>,
-    /// Whose connections begin with a PROXY header.
+    /// Peers that must send a PROXY header.
     pub proxies: Prefixes,
-    /// How many connections there may be.
+    /// Limits on the number of connections.
     pub limits: ConnectionLimits,
-    /// Where a line goes for each request or connection.
+    /// The access log: its format and its file.
     pub access_log: Option<(Format, Target)>,
-    /// Certificates, if clients speak TLS.
+    /// Its certificates, if it uses TLS.
     pub tls: Option<Tls>,
-    /// What becomes of them.
+    /// What it serves.
     pub service: Service,
 }
 
@@ -116,7 +122,7 @@ impl Listener {
         addresses.join(", ")
     }
 
-    /// Whether clients of both come in the same way, wherever they go then: its sockets can be those of the other.
+    /// Whether the two differ only in routing, so that connections of one can be served by the other.
     #[must_use]
     pub fn is_entered_as(&self, other: &Self) -> bool {
         let Self { listen, proxies, limits, access_log, tls, service } = self;
@@ -137,65 +143,65 @@ impl Listener {
 /// The certificates of a listener.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// Certificates with their keys; the name that a client asks for chooses.
+    /// Certificates with their keys; the client's SNI selects one.
     pub certificates: Vec<CertPair>,
-    /// Whether one for `localhost` is made up.
+    /// Whether a self-signed one for `localhost` is used.
     pub self_signed: bool,
-    /// Whether clients have to show a certificate.
+    /// Whether clients must present a certificate.
     pub client_auth: ClientAuth,
 }
 
-/// What becomes of the clients of a listener.
+/// What a listener serves.
 #[derive(Clone, Debug)]
 pub enum Service {
-    /// Their connections are joined to connections to backends.
+    /// TCP mode: connections are joined to connections to backends.
     Tcp(Box<TcpService>),
-    /// Their requests are sent to the backends of the upstream of the first route that fits.
+    /// HTTP mode: requests are routed to backends.
     Http(Box<HttpService>),
 }
 
-/// What becomes of connections.
+/// A listener in TCP mode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TcpService {
-    /// Where those go that begin with a ClientHello: the first route that fits is taken.
+    /// Routes by the ClientHello: the first match is used.
     pub routes: Vec<TlsRoute>,
     /// The name of the upstream of the others. They are closed if it is `None`.
     pub to: Option<String>,
-    /// How they are joined.
+    /// The other settings.
     pub settings: tcp::Settings,
 }
 
 impl TcpService {
-    /// All connections go to the upstream of this name.
+    /// A listener without routes, for the upstream of this name.
     #[must_use]
     pub fn to(upstream: impl Into<String>) -> Self {
         Self { to: Some(upstream.into()), ..Self::default() }
     }
 }
 
-/// Which TLS connections are passed through to which upstream.
+/// A route for TLS passthrough.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsRoute {
-    /// The connections that it is for.
+    /// Its conditions.
     pub condition: TlsCondition,
     /// The name of the upstream.
     pub to: String,
 }
 
-/// What becomes of requests.
+/// A listener in HTTP mode.
 #[derive(Clone, Debug)]
 pub struct HttpService {
-    /// Where requests go: the first route that fits is taken.
+    /// The routes: the first match is used.
     pub routes: Vec<Route>,
-    /// Whose word about clients counts.
+    /// Trusted proxies.
     pub trusted: Prefixes,
-    /// What stands around all routes.
+    /// The guards around all routes.
     pub guards: Guards,
     /// How requests are traced, if they are.
     pub tracing: Option<Tracing>,
-    /// What clients get in place of the answers of the balancer itself.
+    /// Pages for the balancer's own error responses.
     pub error_pages: Vec<ErrorPage>,
-    /// How slowly, how long and how much clients may talk.
+    /// Limits on slow and large requests.
     pub settings: Settings,
 }
 
@@ -218,7 +224,7 @@ impl HttpService {
         service
     }
 
-    /// Requests by these routes, with the defaults of everything else.
+    /// A listener with these routes and the defaults of everything else.
     #[must_use]
     pub fn new(routes: Vec<Route>) -> Self {
         // The deadlines of the upstreams hold.
@@ -235,25 +241,25 @@ impl HttpService {
     }
 }
 
-/// Which requests a route is for, and what becomes of them.
+/// A route of a listener in HTTP mode.
 #[derive(Clone, Debug)]
 pub struct Route {
-    /// The requests that it is for.
+    /// Its conditions.
     pub condition: Condition,
-    /// What becomes of them.
+    /// What it does.
     pub action: Action,
-    /// What is changed in them, and in their answers.
+    /// The edits of requests and responses.
     pub edits: Arc<RouteEdits>,
-    /// Where copies of them go.
+    /// Where copies of requests go.
     pub mirror: Option<Mirror>,
-    /// What stands in front of it.
+    /// The guards in front of it.
     pub guards: Guards,
-    /// The name of the cache that keeps the responses.
+    /// The name of the cache of its responses.
     pub cache: Option<String>,
 }
 
 impl Route {
-    /// The route of all requests to the upstream of this name. `tell` says by which fields it is told of clients.
+    /// A route for all requests to the upstream of this name. `tell` chooses the forwarded fields.
     #[must_use]
     pub fn all_to(to: impl Into<String>, tell: Tell) -> Self {
         Self {
@@ -267,14 +273,14 @@ impl Route {
     }
 }
 
-/// What becomes of the requests of a route.
+/// What a route does.
 #[derive(Clone, Debug)]
 pub enum Action {
-    /// They go on to the backends of one of these upstreams.
+    /// Forward to one of these upstreams.
     Forward(To),
-    /// Their clients are sent elsewhere.
+    /// Redirect the client.
     Redirect(Template, StatusCode),
-    /// They are answered with a page.
+    /// Answer with a page.
     Respond(Page),
 }
 
@@ -285,18 +291,18 @@ pub struct Mirror {
     pub to: String,
     /// The share of the requests that are copied, from 0 to 1.
     pub share: f64,
-    /// Bytes of a body that is copied at most.
+    /// The longest body that is copied, in bytes.
     pub max_body: u64,
     /// How many may be under way at once.
     pub copies: Copies,
 }
 
-/// Where requests go.
+/// The upstreams of a route.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct To {
-    /// The names of the upstreams, at least one, each with the weight of its share.
+    /// The names of the upstreams, at least one, each with its weight.
     pub branches: Vec<(String, u32)>,
-    /// What keeps a client with its upstream; without it, chance decides.
+    /// What keeps a client on its upstream; without it the choice is random.
     pub by: Option<HashBy>,
 }
 
@@ -308,25 +314,25 @@ impl To {
     }
 }
 
-/// A cache that routes share.
+/// A response cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cache {
     /// Its name.
     pub name: String,
-    /// What is decided about it.
+    /// Its settings.
     pub settings: super::cache::Settings,
 }
 
-/// Backends that are alike.
+/// A group of interchangeable backends.
 #[derive(Clone, Debug)]
 pub struct Upstream {
     /// Its name.
     pub name: String,
     /// Its backends.
     pub backends: Vec<backend::Setup>,
-    /// How they are used.
+    /// The settings of the group.
     pub settings: super::upstream::Settings,
-    /// How requests are sent to them.
+    /// The settings for HTTP.
     pub gateway: gateway::Settings,
 }
 
@@ -334,10 +340,12 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             admin: Admin::default(),
+            keep_alive: keep_alive::DEFAULT,
             trace: None,
             checksum: String::new(),
             threads: cores(),
             drain_timeout: DRAIN_TIMEOUT,
+            stop_delay: Duration::ZERO,
             upgrade_timeout: UPGRADE_TIMEOUT,
             pid_file: None,
             watch: true,
@@ -349,7 +357,7 @@ impl Default for Config {
     }
 }
 
-/// One thing that is wrong with a file.
+/// One fault of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// The line, from 1.
@@ -360,7 +368,7 @@ pub struct Fault {
     pub message: String,
 }
 
-/// Why there is no configuration.
+/// Why a configuration cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -368,20 +376,20 @@ pub enum ConfigError {
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// Something is wrong with what it says.
+    /// Its content is invalid.
     #[error("{}", Faults(path, faults))]
     Faults {
         /// The file.
         path: PathBuf,
-        /// What is wrong, in the order of the file; at least one.
+        /// The faults in the order of the file; at least one.
         faults: Vec<Fault>,
     },
 }
 
-/// Faults as lines of text, as compilers print them.
+/// Formats faults as compilers do.
 struct Faults<'a>(&'a Path, &'a [Fault]);
 
 impl fmt::Display for Faults<'_> {
@@ -398,23 +406,23 @@ impl Config {
     /// Reads a file.
     ///
     /// # Errors
-    /// It cannot be read, or something is wrong with it.
+    /// It cannot be read, or has faults.
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Read { path: path.into(), source })?;
         Self::parse(&text).map_err(|faults| ConfigError::Faults { path: path.into(), faults })
     }
 
-    /// Reads the text of a file.
+    /// Parses the text of a file.
     ///
     /// # Errors
-    /// What is wrong with it, in the order of the file.
+    /// All faults, in the order of the file.
     pub fn parse(text: &str) -> Result<Self, Vec<Fault>> {
         checker::config(text)
     }
 }
 
-/// How the name of what a hash goes by is written: `source`, `path`, `header:NAME`, `cookie:NAME`.
+/// Parses the part of a request to hash: `source`, `path`, `header:NAME`, `cookie:NAME`.
 fn hash_by(text: &str) -> Option<HashBy> {
     match text.split_once(':') {
         None if text == "source" => Some(HashBy::Source),

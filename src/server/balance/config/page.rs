@@ -1,4 +1,4 @@
-//! Answers that need no backend: redirects, and pages.
+//! Responses without a backend: redirects, and pages.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -14,10 +14,10 @@ use crate::proto::balance::template::Template;
 use crate::server::balance::gateway::{ErrorPage, Page};
 use crate::server::units::TimeSpan;
 
-/// Bytes of a page at most: pages are held in memory.
+/// The longest page, in bytes: pages are held in memory.
 const MAX_PAGE: u64 = 1 << 20;
 
-/// Where clients are sent.
+/// A redirect.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RedirectTable {
@@ -36,7 +36,7 @@ pub(super) struct PageTable {
     pub(super) retry_after: Option<TimeSpan>,
 }
 
-/// A page in place of an answer of the balancer itself.
+/// A page for the balancer's own error responses.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ErrorPageTable {
@@ -47,10 +47,10 @@ pub(super) struct ErrorPageTable {
     pub(super) retry_after: Option<TimeSpan>,
 }
 
-/// The statuses of the answers that the balancer gives for want of a backend's.
+/// The statuses of the balancer's own error responses.
 const ERRORS: [u16; 3] = [502, 503, 504];
 
-/// The statuses that send a client elsewhere, and keep it from taking a redirect for the page.
+/// The statuses of redirects.
 const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -67,7 +67,7 @@ impl Checker<'_> {
             Template::default()
         });
         if redirect.to.get_ref().contains(' ') || redirect.to.get_ref().is_empty() {
-            self.fault(&redirect.to.span(), "a redirect leads to a URL, without spaces");
+            self.fault(&redirect.to.span(), "a redirect needs a URL without spaces");
         }
         Action::Redirect(to, status)
     }
@@ -77,12 +77,12 @@ impl Checker<'_> {
         let page = page.get_ref();
         let status = page.status.as_ref().map_or(200, |status| *status.get_ref());
         if let Some(at) = page.status.as_ref().filter(|_| !(200..600).contains(&status)) {
-            self.fault(&at.span(), "the status of an answer is 200 to 599");
+            self.fault(&at.span(), "the status of a page is 200 to 599");
         }
         let (body, content_type) =
             self.contents(page.body.as_ref(), page.file.as_ref(), page.content_type.as_ref());
         if [204, 304].contains(&status) && !body.is_empty() {
-            self.fault(&at, format!("an answer with status {status} has no body"));
+            self.fault(&at, format!("a response with status {status} has no body"));
         }
         Page {
             status: StatusCode::from_u16(status).unwrap_or_default(),
@@ -108,7 +108,7 @@ impl Checker<'_> {
         pages.collect()
     }
 
-    /// The body of a page, and its media type.
+    /// The body and the media type of a page.
     fn contents(
         &mut self,
         body: Option<&String>,
@@ -120,21 +120,21 @@ impl Checker<'_> {
             (None, Some(file)) => self.page_file(file),
             (None, None) => (Bytes::new(), TEXT),
             (Some(_), Some(file)) => {
-                self.fault(&file.span(), "a page is in `body` or in `file`, not in both");
+                self.fault(&file.span(), "set either `body` or `file`");
                 (Bytes::new(), TEXT)
             }
         };
         let content_type = match content_type {
             None => guessed,
             Some(text) => HeaderValue::try_from(text.get_ref()).unwrap_or_else(|_| {
-                self.fault(&text.span(), "this is no media type");
+                self.fault(&text.span(), "not a valid media type");
                 TEXT
             }),
         };
         (body, content_type)
     }
 
-    /// A page from a file, with the media type that its name says.
+    /// A page from a file, with the media type of its name.
     fn page_file(&mut self, file: &Spanned<PathBuf>) -> (Bytes, HeaderValue) {
         let path = file.get_ref();
         let body = read(path).unwrap_or_else(|error| {
@@ -147,7 +147,7 @@ impl Checker<'_> {
     }
 }
 
-/// The value of `Retry-After`, at least a second: 0 would ask clients to come at once.
+/// The value of `Retry-After`, at least a second: 0 would ask for an immediate retry.
 fn seconds(time: TimeSpan) -> u64 {
     time.0.as_secs().max(1)
 }

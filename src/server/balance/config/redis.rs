@@ -1,4 +1,4 @@
-//! `[redis]`: where limits on rates are counted that several balancers share.
+//! `[redis]`: the Redis that counts rate limits shared by several balancers.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -15,10 +15,10 @@ use crate::server::balance::redis::{CONNECT_TIMEOUT, DEFAULT_LEASE, DEFAULT_PREF
 use crate::server::balance::redis::{Redis, Server, Settings};
 use crate::server::units::TimeSpan;
 
-/// What a request waits for Redis, at least and at most.
+/// The allowed timeouts.
 const TIMEOUTS: (Duration, Duration) = (Duration::from_millis(1), CONNECT_TIMEOUT);
 
-/// The server, and how it is used.
+/// The `[redis]` section.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct RedisTable {
@@ -30,7 +30,7 @@ pub(super) struct RedisTable {
 }
 
 impl Checker<'_> {
-    /// The Redis of the file.
+    /// The Redis of the configuration.
     pub(super) fn redis(&mut self, table: &Spanned<RedisTable>) -> Option<Arc<Redis>> {
         let RedisTable { url, ca, timeout, lease, prefix } = table.get_ref();
         let time = timeout.as_ref().map_or(DEFAULT_TIMEOUT, |time| time.get_ref().0);

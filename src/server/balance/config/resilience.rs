@@ -1,4 +1,4 @@
-//! What an upstream does when backends fail, lag or are full: `outlier`, `breaker`, `pools`, and limits on calls.
+//! How an upstream handles failing, slow and full backends: `outlier`, `breaker`, `pools`, retries, and limits.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use toml::Spanned;
 use super::checker::Checker;
 use super::upstream::UpstreamTable;
 use crate::net::resilience::backoff::{self, Growth, Jitter};
-use crate::net::resilience::breaker;
 use crate::net::resilience::pick::{Bound, pools};
+use crate::net::resilience::{breaker, budget};
 use crate::proto::balance::outlier;
 use crate::server::balance::upstream::Settings;
 use crate::server::units::TimeSpan;
 
-/// When backends are ejected.
+/// The rules of outlier ejection.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct OutlierTable {
@@ -30,7 +30,7 @@ pub(super) struct OutlierTable {
     cap: Option<u8>,
 }
 
-/// When a backend's circuit breaker trips, and how it closes.
+/// The rules of circuit breakers.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct BreakerTable {
@@ -44,6 +44,20 @@ pub(super) struct BreakerTable {
     probe_timeout: Option<TimeSpan>,
 }
 
+/// The retry budget of an upstream.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct RetryBudgetTable {
+    percent: Option<u32>,
+    per_second: Option<u32>,
+}
+
+/// The most retries of one request: enough to try every backend of a small group, and few enough not to multiply an outage.
+const MAX_RETRIES: u32 = 10;
+
+/// How long requests and retries count for the budget.
+const BUDGET_WINDOW: Duration = Duration::from_secs(10);
+
 /// When the next pool is used, and when all backends are.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -53,8 +67,26 @@ pub(super) struct PoolsTable {
 }
 
 impl Checker<'_> {
-    /// Sets what the upstream says of failures and limits.
+    /// Sets the rules for failures and limits.
     pub(super) fn resilience(&mut self, upstream: &UpstreamTable, settings: &mut Settings) {
+        if let Some(retries) = &upstream.retries {
+            let count = *retries.get_ref();
+            if count > MAX_RETRIES {
+                self.fault(&retries.span(), format!("retries is at most {MAX_RETRIES}"));
+            }
+            settings.retry.attempts = count.min(MAX_RETRIES) + 1;
+            settings.retry.most = settings.retry.attempts;
+            // With none, what was never sent is not sent again either.
+            settings.retry.transparent = settings.retry.transparent.min(count);
+        }
+        if let Some(table) = &upstream.retry_budget {
+            let RetryBudgetTable { percent, per_second } = *table.get_ref();
+            if percent.is_some_and(|percent| percent > 100) {
+                self.fault(&table.span(), "percent is 0 to 100");
+            }
+            let (percent, reserve) = (percent.unwrap_or(20), per_second.unwrap_or(10));
+            settings.budget = budget::Policy::Share { percent, reserve, window: BUDGET_WINDOW };
+        }
         if let Some(outlier) = &upstream.outlier {
             settings.outlier = self.outlier(outlier);
         }
@@ -72,13 +104,10 @@ impl Checker<'_> {
         if let Some(bound) = &upstream.bound {
             let factor = *bound.get_ref();
             if !(1.0..=100.0).contains(&factor) {
-                self.fault(
-                    &bound.span(),
-                    "a bound is 1 to 100 times the share of a backend: 1.25, for example",
-                );
+                self.fault(&bound.span(), "bound is 1 to 100 times the share of a backend, for example 1.25");
             }
             if !settings.algorithm.is_keyed() {
-                let message = "a bound is for algorithms that go by a key: rendezvous, ring, maglev";
+                let message = "bound needs a hashing algorithm: rendezvous, ring or maglev";
                 self.fault(&bound.span(), message);
             }
             settings.bound = Some(Bound::new((factor.clamp(1.0, 100.0) * 100.0).round() as u32));
@@ -97,7 +126,7 @@ impl Checker<'_> {
                 (factor * 100.0).round() as u32
             }
             Some(_) => {
-                self.fault(&at, "latency-factor is 1 to 1000 times the median, or 0 for no such rule");
+                self.fault(&at, "latency-factor is 1 to 1000 times the median, or 0 to disable the rule");
                 0
             }
         };
@@ -165,13 +194,16 @@ mod tests {
     #[test]
     fn every_key_counts() {
         let upstream = upstream(
-            "algorithm = \"maglev\"\nbackends = [\"b:1\", { address = \"b:2\", max-connections = 7 }]\nmax-connections = 5\nqueue = 9\nqueue-timeout = \"2s\"\nbound = 1.25\n\
+            "algorithm = \"maglev\"\nbackends = [\"b:1\", { address = \"b:2\", max-connections = 7 }]\nmax-connections = 5\nqueue = 9\nretries = 7\nretry-budget = { percent = 30, per-second = 4 }\nqueue-timeout = \"2s\"\nbound = 1.25\n\
              pools = { enough = 40, panic = 20 }\nbreaker = { failures = 2, rate = 30, requests = 4, window = \"1m\", open = \"2s\", max-open = \"9s\", probes = 3, probe-timeout = \"4s\" }\n\
              outlier = { faults = 1, errors = 2, rate = 3, latency-factor = 4.5, least-latency = \"5ms\", requests = 6, window = \"7s\", time = \"8s\", max-time = \"9s\", cap = 10 }",
         )
         .unwrap();
         let settings = &upstream.settings;
         assert_eq!((settings.queue, settings.queue_timeout), (9, Duration::from_secs(2)));
+        assert_eq!((settings.retry.attempts, settings.retry.most), (8, 8));
+        let window = BUDGET_WINDOW;
+        assert_eq!(settings.budget, budget::Policy::Share { percent: 30, reserve: 4, window });
         assert_eq!(settings.bound, Some(Bound::new(125)));
         assert_eq!(settings.pools, pools::Policy { enough: 40, panic: 20 });
         let expected = outlier::Policy {
@@ -206,9 +238,12 @@ mod tests {
 
     #[test]
     fn what_is_not_said_has_a_default_and_limits_none() {
-        let upstream = upstream("backends = [\"b:1\"]\nbreaker = {}\noutlier = {}\npools = {}").unwrap();
+        let upstream =
+            upstream("backends = [\"b:1\"]\nbreaker = {}\noutlier = {}\npools = {}\nretry-budget = {}")
+                .unwrap();
         assert_eq!(upstream.settings.outlier, outlier::Policy::DEFAULT);
         assert_eq!(upstream.settings.pools, pools::Policy::default());
+        assert_eq!(upstream.settings.budget, budget::Policy::DEFAULT);
         assert_eq!(upstream.backends[0].breaker, Some(breaker::Policy::DEFAULT));
         assert_eq!((upstream.backends[0].limit, upstream.settings.bound), (None, None));
     }
@@ -216,7 +251,7 @@ mod tests {
     #[test]
     fn what_is_wrong() {
         for (lines, message) in [
-            ("bound = 1.25", "for algorithms that go by a key"),
+            ("bound = 1.25", "needs a hashing algorithm"),
             ("algorithm = \"ring\"\nbound = 0.5", "1 to 100 times"),
             ("pools = { panic = 101 }", "0 to 100 percent"),
             ("outlier = { rate = 101 }", "0 to 100 percent"),
@@ -224,6 +259,8 @@ mod tests {
             ("breaker = { probes = 0 }", "at least one probe"),
             ("breaker = { rate = 200 }", "0 to 100 percent"),
             ("max-connections = 0", "at least 1"),
+            ("retries = 11", "at most 10"),
+            ("retry-budget = { percent = 101 }", "0 to 100"),
         ] {
             let fault = upstream(&format!("backends = [\"b:1\"]\n{lines}")).unwrap_err();
             assert!(fault.contains(message), "{lines}: {fault}");

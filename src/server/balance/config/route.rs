@@ -1,4 +1,4 @@
-//! `[[listener.route]]`: which requests go where, and which connections whose TLS is passed through.
+//! `[[listener.route]]`: the conditions and the action of a route.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -46,7 +46,7 @@ pub(super) struct RouteTable {
     pub(super) request_headers: EditsTable,
     #[serde(default)]
     pub(super) response_headers: EditsTable,
-    /// What keeps the responses.
+    /// The name of the cache of its responses.
     pub(super) cache: Option<Spanned<String>>,
     pub(super) limits: Option<Spanned<LimitsTable>>,
     pub(super) compress: Option<Switch<CompressTable>>,
@@ -54,7 +54,7 @@ pub(super) struct RouteTable {
     pub(super) cors: Option<Spanned<CorsTable>>,
     pub(super) security_headers: Option<Spanned<Switch<BTreeMap<String, String>>>>,
     pub(super) auth: Option<Spanned<AuthTable>>,
-    /// Of TCP.
+    /// TCP mode only.
     pub(super) sni: Option<Spanned<OneOrMany<String>>>,
     pub(super) alpn: Option<Spanned<OneOrMany<String>>>,
 }
@@ -64,7 +64,7 @@ impl Checker<'_> {
         let at = route.span();
         let route = route.get_ref();
         if let Some(key) = route.sni.as_ref().or(route.alpn.as_ref()) {
-            self.fault(&key.span(), "sni and alpn are for connections: set mode = \"tcp\"");
+            self.fault(&key.span(), "sni and alpn are for TCP: set mode = \"tcp\"");
         }
         let hosts = route.host.iter().flat_map(OneOrMany::as_slice);
         let mut condition =
@@ -72,7 +72,7 @@ impl Checker<'_> {
         if let Some(paths) = &route.path {
             for path in paths.get_ref().as_slice() {
                 if !path.starts_with('/') || path.trim_end_matches('*').contains('*') {
-                    self.fault(&paths.span(), format!("{path:?} is no path: /exact, or /prefix/*"));
+                    self.fault(&paths.span(), format!("{path:?} is not a path: use /exact or /prefix/*"));
                 }
                 match normal(path) {
                     Ok(path) => condition.paths.push(PathPattern::new(&path)),
@@ -84,7 +84,7 @@ impl Checker<'_> {
             for method in methods.get_ref().as_slice() {
                 match Method::from_bytes(method.as_bytes()) {
                     Ok(method) => condition.methods.push(method),
-                    Err(_) => self.fault(&methods.span(), format!("{method:?} is no method")),
+                    Err(_) => self.fault(&methods.span(), format!("{method:?} is not a method")),
                 }
             }
         }
@@ -99,7 +99,7 @@ impl Checker<'_> {
             (None, Some(redirect), None) => self.redirect(redirect),
             (None, None, Some(page)) => Action::Respond(self.page(page)),
             _ => {
-                self.fault(&at, "a route has one of `to`, `redirect` and `respond`");
+                self.fault(&at, "a route needs exactly one of `to`, `redirect` and `respond`");
                 Action::Forward(To::one(""))
             }
         };
@@ -114,7 +114,7 @@ impl Checker<'_> {
         let guards = self.guards(&keys, trusted);
         let cache = route.cache.as_ref().map(|name| self.cache_named(name, &action));
         if let (Some(mirror), None) = (&route.mirror, &route.to) {
-            self.fault(&mirror.span(), "a mirror is for a route with `to`");
+            self.fault(&mirror.span(), "mirror needs a route with `to`");
         }
         let mirror = route.mirror.as_ref().map(|mirror| self.mirror(mirror.get_ref()));
         Route { condition, action, edits: Arc::new(self.edits(route, tell)), mirror, guards, cache }
@@ -149,8 +149,8 @@ mod tests {
             ("/caf\u{e9}", Err("'\u{e9}' has to be percent-encoded")),
             ("/a b", Err("' ' has to be percent-encoded")),
             ("/a?b", Err("'?' has to be percent-encoded")),
-            ("/../a", Err("the path leaves its root")),
-            ("/a%zz", Err("the path has a percent sign that encodes nothing")),
+            ("/../a", Err("the path leads above its root")),
+            ("/a%zz", Err("the path has an invalid percent-encoding")),
         ] {
             let got = normal(pattern);
             assert_eq!(got.as_deref().map_err(String::as_str), expected, "{pattern}");

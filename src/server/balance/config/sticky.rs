@@ -1,4 +1,4 @@
-//! `sticky` of an upstream: the cookie by which clients return to their backend.
+//! `sticky` of an upstream: the session cookie.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::proto::http::cookie::SameSite;
 use crate::server::balance::gateway::{STICKY_LIFE, Sticky};
 use crate::server::units::TimeSpan;
 
-/// The cookie.
+/// The session cookie.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct StickyTable {
@@ -46,11 +46,11 @@ impl From<Site> for SameSite {
     }
 }
 
-/// Bytes of a file with a key at most.
+/// The longest key file, in bytes.
 const MAX_KEY: u64 = 4096;
 
 impl Checker<'_> {
-    /// The cookie of the upstream of this name, within which its values hold.
+    /// The session cookie of the upstream of this name, which is the scope of its values.
     pub(super) fn sticky(&mut self, name: &str, sticky: &Spanned<StickyTable>) -> Option<Sticky> {
         let at = sticky.span();
         let sticky = sticky.get_ref();
@@ -90,7 +90,7 @@ impl Checker<'_> {
     }
 }
 
-/// The key in a file, without the white space around it.
+/// The key in a file, without surrounding white space.
 fn key(path: &Path) -> std::io::Result<Vec<u8>> {
     let mut key = Vec::new();
     std::fs::File::open(path)?.take(MAX_KEY).read_to_end(&mut key)?;

@@ -16,16 +16,16 @@ use crate::server::balance::dial::Dial;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UpstreamTlsTable {
-    /// The name in their certificate.
+    /// The name in their certificates.
     name: String,
-    /// Who vouches for them, if that is nobody whom the system trusts.
+    /// Trusted authorities beside those of the system.
     ca: Option<PathBuf>,
     cert: Option<PathBuf>,
     key: Option<PathBuf>,
 }
 
 impl UpstreamTlsTable {
-    /// Servers of this name, for which somebody vouches whom the system trusts.
+    /// Backends of this name, with certificates of the system's authorities.
     pub(super) fn named(name: &str) -> Self {
         Self::vouched(name, None)
     }
@@ -37,19 +37,19 @@ impl UpstreamTlsTable {
 }
 
 impl Checker<'_> {
-    /// Connections with TLS.
+    /// How to connect with TLS.
     pub(super) fn tls_dial(&mut self, tls: &UpstreamTlsTable, at: &Range<usize>) -> Dial {
         let mut dial = Dial::default();
         if tls.name.parse::<IpAddr>().is_err()
             && rustls::pki_types::ServerName::try_from(tls.name.as_str()).is_err()
         {
-            self.fault(at, format!("{:?} is no name of a server", tls.name));
+            self.fault(at, format!("{:?} is not a valid server name", tls.name));
         }
         let certificate = match (&tls.cert, &tls.key) {
             (Some(cert), Some(key)) => Some(CertPair { cert: cert.clone(), key: key.clone() }),
             (None, None) => None,
             _ => {
-                self.fault(at, "a certificate has its key beside it: `cert` and `key`");
+                self.fault(at, "set both `cert` and `key`, or neither");
                 None
             }
         };

@@ -1,4 +1,4 @@
-//! `[[listener.route]]` of a listener for TCP: which connections whose TLS is passed through go where.
+//! `[[listener.route]]` of a TCP listener: routes for TLS passthrough.
 
 use toml::Spanned;
 
@@ -9,11 +9,11 @@ use super::to::ToEntry;
 use crate::proto::balance::route::HostPattern;
 use crate::proto::balance::tls_route::TlsCondition;
 
-/// The longest name of a protocol (RFC 7301 section 3.1).
+/// The longest protocol name (RFC 7301 section 3.1).
 const MAX_PROTOCOL: usize = 255;
 
 impl Checker<'_> {
-    /// A route of a listener for TCP.
+    /// A route of a TCP listener.
     pub(super) fn tls_route(&mut self, route: &Spanned<RouteTable>) -> TlsRoute {
         // Each key is named, so that a new one cannot be forgotten here.
         let RouteTable {
@@ -68,11 +68,11 @@ impl Checker<'_> {
             auth.is_some(),
         ];
         if request.contains(&true) {
-            let message = "a route of TCP has `sni`, `alpn` and `to`: the others are for requests";
+            let message = "a TCP route has only `sni`, `alpn` and `to`: the other keys are for HTTP";
             self.fault(&route.span(), message);
         }
         if sni.is_none() && alpn.is_none() {
-            self.fault(&route.span(), "a route of TCP says by `sni` or `alpn` which connections it is for");
+            self.fault(&route.span(), "a TCP route needs `sni` or `alpn`");
         }
         let mut condition = TlsCondition::default();
         if let Some(names) = sni {
@@ -81,7 +81,7 @@ impl Checker<'_> {
                 if plain.is_empty() || plain.contains(['*', ':', '/']) {
                     self.fault(
                         &names.span(),
-                        format!("{name:?} is no name of a server: a.example, or *.example"),
+                        format!("{name:?} is not a server name such as a.example or *.example"),
                     );
                 }
                 condition.names.push(HostPattern::new(name));
@@ -90,7 +90,7 @@ impl Checker<'_> {
         if let Some(protocols) = alpn {
             for name in protocols.get_ref().as_slice() {
                 if name.is_empty() || name.len() > MAX_PROTOCOL {
-                    self.fault(&protocols.span(), format!("{name:?} is no name of a protocol"));
+                    self.fault(&protocols.span(), format!("{name:?} is not a valid protocol name"));
                 }
                 condition.protocols.push(name.as_bytes().to_vec());
             }
@@ -98,11 +98,11 @@ impl Checker<'_> {
         let to = match to {
             Some(ToEntry::One(name)) => self.named(name),
             Some(ToEntry::Split(branches)) => {
-                self.fault(&branches.span(), "connections go to one upstream: only requests are split");
+                self.fault(&branches.span(), "a TCP route has one upstream: only HTTP requests can be split");
                 String::new()
             }
             None => {
-                self.fault(&route.span(), "a route of TCP says by `to` which upstream it is for");
+                self.fault(&route.span(), "a TCP route needs `to`");
                 String::new()
             }
         };

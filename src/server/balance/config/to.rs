@@ -10,10 +10,10 @@ use super::checker::Checker;
 use super::{To, hash_by};
 use crate::proto::balance::split::Split;
 
-/// Upstreams of one split at most.
+/// The most upstreams of a split.
 const MAX_BRANCHES: usize = 100;
 
-/// Where the requests of a route go.
+/// The upstreams of a route.
 #[derive(Debug)]
 pub(super) enum ToEntry {
     One(Spanned<String>),
@@ -28,7 +28,7 @@ pub(super) struct BranchTable {
     pub(super) weight: u32,
 }
 
-/// By hand, as an untagged enum forgets where its parts stand.
+/// Implemented by hand, as an untagged enum loses the positions of its parts.
 impl<'de> Deserialize<'de> for ToEntry {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let entry = Spanned::<ToValue>::deserialize(deserializer)?;
@@ -74,7 +74,7 @@ impl<'de> Visitor<'de> for ToVisitor {
 }
 
 impl Checker<'_> {
-    /// Where the requests of a route go.
+    /// The upstreams of a route.
     pub(super) fn to(&mut self, to: &ToEntry, split_by: Option<&Spanned<String>>) -> To {
         let by = split_by.and_then(|text| {
             let by = hash_by(text.get_ref());
@@ -86,7 +86,7 @@ impl Checker<'_> {
         let branches = match to {
             ToEntry::One(name) => {
                 if let Some(text) = split_by {
-                    self.fault(&text.span(), "split-by is for a route to several upstreams");
+                    self.fault(&text.span(), "split-by needs several upstreams");
                 }
                 return To::one(self.named(name));
             }

@@ -1,4 +1,4 @@
-//! `[upstream.NAME]`: backends that are alike, and how they are used.
+//! `[upstream.NAME]`: a group of interchangeable backends.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::check::{AgentTable, CheckTable};
 use super::checker::Checker;
 use super::discover::DiscoverTable;
 use super::page::ErrorPageTable;
-use super::resilience::{BreakerTable, OutlierTable, PoolsTable};
+use super::resilience::{BreakerTable, OutlierTable, PoolsTable, RetryBudgetTable};
 use super::sticky::StickyTable;
 use super::tls::UpstreamTlsTable;
 use super::{Upstream, hash_by};
@@ -22,7 +22,7 @@ use crate::server::balance::discovery::Discovery;
 use crate::server::balance::{gateway, upstream};
 use crate::server::units::{ByteSize, TimeSpan};
 
-/// Backends that are alike.
+/// A group of interchangeable backends.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct UpstreamTable {
@@ -37,7 +37,8 @@ pub(super) struct UpstreamTable {
     pub(super) tls: Option<Spanned<UpstreamTlsTable>>,
     pub(super) connect_timeout: Option<TimeSpan>,
     pub(super) response_timeout: Option<TimeSpan>,
-    pub(super) retries: Option<u32>,
+    pub(super) retries: Option<Spanned<u32>>,
+    pub(super) retry_budget: Option<Spanned<RetryBudgetTable>>,
     pub(super) replay: Option<ByteSize>,
     pub(super) slow_start: Option<TimeSpan>,
     pub(super) idle_timeout: Option<TimeSpan>,
@@ -68,12 +69,6 @@ impl Checker<'_> {
         }
         settings.seed = upstream.seed.unwrap_or(settings.seed);
         settings.connect_timeout = upstream.connect_timeout.map_or(settings.connect_timeout, |time| time.0);
-        if let Some(retries) = upstream.retries {
-            settings.retry.attempts = retries.saturating_add(1);
-            settings.retry.most = settings.retry.most.max(settings.retry.attempts);
-            // With none, what was never sent is not sent again either.
-            settings.retry.transparent = settings.retry.transparent.min(retries);
-        }
         let mut gateway = gateway::Settings::default();
         gateway.timeouts.response =
             upstream.response_timeout.map_or(gateway.timeouts.response, |time| time.0);
@@ -93,7 +88,7 @@ impl Checker<'_> {
             match hash_by(hash.get_ref()) {
                 Some(by) => gateway.hash = by,
                 None => {
-                    self.fault(&hash.span(), "a hash goes by source, path, header:NAME or cookie:NAME");
+                    self.fault(&hash.span(), "hash is source, path, header:NAME or cookie:NAME");
                 }
             }
         }
@@ -115,7 +110,7 @@ impl Checker<'_> {
         if upstream.backends.len() > MAX_BACKENDS
             || upstream.backends.is_empty() && upstream.discover.is_none()
         {
-            self.fault(&at, format!("an upstream has 1 to {MAX_BACKENDS} backends, or discovers some"));
+            self.fault(&at, format!("an upstream needs 1 to {MAX_BACKENDS} backends, or `discover`"));
         }
         // The address is another for each backend.
         let nowhere = Target::Tcp { host: String::new(), port: 0 };

@@ -1,4 +1,4 @@
-//! The command `wireworks balance ctl`: what operators do with a balancer that runs, over its API.
+//! The command `wireworks balance ctl`: shows and changes a running balancer through its API.
 
 mod show;
 
@@ -20,22 +20,22 @@ use crate::proto::http::limits::Limits;
 use crate::server::http::body::{Body, BodyError};
 use crate::server::http::client::exchange::{ExchangeError, Timeouts, exchange};
 
-/// Where the API is unless told otherwise: what the manual's examples have.
+/// The default address of the API: that of the manual's examples.
 pub const DEFAULT_ADMIN: &str = "127.0.0.1:9000";
 
-/// What an answer may take. A reload reads files.
+/// The time limit of a response. A reload reads files.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Bytes of an answer at most: 10,000 backends have about 1 KiB each.
+/// The longest response in bytes: 10,000 backends take about 1 KiB each.
 const MAX_ANSWER: usize = 64 << 20;
 
 /// The options of `wireworks balance ctl`.
 #[derive(ClapArgs, Clone, Debug)]
 pub struct CtlArgs {
-    /// Where the API is: the address of `[admin] listen`
+    /// The address of the API: that of `[admin] listen`
     #[arg(long, value_name = "ADDR", default_value = DEFAULT_ADMIN, global = true)]
     pub admin: Target,
-    /// Read the token from a file; changes need it, but for those over a Unix socket
+    /// Read the token from a file; changes need it, except over a Unix socket
     #[arg(long, value_name = "FILE", global = true)]
     pub token_file: Option<PathBuf>,
     /// Print what the API answers, for programs
@@ -56,21 +56,21 @@ pub enum Order {
     },
     /// Show the version, the configuration, listeners and caches
     Status,
-    /// Let a backend take requests again
+    /// Make a backend ready for requests again
     Ready {
         /// The name of the upstream
         upstream: String,
         /// The address of the backend
         backend: String,
     },
-    /// Let a backend finish what it has, and give it nothing new
+    /// Drain a backend: it completes what it has and gets nothing new
     Drain {
         /// The name of the upstream
         upstream: String,
         /// The address of the backend
         backend: String,
     },
-    /// Take a backend out, whatever its checks say
+    /// Force a backend down, whatever its checks say
     #[command(visible_alias = "maint")]
     Down {
         /// The name of the upstream
@@ -96,7 +96,7 @@ pub enum Order {
         /// Its weight
         #[arg(long, default_value_t = 1)]
         weight: u32,
-        /// Use it only when the others are not enough
+        /// Use it only when not enough others are available
         #[arg(long)]
         backup: bool,
     },
@@ -117,14 +117,14 @@ pub enum Order {
         #[arg(long, default_value = "*")]
         host: String,
     },
-    /// Read the configuration again
+    /// Reload the configuration file
     Reload,
 }
 
-/// Why an order was not carried out.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CtlError {
-    /// The file of the token cannot be read.
+    /// The token file cannot be read.
     #[error("cannot read the token in {}", path.display())]
     Token {
         /// The file.
@@ -133,24 +133,24 @@ pub enum CtlError {
         source: std::io::Error,
     },
     /// The token cannot be sent.
-    #[error("the token has characters that cannot be sent")]
+    #[error("the token contains characters that cannot be sent")]
     TokenText,
-    /// There is no connection.
+    /// The balancer cannot be reached.
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// A name cannot be sent.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// There is no answer.
-    #[error("the balancer gave no answer: {0}")]
+    /// No response.
+    #[error("no response from the balancer: {0}")]
     Exchange(ExchangeError),
-    /// There is no whole answer.
-    #[error("the balancer gave no whole answer: {0}")]
+    /// An incomplete response.
+    #[error("incomplete response from the balancer: {0}")]
     Body(BodyError),
-    /// There is no answer in time.
-    #[error("the balancer gave no answer within {0:?}")]
+    /// No response in time.
+    #[error("no response from the balancer within {0:?}")]
     Slow(Duration),
-    /// The balancer says no.
+    /// The balancer refused.
     #[error("{detail}")]
     Refused {
         /// The status of the answer.
@@ -158,8 +158,8 @@ pub enum CtlError {
         /// What it said.
         detail: String,
     },
-    /// The answer is not that of a balancer.
-    #[error("what answers there is no API of a balancer")]
+    /// The response is not that of a balancer.
+    #[error("this address does not serve the API of a balancer")]
     NoApi,
     /// No runtime can be made.
     #[error(transparent)]
@@ -220,10 +220,10 @@ impl Order {
     }
 }
 
-/// Carries an order out; returns what is to be printed.
+/// Runs a command; returns the text to print.
 ///
 /// # Errors
-/// Why it was not.
+/// The balancer could not be reached, or refused.
 pub fn run(args: &CtlArgs) -> Result<String, CtlError> {
     let token = args.token_file.as_ref().map(|path| {
         std::fs::read_to_string(path).map_err(|source| CtlError::Token { path: path.clone(), source })

@@ -1,6 +1,6 @@
 //! Backends by DNS: the addresses of a name (A, AAAA), or the servers of a service (SRV, RFC 2782).
 //!
-//! The priority of an SRV record becomes the pool, its weight the weight; a weight of 0 is a small one. The targets of SRV records are looked up by the same resolver.
+//! The priority of an SRV record becomes the pool, its weight the weight; a weight of 0 is a small one. The targets of SRV records are resolved by the same resolver.
 
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -17,31 +17,31 @@ use crate::net::client::Target;
 use crate::proto::balance::discovery::{Heard, Policy, ranks};
 use crate::server::balance::backend::Setup;
 
-/// How long a question may take, with all its repetitions: a resolver that is away must not hold up the next.
+/// The time limit of a query with all its repetitions, so that an unreachable resolver does not delay the next one.
 const TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often a question is asked before it counts as not answered.
+/// How often a query is sent before it counts as unanswered.
 const ATTEMPTS: usize = 2;
 
-/// Backends of one answer at most; what is beyond is left out.
+/// The most backends of one answer; the rest is ignored.
 const MAX_FOUND: usize = 1000;
 
-/// Where backends are found by names.
+/// Discovery by DNS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Dns {
-    /// The name that is looked up.
+    /// The name to resolve.
     pub name: String,
-    /// Which records.
+    /// The record type.
     pub kind: Kind,
-    /// The port of the backends; SRV records have their own.
+    /// The port of the backends; SRV records contain their own.
     pub port: u16,
-    /// Who is asked; the system's resolvers if it is `None`.
+    /// The DNS server; the system's if it is `None`.
     pub resolver: Option<SocketAddr>,
-    /// How long answers hold.
+    /// For how long answers are used.
     pub policy: Policy,
 }
 
-/// Which records are asked for.
+/// The record type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// IPv4 addresses.
@@ -52,12 +52,12 @@ pub enum Kind {
     Srv,
 }
 
-/// A backend that was found.
+/// A discovered backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Found {
-    /// Where it is.
+    /// Its address.
     pub address: SocketAddr,
-    /// The order of its pool, from 0.
+    /// The number of its pool, from 0.
     pub priority: u32,
     /// Its weight.
     pub weight: u32,
@@ -70,13 +70,13 @@ impl Found {
     }
 }
 
-/// Why no backends were found.
+/// Why no backends were discovered.
 #[derive(Debug, thiserror::Error)]
 pub enum DnsError {
-    /// There is no such name, or it has no such records.
-    #[error("there is no such name, or it has no such records")]
+    /// The name does not exist, or has no such records.
+    #[error("the name does not exist, or has no such records")]
     Gone,
-    /// The question was not answered.
+    /// The query was not answered.
     #[error("{0}")]
     Failed(NetError),
 }
@@ -94,7 +94,7 @@ impl From<NetError> for DnsError {
 }
 
 impl Dns {
-    /// What looks names up. It keeps nothing: how long an answer holds is decided by its time to live, here.
+    /// The resolver. It caches nothing: the time to live of answers is handled here.
     pub(super) fn resolver(&self) -> Result<TokioResolver, NetError> {
         let mut builder = match self.resolver {
             None => TokioResolver::builder_tokio()?,
@@ -111,7 +111,7 @@ impl Dns {
         builder.build()
     }
 
-    /// Asks once: what was heard, and what went wrong.
+    /// Queries once: the outcome, and the error if there is one.
     pub(super) async fn ask(&self, resolver: &TokioResolver) -> (Heard<Found>, Option<DnsError>) {
         match self.find(resolver).await {
             Ok((found, ttl)) => (Heard::Members(found, ttl), None),
@@ -193,7 +193,7 @@ fn addresses(lookup: &Lookup) -> impl Iterator<Item = IpAddr> {
     })
 }
 
-/// How long an answer holds: the shortest time to live of its records.
+/// The time to live of an answer: the shortest of its records.
 fn left(lookup: &Lookup) -> Duration {
     let records = lookup.answers().iter().map(|record| Duration::from_secs(record.ttl.into()));
     records.min().unwrap_or_else(|| lookup.valid_until().saturating_duration_since(Instant::now()))

@@ -1,7 +1,7 @@
-//! Backends in a file of their own, TOML or JSON, which another program writes.
+//! Backends from a file, TOML or JSON, that another program maintains.
 //!
-//! It is looked at once in [`INTERVAL`] and read when it has been the same for two looks: a program that writes it in pieces is not read half way.
-//! A file that is renamed into its place is another file, and noticed as well.
+//! The file is checked every [`INTERVAL`] and read when it has been the same for two checks, so that a partly written file is not read.
+//! A file that is renamed into place is noticed as well.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::net::stamps::Stamps;
 use crate::server::balance::config::backends;
 use crate::server::balance::upstream::Upstream;
 
-/// Between two looks at the file.
+/// The interval between checks.
 pub(super) const INTERVAL: Duration = Duration::from_millis(500);
 
-/// Reads the file now, and when it changes, until it is dropped.
+/// Reads the file now, and when it changes, until this is dropped.
 pub(super) async fn follow(path: &Path, by: &Arc<Discovery>, upstream: &Arc<Upstream>) {
     let mut ticks = tokio::time::interval(INTERVAL);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -51,12 +51,12 @@ async fn apply(path: &Path, by: &Arc<Discovery>, upstream: &Arc<Upstream>) {
     };
     match found {
         Ok(setups) => {
-            tracing::info!(upstream = %upstream.name(), file = %path.display(), backends = setups.len(), "backends were found");
+            tracing::info!(upstream = %upstream.name(), file = %path.display(), backends = setups.len(), "backends discovered");
             upstream.found(by, setups, Instant::now().into_std()).await;
         }
         Err(error) => {
             for line in error.to_string().lines() {
-                tracing::error!(upstream = %upstream.name(), error = line, "the file of backends is bad; those known stay");
+                tracing::error!(upstream = %upstream.name(), error = line, "the file of backends is invalid; the last good one stays in use");
             }
         }
     }

@@ -1,7 +1,7 @@
-//! Backends that are found while the program runs: by names that are looked up again and again, or in a file that is read again when it changes.
+//! Service discovery: backends from DNS, or from a file that is watched.
 //!
-//! What is found is compared with what was found before, and only a difference changes the upstream, whose backends keep their health, load and connections. Backends of the
-//! configuration and those of operators stay beside them. A new answer that is none, or a file that is bad, leaves the last good one in use.
+//! Answers are compared with the previous ones, and only differences change the upstream, whose backends keep their health, load and connections. Backends of the
+//! configuration and those added by operators are unaffected. When an answer is missing or a file is invalid, the last good one stays in use.
 
 mod dns;
 mod file;
@@ -18,28 +18,28 @@ use crate::proto::balance::discovery::Belief;
 
 pub use self::dns::{Dns, DnsError, Found, Kind};
 
-/// Between two questions that were asked because no backend could be reached.
+/// The shortest interval between queries that were triggered because no backend could be reached.
 const HASTE: Duration = Duration::from_secs(1);
 
-/// Where backends are found, and what they are made of.
+/// Where backends are discovered, and their settings.
 #[derive(Clone, Debug)]
 pub struct Discovery {
-    /// Where.
+    /// The source.
     pub source: Source,
-    /// A backend, but for its address, weight and priority.
+    /// The settings of a backend, apart from its address, weight and priority.
     pub template: Setup,
 }
 
-/// Where backends are found.
+/// The source of backends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// By names.
+    /// DNS.
     Dns(Dns),
-    /// In a file.
+    /// A file.
     File(PathBuf),
 }
 
-/// Keeps the discovered backends of an upstream up to date, for as long as it is configured to have some.
+/// Keeps the discovered backends of an upstream up to date, as long as it has discovery configured.
 pub async fn follow(upstream: Arc<Upstream>) {
     let mut changes = upstream.changes();
     let mut belief: Belief<Found> = Belief::default();
@@ -81,7 +81,7 @@ pub async fn follow(upstream: Arc<Upstream>) {
 }
 
 impl Discovery {
-    /// Finds backends until it is dropped. `known`: those of `belief` are to be set up anew first.
+    /// Discovers backends until it is dropped. `known`: those of `belief` are set up again first.
     async fn run(self: &Arc<Self>, upstream: &Arc<Upstream>, belief: &mut Belief<Found>, known: bool) {
         match &self.source {
             Source::File(path) => file::follow(path, self, upstream).await,
@@ -109,7 +109,7 @@ impl Discovery {
             let (heard, error) = dns.ask(&resolver).await;
             let next = belief.hear(&dns.policy, Instant::now().into_std(), heard);
             if let Some(error) = error {
-                tracing::warn!(upstream = %upstream.name(), name = dns.name, %error, "no backends were found; those known stay");
+                tracing::warn!(upstream = %upstream.name(), name = dns.name, %error, "discovery failed; the last good answer stays in use");
             }
             if next.changed {
                 self.apply(upstream, belief).await;
@@ -122,10 +122,10 @@ impl Discovery {
         }
     }
 
-    /// Lets the upstream have what is believed.
+    /// Gives the upstream the current list.
     async fn apply(self: &Arc<Self>, upstream: &Arc<Upstream>, belief: &Belief<Found>) {
         let setups: Vec<_> = belief.members().iter().map(|found| found.setup(&self.template)).collect();
-        tracing::info!(upstream = %upstream.name(), backends = setups.len(), "backends were found");
+        tracing::info!(upstream = %upstream.name(), backends = setups.len(), "backends discovered");
         upstream.found(self, setups, Instant::now().into_std()).await;
     }
 }

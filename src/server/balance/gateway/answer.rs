@@ -1,4 +1,4 @@
-//! Answers without a backend: redirects, and pages from the configuration.
+//! Responses without a backend: redirects, and pages from the configuration.
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ pub struct Page {
     pub status: StatusCode,
     /// The media type.
     pub content_type: HeaderValue,
-    /// The page.
+    /// The body.
     pub body: Bytes,
-    /// In how many seconds a client may come again.
+    /// The value of `Retry-After`, in seconds.
     pub retry_after: Option<u64>,
 }
 
 impl Page {
-    /// The page as a reply.
+    /// The page as a response.
     #[must_use]
     pub fn response(&self) -> Response {
         let mut response = Response::of(self.content_type.clone(), self.body.clone()).status(self.status);
@@ -44,17 +44,17 @@ impl Page {
     }
 }
 
-/// A page that clients get in place of an answer of the balancer itself: no backend could be reached, or none has answered.
+/// A page that replaces the body of the balancer's own error responses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorPage {
-    /// The statuses that it is for; its own does not count.
+    /// The statuses that it is for; the status of `page` is not used.
     pub statuses: Vec<StatusCode>,
     /// The page.
     pub page: Page,
 }
 
 impl ErrorPage {
-    /// The page of the first of `pages` that is for the status of this answer, and the answer itself without one.
+    /// The first of `pages` that is for the status of this response, or the response unchanged.
     pub(super) fn in_place_of(answer: Response, pages: &[Self]) -> Response {
         let status = answer.code();
         let Some(found) = pages.iter().find(|page| page.statuses.contains(&status)) else { return answer };
@@ -73,22 +73,22 @@ impl ErrorPage {
 pub struct Respond {
     /// The page.
     pub page: Page,
-    /// What the route changes: of it, the fields of answers count.
+    /// The edits of the route: those of response fields apply.
     pub edits: Arc<RouteEdits>,
-    /// The proxies whose word about clients counts.
+    /// Trusted proxies.
     pub trusted: Arc<Prefixes>,
 }
 
-/// A handler that sends clients elsewhere.
+/// A handler that redirects clients.
 #[derive(Debug)]
 pub struct Redirect {
-    /// Where to.
+    /// The target.
     pub to: Template,
     /// The status.
     pub status: StatusCode,
-    /// What the route changes: of it, the path and the fields of answers count.
+    /// The edits of the route: the path rewrite and those of response fields apply.
     pub edits: Arc<RouteEdits>,
-    /// The proxies whose word about clients counts.
+    /// Trusted proxies.
     pub trusted: Arc<Prefixes>,
 }
 
@@ -106,7 +106,7 @@ impl Redirect {
     }
 }
 
-/// The answer that `make` gives to a request, edited.
+/// The edited response that `make` gives to a request.
 fn edited(
     mut request: Request,
     edits: &RouteEdits,
@@ -128,7 +128,7 @@ fn edited(
     response
 }
 
-/// Gives the request a name, if one is written somewhere and it has none.
+/// Gives the request an id, if the route uses one and it has none.
 pub(super) fn name(request: &mut Request, edits: &RouteEdits) {
     if edits.names_requests() && request.extensions().get::<RequestId>().is_none() {
         let id = RequestId::of(request.head());

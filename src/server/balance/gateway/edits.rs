@@ -1,4 +1,4 @@
-//! What a route changes in requests on their way to a backend, and in the answers on their way back.
+//! The edits of a route in requests on their way to a backend, and in responses on their way back.
 
 use http::{Extensions, HeaderName, HeaderValue};
 
@@ -9,52 +9,52 @@ use crate::proto::http::fields::Fields;
 use crate::proto::http::forwarded::Tell;
 use crate::proto::http::hop::reads_as;
 
-/// The changes of a route. The default has none, but for what every proxy tells of its client.
+/// The edits of a route. The default has none, except the forwarded fields.
 #[derive(Clone, Debug, Default)]
 pub struct RouteEdits {
     /// Of the path.
     pub rewrite: Rewrite,
     /// Of the host.
     pub host: BackendHost,
-    /// Of the fields of requests.
+    /// Of request fields.
     pub request: Edits,
-    /// Of the fields of answers.
+    /// Of response fields.
     pub response: Edits,
-    /// What the backend is told of the client.
+    /// The forwarded fields.
     pub tell: Tell,
 }
 
-/// The host that a backend is asked for.
+/// The host to send to a backend.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum BackendHost {
-    /// The one that the client asks for.
+    /// The client's.
     #[default]
     Kept,
     /// This one.
     Fixed(Box<str>),
-    /// The backend's address as it stands in the configuration.
+    /// The configured address of the backend.
     Backend,
 }
 
 impl RouteEdits {
-    /// Whether a request is another one for each backend.
+    /// Whether the request differs between backends.
     pub(super) fn is_by_backend(&self) -> bool {
         self.host == BackendHost::Backend || self.request.has(Variable::Backend)
     }
 
-    /// Whether the request's name is written somewhere.
+    /// Whether an edit uses the request id.
     pub(super) fn names_requests(&self) -> bool {
         self.request.has(Variable::RequestId) || self.response.has(Variable::RequestId)
     }
 }
 
-/// Fields that a layer in front of a backend sets in the request that it gets: an extension of the request. The client's own lines of such a field do not go
-/// on, so that a client cannot say what a layer says.
+/// Fields that a layer in front of a backend sets in its request: an extension of the request. The client's own lines of such a field are
+/// removed, so that a client cannot forge them.
 #[derive(Clone, Debug, Default)]
 pub struct Changes(Fields);
 
 impl Changes {
-    /// Those of a request with these extensions, to add to.
+    /// The fields of a request with these extensions, to add to.
     pub fn of(extensions: &mut Extensions) -> &mut Self {
         extensions.get_or_insert_default::<Self>()
     }
@@ -64,7 +64,7 @@ impl Changes {
         self.0.set(name, value);
     }
 
-    /// Whether the client's field of this name does not go on.
+    /// Whether the client's field of this name is removed.
     pub(super) fn hides(&self, name: &str) -> bool {
         self.0.iter().any(|(set, _)| reads_as(name, set.as_str()))
     }

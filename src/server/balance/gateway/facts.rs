@@ -1,4 +1,4 @@
-//! What is known of a request when its texts are filled in: the values of variables.
+//! The values of variables in header fields and redirects.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ use crate::server::balance::backend::Backend;
 use crate::server::http::middleware::request_id::RequestId;
 use crate::server::peer::Peer;
 
-/// What is known of a request.
+/// The sources of the values.
 pub(super) struct Facts<'a> {
     pub(super) head: &'a Head,
     pub(super) peer: &'a Peer,
@@ -28,7 +28,7 @@ pub(super) struct Facts<'a> {
 }
 
 impl Facts<'_> {
-    /// Appends the value of a variable. Each is text of the request's head, which was checked when it was parsed, or our own.
+    /// Appends the value of a variable. Each is text of the request head, which was validated when it was parsed, or the balancer's own.
     pub(super) fn fill(&self, variable: Variable, dst: &mut BytesMut) {
         let head = self.head;
         // Writing to memory cannot fail.

@@ -1,4 +1,4 @@
-//! The innermost handler of a route: a request goes on to a backend, and the answer comes back.
+//! The innermost handler of a route: it sends a request to a backend and returns the response.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -22,27 +22,27 @@ use crate::server::http::middleware::request_id::RequestId;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
 
-/// A handler that asks a backend of an upstream, and another if that fails before it has answered.
+/// A handler that sends requests to a backend of an upstream, and retries on others.
 #[derive(Debug)]
 pub struct Forward {
-    /// Where requests go.
+    /// The upstream.
     pub upstream: Arc<Upstream>,
-    /// How they are sent.
+    /// How requests are sent.
     pub settings: Arc<Settings>,
-    /// Connections that are kept.
+    /// Keep-alive connections.
     pub connections: Arc<Connections>,
-    /// The proxies whose word about earlier clients counts.
+    /// Trusted proxies.
     pub trusted: Arc<Prefixes>,
-    /// What the route changes.
+    /// The edits of the route.
     pub edits: Arc<RouteEdits>,
-    /// What clients get when there is no answer of a backend.
+    /// Pages for the balancer's own error responses.
     pub pages: Arc<[ErrorPage]>,
     /// Where copies of requests go.
     pub mirror: Option<Mirror>,
 }
 
 impl Forward {
-    /// Answers a request that the [`Gateway`](super::Gateway) has routed here.
+    /// Handles a request that the [`Gateway`](super::Gateway) has routed here.
     pub async fn answer(&self, mut request: Request) -> Response {
         name(&mut request, &self.edits);
         let members = self.upstream.members();

@@ -1,4 +1,4 @@
-//! What of a request the choices go by that keep a client where it is: its address, a field, a cookie, or the path.
+//! The hash key of a request: the client's address, a header field, a cookie, or the path.
 
 use std::net::IpAddr;
 
@@ -10,21 +10,21 @@ use crate::proto::http::head::Head;
 use crate::server::http::request::Request;
 use crate::server::peer::Peer;
 
-/// What of a request a choice goes by.
+/// The part of a request that is hashed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum HashBy {
     /// The client's address.
     Source,
-    /// A field of this name; the client's address without one.
+    /// A header field; the client's address if it is absent.
     Field(String),
-    /// A cookie of this name; the client's address without one.
+    /// A cookie; the client's address if it is absent.
     Cookie(String),
     /// The path.
     Path,
 }
 
 impl HashBy {
-    /// The key of a request. The word of `trusted` proxies counts for the client's address.
+    /// The key of a request. Addresses from `trusted` proxies are used.
     pub(super) fn key(&self, request: &Request, trusted: &Prefixes) -> u64 {
         let source = || client(request.head(), request.peer(), trusted).map_or(0, key_of_address);
         match self {
@@ -36,7 +36,7 @@ impl HashBy {
     }
 }
 
-/// The client of a request, as far as trusted proxies tell of it; `None` for a Unix socket.
+/// The client of a request, taken from trusted proxies where they apply; `None` for a Unix socket.
 pub(super) fn client(head: &Head, peer: &Peer, trusted: &Prefixes) -> Option<IpAddr> {
     let peer = peer.addr.ip()?;
     Some(forwarded::client(head, peer, |ip| trusted.contains(ip)))

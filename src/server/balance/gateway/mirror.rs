@@ -1,8 +1,7 @@
-//! Requests mirrored: a copy goes to another upstream, and what comes back is dropped.
+//! Mirrored requests: a copy goes to another upstream, and its response is discarded.
 //!
-//! The request itself never waits for its copy and never fails with it. Of a body that is still arriving, the pieces are kept as they pass, and the copy is sent
-//! when the last one has. What would cost too much is not copied: a body that is too long, and requests beyond the number of copies that may be under
-//! way.
+//! The request itself never waits for its copy and never fails with it. While a body arrives, its pieces are kept as they pass, and the copy is sent
+//! after the last one. Requests with a long body, and those beyond the limit of copies in progress, are not copied.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,21 +18,21 @@ use crate::server::balance::log::Note;
 use crate::server::http::body::{Body, BoxError, Frame};
 use crate::server::http::request::{Parts, Request};
 
-/// Bytes of an answer to a copy that are read, so that the connection can be used again; one that is longer ends its connection.
+/// How many bytes of a response to a copy are read so that the connection can be reused; a longer response closes it.
 const MAX_ANSWER: u64 = 1 << 20;
 
-/// Where copies go, and how many. Clones count together.
+/// Where copies go, and how many. Clones share their counters.
 #[derive(Clone, Debug)]
 pub struct Mirror {
     /// The upstream.
     pub to: Arc<Forward>,
     /// The share of the requests that are copied, from 0 to 1.
     pub share: f64,
-    /// Bytes of a body that is copied at most.
+    /// The longest body that is copied, in bytes.
     pub max_body: u64,
     /// How many there may be.
     pub copies: Copies,
-    /// What became of them.
+    /// Counters of copies.
     pub counters: Arc<MirrorCounters>,
 }
 
@@ -61,16 +60,16 @@ impl Copies {
     }
 }
 
-/// What became of copies.
+/// Counters of copies.
 #[derive(Debug, Default)]
 pub struct MirrorCounters {
-    /// Answered by a status below 500.
+    /// Answered with a status below 500.
     pub answered: AtomicU64,
-    /// Not answered, or by a status from 500 on.
+    /// Not answered, or with a status from 500 on.
     pub failed: AtomicU64,
-    /// Not sent: too many were under way.
+    /// Not sent: too many were in progress.
     pub busy: AtomicU64,
-    /// Not sent: the body was too long, had trailer fields, or did not come to its end.
+    /// Not sent: the body was too long, had trailer fields, or was incomplete.
     pub dropped: AtomicU64,
 }
 
@@ -84,17 +83,17 @@ impl MirrorCounters {
     }
 }
 
-/// A copy that is to be sent.
+/// A copy that will be sent.
 struct Copy {
     to: Arc<Forward>,
     request: Request,
     counters: Arc<MirrorCounters>,
-    /// Held until its answer was read.
+    /// Held until its response was read.
     place: OwnedSemaphorePermit,
 }
 
 impl Mirror {
-    /// Sends a copy of the request, if this one is copied. The body goes on in what this returns.
+    /// Sends a copy of the request, if it is selected. The body of the request continues in the result.
     pub(super) fn copy(&self, parts: &Parts, body: Body) -> Body {
         if fastrand::f64() >= self.share || contains_token(parts.head().lines("connection"), "upgrade") {
             return body;
@@ -138,7 +137,7 @@ impl Mirror {
     }
 }
 
-/// What has passed of a body.
+/// The part of a body that has passed.
 struct Kept {
     /// `None` when it was sent, or cannot be.
     copy: Option<Copy>,
@@ -176,7 +175,7 @@ impl Drop for Kept {
 }
 
 impl Copy {
-    /// Sends it, in a task of its own.
+    /// Sends it in a task of its own.
     fn send(self, body: Bytes) {
         let Self { to, mut request, counters, place } = self;
         *request.body_mut() = body.into();

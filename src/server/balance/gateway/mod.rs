@@ -1,8 +1,8 @@
-//! HTTP through the balancer: a handler that asks a backend, and another if that fails before it has answered.
+//! HTTP mode: a handler that sends requests to a backend, and to another one if that fails.
 //!
-//! A request is tried again only where that is safe: when no byte of it has left, or when its method is idempotent (RFC 9110 section
-//! 9.2.2) and no byte of a response came; when its body was kept; on a backend that has not failed it yet; and within the retry budget of
-//! the upstream, as a balancer that repeats everything doubles the load of servers that are overloaded already.
+//! A request is retried only where that is safe: when no byte of it was sent, or when its method is idempotent (RFC 9110 section
+//! 9.2.2) and no byte of a response has arrived; when its body was kept; on a backend that has not failed it yet; and within the retry budget of
+//! the upstream, as unlimited retries double the load of servers that are overloaded already.
 
 mod answer;
 mod attempt;
@@ -50,33 +50,33 @@ pub use self::split::Branches;
 pub use self::sticky::{LIFE as STICKY_LIFE, Sticky};
 pub use self::trace::{Trace, Tracing};
 
-/// What an operator decides about requests.
+/// The settings of an upstream for HTTP.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How long the parts of an exchange with a backend may take.
+    /// The timeouts of the parts of an exchange with a backend.
     pub timeouts: Timeouts,
-    /// How long one attempt may take until the head of its response is there; without it, as long as its `timeouts` allow.
+    /// The time limit of one attempt until the head of its response; without it the `timeouts` apply.
     pub try_timeout: Option<Duration>,
-    /// How long all attempts together may take, an attempt under way included. Without it, further attempts may begin for [`DEADLINE`], and the
-    /// last has the time that its `timeouts` allow.
+    /// The time limit of all attempts together, including one in progress. Without it, attempts may begin for [`DEADLINE`], and the
+    /// last one has the time that its `timeouts` allow.
     pub deadline: Option<Duration>,
-    /// Bytes of a body that are kept to be sent again.
+    /// How many bytes of a body are kept for retries.
     pub replay: usize,
-    /// How tunnels are held.
+    /// The settings of tunnels.
     pub tunnel: RelaySettings,
-    /// What a hash goes by.
+    /// The part of a request that is hashed.
     pub hash: HashBy,
-    /// The cookie by which clients return to their backend.
+    /// The session cookie.
     pub sticky: Option<Arc<Sticky>>,
-    /// What clients get in place of the answers of the balancer itself.
+    /// Pages for the balancer's own error responses.
     pub error_pages: Vec<ErrorPage>,
 }
 
-/// For how long further attempts of a request may begin, unless its settings say otherwise.
+/// For how long attempts of a request may begin by default.
 pub const DEADLINE: Duration = Duration::from_secs(120);
 
 impl Settings {
-    /// When an attempt has to have the head of its response that begins `now`, if all of them have to be `over` then.
+    /// The deadline for the response head of an attempt that begins `now`, if all attempts must be `over` then.
     fn until(&self, over: Option<Instant>, now: Instant) -> Option<Instant> {
         let attempt = self.try_timeout.map(|time| now + time);
         attempt.into_iter().chain(over).min()
@@ -84,7 +84,7 @@ impl Settings {
 }
 
 impl Default for Settings {
-    /// No limits on whole attempts, 64 KiB of a body, tunnels that may be silent for an hour.
+    /// No limits on whole attempts, 64 KiB of a body, tunnels that may be idle for an hour.
     fn default() -> Self {
         Self {
             timeouts: Timeouts::default(),
@@ -102,18 +102,18 @@ impl Default for Settings {
 /// Which requests go to an upstream, and how.
 #[derive(Clone)]
 pub struct Route {
-    /// The requests that it is for.
+    /// The conditions.
     pub condition: Condition,
-    /// What becomes of them.
+    /// The action.
     pub action: Action,
 }
 
-/// What becomes of a request.
+/// The action of a route.
 #[derive(Clone)]
 pub enum Action {
-    /// A backend is asked.
+    /// Forward to a backend.
     Forward(Arc<Forward>),
-    /// Something else answers, or stands in front of that: the layers of a route, which go on to its [`Forward`].
+    /// Something else answers, or stands in front of that: the layers of a route around its [`Forward`].
     Handle(SharedHandler),
 }
 
@@ -146,15 +146,15 @@ impl Table {
     }
 }
 
-/// A handler that asks backends.
+/// The handler of a listener.
 pub struct Gateway {
     table: ArcSwap<Table>,
 }
 
-/// What becomes of requests.
+/// The routes of a listener.
 #[derive(Clone, Default)]
 pub struct Table {
-    /// The routes, the first of which that fits a request is taken.
+    /// The routes; the first match is used.
     pub routes: Vec<Route>,
     /// How requests are traced, if they are.
     pub tracing: Option<Tracing>,
@@ -163,21 +163,21 @@ pub struct Table {
 }
 
 impl Gateway {
-    /// A gateway by this table.
+    /// A gateway with this table.
     #[must_use]
     pub fn new(table: Table) -> Self {
         Self { table: ArcSwap::from_pointee(table) }
     }
 
-    /// Takes another table from the next request on. Requests under way keep theirs.
+    /// Uses another table from the next request on. Requests in progress keep theirs.
     pub fn replace(&self, table: Table) {
         self.table.store(Arc::new(table));
     }
 
-    /// What becomes of a request, which gets the normal form of its path.
+    /// Routes a request, and gives it its normalised path.
     fn route(&self, request: &mut Request) -> Result<Action, Problem> {
         if request.method() == Method::CONNECT {
-            return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "CONNECT is not spoken here"));
+            return Err(Problem::new(StatusCode::NOT_IMPLEMENTED, "CONNECT is not supported"));
         }
         onward::one_host(request.head())?;
         let path = NormalPath::of(request)?;
@@ -196,7 +196,7 @@ impl Gateway {
         }
         let action = place.map(|place| table.routes[place].action.clone());
         let action =
-            action.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no route takes this request"))?;
+            action.ok_or_else(|| Problem::new(StatusCode::NOT_FOUND, "no route matches this request"))?;
         if let Some(tracing) = table.tracing {
             let trace = tracing.trace(head);
             if let Some(note) = Note::of(request) {
@@ -238,19 +238,19 @@ impl Handler for Gateway {
     }
 }
 
-/// So that a gateway that others change can serve.
+/// So that a gateway whose table changes can be served.
 impl Handler for Arc<Gateway> {
     fn handle(&self, request: Request) -> HandlerFuture<'_> {
         (**self).handle(request)
     }
 }
 
-/// The path of a request in its normal form, where that is another than the client wrote: an extension of the request.
+/// The normalised path of a request, where it differs from what the client sent: an extension of the request.
 #[derive(Clone, Debug)]
 struct NormalPath(Box<str>);
 
 impl NormalPath {
-    /// The path of a request, if its normal form is another.
+    /// The normalised path of a request, if it differs.
     fn of(request: &Request) -> Result<Option<Box<str>>, Problem> {
         match onward::path(request.head()) {
             Ok(Cow::Borrowed(_)) => Ok(None),
@@ -260,7 +260,7 @@ impl NormalPath {
     }
 }
 
-/// The normal form of a request's path, after the gateway has seen it.
+/// The normalised path of a request, after the gateway has seen it.
 pub(in crate::server::balance) fn normal_path<'a>(head: &'a Head, extensions: &'a Extensions) -> &'a str {
     extensions.get::<NormalPath>().map_or_else(|| head.path(), |path| &path.0)
 }

@@ -1,7 +1,7 @@
-//! From the request of a client to that for a backend, and from the backend's response to the reply.
+//! From the request of a client to that for a backend, and from the backend's response to that for the client.
 //!
-//! Nothing of a message's framing is passed on: the body's length is what was read of it, and both codecs write their own fields. So what the
-//! next server understands is what was understood here, whatever the client wrote.
+//! No framing is passed on: the length of a body is what was parsed, and both codecs write their own fields. So the next server
+//! understands the same message as this one, whatever the client wrote.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -25,10 +25,10 @@ use crate::server::balance::backend::Backend;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Parts;
 
-/// Why a request cannot go on.
+/// Why a request cannot be forwarded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Unforwardable {
-    /// Its path has no normal form after it was rewritten.
+    /// Its path cannot be normalised after the rewrite.
     #[error(transparent)]
     Path(#[from] PathError),
     /// It cannot be written.
@@ -42,16 +42,16 @@ impl From<Unforwardable> for Problem {
     }
 }
 
-/// The path of a request in its normal form.
+/// The normalised path of a request.
 ///
 /// # Errors
-/// It has none.
+/// It cannot be normalised.
 pub(super) fn path(head: &Head) -> Result<Cow<'_, str>, PathError> {
     if head.form() == Form::Asterisk { Ok("*".into()) } else { normalise(head.path()) }
 }
 
-/// Refuses a request whose target names another host than its `Host` field does. RFC 9112 section 3.2.2 has the target win; but what stands in front of
-/// this server may have decided by the field.
+/// Refuses a request whose target names another host than its `Host` field. By RFC 9112 section 3.2.2 the target takes precedence; but a proxy in front of
+/// this one may have decided by the field.
 ///
 /// # Errors
 /// The two differ.
@@ -63,16 +63,16 @@ pub(super) fn one_host(head: &Head) -> Result<(), Problem> {
     Ok(())
 }
 
-/// A request that is to go on.
+/// A request to forward.
 pub(super) struct Onward<'a> {
     pub(super) forward: &'a Forward,
     pub(super) parts: &'a Parts,
-    /// Bytes of the body; `None` when that is not known.
+    /// The length of the body in bytes; `None` if it is unknown.
     pub(super) length: Option<u64>,
 }
 
 impl<'a> Onward<'a> {
-    /// What is known of the request, and of the backend that is asked.
+    /// The values of variables for the request and this backend.
     pub(super) fn facts(&self, backend: Option<&'a Backend>) -> Facts<'a> {
         Facts {
             head: self.parts.head(),
@@ -90,7 +90,7 @@ impl<'a> Onward<'a> {
         self.forward.edits.is_by_backend() || self.parts.head().authority().is_empty()
     }
 
-    /// The request for this backend, whose body follows.
+    /// The request for this backend, without its body.
     ///
     /// # Errors
     /// It cannot be written.
@@ -145,7 +145,7 @@ impl<'a> Onward<'a> {
     }
 }
 
-/// Path and query, those of the rewriting in front.
+/// Path and query; a query of the rewrite goes first.
 fn target<'a>(rewritten: Rewritten<'a>, query: Option<&str>) -> Cow<'a, str> {
     let Rewritten { path: mut target, query: ours, .. } = rewritten;
     for (query, mark) in [(ours.as_deref(), '?'), (query, if ours.is_some() { '&' } else { '?' })] {
@@ -161,7 +161,7 @@ fn target<'a>(rewritten: Rewritten<'a>, query: Option<&str>) -> Cow<'a, str> {
 /// The field by which a trace goes on (W3C Trace Context).
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 
-/// The fields that say where a message ends and whom it is for; the client's own are never forwarded, however they are spelt.
+/// The fields that determine where a message ends and its host; the client's own are never forwarded, however they are spelt.
 const FRAMING: [&str; 3] = ["content-length", "transfer-encoding", "host"];
 
 /// The protocols to which a request asks to upgrade. In HTTP/1.0 nobody can (RFC 9110 section 7.8).
@@ -170,7 +170,7 @@ fn upgrade(head: &Head) -> Option<HeaderValue> {
     asked.and_then(|protocols| HeaderValue::from_maybe_shared(Bytes::from(protocols)).ok())
 }
 
-/// The fields of a response that are the client's business.
+/// The response fields that are passed to the client.
 #[must_use]
 pub(super) fn fields(head: &ResponseHead) -> Fields {
     let hop = HopByHop::of(head);

@@ -1,6 +1,6 @@
-//! The body of a request, kept so far that it can be sent again to another backend.
+//! A request body that is kept for retries, up to a limit.
 //!
-//! What has passed is kept up to a limit. Beyond it nothing is kept any longer, and the request can be sent only once.
+//! What has passed is kept. Beyond the limit nothing is kept, and the request can be sent only once.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,11 +20,11 @@ pub(super) enum Replay {
     Arriving(Arc<Mutex<Kept>>, Option<u64>),
 }
 
-/// What has passed of a body.
+/// The part of a body that has passed.
 #[derive(Debug)]
 pub(super) struct Kept {
     source: Body,
-    /// The pieces that have passed; `None` when they were more than the limit.
+    /// The pieces that have passed; `None` when they exceeded the limit.
     pieces: Option<Vec<Bytes>>,
     size: usize,
     limit: usize,
@@ -74,7 +74,7 @@ impl Replay {
         }
     }
 
-    /// The body for an attempt: what was kept, and then what arrives. Only one attempt at a time reads what arrives.
+    /// The body for an attempt: first what was kept, then what arrives. Only one attempt at a time reads what arrives.
     pub(super) fn body(&self) -> Body {
         let (kept, length) = match self {
             Self::Whole(bytes) => return bytes.clone().into(),

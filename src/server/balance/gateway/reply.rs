@@ -1,4 +1,4 @@
-//! From a backend's answer to the reply; and, after 101, from request and response to bytes both ways.
+//! From a backend's response to that for the client; and, after 101, the tunnel.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::server::http::response::Response;
 use crate::server::http::upgrade::Upgraded;
 
 impl Forward {
-    /// The reply. `head`: the request was HEAD.
+    /// The response. `head`: the request was HEAD.
     pub(super) fn reply(&self, answered: Answered, head: bool, note: Option<&Note>) -> Response {
         let Answered { answer, lease, request, latency } = answered;
         let Answer { head: of, length, body } = answer;
@@ -81,7 +81,7 @@ impl Forward {
     }
 }
 
-/// Moves bytes between the client and the backend until both are through.
+/// Relays bytes between the client and the backend until both have finished.
 async fn tunnel(upgraded: Upgraded, conn: Lent, of: &Backend, settings: RelaySettings, note: Option<Note>) {
     let Upgraded { conn: client, drain, place, .. } = upgraded;
     let begun = Instant::now();

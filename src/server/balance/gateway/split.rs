@@ -1,4 +1,4 @@
-//! A route with several upstreams: each request takes one of them, by weight.
+//! A weighted split: a route that divides its requests between several upstreams.
 
 use std::sync::Arc;
 
@@ -11,9 +11,9 @@ use crate::server::http::request::Request;
 /// A handler that gives each request to one of several others.
 #[derive(Debug)]
 pub struct Branches {
-    /// Which of them: by their weights.
+    /// Their weights.
     pub split: Split,
-    /// What keeps a client on its branch; without it, chance decides for each request.
+    /// What keeps a client on its branch; without it the branch is random.
     pub by: Option<HashBy>,
     /// The branches, in the order of the split; at least one.
     pub branches: Vec<Arc<Forward>>,

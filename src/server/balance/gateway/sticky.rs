@@ -1,7 +1,7 @@
-//! Sessions: a cookie by which a client returns to the backend that answered it first.
+//! Sticky sessions: a cookie that leads a client back to the backend that answered it first.
 //!
-//! The cookie says which backend, and until when ([`proto::balance::sticky`](crate::proto::balance::sticky)); nothing is kept here, so any balancer with the same keys
-//! understands it. It is written anew when another backend has answered, when an older key has signed it, and when half of its time is over, so that a session
+//! The cookie contains the backend and an expiry time ([`proto::balance::sticky`](crate::proto::balance::sticky)); nothing is stored here, so any balancer with the same keys
+//! understands it. It is set again when another backend has answered, when an older key has signed it, and when half of its lifetime has passed, so that a session
 //! that is in use does not end.
 
 use std::time::{Duration, SystemTime};
@@ -15,44 +15,44 @@ use crate::proto::http::head::Head;
 use crate::proto::http::list::FieldLines;
 use crate::server::http::response::Response;
 
-/// Cookies of the name that are looked at: each can cost as many signatures as there are keys.
+/// How many cookies of this name are examined: each can cost as many signatures as there are keys.
 const MAX_TRIES: usize = 4;
 
-/// How long a session lasts without a request, unless told otherwise.
+/// The default lifetime of a session without requests.
 pub const LIFE: Duration = Duration::from_secs(24 * 3600);
 
-/// The cookie of an upstream.
+/// The session cookie of an upstream.
 #[derive(Clone, Debug)]
 pub struct Sticky {
-    /// Signs and reads its value.
+    /// Signs and verifies its value.
     pub signer: Signer,
     /// Its name.
     pub name: String,
-    /// For how long it holds.
+    /// Its lifetime.
     pub life: Duration,
-    /// Whether browsers keep it for that time (`Max-Age`), or until they end.
+    /// Whether browsers keep it for that time (`Max-Age`), or until they are closed.
     pub max_age: bool,
     /// Its path.
     pub path: String,
-    /// The host below which it holds, too; without one it is for the host of the request alone.
+    /// Its domain; without one it is for the host of the request alone.
     pub domain: Option<String>,
-    /// Whether it is for encrypted connections only; `None`: if it was set on one.
+    /// Whether it is `Secure`; `None`: if it is set on an encrypted connection.
     pub secure: Option<bool>,
-    /// Whether scripts do not see it.
+    /// Whether it is `HttpOnly`.
     pub http_only: bool,
-    /// Which requests of other sites carry it.
+    /// Its `SameSite`.
     pub same_site: SameSite,
 }
 
 impl Sticky {
-    /// What the cookie of a request says, if it has a valid one.
+    /// The content of the request's cookie, if it is valid.
     pub(super) fn read(&self, head: &Head, now: SystemTime) -> Option<Ticket> {
         let values = head.lines("cookie").flat_map(cookies);
         let values = values.filter(|(name, _)| *name == self.name.as_bytes()).take(MAX_TRIES);
         values.filter_map(|(_, value)| self.signer.read(value, now).ok()).next()
     }
 
-    /// Sets the cookie in an answer of `backend`, unless the client has it already, as `ticket` says.
+    /// Sets the cookie in a response of `backend`, unless the client has it already, as `ticket` says.
     pub(super) fn set(
         &self,
         response: &mut Response,
@@ -70,10 +70,10 @@ impl Sticky {
         }
     }
 
-    /// The cookie for a backend. When the configuration is read this tells whether there can be one.
+    /// The cookie for a backend. Also used to validate the configuration.
     ///
     /// # Errors
-    /// What would make browsers misread or ignore it.
+    /// Browsers would misread or ignore the cookie.
     pub fn cookie(&self, backend: u64, now: SystemTime, tls: bool) -> Result<HeaderValue, CookieError> {
         let value = self.signer.issue(backend, now + self.life);
         let mut cookie = SetCookie::new(&self.name, value).path(&self.path).same_site(self.same_site);

@@ -1,4 +1,4 @@
-//! Requests as parts of traces (W3C Trace Context): each goes on as a child of the span that its client names, or begins a trace.
+//! W3C Trace Context: each request continues the trace of its client as a child span, or begins a trace.
 
 use std::fmt;
 use std::num::{NonZeroU64, NonZeroU128};
@@ -10,18 +10,18 @@ use crate::proto::http::trace_context::{TraceParent, has_sound_state};
 /// How requests are traced.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Tracing {
-    /// The share of the traces that begin here which are to be recorded, from 0 to 1. A trace that goes on is recorded if it was before.
+    /// The share of new traces that are sampled, from 0 to 1. A continued trace keeps its flag.
     pub sample: f64,
 }
 
-/// The trace of a request, and our span in it: an extension of the request.
+/// The trace of a request, and the balancer's span in it: an extension of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// What the backend is told.
+    /// The `traceparent` for the backend.
     pub parent: TraceParent,
     /// The span of the client, if it has named one.
     pub from: Option<NonZeroU64>,
-    /// Whether the `tracestate` of the client goes on.
+    /// Whether the `tracestate` of the client is forwarded.
     pub(super) state: bool,
 }
 
@@ -43,12 +43,12 @@ impl Tracing {
 }
 
 impl Trace {
-    /// Whether the client's field of this name does not go on.
+    /// Whether the client's field of this name is removed.
     pub(super) fn hides(&self, name: &str) -> bool {
         reads_as(name, "traceparent") || !self.state && reads_as(name, "tracestate")
     }
 
-    /// The trace's identifier, as it is written: 32 hexadecimal digits.
+    /// The trace id: 32 hexadecimal digits.
     pub fn id(&self) -> impl fmt::Display + use<> {
         let trace = self.parent.trace;
         fmt::from_fn(move |f| write!(f, "{trace:032x}"))

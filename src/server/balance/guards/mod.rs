@@ -1,15 +1,15 @@
-//! What stands between a client and the backends of a route: authentication, limits, compression, and fields that restrict browsers.
+//! The layers between a client and the backends of a route: authentication, limits, compression, and security headers.
 //!
 //! The parts are those of [`server::http::middleware`](crate::server::http::middleware), in this order:
 //!
 //! 1. security headers and CORS, whose preflights end here
-//! 2. limits on rates by address or field: before anybody is asked who it is, so that guesses at passwords count
+//! 2. rate limits by address or field: before authentication, so that password guesses count
 //! 3. [authentication](super::auth)
-//! 4. limits on rates by user
-//! 5. limits on requests at once, on time and on bodies
+//! 4. rate limits by user
+//! 5. limits on concurrent requests, on time and on bodies
 //! 6. compression
 //!
-//! Guards are cloned freely: clones count together. So those of a listener stand around each of its routes and limit them as one.
+//! Clones of guards share their counters. So those of a listener can be put around each of its routes and limit them together.
 
 use std::sync::Arc;
 
@@ -30,21 +30,21 @@ use crate::server::http::middleware::timeout::Timeout;
 /// The guards of a route, or of all routes of a listener. The default has none.
 #[derive(Clone, Debug, Default)]
 pub struct Guards {
-    /// Sets fields that restrict what browsers do with a reply.
+    /// Sets security headers.
     pub security_headers: Option<SecurityHeaders>,
-    /// Lets pages of other origins in.
+    /// Answers CORS requests.
     pub cors: Option<Cors>,
-    /// Limits requests a second before it is known who asks.
+    /// Rate limits before authentication.
     pub rates: Vec<RateLimit>,
-    /// Makes sure of who asks.
+    /// Authentication.
     pub auth: Option<Auth>,
-    /// Limits requests a second by user.
+    /// Rate limits by user.
     pub user_rates: Vec<RateLimit>,
-    /// Limits requests at once.
+    /// Limits concurrent requests.
     pub concurrency: Option<Concurrency>,
-    /// Limits how long a response may take to begin.
+    /// Limits the time until a response.
     pub timeout: Option<Timeout>,
-    /// Limits bodies of requests.
+    /// Limits request bodies.
     pub body: Option<BodyLimit>,
     /// Compresses responses.
     pub compression: Option<Compression>,
@@ -82,7 +82,7 @@ impl Guards {
             && self.compression.is_none()
     }
 
-    /// What becomes of requests behind these guards. `upstream` leads to an upstream by its name.
+    /// The handler of an action behind these guards. `upstream` returns the handler of an upstream by its name.
     #[must_use]
     pub fn before(&self, action: Action, upstream: &dyn Fn(&str) -> Arc<Forward>) -> Action {
         match action {
@@ -91,7 +91,7 @@ impl Guards {
         }
     }
 
-    /// The fields by which they tell backends who asks.
+    /// The fields by which they tell backends who the client is.
     #[must_use]
     pub fn own_fields(&self) -> Vec<HeaderName> {
         self.auth.as_ref().map(Auth::own_fields).unwrap_or_default()

@@ -1,4 +1,4 @@
-//! Why an exchange ended: a closed list, as HAProxy's termination states are, so that logs can be counted by it.
+//! Why an exchange ended: a closed list like HAProxy's termination states, for statistics over the log.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Serialize, Serializer};
 /// Why an exchange, or a connection, ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// The whole response was handed over; or both sides of a connection have said all.
+    /// The whole response was sent, or both sides of a connection finished.
     Complete,
     /// The balancer answered by itself: a redirect, a page.
     Local,
@@ -15,41 +15,41 @@ pub enum End {
     Cached,
     /// The client left, or its connection was lost.
     ClientClosed,
-    /// The client sent its request, or took its response, too slowly.
+    /// The client sent its request, or read its response, too slowly.
     ClientTimeout,
     /// The client broke the protocol.
     ClientInvalid,
     /// The body of the request was too long.
     TooLarge,
-    /// No connection to the last backend that was tried.
+    /// The last backend that was tried could not be connected to.
     BackendRefused,
-    /// No connection to it in time.
+    /// Connecting to it took too long.
     BackendConnectTimeout,
     /// It closed or reset the connection before its response.
     BackendReset,
     /// Its response did not begin in time.
     BackendTimeout,
-    /// What it said is no valid response.
+    /// The backend sent something that is not a valid response.
     BackendInvalid,
-    /// It was lost, or too slow, within its response.
+    /// The connection to the backend was lost, or it stalled, during its response.
     BackendCut,
     /// Both sides of a connection or a tunnel were silent for too long.
     IdleTimeout,
-    /// No backend takes requests.
+    /// No backend is available.
     NoBackend,
-    /// Too many requests wait already.
+    /// The queue is full.
     QueueFull,
-    /// The request waited too long.
+    /// The request waited too long in the queue.
     QueueTimeout,
-    /// No route takes the request.
+    /// No route matches.
     NoRoute,
-    /// The client has not shown who it is, or is not allowed to ask.
+    /// The client is not authenticated, or not allowed to do this.
     Denied,
-    /// The client asks too often.
+    /// The client exceeded a rate limit.
     RateLimited,
-    /// The balancer stopped, and did not wait any longer.
+    /// The balancer stopped and the drain timeout passed.
     Aborted,
-    /// A fault of the balancer itself.
+    /// An error in the balancer itself.
     Internal,
 }
 
@@ -109,7 +109,7 @@ impl End {
         }
     }
 
-    /// Why an exchange ended that no backend was asked for, by the status of the reply.
+    /// Why an exchange without a backend ended, by the status of the response.
     pub(super) const fn of_local(status: u16) -> Self {
         match status {
             401 | 403 | 407 => Self::Denied,

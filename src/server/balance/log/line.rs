@@ -1,4 +1,4 @@
-//! From what is known of an exchange to its line.
+//! The line of an exchange in the access log.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -152,7 +152,7 @@ impl<'a> Line<'a> {
         line.written()
     }
 
-    /// The line of a request that could not be read, or of a connection that was not served.
+    /// The line of a request that could not be parsed, or of a connection that was not served.
     pub(super) fn refused(log: &'a Log, peer: &PeerAddr, status: u16, end: End) -> Vec<u8> {
         if log.format == Format::Combined {
             let sent = Sent { complete: true, ..Sent::default() };
@@ -192,7 +192,7 @@ impl Serialize for Client {
     }
 }
 
-/// The trace that the client says it is a part of (W3C Trace Context, section 3.2.2.3).
+/// The trace id in the client's `traceparent` (W3C Trace Context, section 3.2.2.3).
 fn trace(head: &Head) -> Option<&str> {
     let value = std::str::from_utf8(head.field("traceparent")?).ok()?;
     let id = value.split('-').nth(1)?;

@@ -1,8 +1,8 @@
-//! The access log of a balancer: one line for each exchange and each connection, with the time that each phase took and why it ended.
+//! The access log of a balancer: one line for each exchange and each connection, with the duration of each phase and why it ended.
 //!
-//! A [`Note`] goes with a request as one of its extensions, and whoever handles it writes down what it knows. The line is written when the
-//! last of them is done with it: after the response, after a tunnel, or when the client has left and everything is dropped. Without a log
-//! there is no note, and a request costs a look at its extensions.
+//! A [`Note`] is an extension of a request, and each layer records in it what it knows. The line is written when the
+//! last clone of the note is dropped: after the response, after a tunnel, or when the client has left. Without a log
+//! there is no note, and the only cost is a look at the extensions.
 
 mod end;
 mod line;
@@ -46,7 +46,7 @@ pub struct Log {
 }
 
 impl Log {
-    /// A log of a listener, whose name is in each line. `drain` tells whether a cut was ours.
+    /// The log of a listener, whose name is in each line. `drain` tells whether the balancer itself aborted an exchange.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -55,7 +55,7 @@ impl Log {
     }
 }
 
-/// Requests that no handler sees have a line too.
+/// Requests that no handler sees are logged too.
 impl RefusalLog for Log {
     fn refused(&self, peer: &PeerAddr, status: StatusCode, reason: &'static str) {
         let end = match reason {
@@ -90,7 +90,7 @@ impl<H: Handler> Handler for Logged<H> {
     }
 }
 
-/// What is known of an exchange so far. Clones are the same; when the last one is dropped, the line is written.
+/// The record of an exchange so far. Clones share it; when the last one is dropped, the line is written.
 #[derive(Clone, Debug)]
 pub struct Note(Arc<Entry>);
 
@@ -106,18 +106,18 @@ struct Entry {
     journey: Mutex<Journey>,
 }
 
-/// What became of it.
+/// The record of an exchange.
 #[derive(Debug, Default)]
 pub(super) struct Journey {
     pub(super) status: Option<u16>,
     pub(super) sent: Option<Sent>,
     pub(super) client: Option<std::net::IpAddr>,
     pub(super) id: Option<RequestId>,
-    /// The name under which it was let in.
+    /// The authenticated name.
     pub(super) user: Option<Arc<str>>,
-    /// The head to be shown in place of the one that arrived, which has a secret.
+    /// The head to log in place of the original, which contains a secret.
     pub(super) shown: Option<Head>,
-    /// The trace that it is a part of, if the listener traces.
+    /// The trace that it belongs to, if the listener traces.
     pub(super) trace: Option<Trace>,
     /// From 1, in the order of the configuration.
     pub(super) route: Option<usize>,
@@ -211,12 +211,12 @@ impl Note {
         self.0.log.is_some()
     }
 
-    /// Writes down why the exchange ended, in place of what its status tells.
+    /// Records why the exchange ended, instead of deriving it from the status.
     pub fn end(&self, end: End) {
         self.journey().end = Some(end);
     }
 
-    /// Writes down the route that was taken: its number, from 1.
+    /// Records the route: its number, from 1.
     pub fn route(&self, number: usize) {
         self.journey().route = Some(number);
     }
@@ -235,12 +235,12 @@ impl Note {
         self.journey().cache = said.map(Into::into);
     }
 
-    /// Writes down something.
+    /// Records something.
     pub(super) fn journey(&self) -> MutexGuard<'_, Journey> {
         self.0.journey.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// An attempt at a backend begins.
+    /// Records that an attempt at a backend begins.
     pub(super) fn attempt(&self, backend: &Arc<str>, now: Instant) {
         let queue = now.saturating_duration_since(self.0.begun);
         let mut journey = self.journey();
@@ -251,7 +251,7 @@ impl Note {
         journey.trying = true;
     }
 
-    /// An attempt failed; `again` when another follows.
+    /// Records that an attempt failed; `again` when another follows.
     pub(super) fn failed(&self, why: End, again: bool) {
         let ended = self.0.begun.elapsed();
         let mut journey = self.journey();
@@ -262,7 +262,7 @@ impl Note {
         }
     }
 
-    /// Both sides of a connection or a tunnel are through.
+    /// Records that both sides of a connection or a tunnel have finished.
     pub(super) fn relayed(&self, moved: (u64, u64), end: Option<&RelayEnd>) {
         let mut journey = self.journey();
         journey.moved = Some(moved);
@@ -302,7 +302,7 @@ impl Entry {
         });
     }
 
-    /// Why it ended, if nobody has said so.
+    /// Why it ended, if nothing was recorded.
     fn end(&self, journey: &Journey) -> End {
         if let Some(end) = journey.end {
             return end;

@@ -1,4 +1,4 @@
-//! A check by HTTP: a request, and what its response has to be.
+//! An HTTP health check: a request, and the expected response.
 
 use http::{HeaderValue, Method};
 
@@ -19,27 +19,27 @@ use crate::server::http::client::exchange::{Timeouts, exchange};
 pub struct HttpProbe {
     /// The request.
     request: WireRequest,
-    /// The statuses that are good, both ends of each range included.
+    /// The accepted statuses, as inclusive ranges.
     statuses: Vec<(u16, u16)>,
-    /// What fields of the response have to be.
+    /// The expected header fields.
     fields: Vec<(String, TextPattern)>,
-    /// What the body has to contain; nothing if it is empty.
+    /// The expected text in the body; empty for any body.
     body: Vec<u8>,
 }
 
-/// Why a check is none that can be made.
+/// Why a check cannot be sent.
 #[derive(Debug, thiserror::Error)]
-#[error("{target:?} at {host:?} cannot be asked for")]
+#[error("{target:?} at {host:?} is not a valid request target")]
 pub struct BadProbe {
     target: String,
     host: String,
 }
 
-/// By what name checks are known, unless their fields say another.
+/// The `User-Agent` of checks, unless another is configured.
 const AGENT: HeaderValue = HeaderValue::from_static("wireworks-check");
 
 impl HttpProbe {
-    /// A check that asks for a target of a host, with these fields more, and is content with a status from 200 to 399.
+    /// A check that requests a target of a host, with these additional fields, and accepts the statuses 200 to 399.
     ///
     /// # Errors
     /// The target or the host is malformed.
@@ -54,19 +54,19 @@ impl HttpProbe {
         Ok(Self { request, statuses: vec![(200, 399)], fields: Vec::new(), body: Vec::new() })
     }
 
-    /// The statuses that are good, both ends of each range included.
+    /// Sets the accepted statuses, as inclusive ranges.
     #[must_use]
     pub fn statuses(self, statuses: Vec<(u16, u16)>) -> Self {
         Self { statuses, ..self }
     }
 
-    /// What fields of the response have to be, by their names in lower case.
+    /// Sets the expected header fields, by their names in lower case.
     #[must_use]
     pub fn expecting(self, fields: Vec<(String, TextPattern)>) -> Self {
         Self { fields, ..self }
     }
 
-    /// What the first [`MAX_ANSWER`] bytes of the body have to contain.
+    /// Sets the text that the first [`MAX_ANSWER`] bytes of the body must contain.
     #[must_use]
     pub fn containing(self, body: impl Into<Vec<u8>>) -> Self {
         Self { body: body.into(), ..self }

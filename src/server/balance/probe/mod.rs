@@ -1,7 +1,7 @@
-//! One check of a backend: a connection, and perhaps a question whose answer is looked at.
+//! One health check of a backend: a connection, and optionally a question and its expected answer.
 //!
-//! A check goes the way of the calls, by TLS if they do, to their port, and with a PROXY header if it is to have one; each of these can be
-//! set apart, for a backend whose checks are served elsewhere. In its PROXY header the balancer speaks for itself: LOCAL, or UNKNOWN in version 1.
+//! A check connects like requests do: with TLS if they use it, to the same port, and with a PROXY header if configured; each of these can be
+//! configured separately. Its PROXY header says that the connection is the balancer's own: LOCAL, or UNKNOWN in version 1.
 
 mod http;
 mod talk;
@@ -21,29 +21,29 @@ use crate::server::http::client::exchange::ExchangeError;
 pub use self::http::{BadProbe, HttpProbe};
 pub use self::talk::Talk;
 
-/// Bytes of an answer that a check looks at.
+/// How many bytes of an answer a check examines.
 pub const MAX_ANSWER: usize = 64 * 1024;
 
-/// What a check does. By default it connects as calls do.
+/// What a check does. By default it connects like requests do.
 #[derive(Clone, Debug, Default)]
 pub struct Probe {
-    /// What is asked on the connection.
+    /// The question.
     pub ask: Ask,
-    /// How it connects, if not as calls do.
+    /// How to connect, if not like requests.
     pub dial: Option<Arc<Dial>>,
-    /// To which port, if not to that of the calls.
+    /// The port, if not that of requests.
     pub port: Option<u16>,
-    /// The header in front of it.
+    /// The PROXY header.
     pub proxy: Option<ProxyHeader>,
 }
 
-/// What a check asks.
+/// The question of a check.
 #[derive(Clone, Debug, Default)]
 pub enum Ask {
-    /// Nothing: it is enough that there is a connection, with its TLS.
+    /// None: it is enough to connect, including TLS.
     #[default]
     Connect,
-    /// A request of HTTP.
+    /// An HTTP request.
     Http(HttpProbe),
     /// Bytes of any protocol.
     Talk(Talk),
@@ -52,29 +52,29 @@ pub enum Ask {
 /// Why a check failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckError {
-    /// There is no connection.
+    /// Connecting failed.
     #[error(transparent)]
     Connect(#[from] ConnectError),
-    /// There is no response.
+    /// No response.
     #[error("{0}")]
     Exchange(ExchangeError),
-    /// The status is not one of the good ones.
+    /// The status is not accepted.
     #[error("the status is {0}")]
     Status(u16),
-    /// A field of the response is not what it should be.
-    #[error("the field {0} is not what it should be")]
+    /// A header field does not match.
+    #[error("the header field {0} does not match")]
     Field(String),
-    /// The body is not what it should be.
-    #[error("the body does not contain what it should")]
+    /// The body does not match.
+    #[error("the body does not contain the expected text")]
     Body,
-    /// What came is not what was expected.
-    #[error("the answer does not contain what it should")]
+    /// The answer does not match.
+    #[error("the answer does not contain the expected bytes")]
     Answer,
     /// The connection failed, or ended before the answer.
     #[error("the connection failed: {0}")]
     Io(#[from] std::io::Error),
     /// It took too long.
-    #[error("it took longer than {0:?}")]
+    #[error("no answer within {0:?}")]
     Timeout(Duration),
 }
 
@@ -82,7 +82,7 @@ impl Probe {
     /// Checks a backend once. `clock` is for the deadlines within the check.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// Why the check failed.
     pub async fn run(&self, backend: &Backend, limit: Duration, clock: &Clock) -> Result<(), CheckError> {
         timeout(limit, self.check(backend, clock)).await.unwrap_or(Err(CheckError::Timeout(limit)))
     }
@@ -147,7 +147,10 @@ mod tests {
             (http("/").containing("well"), None),
             (http("/").containing("ill "), Some("the body does not contain")),
             (http("/").expecting(vec![field("x-asked", "GET nothing")]), None),
-            (http("/").expecting(vec![field("x-asked", "POST*")]), Some("the field x-asked is not")),
+            (
+                http("/").expecting(vec![field("x-asked", "POST*")]),
+                Some("the header field x-asked does not match"),
+            ),
             (http("/").expecting(vec![field("x-gone", "!")]), None),
             (post.expecting(vec![field("x-asked", "POST much")]), None),
         ];

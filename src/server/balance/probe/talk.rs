@@ -1,4 +1,4 @@
-//! A check of any protocol: bytes that are sent, and bytes that have to come.
+//! A health check for any protocol: bytes to send, and bytes to expect.
 
 use bytes::BytesMut;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -6,12 +6,12 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::{CheckError, MAX_ANSWER};
 use crate::net::io::Io;
 
-/// What is said in a check.
+/// The bytes of a check.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Talk {
-    /// What is sent first; nothing to a backend that speaks first.
+    /// The bytes to send first; empty if the backend speaks first.
     pub send: Vec<u8>,
-    /// What the first [`MAX_ANSWER`] bytes of the answer have to contain; if it is empty, no answer is waited for.
+    /// The bytes that the first [`MAX_ANSWER`] bytes of the answer must contain; if empty, no answer is waited for.
     pub expect: Vec<u8>,
 }
 

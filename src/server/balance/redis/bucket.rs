@@ -1,4 +1,4 @@
-//! The buckets in Redis: one key each, from which a script takes tokens in one step.
+//! The token buckets in Redis: one key each, from which a script takes tokens atomically.
 
 use std::time::Duration;
 
@@ -8,16 +8,16 @@ use redis::{RedisError, Value, cmd};
 use crate::net::bucket::Rate;
 use crate::net::leases::Grant;
 
-/// The script. It needs Redis 5 or later, or Valkey: its outcome is replicated, and not the script with its clock.
+/// The script. It needs Redis 5 or later, or Valkey, which replicate its effects and not the script with its clock.
 const SCRIPT: &str = include_str!("lease.lua");
 
-/// Why a call has no answer.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
-    /// There was none in time.
+    /// No answer in time.
     #[error("no answer in time")]
     Late,
-    /// Redis refused it, or the connection is lost.
+    /// Redis refused the call, or the connection is lost.
     #[error(transparent)]
     Redis(#[from] RedisError),
     /// The answer is not one of the script.
@@ -25,10 +25,10 @@ pub(super) enum CallError {
     Answer(Value),
 }
 
-/// A connection over which the script is called, by several requests at once.
+/// A connection to Redis, shared by concurrent requests.
 pub(super) struct Connection {
     redis: MultiplexedConnection,
-    /// The name that Redis has given to the script.
+    /// The hash by which Redis knows the script.
     script: String,
 }
 
@@ -39,13 +39,13 @@ impl std::fmt::Debug for Connection {
 }
 
 impl Connection {
-    /// Hands the script over.
+    /// Loads the script.
     pub(super) async fn prepare(mut redis: MultiplexedConnection) -> Result<Self, CallError> {
         let script = cmd("SCRIPT").arg("LOAD").arg(SCRIPT).query_async(&mut redis).await?;
         Ok(Self { redis, script })
     }
 
-    /// Takes up to `tokens` of the bucket `key`, which fills at `rate`.
+    /// Takes up to `tokens` from the bucket `key`, which refills at `rate`.
     pub(super) async fn call(&self, key: &str, rate: Rate, tokens: u32) -> Result<Grant, CallError> {
         match self.run("EVALSHA", &self.script, key, rate, tokens).await {
             // Redis may forget scripts, and another one that has taken its place never knew them.
@@ -74,7 +74,7 @@ impl Connection {
     }
 }
 
-/// What the script has answered: tokens, and microseconds.
+/// The answer of the script: tokens, and microseconds.
 fn grant(parts: &[Value]) -> Option<Grant> {
     let [Value::Int(tokens), Value::Int(wait)] = parts else { return None };
     let wait = Duration::from_micros(u64::try_from(*wait).ok()?);

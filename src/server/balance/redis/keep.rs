@@ -18,16 +18,16 @@ use crate::net::client::ConnectError;
 use crate::net::resilience::backoff::{Backoff, Growth, Jitter, Policy};
 use crate::server::balance::dial::Way;
 
-/// How long to wait before Redis is tried again: from 0.1 s to 5 s, so that limits are shared again soon.
+/// The wait before reconnecting: from 0.1 s to 5 s, so that limits are shared again soon.
 const AGAIN: Policy = Policy {
     growth: Growth::Exponential { first: Duration::from_millis(200), jitter: Jitter::Equal },
     cap: Duration::from_secs(5),
 };
 
-/// What moves bytes between a connection and those who call over it; it ends with the connection.
+/// The task of a connection; it ends with the connection.
 type Driver = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// Why there is no connection.
+/// Why connecting failed.
 #[derive(Debug, thiserror::Error)]
 enum KeepError {
     #[error("it did not answer within {CONNECT_TIMEOUT:?}")]
@@ -44,7 +44,7 @@ enum KeepError {
     Silent,
 }
 
-/// What was logged last.
+/// The state that was logged last.
 #[derive(PartialEq, Eq)]
 enum Told {
     Nothing,
@@ -52,7 +52,7 @@ enum Told {
     Away,
 }
 
-/// While it lives, Redis is there.
+/// Redis counts as there as long as this exists.
 struct There<'a>(&'a Client);
 
 impl<'a> There<'a> {
@@ -70,7 +70,7 @@ impl Drop for There<'_> {
 }
 
 impl Client {
-    /// Keeps the client connected, for as long as it is polled. Each change between there and away is logged once.
+    /// Keeps the client connected as long as this is polled. Each change between there and away is logged once.
     pub async fn keep(&self) {
         let server = &self.settings.server.target;
         let mut backoff = Backoff::new(AGAIN, fastrand::u64(..));

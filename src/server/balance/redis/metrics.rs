@@ -1,4 +1,4 @@
-//! What a Prometheus is told of Redis.
+//! The Prometheus metrics of Redis.
 
 use std::fmt;
 use std::sync::atomic::Ordering;

@@ -1,9 +1,9 @@
-//! Redis, where several balancers count together: tokens of the limits on rates that are `shared`.
+//! Redis, where several balancers count together: the tokens of rate limits with `shared = true`.
 //!
-//! A [`Client`] has one connection, which [`keep`](Client::keep) opens and opens again. Each request that has to ask sends one call of a
+//! A [`Client`] has one connection, which [`keep`](Client::keep) opens and reopens. Each request that needs a lease sends one call of a
 //! script, and waits no longer than [`Settings::timeout`]. Redis is *there* or *away*: away until it has answered a first
 //! call of the script, and again as soon as its connection is lost or several calls in a row have failed. While it is away no request asks
-//! it, and each balancer counts for itself.
+//! it, and each balancer counts by itself.
 
 mod bucket;
 mod keep;
@@ -24,21 +24,21 @@ pub use self::settings::{
 use crate::net::bucket::Rate;
 use crate::server::http::middleware::rate_limit::{Leasing, TokenStore};
 
-/// Calls in a row that fail before Redis counts as away, although its connection stands. One or two may be a pause of its machine.
+/// Failed calls in a row after which Redis counts as away although its connection is open. One or two may be a pause of its machine.
 const FAILURES: u32 = 3;
 
-/// What happened to calls so far.
+/// Counters of calls.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// Calls that were answered with at least one token.
+    /// Calls that were granted at least one token.
     pub granted: AtomicU64,
-    /// Calls that were answered with none.
+    /// Calls that were granted none.
     pub refused: AtomicU64,
-    /// Calls that had no answer in time.
+    /// Calls without an answer in time.
     pub timeouts: AtomicU64,
     /// Calls that failed otherwise.
     pub errors: AtomicU64,
-    /// Requests that were counted by this balancer alone.
+    /// Requests that this balancer counted alone.
     pub alone: AtomicU64,
 }
 
@@ -52,9 +52,9 @@ pub struct Client {
     settings: Settings,
     /// `None` while it is away.
     current: ArcSwapOption<Connection>,
-    /// Calls in a row that have failed.
+    /// Failed calls in a row.
     failures: AtomicU32,
-    /// Told when there were too many of them.
+    /// Notified when there were too many of them.
     silent: Notify,
     counters: Counters,
 }
@@ -72,13 +72,13 @@ impl Client {
         }
     }
 
-    /// How it is used.
+    /// Its settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What happened to calls so far.
+    /// Its counters.
     #[must_use]
     pub fn counters(&self) -> &Counters {
         &self.counters
@@ -107,7 +107,7 @@ impl Client {
         None
     }
 
-    /// Notes a call that has failed.
+    /// Records a failed call.
     fn failed(&self, counter: &AtomicU64, connection: &Arc<Connection>, error: &CallError) {
         count(counter);
         tracing::debug!(%error, "Redis has not said how many requests a client may make");
@@ -119,7 +119,7 @@ impl Client {
     }
 }
 
-/// The Redis of a configuration: limits hold it from the moment they are read, and it has a client when they are used.
+/// The Redis of a configuration: limits refer to it as soon as they are read, and it gets a client when they are used.
 #[derive(Debug)]
 pub struct Redis {
     settings: Settings,
@@ -127,19 +127,19 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Without a client yet.
+    /// Without a client.
     #[must_use]
     pub fn new(settings: Settings) -> Self {
         Self { settings, client: OnceLock::new() }
     }
 
-    /// How it is used.
+    /// Its settings.
     #[must_use]
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// Its client: that of the configuration before if that will do, or a new one.
+    /// Its client: that of the previous configuration if it can be used, or a new one.
     #[must_use]
     pub fn client(&self, before: Option<&Arc<Client>>) -> &Arc<Client> {
         self.client.get_or_init(|| {

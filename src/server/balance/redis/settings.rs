@@ -1,4 +1,4 @@
-//! Where Redis is and how it is used.
+//! The address of Redis and the settings for its use.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,43 +8,43 @@ use redis::{ConnectionAddr, IntoConnectionInfo, RedisConnectionInfo};
 use crate::net::client::Target;
 use crate::server::balance::dial::Dial;
 
-/// How long a request waits for Redis at most, unless told otherwise.
+/// The default time that a request waits for Redis.
 pub const DEFAULT_TIMEOUT: Duration = Duration::from_millis(5);
 
-/// How long it may take until a connection stands, TLS, password and script included.
+/// The time limit of connecting, including TLS, authentication and loading the script.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Tokens that are taken at once at most, unless told otherwise.
+/// The default for the most tokens taken at once.
 pub const DEFAULT_LEASE: u32 = 50;
 
-/// What names of keys begin with, unless told otherwise.
+/// The default prefix of keys.
 pub const DEFAULT_PREFIX: &str = "wireworks";
 
-/// A text that does not say where Redis is.
+/// Not a valid address of Redis.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "this is no address of a Redis: {0}. It is written redis://[USER:PASSWORD@]HOST[:PORT][/DB], rediss://... with TLS, or unix:///PATH"
 )]
 pub struct BadUrl(String);
 
-/// Where Redis is, and as whom it is asked.
+/// The address of Redis and the credentials.
 #[derive(Clone)]
 pub struct Server {
     /// The address.
     pub target: Target,
-    /// Whether TLS is spoken.
+    /// Whether to use TLS.
     pub tls: bool,
     /// User, password and database.
     pub(super) login: RedisConnectionInfo,
-    /// As it was written.
+    /// As configured.
     url: String,
 }
 
 impl Server {
-    /// Reads `redis://user:password@host:port/db`, `rediss://...` or `unix:///path?db=1`.
+    /// Parses `redis://user:password@host:port/db`, `rediss://...` or `unix:///path?db=1`.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// It is not a valid address.
     pub fn parse(url: &str) -> Result<Self, BadUrl> {
         let tls = url.strip_prefix("rediss://");
         // TLS is made here: by the rules of this crate, with one library.
@@ -67,23 +67,23 @@ impl fmt::Debug for Server {
     }
 }
 
-/// Where Redis is and how it is used.
+/// The address of Redis and the settings for its use.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where it is.
+    /// The address.
     pub server: Server,
-    /// How it is reached: with TLS, if the server's address says so.
+    /// How to connect: with TLS, if the address says so.
     pub dial: Dial,
-    /// How long a request waits for it at most.
+    /// The time that a request waits for it.
     pub timeout: Duration,
-    /// Tokens that are taken at once at most.
+    /// The most tokens taken at once.
     pub lease: u32,
-    /// What names of keys begin with.
+    /// The prefix of keys.
     pub prefix: String,
 }
 
 impl Settings {
-    /// Whether a client by these settings does what one by the others does.
+    /// Whether a client with these settings can be used for the others.
     pub(super) fn is_like(&self, other: &Self) -> bool {
         let Self { server, dial, timeout, lease, prefix } = self;
         server.url == other.server.url

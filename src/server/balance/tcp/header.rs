@@ -9,12 +9,12 @@ use crate::net::io::Io;
 use crate::proto::proxy::{self, Addresses, EncodeError, Header, Tlv};
 use crate::proto::tls::client_hello::ClientHello;
 
-/// The PROXY header that a backend gets in front of a connection.
+/// The version of the PROXY header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ProxyHeader {
     /// Version 1, a line of text.
     V1,
-    /// Version 2, binary. It also says which server's name the client asked for, and which protocol is spoken within TLS, if that is known.
+    /// Version 2, binary. It also contains the server name of the client's TLS and its ALPN protocol, if they are known.
     V2,
 }
 
@@ -40,7 +40,7 @@ impl ProxyHeader {
         Ok(header)
     }
 
-    /// The header in front of a connection of the balancer's own, such as a check: LOCAL in version 2, UNKNOWN in version 1 (sections 2.1 and
+    /// The header for a connection of the balancer itself, such as a check: LOCAL in version 2, UNKNOWN in version 1 (sections 2.1 and
     /// 2.2 of the specification).
     #[must_use]
     pub fn local(self) -> BytesMut {
@@ -66,7 +66,7 @@ pub(super) fn addresses(client: &Io, peer: &PeerAddr, server: Option<SocketAddr>
     Some(Addresses::Ip { source: *source, destination })
 }
 
-/// What a ClientHello says. Of several protocols the backend chooses one later, so none is named here.
+/// The TLVs of a ClientHello. Of several protocols the backend chooses one later, so none is named here.
 fn passed_through(hello: &ClientHello) -> Vec<Tlv> {
     let mut tlvs = Vec::new();
     if let [protocol] = &hello.alpn[..] {
@@ -76,7 +76,7 @@ fn passed_through(hello: &ClientHello) -> Vec<Tlv> {
     tlvs
 }
 
-/// What the handshake said that was made here.
+/// The TLVs of a TLS handshake of this balancer.
 fn ended_here(client: &Io) -> Vec<Tlv> {
     let Some(session) = client.tls_session() else { return Vec::new() };
     let mut tlvs = Vec::new();

@@ -1,8 +1,8 @@
-//! The first bytes of a connection whose TLS is passed through, read until they say where it goes.
+//! The first bytes of a TLS connection that is passed through, read until they identify its route.
 //!
-//! They stay in a buffer, from which the backend gets them as they came. A client that has sent nothing yet costs no buffer; one that has sent a
-//! part of a ClientHello costs what it has sent. How long a ClientHello may be is a limit of
-//! [`client_hello`](crate::proto::tls::client_hello), how long it may take is one of the listener's.
+//! They stay in a buffer and are forwarded unchanged. A client that has sent nothing yet costs no buffer; one that has sent a
+//! part of a ClientHello costs what it has sent. [`client_hello`](crate::proto::tls::client_hello) limits the length of a ClientHello,
+//! the listener the time that it may take.
 
 use std::io;
 use std::time::Duration;
@@ -14,36 +14,36 @@ use tokio::time::timeout;
 use crate::net::io::Io;
 use crate::proto::tls::client_hello::{ClientHello, NotTls, Peek, peek};
 
-/// How long a client may take to send its ClientHello, unless the listener says otherwise. That is also what the handshake has where TLS ends here.
+/// The default time limit of a ClientHello: that of the whole handshake where TLS is terminated.
 pub const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes for which there is room before a read: most ClientHellos have fewer.
+/// The buffer size before a read: most ClientHellos are shorter.
 const ROOM: usize = 2048;
 
-/// What a connection began with.
+/// The beginning of a connection.
 #[derive(Debug)]
 pub(super) struct Opening {
-    /// What the ClientHello says, or why there is none.
+    /// The ClientHello, or why there is none.
     pub(super) hello: Result<ClientHello, NotTls>,
-    /// All bytes that were read, of the ClientHello and behind it.
+    /// All bytes that were read, of the ClientHello and after it.
     pub(super) bytes: BytesMut,
 }
 
-/// Why a connection has not even begun.
+/// Why a connection could not begin.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum HelloError {
     /// It took too long.
     #[error("no ClientHello came within {0:?}")]
     TooSlow(Duration),
-    /// The client has ended before it had said enough.
-    #[error("the client ended within its ClientHello")]
+    /// The client closed the connection too early.
+    #[error("the client closed the connection within its ClientHello")]
     Torn,
     /// The connection failed.
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
-/// Reads what a connection begins with, for `limit` at most.
+/// Reads the beginning of a connection, for `limit` at most.
 pub(super) async fn read(io: &mut Io, limit: Duration) -> Result<Opening, HelloError> {
     timeout(limit, opening(io)).await.map_err(|_| HelloError::TooSlow(limit))?
 }

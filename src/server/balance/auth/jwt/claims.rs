@@ -1,14 +1,14 @@
-//! What a token claims, as text.
+//! The claims of a token, as text.
 
 use serde_json::{Map, Value};
 
-/// The claims of a token that was checked.
+/// The claims of a verified token.
 #[derive(Debug, PartialEq)]
 pub(super) struct Claims(pub(super) Map<String, Value>);
 
 impl Claims {
-    /// A claim as a field says it: a text as it is, numbers and truth values as JSON has them, and a list of those with commas. Other claims
-    /// cannot be said, nor can a list with a comma in one of its members, which would be read as two.
+    /// A claim as a header field value: a string unchanged, numbers and booleans as in JSON, lists of these with commas. Other claims
+    /// have no such form, nor has a list with a comma in one of its members, which would be read as two.
     pub(super) fn text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {
             Value::Array(members) => {
@@ -20,7 +20,7 @@ impl Claims {
         }
     }
 
-    /// Whether a claim is one of these values, or is a list that has one of them.
+    /// Whether a claim is one of these values, or a list that contains one of them.
     pub(super) fn has_one_of(&self, name: &str, values: &[String]) -> bool {
         let one_of = |value: &Value| scalar(value).is_some_and(|text| values.contains(&text));
         match self.0.get(name) {

@@ -1,6 +1,6 @@
-//! Signatures by *ring*, which TLS computes with already: the verifiers that the crate `jsonwebtoken` leaves to others.
+//! Signature verification by *ring*, which TLS uses already: the crate `jsonwebtoken` leaves it to its users.
 //!
-//! Tokens are only checked here. To sign one, or to take keys apart, is an error.
+//! Tokens are only verified here. Signing one, or extracting key material, is an error.
 
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
@@ -26,7 +26,7 @@ static PROVIDER: CryptoProvider = CryptoProvider {
     },
 };
 
-/// Makes these the signatures of the process, unless the program has others already.
+/// Installs these verifiers for the process, unless the program has installed others.
 pub(super) fn install() {
     // An error says that there are others.
     let _others = PROVIDER.install_default();
@@ -47,7 +47,7 @@ fn verifier(algorithm: &Algorithm, key: &DecodingKey) -> Result<Box<dyn JwtVerif
     Ok(Box::new(Signed { algorithm: *algorithm, key: key.clone() }))
 }
 
-/// A key, and the algorithm by which it is used.
+/// A key with its algorithm.
 struct Signed {
     algorithm: Algorithm,
     key: DecodingKey,

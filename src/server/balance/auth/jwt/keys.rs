@@ -1,7 +1,7 @@
-//! The keys of a JWKS file (RFC 7517 section 5), each with the algorithms that it is for.
+//! The keys of a JWKS file (RFC 7517 section 5), each with the algorithms that it may be used for.
 //!
-//! A key says its kind, and so which algorithms make sense with it; `alg` in the file narrows that to one. A token chooses among these
-//! and can have no other: a public key is never taken for a shared secret.
+//! The type of a key determines the algorithms that fit it; `alg` in the file narrows that to one. A token can only select among
+//! these: a public key is never used as a shared secret.
 
 use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey};
@@ -9,7 +9,7 @@ use serde::Deserialize;
 
 use super::crypto;
 
-/// Keys that are tried at most with a token that does not say which it was signed with. Each costs a signature's check.
+/// The most keys to try for a token without a `kid`. Each costs a signature verification.
 pub(super) const MAX_TRIED: usize = 8;
 
 /// The keys of a file.
@@ -23,25 +23,25 @@ struct Known {
     key: DecodingKey,
 }
 
-/// A file. Members that we do not understand are left out (section 5).
+/// A file. Unknown members are ignored (section 5).
 #[derive(Deserialize)]
 struct Set {
     keys: Vec<serde_json::Value>,
 }
 
 impl Keys {
-    /// The keys in the text of a file that are for one of these algorithms. Others are left out.
+    /// The keys in a file that are usable with one of these algorithms. Others are ignored.
     ///
     /// # Errors
-    /// It is no set of keys, or there is none for these algorithms.
+    /// It is not a JWKS, or no key is usable with these algorithms.
     pub fn parse(text: &str, algorithms: &[Algorithm]) -> Result<Self, String> {
         crypto::install();
-        let set: Set = serde_json::from_str(text).map_err(|error| format!("this is no JWKS: {error}"))?;
+        let set: Set = serde_json::from_str(text).map_err(|error| format!("not a JWKS: {error}"))?;
         let known: Vec<Known> = set.keys.into_iter().filter_map(|key| Known::of(key, algorithms)).collect();
-        if known.is_empty() { Err("there is no key for the algorithms".into()) } else { Ok(Self(known)) }
+        if known.is_empty() { Err("no key is usable with the algorithms".into()) } else { Ok(Self(known)) }
     }
 
-    /// The keys that may have signed a token: with its `kid`, if it says one.
+    /// The keys that can have signed a token: those with its `kid`, if it has one.
     pub(super) fn for_token(
         &self,
         id: Option<&str>,
@@ -76,7 +76,7 @@ impl Known {
     }
 }
 
-/// Whether an algorithm makes sense with a key of this kind.
+/// Whether an algorithm fits the type of a key.
 fn is_for(kind: &AlgorithmParameters, key: &DecodingKey, algorithm: Algorithm) -> bool {
     use Algorithm::{ES256, ES384, EdDSA, HS256, HS384, HS512, PS256, PS384, PS512, RS256, RS384, RS512};
     match kind {

@@ -1,7 +1,7 @@
-//! JSON Web Tokens (RFC 7519) as bearer tokens (RFC 6750): signed by somebody else, checked here by the keys of a file.
+//! JSON Web Tokens (RFC 7519) as bearer tokens (RFC 6750), verified with the keys of a file.
 //!
-//! What a token says of itself decides nothing: the algorithms are those of the configuration, and of those only the ones that the chosen key
-//! is for (`keys`). So a token that is not signed is never accepted, nor one that takes a public key for a shared secret.
+//! The header of a token decides nothing: only the configured algorithms are accepted, and of those only the ones that fit the chosen key
+//! (`keys`). So unsigned tokens are never accepted, and a public key is never used as a shared secret.
 
 mod claims;
 mod crypto;
@@ -27,59 +27,59 @@ use crate::proto::http::list::FieldLines;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 
-/// Bytes of a token at the most. Those of the large identity providers have 1 to 4 KiB.
+/// The longest token, in bytes. Those of the large identity providers have 1 to 4 KiB.
 pub const MAX_TOKEN: usize = 16 * 1024;
 
-/// By how much clocks may differ, unless told otherwise.
+/// The default tolerance for clocks that differ.
 pub const LEEWAY: Duration = Duration::from_secs(30);
 
-/// Leeways beyond this make `exp` meaningless.
+/// A larger leeway would make `exp` meaningless.
 pub const MAX_LEEWAY: Duration = Duration::from_secs(3600);
 
-/// Which tokens are good.
+/// The conditions for tokens.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    /// Who may have issued them; nobody to let anybody's in whose key is known.
+    /// Accepted issuers; empty for any whose key is known.
     pub issuers: Vec<String>,
-    /// For whom they may be meant, one of them; nobody not to look at that.
+    /// Accepted audiences, one of which must match; empty to ignore the audience.
     pub audiences: Vec<String>,
-    /// By how much clocks may differ, whole seconds.
+    /// The tolerance for clocks that differ, in whole seconds.
     pub leeway: Duration,
-    /// Claims that they must have, each with one of these values. A claim that is a list must have one of them in it.
+    /// Required claims, each with its accepted values. A claim that is a list must contain one of them.
     pub required: BTreeMap<String, Vec<String>>,
-    /// The cookie that has the token when there is no `Authorization`.
+    /// The cookie with the token, used when there is no `Authorization`.
     pub cookie: Option<String>,
-    /// Claims that are told to backends, in these fields.
+    /// Claims that are copied into these header fields.
     pub told: BTreeMap<String, HeaderName>,
 }
 
-/// Why a token does not let its bearer in.
+/// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JwtError {
-    /// It is no token of this form.
+    /// It is malformed.
     #[error("the token is malformed")]
     Malformed,
-    /// No key that is known may have signed it.
+    /// No known key can have signed it.
     #[error("the token was signed with a key or an algorithm that is not accepted")]
     Key,
-    /// Its signature is another's.
+    /// Its signature is wrong.
     #[error("the signature of the token is wrong")]
     Signature,
     /// `exp` has passed.
     #[error("the token has expired")]
     Expired,
-    /// `nbf` has not come.
+    /// `nbf` is in the future.
     #[error("the token is not valid yet")]
     Early,
-    /// `exp`, `iss` or `aud` is missing, or is not what it should be.
-    #[error("the token has no good exp, iss, aud or nbf")]
+    /// `exp`, `iss` or `aud` is missing or wrong.
+    #[error("the token has a missing or invalid exp, iss, aud or nbf")]
     Claim,
-    /// A claim that is required here is missing, or has another value.
-    #[error("the token does not allow this")]
+    /// A required claim is missing, or has another value.
+    #[error("the token lacks a required claim")]
     Scope,
 }
 
-/// Tokens by the keys of a file.
+/// Token authentication with the keys of a file.
 #[derive(Debug)]
 pub struct Jwt {
     keys: Arc<Watched<Keys>>,
@@ -89,7 +89,7 @@ pub struct Jwt {
 }
 
 impl Jwt {
-    /// Tokens that are signed by `algorithms` with the keys of a JWKS file (RFC 7517 section 5).
+    /// Accepts tokens that are signed by `algorithms` with the keys of a JWKS file (RFC 7517 section 5).
     ///
     /// # Errors
     /// The file cannot be read, or has no key for these algorithms.
@@ -168,7 +168,7 @@ impl Jwt {
     }
 }
 
-/// What a token claims, if it is good.
+/// The claims of a token, if it is valid.
 fn check(token: &str, keys: &Keys, rules: &Rules) -> Result<Claims, JwtError> {
     if token.len() > MAX_TOKEN {
         return Err(JwtError::Malformed);

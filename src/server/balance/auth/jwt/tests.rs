@@ -220,10 +220,13 @@ fn garbage_is_refused() {
 #[test]
 fn what_is_no_file_of_keys() {
     for (text, fault) in [
-        ("", "this is no JWKS"),
-        ("{}", "this is no JWKS: missing field `keys`"),
-        (r#"{"keys":[]}"#, "there is no key for the algorithms"),
-        (r#"{"keys":[{"kty":"EC","crv":"P-256","x":"!","y":"!"}, 7]}"#, "there is no key for the algorithms"),
+        ("", "not a JWKS"),
+        ("{}", "not a JWKS: missing field `keys`"),
+        (r#"{"keys":[]}"#, "no key is usable with the algorithms"),
+        (
+            r#"{"keys":[{"kty":"EC","crv":"P-256","x":"!","y":"!"}, 7]}"#,
+            "no key is usable with the algorithms",
+        ),
     ] {
         let error = Keys::parse(text, &ALL).unwrap_err();
         assert!(error.starts_with(fault), "{error}");

@@ -294,17 +294,19 @@ fn backends_listed_in_a_file() {
     let beside = fleet.with_extension("new");
     fs::write(&beside, list(&[&one, &two])).unwrap();
     fs::rename(beside, &fleet).unwrap();
-    job.wait_for("/", "two");
+    // Requests one after the other may all go to the backend that answers sooner, so each is asked while the other drains.
     let ctl = |args: &[&str]| {
         let admin = format!("unix:{admin}");
         let all = [&["balance", "ctl", "--admin", &admin], args].concat();
         wireworks(&all).wait().success()
     };
     ctl(&["drain", "fleet", &one]);
+    job.wait_for("/", "two");
     for _ in 0..8 {
         assert_eq!(job.get("/", &[]).text(), "two", "the other takes nothing new");
     }
     ctl(&["ready", "fleet", &one]);
+    ctl(&["drain", "fleet", &two]);
     job.wait_for("/", "one");
     job.end();
 }

@@ -282,6 +282,7 @@ impl Gate {
         let handshake = tls.acceptor().accept(tcp);
         let result = tokio::time::timeout(self.settings.tls_handshake_timeout, handshake).await;
         match result.map_err(|_| io::Error::from(io::ErrorKind::TimedOut)).flatten() {
+            Ok(stream) if Tls::is_challenge(stream.get_ref().1.alpn_protocol()) => None,
             Ok(stream) => Some((Io::Tls(Box::new(stream.into())), entered)),
             Err(error) => {
                 self.stats.tls_failed.fetch_add(1, Ordering::Relaxed);

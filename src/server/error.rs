@@ -37,6 +37,14 @@ pub enum RunError {
     /// It is going down, and begins nothing new.
     #[error("the server is stopping")]
     Stopping,
+    /// A file cannot be written that is needed.
+    #[error("cannot keep {}", path.display())]
+    Keep {
+        /// The file, or the folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// Threads, runtimes or signals are not to be had.
     #[error("the server cannot run")]
     System(#[from] io::Error),

@@ -17,7 +17,7 @@ use crate::net::limits::ConnectionLimits;
 use crate::net::listen::Bound;
 use crate::net::serve::{Gate, GateSettings, PreambleSettings};
 use crate::net::shards::{Threading, cores};
-use crate::net::tls::{CertPair, ClientAuth, Tls, TlsConfig};
+use crate::net::tls::{CertPair, Challenges, ClientAuth, Tls, TlsConfig};
 use crate::net::workers::Blocking;
 
 /// What requests and calls under way get to end when the server is told to stop, unless told otherwise. Kubernetes kills after 30 s.
@@ -123,6 +123,10 @@ impl CommonOptions {
 
     pub(super) fn client_auth(&mut self, auth: ClientAuth) {
         self.tls_config().client_auth = auth;
+    }
+
+    pub(super) fn challenges(&mut self, challenges: Challenges) {
+        self.tls_config().challenges = Some(challenges);
     }
 
     pub(super) fn show(&mut self, register: impl FnOnce(&Metrics) + Send + 'static) {
@@ -275,6 +279,12 @@ macro_rules! common {
         /// [`Peer::tls_session`](crate::server::peer::Peer::tls_session).
         pub fn tls_client_auth(mut self, auth: $crate::net::tls::ClientAuth) -> Self {
             self.common.client_auth(auth);
+            self
+        }
+
+        /// Answers these challenges of a certificate authority on TLS listeners, beside the clients (TLS-ALPN-01, RFC 8737).
+        pub fn tls_challenges(mut self, challenges: $crate::net::tls::Challenges) -> Self {
+            self.common.challenges(challenges);
             self
         }
 

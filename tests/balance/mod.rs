@@ -1,6 +1,7 @@
 //! The balancer over real sockets: between clients that send any bytes, and backends that answer with any.
 
 mod access_log;
+mod acme;
 mod admin;
 mod auth;
 mod bulk;

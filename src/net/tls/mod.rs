@@ -7,7 +7,9 @@
 //!
 //! [`ClientTls`] is the other side: whom a client trusts, and the certificate that it shows.
 
+mod challenge;
 mod client;
+mod der;
 mod load;
 mod names;
 mod ocsp;
@@ -23,11 +25,14 @@ use arc_swap::ArcSwap;
 use rustls::ServerConfig;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime;
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
+use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
+use self::challenge::Challenged;
+pub use self::challenge::{Answer, Challenges};
 pub use self::client::{ClientTls, ClientTlsConfig, Trust};
+pub use self::der::Life;
 pub use self::load::TlsError;
 use self::names::ByName;
 use self::self_signed::SelfSigned;
@@ -67,6 +72,9 @@ pub struct TlsConfig {
     pub client_auth: ClientAuth,
     /// Protocols of the connection (ALPN, RFC 7301), the most wanted first. A client that names others only is refused.
     pub alpn: Vec<Vec<u8>>,
+    /// Challenges of an authority that are answered beside the clients (TLS-ALPN-01). Not for a server without `alpn`: it would take clients
+    /// for those of another protocol.
+    pub challenges: Option<Challenges>,
 }
 
 impl TlsConfig {
@@ -126,6 +134,11 @@ impl Tls {
         Ok(())
     }
 
+    /// Whether a connection whose handshake agreed on this protocol was for an authority's challenge: it has seen what it wanted.
+    pub(in crate::net) fn is_challenge(alpn: Option<&[u8]>) -> bool {
+        alpn == Some(challenge::ALPN)
+    }
+
     /// Whether a response that is stapled has expired, so that clients would give up at it.
     fn has_stale_staples(&self, now: UnixTime) -> bool {
         self.0.staples_until.load(Ordering::Relaxed) <= now.as_secs()
@@ -160,14 +173,21 @@ fn build(config: &TlsConfig, self_signed: Option<&SelfSigned>) -> Result<(Arc<Se
     if let Some(own) = self_signed {
         keys.push(own.certified_key(&provider)?);
     }
-    let resolver = ByName::new(keys).ok_or(TlsError::Nothing)?;
+    let names = ByName::new(keys).ok_or(TlsError::Nothing)?;
+    let resolver: Arc<dyn ResolvesServerCert> = match &config.challenges {
+        Some(challenges) => Arc::new(Challenged { names, challenges: challenges.clone() }),
+        None => Arc::new(names),
+    };
     let verifier = client_verifier(&config.client_auth, &provider)?;
     let mut server = ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Library)?
         .with_client_cert_verifier(verifier)
-        .with_cert_resolver(Arc::new(resolver));
+        .with_cert_resolver(resolver);
     server.alpn_protocols.clone_from(&config.alpn);
+    if config.challenges.is_some() {
+        server.alpn_protocols.push(challenge::ALPN.to_vec());
+    }
     // Stateless resumption; the ticketer changes its keys by itself.
     server.ticketer = rustls::crypto::ring::Ticketer::new().map_err(TlsError::Library)?;
     Ok((Arc::new(server), staples_until))

@@ -12,6 +12,7 @@ use std::time::{Instant, SystemTime};
 use arc_swap::{ArcSwap, ArcSwapOption};
 use tokio::sync::watch;
 
+use super::acme::{self, Acme};
 use super::admin::{self, Desk, Kept};
 use super::assemble::Assembly;
 use super::backend::{Backend, Origin};
@@ -149,6 +150,7 @@ pub struct Balancer {
     caches: ArcSwap<Caches>,
     redis: watch::Sender<Option<Arc<redis::Client>>>,
     routes: ArcSwap<Vec<Vec<RouteCounters>>>,
+    acme: Acme,
     doors: Arc<Doors>,
     connections: Arc<Connections>,
     shards: usize,
@@ -204,6 +206,7 @@ impl Balancer {
             caches: ArcSwap::default(),
             redis: watch::Sender::default(),
             routes: ArcSwap::default(),
+            acme: Acme::default(),
             doors: Arc::new(Doors::new(drain.clone())),
             connections: Arc::new(Connections::new(keep_alive, heads)),
             shards,
@@ -249,6 +252,12 @@ impl Balancer {
     #[must_use]
     pub fn spans(&self) -> &Arc<Exporter> {
         &self.spans
+    }
+
+    /// The certificates that it orders.
+    #[must_use]
+    pub fn acme(&self) -> &Acme {
+        &self.acme
     }
 
     /// Notifies of added and removed upstreams.
@@ -336,6 +345,9 @@ impl Balancer {
         let routes = route_counters::of(&self.routes.load(), config);
         let assembly = Assembly::new(config, &upstreams, &self.connections, &caches, &self.spans);
         let plan = Plan { upstreams: &upstreams, balancer: self };
+        for settings in ordered(config) {
+            settings.prepare().map_err(|error| RunError::Keep { path: error.path, source: error.source })?;
+        }
         let before = self.doors.get();
         let mut open = open.map_or_else(|| Open::of(&before), Ok)?;
         let mut doors = Vec::new();
@@ -350,6 +362,7 @@ impl Balancer {
                 upstream.replace(Origin::Configured, config.backends.clone(), now);
             }
         }
+        self.acme.want(ordered(config));
         let before = self.redis();
         let client = config.redis.as_ref().map(|redis| Arc::clone(redis.client(before.as_ref())));
         self.redis.send_if_modified(|current| {
@@ -396,6 +409,11 @@ fn upstream(before: &Upstreams, config: &config::Upstream, now: Instant) -> (Arc
     let backends = setups.map(|setup| Arc::new(Backend::new(setup, now, fastrand::f64())));
     let upstream = Upstream::new(&config.name, backends.collect(), config.settings.clone(), now);
     (Arc::clone(upstream.name()), Arc::new(upstream))
+}
+
+/// The certificates of a configuration that are to be ordered.
+fn ordered(config: &Config) -> impl Iterator<Item = Arc<acme::Settings>> {
+    config.listeners.iter().filter_map(|listener| listener.tls.as_ref()?.acme.clone())
 }
 
 /// The caches of a configuration: existing ones whose settings are unchanged, or new ones.
@@ -492,6 +510,12 @@ impl Plan<'_> {
                 server = server.refusals(log.map(|log| log as _)).settings(service.settings.clone());
                 server = server.name(NAME).connections(listener.limits).proxies(listener.proxies.clone());
                 if let Some(tls) = &listener.tls {
+                    if let Some(acme) = &tls.acme {
+                        // The file holds the key, too.
+                        let file = acme.certificate();
+                        server =
+                            server.tls(&file, &file).tls_challenges(self.balancer.acme.challenges().clone());
+                    }
                     for pair in &tls.certificates {
                         server = server.tls(&pair.cert, &pair.key);
                     }

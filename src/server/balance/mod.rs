@@ -3,6 +3,7 @@
 //! A *call* in these modules is what a backend is chosen for: a request of HTTP, or a whole connection in TCP mode. An *upstream* is a group of interchangeable
 //! backends, and its *members* are those backends and their settings at one moment.
 
+pub mod acme;
 pub mod admin;
 pub mod agent;
 mod assemble;

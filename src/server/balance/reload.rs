@@ -208,7 +208,7 @@ impl Part for Maintenance {
                 return Ok(());
             }
             tokio::select! {
-                _ = async { tokio::join!(self.check(), self.refresh(), self.follow(), self.share()) } => {}
+                _ = async { tokio::join!(self.check(), self.refresh(), self.follow(), self.share(), self.balancer.acme().run()) } => {}
                 () = self.balancer.drain().stopping() => {}
             }
             io::Result::Ok(())

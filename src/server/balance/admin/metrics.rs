@@ -18,6 +18,7 @@ use prometheus_client::registry::Unit;
 use super::view::{
     BackendView, CacheView, CheckView, Condition, ListenerView, RouteView, UpstreamView, View,
 };
+use crate::server::balance::acme;
 use crate::server::balance::balancer::Balancer;
 use crate::server::balance::redis;
 
@@ -160,6 +161,7 @@ impl Collector for BalanceMetrics {
             }
         }
         caches(&view.caches, &mut encoder)?;
+        acme::encode(self.0.acme(), &mut encoder)?;
         if let Some(client) = self.0.redis() {
             redis::encode(&client, &mut encoder)?;
         }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::access_log::AccessLogTable;
+use super::acme::AcmeTable;
 use super::auth::AuthTable;
 use super::checker::Checker;
 use super::file::{OneOrMany, Switch};
@@ -130,6 +131,7 @@ pub(super) struct TlsTable {
     #[serde(default)]
     pub(super) self_signed: bool,
     pub(super) client_ca: Option<PathBuf>,
+    acme: Option<Spanned<AcmeTable>>,
 }
 
 /// A certificate, followed by its chain, and its key.
@@ -234,6 +236,19 @@ impl Checker<'_> {
             }
         };
         let access_log = listener.access_log.as_ref().map(|log| self.access_log(log, listener.mode));
+        if let (Mode::Tcp, Some(acme)) =
+            (listener.mode, listener.tls.as_ref().and_then(|tls| tls.acme.as_ref()))
+        {
+            self.fault(&acme.span(), "acme is for requests: set mode = \"http\"");
+        }
+        if let Some(acme) =
+            listener.tls.as_ref().filter(|tls| tls.client_ca.is_some()).and_then(|tls| tls.acme.as_ref())
+        {
+            self.fault(
+                &acme.span(),
+                "the authority of acme shows no certificate of a client, which client-ca wants",
+            );
+        }
         let tls = listener.tls.as_ref().map(|tls| self.tls(tls, &at));
         Listener { listen, access_log, proxies: listener.proxy_protocol_from.clone(), limits, tls, service }
     }
@@ -252,11 +267,15 @@ impl Checker<'_> {
     }
 
     fn tls(&mut self, tls: &TlsTable, at: &Range<usize>) -> Tls {
-        if tls.certificates.is_empty() && !tls.self_signed {
-            self.fault(at, "TLS needs a certificate: [[listener.tls.certificates]], or self-signed = true");
+        if tls.certificates.is_empty() && !tls.self_signed && tls.acme.is_none() {
+            self.fault(
+                at,
+                "TLS needs a certificate: [[listener.tls.certificates]], acme, or self-signed = true",
+            );
         }
         let pairs = tls.certificates.iter();
         Tls {
+            acme: tls.acme.as_ref().map(|acme| self.acme(acme)),
             certificates: pairs
                 .map(|pair| CertPair { cert: pair.cert.clone(), key: pair.key.clone() })
                 .collect(),

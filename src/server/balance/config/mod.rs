@@ -3,6 +3,7 @@
 //! All faults are reported at once, each with its line and column.
 
 mod access_log;
+mod acme;
 mod admin;
 mod auth;
 pub(super) mod backends;
@@ -43,7 +44,7 @@ use super::guards::Guards;
 use super::log::{Format, Target};
 use super::redis::Redis;
 use super::spans::Collector;
-use super::{gateway, tcp};
+use super::{acme as certificates, gateway, tcp};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::client::pool;
 use crate::net::limits::ConnectionLimits;
@@ -149,6 +150,8 @@ pub struct Tls {
     pub self_signed: bool,
     /// Whether clients must present a certificate.
     pub client_auth: ClientAuth,
+    /// A certificate that is ordered from an authority; it comes first.
+    pub acme: Option<Arc<certificates::Settings>>,
 }
 
 /// What a listener serves.

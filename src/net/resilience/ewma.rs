@@ -52,13 +52,20 @@ pub struct PeakEwma {
     heard: Instant,
     /// The last failure.
     failed: Option<Instant>,
+    unknown: bool,
 }
 
 impl PeakEwma {
     /// The average of an endpoint about which nothing is known.
     #[must_use]
     pub fn new(policy: Policy, now: Instant) -> Self {
-        Self { policy, average: bounded(policy.unknown.as_secs_f64()), heard: now, failed: None }
+        Self {
+            policy,
+            average: bounded(policy.unknown.as_secs_f64()),
+            heard: now,
+            failed: None,
+            unknown: true,
+        }
     }
 
     /// Counts an answer that took so long.
@@ -69,6 +76,7 @@ impl PeakEwma {
         let average = self.average * kept + latency * (1.0 - kept);
         self.average = bounded(if latency > expected { latency } else { average });
         self.heard = self.heard.max(now);
+        self.unknown = false;
     }
 
     /// Counts a failure after so long. A quick one is no sign of speed; a slow one is as bad as an answer that took so long.
@@ -77,6 +85,13 @@ impl PeakEwma {
             self.answered(now, latency);
         }
         self.failed = self.failed.max(Some(now));
+        self.unknown = false;
+    }
+
+    /// Whether no call has been answered or has failed yet.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.unknown
     }
 
     /// The latency to expect of an answer. It falls while nothing is heard.
@@ -145,10 +160,15 @@ impl Load {
         self.average().latency(now)
     }
 
-    /// What one more call costs: the [`cost`](PeakEwma::cost) of a call, once for each one under way and once for this.
+    /// What one more call costs: the [`cost`](PeakEwma::cost) of a call, once for each one under way and once for this. The first call to an endpoint about which
+    /// nothing is known costs nothing, so that it is asked at once; while that is under way, a second one costs what the policy says.
     #[must_use]
     pub fn cost(&self, now: Instant) -> f64 {
-        self.average().cost(now) * (self.outstanding() as f64 + 1.0)
+        let (average, outstanding) = (self.average(), self.outstanding());
+        if average.is_unknown() && outstanding == 0 {
+            return 0.0;
+        }
+        average.cost(now) * (outstanding as f64 + 1.0)
     }
 
     fn average(&self) -> MutexGuard<'_, PeakEwma> {
@@ -313,7 +333,7 @@ mod tests {
                 load.cost(start)
             );
         };
-        cost(0.0);
+        assert_eq!(load.cost(start).to_bits(), 0, "who is unknown is asked at once, by one call");
         let (first, second, third) = (load.begin(start), load.begin(start), load.begin(start));
         assert_eq!(load.outstanding(), 3);
         cost(3.0);

@@ -11,6 +11,10 @@ use super::{Ask, Endpoint, Picker, admits, key};
 /// How often two are drawn before all are looked at.
 const DRAWS: usize = 4;
 
+/// Of two endpoints with as many calls under way, costs that differ by less than this factor are alike, and the one drawn first is chosen. Averages of latencies
+/// differ by as much by chance, and one that is always a little slower would have none of the calls that come one by one.
+const ALIKE: f64 = 1.25;
+
 /// Of two at random the one with the lower cost for its weight.
 #[derive(Clone, Debug)]
 pub struct P2c {
@@ -58,7 +62,11 @@ impl Picker for P2c {
             let endpoint: &E = &endpoints[place];
             endpoint.cost(ask.now) / f64::from(endpoint.weight().max(1))
         };
-        let cheaper = |a: usize, b: usize| if cost(b) < cost(a) { b } else { a };
+        let cheaper = |a: usize, b: usize| {
+            let even = endpoints[a].outstanding() == endpoints[b].outstanding();
+            let margin = if even { ALIKE } else { 1.0 };
+            if cost(b) * margin < cost(a) { b } else { a }
+        };
         let good = |place: usize| {
             let endpoint: &E = &endpoints[place];
             may(endpoint)

@@ -231,7 +231,7 @@ fn two_choices_spread_and_spare_the_most_expensive() {
     let even = counts(P2c::new(1), &servers, 50_000);
     assert!(even.iter().all(|count| (9_000..11_000).contains(count)), "{even:?}");
     for (place, server) in servers.iter_mut().enumerate() {
-        server.cost = place as f64 + 1.0;
+        server.cost = f64::from(1 << place);
     }
     // The nth cheapest of five wins against those behind it: 4/10, 3/10, 2/10, 1/10 and never.
     let counts = counts(P2c::new(2), &servers, 50_000);
@@ -245,8 +245,21 @@ fn two_choices_go_by_cost_for_weight() {
     let mut servers = weighted(&[1, 4]);
     servers[1].cost = 3.0;
     assert_eq!(counts(P2c::new(1), &servers, 100), [0, 100]);
-    servers[1].cost = 5.0;
+    servers[1].cost = 6.0;
     assert_eq!(counts(P2c::new(1), &servers, 100), [100, 0]);
+}
+
+/// Calls that come one by one find nobody busy: one that is a little slower must have its share all the same.
+#[test]
+fn two_choices_take_small_differences_for_chance() {
+    let mut servers = named(2);
+    servers[1].cost = 1.2;
+    let shares = counts(P2c::new(1), &servers, 10_000);
+    assert!(shares.iter().all(|share| (4_700..5_300).contains(share)), "{shares:?}");
+    servers[0].outstanding.set(11);
+    servers[1].outstanding.set(10);
+    servers[1].cost = 1.0;
+    assert_eq!(counts(P2c::new(1), &servers, 100), [0, 100], "calls under way are no chance");
 }
 
 #[test]

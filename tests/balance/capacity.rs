@@ -59,8 +59,8 @@ fn requests_wait_in_order_and_no_backend_has_more_than_it_may() {
 #[test]
 fn who_cannot_wait_is_told_to_come_again() {
     for (keys, detail) in [
-        ("max-connections = 1\nqueue = 0", "too many requests wait"),
-        ("max-connections = 1\nqueue-timeout = \"50ms\"", "no backend had room in time"),
+        ("max-connections = 1\nqueue = 0", "the queue for a backend is full"),
+        ("max-connections = 1\nqueue-timeout = \"50ms\"", "no backend became free in time"),
     ] {
         let (backend, told, open) = gated();
         let balancer = limited(&backend, "http", keys);

@@ -11,6 +11,9 @@ from websockets.sync.client import connect
 
 devtools, token = sys.argv[1:]
 
+# Seconds that one step may take where many tests run: less than the test waits for all.
+PATIENCE = 120
+
 
 def page():
     """The page's own address, when the browser has opened it."""
@@ -28,7 +31,7 @@ with connect(page(), max_size=None) as browser:
         global number
         number += 1
         browser.send(json.dumps({"id": number, "method": method, "params": params}))
-        while (reply := json.loads(browser.recv())).get("id") != number:
+        while (reply := json.loads(browser.recv(timeout=PATIENCE))).get("id") != number:
             pass
         assert "error" not in reply, reply
         return reply["result"]

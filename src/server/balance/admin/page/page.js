@@ -397,7 +397,8 @@ async function change(method, path, body, otherwise, button) {
     return null;
   } finally {
     button.disabled = false;
-    button.focus();
+    /* A button that is disabled loses the focus; whoever has gone on to something else keeps it. */
+    if (document.activeElement === document.body) button.focus();
   }
 }
 

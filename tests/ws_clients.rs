@@ -84,7 +84,8 @@ fn a_line_typed_into_the_page_of_the_demo_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut browser = chromium(folder.path(), &["--remote-debugging-port=0"], &url).start();
     let devtools = browser.wait_for_line("DevTools listening on ");
-    let tool = Tool::python(include_str!("data/ws/page.py")).within(PATIENCE);
+    let tool = Tool::python(concat!(include_str!("data/devtools.py"), include_str!("data/ws/page.py")))
+        .within(PATIENCE);
     let shown =
         tool.args([&devtools, "#state.open", "#text", "typed here", "#log .got span"]).run().success();
     assert_eq!(shown.text(), "connected, compressed\ntyped here\n");

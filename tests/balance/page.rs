@@ -26,7 +26,9 @@ fn an_operator_drains_weighs_and_purges_by_keyboard() {
     let url = format!("http://{}/", desk.admin);
     let mut browser = chromium(folder.path(), &["--remote-debugging-port=0"], &url).start();
     let devtools = browser.wait_for_line("DevTools listening on ");
-    let tool = Tool::python(include_str!("../data/balance/page.py")).within(PATIENCE);
+    let tool =
+        Tool::python(concat!(include_str!("../data/devtools.py"), include_str!("../data/balance/page.py")))
+            .within(PATIENCE);
     let shown = tool.args([&devtools, TOKEN]).run().success();
     drop(browser);
     assert_eq!(

@@ -8,7 +8,7 @@ use std::future::poll_fn;
 use std::io;
 use std::ops::DerefMut;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -215,14 +215,7 @@ impl<L: Lent> Exchange<L> {
             if sending.moved {
                 self.wait(self.timeouts.response);
             }
-            let Poll::Ready(turn) = self.conn()?.poll_turn(cx) else {
-                self.rest(sending);
-                return Poll::Pending;
-            };
-            let turn = match turn {
-                Err(ConnError::Io(_)) if self.hears_on() => continue,
-                turn => turn?,
-            };
+            let Some(turn) = ready!(self.poll_conn(cx, sending))? else { continue };
             match turn {
                 Turn::Item(Incoming::Head(head, length)) => return Poll::Ready(Ok((head, length))),
                 Turn::Item(Incoming::Interim(_)) | Turn::Room => {}
@@ -261,6 +254,22 @@ impl<L: Lent> Exchange<L> {
             break;
         }
         Ok(sending)
+    }
+
+    /// What comes next on the connection, after what was `sending`; `None` when it has failed and may have more to say.
+    fn poll_conn(
+        &mut self,
+        cx: &mut Context<'_>,
+        sending: Sending,
+    ) -> Poll<Result<Option<Turn<Incoming>>, ExchangeError>> {
+        let Poll::Ready(turn) = self.conn()?.poll_turn(cx) else {
+            self.rest(sending);
+            return Poll::Pending;
+        };
+        Poll::Ready(match turn {
+            Err(ConnError::Io(_)) if self.hears_on() => Ok(None),
+            turn => Ok(Some(turn?)),
+        })
     }
 
     /// Stops the clock while it is the body of the request that is waited for: the server has all that there is of it.
@@ -375,14 +384,7 @@ impl<L: Lent> Exchange<L> {
             if sending.moved || !self.timed {
                 self.wait(self.timeouts.idle);
             }
-            let Poll::Ready(turn) = self.conn()?.poll_turn(cx) else {
-                self.rest(sending);
-                return Poll::Pending;
-            };
-            let turn = match turn {
-                Err(ConnError::Io(_)) if self.hears_on() => continue,
-                turn => turn?,
-            };
+            let Some(turn) = ready!(self.poll_conn(cx, sending))? else { continue };
             return Poll::Ready(match turn {
                 Turn::Item(Incoming::Data(data)) => Ok(Frame::Data(data)),
                 Turn::Item(Incoming::End(trailers)) => Ok(Frame::Trailers(trailers)),

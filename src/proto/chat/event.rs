@@ -1,0 +1,318 @@
+//! What happens in a room.
+//!
+//! An [`Event`] is a line of the room's log. Those that change what the room is like ([`Change::is_state`]) make a [`Room`](super::room::Room)
+//! of nothing when they are applied in their order; the others are messages and what becomes of them.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{AccountId, MessageId, Millis, RoomId, Seq};
+use super::mask::Mask;
+use super::name::{Nick, RoomName};
+
+/// A line of a room's log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Where.
+    pub room: RoomId,
+    /// Its number there.
+    pub seq: Seq,
+    /// Its number everywhere, and its time.
+    pub id: MessageId,
+    /// By whom.
+    pub by: Author,
+    /// What.
+    pub change: Change,
+}
+
+/// Who does something, as others saw them then.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    /// The name that was shown.
+    pub nick: Nick,
+    /// The account; `None` for guests, and for the server itself.
+    pub account: Option<AccountId>,
+    /// What IRC shows between `!` and `@`.
+    pub user: Arc<str>,
+    /// What IRC shows behind `@`: never an address.
+    pub host: Arc<str>,
+}
+
+/// Somebody who is, or was, in a room.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Who {
+    /// An account, on however many devices.
+    Account(AccountId),
+    /// A guest, by the nickname in lower case. A guest who has gone is forgotten.
+    Guest(String),
+}
+
+impl Author {
+    /// Who that is, as members of rooms are counted.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        match self.account {
+            Some(account) => Who::Account(account),
+            None => Who::Guest(self.nick.folded()),
+        }
+    }
+}
+
+/// What a member may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Speaks, where that is not restricted.
+    #[default]
+    Member,
+    /// Speaks in moderated rooms, too: `+` in IRC.
+    Voiced,
+    /// Moderates: `@` in IRC.
+    Admin,
+    /// Decides who moderates: `~` in IRC.
+    Owner,
+}
+
+/// What kind of room it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RoomKind {
+    /// Listed, and open to all.
+    Public,
+    /// Not listed, and open to those who were invited: `+i` and `+s` in IRC.
+    Private,
+    /// Of two accounts, for ever.
+    Direct,
+}
+
+/// How a message is meant.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Style {
+    /// Said.
+    #[default]
+    Text,
+    /// Said by a program, which nobody answers by a program: `NOTICE`.
+    Notice,
+    /// Done: `/me`, CTCP ACTION.
+    Action,
+}
+
+/// A message.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Message {
+    /// Any text, and nothing if there are files.
+    pub text: String,
+    /// How it is meant.
+    #[serde(default)]
+    pub style: Style,
+    /// The message that it answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reply: Option<MessageId>,
+    /// The message whose thread it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thread: Option<MessageId>,
+    /// Files, by what they contain.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub media: Vec<Media>,
+    /// Accounts that it calls by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mentions: Vec<AccountId>,
+    /// Client-only tags of IRC (`+name`), with their values.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<(String, String)>,
+}
+
+/// A file of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Media {
+    /// SHA-256 of its bytes, in hexadecimal digits.
+    pub digest: String,
+    /// What its sender called it.
+    pub name: String,
+    /// Media type, as sniffed.
+    pub kind: String,
+    /// Bytes.
+    pub size: u64,
+    /// Pixels, if it is a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dimensions: Option<(u32, u32)>,
+}
+
+/// A list of masks that a room keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum List {
+    /// May not enter, nor speak: `+b`.
+    Bans,
+    /// May, in spite of a ban: `+e`.
+    BanExceptions,
+    /// Need no invitation: `+I`.
+    InviteExceptions,
+    /// May enter, but not speak: `+b m:`.
+    Mutes,
+}
+
+/// What can be set in a room.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Setting {
+    /// Only the invited enter: `+i`.
+    InviteOnly(bool),
+    /// Not listed, and unseen by those outside: `+s`.
+    Secret(bool),
+    /// Only the voiced speak: `+m`.
+    Moderated(bool),
+    /// Only members speak: `+n`.
+    MembersOnly(bool),
+    /// Only admins change the topic: `+t`.
+    TopicLocked(bool),
+    /// Only accounts enter: `+R`.
+    AccountsOnly(bool),
+    /// What must be said to enter: `+k`.
+    Key(Option<String>),
+    /// Members at most: `+l`.
+    Limit(Option<u32>),
+    /// Seconds between two messages of a member: `+f`.
+    Slow(Option<u32>),
+}
+
+/// What an event does.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub enum Change {
+    /// A message.
+    Message(Message),
+    /// Another text for a message of one's own.
+    Edit {
+        /// Which.
+        of: MessageId,
+        /// The new one.
+        text: String,
+    },
+    /// A message is gone; its place stays.
+    Delete {
+        /// Which.
+        of: MessageId,
+        /// Why, if that is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A reaction to a message.
+    React {
+        /// To which.
+        to: MessageId,
+        /// An emoji, or a short text.
+        reaction: String,
+    },
+    /// A reaction is withdrawn.
+    Unreact {
+        /// To which.
+        to: MessageId,
+        /// The same text.
+        reaction: String,
+    },
+    /// The room begins.
+    Create {
+        /// Which kind.
+        kind: RoomKind,
+        /// Its name; `None` for direct rooms.
+        name: Option<RoomName>,
+        /// The two of a direct room; the owner of another one, if it has one.
+        members: Vec<(Who, Nick)>,
+    },
+    /// Whoever does this becomes a member.
+    Join,
+    /// Whoever does this is a member no longer.
+    Leave {
+        /// Why, if that is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+        /// It left the server, and all its rooms at once.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        quit: bool,
+    },
+    /// Whoever does this is called otherwise from now on.
+    Rename {
+        /// The new name.
+        nick: Nick,
+    },
+    /// Somebody is put out.
+    Kick {
+        /// Who.
+        who: Who,
+        /// Their name.
+        nick: Nick,
+        /// Why, if that is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// Somebody is invited.
+    Invite {
+        /// Who.
+        who: Who,
+        /// Their name.
+        nick: Nick,
+    },
+    /// Somebody gets a role.
+    Role {
+        /// Who.
+        who: Who,
+        /// Their name.
+        nick: Nick,
+        /// Which.
+        role: Role,
+    },
+    /// The topic.
+    Topic {
+        /// Nothing if there is none any longer.
+        text: String,
+    },
+    /// A mask is put into a list.
+    Listed {
+        /// Which list.
+        list: List,
+        /// Whom it fits.
+        mask: Mask,
+        /// Until when; for ever without.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Millis>,
+        /// Why, if that is said.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
+    },
+    /// A mask is taken out of a list.
+    Unlisted {
+        /// Which list.
+        list: List,
+        /// The same mask.
+        mask: Mask,
+    },
+    /// A setting.
+    Set(Setting),
+    /// A message is pinned.
+    Pin {
+        /// Which.
+        message: MessageId,
+    },
+    /// It is pinned no longer.
+    Unpin {
+        /// Which.
+        message: MessageId,
+    },
+    /// The room ends: nobody enters it again, and its name is free.
+    Close,
+}
+
+impl Change {
+    /// Whether it changes what the room is like, and not a message.
+    #[must_use]
+    pub fn is_state(&self) -> bool {
+        !matches!(
+            self,
+            Self::Message(_) | Self::Edit { .. } | Self::Delete { .. } | Self::React { .. } | Self::Unreact { .. }
+        )
+    }
+}

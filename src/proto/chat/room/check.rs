@@ -1,0 +1,260 @@
+//! Who may do what in a room.
+//!
+//! | what | who |
+//! |---|---|
+//! | read, react, invite to a public room | members |
+//! | speak | members who are not silenced; outsiders, if `members_only` is off |
+//! | edit | whose message it is |
+//! | delete | whose message it is; admins |
+//! | pin, set the topic | admins; any member, if `topic_locked` is off |
+//! | kick, mute, ban, invite to a private room, settings | admins, those below them |
+//! | give and take roles | admins up to their own, owners all; anybody steps down |
+//! | close | owners |
+//!
+//! An operator of the server may what an owner may, but does not speak for others.
+
+use super::super::event::{Author, Change, List, Role, RoomKind, Who};
+use super::super::id::Millis;
+use super::super::mask::Subject;
+use super::super::name::Nick;
+use super::{MAX_MASKS, MAX_PINS, Refusal, Room};
+
+/// Who asks.
+#[derive(Clone, Copy, Debug)]
+pub struct Actor<'a> {
+    /// As others see them.
+    pub author: &'a Author,
+    /// The name of the account.
+    pub account: Option<&'a Nick>,
+    /// Whether they operate the server.
+    pub operator: bool,
+    /// The key that was said with a [`Change::Join`].
+    pub key: Option<&'a str>,
+}
+
+/// The message that an edit, a deletion, a reaction or a pin is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Whose it is.
+    pub by: Who,
+    /// Whether it was deleted.
+    pub deleted: bool,
+}
+
+impl Actor<'_> {
+    fn subject(&self) -> Subject<'_> {
+        let Author { nick, user, host, .. } = self.author;
+        Subject { nick: nick.as_str(), user, host, account: self.account.map(Nick::as_str) }
+    }
+}
+
+impl Room {
+    /// Whether `actor` may make this change now. `target` is the message that it is about, if it is about one, and `None` if there is none in this
+    /// room.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(
+        &self,
+        actor: &Actor<'_>,
+        change: &Change,
+        target: Option<&Target>,
+        now: Millis,
+    ) -> Result<(), Refusal> {
+        if self.closed {
+            return Err(Refusal::Closed);
+        }
+        match change {
+            Change::Create { .. } => Ok(()),
+            Change::Message(_) => self.may_speak(actor, now),
+            Change::Join => self.may_enter(actor, now),
+            Change::Leave { .. } | Change::Rename { .. } => self.rank(actor).map(drop),
+            Change::Edit { .. } => {
+                self.may_speak_at_all(actor, now)?;
+                self.own(actor, target)
+            }
+            Change::Delete { .. } => {
+                let rank = self.rank(actor)?;
+                match self.own(actor, target) {
+                    Err(Refusal::NotYours) if rank >= Role::Admin => Ok(()),
+                    outcome => outcome,
+                }
+            }
+            Change::React { .. } | Change::Unreact { .. } => {
+                self.may_speak_at_all(actor, now)?;
+                living(target).map(drop)
+            }
+            Change::Pin { message } => {
+                self.may_arrange(actor)?;
+                living(target)?;
+                let full = self.pins.len() >= MAX_PINS && !self.pins.contains(message);
+                if full { Err(Refusal::ListFull) } else { Ok(()) }
+            }
+            Change::Unpin { .. } | Change::Topic { .. } => self.may_arrange(actor),
+            Change::Invite { who, .. } => self.may_invite(actor, who),
+            Change::Kick { who, .. } => self.may_kick(actor, who),
+            Change::Role { who, role, .. } => self.may_promote(actor, who, *role),
+            Change::Listed { list, mask, .. } => {
+                self.may_moderate(actor)?;
+                let known = self.listed.iter().any(|listed| listed.list == *list && listed.mask.same(mask));
+                if known || self.listed.iter().filter(|listed| listed.holds(now)).count() < MAX_MASKS {
+                    Ok(())
+                } else {
+                    Err(Refusal::ListFull)
+                }
+            }
+            Change::Unlisted { .. } | Change::Set(_) => self.may_moderate(actor),
+            Change::Close => match self.rank(actor)? {
+                _ if self.kind == RoomKind::Direct => Err(Refusal::Direct),
+                Role::Owner => Ok(()),
+                _ => Err(Refusal::NotTheOwner),
+            },
+        }
+    }
+
+    /// Whether `actor` may read what was said here.
+    ///
+    /// # Errors
+    /// Why not; a room that is not listed is not there for those outside.
+    pub fn may_read(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
+        self.rank(actor).map(drop)
+    }
+
+    /// The role that `actor` acts in.
+    fn rank(&self, actor: &Actor<'_>) -> Result<Role, Refusal> {
+        match self.members.get(&actor.author.who()) {
+            _ if actor.operator && self.kind != RoomKind::Direct => Ok(Role::Owner),
+            Some(member) => Ok(member.role),
+            None if self.is_listed() => Err(Refusal::NotAMember),
+            None => Err(Refusal::NoSuchRoom),
+        }
+    }
+
+    fn may_moderate(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
+        match self.rank(actor)? {
+            _ if self.kind == RoomKind::Direct => Err(Refusal::Direct),
+            Role::Admin | Role::Owner => Ok(()),
+            Role::Member | Role::Voiced => Err(Refusal::NotAnAdmin),
+        }
+    }
+
+    fn may_arrange(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
+        self.rank(actor)?;
+        if self.settings.topic_locked { self.may_moderate(actor) } else { Ok(()) }
+    }
+
+    fn may_speak(&self, actor: &Actor<'_>, now: Millis) -> Result<(), Refusal> {
+        self.may_speak_at_all(actor, now)?;
+        let member = self.members.get(&actor.author.who());
+        if let (Some(seconds), Some(member)) = (self.settings.slow, member) {
+            let free = member.spoke.saturating_add(u64::from(seconds) * 1000);
+            if member.role == Role::Member && now < free {
+                return Err(Refusal::TooSoon(free - now));
+            }
+        }
+        Ok(())
+    }
+
+    fn may_speak_at_all(&self, actor: &Actor<'_>, now: Millis) -> Result<(), Refusal> {
+        let role = match self.members.get(&actor.author.who()) {
+            Some(member) => member.role,
+            None if self.kind == RoomKind::Direct => return Err(Refusal::NoSuchRoom),
+            // In IRC, rooms with +s but without +n take messages from outside, too.
+            None if !self.settings.members_only => Role::Member,
+            None if self.is_listed() => return Err(Refusal::NotAMember),
+            None => return Err(Refusal::NoSuchRoom),
+        };
+        if role >= Role::Voiced {
+            return Ok(());
+        }
+        let subject = actor.subject();
+        let listed = self.fits(List::Mutes, subject, now) || self.fits(List::Bans, subject, now);
+        let silenced = listed && !self.fits(List::BanExceptions, subject, now);
+        if self.settings.moderated || silenced { Err(Refusal::Silenced) } else { Ok(()) }
+    }
+
+    fn may_enter(&self, actor: &Actor<'_>, now: Millis) -> Result<(), Refusal> {
+        let who = actor.author.who();
+        if self.members.contains_key(&who) {
+            return Err(Refusal::AlreadyAMember);
+        }
+        if self.kind == RoomKind::Direct {
+            return Err(Refusal::NoSuchRoom);
+        }
+        if actor.operator {
+            return Ok(());
+        }
+        let subject = actor.subject();
+        // An invitation opens what is closed to all, and not what is closed to one.
+        let invited = self.invited.contains(&who);
+        if self.fits(List::Bans, subject, now) && !self.fits(List::BanExceptions, subject, now) {
+            return Err(Refusal::Banned);
+        }
+        if self.settings.accounts_only && actor.author.account.is_none() {
+            return Err(Refusal::AccountsOnly);
+        }
+        if self.settings.invite_only && !invited && !self.fits(List::InviteExceptions, subject, now) {
+            return Err(Refusal::InviteOnly);
+        }
+        if !invited && self.settings.key.as_deref().is_some_and(|key| actor.key != Some(key)) {
+            return Err(Refusal::WrongKey);
+        }
+        let full = |limit| u64::try_from(self.members.len()).is_ok_and(|members| members >= u64::from(limit));
+        if !invited && self.settings.limit.is_some_and(full) {
+            return Err(Refusal::Full);
+        }
+        Ok(())
+    }
+
+    fn may_invite(&self, actor: &Actor<'_>, who: &Who) -> Result<(), Refusal> {
+        self.rank(actor)?;
+        if self.kind == RoomKind::Direct || self.settings.invite_only {
+            self.may_moderate(actor)?;
+        }
+        if self.members.contains_key(who) { Err(Refusal::AlreadyAMember) } else { Ok(()) }
+    }
+
+    fn may_kick(&self, actor: &Actor<'_>, who: &Who) -> Result<(), Refusal> {
+        self.may_moderate(actor)?;
+        let member = self.members.get(who).ok_or(Refusal::NoSuchMember)?;
+        let rank = self.rank(actor)?;
+        // Admins put out each other, as in IRC; nobody puts out an owner but another one.
+        if member.role > rank { Err(Refusal::Outranked) } else { Ok(()) }
+    }
+
+    fn may_promote(&self, actor: &Actor<'_>, who: &Who, role: Role) -> Result<(), Refusal> {
+        let rank = self.rank(actor)?;
+        if self.kind == RoomKind::Direct {
+            return Err(Refusal::Direct);
+        }
+        // Anybody may step down.
+        let stepping_down = *who == actor.author.who() && role < rank;
+        if rank < Role::Admin && !stepping_down {
+            return Err(Refusal::NotAnAdmin);
+        }
+        let member = self.members.get(who).ok_or(Refusal::NoSuchMember)?;
+        if role == Role::Owner && rank < Role::Owner {
+            return Err(Refusal::NotTheOwner);
+        }
+        if member.role > rank {
+            return Err(Refusal::Outranked);
+        }
+        let owners = || self.members.values().filter(|member| member.role == Role::Owner).count();
+        if member.role == Role::Owner && role < Role::Owner && owners() == 1 {
+            return Err(Refusal::LastOwner);
+        }
+        Ok(())
+    }
+
+    fn own(&self, actor: &Actor<'_>, target: Option<&Target>) -> Result<(), Refusal> {
+        if living(target)?.by == actor.author.who() { Ok(()) } else { Err(Refusal::NotYours) }
+    }
+}
+
+fn living(target: Option<&Target>) -> Result<&Target, Refusal> {
+    match target {
+        None => Err(Refusal::NoSuchMessage),
+        Some(target) if target.deleted => Err(Refusal::Deleted),
+        Some(target) => Ok(target),
+    }
+}

@@ -1,0 +1,380 @@
+//! A room: who is in it, what is set, and what its events make of it.
+//!
+//! [`apply`](Room::apply) makes one step, [`check`](Room::check) says beforehand whether somebody may. Both are pure: two machines that
+//! apply the same events have the same room.
+
+mod check;
+mod refusal;
+
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::check::{Actor, Target};
+pub use self::refusal::Refusal;
+use super::event::{Author, Change, Event, List, Role, RoomKind, Setting, Who};
+use super::id::{MessageId, Millis, RoomId, Seq};
+use super::mask::{Mask, Subject};
+use super::name::{Nick, RoomName};
+
+/// Masks of all lists of a room at most. Libera 100, Ergo 150.
+pub const MAX_MASKS: usize = 200;
+
+/// Pinned messages of a room at most. Discord 50.
+pub const MAX_PINS: usize = 50;
+
+/// Invitations of a room that nobody has followed, at most: the oldest is forgotten.
+pub const MAX_INVITED: usize = 1000;
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Member {
+    /// The name that was last seen.
+    pub nick: Nick,
+    /// What it may do.
+    pub role: Role,
+    /// Since which event it is one.
+    pub since: Seq,
+    /// When its last message came, for slow mode.
+    #[serde(skip)]
+    pub spoke: Millis,
+}
+
+/// A topic.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Topic {
+    /// The text.
+    pub text: String,
+    /// Who set it, as `nick!user@host`.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+}
+
+/// A mask in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listed {
+    /// Which list.
+    pub list: List,
+    /// Whom it fits.
+    pub mask: Mask,
+    /// Who set it, as `nick!user@host`.
+    pub by: String,
+    /// When.
+    pub at: Millis,
+    /// Until when; for ever without.
+    pub until: Option<Millis>,
+    /// Why, if that was said.
+    pub reason: Option<String>,
+}
+
+/// What is set in a room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// Only the invited enter.
+    pub invite_only: bool,
+    /// Not listed, and unseen by those outside.
+    pub secret: bool,
+    /// Only the voiced speak.
+    pub moderated: bool,
+    /// Only members speak.
+    pub members_only: bool,
+    /// Only admins change the topic.
+    pub topic_locked: bool,
+    /// Only accounts enter.
+    pub accounts_only: bool,
+    /// What must be said to enter.
+    pub key: Option<String>,
+    /// Members at most.
+    pub limit: Option<u32>,
+    /// Seconds between two messages of a member.
+    pub slow: Option<u32>,
+}
+
+/// A room as it is after some event.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Room {
+    id: RoomId,
+    kind: RoomKind,
+    name: Option<RoomName>,
+    /// The last event.
+    head: Seq,
+    created: Millis,
+    closed: bool,
+    #[serde(with = "pairs")]
+    members: HashMap<Who, Member>,
+    settings: Settings,
+    topic: Option<Topic>,
+    listed: Vec<Listed>,
+    pins: Vec<MessageId>,
+    /// The last that was invited comes last.
+    invited: Vec<Who>,
+}
+
+/// JSON has no maps by anything but text.
+mod pairs {
+    use super::{Deserialize, HashMap, Member, Serialize, Who};
+
+    pub(super) fn serialize<S: serde::Serializer>(map: &HashMap<Who, Member>, to: S) -> Result<S::Ok, S::Error> {
+        // In one order: the same room is the same bytes.
+        let mut pairs: Vec<_> = map.iter().collect();
+        pairs.sort_by_key(|(who, _)| *who);
+        pairs.serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<HashMap<Who, Member>, D::Error> {
+        Ok(Vec::<(Who, Member)>::deserialize(from)?.into_iter().collect())
+    }
+}
+
+impl Room {
+    /// A room before its first event, which is [`Change::Create`].
+    #[must_use]
+    pub fn new(id: RoomId) -> Self {
+        Self {
+            id,
+            kind: RoomKind::Public,
+            name: None,
+            head: 0,
+            created: 0,
+            closed: false,
+            members: HashMap::new(),
+            settings: Settings::default(),
+            topic: None,
+            listed: Vec::new(),
+            pins: Vec::new(),
+            invited: Vec::new(),
+        }
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> RoomId {
+        self.id
+    }
+
+    /// Its kind.
+    #[must_use]
+    pub fn kind(&self) -> RoomKind {
+        self.kind
+    }
+
+    /// Its name; direct rooms have none.
+    #[must_use]
+    pub fn name(&self) -> Option<&RoomName> {
+        self.name.as_ref()
+    }
+
+    /// The number of its last event.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.head
+    }
+
+    /// When it began.
+    #[must_use]
+    pub fn created(&self) -> Millis {
+        self.created
+    }
+
+    /// Whether it has ended.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// What is set.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The topic, if there is one.
+    #[must_use]
+    pub fn topic(&self) -> Option<&Topic> {
+        self.topic.as_ref()
+    }
+
+    /// Its members, in no order.
+    pub fn members(&self) -> impl ExactSizeIterator<Item = (&Who, &Member)> {
+        self.members.iter()
+    }
+
+    /// A member.
+    #[must_use]
+    pub fn member(&self, who: &Who) -> Option<&Member> {
+        self.members.get(who)
+    }
+
+    /// The messages that are pinned, the last one last.
+    #[must_use]
+    pub fn pins(&self) -> &[MessageId] {
+        &self.pins
+    }
+
+    /// The masks of a list, as long as they hold.
+    pub fn listed(&self, list: List, now: Millis) -> impl Iterator<Item = &Listed> {
+        self.listed.iter().filter(move |listed| listed.list == list && listed.holds(now))
+    }
+
+    /// Whether somebody was invited and has not come yet.
+    #[must_use]
+    pub fn is_invited(&self, who: &Who) -> bool {
+        self.invited.contains(who)
+    }
+
+    /// Whether it lasts while nobody is in it: an account is a member, or it is a direct room.
+    #[must_use]
+    pub fn is_durable(&self) -> bool {
+        self.kind == RoomKind::Direct || self.members.keys().any(|who| matches!(who, Who::Account(_)))
+    }
+
+    /// Whether those outside see that it exists.
+    #[must_use]
+    pub fn is_listed(&self) -> bool {
+        self.kind != RoomKind::Direct && !self.settings.secret && !self.closed
+    }
+
+    fn fits(&self, list: List, subject: Subject<'_>, now: Millis) -> bool {
+        self.listed(list, now).any(|listed| listed.mask.fits(subject))
+    }
+
+    /// What `event` makes of it. Events come in their order, and each once; one that has been applied already changes nothing.
+    pub fn apply(&mut self, event: &Event) {
+        if event.seq <= self.head {
+            return;
+        }
+        self.head = event.seq;
+        let now = event.id.time();
+        match &event.change {
+            Change::Message(_) => {
+                if let Some(member) = self.members.get_mut(&event.by.who()) {
+                    member.spoke = now;
+                }
+            }
+            Change::Edit { .. } | Change::React { .. } | Change::Unreact { .. } => {}
+            Change::Delete { of: message, .. } | Change::Unpin { message } => {
+                self.pins.retain(|pinned| pinned != message);
+            }
+            Change::Create { kind, name, members } => self.create(event, *kind, name.as_ref(), members),
+            Change::Join => self.join(&event.by, event.seq),
+            Change::Leave { .. } => drop(self.members.remove(&event.by.who())),
+            Change::Rename { nick } => self.rename(&event.by, nick),
+            Change::Kick { who, .. } => drop(self.members.remove(who)),
+            Change::Invite { who, .. } => {
+                self.invited.retain(|invited| invited != who);
+                if self.invited.len() >= MAX_INVITED {
+                    self.invited.remove(0);
+                }
+                self.invited.push(who.clone());
+            }
+            Change::Role { who, role, .. } => {
+                if let Some(member) = self.members.get_mut(who) {
+                    member.role = *role;
+                }
+            }
+            Change::Topic { text } => {
+                let topic = || Topic { text: text.clone(), by: event.by.mask(), at: now };
+                self.topic = (!text.is_empty()).then(topic);
+            }
+            Change::Listed { list, mask, until, reason } => {
+                self.unlist(*list, mask);
+                self.listed.retain(|listed| listed.holds(now));
+                let (by, reason) = (event.by.mask(), reason.clone());
+                self.listed.push(Listed { list: *list, mask: mask.clone(), by, at: now, until: *until, reason });
+            }
+            Change::Unlisted { list, mask } => self.unlist(*list, mask),
+            Change::Set(setting) => self.settings.set(setting),
+            Change::Pin { message } => {
+                self.pins.retain(|pinned| pinned != message);
+                self.pins.push(*message);
+            }
+            Change::Close => {
+                self.closed = true;
+                self.members.clear();
+            }
+        }
+    }
+
+    fn create(&mut self, event: &Event, kind: RoomKind, name: Option<&RoomName>, members: &[(Who, Nick)]) {
+        self.kind = kind;
+        self.name = name.cloned();
+        self.created = event.id.time();
+        let private = kind != RoomKind::Public;
+        self.settings = Settings {
+            invite_only: private,
+            secret: private,
+            members_only: true,
+            topic_locked: kind != RoomKind::Direct,
+            ..Settings::default()
+        };
+        let role = if kind == RoomKind::Direct { Role::Member } else { Role::Owner };
+        for (who, nick) in members {
+            let member = Member { nick: nick.clone(), role, since: event.seq, spoke: 0 };
+            self.members.insert(who.clone(), member);
+        }
+    }
+
+    fn join(&mut self, by: &Author, seq: Seq) {
+        let who = by.who();
+        self.invited.retain(|invited| *invited != who);
+        // Whoever opens a room that nobody owns moderates it, as in IRC.
+        let role = if self.members.is_empty() { Role::Admin } else { Role::Member };
+        self.members.entry(who).or_insert(Member { nick: by.nick.clone(), role, since: seq, spoke: 0 });
+    }
+
+    fn unlist(&mut self, list: List, mask: &Mask) {
+        self.listed.retain(|listed| listed.list != list || !listed.mask.same(mask));
+    }
+
+    fn rename(&mut self, by: &Author, nick: &Nick) {
+        let from = by.who();
+        let to = Author { nick: nick.clone(), ..by.clone() }.who();
+        if let Some(member) = self.members.remove(&from) {
+            self.members.insert(to.clone(), Member { nick: nick.clone(), ..member });
+        }
+        for invited in self.invited.iter_mut().filter(|invited| **invited == from) {
+            *invited = to.clone();
+        }
+    }
+
+    /// Guests do not outlive the process that knew them.
+    pub fn forget_guests(&mut self) {
+        self.members.retain(|who, _| matches!(who, Who::Account(_)));
+        self.invited.retain(|who| matches!(who, Who::Account(_)));
+    }
+}
+
+impl Listed {
+    fn holds(&self, now: Millis) -> bool {
+        self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl Settings {
+    fn set(&mut self, setting: &Setting) {
+        match setting {
+            Setting::InviteOnly(on) => self.invite_only = *on,
+            Setting::Secret(on) => self.secret = *on,
+            Setting::Moderated(on) => self.moderated = *on,
+            Setting::MembersOnly(on) => self.members_only = *on,
+            Setting::TopicLocked(on) => self.topic_locked = *on,
+            Setting::AccountsOnly(on) => self.accounts_only = *on,
+            Setting::Key(key) => self.key.clone_from(key),
+            Setting::Limit(limit) => self.limit = *limit,
+            Setting::Slow(seconds) => self.slow = *seconds,
+        }
+    }
+}
+
+impl Author {
+    /// As `nick!user@host`.
+    #[must_use]
+    pub fn mask(&self) -> String {
+        format!("{}!{}@{}", self.nick, self.user, self.host)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,174 @@
+//! Where a chat keeps what must not be lost: the logs of rooms, accounts and their sessions, and how far everybody has read.
+//!
+//! A [`Store`] is SQLite in a folder ([`sqlite`]), or another database behind the same trait. What it has acknowledged is on disk. Rooms
+//! are logs of events, so most of what it is asked to write is [`append`](Store::append): many events in one transaction, which numbers them.
+//! What edits, deletions and reactions have made of a message is kept beside the log, so that a [`page`](Store::page) of history shows messages as they are
+//! now.
+
+pub mod account;
+pub mod history;
+pub mod sqlite;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use self::account::{Account, AccountChange, NewAccount, Session};
+use self::history::{Found, Page, Query, Search};
+use crate::proto::chat::event::{Author, Change, Event};
+use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
+use crate::proto::chat::name::{Nick, RoomName};
+use crate::proto::chat::room::Room;
+
+/// An answer of a store, later.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, StoreError>> + Send + 'a>>;
+
+/// Why a store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no room left for it: the disk is full, or a quota is used up. What can be read still can.
+    #[error("the store is full: {0}")]
+    Full(String),
+    /// The name is taken already.
+    #[error("the name is taken")]
+    Taken,
+    /// There is no such thing.
+    #[error("there is none")]
+    None,
+    /// It cannot be reached, or too much waits for it. Another try may succeed.
+    #[error("the store is away: {0}")]
+    Away(String),
+    /// What it holds makes no sense, or it was made by a newer version.
+    #[error("the store is broken: {0}")]
+    Broken(String),
+}
+
+/// An event that has no number yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Draft {
+    /// Where.
+    pub room: RoomId,
+    /// Its number everywhere.
+    pub id: MessageId,
+    /// By whom.
+    pub by: Author,
+    /// What.
+    pub change: Change,
+    /// What the client calls it: a second draft of the same account with the same word is not appended. Guests have none.
+    pub client_id: Option<String>,
+}
+
+/// What became of a draft.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is the event of this number.
+    New(Seq),
+    /// Its client had sent it before, and it became this event then. Nothing was written.
+    Known(Seq, MessageId),
+    /// There is no such room (any longer).
+    NoRoom,
+}
+
+/// A room as a store knows it: a snapshot, and what happened since then.
+#[derive(Clone, Debug)]
+pub struct StoredRoom {
+    /// The room as it was at some time.
+    pub snapshot: Room,
+    /// The changes of its state after that ([`Change::is_state`]), in order.
+    pub since: Vec<Event>,
+    /// The number of its last event.
+    pub head: Seq,
+}
+
+/// How far an account is in a room. All of them only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cursor {
+    /// The last event that one of its devices has received.
+    pub delivered: Seq,
+    /// The last event that it has read.
+    pub read: Seq,
+    /// When that was.
+    pub read_at: Millis,
+}
+
+/// What must not be lost. Each method's future may be dropped: what was begun is done all the same.
+pub trait Store: Send + Sync + 'static {
+    /// Appends each draft to the log of its room, in this order, in one transaction, and numbers them. When the future is done they are on disk.
+    /// [`Change::Create`] makes the room. Its name has to be free ([`StoreError::Taken`]); the other drafts are not appended then, either.
+    /// [`Change::Close`] frees the name.
+    fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
+
+    /// All rooms that are not closed.
+    fn rooms(&self) -> Answer<'_, Vec<StoredRoom>>;
+
+    /// One room.
+    fn room(&self, name: RoomName) -> Answer<'_, Option<StoredRoom>>;
+
+    /// Keeps what the events up to the room's head have made of it.
+    fn snapshot(&self, room: Room) -> Answer<'_, ()>;
+
+    /// Forgets a room with all that was said in it.
+    fn drop_room(&self, room: RoomId) -> Answer<'_, ()>;
+
+    /// Events of a room, with what became of them.
+    fn page(&self, query: Query) -> Answer<'_, Page>;
+
+    /// The event with this id, with what became of it.
+    fn event(&self, room: RoomId, id: MessageId) -> Answer<'_, Option<history::Entry>>;
+
+    /// Messages that contain words.
+    fn search(&self, search: Search) -> Answer<'_, Vec<Found>>;
+
+    /// The largest id of all events, after which new ones have to come.
+    fn last_id(&self) -> Answer<'_, Option<MessageId>>;
+
+    /// Makes an account. Its name has to be free ([`StoreError::Taken`]).
+    fn create_account(&self, account: NewAccount) -> Answer<'_, Account>;
+
+    /// The account of this name.
+    fn account(&self, name: Nick) -> Answer<'_, Option<Account>>;
+
+    /// All accounts, by name; at most `limit` after `after`.
+    fn accounts(&self, after: Option<Nick>, limit: usize) -> Answer<'_, Vec<Account>>;
+
+    /// These accounts, as far as they exist.
+    fn accounts_by_id(&self, ids: Vec<AccountId>) -> Answer<'_, Vec<Account>>;
+
+    /// Changes an account. [`StoreError::None`] if it does not exist.
+    fn change_account(&self, id: AccountId, change: AccountChange) -> Answer<'_, Account>;
+
+    /// Keeps a session.
+    fn create_session(&self, session: Session) -> Answer<'_, ()>;
+
+    /// The session whose token has this digest, and its account; not if it has expired at `now`.
+    fn session(&self, digest: [u8; 32], now: Millis) -> Answer<'_, Option<(Session, Account)>>;
+
+    /// The sessions of an account that have not expired at `now`.
+    fn sessions(&self, account: AccountId, now: Millis) -> Answer<'_, Vec<Session>>;
+
+    /// Notes that sessions (by their ids) were used at these times.
+    fn touch_sessions(&self, used: Vec<(MessageId, Millis)>) -> Answer<'_, ()>;
+
+    /// Ends one session of an account, or all of them but `except`. Says how many it ended.
+    fn end_sessions(
+        &self,
+        account: AccountId,
+        one: Option<MessageId>,
+        except: Option<MessageId>,
+    ) -> Answer<'_, usize>;
+
+    /// Moves cursors forward; what is behind already stays.
+    fn advance(&self, cursors: Vec<(RoomId, AccountId, Cursor)>) -> Answer<'_, ()>;
+
+    /// The cursors of an account.
+    fn cursors(&self, account: AccountId) -> Answer<'_, Vec<(RoomId, Cursor)>>;
+
+    /// The cursors of a room's members.
+    fn cursors_of(&self, room: RoomId) -> Answer<'_, Vec<(AccountId, Cursor)>>;
+
+    /// Forgets messages that were sent before `before`, and beyond that the oldest ones until there are at most `bytes` of text, if that is limited. Numbers stay as they
+    /// are. Says how many it has forgotten.
+    fn retain(&self, before: Option<Millis>, bytes: Option<u64>) -> Answer<'_, u64>;
+
+    /// Writes a copy of everything into a file that does not exist yet, while others go on.
+    fn backup(&self, to: std::path::PathBuf) -> Answer<'_, ()>;
+}

@@ -1,6 +1,7 @@
 //! Where a language meets the plumbing.
 
 pub mod balance;
+pub mod chat;
 pub mod command;
 pub mod credentials;
 mod error;

@@ -13,7 +13,7 @@ PATIENCE = 120
 
 class Page:
     def __init__(self, devtools):
-        self.browser = connect(self.address(devtools), max_size=None)
+        self.browser = connect(self.address(devtools), max_size=None, open_timeout=PATIENCE)
         self.number = 0
 
     @staticmethod

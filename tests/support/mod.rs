@@ -13,4 +13,4 @@ pub(crate) mod wire;
 use std::time::Duration;
 
 /// How long a test waits for anything, unless it says otherwise: far more than a slow machine needs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);

@@ -312,7 +312,11 @@ impl Change {
     pub fn is_state(&self) -> bool {
         !matches!(
             self,
-            Self::Message(_) | Self::Edit { .. } | Self::Delete { .. } | Self::React { .. } | Self::Unreact { .. }
+            Self::Message(_)
+                | Self::Edit { .. }
+                | Self::Delete { .. }
+                | Self::React { .. }
+                | Self::Unreact { .. }
         )
     }
 }

@@ -100,7 +100,8 @@ impl fmt::Display for Mask {
 /// Whether `pattern` fits the `parts` one after the other. Time grows with the product of the lengths at worst, never faster.
 #[must_use]
 pub fn glob(pattern: &str, parts: &[&str]) -> bool {
-    let text: Vec<u8> = parts.iter().flat_map(|part| part.bytes()).map(|byte| byte.to_ascii_lowercase()).collect();
+    let text: Vec<u8> =
+        parts.iter().flat_map(|part| part.bytes()).map(|byte| byte.to_ascii_lowercase()).collect();
     let pattern = pattern.as_bytes();
     let (mut at, mut seen) = (0, 0);
     // Where to go on when a star has to take one byte more.

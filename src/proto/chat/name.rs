@@ -126,7 +126,8 @@ fn check_nick(text: &str) -> Result<(), NotAName> {
 }
 
 fn check_room(text: &str) -> Result<(), NotAName> {
-    let rest = text.strip_prefix('#').ok_or(if text.is_empty() { NotAName::Empty } else { NotAName::Hash })?;
+    let rest =
+        text.strip_prefix('#').ok_or(if text.is_empty() { NotAName::Empty } else { NotAName::Hash })?;
     if text.len() > MAX_ROOM_NAME {
         return Err(NotAName::Long(MAX_ROOM_NAME));
     }
@@ -134,7 +135,9 @@ fn check_room(text: &str) -> Result<(), NotAName> {
         return Err(NotAName::Empty);
     }
     // A comma separates names, a colon begins the last parameter of IRC, and * and ? stand in masks.
-    let fits = |found: char| !found.is_control() && !found.is_whitespace() && !",:*?".contains(found) && !is_invisible(found);
+    let fits = |found: char| {
+        !found.is_control() && !found.is_whitespace() && !",:*?".contains(found) && !is_invisible(found)
+    };
     rest.chars().find(|found| !fits(*found)).map_or(Ok(()), |found| Err(NotAName::Character(found)))
 }
 
@@ -201,7 +204,8 @@ mod tests {
 
     #[test]
     fn ascii_case_does_not_count() {
-        let names: HashSet<Nick> = ["Alice", "alice", "ALICE", "bob"].map(|name| name.parse().unwrap()).into();
+        let names: HashSet<Nick> =
+            ["Alice", "alice", "ALICE", "bob"].map(|name| name.parse().unwrap()).into();
         assert_eq!(names.len(), 2);
         let rooms: HashSet<RoomName> = ["#Ä", "#ä", "#A", "#a"].map(|name| name.parse().unwrap()).into();
         assert_eq!(rooms.len(), 3);

@@ -116,14 +116,19 @@ pub struct Room {
 mod pairs {
     use super::{Deserialize, HashMap, Member, Serialize, Who};
 
-    pub(super) fn serialize<S: serde::Serializer>(map: &HashMap<Who, Member>, to: S) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<S: serde::Serializer>(
+        map: &HashMap<Who, Member>,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
         // In one order: the same room is the same bytes.
         let mut pairs: Vec<_> = map.iter().collect();
         pairs.sort_by_key(|(who, _)| *who);
         pairs.serialize(to)
     }
 
-    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(from: D) -> Result<HashMap<Who, Member>, D::Error> {
+    pub(super) fn deserialize<'de, D: serde::Deserializer<'de>>(
+        from: D,
+    ) -> Result<HashMap<Who, Member>, D::Error> {
         Ok(Vec::<(Who, Member)>::deserialize(from)?.into_iter().collect())
     }
 }
@@ -282,7 +287,14 @@ impl Room {
                 self.unlist(*list, mask);
                 self.listed.retain(|listed| listed.holds(now));
                 let (by, reason) = (event.by.mask(), reason.clone());
-                self.listed.push(Listed { list: *list, mask: mask.clone(), by, at: now, until: *until, reason });
+                self.listed.push(Listed {
+                    list: *list,
+                    mask: mask.clone(),
+                    by,
+                    at: now,
+                    until: *until,
+                    reason,
+                });
             }
             Change::Unlisted { list, mask } => self.unlist(*list, mask),
             Change::Set(setting) => self.settings.set(setting),

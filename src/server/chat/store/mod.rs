@@ -1,13 +1,12 @@
 //! Where a chat keeps what must not be lost: the logs of rooms, accounts and their sessions, and how far everybody has read.
 //!
-//! A [`Store`] is SQLite in a folder ([`sqlite`]), or another database behind the same trait. What it has acknowledged is on disk. Rooms
+//! A [`Store`] is SQLite in a folder , or another database behind the same trait. What it has acknowledged is on disk. Rooms
 //! are logs of events, so most of what it is asked to write is [`append`](Store::append): many events in one transaction, which numbers them.
 //! What edits, deletions and reactions have made of a message is kept beside the log, so that a [`page`](Store::page) of history shows messages as they are
 //! now.
 
 pub mod account;
 pub mod history;
-pub mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;

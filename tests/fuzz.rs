@@ -79,6 +79,11 @@ fn requests_for_a_websocket() {
 }
 
 #[test]
+fn lines_of_irc() {
+    run("irc", checks::irc::check, 6000);
+}
+
+#[test]
 fn frames_of_calls() {
     run("rpc_frame", checks::rpc_frame::check, 6000);
 }

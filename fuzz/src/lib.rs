@@ -48,6 +48,11 @@ pub fn path(data: &[u8]) {
     checks::path::check(data);
 }
 
+/// Lines of IRC.
+pub fn irc(data: &[u8]) {
+    checks::irc::check(data);
+}
+
 /// Frames of an RPC connection.
 pub fn rpc_frame(data: &[u8]) {
     checks::rpc_frame::check(data);

@@ -3,6 +3,7 @@
 pub mod balance;
 pub mod chat;
 pub mod http;
+pub mod irc;
 pub mod otlp;
 pub mod proxy;
 pub mod rpc;

@@ -9,6 +9,7 @@ pub(crate) mod chunked;
 pub(crate) mod client_hello;
 pub(crate) mod exchange;
 pub(crate) mod head;
+pub(crate) mod irc;
 pub(crate) mod multipart;
 pub(crate) mod path;
 pub(crate) mod proxy;

@@ -1,6 +1,7 @@
 //! The plumbing: it moves bytes, and knows no protocol.
 
 pub mod addr;
+pub mod backlog;
 pub mod bucket;
 pub mod client;
 pub mod clock;

@@ -234,10 +234,13 @@ pub enum Change {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         quit: bool,
     },
-    /// Whoever does this is called otherwise from now on.
+    /// Whoever does this is called otherwise from now on, or has logged in or out.
     Rename {
-        /// The new name.
+        /// The name from now on.
         nick: Nick,
+        /// The account from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        account: Option<AccountId>,
     },
     /// Somebody is put out.
     Kick {

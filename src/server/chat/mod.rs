@@ -1,3 +1,4 @@
 //! The chat server: rooms, direct messages, accounts, presence and history, for clients of JSON over WebSocket and of IRC.
 
+pub mod house;
 pub mod store;

@@ -120,6 +120,14 @@ impl Room {
         self.rank(actor).map(drop)
     }
 
+    /// Whether `actor` may send what is in no log: that it types, and other tags. Slow mode does not count.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_tag(&self, actor: &Actor<'_>, now: Millis) -> Result<(), Refusal> {
+        self.may_speak_at_all(actor, now)
+    }
+
     /// The role that `actor` acts in.
     fn rank(&self, actor: &Actor<'_>) -> Result<Role, Refusal> {
         match self.members.get(&actor.author.who()) {

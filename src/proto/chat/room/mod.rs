@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 pub use self::check::{Actor, Target};
 pub use self::refusal::Refusal;
 use super::event::{Author, Change, Event, List, Role, RoomKind, Setting, Who};
-use super::id::{MessageId, Millis, RoomId, Seq};
+use super::id::{AccountId, MessageId, Millis, RoomId, Seq};
 use super::mask::{Mask, Subject};
 use super::name::{Nick, RoomName};
 
@@ -265,7 +265,7 @@ impl Room {
             Change::Create { kind, name, members } => self.create(event, *kind, name.as_ref(), members),
             Change::Join => self.join(&event.by, event.seq),
             Change::Leave { .. } => drop(self.members.remove(&event.by.who())),
-            Change::Rename { nick } => self.rename(&event.by, nick),
+            Change::Rename { nick, account } => self.rename(&event.by, nick, *account),
             Change::Kick { who, .. } => drop(self.members.remove(who)),
             Change::Invite { who, .. } => {
                 self.invited.retain(|invited| invited != who);
@@ -340,15 +340,23 @@ impl Room {
         self.listed.retain(|listed| listed.list != list || !listed.mask.same(mask));
     }
 
-    fn rename(&mut self, by: &Author, nick: &Nick) {
+    fn rename(&mut self, by: &Author, nick: &Nick, account: Option<AccountId>) {
         let from = by.who();
-        let to = Author { nick: nick.clone(), ..by.clone() }.who();
+        let to = Author { nick: nick.clone(), account, ..by.clone() }.who();
         if let Some(member) = self.members.remove(&from) {
-            self.members.insert(to.clone(), Member { nick: nick.clone(), ..member });
+            // A guest who logs in may be a member already, by its account.
+            let known = self.members.get(&to).map_or(Role::Member, |known| known.role);
+            let role = member.role.max(known);
+            self.members.insert(to.clone(), Member { nick: nick.clone(), role, ..member });
         }
         for invited in self.invited.iter_mut().filter(|invited| **invited == from) {
             *invited = to.clone();
         }
+    }
+
+    /// Knows that there are events up to this one, which do not change what the room is like.
+    pub fn catch_up(&mut self, head: Seq) {
+        self.head = self.head.max(head);
     }
 
     /// Guests do not outlive the process that knew them.

@@ -4,7 +4,6 @@ use super::*;
 use crate::proto::chat::event::Message;
 
 fn author(nick: &str, account: Option<u64>) -> Author {
-    use crate::proto::chat::id::AccountId;
     Author {
         nick: nick.parse().unwrap(),
         account: account.map(AccountId),
@@ -343,7 +342,7 @@ fn a_room_of_guests() {
     assert_eq!(scene.room.member(&ann.who()).unwrap().role, Role::Admin, "whoever opens it moderates");
     assert_eq!(scene.room.member(&bob.who()).unwrap().role, Role::Member);
     assert!(!scene.room.is_durable());
-    scene.does(&ann, Change::Rename { nick: nick("Anna") });
+    scene.does(&ann, Change::Rename { nick: nick("Anna"), account: None });
     assert_eq!(scene.room.member(&Who::Guest("anna".into())).unwrap().role, Role::Admin);
     assert_eq!(scene.room.member(&ann.who()), None);
     scene.does(&author("otto", Some(5)), Change::Join);

@@ -1,0 +1,269 @@
+//! The way of a change into the log: gathered, written, applied, told.
+//!
+//! One task takes what has gathered while the last batch was written, and hands it to the store as the next one: under load many changes share
+//! one transaction, and a single one waits for nobody. What the store has numbered is applied to its room and told to those who read
+//! it, in the order of its numbers; only then does its sender hear that it is done.
+
+use std::sync::{Arc, Weak};
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::mailbox::{Mail, Refused, Sent};
+use super::room::RoomCell;
+use super::told::{Place, Told};
+use super::user::{Face, Session, User};
+use super::{House, Inner};
+use crate::proto::chat::event::{Change, Event, RoomKind, Who};
+use crate::proto::chat::id::AccountId;
+use crate::proto::chat::room::Refusal;
+use crate::server::chat::store::{Appended, Draft, StoreError};
+
+/// Changes of one transaction at most.
+const MAX_BATCH: usize = 1024;
+
+/// What waits for the writer.
+#[derive(Debug)]
+pub(super) enum Waiting {
+    /// A change.
+    Change(Box<Pending>),
+    /// Somebody who waits until all that was sent before is done.
+    Barrier(oneshot::Sender<()>),
+}
+
+/// A change on its way.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) room: Arc<RoomCell>,
+    pub(super) draft: Draft,
+    pub(super) face: Face,
+    /// Whose change it is, if that one is still here.
+    pub(super) user: Option<Arc<User>>,
+    pub(super) done: Done,
+}
+
+/// Who waits for the outcome.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// Nobody.
+    Nobody,
+    /// A task.
+    Task(oneshot::Sender<Result<Sent, Refused>>),
+    /// A session, by the number that it gave the change. It is not told of the change otherwise.
+    Session(Arc<Session>, u64),
+}
+
+impl Done {
+    fn say(self, outcome: Result<Sent, Refused>) {
+        match self {
+            Self::Nobody => {}
+            // Whoever has gone does not want to know.
+            Self::Task(sender) => drop(sender.send(outcome)),
+            Self::Session(session, number) => session.mailbox.put(Mail::Done(number, outcome)),
+        }
+    }
+}
+
+/// Writes what comes, until nobody is left who could send more.
+pub(super) async fn run(house: Weak<Inner>, mut queue: mpsc::Receiver<Waiting>) {
+    let mut waiting = Vec::new();
+    while queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
+        let Some(inner) = house.upgrade() else { break };
+        let (mut batch, mut barriers) = (Vec::new(), Vec::new());
+        for waiting in waiting.drain(..) {
+            match waiting {
+                Waiting::Change(pending) => batch.push(*pending),
+                Waiting::Barrier(sender) => barriers.push(sender),
+            }
+        }
+        if !batch.is_empty() {
+            House(inner).commit(batch).await;
+        }
+        for sender in barriers {
+            let _ = sender.send(());
+        }
+    }
+}
+
+impl House {
+    async fn commit(&self, batch: Vec<Pending>) {
+        let drafts = batch.iter().map(|pending| pending.draft.clone()).collect();
+        match self.0.store.append(drafts).await {
+            Ok(appended) => {
+                for (pending, appended) in batch.into_iter().zip(appended) {
+                    self.settle(pending, appended);
+                }
+            }
+            Err(StoreError::Taken) if batch.len() > 1 => {
+                // One of them is a room whose name another node has taken: the others are none the worse.
+                for pending in batch {
+                    Box::pin(self.commit(vec![pending])).await;
+                }
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                tracing::error!(%error, changes = batch.len(), "not written");
+                for pending in batch {
+                    pending.done.say(Err(Refused::Store(Arc::clone(&error))));
+                }
+            }
+        }
+    }
+
+    fn settle(&self, pending: Pending, appended: Appended) {
+        let id = pending.draft.id;
+        match appended {
+            Appended::New(seq) => {
+                let Pending { room, draft, face, user, done } = pending;
+                let event = Event { room: room.id(), seq, id, by: draft.by, change: draft.change };
+                self.0.happen(&room, &event, &face, user.as_ref(), done);
+            }
+            Appended::Known(seq, id) => pending.done.say(Ok(Sent { seq, id, again: true })),
+            Appended::NoRoom => pending.done.say(Err(Refusal::Closed.into())),
+        }
+    }
+}
+
+impl Inner {
+    /// Applies an event to its room, and tells those who read it.
+    fn happen(&self, room: &Arc<RoomCell>, event: &Event, face: &Face, user: Option<&Arc<User>>, done: Done) {
+        let sent = Sent { seq: event.seq, id: event.id, again: false };
+        let account = face.account_name();
+        let Some(place) = room.place() else {
+            room.lock().happen(event);
+            self.index(room, event);
+            self.tell_pair(room, event, account, &done);
+            done.say(Ok(sent));
+            return;
+        };
+        // Those who come read that they have come.
+        if let (Change::Join, Some(user)) = (&event.change, user) {
+            user.enter(room);
+            room.lock().here.insert(user.id(), Arc::clone(user));
+        }
+        let (told, mut rest) = (Told::Event { event, place, account }, None);
+        let mut state = room.lock();
+        state.happen(event);
+        let instead = match done {
+            Done::Session(session, number) => {
+                let reader = session.readers_of(room.id());
+                match reader {
+                    Some(reader) => Some((reader, Mail::Done(number, Ok(sent)))),
+                    None => {
+                        rest = Some(Done::Session(session, number));
+                        None
+                    }
+                }
+            }
+            done => {
+                rest = Some(done);
+                None
+            }
+        };
+        let news = state.publish(&told, instead);
+        drop(state);
+        room.ring(news);
+        self.index(room, event);
+        match &event.change {
+            Change::Leave { .. } => {
+                if let Some(user) = user {
+                    self.put_out(room, user);
+                }
+            }
+            Change::Kick { who, .. } => {
+                for user in self.users_of(who) {
+                    self.put_out(room, &user);
+                }
+            }
+            Change::Close => {
+                for (user, _) in room.here() {
+                    self.put_out(room, &user);
+                }
+                self.forget(room);
+            }
+            _ => {}
+        }
+        if let Some(done) = rest {
+            done.say(Ok(sent));
+        }
+    }
+
+    /// Says so when all that was sent before is done.
+    pub(super) async fn barrier(&self, sender: oneshot::Sender<()>) {
+        // Without a writer the sender is dropped, which says the same.
+        let _ = self.queue.send(Waiting::Barrier(sender)).await;
+    }
+
+    /// A user is seen in a room no longer, and reads it no longer.
+    pub(super) fn put_out(&self, room: &Arc<RoomCell>, user: &Arc<User>) {
+        user.exit(room.id());
+        for session in user.sessions() {
+            room.unsubscribe(&session);
+        }
+        room.lock().here.remove(&user.id());
+    }
+
+    /// Tells the two of a direct room.
+    fn tell_pair(
+        &self,
+        room: &Arc<RoomCell>,
+        event: &Event,
+        account: Option<&crate::proto::chat::name::Nick>,
+        done: &Done,
+    ) {
+        let except = match done {
+            Done::Session(session, _) => Some(session.id),
+            _ => None,
+        };
+        let members = room.look(|room| {
+            let account = |who: &Who| match who {
+                Who::Account(account) => Some(*account),
+                Who::Guest(_) => None,
+            };
+            let members = room.members();
+            members.filter_map(|(who, member)| Some((account(who)?, member.nick.clone()))).collect::<Vec<_>>()
+        });
+        for (me, nick) in &members {
+            // With oneself there is one member.
+            let with = members.iter().find(|(other, _)| other != me).map_or(nick, |(_, nick)| nick);
+            let place = Place::Direct { with, me: nick };
+            for user in self.users_of(&Who::Account(*me)) {
+                user.tell(&Told::Event { event, place, account }, except);
+            }
+        }
+    }
+
+    /// Keeps the lists of rooms by account true.
+    fn index(&self, room: &Arc<RoomCell>, event: &Event) {
+        let mut memberships = self.memberships();
+        let mut set = |account: AccountId, member: bool| {
+            let rooms = memberships.entry(account).or_default();
+            if member {
+                rooms.insert(room.id());
+            } else {
+                rooms.remove(&room.id());
+            }
+        };
+        match &event.change {
+            Change::Join => event.by.account.into_iter().for_each(|account| set(account, true)),
+            Change::Leave { .. } => event.by.account.into_iter().for_each(|account| set(account, false)),
+            Change::Kick { who: Who::Account(account), .. } => set(*account, false),
+            Change::Rename { account: Some(account), .. } => set(*account, true),
+            Change::Create { kind, members, .. } => {
+                for (who, _) in members {
+                    if let Who::Account(account) = who {
+                        set(*account, true);
+                    }
+                }
+                if *kind == RoomKind::Direct {
+                    self.note_direct(room);
+                }
+            }
+            Change::Close => {
+                for rooms in memberships.values_mut() {
+                    rooms.remove(&room.id());
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! Into rooms and out of them, and what is changed there.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::commit::{Done, Pending, Waiting};
+use super::mailbox::{Refused, Sent};
+use super::room::RoomCell;
+use super::told::Told;
+use super::user::{Session, User};
+use super::{House, Inner, pair};
+use crate::proto::chat::event::{Change, RoomKind, Who};
+use crate::proto::chat::id::{AccountId, MessageId, RoomId};
+use crate::proto::chat::name::{Nick, RoomName};
+use crate::proto::chat::room::{Actor, Refusal, Room, Target};
+use crate::server::chat::store::{Draft, StoreError};
+
+/// Why somebody is not in a room.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NotEntered {
+    /// The room does not let them in, or could not be opened.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// They are in as many as they may.
+    #[error("in too many rooms")]
+    TooMany,
+    /// There is no such room, and they may not open one.
+    #[error("no such room, and guests do not open any")]
+    MayNotOpen,
+    /// A room of this name exists.
+    #[error("the name is taken")]
+    Taken,
+}
+
+impl From<Refusal> for NotEntered {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal.into())
+    }
+}
+
+/// How somebody has come into a room.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// The room.
+    pub room: Arc<RoomCell>,
+    /// Whether it was opened for this.
+    pub opened: bool,
+    /// Whether the session has read it before: nothing was done.
+    pub already: bool,
+}
+
+impl House {
+    /// Brings a session into the room of this name: its user becomes a member, if it is none, and the room is opened, if there is none.
+    /// The session reads what is said there from now on; its own coming is the first of it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn join(
+        &self,
+        user: &Arc<User>,
+        session: &Arc<Session>,
+        name: &RoomName,
+        key: Option<&str>,
+    ) -> Result<Entered, NotEntered> {
+        let _guard = self.0.opening(name.as_str()).lock().await;
+        let Some(room) = self.room(name.as_str()) else {
+            if user.face().account.is_none() && !self.settings().guests_open_rooms {
+                return Err(NotEntered::MayNotOpen);
+            }
+            return self.open_room(user, session, name, RoomKind::Public).await;
+        };
+        if session.readers_of(room.id()).is_some() {
+            return Ok(Entered { room, opened: false, already: true });
+        }
+        if user.rooms().len() >= self.settings().max_rooms && !user.is_in(room.id()) {
+            return Err(NotEntered::TooMany);
+        }
+        let face = user.face();
+        let member = room.look(|room| room.member(&face.who()).is_some());
+        if member {
+            self.attach(user, session, &room);
+            return Ok(Entered { room, opened: false, already: false });
+        }
+        let actor =
+            Actor { author: &face.author(), account: face.account_name(), operator: face.operator, key };
+        room.look(|room| room.check(&actor, &Change::Join, None, self.now()))?;
+        room.subscribe(session);
+        match self.append(user, &room, Change::Join).await {
+            Ok(_) => Ok(Entered { room, opened: false, already: false }),
+            Err(error) => {
+                room.unsubscribe(session);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Opens a room of this name, which nobody has opened before, and brings the session into it. An account owns it; a guest moderates it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn create(
+        &self,
+        user: &Arc<User>,
+        session: &Arc<Session>,
+        name: &RoomName,
+        kind: RoomKind,
+    ) -> Result<Entered, NotEntered> {
+        let _guard = self.0.opening(name.as_str()).lock().await;
+        if self.room(name.as_str()).is_some() {
+            return Err(NotEntered::Taken);
+        }
+        self.open_room(user, session, name, kind).await
+    }
+
+    async fn open_room(
+        &self,
+        user: &Arc<User>,
+        session: &Arc<Session>,
+        name: &RoomName,
+        kind: RoomKind,
+    ) -> Result<Entered, NotEntered> {
+        if user.rooms().len() >= self.settings().max_rooms {
+            return Err(NotEntered::TooMany);
+        }
+        let face = user.face();
+        let members = face.account.iter().map(|_| (face.who(), (*face.nick).clone())).collect();
+        let room = RoomCell::new(Room::new(RoomId(fastrand::u64(1..1 << 53))), Some(name.clone()));
+        let create = Change::Create { kind, name: Some(name.clone()), members };
+        self.append(user, &room, create).await.map_err(taken)?;
+        self.0.know(&room);
+        if face.account.is_some() {
+            self.attach(user, session, &room);
+        } else {
+            room.subscribe(session);
+            self.append(user, &room, Change::Join).await?;
+        }
+        Ok(Entered { room, opened: true, already: false })
+    }
+
+    /// Lets a session read a room of which its user is a member. Others see the user there, if they have not before.
+    pub fn attach(&self, user: &Arc<User>, session: &Arc<Session>, room: &Arc<RoomCell>) {
+        if session.readers_of(room.id()).is_some() {
+            return;
+        }
+        room.subscribe(session);
+        let appears = user.enter(room);
+        room.lock().here.insert(user.id(), Arc::clone(user));
+        let (face, Some(name)) = (user.face(), room.name()) else { return };
+        let role = room.look(|room| room.member(&face.who()).map(|member| member.role)).unwrap_or_default();
+        let told = Told::Appeared { who: &face, room: name, role };
+        if appears {
+            room.publish(&told, None);
+        } else {
+            session.tell(&told);
+        }
+    }
+
+    /// Takes a user out of a room, with all its sessions.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn leave(
+        &self,
+        user: &Arc<User>,
+        room: &Arc<RoomCell>,
+        reason: Option<String>,
+    ) -> Result<(), Refused> {
+        self.change(user, room, Change::Leave { reason, quit: false }, None).await?;
+        self.drop_if_empty(room).await;
+        Ok(())
+    }
+
+    /// Makes a change in a room, if its user may; done when it is on disk and everybody was told, the user's sessions among them.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn change(
+        &self,
+        user: &Arc<User>,
+        room: &Arc<RoomCell>,
+        change: Change,
+        target: Option<&Target>,
+    ) -> Result<Sent, Refused> {
+        let face = user.face();
+        let actor = Actor {
+            author: &face.author(),
+            account: face.account_name(),
+            operator: face.operator,
+            key: None,
+        };
+        room.look(|room| room.check(&actor, &change, target, self.now()))?;
+        self.append(user, room, change).await
+    }
+
+    /// Appends a change that was checked.
+    pub(super) async fn append(
+        &self,
+        user: &Arc<User>,
+        room: &Arc<RoomCell>,
+        change: Change,
+    ) -> Result<Sent, Refused> {
+        let (sender, outcome) = oneshot::channel();
+        let pending = self.pending(user, room, change, None, Done::Task(sender));
+        let gone = || Refused::from(StoreError::Away("the house is closing".into()));
+        self.0.queue.send(Waiting::Change(Box::new(pending))).await.map_err(|_| gone())?;
+        outcome.await.map_err(|_| gone())?
+    }
+
+    pub(super) fn pending(
+        &self,
+        user: &Arc<User>,
+        room: &Arc<RoomCell>,
+        change: Change,
+        client_id: Option<String>,
+        done: Done,
+    ) -> Pending {
+        let face = user.face();
+        let draft = Draft { room: room.id(), id: self.id(), by: face.author(), change, client_id };
+        Pending { room: Arc::clone(room), draft, face, user: Some(Arc::clone(user)), done }
+    }
+
+    /// The message that a change is about: whose it is.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn target(&self, room: &Arc<RoomCell>, id: MessageId) -> Result<Option<Target>, StoreError> {
+        if let Some(target) = room.target(id) {
+            return Ok(Some(target));
+        }
+        let entry = self.store().event(room.id(), id).await?;
+        let is_message = |entry: &crate::server::chat::store::history::Entry| {
+            matches!(entry.event.change, Change::Message(_))
+        };
+        Ok(entry
+            .filter(is_message)
+            .map(|entry| Target { by: entry.event.by.who(), deleted: entry.deleted.is_some() }))
+    }
+
+    /// The direct room of two accounts, opened if they have none.
+    ///
+    /// # Errors
+    /// It could not be opened.
+    pub async fn open_direct(
+        &self,
+        user: &Arc<User>,
+        me: (AccountId, &Nick),
+        other: (AccountId, &Nick),
+    ) -> Result<Arc<RoomCell>, Refused> {
+        if let Some(room) = self.direct(me.0, other.0) {
+            return Ok(room);
+        }
+        let (low, high) = pair(me.0, other.0);
+        let _guard = self.0.opening(&format!("{}:{}", low.0, high.0)).lock().await;
+        if let Some(room) = self.direct(me.0, other.0) {
+            return Ok(room);
+        }
+        let mut members = vec![(Who::Account(me.0), me.1.clone())];
+        if me.0 != other.0 {
+            members.push((Who::Account(other.0), other.1.clone()));
+        }
+        let room = RoomCell::new(Room::new(RoomId(fastrand::u64(1..1 << 53))), None);
+        self.append(user, &room, Change::Create { kind: RoomKind::Direct, name: None, members }).await?;
+        self.0.know(&room);
+        Ok(room)
+    }
+
+    /// A room of guests ends with the last of them.
+    pub(super) async fn drop_if_empty(&self, room: &Arc<RoomCell>) {
+        let Some(name) = room.name() else { return };
+        let empty = |room: &Room| room.members().len() == 0 && !room.is_durable();
+        if !room.look(empty) {
+            return;
+        }
+        let _guard = self.0.opening(name.as_str()).lock().await;
+        if room.look(empty) && self.room_by_id(room.id()).is_some() {
+            self.0.forget(room);
+            if let Err(error) = self.store().drop_room(room.id()).await {
+                tracing::warn!(room = %name, %error, "a room that nobody is in was not forgotten");
+            }
+        }
+    }
+}
+
+fn taken(refused: Refused) -> NotEntered {
+    match refused {
+        Refused::Store(error) if matches!(*error, StoreError::Taken) => NotEntered::Taken,
+        other => other.into(),
+    }
+}
+
+impl Inner {
+    /// Rooms whose members have gone.
+    pub(super) fn is_known(&self, room: RoomId) -> bool {
+        self.rooms().by_id.contains_key(&room)
+    }
+}

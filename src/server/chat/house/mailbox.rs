@@ -1,0 +1,177 @@
+//! What waits for a session: rooms in which something is new, and what it alone is told.
+//!
+//! Nothing is copied into a mailbox that a room's backlog has: the mailbox knows the room, and fetches the bytes when the session takes them.
+//! What is for one session alone comes after all that was said in its rooms before.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::room::RoomCell;
+use crate::proto::chat::id::{MessageId, Seq};
+use crate::proto::chat::room::Refusal;
+use crate::server::chat::store::StoreError;
+
+/// Bytes that one session alone may be behind. What comes through rooms has a limit of its own, in each room.
+pub const MAX_UNREAD: usize = 1 << 20;
+
+/// What a session takes out of its mailbox, in this order.
+#[derive(Debug)]
+pub enum Mail {
+    /// Bytes in its dialect, framed.
+    Bytes(Bytes),
+    /// What became of a change that it has sent, by the number that it gave it.
+    Done(u64, Result<Sent, Refused>),
+}
+
+/// A change is in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// Its number in the room; 0 if it is in no log.
+    pub seq: Seq,
+    /// Its number everywhere.
+    pub id: MessageId,
+    /// Whether it is there since an earlier attempt.
+    pub again: bool,
+}
+
+/// A change is not in the log.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Refused {
+    /// It may not be made.
+    #[error(transparent)]
+    Room(#[from] Refusal),
+    /// It could not be kept. Another attempt may succeed.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+}
+
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+/// Why a session has to end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is too far behind.
+    Slow,
+    /// Somebody ended it: the account did, or an operator, with this reason.
+    Ended(String),
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// Rooms with news, and which of their readers it is.
+    rooms: Vec<(Arc<RoomCell>, usize)>,
+    mail: VecDeque<Mail>,
+    /// Bytes in it.
+    bytes: usize,
+    waker: Option<Waker>,
+    end: Option<End>,
+}
+
+/// What waits for a session.
+#[derive(Debug, Default)]
+pub struct Mailbox(Mutex<Inner>);
+
+impl Mailbox {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// There is news in a room.
+    pub(super) fn room(&self, room: Arc<RoomCell>, reader: usize) {
+        let mut inner = self.lock();
+        inner.rooms.push((room, reader));
+        let waker = inner.waker.take();
+        drop(inner);
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Puts something behind all that was said in rooms before. Must not be called while a room is locked.
+    pub(super) fn put(&self, mail: Mail) {
+        let mut inner = self.lock();
+        inner.fetch();
+        if let Mail::Bytes(bytes) = &mail {
+            if bytes.is_empty() {
+                return;
+            }
+            if inner.bytes + bytes.len() > MAX_UNREAD {
+                inner.end.get_or_insert(End::Slow);
+            }
+            inner.bytes += bytes.len();
+        }
+        if inner.end.is_none() {
+            inner.mail.push_back(mail);
+        }
+        inner.wake();
+    }
+
+    /// Ends the session, after what it has in its mailbox.
+    pub(super) fn end(&self, end: End) {
+        let mut inner = self.lock();
+        inner.end.get_or_insert(end);
+        inner.wake();
+    }
+
+    /// Takes out what is there, if there is anything, or the end. The waker is kept otherwise.
+    ///
+    /// # Errors
+    /// The session has to end. What it could still be told was told before.
+    pub fn poll_take(&self, cx: &mut Context<'_>, take: &mut VecDeque<Mail>) -> Poll<Result<(), End>> {
+        let mut inner = self.lock();
+        inner.fetch();
+        if !inner.mail.is_empty() {
+            inner.bytes = 0;
+            take.append(&mut inner.mail);
+            return Poll::Ready(Ok(()));
+        }
+        if let Some(end) = &inner.end {
+            return Poll::Ready(Err(end.clone()));
+        }
+        if inner.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
+            inner.waker = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Takes out what is there now.
+    pub fn take(&self, take: &mut VecDeque<Mail>) {
+        let mut inner = self.lock();
+        inner.fetch();
+        inner.bytes = 0;
+        take.append(&mut inner.mail);
+    }
+
+    /// The session has left a room: what it was not told is fetched, and nothing more.
+    pub(super) fn leave(&self, room: &Arc<RoomCell>, reader: usize) {
+        let mut inner = self.lock();
+        inner.fetch();
+        inner.rooms.retain(|(other, key)| !(Arc::ptr_eq(other, room) && *key == reader));
+    }
+}
+
+impl Inner {
+    /// Gets the news of rooms.
+    fn fetch(&mut self) {
+        for (room, reader) in std::mem::take(&mut self.rooms) {
+            let mail = &mut self.mail;
+            let lagged = room.read(reader, |new| mail.push_back(new)).is_err();
+            if lagged {
+                self.end.get_or_insert(End::Slow);
+            }
+        }
+    }
+
+    fn wake(&mut self) {
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The house: who is here, what rooms there are, and what is done in them.
+//!
+//! Both doors open into it. A [`Session`](user::Session) is one connection; a [`User`](user::User) is who stands behind one session or
+//! several. What lasts goes through [`commit`] into the log of a room, and is told when it is on disk; what does not last (typing, presence, who
+//! comes and goes) is told at once.
+
+pub mod enter;
+pub mod mailbox;
+pub mod people;
+pub mod room;
+pub mod settings;
+pub mod talk;
+pub mod told;
+pub mod user;
+
+mod commit;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc;
+
+use self::commit::Waiting;
+use self::room::RoomCell;
+use self::settings::Settings;
+use self::user::User;
+use super::store::{Store, StoreError};
+use crate::proto::chat::event::{RoomKind, Who};
+use crate::proto::chat::id::{AccountId, Ids, MessageId, Millis, RoomId};
+use crate::proto::chat::name::{Nick, RoomName};
+
+/// Doors to rooms that are being opened: two who open the same one wait for each other, others seldom do.
+const OPENING: usize = 64;
+
+/// The house. Clones are the same one.
+#[derive(Clone)]
+pub struct House(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    store: Arc<dyn Store>,
+    ids: Mutex<Ids>,
+    queue: mpsc::Sender<Waiting>,
+    people: Mutex<People>,
+    rooms: RwLock<Rooms>,
+    /// The rooms of each account.
+    memberships: Mutex<HashMap<AccountId, HashSet<RoomId>>>,
+    opening: [tokio::sync::Mutex<()>; OPENING],
+}
+
+/// Who is here.
+#[derive(Default)]
+struct People {
+    /// By the nick, in lower case.
+    by_nick: HashMap<String, Arc<User>>,
+    by_account: HashMap<AccountId, Vec<Arc<User>>>,
+}
+
+/// The rooms that there are.
+#[derive(Default)]
+struct Rooms {
+    by_id: HashMap<RoomId, Arc<RoomCell>>,
+    /// By the name, in lower case.
+    by_name: HashMap<String, Arc<RoomCell>>,
+    /// Direct rooms by the accounts, the lower number first.
+    direct: HashMap<(AccountId, AccountId), Arc<RoomCell>>,
+}
+
+impl std::fmt::Debug for House {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("House").field("name", &self.0.settings.name).finish_non_exhaustive()
+    }
+}
+
+impl House {
+    /// Opens the house over what the store has. The task that comes with it writes what is said; it ends when all handles of the house are gone.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open(
+        store: Arc<dyn Store>,
+        settings: Settings,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), StoreError> {
+        let last = store.last_id().await?.unwrap_or(MessageId::first_of(0));
+        let stored = store.rooms().await?;
+        let (queue, waiting) = mpsc::channel(settings.max_pending);
+        let inner = Inner {
+            settings,
+            store,
+            ids: Mutex::new(Ids::after(last)),
+            queue,
+            people: Mutex::default(),
+            rooms: RwLock::default(),
+            memberships: Mutex::default(),
+            opening: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+        };
+        for found in stored {
+            let mut room = found.snapshot;
+            found.since.iter().for_each(|event| room.apply(event));
+            room.catch_up(found.head);
+            room.forget_guests();
+            inner.load(room);
+        }
+        let house = Self(Arc::new(inner));
+        let weak = Arc::downgrade(&house.0);
+        // The task holds the house only while it works, or the house would hold itself.
+        let writer = commit::run(weak, waiting);
+        Ok((house, writer))
+    }
+
+    /// What is allowed here.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Where it is kept.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.0.store
+    }
+
+    /// The time, in ms since 1970.
+    #[must_use]
+    pub fn now(&self) -> Millis {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_millis()).unwrap_or(Millis::MAX)
+    }
+
+    /// A new id, larger than all before.
+    #[must_use]
+    pub fn id(&self) -> MessageId {
+        let now = self.now();
+        let mut ids = self.0.ids.lock().unwrap_or_else(PoisonError::into_inner);
+        ids.next(now, fastrand::u128(..))
+    }
+
+    /// The user of this nick, if it is here.
+    #[must_use]
+    pub fn user(&self, nick: &str) -> Option<Arc<User>> {
+        self.0.people().by_nick.get(&nick.to_ascii_lowercase()).cloned()
+    }
+
+    /// Users of an account that are here.
+    #[must_use]
+    pub fn users_of(&self, account: AccountId) -> Vec<Arc<User>> {
+        self.0.people().by_account.get(&account).cloned().unwrap_or_default()
+    }
+
+    /// All who are here.
+    #[must_use]
+    pub fn users(&self) -> Vec<Arc<User>> {
+        self.0.people().by_nick.values().cloned().collect()
+    }
+
+    /// The room of this name.
+    #[must_use]
+    pub fn room(&self, name: &str) -> Option<Arc<RoomCell>> {
+        self.0.rooms().by_name.get(&name.to_ascii_lowercase()).cloned()
+    }
+
+    /// A room by its number.
+    #[must_use]
+    pub fn room_by_id(&self, id: RoomId) -> Option<Arc<RoomCell>> {
+        self.0.rooms().by_id.get(&id).cloned()
+    }
+
+    /// All rooms that have names, those that are not listed among them.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<Arc<RoomCell>> {
+        self.0.rooms().by_name.values().cloned().collect()
+    }
+
+    /// The rooms of an account, direct ones among them.
+    #[must_use]
+    pub fn rooms_of(&self, account: AccountId) -> Vec<Arc<RoomCell>> {
+        let ids: Vec<RoomId> = self.0.memberships().get(&account).into_iter().flatten().copied().collect();
+        let rooms = self.0.rooms();
+        ids.iter().filter_map(|id| rooms.by_id.get(id).cloned()).collect()
+    }
+
+    /// The direct room of two accounts, if they have one.
+    #[must_use]
+    pub fn direct(&self, one: AccountId, other: AccountId) -> Option<Arc<RoomCell>> {
+        self.0.rooms().direct.get(&pair(one, other)).cloned()
+    }
+}
+
+fn pair(one: AccountId, other: AccountId) -> (AccountId, AccountId) {
+    (one.min(other), one.max(other))
+}
+
+impl Inner {
+    fn people(&self) -> MutexGuard<'_, People> {
+        self.people.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rooms(&self) -> RwLockReadGuard<'_, Rooms> {
+        self.rooms.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rooms_mut(&self) -> RwLockWriteGuard<'_, Rooms> {
+        self.rooms.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn memberships(&self) -> MutexGuard<'_, HashMap<AccountId, HashSet<RoomId>>> {
+        self.memberships.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Who may have opened this name meanwhile waits behind this.
+    fn opening(&self, name: &str) -> &tokio::sync::Mutex<()> {
+        use std::hash::{BuildHasher, RandomState};
+        use std::sync::LazyLock;
+        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+        let hash = HASHER.hash_one(name.to_ascii_lowercase());
+        &self.opening[usize::try_from(hash % OPENING as u64).unwrap_or_default()]
+    }
+
+    fn users_of(&self, who: &Who) -> Vec<Arc<User>> {
+        let people = self.people();
+        match who {
+            Who::Account(account) => people.by_account.get(account).cloned().unwrap_or_default(),
+            Who::Guest(nick) => people.by_nick.get(nick).cloned().into_iter().collect(),
+        }
+    }
+
+    /// Knows a room from now on.
+    fn know(&self, room: &Arc<RoomCell>) {
+        let mut rooms = self.rooms_mut();
+        rooms.by_id.insert(room.id(), Arc::clone(room));
+        if let Some(name) = room.name() {
+            rooms.by_name.insert(name.folded(), Arc::clone(room));
+        }
+    }
+
+    /// A room that the store has.
+    fn load(&self, room: crate::proto::chat::room::Room) {
+        let accounts: Vec<AccountId> = room
+            .members()
+            .filter_map(|(who, _)| match who {
+                Who::Account(account) => Some(*account),
+                Who::Guest(_) => None,
+            })
+            .collect();
+        let (id, name, kind) = (room.id(), room.name().cloned(), room.kind());
+        let cell = RoomCell::new(room, name);
+        self.know(&cell);
+        let mut memberships = self.memberships();
+        for account in accounts {
+            memberships.entry(account).or_default().insert(id);
+        }
+        drop(memberships);
+        if kind == RoomKind::Direct {
+            self.note_direct(&cell);
+        }
+    }
+
+    /// Knows a direct room by its members.
+    fn note_direct(&self, room: &Arc<RoomCell>) {
+        let accounts: Vec<AccountId> = room.look(|room| {
+            let account = |who: &Who| match who {
+                Who::Account(account) => Some(*account),
+                Who::Guest(_) => None,
+            };
+            room.members().filter_map(|(who, _)| account(who)).collect()
+        });
+        let (Some(one), Some(other)) = (accounts.first(), accounts.last()) else { return };
+        self.rooms_mut().direct.insert(pair(*one, *other), Arc::clone(room));
+    }
+
+    /// A room has ended.
+    fn forget(&self, room: &Arc<RoomCell>) {
+        let mut rooms = self.rooms_mut();
+        rooms.by_id.remove(&room.id());
+        if let Some(name) = room.name().map(RoomName::folded)
+            && rooms.by_name.get(&name).is_some_and(|found| Arc::ptr_eq(found, room))
+        {
+            rooms.by_name.remove(&name);
+        }
+    }
+}
+
+/// The name is somebody else's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name {0} is taken")]
+pub struct NickTaken(pub Nick);

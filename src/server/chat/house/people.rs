@@ -1,0 +1,229 @@
+//! Who comes, who goes, and what they are called.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::commit::{Done, Waiting};
+use super::mailbox::Mail;
+use super::room::{RoomCell, Written};
+use super::told::{Presence, Told};
+use super::user::{Face, Session, SessionId, User};
+use super::{House, NickTaken};
+use crate::proto::chat::event::{Change, Who};
+use crate::proto::chat::id::AccountId;
+use crate::proto::chat::name::Nick;
+
+impl House {
+    /// Lets a session in: as another one of the same account under the same nick, or as a new user, if the nick is free. The nick of an account is free for nobody
+    /// else; whoever knows that (`face.account` was checked by the door) asks for it.
+    ///
+    /// # Errors
+    /// Somebody else is called so, or the account has as many sessions as it may.
+    pub fn arrive(&self, session: &Arc<Session>, face: Face) -> Result<Arc<User>, NickTaken> {
+        let mut people = self.0.people();
+        let taken = || NickTaken((*face.nick).clone());
+        if let Some(user) = people.by_nick.get(&face.nick.folded()) {
+            let same = user.face().account.map(|(id, _)| id) == face.account.as_ref().map(|(id, _)| *id);
+            if face.account.is_none() || !same || user.sessions().len() >= self.settings().max_sessions {
+                return Err(taken());
+            }
+            user.add_session(Arc::clone(session));
+            return Ok(Arc::clone(user));
+        }
+        let user = User::new(face.clone(), Arc::clone(session), self.now());
+        people.by_nick.insert(face.nick.folded(), Arc::clone(&user));
+        if let Some((account, _)) = &face.account {
+            people.by_account.entry(*account).or_default().push(Arc::clone(&user));
+        }
+        Ok(user)
+    }
+
+    /// A session ends. With the last one its user goes: those who see it are told, and a guest is a member of its rooms no longer.
+    pub async fn depart(&self, user: &Arc<User>, session: &Arc<Session>, reason: &str) {
+        let rooms = user.rooms();
+        for room in &rooms {
+            room.unsubscribe(session);
+        }
+        let mut people = self.0.people();
+        if !user.remove_session(session.id) {
+            return;
+        }
+        let face = user.face();
+        people.by_nick.remove(&face.nick.folded());
+        if let Some((account, _)) = &face.account {
+            forget(&mut people.by_account, *account, user);
+        }
+        drop(people);
+        self.tell_neighbours(user, &Told::Gone { who: &face, reason }, None);
+        for room in &rooms {
+            self.0.put_out(room, user);
+        }
+        if face.account.is_some() {
+            return;
+        }
+        for room in &rooms {
+            let leave = Change::Leave { reason: Some(reason.to_owned()), quit: true };
+            if self.0.is_known(room.id()) {
+                // The log of a room that lasts says that a guest has gone; it is no harm if it cannot.
+                let pending = self.pending(user, room, leave, None, Done::Nobody);
+                let _ = self.0.queue.send(Waiting::Change(Box::new(pending))).await;
+                self.settle_and_drop(room, &face).await;
+            }
+        }
+    }
+
+    /// Waits until a guest's leave is in the log, and drops the room if nobody is left.
+    async fn settle_and_drop(&self, room: &Arc<RoomCell>, face: &Face) {
+        let alone = room.look(|room| room.members().all(|(who, _)| *who == face.who()));
+        if !alone {
+            return;
+        }
+        // What is appended now is written behind the leave.
+        let (sender, outcome) = tokio::sync::oneshot::channel();
+        self.0.barrier(sender).await;
+        let _ = outcome.await;
+        self.drop_if_empty(room).await;
+    }
+
+    /// Gives a user another nick, and tells all who see it.
+    ///
+    /// # Errors
+    /// Somebody else is called so.
+    pub async fn rename(&self, user: &Arc<User>, to: &Nick) -> Result<(), NickTaken> {
+        let before = {
+            let mut people = self.0.people();
+            let before = user.face();
+            let key = to.folded();
+            if people.by_nick.get(&key).is_some_and(|other| other.id() != user.id()) {
+                return Err(NickTaken(to.clone()));
+            }
+            people.by_nick.remove(&before.nick.folded());
+            people.by_nick.insert(key, Arc::clone(user));
+            user.change_face(|face| face.nick = Arc::new(to.clone()));
+            before
+        };
+        self.tell_neighbours(user, &Told::Renamed { who: &before, to }, None);
+        let account = before.account.as_ref().map(|(id, _)| *id);
+        self.note_identity(user, &before, to, account).await;
+        Ok(())
+    }
+
+    /// A user has logged in to an account, or out of it (`None`), and tells all who see it. Its rooms are the account's from now on.
+    pub async fn set_account(
+        &self,
+        user: &Arc<User>,
+        account: Option<(AccountId, Arc<Nick>)>,
+        operator: bool,
+    ) {
+        let (before, after) = {
+            let mut people = self.0.people();
+            let before = user.face();
+            if let Some((old, _)) = &before.account {
+                forget(&mut people.by_account, *old, user);
+            }
+            if let Some((new, _)) = &account {
+                people.by_account.entry(*new).or_default().push(Arc::clone(user));
+            }
+            let after = user.change_face(|face| {
+                face.account = account;
+                face.operator = operator;
+            });
+            (before, after)
+        };
+        self.tell_neighbours(user, &Told::Account { who: &after }, None);
+        let id = after.account.as_ref().map(|(id, _)| *id);
+        self.note_identity(user, &before, &after.nick, id).await;
+    }
+
+    /// Notes in the logs of a user's rooms what it is called from now on.
+    async fn note_identity(&self, user: &Arc<User>, before: &Face, nick: &Nick, account: Option<AccountId>) {
+        for room in user.rooms() {
+            let change = Change::Rename { nick: nick.clone(), account };
+            let mut pending = self.pending(user, &room, change, None, Done::Nobody);
+            pending.draft.by = before.author();
+            pending.face = before.clone();
+            let _ = self.0.queue.send(Waiting::Change(Box::new(pending))).await;
+        }
+        // Until that is applied, rooms know the user by its old name.
+        let (sender, outcome) = tokio::sync::oneshot::channel();
+        self.0.barrier(sender).await;
+        let _ = outcome.await;
+    }
+
+    /// A user has another name beside its nick.
+    pub fn set_real_name(&self, user: &Arc<User>, real: &str) {
+        let face = user.change_face(|face| face.real = real.into());
+        self.tell_neighbours(user, &Told::RealName { who: &face }, None);
+    }
+
+    /// A user says of itself that it is a program, or none.
+    pub fn set_bot(&self, user: &Arc<User>, bot: bool) {
+        user.change_face(|face| face.bot = bot);
+    }
+
+    /// A user operates the server from now on, or no longer.
+    pub fn set_operator(&self, user: &Arc<User>, operator: bool) {
+        user.change_face(|face| face.operator = operator);
+    }
+
+    /// A user's presence, and what it says about it.
+    pub fn set_presence(&self, user: &Arc<User>, presence: Presence, status: &str) {
+        if user.set_presence(presence, status) {
+            let face = user.face();
+            self.tell_neighbours(user, &Told::Presence { who: &face, presence, status }, None);
+        }
+    }
+
+    /// Tells all sessions that see `user`, each once, and its own.
+    pub fn tell_neighbours(&self, user: &Arc<User>, told: &Told<'_>, except: Option<SessionId>) {
+        let mut sessions: HashMap<SessionId, Arc<Session>> =
+            user.sessions().into_iter().map(|session| (session.id, session)).collect();
+        for room in user.rooms() {
+            room.sessions(|session| {
+                sessions.entry(session.id).or_insert_with(|| Arc::clone(session));
+            });
+        }
+        if let Some(except) = except {
+            sessions.remove(&except);
+        }
+        let mut written = Written::default();
+        for session in sessions.values() {
+            let bytes = written.get(session.dialect(), told);
+            session.mailbox.put(Mail::Bytes(bytes));
+        }
+    }
+
+    /// A session speaks another dialect from now on; what it was told before was in the old one.
+    pub fn set_dialect(&self, session: &Arc<Session>, dialect: super::told::Dialect) {
+        if session.dialect() == dialect {
+            return;
+        }
+        let rooms: Vec<_> = session.readers().keys().copied().collect();
+        let rooms: Vec<_> = rooms.into_iter().filter_map(|id| self.room_by_id(id)).collect();
+        for room in &rooms {
+            room.unsubscribe(session);
+        }
+        session.set_dialect(dialect);
+        for room in &rooms {
+            room.subscribe(session);
+        }
+    }
+
+    /// Ends all sessions of an account but `except`.
+    pub fn end_account(&self, account: AccountId, except: Option<SessionId>, reason: &str) {
+        for user in self.0.users_of(&Who::Account(account)) {
+            for session in user.sessions().iter().filter(|session| Some(session.id) != except) {
+                session.end(reason);
+            }
+        }
+    }
+}
+
+fn forget(by_account: &mut HashMap<AccountId, Vec<Arc<User>>>, account: AccountId, user: &Arc<User>) {
+    if let Some(users) = by_account.get_mut(&account) {
+        users.retain(|other| other.id() != user.id());
+        if users.is_empty() {
+            by_account.remove(&account);
+        }
+    }
+}

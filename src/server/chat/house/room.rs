@@ -1,0 +1,315 @@
+//! A room in memory: what it is like, who is seen in it, and what its readers have not got yet.
+//!
+//! There is one lock for each room, held for as long as it takes to append to a few buffers. The order of locks is: a mailbox, then a room.
+//! So mailboxes are told after a room is unlocked.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+
+use super::mailbox::Mail;
+use super::told::{Dialect, Place, Told};
+use super::user::{Session, User, UserId};
+use crate::net::backlog::{Backlog, Lagged, Offset};
+use crate::proto::chat::event::{Event, Role};
+use crate::proto::chat::id::{MessageId, RoomId};
+use crate::proto::chat::name::RoomName;
+use crate::proto::chat::room::{Room, Target};
+
+/// Bytes of a room, in each dialect, that are kept for sessions that are behind. A session that is further behind ends, and resumes from the log.
+pub const BACKLOG: usize = 1 << 20;
+
+/// Messages of late whose authors are remembered, so that an edit or a reaction need not ask the store.
+const REMEMBERED: usize = 256;
+
+/// A room in memory.
+#[derive(Debug)]
+pub struct RoomCell {
+    id: RoomId,
+    /// Of those that have one: it never changes.
+    name: Option<RoomName>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(super) struct State {
+    pub(super) room: Room,
+    /// Those who are seen in it.
+    pub(super) here: HashMap<UserId, Arc<User>>,
+    lanes: Vec<Lane>,
+    readers: Vec<Option<Reader>>,
+    vacant: Vec<usize>,
+    /// Messages of late, the oldest first.
+    targets: std::collections::VecDeque<(MessageId, Target)>,
+}
+
+/// What the readers of one dialect read.
+#[derive(Debug)]
+struct Lane {
+    dialect: Dialect,
+    backlog: Backlog,
+    /// Readers that have got everything: they are told when there is more.
+    idle: Vec<usize>,
+    readers: usize,
+}
+
+#[derive(Debug)]
+struct Reader {
+    session: Arc<Session>,
+    lane: usize,
+    at: Offset,
+    /// What it reads in place of some bytes: those that it has said itself.
+    marks: Vec<Mark>,
+}
+
+/// In place of the bytes between two places one reader gets something else.
+#[derive(Debug)]
+struct Mark {
+    from: Offset,
+    to: Offset,
+    mail: Mail,
+}
+
+/// Who has to be told that there is news.
+type News = Vec<(Arc<Session>, usize)>;
+
+impl RoomCell {
+    /// A room that was loaded, or is about to begin: then its name is not in it yet.
+    pub(super) fn new(room: Room, name: Option<RoomName>) -> Arc<Self> {
+        let state = State {
+            here: HashMap::new(),
+            lanes: Vec::new(),
+            readers: Vec::new(),
+            vacant: Vec::new(),
+            targets: std::collections::VecDeque::new(),
+            room,
+        };
+        let id = state.room.id();
+        Arc::new(Self { id, name, state: Mutex::new(state) })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> RoomId {
+        self.id
+    }
+
+    /// Its name; direct rooms have none.
+    #[must_use]
+    pub fn name(&self) -> Option<&RoomName> {
+        self.name.as_ref()
+    }
+
+    /// Looks at the room. Nothing else happens in it meanwhile, so it should not take long.
+    pub fn look<T>(&self, look: impl FnOnce(&Room) -> T) -> T {
+        look(&self.lock().room)
+    }
+
+    /// Those who are seen in it, with their roles.
+    #[must_use]
+    pub fn here(&self) -> Vec<(Arc<User>, Role)> {
+        let state = self.lock();
+        let role =
+            |user: &User| state.room.member(&user.face().who()).map_or(Role::Member, |member| member.role);
+        state.here.values().map(|user| (Arc::clone(user), role(user))).collect()
+    }
+
+    /// Calls `each` with every session that reads it.
+    pub(super) fn sessions(&self, mut each: impl FnMut(&Arc<Session>)) {
+        self.lock().readers.iter().flatten().for_each(|reader| each(&reader.session));
+    }
+
+    /// How many are seen in it.
+    #[must_use]
+    pub fn population(&self) -> usize {
+        self.lock().here.len()
+    }
+
+    /// Whose message it is, if that is remembered.
+    #[must_use]
+    pub fn target(&self, id: MessageId) -> Option<Target> {
+        let state = self.lock();
+        state.targets.iter().rev().find(|(other, _)| *other == id).map(|(_, target)| target.clone())
+    }
+
+    /// Tells all who read it, after what they were told before. One reader gets its own mail in place of it, if that is given.
+    pub(super) fn publish(self: &Arc<Self>, told: &Told<'_>, instead: Option<(usize, Mail)>) {
+        let news = self.lock().publish(told, instead);
+        self.ring(news);
+    }
+
+    /// Rings at mailboxes. Not while the room is locked.
+    pub(super) fn ring(self: &Arc<Self>, news: News) {
+        for (session, reader) in news {
+            session.mailbox.room(Arc::clone(self), reader);
+        }
+    }
+
+    /// Hands to `take` what a reader has not got.
+    pub(super) fn read(&self, reader: usize, take: impl FnMut(Mail)) -> Result<(), Lagged> {
+        self.lock().read(reader, take)
+    }
+
+    /// From now on the session reads what is said here.
+    pub(super) fn subscribe(&self, session: &Arc<Session>) {
+        let mut state = self.lock();
+        let reader = state.subscribe(session);
+        session.readers().insert(self.id, reader);
+    }
+
+    /// It reads no longer; what it had not got is fetched before.
+    pub(super) fn unsubscribe(self: &Arc<Self>, session: &Session) {
+        let Some(reader) = session.readers().remove(&self.id) else { return };
+        session.mailbox.leave(self, reader);
+        self.lock().unsubscribe(reader);
+    }
+
+    /// The place of this room for `told`. Direct rooms have none: their members are told one by one.
+    pub(super) fn place(&self) -> Option<Place<'_>> {
+        self.name.as_ref().map(Place::Room)
+    }
+}
+
+impl State {
+    /// Applies an event.
+    pub(super) fn happen(&mut self, event: &Event) {
+        self.room.apply(event);
+        self.remember(event);
+    }
+
+    /// Notes whose message it is, for edits and reactions to come.
+    fn remember(&mut self, event: &Event) {
+        use crate::proto::chat::event::Change;
+        match &event.change {
+            Change::Message(_) => {
+                if self.targets.len() >= REMEMBERED {
+                    self.targets.pop_front();
+                }
+                self.targets.push_back((event.id, Target { by: event.by.who(), deleted: false }));
+            }
+            Change::Delete { of, .. } => {
+                for (_, target) in self.targets.iter_mut().filter(|(id, _)| id == of) {
+                    target.deleted = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn publish(&mut self, told: &Told<'_>, instead: Option<(usize, Mail)>) -> News {
+        let from = instead.as_ref().and_then(|(key, _)| self.end_for(*key));
+        for lane in self.lanes.iter_mut().filter(|lane| lane.readers > 0) {
+            let dialect = lane.dialect;
+            lane.backlog.append(|tail| dialect.write(told, tail));
+        }
+        if let (Some((key, mail)), Some(from)) = (instead, from)
+            && let Some(to) = self.end_for(key)
+            && let Some(Some(reader)) = self.readers.get_mut(key)
+        {
+            reader.marks.push(Mark { from, to, mail });
+        }
+        let mut news = Vec::new();
+        for lane in &mut self.lanes {
+            let end = lane.backlog.end();
+            let readers = &self.readers;
+            lane.idle.retain(|key| {
+                let Some(Some(reader)) = readers.get(*key) else { return false };
+                let idle = reader.at >= end && reader.marks.is_empty();
+                if !idle {
+                    news.push((Arc::clone(&reader.session), *key));
+                }
+                idle
+            });
+        }
+        news
+    }
+
+    /// Where a reader's stream ends now.
+    fn end_for(&self, key: usize) -> Option<Offset> {
+        let reader = self.readers.get(key)?.as_ref()?;
+        Some(self.lanes[reader.lane].backlog.end())
+    }
+
+    fn read(&mut self, key: usize, mut take: impl FnMut(Mail)) -> Result<(), Lagged> {
+        let Some(Some(reader)) = self.readers.get_mut(key) else { return Ok(()) };
+        let lane = &mut self.lanes[reader.lane];
+        for mark in std::mem::take(&mut reader.marks) {
+            lane.backlog.read(&mut reader.at, mark.from, |bytes| take(Mail::Bytes(bytes)))?;
+            take(mark.mail);
+            reader.at = reader.at.max(mark.to);
+        }
+        lane.backlog.read(&mut reader.at, Offset::MAX, |bytes| take(Mail::Bytes(bytes)))?;
+        lane.idle.push(key);
+        Ok(())
+    }
+
+    fn subscribe(&mut self, session: &Arc<Session>) -> usize {
+        let dialect = session.dialect();
+        let lane = self.lanes.iter().position(|lane| lane.dialect == dialect).unwrap_or_else(|| {
+            let lane = Lane { dialect, backlog: Backlog::new(BACKLOG), idle: Vec::new(), readers: 0 };
+            // A lane that nobody reads is free for another dialect.
+            match self.lanes.iter().position(|lane| lane.readers == 0) {
+                Some(free) => {
+                    self.lanes[free] = lane;
+                    free
+                }
+                None => {
+                    self.lanes.push(lane);
+                    self.lanes.len() - 1
+                }
+            }
+        });
+        self.lanes[lane].readers += 1;
+        let reader = Reader {
+            session: Arc::clone(session),
+            lane,
+            at: self.lanes[lane].backlog.end(),
+            marks: Vec::new(),
+        };
+        let key = match self.vacant.pop() {
+            Some(key) => {
+                self.readers[key] = Some(reader);
+                key
+            }
+            None => {
+                self.readers.push(Some(reader));
+                self.readers.len() - 1
+            }
+        };
+        self.lanes[lane].idle.push(key);
+        key
+    }
+
+    fn unsubscribe(&mut self, key: usize) {
+        let Some(reader) = self.readers.get_mut(key).and_then(Option::take) else { return };
+        let lane = &mut self.lanes[reader.lane];
+        lane.idle.retain(|idle| *idle != key);
+        lane.readers -= 1;
+        if lane.readers == 0 {
+            lane.backlog.clear();
+        }
+        self.vacant.push(key);
+    }
+}
+
+/// What was written for one happening, once for each dialect.
+#[derive(Debug, Default)]
+pub(super) struct Written(Vec<(Dialect, Bytes)>);
+
+impl Written {
+    pub(super) fn get(&mut self, dialect: Dialect, told: &Told<'_>) -> Bytes {
+        if let Some((_, bytes)) = self.0.iter().find(|(other, _)| *other == dialect) {
+            return bytes.clone();
+        }
+        let mut bytes = BytesMut::new();
+        dialect.write(told, &mut bytes);
+        let bytes = bytes.freeze();
+        self.0.push((dialect, bytes.clone()));
+        bytes
+    }
+}

@@ -1,0 +1,189 @@
+//! What is said: in rooms, between two, and without a word.
+
+use std::sync::Arc;
+
+use super::House;
+use super::commit::{Done, Waiting};
+use super::mailbox::{Mail, Refused, Sent};
+use super::room::RoomCell;
+use super::told::{Place, Told};
+use super::user::{Session, SessionId, User};
+use crate::proto::chat::event::{Change, Message};
+use crate::proto::chat::id::{AccountId, Millis, Seq};
+use crate::proto::chat::name::Nick;
+use crate::proto::chat::room::{Actor, Target};
+use crate::server::chat::store::Cursor;
+
+impl House {
+    /// Sends a change on its way into a room's log: a message, an edit, a reaction. What became of it comes out of the session's mailbox as
+    /// [`Mail::Done`] with this number, at its place among what is said in the room, and the change itself does not. It waits only as
+    /// long as there is no room for it in the queue.
+    ///
+    /// # Errors
+    /// It may not be made. Nothing comes out of the mailbox then.
+    pub async fn send(
+        &self,
+        user: &Arc<User>,
+        session: &Arc<Session>,
+        room: &Arc<RoomCell>,
+        change: Change,
+        target: Option<&Target>,
+        sending: Sending,
+    ) -> Result<(), Refused> {
+        let face = user.face();
+        let actor = Actor {
+            author: &face.author(),
+            account: face.account_name(),
+            operator: face.operator,
+            key: None,
+        };
+        room.look(|room| room.check(&actor, &change, target, self.now()))?;
+        let done = Done::Session(Arc::clone(session), sending.number);
+        let pending = self.pending(user, room, change, sending.client_id, done);
+        let gone = || crate::server::chat::store::StoreError::Away("the house is closing".into());
+        self.0.queue.send(Waiting::Change(Box::new(pending))).await.map_err(|_| gone())?;
+        Ok(())
+    }
+
+    /// Tells somebody something that is in no log, as one of the two has no account. Their other sessions are told, too.
+    pub fn whisper(&self, from: &Arc<User>, session: &Session, to: &Arc<User>, message: &Message) -> Sent {
+        let (face, nick) = (from.face(), to.face().nick);
+        let id = self.id();
+        let told = Told::Whisper { from: &face, to: &nick, id, message };
+        to.tell(&told, Some(session.id));
+        if from.id() != to.id() {
+            from.tell(&told, Some(session.id));
+        }
+        Sent { seq: 0, id, again: false }
+    }
+
+    /// Tells a room tags without a message.
+    ///
+    /// # Errors
+    /// Whoever may not speak there may not do that either.
+    pub fn tag_room(
+        &self,
+        from: &Arc<User>,
+        session: &Session,
+        room: &Arc<RoomCell>,
+        tags: &[(String, String)],
+    ) -> Result<Sent, Refused> {
+        let face = from.face();
+        let author = face.author();
+        let actor =
+            Actor { author: &author, account: face.account_name(), operator: face.operator, key: None };
+        room.look(|room| room.may_tag(&actor, self.now()))?;
+        let id = self.id();
+        let sent = Sent { seq: 0, id, again: false };
+        if let Some(place) = room.place() {
+            let nothing = Mail::Bytes(bytes::Bytes::new());
+            let instead = session.readers_of(room.id()).map(|reader| (reader, nothing));
+            room.publish(&Told::Tags { from: &face, place, id, tags }, instead);
+        }
+        Ok(sent)
+    }
+
+    /// Tells one user tags without a message.
+    pub fn tag_user(
+        &self,
+        from: &Arc<User>,
+        session: &Session,
+        to: &Arc<User>,
+        tags: &[(String, String)],
+    ) -> Sent {
+        let (face, id) = (from.face(), self.id());
+        let nick = to.face().nick;
+        to.tell(
+            &Told::Tags { from: &face, place: Place::Direct { with: &face.nick, me: &nick }, id, tags },
+            Some(session.id),
+        );
+        Sent { seq: 0, id, again: false }
+    }
+
+    /// Moves an account's cursor in a room, and tells those whom it concerns: the others how far it is, unless it keeps that to itself, and its other
+    /// sessions what is read.
+    ///
+    /// # Errors
+    /// It could not be kept.
+    pub async fn advance(
+        &self,
+        user: &Arc<User>,
+        account: AccountId,
+        session: &Session,
+        room: &Arc<RoomCell>,
+        cursor: Cursor,
+        tell: bool,
+    ) -> Result<(), Refused> {
+        let head = room.look(crate::proto::chat::room::Room::head);
+        let cursor = Cursor { delivered: cursor.delivered.min(head), read: cursor.read.min(head), ..cursor };
+        self.store().advance(vec![(room.id(), account, cursor)]).await?;
+        let face = user.face();
+        let names = room.look(|room| {
+            room.members().map(|(who, member)| (who.clone(), member.nick.clone())).take(2).collect::<Vec<_>>()
+        });
+        let told =
+            |place| Told::Cursor { who: &face.nick, place, delivered: cursor.delivered, read: cursor.read };
+        match room.place() {
+            Some(place) if tell => room.publish(&told(place), None),
+            Some(_) => {}
+            None => {
+                for (who, nick) in names.iter().filter(|(who, _)| tell && *who != face.who()) {
+                    for other in self.0.users_of(who) {
+                        other.tell(&told(Place::Direct { with: &face.nick, me: nick }), None);
+                    }
+                }
+            }
+        }
+        if cursor.read > 0 {
+            let with = names.iter().find(|(who, _)| *who != face.who()).map_or(&*face.nick, |(_, nick)| nick);
+            let place = room.place().unwrap_or(Place::Direct { with, me: &face.nick });
+            self.tell_read(account, place, cursor.read, cursor.read_at, Some(session.id));
+        }
+        Ok(())
+    }
+
+    /// Tells an account's sessions how far it has read.
+    fn tell_read(
+        &self,
+        account: AccountId,
+        place: Place<'_>,
+        seq: Seq,
+        time: Millis,
+        except: Option<SessionId>,
+    ) {
+        for user in self.users_of(account) {
+            user.tell(&Told::Read { place, seq, time }, except);
+        }
+    }
+
+    /// Accounts that are called by `@name` in a text, or by their nick alone, among those who are here or members of the room.
+    #[must_use]
+    pub fn mentions(&self, room: &RoomCell, text: &str) -> Vec<AccountId> {
+        let names: std::collections::HashSet<Nick> = text
+            .split(|found: char| !(found.is_ascii_alphanumeric() || "-_[]\\`^{}|".contains(found)))
+            .filter_map(|word| word.parse().ok())
+            .take(MAX_MENTIONS)
+            .collect();
+        if names.is_empty() {
+            return Vec::new();
+        }
+        names
+            .iter()
+            .filter_map(|name| self.user(name.as_str()))
+            .filter(|user| room.place().is_none() || user.is_in(room.id()))
+            .filter_map(|user| user.face().account.map(|(id, _)| id))
+            .collect()
+    }
+}
+
+/// Words of a message that are looked up as names, at most.
+const MAX_MENTIONS: usize = 64;
+
+/// How a session sends a change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Sending {
+    /// What it calls the change: [`Mail::Done`] has the same number.
+    pub number: u64,
+    /// What its client calls it, for ever: the same change sent twice is in the log once.
+    pub client_id: Option<String>,
+}

@@ -1,0 +1,251 @@
+//! Who is here: users, and the sessions that each of them has.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::mailbox::{End, Mail, Mailbox};
+use super::room::RoomCell;
+use super::told::{Dialect, Presence, Told};
+use crate::proto::chat::event::{Author, Who};
+use crate::proto::chat::id::{AccountId, Millis, RoomId};
+use crate::proto::chat::name::Nick;
+
+/// A user, as long as the process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(pub u64);
+
+/// A session, as long as the process runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SessionId(pub u64);
+
+/// The next number of a user or a session.
+fn next() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// What others see of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Face {
+    /// The name.
+    pub nick: Arc<Nick>,
+    /// What IRC shows between `!` and `@`.
+    pub user: Arc<str>,
+    /// What IRC shows behind `@`: never an address.
+    pub host: Arc<str>,
+    /// The name beside the name.
+    pub real: Arc<str>,
+    /// The account.
+    pub account: Option<(AccountId, Arc<Nick>)>,
+    /// Whether it operates the server.
+    pub operator: bool,
+    /// Whether it says of itself that it is a program.
+    pub bot: bool,
+}
+
+impl Face {
+    /// As the author of an event.
+    #[must_use]
+    pub fn author(&self) -> Author {
+        Author {
+            nick: (*self.nick).clone(),
+            account: self.account.as_ref().map(|(id, _)| *id),
+            user: Arc::clone(&self.user),
+            host: Arc::clone(&self.host),
+        }
+    }
+
+    /// As members of rooms are counted.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        match &self.account {
+            Some((id, _)) => Who::Account(*id),
+            None => Who::Guest(self.nick.folded()),
+        }
+    }
+
+    /// The name of the account.
+    #[must_use]
+    pub fn account_name(&self) -> Option<&Nick> {
+        self.account.as_ref().map(|(_, name)| &**name)
+    }
+}
+
+/// Somebody who is here, with one session or several.
+#[derive(Debug)]
+pub struct User {
+    id: UserId,
+    since: Millis,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    face: Face,
+    presence: Presence,
+    /// What it says about its presence: why it is away.
+    status: Arc<str>,
+    sessions: Vec<Arc<Session>>,
+    /// Rooms in which it is seen.
+    rooms: HashMap<RoomId, Arc<RoomCell>>,
+}
+
+/// One connection of a user.
+#[derive(Debug)]
+pub struct Session {
+    /// Its number.
+    pub id: SessionId,
+    /// What waits for it.
+    pub mailbox: Mailbox,
+    dialect: Mutex<Dialect>,
+    /// Where it reads each room: which reader of the room's lane it is.
+    readers: Mutex<HashMap<RoomId, usize>>,
+}
+
+impl Session {
+    /// A session that nobody knows yet.
+    #[must_use]
+    pub fn new(dialect: Dialect) -> Arc<Self> {
+        Arc::new(Self {
+            id: SessionId(next()),
+            mailbox: Mailbox::default(),
+            dialect: Mutex::new(dialect),
+            readers: Mutex::default(),
+        })
+    }
+
+    /// What it speaks.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        *self.dialect.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn set_dialect(&self, dialect: Dialect) {
+        *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
+    }
+
+    pub(super) fn readers(&self) -> MutexGuard<'_, HashMap<RoomId, usize>> {
+        self.readers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Which reader of a room it is, if it reads it.
+    #[must_use]
+    pub fn readers_of(&self, room: RoomId) -> Option<usize> {
+        self.readers().get(&room).copied()
+    }
+
+    /// Tells it something, behind all that it was told before.
+    pub fn tell(&self, told: &Told<'_>) {
+        let mut bytes = bytes::BytesMut::new();
+        self.dialect().write(told, &mut bytes);
+        self.mailbox.put(Mail::Bytes(bytes.freeze()));
+    }
+
+    /// Ends it.
+    pub fn end(&self, reason: &str) {
+        self.mailbox.end(End::Ended(reason.to_owned()));
+    }
+}
+
+impl User {
+    /// A user with its first session.
+    pub(super) fn new(face: Face, session: Arc<Session>, now: Millis) -> Arc<Self> {
+        let state = State {
+            face,
+            presence: Presence::Online,
+            status: "".into(),
+            sessions: vec![session],
+            rooms: HashMap::new(),
+        };
+        Arc::new(Self { id: UserId(next()), since: now, state: Mutex::new(state) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Its number.
+    #[must_use]
+    pub fn id(&self) -> UserId {
+        self.id
+    }
+
+    /// Since when it is here.
+    #[must_use]
+    pub fn since(&self) -> Millis {
+        self.since
+    }
+
+    /// What others see of it.
+    #[must_use]
+    pub fn face(&self) -> Face {
+        self.lock().face.clone()
+    }
+
+    /// Its presence, and what it says about it.
+    #[must_use]
+    pub fn presence(&self) -> (Presence, Arc<str>) {
+        let state = self.lock();
+        (state.presence, Arc::clone(&state.status))
+    }
+
+    /// Its sessions.
+    #[must_use]
+    pub fn sessions(&self) -> Vec<Arc<Session>> {
+        self.lock().sessions.clone()
+    }
+
+    /// The rooms in which it is seen.
+    #[must_use]
+    pub fn rooms(&self) -> Vec<Arc<RoomCell>> {
+        self.lock().rooms.values().cloned().collect()
+    }
+
+    /// Whether it is seen in a room.
+    #[must_use]
+    pub fn is_in(&self, room: RoomId) -> bool {
+        self.lock().rooms.contains_key(&room)
+    }
+
+    pub(super) fn change_face(&self, change: impl FnOnce(&mut Face)) -> Face {
+        let mut state = self.lock();
+        change(&mut state.face);
+        state.face.clone()
+    }
+
+    pub(super) fn set_presence(&self, presence: Presence, status: &str) -> bool {
+        let mut state = self.lock();
+        let changed = state.presence != presence || *state.status != *status;
+        (state.presence, state.status) = (presence, status.into());
+        changed
+    }
+
+    pub(super) fn add_session(&self, session: Arc<Session>) {
+        self.lock().sessions.push(session);
+    }
+
+    /// Whether it was the last one.
+    pub(super) fn remove_session(&self, session: SessionId) -> bool {
+        let mut state = self.lock();
+        state.sessions.retain(|other| other.id != session);
+        state.sessions.is_empty()
+    }
+
+    pub(super) fn enter(&self, room: &Arc<RoomCell>) -> bool {
+        self.lock().rooms.insert(room.id(), Arc::clone(room)).is_none()
+    }
+
+    pub(super) fn exit(&self, room: RoomId) -> bool {
+        self.lock().rooms.remove(&room).is_some()
+    }
+
+    /// Tells all its sessions but `except`, each in its dialect.
+    pub fn tell(&self, told: &Told<'_>, except: Option<SessionId>) {
+        let mut written = super::room::Written::default();
+        for session in self.sessions().iter().filter(|session| Some(session.id) != except) {
+            let bytes = written.get(session.dialect(), told);
+            session.mailbox.put(Mail::Bytes(bytes));
+        }
+    }
+}

@@ -9,6 +9,7 @@
 
 pub mod event;
 pub mod id;
+pub mod json;
 pub mod mask;
 pub mod name;
 pub mod room;

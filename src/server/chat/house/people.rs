@@ -44,16 +44,7 @@ impl House {
         for room in &rooms {
             room.unsubscribe(session);
         }
-        let mut people = self.0.people();
-        if !user.remove_session(session.id) {
-            return;
-        }
-        let face = user.face();
-        people.by_nick.remove(&face.nick.folded());
-        if let Some((account, _)) = &face.account {
-            forget(&mut people.by_account, *account, user);
-        }
-        drop(people);
+        let Some(face) = self.remove_session(user, session) else { return };
         self.tell_neighbours(user, &Told::Gone { who: &face, reason }, None);
         for room in &rooms {
             self.0.put_out(room, user);
@@ -70,6 +61,20 @@ impl House {
                 self.settle_and_drop(room, &face).await;
             }
         }
+    }
+
+    /// What the user looked like, if it has gone with this session.
+    fn remove_session(&self, user: &Arc<User>, session: &Session) -> Option<Face> {
+        let mut people = self.0.people();
+        if !user.remove_session(session.id) {
+            return None;
+        }
+        let face = user.face();
+        people.by_nick.remove(&face.nick.folded());
+        if let Some((account, _)) = &face.account {
+            forget(&mut people.by_account, *account, user);
+        }
+        Some(face)
     }
 
     /// Waits until a guest's leave is in the log, and drops the room if nobody is left.

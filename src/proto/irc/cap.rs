@@ -89,6 +89,18 @@ impl Caps {
         Self(self.0 & other.0)
     }
 
+    /// As a number, which [`from_bits`](Caps::from_bits) takes.
+    #[must_use]
+    pub const fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The set that [`bits`](Caps::bits) gave.
+    #[must_use]
+    pub const fn from_bits(bits: u32) -> Self {
+        Self(bits)
+    }
+
     /// With `cap`.
     #[must_use]
     pub const fn with(self, cap: Cap) -> Self {

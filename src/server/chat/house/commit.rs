@@ -13,7 +13,7 @@ use super::room::RoomCell;
 use super::told::{Place, Told};
 use super::user::{Face, Session, User};
 use super::{House, Inner};
-use crate::proto::chat::event::{Change, Event, RoomKind, Who};
+use crate::proto::chat::event::{Change, Event, Role, RoomKind, Who};
 use crate::proto::chat::id::AccountId;
 use crate::proto::chat::room::Refusal;
 use crate::server::chat::store::{Appended, Draft, StoreError};
@@ -131,7 +131,7 @@ impl Inner {
         let Some(place) = room.place() else {
             room.lock().happen(event);
             self.index(room, event);
-            self.tell_pair(room, event, account, &done);
+            self.tell_pair(room, event, face, &done);
             done.say(Ok(sent));
             return;
         };
@@ -140,8 +140,10 @@ impl Inner {
             user.enter(room);
             room.lock().here.insert(user.id(), Arc::clone(user));
         }
-        let (told, mut rest) = (Told::Event { event, place, account }, None);
+        let mut rest = None;
         let mut state = room.lock();
+        let was = state.role_before(event);
+        let told = Told::Event { event, place, account, real: &face.real, was };
         state.happen(event);
         let instead = match done {
             Done::Session(session, number) => {
@@ -174,6 +176,13 @@ impl Inner {
                     self.put_out(room, &user);
                 }
             }
+            Change::Invite { who, nick } => {
+                if let Some(name) = room.name() {
+                    for user in self.users_of(who) {
+                        user.tell(&Told::Invited { by: face, who: nick, room: name, id: event.id }, None);
+                    }
+                }
+            }
             Change::Close => {
                 for (user, _) in room.here() {
                     self.put_out(room, &user);
@@ -203,17 +212,12 @@ impl Inner {
     }
 
     /// Tells the two of a direct room.
-    fn tell_pair(
-        &self,
-        room: &Arc<RoomCell>,
-        event: &Event,
-        account: Option<&crate::proto::chat::name::Nick>,
-        done: &Done,
-    ) {
+    fn tell_pair(&self, room: &Arc<RoomCell>, event: &Event, face: &Face, done: &Done) {
         let except = match done {
             Done::Session(session, _) => Some(session.id),
             _ => None,
         };
+        let account = face.account_name();
         let members = room.look(|room| {
             let account = |who: &Who| match who {
                 Who::Account(account) => Some(*account),
@@ -227,7 +231,8 @@ impl Inner {
             let with = members.iter().find(|(other, _)| other != me).map_or(nick, |(_, nick)| nick);
             let place = Place::Direct { with, me: nick };
             for user in self.users_of(&Who::Account(*me)) {
-                user.tell(&Told::Event { event, place, account }, except);
+                let told = Told::Event { event, place, account, real: &face.real, was: Role::Member };
+                user.tell(&told, except);
             }
         }
     }

@@ -12,6 +12,7 @@ pub mod settings;
 pub mod talk;
 pub mod told;
 pub mod user;
+pub mod watch;
 
 mod commit;
 #[cfg(test)]
@@ -49,6 +50,7 @@ struct Inner {
     /// The rooms of each account.
     memberships: Mutex<HashMap<AccountId, HashSet<RoomId>>>,
     opening: [tokio::sync::Mutex<()>; OPENING],
+    watched: self::watch::Watched,
 }
 
 /// Who is here.
@@ -96,6 +98,7 @@ impl House {
             rooms: RwLock::default(),
             memberships: Mutex::default(),
             opening: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            watched: self::watch::Watched::default(),
         };
         for found in stored {
             let mut room = found.snapshot;

@@ -35,6 +35,8 @@ impl House {
         if let Some((account, _)) = &face.account {
             people.by_account.entry(*account).or_default().push(Arc::clone(&user));
         }
+        drop(people);
+        self.tell_watchers(&face.nick, &Told::Online { who: &face });
         Ok(user)
     }
 
@@ -45,6 +47,7 @@ impl House {
             room.unsubscribe(session);
         }
         let Some(face) = self.remove_session(user, session) else { return };
+        self.tell_watchers(&face.nick, &Told::Offline { nick: &face.nick });
         self.tell_neighbours(user, &Told::Gone { who: &face, reason }, None);
         for room in &rooms {
             self.0.put_out(room, user);
@@ -108,6 +111,10 @@ impl House {
             before
         };
         self.tell_neighbours(user, &Told::Renamed { who: &before, to }, None);
+        if before.nick.folded() != to.folded() {
+            self.tell_watchers(&before.nick, &Told::Offline { nick: &before.nick });
+            self.tell_watchers(to, &Told::Online { who: &user.face() });
+        }
         let account = before.account.as_ref().map(|(id, _)| *id);
         self.note_identity(user, &before, to, account).await;
         Ok(())

@@ -177,6 +177,16 @@ impl RoomCell {
 
 impl State {
     /// Applies an event.
+    /// For an event that gives a role: which one the member has had.
+    pub(super) fn role_before(&self, event: &Event) -> Role {
+        match &event.change {
+            crate::proto::chat::event::Change::Role { who, .. } => {
+                self.room.member(who).map_or(Role::Member, |member| member.role)
+            }
+            _ => Role::Member,
+        }
+    }
+
     pub(super) fn happen(&mut self, event: &Event) {
         self.room.apply(event);
         self.remember(event);

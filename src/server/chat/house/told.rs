@@ -70,6 +70,31 @@ pub enum Told<'a> {
         place: Place<'a>,
         /// The name of the author's account.
         account: Option<&'a Nick>,
+        /// The author's name beside its nick, which is not in the log.
+        real: &'a str,
+        /// For a [`Role`](crate::proto::chat::event::Change::Role): the role that the member had before.
+        was: crate::proto::chat::event::Role,
+    },
+    /// Whoever is told was invited to a room, of which it is no member yet.
+    Invited {
+        /// By whom.
+        by: &'a Face,
+        /// Its own name.
+        who: &'a Nick,
+        /// Where.
+        room: &'a RoomName,
+        /// The number of the event.
+        id: MessageId,
+    },
+    /// Somebody whom the session watches has come.
+    Online {
+        /// Who.
+        who: &'a Face,
+    },
+    /// Somebody whom the session watches has gone, or has another nick.
+    Offline {
+        /// The name that it had.
+        nick: &'a Nick,
     },
     /// A message from or to somebody without an account: it is in no log.
     Whisper {

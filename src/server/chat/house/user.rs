@@ -142,6 +142,11 @@ impl Session {
         self.mailbox.put(Mail::Bytes(bytes.freeze()));
     }
 
+    /// Gives it bytes that were written for it in its dialect, behind all that it was told before.
+    pub fn send(&self, bytes: bytes::Bytes) {
+        self.mailbox.put(Mail::Bytes(bytes));
+    }
+
     /// Ends it.
     pub fn end(&self, reason: &str) {
         self.mailbox.end(End::Ended(reason.to_owned()));

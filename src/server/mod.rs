@@ -6,6 +6,7 @@ pub mod command;
 pub mod credentials;
 mod error;
 pub mod http;
+pub mod jwt;
 mod lines;
 mod listening;
 mod load;
@@ -19,6 +20,7 @@ pub mod site;
 mod status;
 pub mod suite;
 pub mod units;
+pub mod watched;
 pub mod ws;
 
 pub use self::error::RunError;

@@ -12,13 +12,13 @@ use http::{HeaderName, StatusCode};
 use ring::digest::{SHA256, SHA256_OUTPUT_LEN, digest};
 use subtle::ConstantTimeEq;
 
-use super::watched::{Watched, WatchedError};
 use super::{Told, identify, quoted, refusal};
 use crate::proto::http::amend::Amendment;
 use crate::proto::http::list::FieldLines;
 use crate::server::balance::log::Note;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
+use crate::server::watched::{Watched, WatchedError};
 
 /// The SHA-256 of a key.
 type Hash = [u8; SHA256_OUTPUT_LEN];

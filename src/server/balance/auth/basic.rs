@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use http::header::AUTHORIZATION;
 
-use super::watched::{Watched, WatchedError};
 use super::{Told, identify};
 use crate::proto::http::amend::Amendment;
 use crate::server::credentials::{Credentials, Scheme};
 use crate::server::http::middleware::auth::{Auth, AuthName};
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
+use crate::server::watched::{Watched, WatchedError};
 
 /// The users of a file.
 #[derive(Debug)]

@@ -8,7 +8,6 @@ mod api_key;
 mod basic;
 pub mod forward;
 pub mod jwt;
-pub mod watched;
 
 use std::sync::Arc;
 use std::task::{Poll, ready};
@@ -20,7 +19,7 @@ use http::{HeaderName, HeaderValue, StatusCode};
 pub use self::api_key::{ApiKeyPlace, ApiKeys};
 pub use self::basic::Basic;
 pub use self::forward::ForwardAuth;
-pub use self::jwt::{Jwt, Keys, LEEWAY, MAX_LEEWAY, Rules};
+pub use self::jwt::{Jwt, JwtRules};
 use super::gateway::Forward;
 use super::log::Note;
 use crate::proto::http::amend::Amendment;

@@ -16,9 +16,8 @@ use super::file::OneOrMany;
 use crate::proto::http::list::is_token;
 use crate::proto::http::target::Target;
 use crate::server::balance::auth::forward::{COPIED, ForwardAuth, TIMEOUT};
-use crate::server::balance::auth::{
-    ApiKeyPlace, ApiKeys, Auth, Basic, Jwt, LEEWAY, MAX_LEEWAY, Rules, Told, USER_FIELD,
-};
+use crate::server::balance::auth::{ApiKeyPlace, ApiKeys, Auth, Basic, Jwt, JwtRules, Told, USER_FIELD};
+use crate::server::jwt::{LEEWAY, MAX_LEEWAY, Rules};
 use crate::server::units::TimeSpan;
 
 /// The default realm of challenges.
@@ -152,15 +151,15 @@ impl Checker<'_> {
             .iter()
             .filter_map(|(claim, field)| Some((claim.clone(), self.field_name(field, &at)?)))
             .collect();
-        let rules = Rules {
-            issuers: list(&table.issuer),
-            audiences: list(&table.audience),
-            leeway,
-            required: table
-                .require
-                .iter()
-                .map(|(claim, values)| (claim.clone(), values.as_slice().to_vec()))
-                .collect(),
+        let required =
+            table.require.iter().map(|(claim, values)| (claim.clone(), values.as_slice().to_vec()));
+        let rules = JwtRules {
+            token: Rules {
+                issuers: list(&table.issuer),
+                audiences: list(&table.audience),
+                leeway,
+                required: required.collect(),
+            },
             cookie: table.cookie.clone(),
             told: claims.into_iter().collect(),
         };

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
+use jsonwebtoken::Algorithm;
 use ring::rand::SystemRandom;
 use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair};
 use serde_json::{Value, json};
@@ -78,7 +79,6 @@ fn rules() -> Rules {
         audiences: vec!["shop".into(), "stock".into()],
         leeway: Duration::from_secs(30),
         required: BTreeMap::from([("role".into(), vec!["admin".into(), "clerk".into()])]),
-        ..Rules::default()
     }
 }
 

@@ -3,13 +3,14 @@
 use serde_json::{Map, Value};
 
 /// The claims of a verified token.
-#[derive(Debug, PartialEq)]
-pub(super) struct Claims(pub(super) Map<String, Value>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct Claims(pub(super) Map<String, Value>);
 
 impl Claims {
-    /// A claim as a header field value: a string unchanged, numbers and booleans as in JSON, lists of these with commas. Other claims
+    /// A claim as a line of text, such as a header field value: a string unchanged, numbers and booleans as in JSON, lists of these with commas. Other claims
     /// have no such form, nor has a list with a comma in one of its members, which would be read as two.
-    pub(super) fn text(&self, name: &str) -> Option<String> {
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<String> {
         match self.0.get(name)? {
             Value::Array(members) => {
                 let member = |value| scalar(value).filter(|text| !text.contains(','));
@@ -21,7 +22,8 @@ impl Claims {
     }
 
     /// Whether a claim is one of these values, or a list that contains one of them.
-    pub(super) fn has_one_of(&self, name: &str, values: &[String]) -> bool {
+    #[must_use]
+    pub fn has_one_of(&self, name: &str, values: &[String]) -> bool {
         let one_of = |value: &Value| scalar(value).is_some_and(|text| values.contains(&text));
         match self.0.get(name) {
             None => false,

@@ -99,6 +99,11 @@ fn payloads_of_calls() {
 }
 
 #[test]
+fn messages_of_sasl() {
+    run("sasl", checks::sasl::check, 10_000);
+}
+
+#[test]
 fn frames_as_tungstenite_has_them() {
     run("ws_differential", checks::ws::differential::check, 10_000);
 }

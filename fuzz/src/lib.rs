@@ -87,3 +87,8 @@ pub fn ws_differential(data: &[u8]) {
 pub fn rpc_payload(data: &[u8]) {
     checks::rpc_payload::check(data);
 }
+
+/// A message of SASL.
+pub fn sasl(data: &[u8]) {
+    checks::sasl::check(data);
+}

@@ -7,5 +7,6 @@ pub mod irc;
 pub mod otlp;
 pub mod proxy;
 pub mod rpc;
+pub mod sasl;
 pub mod tls;
 pub mod ws;

@@ -54,6 +54,7 @@ const PROTO_CRATES: &[&str] = &[
     "serde_json",
     "sha1",
     "simdutf8",
+    "stringprep",
     "subtle",
     "thiserror",
     "zstd",

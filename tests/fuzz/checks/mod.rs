@@ -17,6 +17,7 @@ pub(crate) mod range;
 pub(crate) mod response;
 pub(crate) mod rpc_frame;
 pub(crate) mod rpc_payload;
+pub(crate) mod sasl;
 pub(crate) mod ws;
 
 /// Ways in which `wire` may arrive: whole, byte by byte, and in pieces whose sizes hang on nothing but the bytes.

@@ -69,6 +69,12 @@ impl Bucket {
         Err(Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX))
     }
 
+    /// Gives a token back that was taken in vain; a full bucket stays full.
+    pub fn give_back(&mut self, rate: Rate, now: Instant) {
+        self.tokens = (self.level(rate, now) + 1.0).min(rate.burst);
+        self.at = self.at.max(now);
+    }
+
     /// Tokens in the bucket at `now`.
     #[must_use]
     pub fn level(&self, rate: Rate, now: Instant) -> f64 {
@@ -114,6 +120,13 @@ impl<K: Eq + Hash + Clone> Buckets<K> {
         self.order.push_back(key.clone());
         let bucket = self.buckets.entry(key).or_insert(Bucket::full(self.rate, now));
         bucket.take(self.rate, now)
+    }
+
+    /// Gives a token of `key` back that was taken in vain.
+    pub fn give_back(&mut self, key: &K, now: Instant) {
+        if let Some(bucket) = self.buckets.get_mut(key) {
+            bucket.give_back(self.rate, now);
+        }
     }
 
     /// Keys that have a bucket.
@@ -219,6 +232,24 @@ mod tests {
         assert_eq!(buckets.take("a", start), Err(Duration::from_secs(1)));
         assert_eq!(buckets.take("a", at(start, 1_000)), Ok(()));
         assert_eq!(buckets.len(), 2);
+    }
+
+    #[test]
+    fn a_token_that_is_given_back_can_be_taken_again() {
+        let start = Instant::now();
+        let mut buckets = Buckets::new(rate(1.0, 2), 10);
+        buckets.give_back(&"a", start);
+        assert!(buckets.is_empty(), "nothing was taken");
+        for _ in 0..10 {
+            assert_eq!(buckets.take("a", start), Ok(()));
+            buckets.give_back(&"a", start);
+        }
+        buckets.give_back(&"a", start);
+        let taken = (0..10).take_while(|_| buckets.take("a", start).is_ok()).count();
+        assert_eq!(taken, 2, "not more than the burst");
+        buckets.give_back(&"a", at(start, 500));
+        assert_eq!(buckets.take("a", at(start, 500)), Ok(()));
+        assert_eq!(buckets.take("a", at(start, 500)), Err(Duration::from_millis(500)), "time was not lost");
     }
 
     #[test]

@@ -126,6 +126,9 @@ pub trait Store: Send + Sync + 'static {
     /// The account of this name.
     fn account(&self, name: Nick) -> Answer<'_, Option<Account>>;
 
+    /// The account that a client certificate opens, by the SHA-256 of the certificate.
+    fn account_of_certificate(&self, digest: [u8; 32]) -> Answer<'_, Option<Account>>;
+
     /// All accounts, by name; at most `limit` after `after`.
     fn accounts(&self, after: Option<Nick>, limit: usize) -> Answer<'_, Vec<Account>>;
 

@@ -5,6 +5,7 @@
 mod architecture;
 mod balance;
 mod balance_interplay;
+mod chat;
 mod fuzz;
 mod http;
 mod http_browser;

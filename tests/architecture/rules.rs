@@ -85,6 +85,8 @@ const BELOW: &[(&str, &str)] = &[
 const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("ws", "http"),
     ("balance", "http"),
+    ("chat", "http"),
+    ("chat", "ws"),
     ("status", "http"),
     ("site", "http"),
     ("site", "ws"),

@@ -4,6 +4,7 @@
 //! `sysexits.h`): the command line makes no sense. `ws connect` has some more.
 
 mod balance;
+mod chat;
 mod http;
 mod rpc;
 mod suite;
@@ -42,6 +43,9 @@ enum Door {
     /// Serve, list, describe, call and measure services
     #[command(subcommand)]
     Rpc(rpc::Rpc),
+    /// Serve a chat
+    #[command(subcommand)]
+    Chat(chat::Chat),
     /// Balance connections, or requests of HTTP, over backends
     Balance(Box<wireworks::server::balance::command::Args>),
 }
@@ -50,13 +54,15 @@ fn main() -> ExitCode {
     let command = Cli::command()
         .mut_subcommand("http", |http| Args::with_defaults(Site::Http, http))
         .mut_subcommand("ws", ws::describe)
-        .mut_subcommand("rpc", rpc::describe);
+        .mut_subcommand("rpc", rpc::describe)
+        .mut_subcommand("chat", chat::describe);
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(Cli { command: None }) => served(suite::run()),
         Ok(Cli { command: Some(Door::Http(args)) }) => served(http::run(Site::Http, &args)),
         Ok(Cli { command: Some(Door::Ws(command)) }) => ws::run(&command),
         Ok(Cli { command: Some(Door::Rpc(command)) }) => rpc::run(&command),
+        Ok(Cli { command: Some(Door::Chat(command)) }) => served(chat::run(&command)),
         Ok(Cli { command: Some(Door::Balance(args)) }) => balance::run(&args),
         Err(error) => usage(&error),
     }

@@ -1,5 +1,10 @@
 //! The chat server: rooms, direct messages, accounts, presence and history, for clients of JSON over WebSocket and of IRC.
 
 pub mod accounts;
+pub mod command;
 pub mod house;
+pub mod json;
+mod server;
 pub mod store;
+
+pub use self::server::{Chat, ChatError, NAME, PATH};

@@ -138,6 +138,12 @@ impl Socket {
         self.link().role()
     }
 
+    /// Queues whole frames of a server that were written elsewhere, without compression.
+    pub(in crate::server) fn feed_frame(&mut self, frames: Bytes) -> Result<(), SocketError> {
+        let tally = Tally::one(frames.len());
+        self.feed_encoded(frames, tally)
+    }
+
     /// Queues whole frames, with so many messages in them.
     pub(super) fn feed_encoded(&mut self, frames: Bytes, tally: Tally) -> Result<(), SocketError> {
         self.link_mut().feed(Outgoing::Frames(frames), tally)

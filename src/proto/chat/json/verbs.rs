@@ -173,8 +173,6 @@ impl<T> Missing for Vec<T> {
     }
 }
 
-impl Missing for std::collections::BTreeMap<String, Seq> {}
-
 impl<T: Missing> Field<T> {
     fn value(self, name: &'static str) -> Result<T, BadRequest> {
         self.0.or_else(T::missing).ok_or(BadRequest::Missing(name))
@@ -215,11 +213,15 @@ verbs! {
         password: String,
         /// What this device is called in the list of sessions.
         device: Option<String>,
+        /// The last event of each room that the client has: what happened since is told at once, in order and without a gap.
+        resume: Option<std::collections::BTreeMap<String, Seq>>,
     }
-    /// Logs in by a token from an earlier login.
-    Token "token" Anyone r#"{"t":"token","token":"wwc_0123"}"# {
+    /// Logs in by a token from an earlier login, and goes on where the client was.
+    Token "token" Anyone r##"{"t":"token","token":"2yXn0...","resume":{"#garden":118,"bob":7}}"## {
         /// The token.
         token: String,
+        /// The last event of each room that the client has: what happened since is told at once, in order and without a gap.
+        resume: Option<std::collections::BTreeMap<String, Seq>>,
     }
     /// Logs in by a JSON Web Token of the issuer that the server trusts.
     Jwt "jwt" Anyone r#"{"t":"jwt","jwt":"eyJhbGciOi..."}"# {
@@ -227,6 +229,8 @@ verbs! {
         jwt: String,
         /// What this device is called in the list of sessions.
         device: Option<String>,
+        /// The last event of each room that the client has: what happened since is told at once, in order and without a gap.
+        resume: Option<std::collections::BTreeMap<String, Seq>>,
     }
     /// Ends this session's token, and the connection; with `all` those of all devices.
     Logout "logout" Account r#"{"t":"logout"}"# {
@@ -531,11 +535,6 @@ verbs! {
         /// Messages at most.
         limit: Option<u64>,
     }
-    /// Goes on after an interruption: tells everything that happened in these rooms after the last event that the client has, in order and without a gap.
-    Resume "resume" Account r##"{"t":"resume","rooms":{"#garden":118,"bob":7}}"## {
-        /// The last event of each.
-        rooms: std::collections::BTreeMap<String, Seq>,
-    }
     /// Tells the others that one types, or no longer. It is not kept.
     Typing "typing" User r##"{"t":"typing","room":"#garden","on":true}"## {
         /// Where.
@@ -589,6 +588,9 @@ impl Asked {
             #[serde(default)]
             id: Option<Id>,
         }
+        if !text.trim_start().starts_with('{') {
+            return Err((None, BadRequest::Json("it begins otherwise than with {".into())));
+        }
         let head: Head<'_> = serde_json::from_str(text).map_err(|error| (None, BadRequest::json(&error)))?;
         if matches!(&head.id, Some(Id::Text(id)) if id.len() > MAX_ID) {
             return Err((None, BadRequest::Field("id: it is too long".into())));
@@ -628,10 +630,10 @@ mod tests {
     #[test]
     fn fields_are_checked() {
         let rows = [
-            ("", "it is no JSON object: EOF while parsing a value at line 1 column 0"),
-            ("[]", "the field t is missing"),
+            ("", "it is no JSON object: it begins otherwise than with {"),
+            ("[]", "it is no JSON object: it begins"),
+            (r#"["ping"]"#, "it is no JSON object: it begins"),
             ("{", "it is no JSON object: EOF while parsing an object at line 1 column 1"),
-            ("7", "it is no JSON object: invalid type: integer `7`, expected struct Head at line 1 column 1"),
             (r#"{"id":1}"#, "the field t is missing"),
             (r#"{"t":"dance"}"#, "there is no verb dance"),
             (r##"{"t":"send","room":"#a"}"##, "the field text is missing"),

@@ -191,30 +191,36 @@ impl<'a> EventWords<'a> {
     }
 }
 
-/// The reply to a request that was done: `{"t":"ok","re":...}` with these fields beside.
+/// The reply to a request that was done: `{"t":"ok","re":...}` with these fields behind.
 #[must_use]
-pub fn ok(re: Option<&Id>, fields: Map<String, Value>) -> Value {
+pub fn ok(re: Option<&Id>, fields: Map<String, Value>) -> String {
     reply("ok", re, fields)
 }
 
 /// The reply to a request that was not done.
 #[must_use]
-pub fn error(re: Option<&Id>, code: &str, message: &str, mut fields: Map<String, Value>) -> Value {
+pub fn error(re: Option<&Id>, code: &str, message: &str, mut fields: Map<String, Value>) -> String {
     fields.insert("code".into(), code.into());
     fields.insert("message".into(), message.into());
     reply("error", re, fields)
 }
 
-fn reply(t: &str, re: Option<&Id>, fields: Map<String, Value>) -> Value {
-    let mut all = Map::new();
-    all.insert("t".into(), t.into());
-    match re {
-        Some(Id::Number(number)) => drop(all.insert("re".into(), (*number).into())),
-        Some(Id::Text(text)) => drop(all.insert("re".into(), text.as_str().into())),
-        None => {}
-    }
-    all.extend(fields);
-    Value::Object(all)
+/// Anything else that is told: `{"t":...}` with these fields behind.
+#[must_use]
+pub fn of<const N: usize>(t: &str, fields: [(&str, Value); N]) -> String {
+    reply(t, None, fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// What it is comes first, for those who read it by eye.
+fn reply(t: &str, re: Option<&Id>, fields: Map<String, Value>) -> String {
+    let re = match re {
+        Some(Id::Number(number)) => format!(",\"re\":{number}"),
+        Some(Id::Text(text)) => format!(",\"re\":{}", Value::from(text.as_str())),
+        None => String::new(),
+    };
+    let fields = Value::Object(fields).to_string();
+    let comma = if fields.len() > 2 { "," } else { "" };
+    format!("{{\"t\":\"{t}\"{re}{comma}{}", &fields[1..])
 }
 
 #[cfg(test)]
@@ -223,6 +229,23 @@ mod tests {
     use super::super::super::id::{AccountId, RoomId};
     use super::super::super::mask::Mask;
     use super::*;
+
+    #[test]
+    fn replies_as_clients_read_them() {
+        let fields = |name: &str| Map::from_iter([(name.to_owned(), Value::from(7))]);
+        let rows = [
+            (ok(None, Map::new()), r#"{"t":"ok"}"#),
+            (ok(Some(&Id::Number(5)), Map::new()), r#"{"t":"ok","re":5}"#),
+            (ok(Some(&Id::Text("a\"b".into())), fields("seq")), r#"{"t":"ok","re":"a\"b","seq":7}"#),
+            (
+                error(None, "full", "It is", fields("wait_ms")),
+                r#"{"t":"error","code":"full","message":"It is","wait_ms":7}"#,
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(text, expected);
+        }
+    }
 
     #[test]
     fn events_as_clients_read_them() {

@@ -43,6 +43,8 @@ pub struct House(Arc<Inner>);
 struct Inner {
     settings: Settings,
     store: Arc<dyn Store>,
+    /// The key by which addresses are shown.
+    cloak: ring::hmac::Key,
     ids: Mutex<Ids>,
     queue: mpsc::Sender<Waiting>,
     people: Mutex<People>,
@@ -78,13 +80,14 @@ impl std::fmt::Debug for House {
 }
 
 impl House {
-    /// Opens the house over what the store has. The task that comes with it writes what is said; it ends when all handles of the house are gone.
+    /// Opens the house over what the store has. `secret` is known to the server alone, and the same after a restart. The task that comes with it writes what is said; it ends when all handles of the house are gone.
     ///
     /// # Errors
     /// The store cannot be read.
     pub async fn open(
         store: Arc<dyn Store>,
         settings: Settings,
+        secret: &[u8],
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), StoreError> {
         let last = store.last_id().await?.unwrap_or(MessageId::first_of(0));
         let stored = store.rooms().await?;
@@ -92,6 +95,7 @@ impl House {
         let inner = Inner {
             settings,
             store,
+            cloak: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret),
             ids: Mutex::new(Ids::after(last)),
             queue,
             people: Mutex::default(),

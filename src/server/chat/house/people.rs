@@ -1,6 +1,7 @@
 //! Who comes, who goes, and what they are called.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::commit::{Done, Waiting};
@@ -12,8 +13,39 @@ use super::{House, NickTaken};
 use crate::proto::chat::event::{Change, Who};
 use crate::proto::chat::id::AccountId;
 use crate::proto::chat::name::Nick;
+use crate::server::chat::store::account::Account;
+
+/// Hexadecimal digits by which a guest's address is shown.
+const CLOAK: usize = 12;
 
 impl House {
+    /// What others see of somebody who comes from this address. Of the address they see a digest with a key: guests from one place look
+    /// alike, and nobody learns where it is.
+    #[must_use]
+    pub fn face(&self, nick: Nick, account: Option<&Account>, address: Option<IpAddr>) -> Face {
+        let host = match (account, address) {
+            (Some(account), _) => format!("user/{}", account.name),
+            (None, Some(address)) => format!("guest/{}", self.cloak(address)),
+            (None, None) => "guest/local".to_owned(),
+        };
+        let real = account.map_or("", |account| account.profile.display.as_str());
+        Face {
+            user: format!("~{}", &nick.folded()[..nick.as_str().len().min(9)]).into(),
+            nick: Arc::new(nick),
+            host: host.into(),
+            real: real.into(),
+            account: account.map(|account| (account.id, Arc::new(account.name.clone()))),
+            operator: account.is_some_and(|account| account.operator),
+            bot: false,
+        }
+    }
+
+    /// The digest of an address.
+    fn cloak(&self, address: IpAddr) -> String {
+        let tag = ring::hmac::sign(&self.0.cloak, address.to_canonical().to_string().as_bytes());
+        tag.as_ref().iter().take(CLOAK / 2).map(|byte| format!("{byte:02x}")).collect()
+    }
+
     /// Lets a session in: as another one of the same account under the same nick, or as a new user, if the nick is free. The nick of an account is free for nobody
     /// else; whoever knows that (`face.account` was checked by the door) asks for it.
     ///

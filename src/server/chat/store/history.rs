@@ -6,14 +6,14 @@ use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
 /// Events of a page at most.
 pub const MAX_PAGE: usize = 1000;
 
-/// A place in a room's log.
+/// A place in a room's log. Ids grow with the numbers of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
     /// The event of this number.
     Seq(Seq),
     /// The event with this id, or where it would be.
     Id(MessageId),
-    /// The first event that is not before this time.
+    /// The events of this millisecond, or where they would be.
     Time(Millis),
 }
 
@@ -28,7 +28,7 @@ pub enum Part {
     Before(Place),
     /// The first ones after this place (without it).
     After(Place),
-    /// As many before this place as after it, with it.
+    /// As many before this place as from it on, or one less.
     Around(Place),
     /// The first ones after the first place and before the second, if it is the later one; else the last ones between them.
     Between(Place, Place),
@@ -39,9 +39,9 @@ pub enum Part {
 pub enum Which {
     /// All of them: what a client resumes from.
     All,
-    /// Messages, as they are now.
+    /// Messages as they are now, with the places of deleted ones.
     Messages,
-    /// Messages, and who came and went, what the topic was, and other changes of state.
+    /// Those, and who came and went, what the topic was, and other changes of state.
     MessagesAndState,
     /// The messages of a thread, its first one among them.
     Thread(MessageId),
@@ -71,7 +71,7 @@ pub struct Entry {
     pub deleted: Option<Millis>,
     /// Its reactions, in the order in which each came first.
     pub reactions: Vec<Reaction>,
-    /// Answers in its thread, if it begins one.
+    /// Answers in its thread, if it begins one; those that were deleted are counted.
     pub replies: u64,
 }
 
@@ -89,7 +89,7 @@ pub struct Reaction {
 pub struct Page {
     /// The events.
     pub entries: Vec<Entry>,
-    /// Whether there are more in the direction in which the page goes.
+    /// Whether there are more in the direction in which the page goes; for [`Part::Around`], in either of them.
     pub more: bool,
 }
 

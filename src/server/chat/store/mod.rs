@@ -1,12 +1,13 @@
 //! Where a chat keeps what must not be lost: the logs of rooms, accounts and their sessions, and how far everybody has read.
 //!
-//! A [`Store`] is SQLite in a folder , or another database behind the same trait. What it has acknowledged is on disk. Rooms
+//! A [`Store`] is SQLite in a folder ([`sqlite`]), or another database behind the same trait. What it has acknowledged is on disk. Rooms
 //! are logs of events, so most of what it is asked to write is [`append`](Store::append): many events in one transaction, which numbers them.
 //! What edits, deletions and reactions have made of a message is kept beside the log, so that a [`page`](Store::page) of history shows messages as they are
 //! now.
 
 pub mod account;
 pub mod history;
+pub mod sqlite;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -72,7 +73,8 @@ pub enum Appended {
 pub struct StoredRoom {
     /// The room as it was at some time.
     pub snapshot: Room,
-    /// The changes of its state after that ([`Change::is_state`]), in order.
+    /// What has changed it after that, in order: changes of its state ([`Change::is_state`]), and deletions, which take pins with them. Messages are
+    /// left out, so [`Room::head`] may be behind `head` when they are applied.
     pub since: Vec<Event>,
     /// The number of its last event.
     pub head: Seq,
@@ -89,11 +91,17 @@ pub struct Cursor {
     pub read_at: Millis,
 }
 
-/// What must not be lost. Each method's future may be dropped: what was begun is done all the same.
+/// What must not be lost.
+///
+/// Whatever writes is queued when the method is called, not when its future is polled first, so calls are done in their order; and its future may be
+/// dropped: the work is done all the same. A question whose future is dropped may remain unasked.
 pub trait Store: Send + Sync + 'static {
     /// Appends each draft to the log of its room, in this order, in one transaction, and numbers them. When the future is done they are on disk.
-    /// [`Change::Create`] makes the room. Its name has to be free ([`StoreError::Taken`]); the other drafts are not appended then, either.
-    /// [`Change::Close`] frees the name.
+    /// [`Change::Create`] makes the room. Its name, its number, and the two accounts of a direct room have to be free ([`StoreError::Taken`]); the
+    /// other drafts are not appended then, either. [`Change::Close`] frees the name.
+    ///
+    /// An edit, a deletion or a reaction of what is no message of the room, or of a deleted one, is appended and changes nothing else. A deletion takes the text
+    /// of the message and of its edits, its files and its reactions off the log.
     fn append(&self, drafts: Vec<Draft>) -> Answer<'_, Vec<Appended>>;
 
     /// All rooms that are not closed.
@@ -102,10 +110,10 @@ pub trait Store: Send + Sync + 'static {
     /// One room.
     fn room(&self, name: RoomName) -> Answer<'_, Option<StoredRoom>>;
 
-    /// Keeps what the events up to the room's head have made of it.
+    /// Keeps what the events up to the room's head have made of it. An older one than is there already changes nothing. [`StoreError::None`] if there is no such room.
     fn snapshot(&self, room: Room) -> Answer<'_, ()>;
 
-    /// Forgets a room with all that was said in it.
+    /// Forgets a room with all that was said in it, if there is one.
     fn drop_room(&self, room: RoomId) -> Answer<'_, ()>;
 
     /// Events of a room, with what became of them.
@@ -132,7 +140,7 @@ pub trait Store: Send + Sync + 'static {
     /// All accounts, by name; at most `limit` after `after`.
     fn accounts(&self, after: Option<Nick>, limit: usize) -> Answer<'_, Vec<Account>>;
 
-    /// These accounts, as far as they exist.
+    /// These accounts, as far as they exist, in this order.
     fn accounts_by_id(&self, ids: Vec<AccountId>) -> Answer<'_, Vec<Account>>;
 
     /// Changes an account. [`StoreError::None`] if it does not exist.
@@ -158,7 +166,7 @@ pub trait Store: Send + Sync + 'static {
         except: Option<MessageId>,
     ) -> Answer<'_, usize>;
 
-    /// Moves cursors forward; what is behind already stays.
+    /// Moves cursors forward; what is behind already stays, and so does the time if `read` does. Those of rooms that do not exist are left out.
     fn advance(&self, cursors: Vec<(RoomId, AccountId, Cursor)>) -> Answer<'_, ()>;
 
     /// The cursors of an account.
@@ -167,10 +175,10 @@ pub trait Store: Send + Sync + 'static {
     /// The cursors of a room's members.
     fn cursors_of(&self, room: RoomId) -> Answer<'_, Vec<(AccountId, Cursor)>>;
 
-    /// Forgets messages that were sent before `before`, and beyond that the oldest ones until there are at most `bytes` of text, if that is limited. Numbers stay as they
-    /// are. Says how many it has forgotten.
+    /// Forgets messages that were sent before `before`, and beyond that the oldest ones until there are at most `bytes` of text, if that is limited; with them go
+    /// their edits, and edits and reactions of the same age. Changes of rooms, deletions and numbers stay. Says how many messages it has forgotten.
     fn retain(&self, before: Option<Millis>, bytes: Option<u64>) -> Answer<'_, u64>;
 
-    /// Writes a copy of everything into a file that does not exist yet, while others go on.
+    /// Writes a copy of everything into a file that does not exist yet ([`StoreError::Taken`]), while others go on.
     fn backup(&self, to: std::path::PathBuf) -> Answer<'_, ()>;
 }

@@ -1,0 +1,117 @@
+//! What a user may type after `wireworks chat serve`: the command line, and the same options in a file.
+
+use std::path::PathBuf;
+
+use clap::Command;
+use serde::{Deserialize, Serialize};
+use toml::Table;
+
+use super::config::Config;
+use crate::server::command::{
+    Configured, FileArgs, LIMITS, ListenOptions, LogOptions, OptionSet, merged, with_defaults,
+};
+use crate::server::units::{ByteSize, Frequency};
+
+/// The command line of `wireworks chat serve`.
+#[derive(Clone, Debug, Default, PartialEq, clap::Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Args {
+    /// The options that a file can hold as well.
+    #[command(flatten)]
+    pub options: Options,
+    /// The file of them.
+    #[command(flatten)]
+    pub file: FileArgs,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  wireworks chat serve                             ws://127.0.0.1:8082/chat, kept in the folder wireworks-chat
+  wireworks chat serve --data /var/lib/chat --server-name chat.example.org
+  wireworks chat serve --listen :443 --tls-cert chat.pem --tls-key chat.key --no-guests
+  wireworks chat serve --registration closed --config chat.toml --print-config
+
+Sizes are written as 32KiB, 10MB; rates as 100/s, 600/m.
+Signals: TERM and INT end the server when what was said is kept, a second one at once; HUP reads
+certificates again.";
+
+const HOUSE: &str = "The chat";
+
+impl Args {
+    /// The command with the default of each option behind its help.
+    #[must_use]
+    pub fn with_defaults(command: Command) -> Command {
+        with_defaults(command, &Config::default().shown())
+    }
+}
+
+/// The options, as typed; in a file each has the same name without its dashes, and `no-x` is `x = false`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, clap::Args)]
+#[serde(default, rename_all = "kebab-case")]
+pub struct Options {
+    /// Where to listen, and how.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub listening: ListenOptions,
+
+    /// The folder where all is kept.
+    #[arg(long, value_name = "DIR", help_heading = HOUSE)]
+    pub data: Option<PathBuf>,
+    /// The server's name, as others see it.
+    #[arg(long, value_name = "NAME", help_heading = HOUSE)]
+    pub server_name: Option<String>,
+    /// The network's name, which IRC clients show.
+    #[arg(long, value_name = "NAME", help_heading = HOUSE)]
+    pub network: Option<String>,
+    /// Whether people without an account are let in.
+    #[arg(long = "no-guests", help = "Let nobody in who has no account", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = HOUSE)]
+    pub guests: Option<bool>,
+    /// Whether guests open rooms.
+    #[arg(long = "no-guest-rooms", help = "Let guests open no rooms", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = HOUSE)]
+    pub guest_rooms: Option<bool>,
+    /// Who may make an account: open, closed, or the code that is needed; repeatable.
+    #[arg(long, value_name = "open|closed|CODE", help_heading = HOUSE)]
+    pub registration: Option<Vec<String>>,
+    /// Where pages may come from that connect: same, * or origins; repeatable.
+    #[arg(long, value_name = "ORIGIN", help_heading = HOUSE)]
+    pub origin: Option<Vec<String>>,
+
+    /// Whether rates are limited.
+    #[arg(long = "no-limits", help = "Limit no rates: of requests, of logins, of new accounts", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+          default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = LIMITS)]
+    pub limits: Option<bool>,
+    /// Requests of one connection: 20/s, and twenty at once.
+    #[arg(long, value_name = "RATE", help_heading = LIMITS)]
+    pub rate_limit: Option<Frequency>,
+    /// The text of a message.
+    #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
+    pub max_text: Option<ByteSize>,
+    /// Rooms of a user.
+    #[arg(long, value_name = "N", help_heading = LIMITS)]
+    pub max_rooms: Option<usize>,
+
+    /// What the server tells of itself.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub logs: LogOptions,
+}
+
+/// A flag that is typed as `--no-x`, and kept as `x`.
+fn negated() -> impl clap::builder::TypedValueParser<Value = bool> {
+    use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
+    let hidden = ["true", "false"].map(|name| PossibleValue::new(name).hide(true));
+    PossibleValuesParser::new(hidden).map(|text| text != "true")
+}
+
+impl OptionSet for Options {
+    fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
+        let (listening, logs) = (toml::from_str(text)?, toml::from_str(text)?);
+        Ok(Self { listening, logs, ..toml::from_str(text)? })
+    }
+
+    fn table(&self) -> Result<Table, toml::ser::Error> {
+        merged(self, &self.listening, &self.logs)
+    }
+}

@@ -1,0 +1,95 @@
+//! The JSON door: clients that speak [`chat.v1.json`](crate::proto::chat::json) over WebSocket.
+
+mod history;
+mod language;
+mod login;
+mod messages;
+mod people;
+mod reply;
+mod requests;
+mod rooms;
+mod session;
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use self::session::Talk;
+use super::accounts::config::Registration;
+use super::accounts::{Accounts, Client};
+use super::house::House;
+use crate::net::bucket::Rate;
+use crate::proto::chat::json::verbs::MAX_ID;
+use crate::proto::chat::json::{SUBPROTOCOL, words};
+use crate::server::http::handler::Handler;
+use crate::server::http::request::Request;
+use crate::server::ws::{BadSubprotocol, Socket, Upgrade};
+
+/// Events of a page of history at most, at this door.
+const PAGE: usize = 200;
+
+/// The door.
+#[derive(Debug)]
+pub struct Door {
+    /// The house behind it.
+    pub(super) house: House,
+    /// Who somebody is.
+    pub(super) accounts: Accounts,
+    /// Requests that a connection may make; without it as many as it likes.
+    pub(super) pace: Option<Rate>,
+}
+
+impl Door {
+    /// A door to a house.
+    #[must_use]
+    pub fn new(house: House, accounts: Accounts, pace: Option<Rate>) -> Self {
+        Self { house, accounts, pace }
+    }
+
+    /// The handler of the route where clients open their WebSockets.
+    ///
+    /// # Errors
+    /// Never: the name of the subprotocol is one.
+    pub fn route(self, upgrade: Upgrade) -> Result<impl Handler, BadSubprotocol> {
+        let upgrade = upgrade.subprotocol(SUBPROTOCOL)?;
+        let door = Arc::new(self);
+        Ok(move |request: Request| {
+            let door = Arc::clone(&door);
+            let client = client(&request);
+            let response =
+                upgrade.accept(request, move |socket: Socket| Talk::serve(Arc::clone(&door), socket, client));
+            std::future::ready(response)
+        })
+    }
+
+    /// What a client is told first.
+    fn hello(&self) -> String {
+        let settings = self.house.settings();
+        let registration = !matches!(self.accounts.config().registration, Registration::Closed);
+        let limits = json!({
+            "text": settings.max_text,
+            "topic": settings.max_topic,
+            "rooms": settings.max_rooms,
+            "id": MAX_ID,
+            "page": PAGE,
+        });
+        let fields = [
+            ("protocol", json!(1)),
+            ("server", settings.name.as_str().into()),
+            ("version", env!("CARGO_PKG_VERSION").into()),
+            ("guests", settings.guests.into()),
+            ("registration", registration.into()),
+            ("limits", limits),
+        ];
+        words::of("hello", fields)
+    }
+}
+
+/// What is known of whoever asks.
+fn client(request: &Request) -> Client {
+    let peer = request.peer();
+    let address = peer.addr.ip();
+    // Within this machine nobody listens.
+    let secure = peer.tls || address.is_none_or(|address| address.is_loopback());
+    Client { address, secure, ..Client::default() }
+}

@@ -1,0 +1,166 @@
+//! The server: a folder, the house in it, and the doors.
+
+use std::fs;
+use std::future::Future;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::accounts::Accounts;
+use super::accounts::config::{Attempts, ConfigError};
+use super::command::Config;
+use super::house::House;
+use super::json::Door;
+use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
+use super::store::{Store, StoreError};
+use crate::net::bucket::Rate;
+use crate::net::clock::Clock;
+use crate::net::random;
+use crate::net::workers::{Blocking, BlockingConfig};
+use crate::server::RunError;
+use crate::server::http::Server;
+use crate::server::http::router::Router;
+use crate::server::process::{Part, Process, Serving};
+use crate::server::units::Frequency;
+use crate::server::ws::{BadSubprotocol, Limits, Settings, Upgrade};
+
+/// The name of the server, as in its line `listening chat ADDR`.
+pub const NAME: &str = "chat";
+
+/// Where clients of the JSON door open their WebSockets.
+pub const PATH: &str = "/chat";
+
+/// Bytes of a request beyond its text, at most.
+const AROUND: usize = 8 * 1024;
+
+/// Bytes of the secret.
+const SECRET: usize = 32;
+
+/// Why a chat server cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ChatError {
+    /// The folder cannot be used.
+    #[error("cannot use the folder {}", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Open(#[from] OpenError),
+    /// What it holds cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The configuration of accounts cannot be used.
+    #[error(transparent)]
+    Accounts(#[from] ConfigError),
+    /// A subprotocol cannot have such a name.
+    #[error(transparent)]
+    Subprotocol(#[from] BadSubprotocol),
+    /// It cannot listen.
+    #[error(transparent)]
+    Run(#[from] RunError),
+}
+
+/// The task that writes what is said.
+type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A chat that is open, and serves nobody yet.
+pub struct Chat {
+    house: House,
+    accounts: Accounts,
+    workers: Blocking,
+    writing: Writing,
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat").field("house", &self.house).finish_non_exhaustive()
+    }
+}
+
+impl Chat {
+    /// Opens the folder of a configuration.
+    ///
+    /// # Errors
+    /// It is in use, or what is in it cannot be read.
+    pub fn open(config: &Config) -> Result<Self, ChatError> {
+        let folder = |source| ChatError::Folder { path: config.data.clone(), source };
+        fs::create_dir_all(&config.data).map_err(folder)?;
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.data, &SqliteConfig::default())?);
+        let secret = secret(&config.data).map_err(folder)?;
+        // Nobody is served before the rooms are there.
+        let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(folder)?;
+        let (house, writing) =
+            runtime.block_on(House::open(Arc::clone(&store), config.house.clone(), &secret))?;
+        let workers = Blocking::new(BlockingConfig::default());
+        let mut about = config.accounts.clone();
+        if !config.limits {
+            about.attempts = Attempts { account: None, address: None, registrations: None };
+        }
+        let clock = house.clone();
+        let accounts = Accounts::new(store, workers.clone(), about, &secret, Arc::new(move || clock.now()))?;
+        Ok(Self { house, accounts, workers, writing: Box::pin(writing) })
+    }
+
+    /// Puts the server into `process`, whose threads and drain it uses.
+    ///
+    /// # Errors
+    /// It cannot listen, or a file cannot be read.
+    pub fn prepare(self, config: &Config, process: &mut Process) -> Result<(), ChatError> {
+        let Self { house, accounts, workers, writing } = self;
+        process.parts.push(Arc::new(Writer(Mutex::new(Some(writing)))));
+        let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
+        let message = config.house.max_text + AROUND;
+        let settings = Settings {
+            limits: Limits { message, frame: message, ..Limits::default() },
+            ..Settings::default()
+        };
+        let upgrade = Upgrade::new().origins(config.origins.clone()).settings(settings);
+        let door = Door::new(house, accounts, pace);
+        let router = Router::new().get(PATH, door.route(upgrade)?);
+        Server::new(router).name(NAME).configured(&config.server).workers(workers).prepare(process)?;
+        Ok(())
+    }
+}
+
+/// As many at once as in one unit of time.
+fn rate(frequency: Frequency) -> Option<Rate> {
+    Rate::new(frequency.per_second(), frequency.parts().0)
+}
+
+/// The part of the process that writes what is said.
+struct Writer(Mutex<Option<Writing>>);
+
+impl Part for Writer {
+    fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
+        // One of the shards takes it. It goes on as long as anybody can say something.
+        let writing = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(writing) = writing {
+            tokio::spawn(writing);
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// What the server alone knows: made at the first start, and the same from then on.
+fn secret(folder: &Path) -> io::Result<Vec<u8>> {
+    let path = folder.join("secret");
+    match fs::read(&path) {
+        Ok(bytes) if bytes.len() == SECRET => return Ok(bytes),
+        Ok(_) => return Err(io::Error::other(format!("{} does not have {SECRET} bytes", path.display()))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    let bytes = random::bytes::<SECRET>()?;
+    let aside = folder.join("secret.new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(&bytes)?;
+    file.sync_all()?;
+    fs::rename(&aside, &path)?;
+    Ok(bytes.to_vec())
+}

@@ -1,0 +1,167 @@
+//! Accounts, sessions and cursors.
+
+use super::super::super::Cursor;
+use super::super::super::account::{AccountChange, NewAccount, Password, Profile, Scram, Session};
+use super::*;
+
+fn new(number: u64, name: &str) -> NewAccount {
+    NewAccount {
+        id: AccountId(number),
+        name: name.parse().unwrap(),
+        password: None,
+        profile: Profile::default(),
+        operator: false,
+        created: NOW,
+    }
+}
+
+fn session(number: u64, account: u64, expires: Millis) -> Session {
+    Session {
+        id: id(number),
+        account: AccountId(account),
+        digest: [u8::try_from(number).unwrap(); 32],
+        device: format!("device {number}"),
+        created: NOW,
+        used: NOW,
+        expires,
+    }
+}
+
+#[test]
+fn accounts_have_names_of_their_own() {
+    let (folder, mut store) = store();
+    for (number, name, free) in [
+        (u64::MAX, "Alice", true),
+        (2, "ALICE", false),
+        (u64::MAX, "bob", false),
+        (2, "bob", true),
+        (3, "[Zoe]", true),
+    ] {
+        let outcome = wait(store.create_account(new(number, name)));
+        assert_eq!(outcome.is_ok(), free, "{number} {name}");
+        assert!(free || matches!(outcome, Err(StoreError::Taken)), "{number} {name}");
+    }
+    drop(store);
+    store = open(folder.path());
+    let name = |name: &str| name.parse::<crate::proto::chat::name::Nick>().unwrap();
+    let alice = wait(store.account(name("aLICE"))).unwrap().unwrap();
+    assert_eq!((alice.id, alice.name.as_str(), alice.created), (AccountId(u64::MAX), "Alice", NOW));
+    assert!(wait(store.account(name("carol"))).unwrap().is_none());
+    let names = |accounts: Vec<super::super::super::account::Account>| {
+        accounts.into_iter().map(|account| account.name.to_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(names(wait(store.accounts(None, 2)).unwrap()), ["[Zoe]", "Alice"]);
+    assert_eq!(names(wait(store.accounts(Some(name("ALICE")), 9)).unwrap()), ["bob"]);
+    let ids = [3, 77, u64::MAX].map(AccountId).to_vec();
+    assert_eq!(names(wait(store.accounts_by_id(ids)).unwrap()), ["[Zoe]", "Alice"]);
+}
+
+#[test]
+fn every_change_of_an_account_is_kept() {
+    let (folder, mut store) = store();
+    let made = wait(store.create_account(new(1, "alice"))).unwrap();
+    let scram = Scram { salt: vec![1, 2], iterations: 4096, stored_key: [3; 32], server_key: [4; 32] };
+    let password = Password { argon2: "$argon2id$x".into(), scram: Some(scram) };
+    let profile =
+        Profile { display: "Alice ☂".into(), blocked: vec![AccountId(u64::MAX)], ..Profile::default() };
+    let changes = [
+        AccountChange::Password(Some(password.clone())),
+        AccountChange::Profile(profile.clone()),
+        AccountChange::Operator(true),
+        AccountChange::Suspended(Some((NOW, "spam".into()))),
+        AccountChange::Certificates(vec![[5; 32], [6; 32]]),
+    ];
+    for change in changes {
+        wait(store.change_account(AccountId(1), change.clone())).unwrap();
+        assert!(matches!(wait(store.change_account(AccountId(2), change)), Err(StoreError::None)));
+    }
+    drop(store);
+    store = open(folder.path());
+    let alice = wait(store.account("alice".parse().unwrap())).unwrap().unwrap();
+    let mut expected = made.clone();
+    (expected.password, expected.profile, expected.operator) = (Some(password), profile, true);
+    expected.suspended = Some((NOW, "spam".into()));
+    expected.certificates = vec![[5; 32], [6; 32]];
+    assert_eq!(alice, expected);
+    assert_eq!(wait(store.account_of_certificate([6; 32])).unwrap(), Some(expected));
+    let mut between = [5; 32];
+    between[16..].fill(6);
+    assert_eq!(wait(store.account_of_certificate(between)).unwrap(), None, "parts of two are none");
+    let back = [
+        AccountChange::Password(None),
+        AccountChange::Profile(Profile::default()),
+        AccountChange::Operator(false),
+        AccountChange::Suspended(None),
+        AccountChange::Certificates(vec![]),
+    ];
+    let [.., last] = back.map(|change| wait(store.change_account(AccountId(1), change)).unwrap());
+    assert_eq!(last, made);
+}
+
+#[test]
+fn sessions_begin_are_used_and_end() {
+    let (_folder, store) = store();
+    wait(store.create_account(new(1, "alice"))).unwrap();
+    wait(store.create_account(new(2, "bob"))).unwrap();
+    for (number, account, expires) in
+        [(1, 1, NOW + 10), (2, 1, NOW + 1000), (3, 1, NOW + 1000), (4, 2, NOW + 1000)]
+    {
+        wait(store.create_session(session(number, account, expires))).unwrap();
+    }
+    let by = |number: u8, now| wait(store.session([number; 32], now)).unwrap();
+    let (found, account) = by(1, NOW + 9).unwrap();
+    assert_eq!((found, account.name.as_str()), (session(1, 1, NOW + 10), "alice"));
+    assert!(by(1, NOW + 10).is_none() && by(9, NOW).is_none());
+    let of = |account, now| {
+        wait(store.sessions(AccountId(account), now))
+            .unwrap()
+            .into_iter()
+            .map(|session| session.id)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(of(1, NOW), [1, 2, 3].map(id));
+    assert_eq!(of(1, NOW + 10), [2, 3].map(id));
+
+    wait(store.touch_sessions(vec![(id(2), NOW + 5), (id(99), NOW + 5), (id(2), NOW + 4)])).unwrap();
+    assert_eq!(by(2, NOW).unwrap().0.used, NOW + 5);
+
+    let end = |account, only, except| wait(store.end_sessions(AccountId(account), only, except)).unwrap();
+    assert_eq!(end(2, Some(id(2)), None), 0, "somebody else's");
+    assert_eq!(end(1, Some(id(2)), None), 1);
+    assert_eq!(end(1, None, Some(id(3))), 1);
+    assert_eq!((of(1, NOW), of(2, NOW)), (vec![id(3)], vec![id(4)]));
+    assert_eq!(end(1, None, None), 1);
+
+    // A new session sweeps those away that have expired.
+    wait(store.create_session(Session { created: NOW + 5000, ..session(5, 2, NOW + 9000) })).unwrap();
+    assert_eq!(of(2, 0), [id(5)]);
+}
+
+#[test]
+fn cursors_only_grow() {
+    let (_folder, store) = store();
+    room_with(&store, 1, "#a", &[]);
+    room_with(&store, 2, "#b", &[]);
+    let cursor = |delivered, read, read_at| Cursor { delivered, read, read_at };
+    let steps = [
+        (cursor(5, 0, 9), cursor(5, 0, 0)),
+        (cursor(3, 2, 10), cursor(5, 2, 10)),
+        (cursor(7, 2, 11), cursor(7, 2, 10)),
+        (cursor(0, 1, 12), cursor(7, 2, 10)),
+        (cursor(7, 3, 13), cursor(7, 3, 13)),
+    ];
+    for (step, expected) in steps {
+        wait(store.advance(vec![(RoomId(1), AccountId(1), step), (RoomId(77), AccountId(1), step)])).unwrap();
+        assert_eq!(wait(store.cursors(AccountId(1))).unwrap(), [(RoomId(1), expected)]);
+    }
+    let more =
+        vec![(RoomId(2), AccountId(1), cursor(1, 1, 1)), (RoomId(1), AccountId(u64::MAX), cursor(2, 0, 0))];
+    wait(store.advance(more)).unwrap();
+    assert_eq!(wait(store.cursors(AccountId(1))).unwrap().len(), 2);
+    let mut of_room = wait(store.cursors_of(RoomId(1))).unwrap();
+    of_room.sort_by_key(|(account, _)| *account);
+    assert_eq!(of_room, [(AccountId(1), cursor(7, 3, 13)), (AccountId(u64::MAX), cursor(2, 0, 0))]);
+    assert_eq!(wait(store.cursors_of(RoomId(77))).unwrap(), []);
+    wait(store.drop_room(RoomId(1))).unwrap();
+    assert_eq!(wait(store.cursors(AccountId(1))).unwrap(), [(RoomId(2), cursor(1, 1, 1))]);
+}

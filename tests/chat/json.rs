@@ -1,0 +1,236 @@
+//! The JSON door: what is said arrives, once, in order, and is there afterwards.
+
+use serde_json::json;
+
+use super::Server;
+use super::client::{PASSWORD, texts};
+
+#[test]
+fn what_one_says_the_others_hear_and_history_has() {
+    let server = Server::start();
+    let (mut ann, mut bob, mut guest) = (server.account("ann"), server.account("bob"), server.guest("gina"));
+    ann.asks(json!({"t": "create", "room": "#garden"}));
+    bob.asks(json!({"t": "join", "room": "#Garden"}));
+    guest.asks(json!({"t": "join", "room": "#garden"}));
+    let said = ann.asks(json!({"t": "send", "room": "#garden", "text": "Hello"}));
+    for client in [&mut bob, &mut guest] {
+        let message = client.hears_a("message");
+        assert_eq!(message["room"], "#garden");
+        assert_eq!(
+            (&message["text"], &message["from"], &message["account"]),
+            (&json!("Hello"), &json!("ann"), &json!("ann"))
+        );
+        assert_eq!(
+            (&message["seq"], &message["id"], &message["at"]),
+            (&said["seq"], &said["id"], &said["at"])
+        );
+    }
+    guest.asks(
+        json!({"t": "send", "room": "#garden", "text": "waves", "style": "action", "reply": said["id"]}),
+    );
+    let message = ann.hears_a("message");
+    assert_eq!((&message["style"], &message["reply"]), (&json!("action"), &said["id"]));
+    assert_eq!(message.get("account"), None, "guests have none");
+    // Whoever says something hears of it by the reply alone.
+    assert_eq!(texts(&guest.has_heard()), [""; 0]);
+    let page = bob.asks(json!({"t": "history", "room": "#garden"}));
+    assert_eq!(texts(page["events"].as_array().unwrap()), ["Hello", "waves"]);
+    assert_eq!(page["more"], false);
+}
+
+#[test]
+fn what_is_sent_twice_is_said_once() {
+    let server = Server::start();
+    let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    bob.asks(json!({"t": "join", "room": "#a"}));
+    let send = json!({"t": "send", "room": "#a", "text": "once", "cid": "7"});
+    let first = ann.asks(send.clone());
+    let second = ann.asks(send.clone());
+    assert_eq!(
+        (&second["seq"], &second["id"], &second["again"]),
+        (&first["seq"], &first["id"], &json!(true))
+    );
+    // From another device, too; what another account calls so is another message.
+    let mut device = server.client();
+    device.asks(json!({"t": "login", "account": "ann", "password": PASSWORD}));
+    assert_eq!(device.asks(send.clone())["seq"], first["seq"]);
+    assert_ne!(bob.asks(send)["seq"], first["seq"]);
+    assert_eq!(texts(&bob.has_heard()), ["once"]);
+}
+
+#[test]
+fn many_requests_at_once_are_done_in_their_order() {
+    let server = Server::start();
+    let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    bob.asks(json!({"t": "join", "room": "#a"}));
+    bob.has_heard();
+    let numbers: Vec<u64> = (0..500)
+        .map(|number| ann.begins(json!({"t": "send", "room": "#a", "text": format!("m{number}")})))
+        .collect();
+    let seqs: Vec<u64> = numbers.iter().map(|number| ann.reply(*number)["seq"].as_u64().unwrap()).collect();
+    assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+    let heard: Vec<String> =
+        (0..500).map(|_| bob.hears_a("message")["text"].as_str().unwrap().to_owned()).collect();
+    let expected: Vec<String> = (0..500).map(|number| format!("m{number}")).collect();
+    assert_eq!(heard, expected);
+}
+
+#[test]
+fn what_was_missed_is_told_without_gap_or_double() {
+    let server = Server::start();
+    let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    bob.asks(json!({"t": "join", "room": "#a"}));
+    ann.asks(json!({"t": "send", "room": "#a", "text": "m0"}));
+    let seen = bob.hears_a("message")["seq"].clone();
+    let token = bob.token.clone();
+    drop(bob);
+    for number in 1..1200 {
+        ann.begins(json!({"t": "send", "room": "#a", "text": format!("m{number}")}));
+    }
+    ann.asks(json!({"t": "ping"}));
+    let mut bob = server.client();
+    let begun = bob.begins(json!({"t": "token", "token": token, "resume": {"#a": seen, "#gone": 3}}));
+    // More is said while it comes back.
+    for number in 1200..1300 {
+        ann.begins(json!({"t": "send", "room": "#a", "text": format!("m{number}")}));
+    }
+    ann.asks(json!({"t": "ping"}));
+    let reply = bob.reply(begun);
+    assert_eq!(reply["t"], "ok", "{reply}");
+    assert_eq!(reply["resumed"].as_object().unwrap().len(), 1);
+    let events = bob.has_heard();
+    let messages: Vec<_> = events.iter().filter(|event| event["t"] == "message").collect();
+    let expected: Vec<String> = (1..1300).map(|number| format!("m{number}")).collect();
+    assert_eq!(texts(&events), expected);
+    let mut seq = seen.as_u64().unwrap();
+    for message in messages {
+        seq += 1;
+        assert_eq!(message["seq"], seq);
+    }
+}
+
+#[test]
+fn messages_are_edited_deleted_and_reacted_to() {
+    let server = Server::start();
+    let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    bob.asks(json!({"t": "join", "room": "#a"}));
+    let first = ann.asks(json!({"t": "send", "room": "#a", "text": "Helo"}))["id"].clone();
+    let second = ann.asks(json!({"t": "send", "room": "#a", "text": "secret"}))["id"].clone();
+    ann.asks(json!({"t": "edit", "room": "#a", "message": first, "text": "Hello"}));
+    let edit = bob.hears_a("edit");
+    assert_eq!((&edit["message"], &edit["text"]), (&first, &json!("Hello")));
+    bob.asks(json!({"t": "react", "room": "#a", "message": first, "reaction": "👍"}));
+    ann.asks(json!({"t": "react", "room": "#a", "message": first, "reaction": "👍"}));
+    ann.asks(json!({"t": "react", "room": "#a", "message": first, "reaction": "🌹"}));
+    ann.asks(json!({"t": "unreact", "room": "#a", "message": first, "reaction": "🌹"}));
+    assert_eq!(ann.hears_a("react")["from"], "bob");
+    ann.asks(json!({"t": "delete", "room": "#a", "message": second, "reason": "slip"}));
+    assert_eq!(bob.hears_a("delete")["message"], second);
+    ann.asks(json!({"t": "send", "room": "#a", "text": "in the thread", "thread": first}));
+    let page = bob.asks(json!({"t": "history", "room": "#a"}));
+    let [one, two, _] = page["events"].as_array().unwrap().as_slice() else { panic!("{page}") };
+    assert_eq!((&one["text"], &one["replies"]), (&json!("Hello"), &json!(1)));
+    assert!(one["edited"].is_u64() && one.get("deleted").is_none(), "{one}");
+    assert_eq!(one["reactions"], json!([{"reaction": "👍", "by": ["bob", "ann"]}]));
+    assert!(two["deleted"].is_u64(), "{two}");
+    assert_eq!(two["text"], "", "what was deleted is gone");
+    assert_eq!(bob.asks(json!({"t": "search", "text": "secret"}))["found"], json!([]));
+    assert_eq!(bob.asks(json!({"t": "search", "text": "Helo"}))["found"], json!([]));
+    let found = bob.asks(json!({"t": "search", "text": "hello"}));
+    assert_eq!(found["found"][0]["snippet"], "\u{2}Hello\u{3}");
+    let thread = bob.asks(json!({"t": "history", "room": "#a", "thread": first}));
+    assert_eq!(texts(thread["events"].as_array().unwrap()), ["Hello", "in the thread"]);
+    ann.asks(json!({"t": "pin", "room": "#a", "message": first}));
+    assert_eq!(bob.hears_a("pin")["message"], first);
+    assert_eq!(bob.asks(json!({"t": "pins", "room": "#a"}))["events"][0]["id"], first);
+}
+
+#[test]
+fn two_talk_directly_and_who_is_away_finds_it() {
+    let server = Server::start();
+    let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
+    ann.asks(json!({"t": "send", "room": "bob", "text": "psst"}));
+    let heard = bob.hears_a("message");
+    assert_eq!(
+        (&heard["room"], &heard["from"], &heard["text"]),
+        (&json!("ann"), &json!("ann"), &json!("psst"))
+    );
+    bob.asks(json!({"t": "typing", "room": "ann", "on": true}));
+    assert_eq!(ann.hears_a("typing")["room"], "bob");
+    bob.asks(json!({"t": "read", "room": "ann", "seq": heard["seq"]}));
+    let cursor = ann.hears_a("cursor");
+    assert_eq!(
+        (&cursor["room"], &cursor["name"], &cursor["read"]),
+        (&json!("bob"), &json!("bob"), &heard["seq"])
+    );
+    let token = bob.token.clone();
+    drop(bob);
+    ann.asks(json!({"t": "send", "room": "bob", "text": "are you there?"}));
+    let mut bob = server.client();
+    let room = bob.asks(json!({"t": "token", "token": token}))["rooms"][0].clone();
+    assert_eq!((&room["room"], &room["kind"], &room["unread"]), (&json!("ann"), &json!("direct"), &json!(1)));
+    let page = bob.asks(json!({"t": "history", "room": "ann", "after": room["read"]}));
+    assert_eq!(texts(page["events"].as_array().unwrap()), ["are you there?"]);
+    // With a guest nothing is kept.
+    let mut guest = server.guest("gina");
+    guest.asks(json!({"t": "send", "room": "bob", "text": "hello"}));
+    assert_eq!(bob.hears_a("message")["from"], "gina");
+    assert_eq!(bob.is_refused(json!({"t": "history", "room": "gina"})), "no_such_user");
+    // Whoever is blocked is not heard.
+    bob.asks(json!({"t": "block", "name": "ann", "on": true}));
+    assert_eq!(ann.is_refused(json!({"t": "send", "room": "bob", "text": "hm"})), "blocked");
+}
+
+#[test]
+fn devices_of_one_account_see_the_same() {
+    let server = Server::start();
+    let (mut one, mut bob) = (server.account("ann"), server.account("bob"));
+    one.asks(json!({"t": "create", "room": "#a"}));
+    bob.asks(json!({"t": "join", "room": "#a"}));
+    let mut two = server.client();
+    let reply = two.asks(json!({"t": "login", "account": "ann", "password": PASSWORD, "device": "phone"}));
+    assert_eq!(reply["rooms"][0]["room"], "#a");
+    one.asks(json!({"t": "send", "room": "#a", "text": "from one"}));
+    assert_eq!(two.hears_a("message")["text"], "from one");
+    let seq = bob.asks(json!({"t": "send", "room": "#a", "text": "from bob"}))["seq"].clone();
+    one.hears_a("message");
+    one.asks(json!({"t": "read", "room": "#a", "seq": seq}));
+    assert_eq!(two.hears_a("read")["seq"], seq);
+    let sessions = one.asks(json!({"t": "sessions"}))["sessions"].clone();
+    let phone = sessions.as_array().unwrap().iter().find(|session| session["device"] == "phone").unwrap();
+    one.asks(json!({"t": "revoke", "session": phone["session"]}));
+    // Its token opens nothing any longer.
+    let token = reply["token"].clone();
+    assert_eq!(server.client().is_refused(json!({"t": "token", "token": token})), "token_over");
+}
+
+#[test]
+fn who_comes_and_goes_is_seen() {
+    let server = Server::start();
+    let (mut ann, bob) = (server.account("ann"), server.account("bob"));
+    let token = bob.token.clone();
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    let mut bob = bob;
+    bob.asks(json!({"t": "join", "room": "#a"}));
+    assert_eq!(ann.hears_a("join")["from"], "bob");
+    bob.asks(json!({"t": "presence", "presence": "busy", "status": "Lunch"}));
+    let presence = ann.hears_a("presence");
+    assert_eq!(
+        (&presence["name"], &presence["presence"], &presence["status"]),
+        (&json!("bob"), &json!("busy"), &json!("Lunch"))
+    );
+    drop(bob);
+    assert_eq!(ann.hears_a("gone")["name"], "bob");
+    let members = ann.asks(json!({"t": "members", "room": "#a"}));
+    assert_eq!(
+        members["members"],
+        json!([{"name": "ann", "role": "owner", "presence": "online"}, {"name": "bob", "role": "member", "presence": "offline"}])
+    );
+    let mut bob = server.client();
+    bob.asks(json!({"t": "token", "token": token}));
+    assert_eq!(ann.hears_a("appeared")["name"], "bob");
+}

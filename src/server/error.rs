@@ -1,6 +1,7 @@
 //! Why a server cannot run.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::path::PathBuf;
 
@@ -55,4 +56,19 @@ impl From<Infallible> for RunError {
     fn from(never: Infallible) -> Self {
         match never {}
     }
+}
+
+/// The error and its causes in one line, each once.
+#[must_use]
+pub fn one_line(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let words = cause.to_string();
+        if !text.contains(&words) {
+            text = format!("{text}: {words}");
+        }
+        next = cause.source();
+    }
+    text.replace('\n', " ")
 }

@@ -23,4 +23,4 @@ pub mod units;
 pub mod watched;
 pub mod ws;
 
-pub use self::error::RunError;
+pub use self::error::{RunError, one_line};

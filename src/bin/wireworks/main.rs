@@ -15,6 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use wireworks::server::command::ConfigError;
+use wireworks::server::one_line;
 use wireworks::server::site::command::{Args, Site};
 
 /// Exit status of most failures.
@@ -22,7 +23,7 @@ const FAILURE: u8 = 1;
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
-/// Seven network servers on one core; HTTP/1.1, WebSocket and RPC exist, a load balancer has begun, and three are planned
+/// Seven network servers on one core; HTTP/1.1, WebSocket, RPC and a load balancer exist, a chat has begun, and two are planned
 #[derive(Parser)]
 #[command(
     version,
@@ -79,7 +80,7 @@ fn served(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
 
 /// Says why, and gives the status.
 fn failure(error: &dyn Error, status: u8) -> ExitCode {
-    eprintln!("error: {}", chain(error));
+    eprintln!("error: {}", one_line(error));
     ExitCode::from(status)
 }
 
@@ -88,18 +89,4 @@ fn usage(error: &clap::Error) -> ExitCode {
     // Who closed the output does not want to know.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
-}
-
-/// The error and its causes in one line, each once.
-fn chain(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        let words = cause.to_string();
-        if !text.contains(&words) {
-            text = format!("{text}: {words}");
-        }
-        next = cause.source();
-    }
-    text.replace('\n', " ")
 }

@@ -3,10 +3,12 @@
 //! Each message is one JSON object. Its `t` says what it is: a verb of a client ([`verbs`]), a reply, or an event ([`words`]).
 //! `docs/chat-protocol.md` describes all of them.
 
+pub mod asked;
 pub mod verbs;
 pub mod words;
 
-pub use self::verbs::{Access, Asked, Id, Request, Target, VERBS, Verb};
+pub use self::asked::{Asked, Id, Target};
+pub use self::verbs::{Access, Request, VERBS, Verb};
 
 /// The subprotocol of WebSocket.
 pub const SUBPROTOCOL: &str = "chat.v1.json";

@@ -3,10 +3,11 @@
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::super::event::{List, Media, Role, RoomKind, Style};
+use super::super::event::{List, Role, RoomKind, Style};
 use super::super::id::{MessageId, Millis, Seq};
 use super::super::name::{Nick, RoomName};
 use super::BadRequest;
+use super::asked::Target;
 
 /// Who may use a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,57 +32,6 @@ pub struct Verb {
     /// A request that a client may send.
     pub example: &'static str,
 }
-
-/// Where something is: a room (`#name`), or somebody (a nick), with whom one has a direct room.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Target {
-    /// A room.
-    Room(RoomName),
-    /// A direct room, or a guest.
-    Nick(Nick),
-}
-
-impl<'de> Deserialize<'de> for Target {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
-        let target = match text.strip_prefix('#') {
-            Some(_) => text.parse().map(Self::Room),
-            None => text.parse().map(Self::Nick),
-        };
-        target.map_err(serde::de::Error::custom)
-    }
-}
-
-impl std::fmt::Display for Target {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Room(name) => f.pad(name.as_str()),
-            Self::Nick(nick) => f.pad(nick.as_str()),
-        }
-    }
-}
-
-/// A request, and what its client calls it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    /// The value of `id`, which the reply has as `re`.
-    pub id: Option<Id>,
-    /// What is asked for.
-    pub request: Request,
-}
-
-/// What a client calls a request.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, serde::Serialize)]
-#[serde(untagged)]
-pub enum Id {
-    /// A number.
-    Number(u64),
-    /// A text of at most [`MAX_ID`] bytes.
-    Text(String),
-}
-
-/// Bytes of a request's id at most, and of a client's id of a message.
-pub const MAX_ID: usize = 64;
 
 macro_rules! verbs {
     ($( $(#[doc = $help:literal])+ $variant:ident $name:literal $access:ident $example:literal {
@@ -113,7 +63,7 @@ macro_rules! verbs {
                 &VERBS[at]
             }
 
-            fn parse(name: &str, text: &str) -> Result<Self, BadRequest> {
+            pub(super) fn parse(name: &str, text: &str) -> Result<Self, BadRequest> {
                 match name {
                     $( $name => {
                         #[derive(Deserialize)]
@@ -575,39 +525,9 @@ verbs! {
     }
 }
 
-impl Asked {
-    /// Reads a request: one JSON object.
-    ///
-    /// # Errors
-    /// What is wrong with it, and what its client calls it, if that can be read.
-    pub fn parse(text: &str) -> Result<Self, (Option<Id>, BadRequest)> {
-        #[derive(Deserialize)]
-        struct Head<'a> {
-            #[serde(borrow, default)]
-            t: Option<std::borrow::Cow<'a, str>>,
-            #[serde(default)]
-            id: Option<Id>,
-        }
-        if !text.trim_start().starts_with('{') {
-            return Err((None, BadRequest::Json("it begins otherwise than with {".into())));
-        }
-        let head: Head<'_> = serde_json::from_str(text).map_err(|error| (None, BadRequest::json(&error)))?;
-        if matches!(&head.id, Some(Id::Text(id)) if id.len() > MAX_ID) {
-            return Err((None, BadRequest::Field("id: it is too long".into())));
-        }
-        let Some(name) = head.t else { return Err((head.id, BadRequest::Missing("t"))) };
-        match Request::parse(&name, text) {
-            Ok(request) => Ok(Self { id: head.id, request }),
-            Err(error) => Err((head.id, error)),
-        }
-    }
-}
-
-/// Files of a message are named by their digests; what they are is known where they are kept.
-pub type Files = Vec<Media>;
-
 #[cfg(test)]
 mod tests {
+    use super::super::asked::Asked;
     use super::*;
 
     #[test]
@@ -625,32 +545,5 @@ mod tests {
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), VERBS.len());
-    }
-
-    #[test]
-    fn fields_are_checked() {
-        let rows = [
-            ("", "it is no JSON object: it begins otherwise than with {"),
-            ("[]", "it is no JSON object: it begins"),
-            (r#"["ping"]"#, "it is no JSON object: it begins"),
-            ("{", "it is no JSON object: EOF while parsing an object at line 1 column 1"),
-            (r#"{"id":1}"#, "the field t is missing"),
-            (r#"{"t":"dance"}"#, "there is no verb dance"),
-            (r##"{"t":"send","room":"#a"}"##, "the field text is missing"),
-            (r#"{"t":"ping","x":1}"#, "unknown field `x`, expected `t` or `id`"),
-            (r##"{"t":"join","room":"a"}"##, "it does not begin with #"),
-            (r##"{"t":"join","room":"#a b"}"##, "' ' cannot be part of it"),
-            (r#"{"t":"guest","name":"1a"}"#, "it begins with a digit or a hyphen"),
-            (r##"{"t":"read","room":"#a","seq":-1}"##, "invalid value: integer `-1`, expected u64"),
-            (r##"{"t":"edit","room":"#a","message":"x","text":""}"##, "it is no ULID"),
-        ];
-        for (text, expected) in rows {
-            let (_, error) = Asked::parse(text).unwrap_err();
-            assert!(error.to_string().starts_with(expected), "{text}: {error}");
-        }
-        let (id, _) = Asked::parse(r#"{"t":"dance","id":"x1"}"#).unwrap_err();
-        assert_eq!(id, Some(Id::Text("x1".into())), "a client learns which request was wrong");
-        let long = format!(r#"{{"t":"ping","id":"{}"}}"#, "x".repeat(MAX_ID + 1));
-        assert!(Asked::parse(&long).is_err());
     }
 }

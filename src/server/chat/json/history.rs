@@ -7,7 +7,7 @@ use super::reply::{Failure, Reply};
 use super::session::Talk;
 use crate::proto::chat::event::Who;
 use crate::proto::chat::id::{MessageId, Millis, Seq};
-use crate::proto::chat::json::verbs::Target;
+use crate::proto::chat::json::asked::Target;
 use crate::proto::chat::json::words::{EventWords, Reactions, Since};
 use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::chat::store::history::{Entry, Part, Place, Query, Search, Which};

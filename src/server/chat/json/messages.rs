@@ -9,7 +9,7 @@ use super::reply::{Failure, Reply};
 use super::session::{Answer, Talk};
 use crate::proto::chat::event::{Change, Message};
 use crate::proto::chat::id::{MessageId, Seq};
-use crate::proto::chat::json::verbs::{MAX_ID, Target};
+use crate::proto::chat::json::asked::{MAX_ID, Target};
 use crate::proto::chat::room::Refusal;
 use crate::server::chat::house::room::RoomCell;
 use crate::server::chat::house::talk::Sending;

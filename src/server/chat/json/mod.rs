@@ -19,7 +19,7 @@ use super::accounts::config::Registration;
 use super::accounts::{Accounts, Client};
 use super::house::House;
 use crate::net::bucket::Rate;
-use crate::proto::chat::json::verbs::MAX_ID;
+use crate::proto::chat::json::asked::MAX_ID;
 use crate::proto::chat::json::{SUBPROTOCOL, words};
 use crate::server::http::handler::Handler;
 use crate::server::http::request::Request;

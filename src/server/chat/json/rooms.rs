@@ -8,7 +8,7 @@ use super::login::fields;
 use super::reply::{Failure, Reply};
 use super::session::Talk;
 use crate::proto::chat::event::{Change, List, RoomKind, Setting, Who};
-use crate::proto::chat::json::verbs::Target;
+use crate::proto::chat::json::asked::Target;
 use crate::proto::chat::mask::Mask;
 use crate::proto::chat::name::{Nick, RoomName};
 use crate::proto::chat::room::{Actor, Refusal, Room, Settings};

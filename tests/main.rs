@@ -6,6 +6,7 @@ mod architecture;
 mod balance;
 mod balance_interplay;
 mod chat;
+mod chat_media;
 mod fuzz;
 mod http;
 mod http_browser;

@@ -5,6 +5,7 @@ pub mod command;
 pub mod house;
 pub mod json;
 mod server;
+pub mod media;
 pub mod store;
 
 pub use self::server::{Chat, ChatError, NAME, PATH};

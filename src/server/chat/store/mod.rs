@@ -179,6 +179,12 @@ pub trait Store: Send + Sync + 'static {
     /// their edits, and edits and reactions of the same age. Changes of rooms, deletions and numbers stay. Says how many messages it has forgotten.
     fn retain(&self, before: Option<Millis>, bytes: Option<u64>) -> Answer<'_, u64>;
 
+    /// Those of these files (SHA-256 in hexadecimal digits) that a message which is not deleted, or a profile, names. A store that cannot tell says
+    /// that all of them are named: the others are removed.
+    fn media_in_use(&self, digests: Vec<String>) -> Answer<'_, Vec<String>> {
+        Box::pin(std::future::ready(Ok(digests)))
+    }
+
     /// Writes a copy of everything into a file that does not exist yet ([`StoreError::Taken`]), while others go on.
     fn backup(&self, to: std::path::PathBuf) -> Answer<'_, ()>;
 }

@@ -7,8 +7,8 @@ use std::time::SystemTime;
 use http::header::{CACHE_CONTROL, CONTENT_LOCATION, CONTENT_RANGE, CONTENT_TYPE, ETAG, EXPIRES, VARY};
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
-use super::entry::Variant;
-use crate::proto::http::conditional::{self, Verdict};
+use super::content::Content;
+use crate::proto::http::conditional::{self, Validators, Verdict};
 use crate::proto::http::fields::Fields;
 use crate::proto::http::head::Head;
 use crate::proto::http::list::FieldLines;
@@ -23,29 +23,42 @@ const BOUNDARY: usize = 24;
 /// What a 304 repeats of a 200, `Date` apart: section 15.4.5.
 const REPEATED: [HeaderName; 5] = [CACHE_CONTROL, CONTENT_LOCATION, ETAG, EXPIRES, VARY];
 
+/// What can be sent: content, and what is known of it.
+#[derive(Debug)]
+pub(super) struct Sendable {
+    /// Bytes.
+    pub(super) length: u64,
+    pub(super) validators: Validators,
+    /// The fields of a 200.
+    pub(super) fields: Fields,
+    pub(super) content: Content,
+}
+
 /// Answers GET or HEAD with a file.
-pub(super) fn answer(head: &Head, variant: &Variant, now: SystemTime) -> Response {
-    match conditional::evaluate(head.method(), head, Some(&variant.validators), now) {
+pub(super) fn answer(head: &Head, sendable: &Sendable, now: SystemTime) -> Response {
+    match conditional::evaluate(head.method(), head, Some(&sendable.validators), now) {
         Verdict::Proceed => {}
-        Verdict::NotModified => return not_modified(&variant.fields),
+        Verdict::NotModified => return not_modified(&sendable.fields),
         Verdict::PreconditionFailed => return precondition_failed(),
     }
     if head.method() == Method::HEAD {
-        let mut response = with_fields(variant, Body::empty());
-        response.length_of_get(variant.length);
+        let mut response = with_fields(sendable, Body::empty());
+        response.length_of_get(sendable.length);
         return response;
     }
-    match selection(head, variant, now) {
-        Selection::Ignore => whole(variant),
-        Selection::Unsatisfiable => unsatisfiable(variant.length),
-        Selection::Single(range) => single(variant, range),
-        Selection::Multiple(ranges) => multiple(variant, &ranges),
+    match selection(head, sendable, now) {
+        Selection::Ignore => whole(sendable),
+        Selection::Unsatisfiable => unsatisfiable(sendable.length),
+        Selection::Single(range) => single(sendable, range),
+        Selection::Multiple(ranges) if sendable.content.has_segments() => multiple(sendable, &ranges),
+        // Section 14.2: a server may ignore what is asked for.
+        Selection::Multiple(_) => whole(sendable),
     }
 }
 
 /// 200 with all of it, whatever was asked.
-pub(super) fn whole(variant: &Variant) -> Response {
-    with_fields(variant, variant.content.body(variant.length))
+pub(super) fn whole(sendable: &Sendable) -> Response {
+    with_fields(sendable, sendable.content.body(sendable.length))
 }
 
 /// 412: the state that the client names is not the current one.
@@ -64,41 +77,41 @@ pub(super) fn not_modified(fields: &Fields) -> Response {
 }
 
 /// Which ranges are to be sent: section 14.2, with step 5 of section 13.2.2.
-fn selection(head: &Head, variant: &Variant, now: SystemTime) -> Selection {
+fn selection(head: &Head, sendable: &Sendable, now: SystemTime) -> Selection {
     let mut lines = head.lines("range").peekable();
-    if lines.peek().is_none() || !conditional::if_range(head, &variant.validators, now) {
+    if lines.peek().is_none() || !conditional::if_range(head, &sendable.validators, now) {
         return Selection::Ignore;
     }
-    range::select(lines, variant.length)
+    range::select(lines, sendable.length)
 }
 
-fn with_fields(variant: &Variant, body: Body) -> Response {
+fn with_fields(sendable: &Sendable, body: Body) -> Response {
     let mut response = Response::new(body);
-    response.fields = variant.fields.clone();
+    response.fields = sendable.fields.clone();
     response
 }
 
-fn single(variant: &Variant, range: Range<u64>) -> Response {
-    let position = field(range::content_range(&range, variant.length));
-    with_fields(variant, variant.content.part(range))
+fn single(sendable: &Sendable, range: Range<u64>) -> Response {
+    let position = field(range::content_range(&range, sendable.length));
+    with_fields(sendable, sendable.content.part(range))
         .status(StatusCode::PARTIAL_CONTENT)
         .with(CONTENT_RANGE, position)
 }
 
-fn multiple(variant: &Variant, ranges: &[Range<u64>]) -> Response {
+fn multiple(sendable: &Sendable, ranges: &[Range<u64>]) -> Response {
     let boundary: String = repeat_with(fastrand::alphanumeric).take(BOUNDARY).collect();
-    let content_type = variant.fields.find("content-type").and_then(|value| value.to_str().ok());
-    let frame = match MultipartRanges::new(ranges, variant.length, content_type, &boundary) {
+    let content_type = sendable.fields.find("content-type").and_then(|value| value.to_str().ok());
+    let frame = match MultipartRanges::new(ranges, sendable.length, content_type, &boundary) {
         Ok(frame) => frame,
         Err(error) => return Problem::internal(format!("ranges of a file: {error}")).into_response(),
     };
     let mut segments = Vec::with_capacity(2 * ranges.len() + 1);
     for part in frame.parts() {
         segments.push(Segment::Bytes(part.head.clone()));
-        segments.push(variant.content.segment(part.range.clone()));
+        segments.extend(sendable.content.segment(part.range.clone()));
     }
     segments.push(Segment::Bytes(frame.closing().clone()));
-    with_fields(variant, Body::files(segments))
+    with_fields(sendable, Body::files(segments))
         .status(StatusCode::PARTIAL_CONTENT)
         .with(CONTENT_TYPE, field(frame.content_type().to_owned()))
 }

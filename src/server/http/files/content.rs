@@ -1,4 +1,4 @@
-//! The bytes of a file: in memory when they are few, else by an open descriptor.
+//! The bytes of a file: in memory when they are few, else by an open descriptor, or on another machine.
 
 use std::fs::File;
 use std::io;
@@ -18,6 +18,14 @@ pub(super) enum Content {
     Memory(Bytes),
     /// With those who read what is not in memory of it.
     File(Arc<File>, Option<Blocking>),
+    /// On another machine, which is asked for them.
+    Fetched(Arc<dyn Fetch>),
+}
+
+/// Whoever gets bytes from another machine.
+pub trait Fetch: std::fmt::Debug + Send + Sync {
+    /// The bytes of this range of the content, as they come. Where it cannot get them the body fails, and so the connection is cut.
+    fn fetch(&self, range: Range<u64>) -> Body;
 }
 
 impl Content {
@@ -25,33 +33,47 @@ impl Content {
     pub(super) fn body(&self, length: u64) -> Body {
         match self {
             Self::Memory(bytes) => bytes.clone().into(),
-            Self::File(..) => Body::files(vec![self.segment(0..length)]),
+            Self::File(file, workers) => Body::files(vec![file_segment(file, workers, 0..length)]),
+            Self::Fetched(from) => from.fetch(0..length),
         }
+    }
+
+    /// Whether ranges of it can stand among others in one body.
+    pub(super) fn has_segments(&self) -> bool {
+        !matches!(self, Self::Fetched(_))
     }
 
     /// A range of it.
     pub(super) fn part(&self, range: Range<u64>) -> Body {
-        match self.segment(range) {
-            Segment::Bytes(bytes) => bytes.into(),
-            segment => Body::files(vec![segment]),
+        match self {
+            Self::Memory(bytes) => piece(bytes, range).into(),
+            Self::File(file, workers) => Body::files(vec![file_segment(file, workers, range)]),
+            Self::Fetched(from) => from.fetch(range),
         }
     }
 
-    /// A range of it, to stand among others.
-    pub(super) fn segment(&self, range: Range<u64>) -> Segment {
+    /// A range of it, to stand among others; `None` if it [has no segments](Self::has_segments).
+    pub(super) fn segment(&self, range: Range<u64>) -> Option<Segment> {
         match self {
-            Self::Memory(bytes) => {
-                let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
-                Segment::Bytes(bytes.slice(at(range.start)..at(range.end)))
-            }
-            Self::File(file, workers) => Segment::File(FilePart {
-                file: Arc::clone(file),
-                offset: range.start,
-                length: range.end.saturating_sub(range.start),
-                workers: workers.clone(),
-            }),
+            Self::Memory(bytes) => Some(Segment::Bytes(piece(bytes, range))),
+            Self::File(file, workers) => Some(file_segment(file, workers, range)),
+            Self::Fetched(_) => None,
         }
     }
+}
+
+fn piece(bytes: &Bytes, range: Range<u64>) -> Bytes {
+    let at = |place: u64| usize::try_from(place).map_or(bytes.len(), |at| at.min(bytes.len()));
+    bytes.slice(at(range.start)..at(range.end))
+}
+
+fn file_segment(file: &Arc<File>, workers: &Option<Blocking>, range: Range<u64>) -> Segment {
+    Segment::File(FilePart {
+        file: Arc::clone(file),
+        offset: range.start,
+        length: range.end.saturating_sub(range.start),
+        workers: workers.clone(),
+    })
 }
 
 /// What an attempt to read a file gives.

@@ -10,6 +10,7 @@ use http::header::{
 use http::{HeaderValue, StatusCode};
 
 use super::Shared;
+use super::answer::Sendable;
 use super::content::{Content, Patience, Read, read};
 use super::find::{Form, FoundFile};
 use super::root::{OpenError, Opened, Stamp, stamp};
@@ -43,12 +44,7 @@ pub(super) struct Entry {
 pub(super) struct Variant {
     coding: Coding,
     stamp: Stamp,
-    /// Bytes.
-    pub(super) length: u64,
-    pub(super) validators: Validators,
-    /// The fields of a 200.
-    pub(super) fields: Fields,
-    pub(super) content: Content,
+    pub(super) sendable: Sendable,
 }
 
 impl Entry {
@@ -77,16 +73,16 @@ impl Entry {
 
     /// Bytes of content in memory.
     pub(super) fn bytes(&self) -> usize {
-        let in_memory = |variant: &Variant| match &variant.content {
+        let in_memory = |variant: &Variant| match &variant.sendable.content {
             Content::Memory(bytes) => bytes.len(),
-            Content::File(..) => 0,
+            Content::File(..) | Content::Fetched(_) => 0,
         };
         self.variants.iter().map(in_memory).sum()
     }
 
     /// Open descriptors.
     pub(super) fn descriptors(&self) -> usize {
-        let is_open = |variant: &&Variant| matches!(variant.content, Content::File(..));
+        let is_open = |variant: &&Variant| matches!(variant.sendable.content, Content::File(..));
         self.variants.iter().filter(is_open).count()
     }
 }
@@ -116,13 +112,13 @@ impl Variant {
         fields.append(ETAG, value(&etag.to_bytes())?);
         fields.append(LAST_MODIFIED, value(&date::format(modified))?);
         let validators = Validators { etag: Some(etag), last_modified: Some(modified) };
-        Ok(Self { coding, stamp, length: stamp.size, validators, fields, content })
+        Ok(Self { coding, stamp, sendable: Sendable { length: stamp.size, validators, fields, content } })
     }
 
     /// Whether what would be sent is what the validators say. Content in memory always is; an open file may be written to.
     pub(super) fn is_intact(&self) -> bool {
-        match &self.content {
-            Content::Memory(_) => true,
+        match &self.sendable.content {
+            Content::Memory(_) | Content::Fetched(_) => true,
             Content::File(file, _) => stamp(file).is_ok_and(|now| now == self.stamp),
         }
     }
@@ -139,7 +135,7 @@ impl Shared {
             let (stamp, content) = self.content(&path, form).await?;
             let name = path.rsplit(|&byte| byte == b'/').next().unwrap_or(&path);
             let mut variant = Variant::new(name, coding, stamp, content, now)?;
-            self.dress(&mut variant.fields, name, !codings.is_empty());
+            self.dress(&mut variant.sendable.fields, name, !codings.is_empty());
             variants.push(variant);
         }
         Ok(Entry { path, variants, codings })

@@ -7,7 +7,7 @@
 //!
 //! `root` opens and never leaves the root, `find` decides what a path leads to, `entry` makes it ready to be sent,
 //! `answer` weighs preconditions and ranges, `listing` writes the pages of directories. `single` is for a handler that has
-//! one file to send: [`Response::file`].
+//! one file to send: [`Response::file`]; `representation` for one whose content is no file of that name: [`Representation`].
 
 mod answer;
 mod cache;
@@ -16,6 +16,7 @@ mod entry;
 mod find;
 mod listing;
 mod options;
+mod representation;
 mod root;
 mod single;
 #[cfg(test)]
@@ -23,8 +24,10 @@ mod tests;
 mod types;
 
 pub use self::cache::CacheLimits;
+pub use self::content::Fetch;
 pub use self::listing::MAX_LISTED;
 pub use self::options::{FilesError, FilesOptions};
+pub use self::representation::{Representation, Source};
 pub(super) use self::single::reply;
 pub use self::types::Disposition;
 
@@ -260,11 +263,14 @@ fn at_once(head: &Head, known: &Known, now: Now) -> Option<Response> {
         return None;
     };
     let variant = entry.choose(head).filter(|variant| variant.is_intact())?;
-    Some(answer::answer(head, variant, now.system))
+    Some(answer::answer(head, &variant.sendable, now.system))
 }
 
 fn respond(head: &Head, entry: &Entry, now: Now) -> Result<Response, Problem> {
-    entry.choose(head).map(|variant| answer::answer(head, variant, now.system)).ok_or_else(Problem::not_found)
+    entry
+        .choose(head)
+        .map(|variant| answer::answer(head, &variant.sendable, now.system))
+        .ok_or_else(Problem::not_found)
 }
 
 fn not_allowed(method: &Method) -> Response {

@@ -29,9 +29,9 @@ pub(in crate::server::http) fn reply(head: &Head, path: &Path) -> Result<Respons
     let name = path.file_name().unwrap_or_default().as_bytes();
     let variant = Variant::new(name, Coding::Identity, stamp, content, now)?;
     Ok(match *head.method() {
-        Method::GET | Method::HEAD => answer(head, &variant, now),
+        Method::GET | Method::HEAD => answer(head, &variant.sendable, now),
         // Preconditions are about what a method is asked to change, which is not this file; ranges are of GET alone.
-        _ => whole(&variant),
+        _ => whole(&variant.sendable),
     })
 }
 

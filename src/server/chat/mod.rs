@@ -4,8 +4,8 @@ pub mod accounts;
 pub mod command;
 pub mod house;
 pub mod json;
-mod server;
 pub mod media;
+mod server;
 pub mod store;
 
 pub use self::server::{Chat, ChatError, NAME, PATH};

@@ -1,7 +1,7 @@
 //! The house: who is here, what rooms there are, and what is done in them.
 //!
-//! Both doors open into it. A [`Session`](user::Session) is one connection; a [`User`](user::User) is who stands behind one session or
-//! several. What lasts goes through [`commit`] into the log of a room, and is told when it is on disk; what does not last (typing, presence, who
+//! Both doors open into it. A [`Session`](user::Session) is one connection; a [`User`] is who stands behind one session or
+//! several. What lasts goes through `commit` into the log of a room, and is told when it is on disk; what does not last (typing, presence, who
 //! comes and goes) is told at once.
 
 pub mod enter;

@@ -1,6 +1,6 @@
 //! The store in a folder: SQLite, compiled in.
 //!
-//! One thread writes ([`writer`](self)), a few read, and neither waits for the other: the database has a write-ahead log (WAL). What the writer has
+//! One thread writes, a few read, and neither waits for the other: the database has a write-ahead log (WAL). What the writer has
 //! acknowledged was synchronised to disk, unless [`Durability::Normal`] was chosen. `docs/chat-storage.md` describes the folder for its owner.
 
 mod accounts;

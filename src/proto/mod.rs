@@ -6,6 +6,7 @@ pub mod http;
 pub mod irc;
 pub mod otlp;
 pub mod proxy;
+pub mod push;
 pub mod rpc;
 pub mod sasl;
 pub mod tls;

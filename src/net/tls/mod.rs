@@ -7,6 +7,7 @@
 //!
 //! [`ClientTls`] is the other side: whom a client trusts, and the certificate that it shows.
 
+mod any_client;
 mod challenge;
 mod client;
 mod der;
@@ -29,6 +30,7 @@ use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ResolvesServerCert, WebPkiClientVerifier};
 use tokio_rustls::TlsAcceptor;
 
+use self::any_client::AnyClient;
 use self::challenge::Challenged;
 pub use self::challenge::{Answer, Challenges};
 pub use self::client::{ClientTls, ClientTlsConfig, Trust};
@@ -36,7 +38,7 @@ pub use self::der::Life;
 pub use self::load::TlsError;
 use self::names::ByName;
 use self::self_signed::SelfSigned;
-pub use self::session::TlsSession;
+pub use self::session::{Exporter, TlsSession};
 pub use self::watch::INTERVAL as WATCH_INTERVAL;
 
 /// A certificate and its private key, both in PEM.
@@ -59,6 +61,9 @@ pub enum ClientAuth {
     Optional(PathBuf),
     /// One is needed, signed by a certificate in this PEM file.
     Required(PathBuf),
+    /// One is asked for, and any is taken whose key the client has; nobody vouches for what it says of names and dates. For servers that know the
+    /// certificates of their users themselves, as those of IRC do (SASL EXTERNAL).
+    Any,
 }
 
 /// What to serve TLS with.
@@ -81,7 +86,7 @@ impl TlsConfig {
     /// All files that it names, and those beside them that there may be.
     fn files(&self) -> impl Iterator<Item = PathBuf> {
         let client = match &self.client_auth {
-            ClientAuth::None => None,
+            ClientAuth::None | ClientAuth::Any => None,
             ClientAuth::Optional(path) | ClientAuth::Required(path) => Some(path),
         };
         let pairs = self.certificates.iter();
@@ -199,6 +204,7 @@ fn client_verifier(
 ) -> Result<Arc<dyn ClientCertVerifier>, TlsError> {
     let (path, required) = match auth {
         ClientAuth::None => return Ok(WebPkiClientVerifier::no_client_auth()),
+        ClientAuth::Any => return Ok(Arc::new(AnyClient(Arc::clone(provider)))),
         ClientAuth::Optional(path) => (path, false),
         ClientAuth::Required(path) => (path, true),
     };

@@ -8,6 +8,9 @@ use tokio_rustls::TlsStream;
 
 use super::names::dns_names;
 
+/// What a TLS connection exports to bind other things to it.
+pub type Exporter = [u8; 32];
+
 /// What is known of a peer by the TLS handshake. Kept for as long as the connection; a resumed session has what the
 /// first handshake had.
 #[derive(Clone, Debug)]
@@ -16,6 +19,7 @@ pub struct TlsSession {
     alpn: Option<Box<[u8]>>,
     version: Option<&'static str>,
     certificates: Box<[CertificateDer<'static>]>,
+    exporter: Option<Exporter>,
     /// Read from the first certificate when somebody asks.
     names: OnceLock<Box<[String]>>,
 }
@@ -37,8 +41,15 @@ impl TlsSession {
                 _ => None,
             },
             certificates: connection.peer_certificates().unwrap_or_default().into(),
+            exporter: exporter(stream),
             names: OnceLock::new(),
         }
+    }
+
+    /// The channel binding `tls-exporter` (RFC 9266): the same at both ends, and known to nobody else. Only with TLS 1.3.
+    #[must_use]
+    pub fn exporter(&self) -> Option<&Exporter> {
+        self.exporter.as_ref()
     }
 
     /// The version of TLS: `TLSv1.2` or `TLSv1.3`.
@@ -60,16 +71,30 @@ impl TlsSession {
         self.alpn.as_deref()
     }
 
-    /// The DNS names that the peer's certificate is for, in lower case; none when it showed none.
+    /// The DNS names that the peer's certificate is for, in lower case; none when it showed none. Nobody vouches for those of a client with
+    /// [`ClientAuth::Any`](super::ClientAuth::Any).
     #[must_use]
     pub fn names(&self) -> &[String] {
         self.names.get_or_init(|| self.certificates.first().map(dns_names).unwrap_or_default().into())
     }
 
     /// The peer's certificate and those that it sent along, each as DER, its own first; none when it showed none. The
-    /// first was checked: a client's against [`ClientAuth`](super::ClientAuth), a server's against
+    /// first was checked: a client's against [`ClientAuth`](super::ClientAuth) ([`Any`](super::ClientAuth::Any) checks only that it has the key), a server's against
     /// [`Trust`](super::Trust). The peer has its key.
     pub fn certificates(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.certificates.iter().map(AsRef::as_ref)
     }
+}
+
+/// TLS 1.2 has such a thing only with an extension that not every peer speaks: RFC 9266, section 4.1.
+fn exporter<S>(stream: &TlsStream<S>) -> Option<Exporter> {
+    const LABEL: &[u8] = b"EXPORTER-Channel-Binding";
+    if stream.get_ref().1.protocol_version() != Some(ProtocolVersion::TLSv1_3) {
+        return None;
+    }
+    let exported = match stream {
+        TlsStream::Server(stream) => stream.get_ref().1.export_keying_material([0; 32], LABEL, Some(b"")),
+        TlsStream::Client(stream) => stream.get_ref().1.export_keying_material([0; 32], LABEL, Some(b"")),
+    };
+    exported.ok()
 }

@@ -243,6 +243,57 @@ async fn clients_show_certificates_when_asked() {
     }
 }
 
+/// A certificate that nobody vouches for is taken from whom has its key.
+#[tokio::test]
+async fn any_client_with_a_key() {
+    let (_folder, config) = files("a.test");
+    let tls = Tls::new(TlsConfig { client_auth: ClientAuth::Any, ..config }).unwrap();
+    let server = served(&tls, "a.test").await;
+    let [own, other] = [(); 2].map(|()| rcgen::generate_simple_self_signed(["client".to_owned()]).unwrap());
+    let der = |key: &KeyPair| PrivateKeyDer::Pkcs8(key.serialize_der().into());
+    for versions in [&[&rustls::version::TLS12], &[&rustls::version::TLS13]] {
+        let with = |key: &KeyPair| {
+            let provider = provider();
+            let signing = provider.key_provider.load_private_key(der(key)).unwrap();
+            // Not checked against the certificate, as an impostor would do it.
+            let shown = rustls::sign::CertifiedKey::new(vec![own.cert.der().clone()], signing);
+            let client = rustls::ClientConfig::builder_with_provider(provider)
+                .with_protocol_versions(versions)
+                .unwrap()
+                .with_root_certificates(roots(&[&server]))
+                .with_client_cert_resolver(Arc::new(rustls::sign::SingleCertAndKey::from(shown)));
+            Arc::new(client)
+        };
+        let ends = handshake(&tls, with(&own.signing_key), "a.test").await.unwrap();
+        assert_eq!(ends.1.get_ref().1.peer_certificates().unwrap(), [own.cert.der().clone()]);
+        assert!(handshake(&tls, with(&other.signing_key), "a.test").await.is_err(), "of somebody else");
+    }
+    let anonymous = handshake(&tls, Arc::new(trusting(&[&server])), "a.test").await.unwrap();
+    assert_eq!(anonymous.1.get_ref().1.peer_certificates(), None);
+}
+
+/// Both ends of a connection export the same, and no other connection does; TLS 1.2 exports nothing.
+#[tokio::test]
+async fn what_is_exported_belongs_to_one_connection() {
+    let (_folder, config) = files("a.test");
+    let tls = Tls::new(config).unwrap();
+    let server = served(&tls, "a.test").await;
+    let mut seen = Vec::new();
+    for versions in [&[&rustls::version::TLS13], &[&rustls::version::TLS13], &[&rustls::version::TLS12]] {
+        let client = rustls::ClientConfig::builder_with_provider(provider())
+            .with_protocol_versions(versions)
+            .unwrap()
+            .with_root_certificates(roots(&[&server]))
+            .with_no_client_auth();
+        let (near, far) = handshake(&tls, Arc::new(client), "a.test").await.unwrap();
+        let near = TlsSession::of(&tokio_rustls::TlsStream::from(near));
+        let far = TlsSession::of(&tokio_rustls::TlsStream::from(far));
+        assert_eq!(near.exporter(), far.exporter());
+        seen.push(near.exporter().copied());
+    }
+    assert!(seen[0].is_some() && seen[1].is_some() && seen[0] != seen[1] && seen[2].is_none(), "{seen:?}");
+}
+
 #[tokio::test]
 async fn a_self_signed_certificate_is_for_this_machine_and_survives_reloads() {
     let tls = Tls::new(TlsConfig { self_signed: true, ..TlsConfig::default() }).unwrap();

@@ -24,6 +24,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use ring::digest::{SHA256, digest};
 use ring::hmac;
 use tokio::sync::broadcast;
 
@@ -44,6 +45,7 @@ use crate::net::workers::Blocking;
 use crate::proto::chat::id::{AccountId, MessageId, Millis};
 use crate::proto::chat::name::Nick;
 use crate::proto::sasl::scram::{Exporter, KEY_LENGTH};
+use crate::server::peer::Peer;
 
 /// Says what time it is.
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
@@ -62,6 +64,19 @@ pub struct Client {
 }
 
 impl Client {
+    /// The client at the other end of a connection. One that comes from this machine is secure without TLS.
+    #[must_use]
+    pub fn of(peer: &Peer) -> Self {
+        let address = peer.addr.ip();
+        let session = peer.tls_session();
+        Self {
+            address,
+            secure: peer.tls || address.is_none_or(|address| address.to_canonical().is_loopback()),
+            certificate: session.and_then(|session| session.certificates().next().map(sha256)),
+            exporter: session.and_then(|session| session.exporter().copied()),
+        }
+    }
+
     fn source(&self) -> Option<Source> {
         self.address.map(Source::of)
     }
@@ -100,6 +115,13 @@ struct Inner {
     changing: tokio::sync::Mutex<()>,
     logins: AtomicU64,
     failures: AtomicU64,
+}
+
+/// How certificates and tokens are kept.
+fn sha256(bytes: &[u8]) -> [u8; 32] {
+    let mut hash = [0; 32];
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
 }
 
 impl fmt::Debug for Accounts {

@@ -10,11 +10,10 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
-use ring::digest::{SHA256, digest};
 
 use super::super::store::account::{Account, Session};
 use super::config::MAX_DEVICE;
-use super::{Accounts, Ending, Refusal};
+use super::{Accounts, Ending, Refusal, sha256};
 use crate::net::random;
 use crate::proto::chat::id::{AccountId, MessageId, Millis};
 
@@ -61,7 +60,7 @@ impl Accounts {
         let session = Session {
             id: MessageId::new(now, u128::from_le_bytes(random::bytes()?)),
             account: account.id,
-            digest: hash(&bytes),
+            digest: sha256(&bytes),
             device: device.chars().filter(|char| !char.is_control()).take(MAX_DEVICE).collect(),
             created: now,
             used: now,
@@ -78,7 +77,7 @@ impl Accounts {
     pub async fn resume(&self, token: &str) -> Result<(Session, Arc<Account>), Refusal> {
         let bytes = BASE64.decode(token).ok().filter(|bytes| bytes.len() == TOKEN).ok_or(Refusal::Session)?;
         let now = self.now();
-        let found = self.0.store.session(hash(&bytes), now).await?;
+        let found = self.0.store.session(sha256(&bytes), now).await?;
         let (mut session, account) = found.ok_or(Refusal::Session)?;
         session.used = self.last_use(&session);
         if self.is_idle(&session, now) {
@@ -173,12 +172,6 @@ impl Accounts {
     fn used(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<MessageId, Millis>> {
         self.0.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn hash(token: &[u8]) -> [u8; 32] {
-    let mut hash = [0; 32];
-    hash.copy_from_slice(digest(&SHA256, token).as_ref());
-    hash
 }
 
 fn millis(time: Duration) -> Millis {

@@ -55,7 +55,7 @@ impl Door {
         let door = Arc::new(self);
         Ok(move |request: Request| {
             let door = Arc::clone(&door);
-            let client = client(&request);
+            let client = Client::of(request.peer());
             let response =
                 upgrade.accept(request, move |socket: Socket| Talk::serve(Arc::clone(&door), socket, client));
             std::future::ready(response)
@@ -83,13 +83,4 @@ impl Door {
         ];
         words::of("hello", fields)
     }
-}
-
-/// What is known of whoever asks.
-fn client(request: &Request) -> Client {
-    let peer = request.peer();
-    let address = peer.addr.ip();
-    // Within this machine nobody listens.
-    let secure = peer.tls || address.is_none_or(|address| address.is_loopback());
-    Client { address, secure, ..Client::default() }
 }

@@ -166,3 +166,22 @@ async fn certificates_open_accounts() {
         assert_eq!(code(result), expected, "{name:?} with {certificate:?}");
     }
 }
+
+#[test]
+fn clients_by_their_connection() {
+    use crate::net::addr::PeerAddr;
+    let ip = |text: &str| PeerAddr::Ip(text.parse().unwrap());
+    let rows = [
+        (ip("192.0.2.1:1"), false, Some("192.0.2.1"), false),
+        (ip("192.0.2.1:1"), true, Some("192.0.2.1"), true),
+        (ip("127.0.0.1:1"), false, Some("127.0.0.1"), true),
+        (ip("[::1]:1"), false, Some("::1"), true),
+        (ip("[::ffff:127.0.0.1]:1"), false, Some("::ffff:127.0.0.1"), true),
+        (PeerAddr::Unix, false, None, true),
+    ];
+    for (addr, tls, address, secure) in rows {
+        let address = address.map(|text| text.parse().unwrap());
+        let expected = Client { address, secure, certificate: None, exporter: None };
+        assert_eq!(Client::of(&Peer::new(addr, tls, 1)), expected);
+    }
+}

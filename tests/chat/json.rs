@@ -234,3 +234,19 @@ fn who_comes_and_goes_is_seen() {
     bob.asks(json!({"t": "token", "token": token}));
     assert_eq!(ann.hears_a("appeared")["name"], "bob");
 }
+
+#[test]
+fn a_server_that_stops_says_so_and_keeps_everything() {
+    let server = Server::start();
+    let mut ann = server.account("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    ann.asks(json!({"t": "send", "room": "#a", "text": "before"}));
+    let (server, ended) = server.stopped_and_started();
+    assert_eq!(ann.is_closed(), 1001);
+    assert!(!ended.stderr.contains("WARN") && !ended.stderr.contains("ERROR"), "{}", ended.stderr);
+    let mut back = server.client();
+    let reply = back.asks(json!({"t": "token", "token": ann.token}));
+    assert_eq!(reply["rooms"][0]["room"], "#a");
+    let page = back.asks(json!({"t": "history", "room": "#a"}));
+    assert_eq!(texts(page["events"].as_array().unwrap()), ["before"]);
+}

@@ -12,8 +12,8 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use self::client::Client;
-use crate::support::command::wireworks;
-use crate::support::process::Process;
+use crate::support::command::{stop, wireworks};
+use crate::support::process::{Ended, Process};
 
 /// A server with a folder of its own.
 pub(crate) struct Server {
@@ -52,6 +52,14 @@ impl Server {
         drop(self.process.wait());
         let (process, addr) = Self::process("127.0.0.1:0", self.folder.path(), &["--no-limits"]);
         Self { process, addr, folder: self.folder }
+    }
+
+    /// Ends it in order, and starts it again with the same folder. Says how it ended.
+    #[track_caller]
+    pub(crate) fn stopped_and_started(self) -> (Self, Ended) {
+        let ended = stop(self.process);
+        let (process, addr) = Self::process("127.0.0.1:0", self.folder.path(), &["--no-limits"]);
+        (Self { process, addr, folder: self.folder }, ended)
     }
 
     /// A client that has been greeted.

@@ -239,6 +239,9 @@ impl Inner {
 
     /// Keeps the lists of rooms by account true.
     fn index(&self, room: &Arc<RoomCell>, event: &Event) {
+        if !event.change.is_state() {
+            return;
+        }
         let mut memberships = self.memberships();
         let mut set = |account: AccountId, member: bool| {
             let rooms = memberships.entry(account).or_default();

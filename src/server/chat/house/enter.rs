@@ -8,7 +8,7 @@ use super::commit::{Done, Pending, Waiting};
 use super::mailbox::{Refused, Sent};
 use super::room::RoomCell;
 use super::told::Told;
-use super::user::{Session, User};
+use super::user::{Face, Session, User};
 use super::{House, Inner, pair};
 use crate::proto::chat::event::{Change, RoomKind, Who};
 use crate::proto::chat::id::{AccountId, MessageId, RoomId};
@@ -201,7 +201,7 @@ impl House {
         change: Change,
     ) -> Result<Sent, Refused> {
         let (sender, outcome) = oneshot::channel();
-        let pending = self.pending(user, room, change, None, Done::Task(sender));
+        let pending = self.pending(user, user.face(), room, change, None, Done::Task(sender));
         let gone = || Refused::from(StoreError::Away("the house is closing".into()));
         self.0.queue.send(Waiting::Change(Box::new(pending))).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
@@ -210,12 +210,12 @@ impl House {
     pub(super) fn pending(
         &self,
         user: &Arc<User>,
+        face: Face,
         room: &Arc<RoomCell>,
         change: Change,
         client_id: Option<String>,
         done: Done,
     ) -> Pending {
-        let face = user.face();
         let draft = Draft { room: room.id(), id: self.id(), by: face.author(), change, client_id };
         Pending { room: Arc::clone(room), draft, face, user: Some(Arc::clone(user)), done }
     }

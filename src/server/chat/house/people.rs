@@ -91,7 +91,7 @@ impl House {
             let leave = Change::Leave { reason: Some(reason.to_owned()), quit: true };
             if self.0.is_known(room.id()) {
                 // The log of a room that lasts says that a guest has gone; it is no harm if it cannot.
-                let pending = self.pending(user, room, leave, None, Done::Nobody);
+                let pending = self.pending(user, face.clone(), room, leave, None, Done::Nobody);
                 let _ = self.0.queue.send(Waiting::Change(Box::new(pending))).await;
                 self.settle_and_drop(room, &face).await;
             }
@@ -183,9 +183,7 @@ impl House {
     async fn note_identity(&self, user: &Arc<User>, before: &Face, nick: &Nick, account: Option<AccountId>) {
         for room in user.rooms() {
             let change = Change::Rename { nick: nick.clone(), account };
-            let mut pending = self.pending(user, &room, change, None, Done::Nobody);
-            pending.draft.by = before.author();
-            pending.face = before.clone();
+            let pending = self.pending(user, before.clone(), &room, change, None, Done::Nobody);
             let _ = self.0.queue.send(Waiting::Change(Box::new(pending))).await;
         }
         // Until that is applied, rooms know the user by its old name.

@@ -39,7 +39,7 @@ impl House {
         };
         room.look(|room| room.check(&actor, &change, target, self.now()))?;
         let done = Done::Session(Arc::clone(session), sending.number);
-        let pending = self.pending(user, room, change, sending.client_id, done);
+        let pending = self.pending(user, face, room, change, sending.client_id, done);
         let gone = || crate::server::chat::store::StoreError::Away("the house is closing".into());
         self.0.queue.send(Waiting::Change(Box::new(pending))).await.map_err(|_| gone())?;
         Ok(())

@@ -143,7 +143,7 @@ pub trait Store: Send + Sync + 'static {
     /// These accounts, as far as they exist, in this order.
     fn accounts_by_id(&self, ids: Vec<AccountId>) -> Answer<'_, Vec<Account>>;
 
-    /// Changes an account. [`StoreError::None`] if it does not exist.
+    /// Changes an account. [`StoreError::None`] if it does not exist; [`StoreError::Taken`] if a certificate opens another one.
     fn change_account(&self, id: AccountId, change: AccountChange) -> Answer<'_, Account>;
 
     /// Keeps a session.

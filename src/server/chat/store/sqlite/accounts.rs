@@ -55,21 +55,6 @@ fn by_id(db: &Connection, id: AccountId) -> Result<Option<Account>, StoreError> 
     one(db.prepare_cached(&sql)?.query([bits(id.0)])?, |row| account(row, 0))
 }
 
-/// The account that this certificate opens. Few accounts have any, and few log in so: all that have some are looked through.
-pub(super) fn by_certificate(db: &Connection, digest: &[u8; DIGEST]) -> Result<Option<Account>, StoreError> {
-    let sql = format!("SELECT {ACCOUNT} FROM accounts a WHERE instr(a.certificates, ?1) > 0");
-    let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query([&digest[..]])?;
-    while let Some(row) = rows.next()? {
-        let account = account(row, 0)?;
-        // Digests stand one behind the other: what is found may be parts of two.
-        if account.certificates.contains(digest) {
-            return Ok(Some(account));
-        }
-    }
-    Ok(None)
-}
-
 /// These accounts, as far as they exist, in this order.
 pub(super) fn by_ids(db: &Connection, ids: &[AccountId]) -> Result<Vec<Account>, StoreError> {
     ids.iter().filter_map(|id| by_id(db, *id).transpose()).collect()
@@ -104,12 +89,38 @@ pub(super) fn change(db: &Connection, id: AccountId, change: &AccountChange) -> 
             let sql = "UPDATE accounts SET suspended = ?2, suspended_why = ?3 WHERE id = ?1";
             db.prepare_cached(sql)?.execute(params![row, since, why])?
         }
-        AccountChange::Certificates(certificates) => {
-            let sql = "UPDATE accounts SET certificates = ?2 WHERE id = ?1";
-            db.prepare_cached(sql)?.execute(params![row, certificates.concat()])?
-        }
+        AccountChange::Certificates(certificates) => return certify(db, id, certificates),
     };
     by_id(db, id)?.ok_or(StoreError::None)
+}
+
+/// Says which certificates open an account. One that opens another account is [`StoreError::Taken`].
+fn certify(db: &Connection, id: AccountId, certificates: &[[u8; DIGEST]]) -> Result<Account, StoreError> {
+    by_id(db, id)?.ok_or(StoreError::None)?;
+    let row = bits(id.0);
+    let mut taken = db.prepare_cached("SELECT 1 FROM certificates WHERE digest = ?1 AND account <> ?2")?;
+    for digest in certificates {
+        if taken.exists(params![digest, row])? {
+            return Err(StoreError::Taken);
+        }
+    }
+    let sql = "UPDATE accounts SET certificates = ?2 WHERE id = ?1";
+    db.prepare_cached(sql)?.execute(params![row, certificates.concat()])?;
+    db.prepare_cached("DELETE FROM certificates WHERE account = ?1")?.execute([row])?;
+    let mut insert =
+        db.prepare_cached("INSERT OR IGNORE INTO certificates (digest, account) VALUES (?1, ?2)")?;
+    for digest in certificates {
+        insert.execute(params![digest, row])?;
+    }
+    by_id(db, id)?.ok_or(StoreError::None)
+}
+
+/// The account that a certificate opens.
+pub(super) fn by_certificate(db: &Connection, digest: &[u8; DIGEST]) -> Result<Option<Account>, StoreError> {
+    let sql = format!(
+        "SELECT {ACCOUNT} FROM certificates c JOIN accounts a ON a.id = c.account WHERE c.digest = ?1"
+    );
+    one(db.prepare_cached(&sql)?.query([digest])?, |row| account(row, 0))
 }
 
 /// Keeps a session, and deletes some that had expired when it began.

@@ -174,12 +174,12 @@ impl Store for Sqlite {
         self.readers.ask(move |db| accounts::by_name(db, &name))
     }
 
-    fn accounts(&self, after: Option<Nick>, limit: usize) -> Answer<'_, Vec<Account>> {
-        self.readers.ask(move |db| accounts::list(db, after.as_ref(), limit))
-    }
-
     fn account_of_certificate(&self, digest: [u8; 32]) -> Answer<'_, Option<Account>> {
         self.readers.ask(move |db| accounts::by_certificate(db, &digest))
+    }
+
+    fn accounts(&self, after: Option<Nick>, limit: usize) -> Answer<'_, Vec<Account>> {
+        self.readers.ask(move |db| accounts::list(db, after.as_ref(), limit))
     }
 
     fn accounts_by_id(&self, ids: Vec<AccountId>) -> Answer<'_, Vec<Account>> {

@@ -118,6 +118,12 @@ CREATE TABLE accounts (
     created         INTEGER NOT NULL
 ) STRICT;
 
+CREATE TABLE certificates (                    -- whom a certificate opens; their order stands in `accounts`
+    digest  BLOB    PRIMARY KEY NOT NULL,
+    account INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX certificates_account ON certificates (account);
+
 CREATE TABLE sessions (
     id      BLOB    PRIMARY KEY NOT NULL,
     account INTEGER NOT NULL,

@@ -83,10 +83,16 @@ fn every_change_of_an_account_is_kept() {
     expected.suspended = Some((NOW, "spam".into()));
     expected.certificates = vec![[5; 32], [6; 32]];
     assert_eq!(alice, expected);
-    assert_eq!(wait(store.account_of_certificate([6; 32])).unwrap(), Some(expected));
-    let mut between = [5; 32];
-    between[16..].fill(6);
-    assert_eq!(wait(store.account_of_certificate(between)).unwrap(), None, "parts of two are none");
+    let of = |digest| wait(store.account_of_certificate(digest)).unwrap().map(|account| account.id);
+    assert_eq!([of([5; 32]), of([6; 32]), of([7; 32])], [Some(AccountId(1)), Some(AccountId(1)), None]);
+    wait(store.create_account(new(3, "bob"))).unwrap();
+    let certify = |account, certificates: &[[u8; 32]]| {
+        wait(store.change_account(AccountId(account), AccountChange::Certificates(certificates.to_vec())))
+    };
+    assert!(matches!(certify(3, &[[7; 32], [6; 32]]), Err(StoreError::Taken)));
+    certify(1, &[[5; 32], [5; 32]]).unwrap();
+    certify(3, &[[6; 32]]).unwrap();
+    assert_eq!([of([5; 32]), of([6; 32]), of([7; 32])], [Some(AccountId(1)), Some(AccountId(3)), None]);
     let back = [
         AccountChange::Password(None),
         AccountChange::Profile(Profile::default()),

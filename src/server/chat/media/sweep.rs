@@ -136,3 +136,41 @@ impl Shared {
         Ok(cleared? as u64)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::chat::event::{Author, Change, Media as Named, Message, RoomKind};
+    use crate::proto::chat::id::{MessageId, RoomId};
+    use crate::server::chat::store::Draft;
+    use crate::server::chat::store::sqlite::{Sqlite, SqliteConfig};
+
+    #[tokio::test]
+    async fn the_store_of_the_chat_says_what_its_messages_name() {
+        let folder = tempfile::tempdir().unwrap();
+        let store: Arc<dyn Store> = Arc::new(Sqlite::open(folder.path(), &SqliteConfig::default()).unwrap());
+        let (named, unnamed) = (Digest::new([1; 32]), Digest::new([2; 32]));
+        let file = Named {
+            digest: named.to_string(),
+            name: "a".into(),
+            kind: "text/plain".into(),
+            size: 1,
+            dimensions: None,
+        };
+        let name = Some("#room".parse().unwrap());
+        let changes = [
+            Change::Create { kind: RoomKind::Public, name, members: Vec::new() },
+            Change::Message(Message { media: vec![file], ..Message::default() }),
+        ];
+        let by = Author { nick: "me".parse().unwrap(), account: None, user: "u".into(), host: "h".into() };
+        let drafts = changes.into_iter().zip(1..).map(|(change, at)| Draft {
+            room: RoomId(1),
+            id: MessageId::new(at, 0),
+            by: by.clone(),
+            change,
+            client_id: None,
+        });
+        store.append(drafts.collect()).await.unwrap();
+        assert_eq!(store.in_use(vec![named, unnamed]).await.unwrap(), [named]);
+    }
+}

@@ -5,6 +5,7 @@
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::{Draft, StoreError};
+use super::media;
 use super::row::{Id, Kind, RoomN, encode, int, uint, who_text};
 use crate::proto::chat::event::{Change, Message};
 use crate::proto::chat::id::{MessageId, Millis, Seq};
@@ -12,6 +13,9 @@ use crate::proto::chat::id::{MessageId, Millis, Seq};
 /// Writes the effects of the event `seq`. Says by how much the text of all messages has grown.
 pub(super) fn of(db: &Connection, room: RoomN, seq: Seq, draft: &Draft) -> Result<i64, StoreError> {
     let now = draft.id.time();
+    if let Change::Message(message) = &draft.change {
+        media::name(db, room, seq, &message.media)?;
+    }
     match &draft.change {
         Change::Message(Message { thread: Some(first), .. }) => answer(db, room, *first).map(|()| 0),
         Change::Edit { of, text } => edit(db, room, seq, *of, text, now),
@@ -103,6 +107,7 @@ fn delete(db: &Connection, room: RoomN, of: MessageId, now: Millis) -> Result<i6
     update.execute(params![room, target, body, int(now)])?;
     db.prepare_cached("DELETE FROM reactions WHERE room = ?1 AND message = ?2")?
         .execute(params![room, target])?;
+    media::forget(db, room, target)?;
     let blank = encode(&Change::Edit { of, text: String::new() })?;
     let mut wipe =
         db.prepare_cached("UPDATE events SET body = ?3 WHERE room = ?1 AND seq = ?2 AND kind = ?4")?;

@@ -10,6 +10,7 @@ mod cursors;
 mod effects;
 mod error;
 mod index;
+mod media;
 mod open;
 mod page;
 mod readers;
@@ -229,6 +230,10 @@ impl Store for Sqlite {
 
     fn retain(&self, before: Option<Millis>, bytes: Option<u64>) -> Answer<'_, u64> {
         self.aside("wireworks-retain", move |writer, folder| retain::retain(writer, folder, before, bytes))
+    }
+
+    fn media_in_use(&self, digests: Vec<String>) -> Answer<'_, Vec<String>> {
+        self.readers.ask(move |db| media::in_use(db, digests))
     }
 
     fn backup(&self, to: PathBuf) -> Answer<'_, ()> {

@@ -119,6 +119,7 @@ fn forget_message(db: &Connection, room: RoomN, seq: Seq) -> rusqlite::Result<()
     for sql in [
         "DELETE FROM edits WHERE room = ?1 AND message = ?2",
         "DELETE FROM reactions WHERE room = ?1 AND message = ?2",
+        "DELETE FROM media WHERE room = ?1 AND message = ?2",
     ] {
         db.prepare_cached(sql)?.execute(params![room, int(seq)])?;
     }

@@ -101,7 +101,7 @@ pub(super) fn clear(db: &Connection) -> Result<bool, StoreError> {
             let words = super::index::row_number(room, 0)..=super::index::row_number(room, uint(until));
             db.prepare_cached("DELETE FROM words WHERE rowid BETWEEN ?1 AND ?2")?
                 .execute([words.start(), words.end()])?;
-            for table in ["edits", "reactions"] {
+            for table in ["edits", "reactions", "media"] {
                 let sql = format!("DELETE FROM {table} WHERE room = ?1 AND message <= ?2");
                 db.prepare_cached(&sql)?.execute(params![room, until])?;
             }

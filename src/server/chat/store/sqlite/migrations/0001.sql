@@ -72,6 +72,14 @@ CREATE TABLE reactions (
     PRIMARY KEY (room, message, reaction, who)
 ) STRICT, WITHOUT ROWID;
 
+CREATE TABLE media (                           -- which files a message names
+    room    INTEGER NOT NULL,
+    message INTEGER NOT NULL,
+    digest  TEXT    NOT NULL,                  -- SHA-256, hexadecimal
+    PRIMARY KEY (room, message, digest)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX media_digest ON media (digest);
+
 -- What clients have called their drafts. Two tables take turns, so that forgetting is emptying one of them.
 CREATE TABLE sent_even (
     account INTEGER NOT NULL,
@@ -135,3 +143,6 @@ CREATE TABLE sessions (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX sessions_account ON sessions (account);
 CREATE INDEX sessions_expires ON sessions (expires);
+
+-- For the files that are in use.
+CREATE INDEX accounts_avatar ON accounts (profile ->> 'avatar');

@@ -5,6 +5,7 @@ mod crash;
 mod files;
 mod full;
 mod log;
+mod media;
 mod model;
 mod random;
 mod search;

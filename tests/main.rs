@@ -7,6 +7,8 @@ mod balance;
 mod balance_interplay;
 mod chat;
 mod chat_media;
+mod chat_protocol;
+mod chat_web;
 mod fuzz;
 mod http;
 mod http_browser;

@@ -7,5 +7,6 @@ pub mod json;
 pub mod media;
 mod server;
 pub mod store;
+pub mod web;
 
 pub use self::server::{Chat, ChatError, NAME, PATH};

@@ -15,6 +15,7 @@ use super::house::House;
 use super::json::Door;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Store, StoreError};
+use super::web;
 use crate::net::bucket::Rate;
 use crate::net::clock::Clock;
 use crate::net::random;
@@ -122,7 +123,7 @@ impl Chat {
         };
         let upgrade = Upgrade::new().origins(config.origins.clone()).settings(settings);
         let door = Door::new(house, accounts, pace);
-        let router = Router::new().get(PATH, door.route(upgrade)?);
+        let router = web::routes(Router::new()).get(PATH, door.route(upgrade)?);
         Server::new(router).name(NAME).configured(&config.server).workers(workers).prepare(process)?;
         Ok(())
     }

@@ -1,0 +1,83 @@
+// The list of rooms and of direct messages, with what is unread in them, and who one is.
+
+import { avatar, h, icon, iconButton } from './dom.js';
+
+const WORDS = { online: 'Online', away: 'Away', busy: 'Busy', offline: 'Offline' };
+
+export class Sidebar {
+  #nodes = new Map();
+
+  constructor(chat, actions) {
+    Object.assign(this, { chat, actions });
+    this.title = h('h1', {});
+    this.state = h('p', { class: 'link-state', role: 'status' });
+    this.rooms = h('ul', {});
+    this.directs = h('ul', {});
+    this.me = h('button', { type: 'button', class: 'me', 'aria-haspopup': 'menu', onclick: () => actions.meMenu(this.me) });
+    const section = (name, label, act, list) => h('section', {}, h('header', {}, h('h2', {}, name), iconButton('plus', label, act)), list);
+    this.node = h('nav', { class: 'sidebar', 'aria-label': 'Rooms' },
+      h('header', { class: 'brand' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, icon('logo')), h('div', {}, this.title, this.state)),
+      h('button', { type: 'button', class: 'jump', onclick: actions.switcher }, icon('search'), h('span', {}, 'Jump to…'), h('kbd', {}, 'Ctrl K')),
+      h('div', { class: 'lists' }, section('Rooms', 'Browse and create rooms', actions.browse, this.rooms), section('Direct messages', 'Write to somebody', actions.newDirect, this.directs)),
+      h('footer', {}, this.me, iconButton('theme', 'Switch between light and dark', actions.theme)));
+  }
+
+  /** In the order of the list: rooms by name, then people by who spoke last. */
+  order() {
+    const all = [...this.chat.rooms.values()];
+    const rooms = all.filter(room => !room.direct).sort((a, b) => a.key.localeCompare(b.key));
+    const directs = all.filter(room => room.direct).sort((a, b) => b.active - a.active || a.key.localeCompare(b.key));
+    return [...rooms, ...directs];
+  }
+
+  draw() {
+    const { chat } = this;
+    this.title.textContent = chat.link.hello?.server ?? 'Chat';
+    const all = this.order();
+    this.rooms.replaceChildren(...all.filter(room => !room.direct).map(room => this.#row(room)));
+    this.directs.replaceChildren(...all.filter(room => room.direct).map(room => this.#row(room)));
+    if (!this.rooms.childElementCount) this.rooms.append(h('li', { class: 'none' }, h('button', { type: 'button', onclick: this.actions.browse }, 'Find a room')));
+    const mine = chat.mine ?? 'online';
+    if (chat.me) {
+      this.me.replaceChildren(h('span', { class: 'face' }, avatar(chat.me.name), h('i', { class: `dot ${mine}` })),
+        h('span', { class: 'me-name' }, h('b', {}, chat.me.name), h('small', {}, chat.me.account ? WORDS[mine] : 'Guest')));
+      this.me.setAttribute('aria-label', `${chat.me.name}, ${WORDS[mine]}: your menu`);
+    }
+  }
+
+  #row(room) {
+    const here = room === this.chat.current;
+    const { presence, status } = room.direct ? this.chat.presence(room.name) : {};
+    const unread = room.unread > 0 && !here;
+    const badge = unread && (room.mentions || room.direct)
+      ? h('span', { class: 'badge' }, room.direct ? cap(room.unread) : `@${cap(room.mentions)}`)
+      : unread ? h('span', { class: 'badge soft' }, cap(room.unread)) : null;
+    const label = [room.name, room.direct && WORDS[presence], unread && `${room.unread} unread`, room.mentions > 0 && !room.direct && `${room.mentions} mention you`].filter(Boolean).join(', ');
+    const key = JSON.stringify([here, label, room.kind, status]);
+    const known = this.#nodes.get(room);
+    if (known?.key === key) return known.node;
+    const button = h('a', {
+      href: `#${encodeURIComponent(room.direct ? `@${room.name}` : room.title)}`, class: ['row', unread && 'unread'].filter(Boolean).join(' '),
+      'aria-current': here ? 'page' : undefined, 'aria-label': label, title: status || undefined,
+      onclick: event => { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); this.actions.open(room); },
+    }, room.direct ? h('span', { class: 'face' }, avatar(room.name), h('i', { class: `dot ${presence}` })) : icon(room.kind === 'private' ? 'lock' : 'hash'),
+    h('span', { class: 'row-name' }, room.title), badge);
+    const node = h('li', {}, button);
+    const focused = known?.node.contains(document.activeElement);
+    this.#nodes.set(room, { key, node });
+    if (focused) queueMicrotask(() => button.focus());
+    return node;
+  }
+
+  drawLink() {
+    const { state, retryAt } = this.chat.link;
+    const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
+    const words = { open: 'Connected', connecting: 'Connecting…', waiting: `Offline, trying again in ${seconds} s`, closed: 'Offline' };
+    if (this.state.textContent !== words[state]) this.state.textContent = words[state];
+    this.state.className = `link-state ${state}`;
+  }
+}
+
+function cap(number) {
+  return number > 99 ? '99+' : String(number);
+}

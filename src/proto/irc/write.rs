@@ -34,6 +34,17 @@ impl Line {
         Self::new(server, &format!("{:03}", numeric.code)).param(client)
     }
 
+    /// A line that was written before, without its end.
+    #[must_use]
+    pub fn from_text(text: &str) -> Self {
+        let (tags, body) = match text.strip_prefix('@').and_then(|text| text.split_once(' ')) {
+            Some((tags, body)) => (tags.to_owned(), body),
+            None => (String::new(), text),
+        };
+        let body = body.chars().filter(|found| !matches!(found, '\0' | '\r' | '\n')).collect();
+        Self { tags, body, ended: true }
+    }
+
     /// Adds a tag, unless its key is none, or the tags would be longer than [`MAX_TAGS`].
     #[must_use]
     pub fn tag(mut self, key: &str, value: &str) -> Self {
@@ -175,6 +186,15 @@ mod tests {
         for odd in ["", ":a", "a b", " "] {
             assert_eq!(text(&Line::new("", "X").param(odd).param("b")), "X * b\r\n");
         }
+    }
+
+    #[test]
+    fn a_line_is_what_it_was() {
+        for line in ["@a=b;c :s PING :x y", ":s PING", "PING"] {
+            assert_eq!(text(&Line::from_text(line)).trim_end(), line);
+        }
+        assert_eq!(text(&Line::from_text("@a=b :s X :y").tag("label", "1")), "@a=b;label=1 :s X :y\r\n");
+        assert_eq!(text(&Line::from_text("a\r\nb")), "ab\r\n");
     }
 
     #[test]

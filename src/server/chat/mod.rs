@@ -3,10 +3,11 @@
 pub mod accounts;
 pub mod command;
 pub mod house;
+pub mod irc;
 pub mod json;
 pub mod media;
 mod server;
 pub mod store;
 pub mod web;
 
-pub use self::server::{Chat, ChatError, NAME, PATH};
+pub use self::server::{Chat, ChatError, IRC_PATH, NAME, PATH};

@@ -12,6 +12,7 @@ use super::accounts::Accounts;
 use super::accounts::config::{Attempts, ConfigError};
 use super::command::Config;
 use super::house::House;
+use super::irc;
 use super::json::Door;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Store, StoreError};
@@ -19,6 +20,7 @@ use super::web;
 use crate::net::bucket::Rate;
 use crate::net::clock::Clock;
 use crate::net::random;
+use crate::net::tls::{CertPair, TlsConfig};
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
 use crate::server::http::Server;
@@ -32,6 +34,9 @@ pub const NAME: &str = "chat";
 
 /// Where clients of the JSON door open their WebSockets.
 pub const PATH: &str = "/chat";
+
+/// Where IRC clients open theirs.
+pub const IRC_PATH: &str = "/irc";
 
 /// Bytes of a request beyond its text, at most.
 const AROUND: usize = 8 * 1024;
@@ -102,6 +107,7 @@ impl Chat {
         let mut about = config.accounts.clone();
         if !config.limits {
             about.attempts = Attempts { account: None, address: None, registrations: None };
+            about.shortest_password = 1;
         }
         let clock = house.clone();
         let accounts = Accounts::new(store, workers.clone(), about, &secret, Arc::new(move || clock.now()))?;
@@ -122,11 +128,39 @@ impl Chat {
             ..Settings::default()
         };
         let upgrade = Upgrade::new().origins(config.origins.clone()).settings(settings);
+        let about = irc::Settings {
+            rate: irc::Settings::default().rate.filter(|_| config.limits),
+            ..Default::default()
+        };
+        let second = irc::Door::new(house.clone(), accounts.clone(), about);
+        let limits = config.server.connections;
+        if !config.irc.is_empty() {
+            second.prepare(&config.irc, None, limits, process)?;
+        }
+        if !config.ircs.is_empty() {
+            second.prepare(&config.ircs, Some(tls(config)), limits, process)?;
+        }
         let door = Door::new(house, accounts, pace);
-        let router = web::routes(Router::new()).get(PATH, door.route(upgrade)?);
+        let sockets = second.route(upgrade.clone(), process.drain.clone())?;
+        let router = web::routes(Router::new()).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
         Server::new(router).name(NAME).configured(&config.server).workers(workers).prepare(process)?;
         Ok(())
     }
+}
+
+/// The certificates of the server, for another port.
+fn tls(config: &Config) -> TlsConfig {
+    let files = &config.server.tls;
+    let pair = |(cert, key): (&PathBuf, &PathBuf)| CertPair { cert: cert.clone(), key: key.clone() };
+    let mut tls = TlsConfig {
+        certificates: files.certs.iter().zip(&files.keys).map(pair).collect(),
+        self_signed: files.self_signed,
+        ..TlsConfig::default()
+    };
+    if let Some(auth) = files.client_auth() {
+        tls.client_auth = auth;
+    }
+    tls
 }
 
 /// As many at once as in one unit of time.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use toml::Table;
 
 use super::config::Config;
+use crate::net::addr::ListenAddr;
 use crate::server::command::{
     Configured, FileArgs, LIMITS, ListenOptions, LogOptions, OptionSet, merged, with_defaults,
 };
@@ -29,6 +30,7 @@ Examples:
   wireworks chat serve                             ws://127.0.0.1:8082/chat, kept in the folder wireworks-chat
   wireworks chat serve --data /var/lib/chat --server-name chat.example.org
   wireworks chat serve --listen :443 --tls-cert chat.pem --tls-key chat.key --no-guests
+  wireworks chat serve --irc :6667 --ircs :6697 --tls-cert chat.pem --tls-key chat.key
   wireworks chat serve --registration closed --config chat.toml --print-config
 
 Sizes are written as 32KiB, 10MB; rates as 100/s, 600/m.
@@ -54,6 +56,12 @@ pub struct Options {
     #[serde(skip)]
     pub listening: ListenOptions,
 
+    /// Where IRC clients connect; repeatable.
+    #[arg(long, value_name = "ADDR", help_heading = HOUSE)]
+    pub irc: Option<Vec<ListenAddr>>,
+    /// Where IRC clients connect with TLS, by the certificates of the server; repeatable.
+    #[arg(long, value_name = "ADDR", help_heading = HOUSE)]
+    pub ircs: Option<Vec<ListenAddr>>,
     /// The folder where all is kept.
     #[arg(long, value_name = "DIR", help_heading = HOUSE)]
     pub data: Option<PathBuf>,
@@ -79,7 +87,7 @@ pub struct Options {
     pub origin: Option<Vec<String>>,
 
     /// Whether rates are limited.
-    #[arg(long = "no-limits", help = "Limit no rates: of requests, of logins, of new accounts", value_name = "BOOL", num_args = 0..=1, require_equals = true,
+    #[arg(long = "no-limits", help = "Limit no rates, of requests, of logins or of new accounts, and take short passwords: for tests", value_name = "BOOL", num_args = 0..=1, require_equals = true,
           default_missing_value = "true", value_parser = negated(), hide_possible_values = true, help_heading = LIMITS)]
     pub limits: Option<bool>,
     /// Requests of one connection: 20/s, and twenty at once.

@@ -22,6 +22,10 @@ pub const DEFAULT_DATA: &str = "wireworks-chat";
 pub struct Config {
     /// What every server has: where it listens, certificates, logs.
     pub server: ServerConfig,
+    /// Where IRC clients connect.
+    pub irc: Vec<ListenAddr>,
+    /// Where they connect with TLS.
+    pub ircs: Vec<ListenAddr>,
     /// The folder where all is kept.
     pub data: PathBuf,
     /// What the house allows.
@@ -40,6 +44,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             server: ServerConfig::listening(DEFAULT_LISTEN),
+            irc: Vec::new(),
+            ircs: Vec::new(),
             data: PathBuf::from(DEFAULT_DATA),
             house: Settings::default(),
             accounts: accounts::Config::default(),
@@ -82,6 +88,8 @@ impl Configured for Config {
 
     fn walk(way: Way, o: &mut Options, c: &mut Self) -> Result<(), ConfigError> {
         command::listening(way, &mut o.listening, &mut c.server)?;
+        way.value("irc", &mut o.irc, &mut c.irc)?;
+        way.value("ircs", &mut o.ircs, &mut c.ircs)?;
         way.value("data", &mut o.data, &mut c.data)?;
         let house = &mut c.house;
         way.value("server-name", &mut o.server_name, &mut house.name)?;
@@ -102,6 +110,8 @@ impl Configured for Config {
             let reason = "write a host's name: letters, digits, hyphens, and a dot somewhere".to_owned();
             return Err(ConfigError::Value { name: "server-name", value: self.house.name.clone(), reason });
         }
+        let certificate = "--tls-cert or --tls-self-signed";
+        command::useful(&[("ircs", !self.ircs.is_empty())], self.server.tls.is_on(), certificate)?;
         self.server.check_use(&typed.listening)
     }
 }
@@ -154,13 +164,14 @@ mod tests {
     #[test]
     fn options_arrive_where_they_belong() {
         let line = "--data /d --server-name irc.example --network Net --no-guests --no-guest-rooms --registration a \
-                    --registration b --origin * --no-limits --max-text 4KiB --max-rooms 7";
+                    --registration b --origin * --no-limits --max-text 4KiB --max-rooms 7 --irc 127.0.0.1:6667";
         let config = load(line).unwrap();
         assert_eq!(config.data, PathBuf::from("/d"));
         assert_eq!((config.house.name.as_str(), config.house.network.as_str()), ("irc.example", "Net"));
         assert!(!config.house.guests && !config.house.guests_open_rooms && !config.limits);
         assert_eq!(config.accounts.registration, Registration::Invited(vec!["a".into(), "b".into()]));
         assert_eq!(config.origins, Origins::Any);
+        assert_eq!(config.irc, ["127.0.0.1:6667".parse().unwrap()]);
         assert_eq!((config.house.max_text, config.house.max_rooms), (4096, 7));
         assert_eq!(load("").unwrap(), Config::default());
     }
@@ -172,6 +183,7 @@ mod tests {
             ("--server-name .a", "--server-name"),
             ("--registration open --registration x", "--registration"),
             ("--max-text 10", "--max-text"),
+            ("--ircs 127.0.0.1:6697", "--ircs"),
         ] {
             let error = load(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

@@ -1,0 +1,414 @@
+//! One connection: what it has said of itself, and the loop that reads its lines and gives it what its mailbox holds.
+//!
+//! What a command is answered with is gathered, and leaves behind what was said in the session's rooms before. A message that was sent
+//! is not waited for: what became of it comes out of the mailbox at its place. Whatever is answered after it waits for that, so that
+//! answers come in the order of their commands.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use tokio::time::{Instant, Sleep};
+
+use super::dialect::{put, variant};
+use super::link::{Link, Turned};
+use super::talk::Pending;
+use super::{Handle, Inner};
+use crate::net::bucket::Bucket;
+use crate::net::drain::Drain;
+use crate::proto::chat::id::{Millis, RoomId};
+use crate::proto::chat::name::Nick;
+use crate::proto::irc::authenticate::Incoming;
+use crate::proto::irc::batch::Multiline;
+use crate::proto::irc::cap::Caps;
+use crate::proto::irc::line::Heard;
+use crate::proto::irc::numeric::{self, Numeric};
+use crate::proto::irc::reply::{Severity, labeled, standard};
+use crate::proto::irc::write::Line;
+use crate::server::chat::accounts::{self, Exchange};
+use crate::server::chat::house::mailbox::{End, Mail};
+use crate::server::chat::house::told::Dialect;
+use crate::server::chat::house::user::{Session, User};
+use crate::server::chat::store::account::Account;
+
+/// A connection.
+pub(super) struct Client {
+    pub(super) door: Arc<Inner>,
+    link: Link,
+    /// What accounts are told of it.
+    pub(super) about: accounts::Client,
+    pub(super) tls: bool,
+    pub(super) caps: Caps,
+    /// The version of capability negotiation: 301 or more.
+    pub(super) version: u32,
+    /// It has begun to negotiate, and not ended it: registration waits.
+    pub(super) negotiating: bool,
+    pub(super) nick: Option<Nick>,
+    pub(super) user_name: Option<String>,
+    pub(super) real: String,
+    pub(super) password: Option<String>,
+    pub(super) account: Option<Arc<Account>>,
+    pub(super) exchange: Option<Box<Exchange>>,
+    pub(super) incoming: Incoming,
+    pub(super) handle: Arc<Handle>,
+    /// Once it is registered.
+    pub(super) user: Option<Arc<User>>,
+    mail: VecDeque<Mail>,
+    /// The answers to the command that is handled.
+    pub(super) replies: Vec<Line>,
+    /// What follows them, outside of their label.
+    pub(super) after: Vec<Line>,
+    /// Changes that were sent and of which nothing was heard.
+    pub(super) pending: HashMap<u64, Pending>,
+    pub(super) number: u64,
+    /// What becomes of changes is an answer to the command.
+    pub(super) collecting: bool,
+    pub(super) multiline: Option<Multiline>,
+    pub(super) watched: HashSet<String>,
+    /// Rooms that it was brought into when it came, and has not joined by itself.
+    pub(super) restored: HashSet<RoomId>,
+    /// How far a guest has read, by the folded name of the target.
+    pub(super) markers: HashMap<String, Millis>,
+    bucket: Option<Bucket>,
+    heard: Instant,
+    /// A PING is under way.
+    pinged: bool,
+    timer: Pin<Box<Sleep>>,
+    /// Why it has to end.
+    pub(super) ending: Option<String>,
+}
+
+/// What a client waits for.
+enum Next {
+    Heard(Heard),
+    Mail,
+    Room,
+    Late,
+    Closed,
+    Ended(End),
+}
+
+impl Client {
+    pub(super) fn new(door: Arc<Inner>, link: Link, about: accounts::Client, tls: bool) -> Self {
+        let session = Session::new(Dialect { language: door.language, variant: variant(Caps::NONE) });
+        let now = Instant::now();
+        let handle =
+            Handle { session, modes: AtomicU8::new(0), secure: tls, spoke: AtomicU64::new(door.house.now()) };
+        door.unknown.fetch_add(1, Ordering::Relaxed);
+        Self {
+            timer: Box::pin(tokio::time::sleep_until(now + door.settings.patience)),
+            bucket: door.settings.rate.map(|rate| Bucket::full(rate, now.into_std())),
+            door,
+            link,
+            about,
+            tls,
+            caps: Caps::NONE,
+            version: 301,
+            negotiating: false,
+            nick: None,
+            user_name: None,
+            real: String::new(),
+            password: None,
+            account: None,
+            exchange: None,
+            incoming: Incoming::default(),
+            handle: Arc::new(handle),
+            user: None,
+            mail: VecDeque::new(),
+            replies: Vec::new(),
+            after: Vec::new(),
+            pending: HashMap::new(),
+            number: 0,
+            collecting: false,
+            multiline: None,
+            watched: HashSet::new(),
+            restored: HashSet::new(),
+            markers: HashMap::new(),
+            heard: now,
+            pinged: false,
+            ending: None,
+        }
+    }
+
+    pub(super) fn session(&self) -> &Arc<Session> {
+        &self.handle.session
+    }
+
+    /// Serves the connection to its end.
+    pub(super) async fn run(mut self, drain: &Drain) {
+        let mut stopping = Box::pin(drain.stopping());
+        loop {
+            let next = poll_fn(|cx| {
+                if stopping.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Next::Ended(End::Ended("Server shutting down".to_owned())));
+                }
+                self.poll_next(cx)
+            });
+            match next.await {
+                Next::Heard(heard) => self.take(heard).await,
+                Next::Mail => self.deliver(),
+                Next::Room => {}
+                Next::Late => self.late(),
+                Next::Closed => self.end("Connection closed"),
+                Next::Ended(End::Slow) => self.end("Max SendQ exceeded"),
+                Next::Ended(End::Ended(reason)) => self.end(&reason),
+            }
+            if self.ending.is_some() {
+                break;
+            }
+        }
+        self.finish().await;
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
+        if self.link.has_room() {
+            match self.handle.session.mailbox.poll_take(cx, &mut self.mail) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Next::Mail),
+                Poll::Ready(Err(end)) => return Poll::Ready(Next::Ended(end)),
+                Poll::Pending => {}
+            }
+        }
+        if self.timer.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Next::Late);
+        }
+        self.link.poll_turn(cx).map(|turned| match turned {
+            Turned::Heard(heard) => Next::Heard(heard),
+            Turned::Room => Next::Room,
+            Turned::Closed => Next::Closed,
+        })
+    }
+
+    /// It has to end, for this reason unless there is one.
+    pub(super) fn end(&mut self, reason: &str) {
+        self.ending.get_or_insert_with(|| reason.to_owned());
+    }
+
+    /// The timer has rung: asks whether the client is there, or ends it.
+    fn late(&mut self) {
+        let (ping, patience) = (self.door.settings.ping, self.door.settings.patience);
+        let idle = self.heard.elapsed();
+        if self.user.is_none() {
+            return self.end("Registration timed out");
+        }
+        if idle < ping {
+            let at = self.heard + ping;
+            return self.timer.as_mut().reset(at);
+        }
+        if self.pinged {
+            return self.end(&format!("Ping timeout: {} seconds", idle.as_secs()));
+        }
+        self.pinged = true;
+        self.timer.as_mut().reset(Instant::now() + patience);
+        let line = Line::new("", "PING").last(self.door.name());
+        self.say(&line);
+    }
+
+    /// From now on it is asked whether it is there, when it says nothing.
+    pub(super) fn keep_alive(&mut self) {
+        let at = Instant::now() + self.door.settings.ping;
+        self.timer.as_mut().reset(at);
+    }
+
+    /// Takes what was heard.
+    async fn take(&mut self, heard: Heard) {
+        self.heard = Instant::now();
+        if std::mem::take(&mut self.pinged) {
+            self.keep_alive();
+        }
+        // Lines that come too fast are handled later, and meanwhile none are read.
+        if let (Some(bucket), Some(rate)) = (&mut self.bucket, self.door.settings.rate)
+            && let Err(wait) = bucket.take(rate, self.heard.into_std())
+        {
+            self.deliver();
+            tokio::time::sleep(wait).await;
+            // It was not taken, and may be now.
+            let _ = self.bucket.as_mut().map(|bucket| bucket.take(rate, std::time::Instant::now()));
+        }
+        let now = self.door.house.now();
+        self.handle.spoke.store(now, Ordering::Relaxed);
+        match heard {
+            Heard::Line(text) => self.line(text.as_str()).await,
+            Heard::TooLong => {
+                self.reply(numeric::ERR_INPUTTOOLONG, &[]);
+                self.settle(None).await;
+            }
+            Heard::Nul => {
+                let text = "The line holds a character that no line has";
+                self.reply_text(numeric::ERR_UNKNOWNERROR, &["*"], text);
+                self.settle(None).await;
+            }
+            Heard::NotUtf8 => {
+                self.fail("*", "INVALID_UTF8", &[], "Message rejected: it is not UTF-8");
+                self.settle(None).await;
+            }
+        }
+    }
+
+    /// Sends what was gathered: behind what the mailbox holds, and framed by the label of the command.
+    pub(super) async fn settle(&mut self, label: Option<&str>) {
+        if !self.pending.is_empty() && (label.is_some() || !self.replies.is_empty()) {
+            self.wait().await;
+        }
+        let mut out = BytesMut::new();
+        if let Some(label) = label {
+            let mut own = Vec::new();
+            self.split_mail(&mut own);
+            own.append(&mut self.replies);
+            let batch = format!("r{}", self.next_number());
+            for line in labeled(self.door.name(), label, &batch, own) {
+                put(&line, &mut out);
+            }
+        } else {
+            self.deliver();
+            for line in self.replies.drain(..) {
+                put(&line, &mut out);
+            }
+        }
+        for line in self.after.drain(..) {
+            put(&line, &mut out);
+        }
+        if !out.is_empty() {
+            self.link.feed(out.freeze());
+        }
+    }
+
+    /// A number that was not given before.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.number += 1;
+        self.number
+    }
+
+    /// Gives the client what its mailbox holds.
+    fn deliver(&mut self) {
+        let mut mail = std::mem::take(&mut self.mail);
+        self.handle.session.mailbox.take(&mut mail);
+        for piece in mail.drain(..) {
+            match piece {
+                Mail::Bytes(bytes) => self.link.feed(bytes),
+                Mail::Done(number, outcome) => {
+                    for line in self.done(number, outcome) {
+                        if self.collecting {
+                            self.replies.push(line);
+                        } else {
+                            self.say(&line);
+                        }
+                    }
+                }
+            }
+        }
+        self.mail = mail;
+    }
+
+    /// As [`deliver`](Self::deliver), but lines about the client itself become answers.
+    fn split_mail(&mut self, own: &mut Vec<Line>) {
+        let source = self.user.as_ref().map(|user| format!("{}!", user.face().nick)).unwrap_or_default();
+        let mut mail = std::mem::take(&mut self.mail);
+        self.handle.session.mailbox.take(&mut mail);
+        for piece in mail.drain(..) {
+            let Mail::Bytes(bytes) = piece else { continue };
+            let text = String::from_utf8_lossy(&bytes);
+            for line in text.split("\r\n").filter(|line| !line.is_empty()) {
+                let line = Line::from_text(line);
+                if !source.is_empty()
+                    && line.body().strip_prefix(':').is_some_and(|body| body.starts_with(&source))
+                {
+                    own.push(line);
+                } else {
+                    self.say(&line);
+                }
+            }
+        }
+        self.mail = mail;
+    }
+
+    /// Waits until it is known what became of everything that was sent.
+    pub(super) async fn wait(&mut self) {
+        while !self.pending.is_empty() {
+            let taken = poll_fn(|cx| self.handle.session.mailbox.poll_take(cx, &mut self.mail)).await;
+            self.deliver();
+            if let Err(end) = taken {
+                let reason = match end {
+                    End::Slow => "Max SendQ exceeded".to_owned(),
+                    End::Ended(reason) => reason,
+                };
+                self.end(&reason);
+                break;
+            }
+        }
+    }
+
+    /// Sends a line at once.
+    fn say(&mut self, line: &Line) {
+        self.link.feed(line.to_bytes());
+    }
+
+    /// What the client is called in replies.
+    pub(super) fn called(&self) -> String {
+        match (&self.user, &self.nick) {
+            (Some(user), _) => user.face().nick.to_string(),
+            (None, Some(nick)) => nick.to_string(),
+            (None, None) => "*".to_owned(),
+        }
+    }
+
+    /// A numeric with its own text.
+    pub(super) fn reply(&mut self, numeric: Numeric, params: &[&str]) {
+        self.reply_text(numeric, params, numeric.text);
+    }
+
+    /// A numeric with another text.
+    pub(super) fn reply_text(&mut self, numeric: Numeric, params: &[&str], text: &str) {
+        let line = self.numeric(numeric, params).last(text);
+        self.replies.push(line);
+    }
+
+    /// A numeric without a text.
+    pub(super) fn reply_bare(&mut self, numeric: Numeric, params: &[&str]) {
+        let line = self.numeric(numeric, params);
+        self.replies.push(line);
+    }
+
+    pub(super) fn numeric(&self, numeric: Numeric, params: &[&str]) -> Line {
+        let line = Line::numeric(self.door.name(), numeric, &self.called());
+        params.iter().fold(line, |line, param| line.param(param))
+    }
+
+    /// A standard reply that something was not done.
+    pub(super) fn fail(&mut self, command: &str, code: &str, context: &[&str], text: &str) {
+        self.replies.push(standard(self.door.name(), Severity::Fail, command, code, context, text));
+    }
+
+    /// The end: what was sent is said, the house is told, and the connection is closed.
+    async fn finish(mut self) {
+        let reason = self.ending.take().unwrap_or_default();
+        self.deliver();
+        for line in std::mem::take(&mut self.replies) {
+            self.say(&line);
+        }
+        let error = Line::new("", "ERROR").last(&format!("Closing link: {reason}"));
+        self.say(&error);
+        let (door, session) = (Arc::clone(&self.door), Arc::clone(self.session()));
+        door.clients().remove(&session.id);
+        for nick in self.watched.drain() {
+            if let Ok(nick) = nick.parse::<Nick>() {
+                door.house.unwatch(session.id, &nick);
+            }
+        }
+        match self.user.take() {
+            Some(user) => {
+                if user.sessions().len() <= 1 {
+                    door.remember(user.face());
+                }
+                door.house.depart(&user, &session, &reason).await;
+            }
+            None => {
+                door.unknown.fetch_sub(1, Ordering::Relaxed);
+            }
+        }
+        let _ = tokio::time::timeout(door.settings.patience, self.link.close()).await;
+    }
+}

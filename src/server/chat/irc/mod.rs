@@ -1,0 +1,232 @@
+//! The IRC door: the house for clients of IRC, over TCP, TLS and WebSocket.
+//!
+//! A [`Door`] serves connections. Each is one task with a [`Client`](client::Client): it reads lines, finds the command in the table of
+//! [`proto::irc::command`](crate::proto::irc::command), and calls the handler in one of the files here. What others do comes out of the
+//! session's mailbox as lines that [`dialect`] wrote once for all sessions with the same capabilities.
+
+mod channel;
+mod client;
+pub mod dialect;
+mod dispatch;
+mod history;
+mod info;
+mod link;
+mod login;
+mod modes;
+mod operator;
+mod people;
+mod registration;
+mod serve;
+mod talk;
+#[cfg(test)]
+mod tests;
+mod who;
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use ring::digest;
+
+use self::client::Client;
+use self::dialect::Irc;
+use self::link::Link;
+use crate::net::bucket::Rate;
+use crate::net::clock::Clock;
+use crate::net::conn::Conn;
+use crate::net::drain::Drain;
+use crate::net::serve::Arrival;
+use crate::proto::chat::id::{AccountId, Millis};
+use crate::proto::irc::cap::{Cap, Caps};
+use crate::proto::irc::line::Lines;
+use crate::server::chat::accounts::{self, Accounts};
+use crate::server::chat::house::House;
+use crate::server::chat::house::user::{Face, Session, SessionId};
+use crate::server::ws::Socket;
+
+/// Users who have gone and are remembered for `WHOWAS`, at most. Ergo 100.
+const MAX_WHOWAS: usize = 1000;
+
+/// Nicks that a session watches at most: the token MONITOR. Ergo 100.
+pub const MAX_MONITOR: usize = 100;
+
+/// The subprotocols of IRC over WebSocket.
+pub const SUBPROTOCOLS: [&str; 2] = ["text.ircv3.net", "binary.ircv3.net"];
+
+/// What the operator of the server decides about this door.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The message of the day, line by line.
+    pub motd: Vec<String>,
+    /// Who runs the server, for `ADMIN`: a place, an organisation, an address of mail.
+    pub admin: [String; 3],
+    /// How many lines a client may send; those beyond are handled later. InspIRCd and Ergo let about 10 through at once.
+    pub rate: Option<Rate>,
+    /// A client that says nothing for so long is asked whether it is there. Ergo 90 s.
+    pub ping: Duration,
+    /// How long it may take to answer that, or to register. Ergo 60 s and 1 min.
+    pub patience: Duration,
+    /// The port with TLS, and for how long clients should insist on it: the capability `sts`, told to clients without TLS.
+    pub sts: Option<(u16, Duration)>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            motd: Vec::new(),
+            admin: [const { String::new() }; 3],
+            rate: Rate::new(10.0, 60),
+            ping: Duration::from_secs(120),
+            patience: Duration::from_secs(60),
+            sts: None,
+        }
+    }
+}
+
+/// The door. Clones are the same one.
+#[derive(Clone)]
+pub struct Door(Arc<Inner>);
+
+pub(crate) struct Inner {
+    house: House,
+    accounts: Accounts,
+    settings: Settings,
+    language: &'static Irc,
+    since: Millis,
+    whowas: Mutex<VecDeque<Was>>,
+    clients: Mutex<HashMap<SessionId, Arc<Handle>>>,
+    /// Read markers at times at which nothing was said, which no cursor can hold, by account and folded target.
+    markers: Mutex<HashMap<(AccountId, String), Millis>>,
+    /// Connections that are not registered.
+    unknown: AtomicUsize,
+    /// Most users at a time.
+    peak: AtomicUsize,
+    /// How often each command was used, by its place in the table.
+    uses: Vec<AtomicU64>,
+}
+
+/// What is known of a connection outside of its task.
+struct Handle {
+    session: Arc<Session>,
+    modes: AtomicU8,
+    secure: bool,
+    /// When it said something the last time.
+    spoke: AtomicU64,
+}
+
+/// A user who has gone.
+#[derive(Clone)]
+struct Was {
+    face: Face,
+    at: Millis,
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("settings", &self.0.settings).finish_non_exhaustive()
+    }
+}
+
+impl Door {
+    /// A door to this house.
+    #[must_use]
+    pub fn new(house: House, accounts: Accounts, settings: Settings) -> Self {
+        let server = house.settings().name.clone();
+        let since = house.now();
+        // One for each door, which lives as long as the process.
+        let language: &'static Irc = Box::leak(Box::new(Irc { server }));
+        Self(Arc::new(Inner {
+            house,
+            accounts,
+            settings,
+            language,
+            since,
+            whowas: Mutex::default(),
+            clients: Mutex::default(),
+            markers: Mutex::default(),
+            unknown: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            uses: crate::proto::irc::command::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
+        }))
+    }
+
+    /// Serves a connection of TCP or TLS, to its end.
+    pub async fn serve(self, arrival: Arrival, clock: Clock, drain: Drain) {
+        let session = arrival.io.tls_session();
+        let certificate = session.as_ref().and_then(|session| session.certificates().next().map(sha256));
+        let local = arrival.peer.ip().is_none_or(|ip| ip.is_loopback());
+        let about = accounts::Client {
+            address: arrival.peer.ip(),
+            secure: arrival.io.is_tls() || local,
+            certificate,
+            exporter: None,
+        };
+        let tls = arrival.io.is_tls();
+        let link = Link::Stream(Box::new(Conn::new(arrival.io, Lines::new(), clock.timer())));
+        Client::new(Arc::clone(&self.0), link, about, tls).run(&drain).await;
+        drop(arrival.place);
+    }
+
+    /// Serves a connection of WebSocket, to its end. It speaks one of the [`SUBPROTOCOLS`].
+    pub async fn serve_socket(self, socket: Socket, drain: Drain) {
+        let peer = socket.peer().cloned();
+        let address = peer.as_ref().and_then(|peer| peer.addr.ip());
+        let tls = peer.as_ref().is_some_and(|peer| peer.tls);
+        let session = peer.as_ref().and_then(|peer| peer.tls_session());
+        let certificate = session.and_then(|session| session.certificates().next().map(sha256));
+        let local = address.is_none_or(|ip| ip.is_loopback());
+        let about = accounts::Client { address, secure: tls || local, certificate, exporter: None };
+        let binary = socket.subprotocol() == Some(SUBPROTOCOLS[1]);
+        let link = Link::Socket(Box::new(socket), binary);
+        Client::new(Arc::clone(&self.0), link, about, tls).run(&drain).await;
+    }
+}
+
+impl Inner {
+    /// The server's name.
+    fn name(&self) -> &str {
+        &self.language.server
+    }
+
+    fn clients(&self) -> MutexGuard<'_, HashMap<SessionId, Arc<Handle>>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn markers(&self) -> MutexGuard<'_, HashMap<(AccountId, String), Millis>> {
+        self.markers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn whowas(&self) -> MutexGuard<'_, VecDeque<Was>> {
+        self.whowas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn remember(&self, face: Face) {
+        let at = self.house.now();
+        let mut whowas = self.whowas();
+        if whowas.len() >= MAX_WHOWAS {
+            whowas.pop_back();
+        }
+        whowas.push_front(Was { face, at });
+    }
+
+    /// Capabilities that a client may ask for.
+    fn offered(&self, tls: bool) -> Caps {
+        use crate::proto::irc::cap;
+        let all = cap::ALL.iter().fold(Caps::NONE, |caps, (cap, ..)| caps.with(*cap));
+        if tls || self.settings.sts.is_none() { all.without(Cap::Sts) } else { all }
+    }
+
+    /// The modes of a user's sessions: what one of them has set.
+    fn modes(&self, sessions: &[Arc<Session>]) -> u8 {
+        let clients = self.clients();
+        let known = sessions.iter().filter_map(|session| clients.get(&session.id));
+        known.fold(0, |modes, handle| modes | handle.modes.load(Ordering::Relaxed))
+    }
+}
+
+fn sha256(certificate: &[u8]) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    bytes.copy_from_slice(digest::digest(&digest::SHA256, certificate).as_ref());
+    bytes
+}

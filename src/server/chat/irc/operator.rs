@@ -1,0 +1,79 @@
+//! For those who operate the server: OPER, KILL, REHASH and WALLOPS (Modern IRC, "Operator Messages").
+
+use std::sync::atomic::Ordering;
+
+use super::client::Client;
+use super::dialect::mask;
+use super::modes::WALLOPS;
+use crate::proto::irc::message::Message;
+use crate::proto::irc::mode::{self, Made};
+use crate::proto::irc::numeric;
+use crate::proto::irc::text::cut;
+use crate::proto::irc::write::Line;
+
+impl Client {
+    fn is_operator(&self) -> bool {
+        self.user.as_ref().is_some_and(|user| user.face().operator)
+    }
+
+    pub(super) async fn oper(&mut self, message: &Message<'_>) {
+        let Some(user) = self.user.clone() else { return };
+        let (name, password) = (message.params()[0], message.params()[1]);
+        match self.door.accounts.log_in(name, password, &self.about).await {
+            Ok(account) if account.operator => {
+                self.door.house.set_operator(&user, true);
+                self.reply(numeric::RPL_YOUREOPER, &[]);
+                let face = user.face();
+                let made = [Made::new(true, 'o', None)];
+                self.replies.extend(mode::lines(&mask(&face), face.nick.as_str(), &made));
+            }
+            Ok(_) => self.reply(numeric::ERR_NOOPERHOST, &[]),
+            Err(_) => self.reply(numeric::ERR_PASSWDMISMATCH, &[]),
+        }
+    }
+
+    pub(super) fn kill(&mut self, message: &Message<'_>) {
+        if !self.is_operator() {
+            return self.reply(numeric::ERR_NOPRIVILEGES, &[]);
+        }
+        let nick = message.params()[0];
+        let Some(other) = self.door.house.user(nick) else {
+            return self.reply(numeric::ERR_NOSUCHNICK, &[nick]);
+        };
+        let limit = self.door.house.settings().max_reason;
+        let reason = cut(message.given(1).unwrap_or("No reason"), limit);
+        let text = format!("Killed ({} ({reason}))", self.called());
+        let source = self.user.as_ref().map(|user| mask(&user.face())).unwrap_or_default();
+        let line = Line::new(&source, "KILL").param(other.face().nick.as_str()).last(&text);
+        for session in other.sessions() {
+            if self.door.clients().contains_key(&session.id) {
+                session.send(line.to_bytes());
+            }
+            session.end(&text);
+        }
+    }
+
+    pub(super) fn rehash(&mut self) {
+        if !self.is_operator() {
+            return self.reply(numeric::ERR_NOPRIVILEGES, &[]);
+        }
+        self.reply(numeric::RPL_REHASHING, &["wireworks"]);
+    }
+
+    pub(super) fn wallops(&mut self, message: &Message<'_>) {
+        if !self.is_operator() {
+            return self.reply(numeric::ERR_NOPRIVILEGES, &[]);
+        }
+        let Some(user) = self.user.clone() else { return };
+        let line = Line::new(&mask(&user.face()), "WALLOPS").last(message.params()[0]).to_bytes();
+        let wanting: Vec<_> = {
+            let clients = self.door.clients();
+            let wanting =
+                clients.values().filter(|handle| handle.modes.load(Ordering::Relaxed) & WALLOPS != 0);
+            wanting.map(|handle| std::sync::Arc::clone(&handle.session)).collect()
+        };
+        for session in wanting {
+            session.send(line.clone());
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! From the first line to the welcome: CAP, NICK, USER and PASS (Modern IRC, "Connection Registration"), and a nick changed later.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use super::MAX_MONITOR;
+use super::client::Client;
+use super::dialect::variant;
+use crate::proto::chat::name::{MAX_NICK, MAX_ROOM_NAME, Nick};
+use crate::proto::chat::room::MAX_MASKS;
+use crate::proto::irc::batch;
+use crate::proto::irc::cap::{self, Cap, Caps, Request};
+use crate::proto::irc::chathistory;
+use crate::proto::irc::isupport::Tokens;
+use crate::proto::irc::message::Message;
+use crate::proto::irc::mode;
+use crate::proto::irc::numeric;
+use crate::proto::irc::write::Line;
+use crate::server::chat::house::told::Dialect;
+use crate::server::chat::house::user::Face;
+
+/// Bytes of a user name at most: the token USERLEN. Ergo 18.
+pub(super) const MAX_USER: usize = 18;
+
+/// Bytes of a real name at most: the token NAMELEN.
+pub(super) const MAX_REAL: usize = 128;
+
+/// Targets of a message at most: the token TARGMAX.
+pub(super) const MAX_TARGETS: usize = 4;
+
+/// Bytes of a channel's key at most: the token KEYLEN.
+pub(super) const MAX_KEY: usize = 32;
+
+impl Client {
+    pub(super) async fn cap(&mut self, message: &Message<'_>) {
+        let request = Request::parse(message.params());
+        match request {
+            Request::Ls(version) => {
+                self.negotiating |= self.user.is_none();
+                self.version = self.version.max(version);
+                if self.version >= 302 {
+                    self.set_caps(self.caps.with(Cap::CapNotify));
+                }
+                let offered = self.door.offered(self.tls);
+                self.list_caps("LS", offered, self.version >= 302);
+            }
+            Request::List => self.list_caps("LIST", self.caps, false),
+            Request::Req(list) => {
+                self.negotiating |= self.user.is_none();
+                let offered = self.door.offered(self.tls);
+                let (word, caps) = match cap::request(list, self.caps, offered) {
+                    Some(caps) => ("ACK", caps),
+                    None => ("NAK", self.caps),
+                };
+                let line = self.cap_line(word).last(list);
+                // The answer is in the old dialect, and so is what was said before it.
+                self.replies.push(line);
+                self.settle(None).await;
+                let notified = self.version >= 302;
+                self.set_caps(if notified { caps.with(Cap::CapNotify) } else { caps });
+            }
+            Request::End => {
+                self.negotiating = false;
+                self.complete().await;
+            }
+            Request::Unknown(word) => {
+                self.reply(numeric::ERR_INVALIDCAPCMD, &[if word.is_empty() { "*" } else { word }])
+            }
+        }
+    }
+
+    fn cap_line(&self, word: &str) -> Line {
+        Line::new(self.door.name(), "CAP").param(&self.called()).param(word)
+    }
+
+    fn list_caps(&mut self, word: &str, caps: Caps, values: bool) {
+        let mechanisms = self.mechanisms();
+        let sts = self.door.settings.sts;
+        let value = |cap| match cap {
+            _ if !values => None,
+            Cap::Sasl => Some(mechanisms.clone()),
+            Cap::Multiline => Some(format!("max-bytes={},max-lines={}", batch::MAX_BYTES, batch::MAX_LINES)),
+            Cap::AccountRegistration => Some("before-connect,custom-account-name".to_owned()),
+            Cap::Sts => sts.map(|(port, duration)| format!("port={port},duration={}", duration.as_secs())),
+            _ => None,
+        };
+        let lines = cap::list(caps, value, 400);
+        let last = lines.len() - 1;
+        for (at, text) in lines.iter().enumerate() {
+            let line = self.cap_line(word);
+            let line = if at < last { line.param("*") } else { line };
+            self.replies.push(line.last(text));
+        }
+    }
+
+    fn set_caps(&mut self, caps: Caps) {
+        self.caps = caps;
+        let dialect = Dialect { language: self.door.language, variant: variant(caps) };
+        let session = Arc::clone(self.session());
+        self.door.house.set_dialect(&session, dialect);
+    }
+
+    pub(super) fn pass(&mut self, message: &Message<'_>) {
+        self.password = message.given(0).map(str::to_owned);
+        if self.password.is_none() {
+            self.reply(numeric::ERR_NEEDMOREPARAMS, &["PASS"]);
+        }
+    }
+
+    pub(super) async fn user_command(&mut self, message: &Message<'_>) {
+        if self.user.is_some() || self.user_name.is_some() {
+            return self.reply(numeric::ERR_ALREADYREGISTERED, &[]);
+        }
+        let (Some(name), Some(real)) = (message.given(0), message.given(3)) else {
+            return self.reply(numeric::ERR_NEEDMOREPARAMS, &["USER"]);
+        };
+        let fits = |found: &char| found.is_ascii_alphanumeric() || "-_.[]{}|^`\\".contains(*found);
+        let name: String = name.chars().filter(fits).take(MAX_USER).collect();
+        self.user_name = Some(if name.is_empty() { "user".to_owned() } else { name });
+        self.real = crate::proto::irc::text::cut(real, MAX_REAL).to_owned();
+        self.complete().await;
+    }
+
+    pub(super) async fn change_nick(&mut self, message: &Message<'_>) {
+        let Some(text) = message.given(0) else {
+            return self.reply(numeric::ERR_NONICKNAMEGIVEN, &[]);
+        };
+        let Ok(nick) = text.parse::<Nick>() else {
+            return self.reply(numeric::ERR_ERRONEUSNICKNAME, &[text]);
+        };
+        if self.door.accounts.is_reserved(&nick) {
+            return self.reply(numeric::ERR_ERRONEUSNICKNAME, &[text]);
+        }
+        let Some(user) = self.user.clone() else {
+            self.nick = Some(nick);
+            return self.complete().await;
+        };
+        let face = user.face();
+        if face.nick.as_str() == nick.as_str() {
+            return;
+        }
+        if !self.owns(&nick).await || self.door.house.rename(&user, &nick).await.is_err() {
+            return self.reply(numeric::ERR_NICKNAMEINUSE, &[text]);
+        }
+        self.door.remember(face);
+    }
+
+    /// Whether a nick belongs to nobody else's account.
+    async fn owns(&self, nick: &Nick) -> bool {
+        let own = match &self.user {
+            Some(user) => user.face().account.map(|(id, _)| id),
+            None => self.account.as_ref().map(|account| account.id),
+        };
+        match self.door.accounts.account_named(nick).await {
+            Ok(found) => found.is_none_or(|found| Some(found.id) == own),
+            Err(error) => {
+                tracing::warn!(%error, "it is not known whether a nick belongs to an account");
+                true
+            }
+        }
+    }
+
+    /// Registers the client, once all is said.
+    pub(super) async fn complete(&mut self) {
+        if self.user.is_some() || self.negotiating {
+            return;
+        }
+        let (Some(nick), Some(user_name)) = (self.nick.clone(), self.user_name.clone()) else { return };
+        if let Some(password) = self.password.take()
+            && !self.log_in_by_pass(&nick, &password).await
+        {
+            self.reply(numeric::ERR_PASSWDMISMATCH, &[]);
+            return self.end("Password incorrect");
+        }
+        if self.account.is_none() && !self.door.house.settings().guests {
+            self.fail("*", "ACCOUNT_REQUIRED", &[], "Log in by SASL to connect: there are no guests here");
+            return self.end("No account");
+        }
+        let shown = self.door.house.face(nick.clone(), self.account.as_deref(), self.about.address);
+        let face = Face { user: user_name.into(), real: self.real.as_str().into(), ..shown };
+        let session = Arc::clone(self.session());
+        let arrived = if self.owns(&nick).await { self.door.house.arrive(&session, face).ok() } else { None };
+        let Some(user) = arrived else {
+            self.nick = None;
+            return self.reply(numeric::ERR_NICKNAMEINUSE, &[nick.as_str()]);
+        };
+        self.user = Some(user);
+        self.door.unknown.fetch_sub(1, Ordering::Relaxed);
+        self.door.clients().insert(session.id, Arc::clone(&self.handle));
+        let users = self.door.house.users().len();
+        self.door.peak.fetch_max(users, Ordering::Relaxed);
+        self.keep_alive();
+        self.welcome();
+        self.settle(None).await;
+        self.restore().await;
+    }
+
+    /// Brings a client into the rooms of its account.
+    async fn restore(&mut self) {
+        let Some(user) = self.user.clone() else { return };
+        let Some((account, _)) = user.face().account else { return };
+        let session = Arc::clone(self.session());
+        let mut rooms = self.door.house.rooms_of(account);
+        rooms.retain(|room| room.name().is_some());
+        rooms.sort_by_key(|room| room.name().map(|name| name.folded()));
+        for room in rooms {
+            self.door.house.attach(&user, &session, &room);
+            self.restored.insert(room.id());
+            self.entered(&room).await;
+            self.settle(None).await;
+        }
+    }
+
+    fn welcome(&mut self) {
+        let Some(user) = self.user.clone() else { return };
+        let face = user.face();
+        let (server, network) = (self.door.name().to_owned(), self.door.house.settings().network.clone());
+        let version = version();
+        let mask = super::dialect::mask(&face);
+        self.reply_text(numeric::RPL_WELCOME, &[], &format!("Welcome to the {network} IRC Network {mask}"));
+        self.reply_text(
+            numeric::RPL_YOURHOST,
+            &[],
+            &format!("Your host is {server}, running version {version}"),
+        );
+        let since = crate::proto::irc::time::format(self.door.since);
+        self.reply_text(numeric::RPL_CREATED, &[], &format!("This server was created {since}"));
+        let user_modes: String = mode::USER.iter().map(|(letter, ..)| *letter).collect();
+        let channel_modes: String = mode::CHANNEL.iter().map(|(letter, ..)| *letter).collect();
+        let with_param: String = mode::CHANNEL
+            .iter()
+            .filter(|(_, kind, _)| *kind != mode::Kind::Never)
+            .map(|(letter, ..)| *letter)
+            .collect();
+        self.reply_bare(numeric::RPL_MYINFO, &[&server, &version, &user_modes, &channel_modes, &with_param]);
+        self.isupport();
+        self.lusers();
+        self.motd_lines();
+    }
+
+    pub(super) fn isupport(&mut self) {
+        let settings = self.door.house.settings();
+        let targets = format!(
+            "NAMES:,LIST:,KICK:,WHOIS:1,PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},TAGMSG:{MAX_TARGETS},JOIN:,PART:,MONITOR:"
+        );
+        let tokens = Tokens::new()
+            .value("ACCOUNTEXTBAN", "a")
+            .value("AWAYLEN", settings.max_reason)
+            .value("BOT", "B")
+            .value("CASEMAPPING", "ascii")
+            .value("CHANLIMIT", format!("#:{}", settings.max_rooms))
+            .value("CHANMODES", mode::chanmodes())
+            .value("CHANNELLEN", MAX_ROOM_NAME)
+            .value("CHANTYPES", "#")
+            .value("CHATHISTORY", chathistory::MAX_LIMIT)
+            .value("ELIST", "CMNTU")
+            .value("EXCEPTS", "e")
+            .value("EXTBAN", ",am")
+            .value("INVEX", "I")
+            .value("KEYLEN", MAX_KEY)
+            .value("KICKLEN", settings.max_reason)
+            .value("MAXLIST", format!("beI:{MAX_MASKS}"))
+            .value("MODES", mode::MAX_CHANGES)
+            .value("MONITOR", MAX_MONITOR)
+            .value("MSGREFTYPES", "msgid,timestamp")
+            .value("NAMELEN", MAX_REAL)
+            .value("NETWORK", &settings.network)
+            .value("NICKLEN", MAX_NICK)
+            .value("PREFIX", "(qov)~@+")
+            .flag("SAFELIST")
+            .value("TARGMAX", targets)
+            .value("TOPICLEN", settings.max_topic)
+            .value("USERLEN", MAX_USER)
+            .flag("UTF8ONLY")
+            .flag("WHOX");
+        for line in tokens.lines() {
+            self.reply(numeric::RPL_ISUPPORT, &line);
+        }
+    }
+}
+
+/// The server's version.
+pub(super) fn version() -> String {
+    format!("wireworks-{}", env!("CARGO_PKG_VERSION"))
+}

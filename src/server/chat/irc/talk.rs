@@ -1,0 +1,422 @@
+//! What is said: PRIVMSG, NOTICE and TAGMSG, messages of several lines (BATCH), and REDACT.
+
+use std::sync::Arc;
+
+use super::client::Client;
+use super::dialect::MAX_CLIENT_TAGS;
+use super::login::NICKSERV;
+use super::registration::MAX_TARGETS;
+use crate::proto::chat::event::{Change, Event, Message as Said, Role, Style};
+use crate::proto::chat::id::{MessageId, RoomId};
+use crate::proto::chat::name::{Nick, RoomName};
+use crate::proto::chat::room::Refusal;
+use crate::proto::irc::batch::{self, Fault, MULTILINE, Multiline, Verb};
+use crate::proto::irc::cap::Cap;
+use crate::proto::irc::command::Command;
+use crate::proto::irc::message::Message;
+use crate::proto::irc::numeric;
+use crate::proto::irc::target::{self, Target};
+use crate::proto::irc::text;
+use crate::proto::irc::write::Line;
+use crate::server::chat::house::mailbox::{Refused, Sent};
+use crate::server::chat::house::room::RoomCell;
+use crate::server::chat::house::talk::Sending;
+use crate::server::chat::house::told::{Place, Presence, Told};
+use crate::server::chat::house::user::User;
+
+/// Changes of a client that may be under way, before its next line is handled.
+const MAX_PENDING: usize = 256;
+
+/// Bytes of a batch's reference at most.
+const MAX_REFERENCE: usize = 64;
+
+/// A change that was sent.
+pub(super) struct Pending {
+    to: To,
+    room: RoomId,
+    change: Change,
+}
+
+/// To whom it was sent.
+#[derive(Clone)]
+enum To {
+    Room(RoomName),
+    Nick(Nick),
+}
+
+impl Client {
+    pub(super) async fn send_message(&mut self, command: Command, message: &Message<'_>) {
+        let notice = command == Command::Notice;
+        let Some(targets) = message.given(0) else {
+            let text = format!("No recipient given ({})", message.command.to_ascii_uppercase());
+            return self.reply_text(numeric::ERR_NORECIPIENT, &[], &text);
+        };
+        let Some(text) = message.given(1) else {
+            return self.reply(numeric::ERR_NOTEXTTOSEND, &[]);
+        };
+        let Some(targets) = target::distinct(targets, MAX_TARGETS) else {
+            return self.reply(numeric::ERR_TOOMANYTARGETS, &[targets]);
+        };
+        let tags = if self.caps.has(Cap::MessageTags) { message.tags.client_only() } else { Vec::new() };
+        for target in targets {
+            self.send_to(target, notice, text, &tags).await;
+        }
+    }
+
+    /// Sends a text to one target.
+    async fn send_to(&mut self, target: &str, notice: bool, text: &str, tags: &[(String, String)]) {
+        if self.pending.len() >= MAX_PENDING {
+            self.wait().await;
+        }
+        if !notice && target.eq_ignore_ascii_case(NICKSERV) {
+            return self.nickserv(text).await;
+        }
+        let (style, words) = match text::action(text) {
+            _ if notice => (Style::Notice, text),
+            Some(action) => (Style::Action, action),
+            None => (Style::Text, text),
+        };
+        let value = |name: &str| tags.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let reply = value("+draft/reply").or_else(|| value("+reply")).and_then(|id| id.parse().ok());
+        let tags = tags.iter().take(MAX_CLIENT_TAGS).cloned().collect();
+        let said = Said { text: words.to_owned(), style, reply, tags, ..Said::default() };
+        match Target::of(target) {
+            Target::Channel(name) => self.say_in(name, notice, said).await,
+            Target::Nick(nick) => self.say_to(nick, notice, said).await,
+            Target::Status(..) if notice => {}
+            Target::Status(..) => self.reply(numeric::ERR_NOSUCHNICK, &[target]),
+        }
+    }
+
+    async fn say_in(&mut self, name: &str, notice: bool, mut said: Said) {
+        let Some(room) = self.door.house.room(name) else {
+            if !notice {
+                self.reply(numeric::ERR_NOSUCHCHANNEL, &[name]);
+            }
+            return;
+        };
+        said.mentions = self.door.house.mentions(&room, &said.text);
+        let Some(shown) = room.name().cloned() else { return };
+        self.send_change(&room, To::Room(shown), Change::Message(said), notice).await;
+    }
+
+    /// Sends a change to a room. Its outcome comes out of the mailbox.
+    async fn send_change(&mut self, room: &Arc<RoomCell>, to: To, change: Change, notice: bool) {
+        let Some(user) = self.user.clone() else { return };
+        let session = Arc::clone(self.session());
+        let number = self.next_number();
+        let target = match &change {
+            Change::React { to, .. } | Change::Unreact { to, .. } => {
+                match self.door.house.target(room, *to).await {
+                    Ok(target) => target,
+                    Err(_) => return,
+                }
+            }
+            _ => None,
+        };
+        let sending = Sending { number, client_id: None };
+        let sent =
+            self.door.house.send(&user, &session, room, change.clone(), target.as_ref(), sending).await;
+        match sent {
+            Ok(()) => {
+                self.pending.insert(number, Pending { to, room: room.id(), change });
+            }
+            Err(refused) if !notice => self.unsaid(&to, &refused),
+            Err(_) => {}
+        }
+    }
+
+    /// Tells why something was not said.
+    fn unsaid(&mut self, to: &To, refused: &Refused) {
+        let name = match to {
+            To::Room(name) => name.as_str().to_owned(),
+            To::Nick(nick) => nick.as_str().to_owned(),
+        };
+        match refused {
+            Refused::Room(Refusal::NoSuchRoom | Refusal::Closed) => {
+                self.reply(numeric::ERR_NOSUCHCHANNEL, &[&name])
+            }
+            Refused::Room(refusal) => {
+                let text = format!("Cannot send to channel: {refusal}");
+                self.reply_text(numeric::ERR_CANNOTSENDTOCHAN, &[&name], &text);
+            }
+            Refused::Store(_) => self.refused(&name, refused),
+        }
+    }
+
+    async fn say_to(&mut self, nick: &str, notice: bool, said: Said) {
+        let Some(user) = self.user.clone() else { return };
+        let face = user.face();
+        let own = face.account.as_ref().map(|(id, name)| (*id, Arc::clone(name)));
+        let other = self.door.house.user(nick);
+        let account = match &other {
+            Some(other) => other.face().account.map(|(id, name)| (id, (*name).clone())),
+            // Somebody with an account reads it later.
+            None => self.account_called(nick).await,
+        };
+        // What is asked of a program, and what it answers, is not kept.
+        let kept = !said.text.starts_with('\x01');
+        let (Some((me, my_name)), Some((them, their_name)), true) = (own, account, kept) else {
+            let Some(other) = other else {
+                if !notice {
+                    self.reply(numeric::ERR_NOSUCHNICK, &[nick]);
+                }
+                return;
+            };
+            return self.whisper(&user, &other, notice, said);
+        };
+        let shown = other.as_ref().map_or_else(|| their_name.clone(), |other| (*other.face().nick).clone());
+        match self.door.house.open_direct(&user, (me, &my_name), (them, &their_name)).await {
+            Ok(room) => self.send_change(&room, To::Nick(shown), Change::Message(said), notice).await,
+            Err(refused) => self.unsaid(&To::Nick(shown), &refused),
+        }
+        if let Some(other) = other.filter(|_| !notice) {
+            self.tell_away(&other);
+        }
+    }
+
+    async fn account_called(&self, nick: &str) -> Option<(crate::proto::chat::id::AccountId, Nick)> {
+        let nick = nick.parse::<Nick>().ok()?;
+        let account = self.door.accounts.account_named(&nick).await.ok()??;
+        Some((account.id, account.name.clone()))
+    }
+
+    fn whisper(&mut self, user: &Arc<User>, other: &Arc<User>, notice: bool, said: Said) {
+        let session = Arc::clone(self.session());
+        let sent = self.door.house.whisper(user, &session, other, &said);
+        let (face, to) = (user.face(), other.face().nick);
+        let told = Told::Whisper { from: &face, to: &to, id: sent.id, message: &said };
+        let lines = self.door.language.lines(self.caps, &told);
+        if user.id() == other.id() {
+            self.after.extend(lines.iter().cloned());
+        }
+        if self.caps.has(Cap::EchoMessage) {
+            self.replies.extend(lines);
+        }
+        if !notice {
+            self.tell_away(other);
+        }
+    }
+
+    /// Tells that somebody is away, if so.
+    pub(super) fn tell_away(&mut self, other: &User) {
+        let (presence, status) = other.presence();
+        if presence != Presence::Online {
+            let text = if status.is_empty() { presence.word() } else { &status };
+            self.reply_text(numeric::RPL_AWAY, &[other.face().nick.as_str()], text);
+        }
+    }
+
+    /// What became of a change that was sent: what the client is told.
+    pub(super) fn done(&mut self, number: u64, outcome: Result<Sent, Refused>) -> Vec<Line> {
+        let (Some(pending), Some(user)) = (self.pending.remove(&number), self.user.clone()) else {
+            return Vec::new();
+        };
+        let sent = match outcome {
+            Ok(sent) => sent,
+            Err(refused) => {
+                let before = std::mem::take(&mut self.replies);
+                self.unsaid(&pending.to, &refused);
+                return std::mem::replace(&mut self.replies, before);
+            }
+        };
+        let face = user.face();
+        let Pending { to, room, change } = pending;
+        if let (To::Nick(nick), Change::Message(message)) = (&to, &change)
+            && *nick == *face.nick
+        {
+            let told = Told::Whisper { from: &face, to: nick, id: sent.id, message };
+            let copy = self.door.language.lines(self.caps, &told);
+            if self.collecting {
+                self.after.extend(copy);
+            } else {
+                return self.with_echo(&face, &to, room, change, sent).into_iter().chain(copy).collect();
+            }
+        }
+        self.with_echo(&face, &to, room, change, sent)
+    }
+
+    fn with_echo(
+        &self,
+        face: &crate::server::chat::house::user::Face,
+        to: &To,
+        room: RoomId,
+        change: Change,
+        sent: Sent,
+    ) -> Vec<Line> {
+        if !self.caps.has(Cap::EchoMessage) {
+            return Vec::new();
+        }
+        let event = Event { room, seq: sent.seq, id: sent.id, by: face.author(), change };
+        let place = match to {
+            To::Room(name) => Place::Room(name),
+            To::Nick(nick) => Place::Direct { with: nick, me: &face.nick },
+        };
+        let account = face.account_name();
+        let told = Told::Event { event: &event, place, account, real: &face.real, was: Role::Member };
+        self.door.language.lines(self.caps, &told)
+    }
+
+    pub(super) async fn tagmsg(&mut self, message: &Message<'_>) {
+        let mut tags = message.tags.client_only();
+        tags.truncate(MAX_CLIENT_TAGS);
+        let targets = message.params()[0];
+        let Some(targets) = target::distinct(targets, MAX_TARGETS) else {
+            return self.reply(numeric::ERR_TOOMANYTARGETS, &[targets]);
+        };
+        if tags.is_empty() || !self.caps.has(Cap::MessageTags) {
+            return;
+        }
+        for target in targets {
+            if target.starts_with('#') {
+                self.tag_channel(target, &tags).await;
+            } else {
+                self.tag_nick(target, &tags);
+            }
+        }
+    }
+
+    async fn tag_channel(&mut self, name: &str, tags: &[(String, String)]) {
+        let Some(user) = self.user.clone() else { return };
+        let Some(room) = self.door.house.room(name) else {
+            return self.reply(numeric::ERR_NOSUCHCHANNEL, &[name]);
+        };
+        let Some(shown) = room.name().cloned() else { return };
+        if let Some(change) = reaction(tags)
+            && let Change::React { to, .. } | Change::Unreact { to, .. } = &change
+            && matches!(self.door.house.target(&room, *to).await, Ok(Some(_)))
+        {
+            return self.send_change(&room, To::Room(shown), change, false).await;
+        }
+        let session = Arc::clone(self.session());
+        match self.door.house.tag_room(&user, &session, &room, tags) {
+            Ok(sent) => {
+                let face = user.face();
+                let told = Told::Tags { from: &face, place: Place::Room(&shown), id: sent.id, tags };
+                if self.caps.has(Cap::EchoMessage) {
+                    self.replies.extend(self.door.language.lines(self.caps, &told));
+                }
+            }
+            Err(refused) => self.unsaid(&To::Room(shown), &refused),
+        }
+    }
+
+    fn tag_nick(&mut self, nick: &str, tags: &[(String, String)]) {
+        let Some(user) = self.user.clone() else { return };
+        let Some(other) = self.door.house.user(nick) else {
+            return self.reply(numeric::ERR_NOSUCHNICK, &[nick]);
+        };
+        let session = Arc::clone(self.session());
+        let sent = self.door.house.tag_user(&user, &session, &other, tags);
+        let (face, to) = (user.face(), other.face().nick);
+        let place = Place::Direct { with: &to, me: &face.nick };
+        let lines =
+            self.door.language.lines(self.caps, &Told::Tags { from: &face, place, id: sent.id, tags });
+        if user.id() == other.id() {
+            self.after.extend(lines.iter().cloned());
+        }
+        if self.caps.has(Cap::EchoMessage) {
+            self.replies.extend(lines);
+        }
+    }
+
+    /// `BATCH`. Says whether it is not to be answered yet.
+    pub(super) async fn batch(&mut self, message: &Message<'_>) -> bool {
+        let reference = message.params()[0];
+        if let Some(reference) = reference.strip_prefix('+') {
+            let fits = (1..=MAX_REFERENCE).contains(&reference.len());
+            let (kind, target) = (message.param(1).unwrap_or_default(), message.param(2));
+            let Some(target) = target.filter(|_| fits && kind == MULTILINE && self.caps.has(Cap::Multiline))
+            else {
+                self.fail("BATCH", "UNKNOWN_TYPE", &[reference, kind], "Batches of this type are not taken");
+                return false;
+            };
+            if self.multiline.is_some() {
+                self.multiline_fault(Fault::Invalid, target);
+                return false;
+            }
+            let label = message.tags.value("label").map(std::borrow::Cow::into_owned);
+            let label = label.filter(|_| self.caps.has(Cap::LabeledResponse));
+            self.multiline = Some(Multiline::open(reference, target, message.tags.client_only(), label));
+            return true;
+        }
+        let open = self.multiline.take_if(|open| reference.strip_prefix('-') == Some(open.reference()));
+        let Some(mut open) = open else {
+            self.fail("BATCH", "UNKNOWN_REFERENCE", &[reference], "There is no such batch");
+            return false;
+        };
+        let (label, target, tags) =
+            (open.label.take(), open.target().to_owned(), std::mem::take(&mut open.tags));
+        self.wait().await;
+        self.collecting = label.is_some();
+        match open.close() {
+            Ok((verb, text)) => self.send_to(&target, verb == Verb::Notice, &text, &tags).await,
+            Err(fault) => self.multiline_fault(fault, &target),
+        }
+        if label.is_some() {
+            self.wait().await;
+        }
+        self.collecting = false;
+        self.settle(label.as_deref()).await;
+        true
+    }
+
+    /// Tells what is wrong with a batch, which is over then.
+    pub(super) fn multiline_fault(&mut self, fault: Fault, target: &str) {
+        let open = self.multiline.take();
+        let whole = open.as_ref().map_or(target, |open| open.target()).to_owned();
+        let limit = match fault {
+            Fault::Bytes => Some(batch::MAX_BYTES.to_string()),
+            Fault::Lines => Some(batch::MAX_LINES.to_string()),
+            Fault::Target | Fault::Invalid => None,
+        };
+        let context: Vec<&str> = match (fault, &limit) {
+            (_, Some(limit)) => vec![limit],
+            (Fault::Target, _) => vec![&whole, target],
+            _ => vec![],
+        };
+        self.fail("BATCH", fault.code(), &context, &fault.to_string());
+    }
+
+    pub(super) async fn redact(&mut self, message: &Message<'_>) {
+        let Some(user) = self.user.clone() else { return };
+        let (target, id) = (message.params()[0], message.params()[1]);
+        let Some(room) = self.log_of(target).await else {
+            let text = "You cannot delete messages there";
+            return self.fail("REDACT", "INVALID_TARGET", &[target], text);
+        };
+        let unknown = "This message does not exist, or is too old";
+        let Ok(of) = id.parse::<MessageId>() else {
+            return self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown);
+        };
+        let found = match self.door.house.target(&room, of).await {
+            Ok(Some(found)) => found,
+            _ => return self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown),
+        };
+        let limit = self.door.house.settings().max_reason;
+        let reason = message.given(2).map(|reason| text::cut(reason, limit).to_owned());
+        match self.door.house.change(&user, &room, Change::Delete { of, reason }, Some(&found)).await {
+            Ok(_) => {}
+            Err(Refused::Room(Refusal::Deleted | Refusal::NoSuchMessage)) => {
+                self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown);
+            }
+            Err(refused) => {
+                let text = refused.to_string();
+                self.fail("REDACT", "REDACT_FORBIDDEN", &[target, id], &text);
+            }
+        }
+    }
+}
+
+/// The reaction that tags are, if they are one: `+draft/react` and the message that it answers.
+fn reaction(tags: &[(String, String)]) -> Option<Change> {
+    let value = |names: [&str; 2]| {
+        let found = tags.iter().find(|(key, value)| names.contains(&key.as_str()) && !value.is_empty());
+        found.map(|(_, value)| value.clone())
+    };
+    let to: MessageId = value(["+draft/reply", "+reply"])?.parse().ok()?;
+    if let Some(reaction) = value(["+draft/react", "+react"]) {
+        return Some(Change::React { to, reaction });
+    }
+    value(["+draft/unreact", "+unreact"]).map(|reaction| Change::Unreact { to, reaction })
+}

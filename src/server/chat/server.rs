@@ -14,10 +14,12 @@ use super::command::Config;
 use super::house::House;
 use super::irc;
 use super::json::Door;
+use super::media::{Media, MediaError, MediaOptions};
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Store, StoreError};
 use super::web;
 use crate::net::bucket::Rate;
+use crate::net::client::Connector;
 use crate::net::clock::Clock;
 use crate::net::random;
 use crate::net::tls::{CertPair, TlsConfig};
@@ -64,6 +66,9 @@ pub enum ChatError {
     /// The configuration of accounts cannot be used.
     #[error(transparent)]
     Accounts(#[from] ConfigError),
+    /// Files cannot be kept.
+    #[error(transparent)]
+    Media(#[from] MediaError),
     /// A subprotocol cannot have such a name.
     #[error(transparent)]
     Subprotocol(#[from] BadSubprotocol),
@@ -79,6 +84,7 @@ type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub struct Chat {
     house: House,
     accounts: Accounts,
+    media: Media,
     workers: Blocking,
     writing: Writing,
 }
@@ -111,7 +117,9 @@ impl Chat {
         }
         let clock = house.clone();
         let accounts = Accounts::new(store, workers.clone(), about, &secret, Arc::new(move || clock.now()))?;
-        Ok(Self { house, accounts, workers, writing: Box::pin(writing) })
+        let options = MediaOptions::new(config.data.join("media"));
+        let media = Media::open(options, Connector::default(), workers.clone())?;
+        Ok(Self { house, accounts, media, workers, writing: Box::pin(writing) })
     }
 
     /// Puts the server into `process`, whose threads and drain it uses.
@@ -119,7 +127,7 @@ impl Chat {
     /// # Errors
     /// It cannot listen, or a file cannot be read.
     pub fn prepare(self, config: &Config, process: &mut Process) -> Result<(), ChatError> {
-        let Self { house, accounts, workers, writing } = self;
+        let Self { house, accounts, media, workers, writing } = self;
         process.parts.push(Arc::new(Writer(Mutex::new(Some(writing)))));
         let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
         let message = config.house.max_text + AROUND;
@@ -140,9 +148,9 @@ impl Chat {
         if !config.ircs.is_empty() {
             second.prepare(&config.ircs, Some(tls(config)), limits, process)?;
         }
-        let door = Door::new(house, accounts, pace);
+        let door = Door::new(house, accounts, Some(media.clone()), pace);
         let sockets = second.route(upgrade.clone(), process.drain.clone())?;
-        let router = web::routes(Router::new()).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
+        let router = media.mount(web::routes(Router::new())).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
         Server::new(router).name(NAME).configured(&config.server).workers(workers).prepare(process)?;
         Ok(())
     }

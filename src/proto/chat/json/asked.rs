@@ -35,6 +35,21 @@ impl std::fmt::Display for Target {
     }
 }
 
+/// A file that was uploaded, by its digest. The reply to the upload is one, too.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum File {
+    /// Without a name.
+    Digest(String),
+    /// With what its sender calls it.
+    Named {
+        /// Which.
+        digest: String,
+        /// What it is called.
+        name: String,
+    },
+}
+
 /// A request, and what its client calls it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Asked {

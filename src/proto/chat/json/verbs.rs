@@ -7,7 +7,7 @@ use super::super::event::{List, Role, RoomKind, Style};
 use super::super::id::{MessageId, Millis, Seq};
 use super::super::name::{Nick, RoomName};
 use super::BadRequest;
-use super::asked::Target;
+use super::asked::{File, Target};
 
 /// Who may use a verb.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -395,8 +395,8 @@ verbs! {
         reply: Option<MessageId>,
         /// The message whose thread it belongs to.
         thread: Option<MessageId>,
-        /// The digests of files that were uploaded.
-        media: Vec<String>,
+        /// Files that were uploaded: their digests, or `{"digest":...,"name":...}`.
+        media: Vec<File>,
     }
     /// Gives a message of one's own another text.
     Edit "edit" User r##"{"t":"edit","room":"#garden","message":"01ARYZ6S410000000000000000","text":"Hello!"}"## {
@@ -512,7 +512,7 @@ verbs! {
         room: Target,
     }
     /// Asks where a file may be uploaded. The reply has an address for one `PUT`.
-    Upload "upload" User r#"{"t":"upload","name":"rose.jpg","size":48213}"# {
+    Upload "upload" Account r#"{"t":"upload","name":"rose.jpg","size":48213}"# {
         /// What it is called.
         name: String,
         /// Bytes.

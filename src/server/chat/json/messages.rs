@@ -9,7 +9,7 @@ use super::reply::{Failure, Reply};
 use super::session::{Answer, Talk};
 use crate::proto::chat::event::{Change, Message};
 use crate::proto::chat::id::{MessageId, Seq};
-use crate::proto::chat::json::asked::{MAX_ID, Target};
+use crate::proto::chat::json::asked::{File, MAX_ID, Target};
 use crate::proto::chat::room::Refusal;
 use crate::server::chat::house::room::RoomCell;
 use crate::server::chat::house::talk::Sending;
@@ -50,13 +50,11 @@ impl Talk {
         target: &Target,
         mut message: Message,
         cid: Option<String>,
-        media: &[String],
+        files: &[File],
     ) -> Result<Answer, Failure> {
         self.text(&message.text)?;
-        if !media.is_empty() {
-            return Err(Failure::new("not_offered", "this server keeps no files"));
-        }
-        if message.text.trim().is_empty() {
+        message.media = self.files(files).await?;
+        if message.text.trim().is_empty() && message.media.is_empty() {
             return Err(Failure::new("bad_request", "text: it is empty"));
         }
         if cid.as_ref().is_some_and(|cid| cid.len() > MAX_ID || cid.is_empty()) {

@@ -1,5 +1,6 @@
 //! The JSON door: clients that speak [`chat.v1.json`](crate::proto::chat::json) over WebSocket.
 
+mod files;
 mod history;
 mod language;
 mod login;
@@ -18,6 +19,7 @@ use self::session::Talk;
 use super::accounts::config::Registration;
 use super::accounts::{Accounts, Client};
 use super::house::House;
+use super::media::Media;
 use crate::net::bucket::Rate;
 use crate::proto::chat::json::asked::MAX_ID;
 use crate::proto::chat::json::{SUBPROTOCOL, words};
@@ -35,6 +37,8 @@ pub struct Door {
     pub(super) house: House,
     /// Who somebody is.
     pub(super) accounts: Accounts,
+    /// Files of messages, if they are kept.
+    pub(super) media: Option<Media>,
     /// Requests that a connection may make; without it as many as it likes.
     pub(super) pace: Option<Rate>,
 }
@@ -42,8 +46,8 @@ pub struct Door {
 impl Door {
     /// A door to a house.
     #[must_use]
-    pub fn new(house: House, accounts: Accounts, pace: Option<Rate>) -> Self {
-        Self { house, accounts, pace }
+    pub fn new(house: House, accounts: Accounts, media: Option<Media>, pace: Option<Rate>) -> Self {
+        Self { house, accounts, media, pace }
     }
 
     /// The handler of the route where clients open their WebSockets.

@@ -116,9 +116,8 @@ impl Talk {
             R::Delivered { room, seq } => now(self.cursor(&room, seq, 0).await),
             R::Read { room, seq } => now(self.cursor(&room, seq, seq).await),
             R::Receipts { room } => now(self.receipts(&room).await),
-            R::Upload { .. } | R::Link { .. } => {
-                Err(Failure::new("not_offered", "this server keeps no files"))
-            }
+            R::Upload { name, size } => now(self.upload(&name, size)),
+            R::Link { digest } => now(self.link(&digest)),
         }
     }
 

@@ -150,7 +150,8 @@ impl Chat {
         }
         let door = Door::new(house, accounts, Some(media.clone()), pace);
         let sockets = second.route(upgrade.clone(), process.drain.clone())?;
-        let router = media.mount(web::routes(Router::new())).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
+        let router =
+            media.mount(web::routes(Router::new())).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
         Server::new(router).name(NAME).configured(&config.server).workers(workers).prepare(process)?;
         Ok(())
     }

@@ -62,7 +62,10 @@ impl Talk {
                 Failure::new("store_away", "the server cannot reach its files")
             })?;
             let found = found.ok_or_else(|| Failure::new("no_such_file", "there is no such file"))?;
-            files.push(event::Media { name: name.map_or(found.name.clone(), |name| clean_name(name)), ..found });
+            files.push(event::Media {
+                name: name.map_or(found.name.clone(), |name| clean_name(name)),
+                ..found
+            });
         }
         Ok(files)
     }

@@ -331,8 +331,8 @@ export class Chat extends EventTarget {
 
   #say({ room, text, cid, style, reply, thread, media }) {
     if (!this.ready) return Promise.reject(new Lost());
-    const digests = media?.map(file => file.digest);
-    return this.link.ask('send', { room, text, cid, style, reply, thread, media: digests?.length ? digests : undefined });
+    const files = media?.map(({ digest, name }) => ({ digest, name }));
+    return this.link.ask('send', { room, text, cid, style, reply, thread, media: files?.length ? files : undefined });
   }
 
   /** The reply to a message stands for its event. Of one that was sent again the event may be known. */

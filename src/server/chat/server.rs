@@ -22,7 +22,7 @@ use crate::net::bucket::Rate;
 use crate::net::client::Connector;
 use crate::net::clock::Clock;
 use crate::net::random;
-use crate::net::tls::{CertPair, TlsConfig};
+use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
 use crate::server::http::Server;
@@ -161,15 +161,13 @@ impl Chat {
 fn tls(config: &Config) -> TlsConfig {
     let files = &config.server.tls;
     let pair = |(cert, key): (&PathBuf, &PathBuf)| CertPair { cert: cert.clone(), key: key.clone() };
-    let mut tls = TlsConfig {
+    TlsConfig {
         certificates: files.certs.iter().zip(&files.keys).map(pair).collect(),
         self_signed: files.self_signed,
+        // Accounts know the certificates that open them (SASL EXTERNAL).
+        client_auth: files.client_auth().unwrap_or(ClientAuth::Any),
         ..TlsConfig::default()
-    };
-    if let Some(auth) = files.client_auth() {
-        tls.client_auth = auth;
     }
-    tls
 }
 
 /// As many at once as in one unit of time.

@@ -7,7 +7,7 @@ use super::dialect::{marker, mask, prefix};
 use crate::proto::chat::event::{Change, Who};
 use crate::proto::chat::mask::glob;
 use crate::proto::chat::name::RoomName;
-use crate::proto::chat::room::Refusal;
+use crate::proto::chat::room::{Refusal, Room};
 use crate::proto::irc::cap::Cap;
 use crate::proto::irc::list;
 use crate::proto::irc::message::Message;
@@ -29,7 +29,7 @@ impl Client {
         let user = self.user.as_ref()?;
         let room = self.door.house.room(name)?;
         let face = user.face();
-        let seen = user.is_in(room.id()) || face.operator || room.look(|room| room.is_listed());
+        let seen = user.is_in(room.id()) || face.operator || room.look(Room::is_listed);
         seen.then_some(room)
     }
 
@@ -102,7 +102,7 @@ impl Client {
         };
         match refusal {
             Refusal::NoSuchRoom | Refusal::Closed | Refusal::Direct => {
-                self.reply(numeric::ERR_NOSUCHCHANNEL, &[name])
+                self.reply(numeric::ERR_NOSUCHCHANNEL, &[name]);
             }
             Refusal::NotAMember => self.reply(numeric::ERR_NOTONCHANNEL, &[name]),
             Refusal::NoSuchMember => self.reply(numeric::ERR_USERNOTINCHANNEL, &["*", name]),

@@ -10,6 +10,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::time::{Instant, Sleep};
@@ -34,6 +35,9 @@ use crate::server::chat::house::mailbox::{End, Mail};
 use crate::server::chat::house::told::Dialect;
 use crate::server::chat::house::user::{Session, User};
 use crate::server::chat::store::account::Account;
+
+/// How long a client gets to take our last words.
+const GOODBYE: Duration = Duration::from_secs(2);
 
 /// A connection.
 pub(super) struct Client {
@@ -306,6 +310,7 @@ impl Client {
     /// As [`deliver`](Self::deliver), but lines about the client itself become answers.
     fn split_mail(&mut self, own: &mut Vec<Line>) {
         let source = self.user.as_ref().map(|user| format!("{}!", user.face().nick)).unwrap_or_default();
+        let server = format!("{} ", self.door.name());
         let mut mail = std::mem::take(&mut self.mail);
         self.handle.session.mailbox.take(&mut mail);
         for piece in mail.drain(..) {
@@ -313,9 +318,10 @@ impl Client {
             let text = String::from_utf8_lossy(&bytes);
             for line in text.split("\r\n").filter(|line| !line.is_empty()) {
                 let line = Line::from_text(line);
-                if !source.is_empty()
-                    && line.body().strip_prefix(':').is_some_and(|body| body.starts_with(&source))
-                {
+                let from =
+                    |source: &str| line.body().strip_prefix(':').is_some_and(|body| body.starts_with(source));
+                // The server says which role a member has who comes.
+                if !source.is_empty() && (from(&source) || from(&server)) {
                     own.push(line);
                 } else {
                     self.say(&line);
@@ -409,6 +415,6 @@ impl Client {
                 door.unknown.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        let _ = tokio::time::timeout(door.settings.patience, self.link.close()).await;
+        let _ = tokio::time::timeout(GOODBYE, self.link.close()).await;
     }
 }

@@ -7,6 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::proto::chat::event::{Change, Event, List, Message, Role, Setting, Style};
 use crate::proto::chat::id::MessageId;
+use crate::proto::chat::name::Nick;
 use crate::proto::irc::batch::{CONCAT, MULTILINE};
 use crate::proto::irc::cap::{Cap, Caps};
 use crate::proto::irc::mode::{self, Made};
@@ -107,11 +108,11 @@ impl Irc {
         };
         match told {
             Told::Event { event, place, account, real, was } => {
-                let account = account.map(|account| account.as_str());
+                let account = account.map(Nick::as_str);
                 self.event(event, *place, stamp(Some(event.id), account), real, *was)
             }
             Told::Invited { by, who, room, id } => {
-                let account = by.account_name().map(|account| account.as_str());
+                let account = by.account_name().map(Nick::as_str);
                 let line = Line::new(&mask(by), "INVITE").param(who.as_str()).param(room.as_str());
                 vec![stamp(Some(*id), account).on(line, &[])]
             }
@@ -122,7 +123,7 @@ impl Irc {
                 vec![Line::numeric(&self.server, numeric::RPL_MONOFFLINE, "*").last(nick.as_str())]
             }
             Told::Whisper { from, to, id, message } => {
-                let account = from.account_name().map(|account| account.as_str());
+                let account = from.account_name().map(Nick::as_str);
                 let stamp = Stamp { bot: from.bot, ..stamp(Some(*id), account) };
                 message_lines(&mask(from), to.as_str(), message, stamp)
             }
@@ -130,7 +131,7 @@ impl Irc {
                 if !caps.has(Cap::MessageTags) {
                     return Vec::new();
                 }
-                let account = from.account_name().map(|account| account.as_str());
+                let account = from.account_name().map(Nick::as_str);
                 let stamp = Stamp { bot: from.bot, ..stamp(Some(*id), account) };
                 let line = Line::new(&mask(from), "TAGMSG").param(target(*place, &from.nick));
                 vec![stamp.on(line, tags)]
@@ -256,7 +257,7 @@ impl Irc {
 }
 
 /// The target of a line, as the one who is told calls it.
-fn target<'a>(place: Place<'a>, by: &crate::proto::chat::name::Nick) -> &'a str {
+fn target<'a>(place: Place<'a>, by: &Nick) -> &'a str {
     match place {
         Place::Room(room) => room.as_str(),
         Place::Direct { with, me } if me == by => with.as_str(),

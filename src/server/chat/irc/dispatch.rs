@@ -134,7 +134,7 @@ impl Client {
             Command::Cap => self.cap(message).await,
             Command::Chathistory => self.chathistory(message).await,
             Command::Connect | Command::Squit | Command::Restart => {
-                self.reply(numeric::ERR_NOPRIVILEGES, &[])
+                self.reply(numeric::ERR_NOPRIVILEGES, &[]);
             }
             Command::Help | Command::Helpop => self.help(message),
             Command::Info => self.info(),

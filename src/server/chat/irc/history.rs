@@ -49,7 +49,7 @@ impl Client {
         };
         match asked {
             Asked::Messages { target, request, limit } => {
-                self.show_history(word, target, request, limit).await
+                self.show_history(word, target, request, limit).await;
             }
             Asked::Targets { from, to, limit } => {
                 if let Err(error) = self.show_targets(from, to, limit).await {

@@ -1,6 +1,6 @@
 //! The IRC door: the house for clients of IRC, over TCP, TLS and WebSocket.
 //!
-//! A [`Door`] serves connections. Each is one task with a [`Client`](client::Client): it reads lines, finds the command in the table of
+//! A [`Door`] serves connections. Each is one task, which reads lines, finds the command in the table of
 //! [`proto::irc::command`](crate::proto::irc::command), and calls the handler in one of the files here. What others do comes out of the
 //! session's mailbox as lines that [`dialect`] wrote once for all sessions with the same capabilities.
 
@@ -27,8 +27,6 @@ use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use ring::digest;
-
 use self::client::Client;
 use self::dialect::Irc;
 use self::link::Link;
@@ -43,6 +41,7 @@ use crate::proto::irc::line::Lines;
 use crate::server::chat::accounts::{self, Accounts};
 use crate::server::chat::house::House;
 use crate::server::chat::house::user::{Face, Session, SessionId};
+use crate::server::peer::Peer;
 use crate::server::ws::Socket;
 
 /// Users who have gone and are remembered for `WHOWAS`, at most. Ergo 100.
@@ -153,16 +152,8 @@ impl Door {
 
     /// Serves a connection of TCP or TLS, to its end.
     pub async fn serve(self, arrival: Arrival, clock: Clock, drain: Drain) {
-        let session = arrival.io.tls_session();
-        let certificate = session.as_ref().and_then(|session| session.certificates().next().map(sha256));
-        let local = arrival.peer.ip().is_none_or(|ip| ip.is_loopback());
-        let about = accounts::Client {
-            address: arrival.peer.ip(),
-            secure: arrival.io.is_tls() || local,
-            certificate,
-            exporter: None,
-        };
-        let tls = arrival.io.is_tls();
+        let peer = Peer::of(&arrival);
+        let (about, tls) = (accounts::Client::of(&peer), peer.tls);
         let link = Link::Stream(Box::new(Conn::new(arrival.io, Lines::new(), clock.timer())));
         Client::new(Arc::clone(&self.0), link, about, tls).run(&drain).await;
         drop(arrival.place);
@@ -171,12 +162,8 @@ impl Door {
     /// Serves a connection of WebSocket, to its end. It speaks one of the [`SUBPROTOCOLS`].
     pub async fn serve_socket(self, socket: Socket, drain: Drain) {
         let peer = socket.peer().cloned();
-        let address = peer.as_ref().and_then(|peer| peer.addr.ip());
-        let tls = peer.as_ref().is_some_and(|peer| peer.tls);
-        let session = peer.as_ref().and_then(|peer| peer.tls_session());
-        let certificate = session.and_then(|session| session.certificates().next().map(sha256));
-        let local = address.is_none_or(|ip| ip.is_loopback());
-        let about = accounts::Client { address, secure: tls || local, certificate, exporter: None };
+        let about = peer.as_deref().map(accounts::Client::of).unwrap_or_default();
+        let tls = peer.is_some_and(|peer| peer.tls);
         let binary = socket.subprotocol() == Some(SUBPROTOCOLS[1]);
         let link = Link::Socket(Box::new(socket), binary);
         Client::new(Arc::clone(&self.0), link, about, tls).run(&drain).await;
@@ -223,10 +210,4 @@ impl Inner {
         let known = sessions.iter().filter_map(|session| clients.get(&session.id));
         known.fold(0, |modes, handle| modes | handle.modes.load(Ordering::Relaxed))
     }
-}
-
-fn sha256(certificate: &[u8]) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    bytes.copy_from_slice(digest::digest(&digest::SHA256, certificate).as_ref());
-    bytes
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::MAX_MONITOR;
 use super::client::Client;
 use super::dialect::variant;
-use crate::proto::chat::name::{MAX_NICK, MAX_ROOM_NAME, Nick};
+use crate::proto::chat::name::{MAX_NICK, MAX_ROOM_NAME, Nick, RoomName};
 use crate::proto::chat::room::MAX_MASKS;
 use crate::proto::irc::batch;
 use crate::proto::irc::cap::{self, Cap, Caps, Request};
@@ -64,7 +64,7 @@ impl Client {
                 self.complete().await;
             }
             Request::Unknown(word) => {
-                self.reply(numeric::ERR_INVALIDCAPCMD, &[if word.is_empty() { "*" } else { word }])
+                self.reply(numeric::ERR_INVALIDCAPCMD, &[if word.is_empty() { "*" } else { word }]);
             }
         }
     }
@@ -202,7 +202,7 @@ impl Client {
         let session = Arc::clone(self.session());
         let mut rooms = self.door.house.rooms_of(account);
         rooms.retain(|room| room.name().is_some());
-        rooms.sort_by_key(|room| room.name().map(|name| name.folded()));
+        rooms.sort_by_key(|room| room.name().map(RoomName::folded));
         for room in rooms {
             self.door.house.attach(&user, &session, &room);
             self.restored.insert(room.id());

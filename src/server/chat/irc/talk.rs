@@ -134,7 +134,7 @@ impl Client {
         };
         match refused {
             Refused::Room(Refusal::NoSuchRoom | Refusal::Closed) => {
-                self.reply(numeric::ERR_NOSUCHCHANNEL, &[&name])
+                self.reply(numeric::ERR_NOSUCHCHANNEL, &[&name]);
             }
             Refused::Room(refusal) => {
                 let text = format!("Cannot send to channel: {refusal}");

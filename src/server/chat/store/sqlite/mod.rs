@@ -112,7 +112,12 @@ impl Sqlite {
     {
         let (reply, answer) = oneshot::channel();
         let (writer, folder) = (Arc::clone(&self.writer), self.folder.clone());
-        let run = move || drop(reply.send(work(&writer, &folder)));
+        let run = move || {
+            let outcome = work(&writer, &folder);
+            // Whoever has the answer may drop the store, and finds the folder free then.
+            drop(writer);
+            let _ = reply.send(outcome);
+        };
         let started = std::thread::Builder::new().name(name.to_owned()).spawn(run);
         Box::pin(async move {
             started.map_err(|error| StoreError::Away(error.to_string()))?;

@@ -31,11 +31,11 @@ fn files_are_in_use_while_something_names_them() {
     let (folder, store) = store();
     let append = |drafts: Vec<Draft>| wait(store.append(drafts)).unwrap();
     append(vec![
-        draft(1, 1, account(1), create("a")),
+        draft(1, 1, account(1), create("#a")),
         draft(1, 2, account(1), message(&[1, 2, 2])),
         draft(1, 3, account(1), message(&[2, 3])),
         draft(1, 4, guest("visitor"), message(&[4])),
-        draft(2, 5, account(1), create("b")),
+        draft(2, 5, account(1), create("#b")),
         draft(2, 6, account(1), message(&[5])),
     ]);
     let profile = |n| Profile { avatar: digest(n), ..Profile::default() };

@@ -203,6 +203,8 @@ fn devices_of_one_account_see_the_same() {
     let sessions = one.asks(json!({"t": "sessions"}))["sessions"].clone();
     let phone = sessions.as_array().unwrap().iter().find(|session| session["device"] == "phone").unwrap();
     one.asks(json!({"t": "revoke", "session": phone["session"]}));
+    assert_eq!(two.hears_a("bye")["code"], "ended");
+    assert_eq!(two.is_closed(), 1008);
     // Its token opens nothing any longer.
     let token = reply["token"].clone();
     assert_eq!(server.client().is_refused(json!({"t": "token", "token": token})), "token_over");

@@ -1,6 +1,7 @@
 //! The chat server: rooms, direct messages, accounts, presence and history, for clients of JSON over WebSocket and of IRC.
 
 pub mod accounts;
+mod aside;
 pub mod command;
 pub mod house;
 pub mod irc;

@@ -1,15 +1,14 @@
 //! The server: a folder, the house in it, and the doors.
 
 use std::fs;
-use std::future::Future;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use super::accounts::Accounts;
 use super::accounts::config::{Attempts, ConfigError};
+use super::aside::{self, Aside, Task};
 use super::command::Config;
 use super::house::House;
 use super::irc;
@@ -20,14 +19,13 @@ use super::store::{Store, StoreError};
 use super::web;
 use crate::net::bucket::Rate;
 use crate::net::client::Connector;
-use crate::net::clock::Clock;
 use crate::net::random;
 use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
 use crate::server::http::Server;
 use crate::server::http::router::Router;
-use crate::server::process::{Part, Process, Serving};
+use crate::server::process::Process;
 use crate::server::units::Frequency;
 use crate::server::ws::{BadSubprotocol, Limits, Settings, Upgrade};
 
@@ -77,16 +75,13 @@ pub enum ChatError {
     Run(#[from] RunError),
 }
 
-/// The task that writes what is said.
-type Writing = Pin<Box<dyn Future<Output = ()> + Send>>;
-
 /// A chat that is open, and serves nobody yet.
 pub struct Chat {
     house: House,
     accounts: Accounts,
     media: Media,
     workers: Blocking,
-    writing: Writing,
+    writing: Task,
 }
 
 impl std::fmt::Debug for Chat {
@@ -128,7 +123,14 @@ impl Chat {
     /// It cannot listen, or a file cannot be read.
     pub fn prepare(self, config: &Config, process: &mut Process) -> Result<(), ChatError> {
         let Self { house, accounts, media, workers, writing } = self;
-        process.parts.push(Arc::new(Writer(Mutex::new(Some(writing)))));
+        let (stop, kept) = (process.drain.clone(), accounts.clone());
+        let (sweeper, store) = (media.clone(), Arc::new(Arc::clone(house.store())));
+        process.parts.push(Aside::new(vec![
+            writing,
+            Box::pin(aside::end_logins(house.clone(), accounts.clone())),
+            Box::pin(async move { kept.keep_flushing(stop.stopping()).await }),
+            Box::pin(async move { sweeper.keep_swept(store, aside::SWEEP).await }),
+        ]));
         let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
         let message = config.house.max_text + AROUND;
         let settings = Settings {
@@ -173,20 +175,6 @@ fn tls(config: &Config) -> TlsConfig {
 /// As many at once as in one unit of time.
 fn rate(frequency: Frequency) -> Option<Rate> {
     Rate::new(frequency.per_second(), frequency.parts().0)
-}
-
-/// The part of the process that writes what is said.
-struct Writer(Mutex<Option<Writing>>);
-
-impl Part for Writer {
-    fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
-        // One of the shards takes it. It goes on as long as anybody can say something.
-        let writing = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(writing) = writing {
-            tokio::spawn(writing);
-        }
-        Box::pin(std::future::ready(Ok(())))
-    }
 }
 
 /// What the server alone knows: made at the first start, and the same from then on.

@@ -251,10 +251,10 @@ impl House {
         }
     }
 
-    /// Ends all sessions of an account but `except`.
-    pub fn end_account(&self, account: AccountId, except: Option<SessionId>, reason: &str) {
+    /// Ends those sessions of an account that `which` names.
+    pub fn end_sessions(&self, account: AccountId, reason: &str, which: impl Fn(&Session) -> bool) {
         for user in self.0.users_of(&Who::Account(account)) {
-            for session in user.sessions().iter().filter(|session| Some(session.id) != except) {
+            for session in user.sessions().iter().filter(|session| which(session)) {
                 session.end(reason);
             }
         }

@@ -8,7 +8,7 @@ use super::mailbox::{End, Mail, Mailbox};
 use super::room::RoomCell;
 use super::told::{Dialect, Presence, Told};
 use crate::proto::chat::event::{Author, Who};
-use crate::proto::chat::id::{AccountId, Millis, RoomId};
+use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId};
 use crate::proto::chat::name::Nick;
 
 /// A user, as long as the process runs.
@@ -99,6 +99,8 @@ pub struct Session {
     /// What waits for it.
     pub mailbox: Mailbox,
     dialect: Mutex<Dialect>,
+    /// The login of an account that it uses, if it came by a token.
+    login: std::sync::OnceLock<MessageId>,
     /// Where it reads each room: which reader of the room's lane it is.
     readers: Mutex<HashMap<RoomId, usize>>,
 }
@@ -111,8 +113,20 @@ impl Session {
             id: SessionId(next()),
             mailbox: Mailbox::default(),
             dialect: Mutex::new(dialect),
+            login: std::sync::OnceLock::new(),
             readers: Mutex::default(),
         })
+    }
+
+    /// Notes the login that it uses: once.
+    pub fn logged_in(&self, login: MessageId) {
+        let _ = self.login.set(login);
+    }
+
+    /// The login that it uses.
+    #[must_use]
+    pub fn login(&self) -> Option<MessageId> {
+        self.login.get().copied()
     }
 
     /// What it speaks.

@@ -109,6 +109,7 @@ impl Talk {
         let house = self.door.house.clone();
         let face = house.face(account.name.clone(), Some(&account), self.client.address);
         let user = house.arrive(&self.session, face)?;
+        self.session.logged_in(session.id);
         self.me = Some(Me { user: Arc::clone(&user), account: Some((Arc::clone(&account), Some(session))) });
         let cursors: std::collections::HashMap<_, _> =
             house.store().cursors(account.id).await?.into_iter().collect();
@@ -246,7 +247,6 @@ impl Talk {
             self.me()?.account.as_ref().and_then(|(_, session)| session.as_ref().map(|session| session.id));
         if all {
             self.door.accounts.end_sessions(id, None).await?;
-            self.door.house.end_account(id, Some(self.session.id), "Logged out");
         } else if let Some(session) = session {
             self.door.accounts.end_session(id, session).await?;
         }
@@ -259,7 +259,6 @@ impl Talk {
         let session =
             self.me()?.account.as_ref().and_then(|(_, session)| session.as_ref().map(|session| session.id));
         self.door.accounts.change_password(&account, old, new, session, &self.client).await?;
-        self.door.house.end_account(account.id, Some(self.session.id), "The password was changed");
         Ok(Map::new())
     }
 

@@ -1,0 +1,63 @@
+//! What goes on beside the doors: writing what is said, ending connections whose login has ended, and putting things in order now and then.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+
+use super::accounts::{Accounts, Ending};
+use super::house::House;
+use crate::net::clock::Clock;
+use crate::server::process::{Part, Serving};
+
+/// How often files are looked for that no message names any longer.
+pub(super) const SWEEP: Duration = Duration::from_secs(3600);
+
+/// A task of the process.
+pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The part of the process that has these tasks. One of the shards takes them; they go on as long as the process does.
+pub(super) struct Aside(Mutex<Vec<Task>>);
+
+impl Aside {
+    pub(super) fn new(tasks: Vec<Task>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(tasks)))
+    }
+}
+
+impl Part for Aside {
+    fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
+        let tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        for task in tasks {
+            tokio::spawn(task);
+        }
+        Box::pin(std::future::ready(Ok(())))
+    }
+}
+
+/// Ends the connections of logins that have ended elsewhere: on another device, by another password, or by an operator.
+pub(super) async fn end_logins(house: House, accounts: Accounts) {
+    const OVER: &str = "Logged out";
+    let mut endings = accounts.endings();
+    loop {
+        match endings.recv().await {
+            Ok(Ending::One(account, login)) => {
+                house.end_sessions(account, OVER, |session| session.login() == Some(login));
+            }
+            Ok(Ending::All(account, except)) => {
+                house.end_sessions(account, OVER, |session| except.is_none() || session.login() != except);
+            }
+            Err(RecvError::Lagged(_)) => {
+                // Whose login has ended is not known any longer: those that go on come back by their tokens.
+                for user in house.users() {
+                    if let Some((account, _)) = user.face().account {
+                        house.end_sessions(account, OVER, |_| true);
+                    }
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
+    }
+}

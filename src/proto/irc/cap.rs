@@ -31,7 +31,6 @@ capabilities! {
     ReadMarker "draft/read-marker" "MARKREAD"
     EchoMessage "echo-message" "your own messages come back to you"
     ExtendedJoin "extended-join" "JOIN with account and real name"
-    ExtendedMonitor "extended-monitor" "AWAY, ACCOUNT, CHGHOST and SETNAME of people in your MONITOR list"
     InviteNotify "invite-notify" "INVITE when a member of a channel invites somebody"
     LabeledResponse "labeled-response" "answers carry the label of the command"
     MessageTags "message-tags" "tags, those of other clients among them, and TAGMSG"

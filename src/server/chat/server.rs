@@ -125,12 +125,12 @@ impl Chat {
         let Self { house, accounts, media, workers, writing } = self;
         let (stop, kept) = (process.drain.clone(), accounts.clone());
         let (sweeper, store) = (media.clone(), Arc::new(Arc::clone(house.store())));
-        process.parts.push(Aside::new(vec![
+        let tasks: Vec<Task> = vec![
             writing,
             Box::pin(aside::end_logins(house.clone(), accounts.clone())),
             Box::pin(async move { kept.keep_flushing(stop.stopping()).await }),
             Box::pin(async move { sweeper.keep_swept(store, aside::SWEEP).await }),
-        ]));
+        ];
         let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
         let message = config.house.max_text + AROUND;
         let settings = Settings {
@@ -143,6 +143,11 @@ impl Chat {
             ..Default::default()
         };
         let second = irc::Door::new(house.clone(), accounts.clone(), about);
+        let door = Door::new(house, accounts, Some(media.clone()), pace);
+        let sockets = second.route(upgrade.clone(), process.drain.clone())?;
+        let router =
+            media.mount(web::routes(Router::new())).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
+        Server::new(router).name(NAME).configured(&config.server).workers(workers).prepare(process)?;
         let limits = config.server.connections;
         if !config.irc.is_empty() {
             second.prepare(&config.irc, None, limits, process)?;
@@ -150,11 +155,8 @@ impl Chat {
         if !config.ircs.is_empty() {
             second.prepare(&config.ircs, Some(tls(config)), limits, process)?;
         }
-        let door = Door::new(house, accounts, Some(media.clone()), pace);
-        let sockets = second.route(upgrade.clone(), process.drain.clone())?;
-        let router =
-            media.mount(web::routes(Router::new())).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
-        Server::new(router).name(NAME).configured(&config.server).workers(workers).prepare(process)?;
+        // What failed before this leaves nothing that holds the folder.
+        process.parts.push(Aside::new(tasks));
         Ok(())
     }
 }

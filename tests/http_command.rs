@@ -446,4 +446,5 @@ fn without_a_command_the_suite_runs() {
     drop(socket);
     let text = stop(suite).text();
     assert!(text.contains(&format!("curl -i http://{addr}/")), "{text}");
+    assert!(text.contains("listening chat 127.0.0.1:"), "{text}");
 }

@@ -5,9 +5,13 @@
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::path::Path;
 
 use super::RunError;
 use super::balance::{balancer, command::DEFAULT_LISTEN as DEFAULT_BALANCE, config as balance};
+use super::chat::command::DEFAULT_LISTEN as DEFAULT_CHAT;
+use super::chat::store::sqlite::OpenError;
+use super::chat::{self, Chat, ChatError};
 use super::command::ServerConfig;
 use super::process::{Address, Outcome, Process, announce};
 use super::rpc::command::{ServeError, serve as rpc};
@@ -21,14 +25,14 @@ struct Row {
     name: &'static str,
     /// Where it listens, if it can.
     address: ListenAddr,
-    /// Puts it into the process.
-    prepare: fn(ListenAddr, &mut Process) -> Result<(), CommandError>,
+    /// Puts it into the process. What lasts it keeps below a folder.
+    prepare: fn(ListenAddr, &Path, &mut Process) -> Result<(), CommandError>,
     /// Where it is, as a URL, and a line to try it with.
     show: fn(&ListenAddr) -> (String, String),
 }
 
 /// Every server that there is.
-static ROWS: [Row; 4] = [
+static ROWS: [Row; 5] = [
     Row {
         name: http::NAME,
         address: DEFAULT_LISTEN,
@@ -48,6 +52,12 @@ static ROWS: [Row; 4] = [
         show: |address| (address.to_string(), format!("wireworks rpc ls {address}")),
     },
     Row {
+        name: chat::NAME,
+        address: DEFAULT_CHAT,
+        prepare: prepare_chat,
+        show: |address| (format!("http://{address}/"), format!("curl http://{address}/")),
+    },
+    Row {
         name: balancer::NAME,
         address: DEFAULT_BALANCE,
         prepare: prepare_balance,
@@ -55,11 +65,11 @@ static ROWS: [Row; 4] = [
     },
 ];
 
-fn prepare_http(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
+fn prepare_http(address: ListenAddr, _: &Path, process: &mut Process) -> Result<(), CommandError> {
     prepare_site(Site::Http, address, process)
 }
 
-fn prepare_ws(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
+fn prepare_ws(address: ListenAddr, _: &Path, process: &mut Process) -> Result<(), CommandError> {
     prepare_site(Site::Sockets, address, process)
 }
 
@@ -68,15 +78,39 @@ fn prepare_site(site: Site, address: ListenAddr, process: &mut Process) -> Resul
     http::prepare(&config, process)
 }
 
-fn prepare_rpc(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
+fn prepare_rpc(address: ListenAddr, _: &Path, process: &mut Process) -> Result<(), CommandError> {
     rpc::prepare(address, process).map_err(|error| match error {
         ServeError::Run(error) => error.into(),
         error => RunError::System(io::Error::other(error)).into(),
     })
 }
 
+/// With a room for guests. Another suite may have the folder: then this one takes the next.
+fn prepare_chat(address: ListenAddr, data: &Path, process: &mut Process) -> Result<(), CommandError> {
+    let failed = |error: ChatError| match error {
+        ChatError::Run(error) => CommandError::from(error),
+        error => RunError::System(io::Error::other(error)).into(),
+    };
+    let names =
+        std::iter::once("chat".to_owned()).chain((2..=MAX_SUITES).map(|number| format!("chat-{number}")));
+    let mut last = None;
+    for name in names {
+        let config = chat::command::Config {
+            server: ServerConfig::listening(address.clone()),
+            data: data.join(name),
+            rooms: "#lobby".parse().into_iter().collect(),
+            ..chat::command::Config::default()
+        };
+        match Chat::open(&config) {
+            Err(error @ ChatError::Open(OpenError::InUse(_))) => last = Some(error),
+            chat => return chat.and_then(|chat| chat.prepare(&config, process)).map_err(failed),
+        }
+    }
+    last.map_or(Ok(()), |error| Err(failed(error)))
+}
+
 /// In front of those that speak HTTP and are in the process already: WebSockets go to theirs, and all else to the pages.
-fn prepare_balance(address: ListenAddr, process: &mut Process) -> Result<(), CommandError> {
+fn prepare_balance(address: ListenAddr, _: &Path, process: &mut Process) -> Result<(), CommandError> {
     let at = |name| process.addresses.iter().find(|found| found.server == name);
     let found = [http::NAME, "ws"].map(|name| at(name).map(|found| found.address.clone()));
     let [Some(pages), Some(sockets)] = found else { return Ok(()) };
@@ -90,16 +124,19 @@ fn prepare_balance(address: ListenAddr, process: &mut Process) -> Result<(), Com
     Ok(balancer::prepare(&config, process)?)
 }
 
-/// Runs all servers until a signal. When they are ready it prints a table of them, and their lines `listening NAME ADDR`.
+/// Suites of one user at the same time.
+const MAX_SUITES: usize = 20;
+
+/// Runs all servers until a signal, with what lasts below the folder `data`. When they are ready it prints a table of them, and their lines `listening NAME ADDR`.
 ///
 /// # Errors
 /// A server cannot be made, for another reason than that its port is taken.
-pub fn run() -> Result<Outcome, CommandError> {
+pub fn run(data: &Path) -> Result<Outcome, CommandError> {
     let defaults = Config::default().server;
     let mut process = Process::new(defaults.threading, defaults.threads, defaults.drain_timeout);
     let mut moved = Vec::new();
     for row in &ROWS {
-        if prepare(row, row.address.clone(), &mut process)? == Port::Other {
+        if prepare(row, row.address.clone(), data, &mut process)? == Port::Other {
             moved.push(row);
         }
     }
@@ -120,12 +157,12 @@ enum Port {
 }
 
 /// Makes a server at its address, or at a free port when that is taken.
-fn prepare(row: &Row, wanted: ListenAddr, process: &mut Process) -> Result<Port, CommandError> {
-    match (row.prepare)(wanted.clone(), process) {
+fn prepare(row: &Row, wanted: ListenAddr, data: &Path, process: &mut Process) -> Result<Port, CommandError> {
+    match (row.prepare)(wanted.clone(), data, process) {
         Err(CommandError::Run(RunError::Listen(ListenError::System { error, .. })))
             if error.kind() == io::ErrorKind::AddrInUse =>
         {
-            (row.prepare)(any_port(wanted), process).map(|()| Port::Other)
+            (row.prepare)(any_port(wanted), data, process).map(|()| Port::Other)
         }
         outcome => outcome.map(|()| Port::Wanted),
     }
@@ -196,8 +233,9 @@ mod tests {
         let other = TcpListener::bind("127.0.0.1:0").unwrap();
         let taken = address(other.local_addr().unwrap().port());
         let mut process = Process::new(Threading::PerCore, 1, Duration::ZERO);
+        let data = tempfile::tempdir().unwrap();
         for row in &ROWS {
-            assert_eq!(prepare(row, taken.clone(), &mut process).unwrap(), Port::Other);
+            assert_eq!(prepare(row, taken.clone(), data.path(), &mut process).unwrap(), Port::Other);
         }
         assert_eq!(process.addresses.len(), ROWS.len());
         assert!(process.addresses.iter().all(|found| found.address != taken));

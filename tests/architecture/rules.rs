@@ -94,6 +94,7 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("suite", "ws"),
     ("suite", "rpc"),
     ("suite", "balance"),
+    ("suite", "chat"),
     ("suite", "site"),
 ];
 

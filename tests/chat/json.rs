@@ -238,6 +238,26 @@ fn who_comes_and_goes_is_seen() {
 }
 
 #[test]
+fn rooms_that_are_always_there() {
+    let server = Server::with(&["--no-limits", "--room", "#lobby"]);
+    let rooms = |client: &mut super::Client| client.asks(json!({"t": "rooms"}))["rooms"].clone();
+    let mut guest = server.guest("gina");
+    let lobby = json!([{"room": "#lobby", "members": 0, "topic": ""}]);
+    assert_eq!(rooms(&mut guest), lobby);
+    let room = guest.asks(json!({"t": "join", "room": "#lobby"}))["room"].clone();
+    assert_eq!((&room["role"], &room["settings"]["permanent"]), (&json!("member"), &json!(true)));
+    guest.asks(json!({"t": "send", "room": "#lobby", "text": "Anybody?"}));
+    guest.asks(json!({"t": "leave", "room": "#lobby"}));
+    assert_eq!(rooms(&mut guest), lobby);
+    let server = server.killed_and_started();
+    let mut guest = server.guest("gina");
+    assert_eq!(rooms(&mut guest), lobby);
+    guest.asks(json!({"t": "join", "room": "#lobby"}));
+    let page = guest.asks(json!({"t": "history", "room": "#lobby"}));
+    assert_eq!(texts(page["events"].as_array().unwrap()), ["Anybody?"]);
+}
+
+#[test]
 fn a_server_that_stops_says_so_and_keeps_everything() {
     let server = Server::start();
     let mut ann = server.account("ann");

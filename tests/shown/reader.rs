@@ -279,6 +279,7 @@ impl Reader {
             .current_dir(self.folder.path())
             .env("PATH", format!("{}:{path}", programs.display()))
             .env("CURL_HOME", self.folder.path())
+            .env("XDG_DATA_HOME", self.folder.path())
             .env_remove("RUST_LOG")
             .env_remove("LISTEN_FDS");
         Process::start(&mut shell, Vec::new())

@@ -13,6 +13,7 @@ use super::wire::Wire;
 pub(crate) fn wireworks(args: &[&str]) -> Process {
     let mut command = Command::new(env!("CARGO_BIN_EXE_wireworks"));
     command.args(args).env_remove("RUST_LOG").env_remove("LISTEN_FDS").env_remove("LISTEN_PID");
+    command.env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"));
     Process::start(&mut command, Vec::new())
 }
 

@@ -171,6 +171,8 @@ pub enum Setting {
     TopicLocked(bool),
     /// Only accounts enter: `+R`.
     AccountsOnly(bool),
+    /// It lasts while nobody is in it: `+P`. Operators of the server decide that.
+    Permanent(bool),
     /// What must be said to enter: `+k`.
     Key(Option<String>),
     /// Members at most: `+l`.

@@ -25,6 +25,7 @@ pub const CHANNEL: &[(char, Kind, &str)] = &[
     ('k', Kind::Always, "what has to be said to enter"),
     ('f', Kind::WhenSet, "seconds between two messages of a member"),
     ('l', Kind::WhenSet, "members at most"),
+    ('P', Kind::Never, "it lasts while nobody is in it"),
     ('R', Kind::Never, "only accounts enter"),
     ('i', Kind::Never, "only the invited enter"),
     ('m', Kind::Never, "only those with + or more speak"),
@@ -251,7 +252,7 @@ mod tests {
 
     #[test]
     fn the_token_names_all_modes() {
-        assert_eq!(chanmodes(), "beI,k,fl,Rimnst");
+        assert_eq!(chanmodes(), "beI,k,fl,PRimnst");
     }
 
     #[test]

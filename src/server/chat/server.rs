@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::accounts::Accounts;
 use super::accounts::config::{Attempts, ConfigError};
@@ -15,13 +16,16 @@ use super::irc;
 use super::json::Door;
 use super::media::{Media, MediaError, MediaOptions};
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
-use super::store::{Store, StoreError};
+use super::store::{Draft, Store, StoreError};
 use super::web;
 use crate::net::bucket::Rate;
 use crate::net::client::Connector;
 use crate::net::random;
 use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
 use crate::net::workers::{Blocking, BlockingConfig};
+use crate::proto::chat::event::{Author, Change, RoomKind, Setting};
+use crate::proto::chat::id::{Ids, MessageId, RoomId};
+use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::RunError;
 use crate::server::http::Server;
 use crate::server::http::router::Router;
@@ -102,8 +106,10 @@ impl Chat {
         let secret = secret(&config.data).map_err(folder)?;
         // Nobody is served before the rooms are there.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(folder)?;
-        let (house, writing) =
-            runtime.block_on(House::open(Arc::clone(&store), config.house.clone(), &secret))?;
+        let (house, writing) = runtime.block_on(async {
+            open_rooms(&*store, &config.rooms).await?;
+            House::open(Arc::clone(&store), config.house.clone(), &secret).await
+        })?;
         let workers = Blocking::new(BlockingConfig::default());
         let mut about = config.accounts.clone();
         if !config.limits {
@@ -177,6 +183,27 @@ fn tls(config: &Config) -> TlsConfig {
 /// As many at once as in one unit of time.
 fn rate(frequency: Frequency) -> Option<Rate> {
     Rate::new(frequency.per_second(), frequency.parts().0)
+}
+
+/// Opens those of these rooms that do not exist, for ever.
+async fn open_rooms(store: &dyn Store, names: &[RoomName]) -> Result<(), StoreError> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut ids = Ids::after(store.last_id().await?.unwrap_or(MessageId::first_of(0)));
+    let Ok(nick) = "server".parse::<Nick>() else { return Ok(()) };
+    let by = Author { nick, account: None, user: "server".into(), host: "server".into() };
+    for name in names {
+        if store.room(name.clone()).await?.is_some() {
+            continue;
+        }
+        let room = RoomId(fastrand::u64(1..1 << 53));
+        let create = Change::Create { kind: RoomKind::Public, name: Some(name.clone()), members: Vec::new() };
+        let drafts = [create, Change::Set(Setting::Permanent(true))].map(|change| {
+            let now = u64::try_from(now.as_millis()).unwrap_or_default();
+            Draft { room, id: ids.next(now, fastrand::u128(..)), by: by.clone(), change, client_id: None }
+        });
+        store.append(drafts.into()).await?;
+    }
+    Ok(())
 }
 
 /// What the server alone knows: made at the first start, and the same from then on.

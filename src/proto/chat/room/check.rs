@@ -10,10 +10,11 @@
 //! | kick, mute, ban, invite to a private room, settings | admins, those below them |
 //! | give and take roles | admins up to their own, owners all; anybody steps down |
 //! | close | owners |
+//! | let a room last while nobody is in it | operators of the server |
 //!
 //! An operator of the server may what an owner may, but does not speak for others.
 
-use super::super::event::{Author, Change, List, Role, RoomKind, Who};
+use super::super::event::{Author, Change, List, Role, RoomKind, Setting, Who};
 use super::super::id::Millis;
 use super::super::mask::Subject;
 use super::super::name::Nick;
@@ -103,6 +104,7 @@ impl Room {
                     Err(Refusal::ListFull)
                 }
             }
+            Change::Set(Setting::Permanent(_)) if !actor.operator => Err(Refusal::NotTheOwner),
             Change::Unlisted { .. } | Change::Set(_) => self.may_moderate(actor),
             Change::Close => match self.rank(actor)? {
                 _ if self.kind == RoomKind::Direct => Err(Refusal::Direct),

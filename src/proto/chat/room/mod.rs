@@ -84,6 +84,8 @@ pub struct Settings {
     pub topic_locked: bool,
     /// Only accounts enter.
     pub accounts_only: bool,
+    /// It lasts while nobody is in it.
+    pub permanent: bool,
     /// What must be said to enter.
     pub key: Option<String>,
     /// Members at most.
@@ -229,10 +231,12 @@ impl Room {
         self.invited.contains(who)
     }
 
-    /// Whether it lasts while nobody is in it: an account is a member, or it is a direct room.
+    /// Whether it lasts while nobody is in it: an account is a member, it is a direct room, or it was set so.
     #[must_use]
     pub fn is_durable(&self) -> bool {
-        self.kind == RoomKind::Direct || self.members.keys().any(|who| matches!(who, Who::Account(_)))
+        self.kind == RoomKind::Direct
+            || self.settings.permanent
+            || self.members.keys().any(|who| matches!(who, Who::Account(_)))
     }
 
     /// Whether those outside see that it exists.
@@ -332,7 +336,8 @@ impl Room {
         let who = by.who();
         self.invited.retain(|invited| *invited != who);
         // Whoever opens a room that nobody owns moderates it, as in IRC.
-        let role = if self.members.is_empty() { Role::Admin } else { Role::Member };
+        let role =
+            if self.members.is_empty() && !self.settings.permanent { Role::Admin } else { Role::Member };
         self.members.entry(who).or_insert(Member { nick: by.nick.clone(), role, since: seq, spoke: 0 });
     }
 
@@ -381,6 +386,7 @@ impl Settings {
             Setting::MembersOnly(on) => self.members_only = *on,
             Setting::TopicLocked(on) => self.topic_locked = *on,
             Setting::AccountsOnly(on) => self.accounts_only = *on,
+            Setting::Permanent(on) => self.permanent = *on,
             Setting::Key(key) => self.key.clone_from(key),
             Setting::Limit(limit) => self.limit = *limit,
             Setting::Slow(seconds) => self.slow = *seconds,

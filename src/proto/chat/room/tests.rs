@@ -139,6 +139,7 @@ fn who_may_do_what() {
         (listed(List::Bans, "x"), [yes, yes, no, no, no, out]),
         (Change::Unlisted { list: List::Bans, mask: mask("x") }, [yes, yes, no, no, no, out]),
         (Change::Set(Setting::Moderated(true)), [yes, yes, no, no, no, out]),
+        (Change::Set(Setting::Permanent(true)), [Err(NotTheOwner); 6]),
         (Change::Close, [yes, Err(NotTheOwner), Err(NotTheOwner), Err(NotTheOwner), Err(NotTheOwner), out]),
     ];
     for (change, expected) in rows {

@@ -82,6 +82,9 @@ pub struct Options {
     /// Who may make an account: open, closed, or the code that is needed; repeatable.
     #[arg(long, value_name = "open|closed|CODE", help_heading = HOUSE)]
     pub registration: Option<Vec<String>>,
+    /// A room that is always there; repeatable.
+    #[arg(long, value_name = "NAME", help_heading = HOUSE)]
+    pub room: Option<Vec<String>>,
     /// Where pages may come from that connect: same, * or origins; repeatable.
     #[arg(long, value_name = "ORIGIN", help_heading = HOUSE)]
     pub origin: Option<Vec<String>>,

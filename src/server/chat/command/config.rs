@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::args::{Args, Options};
 use crate::net::addr::ListenAddr;
+use crate::proto::chat::name::RoomName;
 use crate::proto::ws::handshake::server::Origins;
 use crate::server::chat::accounts::config::{self as accounts, Registration};
 use crate::server::chat::house::settings::Settings;
@@ -32,6 +33,8 @@ pub struct Config {
     pub house: Settings,
     /// What it decides about accounts.
     pub accounts: accounts::Config,
+    /// Rooms that are always there.
+    pub rooms: Vec<RoomName>,
     /// From which pages browsers may connect.
     pub origins: Origins,
     /// Whether rates are limited.
@@ -49,6 +52,7 @@ impl Default for Config {
             data: PathBuf::from(DEFAULT_DATA),
             house: Settings::default(),
             accounts: accounts::Config::default(),
+            rooms: Vec::new(),
             origins: Origins::Same,
             limits: true,
             rate_limit: "20/s".parse().ok(),
@@ -97,6 +101,7 @@ impl Configured for Config {
         way.value("guests", &mut o.guests, &mut house.guests)?;
         way.value("guest-rooms", &mut o.guest_rooms, &mut house.guests_open_rooms)?;
         way.value("registration", &mut o.registration, &mut c.accounts.registration)?;
+        way.value("room", &mut o.room, &mut c.rooms)?;
         way.value("origin", &mut o.origin, &mut c.origins)?;
         way.value("limits", &mut o.limits, &mut c.limits)?;
         way.maybe("rate-limit", &mut o.rate_limit, &mut c.rate_limit)?;
@@ -120,6 +125,17 @@ impl Configured for Config {
 fn is_name(name: &str) -> bool {
     let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b':');
     name.len() <= 63 && name.contains('.') && name.bytes().all(fits) && !name.starts_with(['.', ':', '-'])
+}
+
+impl Typed<Vec<RoomName>> for Vec<String> {
+    fn hold(&self) -> Result<Vec<RoomName>, Unfit> {
+        let room = |name: &String| name.parse().map_err(|error| Unfit::new(name.as_str(), error));
+        self.iter().map(room).collect()
+    }
+
+    fn show(held: &Vec<RoomName>) -> Self {
+        held.iter().map(|name| name.as_str().to_owned()).collect()
+    }
 }
 
 /// `open`, `closed`, or codes.
@@ -164,12 +180,13 @@ mod tests {
     #[test]
     fn options_arrive_where_they_belong() {
         let line = "--data /d --server-name irc.example --network Net --no-guests --no-guest-rooms --registration a \
-                    --registration b --origin * --no-limits --max-text 4KiB --max-rooms 7 --irc 127.0.0.1:6667";
+                    --registration b --room #a --room #b --origin * --no-limits --max-text 4KiB --max-rooms 7 --irc 127.0.0.1:6667";
         let config = load(line).unwrap();
         assert_eq!(config.data, PathBuf::from("/d"));
         assert_eq!((config.house.name.as_str(), config.house.network.as_str()), ("irc.example", "Net"));
         assert!(!config.house.guests && !config.house.guests_open_rooms && !config.limits);
         assert_eq!(config.accounts.registration, Registration::Invited(vec!["a".into(), "b".into()]));
+        assert_eq!(config.rooms, ["#a", "#b"].map(|name| name.parse().unwrap()));
         assert_eq!(config.origins, Origins::Any);
         assert_eq!(config.irc, ["127.0.0.1:6667".parse().unwrap()]);
         assert_eq!((config.house.max_text, config.house.max_rooms), (4096, 7));
@@ -182,6 +199,7 @@ mod tests {
             ("--server-name chat", "--server-name"),
             ("--server-name .a", "--server-name"),
             ("--registration open --registration x", "--registration"),
+            ("--room lobby", "--room"),
             ("--max-text 10", "--max-text"),
             ("--ircs 127.0.0.1:6697", "--ircs"),
         ] {

@@ -355,6 +355,7 @@ fn set(setting: &Setting) -> Made {
         Setting::MembersOnly(on) => Made::new(*on, 'n', None),
         Setting::TopicLocked(on) => Made::new(*on, 't', None),
         Setting::AccountsOnly(on) => Made::new(*on, 'R', None),
+        Setting::Permanent(on) => Made::new(*on, 'P', None),
         Setting::Key(Some(key)) => Made::new(true, 'k', Some(key)),
         Setting::Key(None) => Made::new(false, 'k', Some("*")),
         Setting::Limit(limit) => number('l', *limit),

@@ -173,6 +173,7 @@ impl Client {
             'm' => flag(is.moderated, Setting::Moderated(add)),
             'n' => flag(is.members_only, Setting::MembersOnly(add)),
             't' => flag(is.topic_locked, Setting::TopicLocked(add)),
+            'P' => flag(is.permanent, Setting::Permanent(add)),
             'R' => flag(is.accounts_only, Setting::AccountsOnly(add)),
             'k' if add => {
                 let key = asked.param.unwrap_or_default();
@@ -277,6 +278,7 @@ impl Client {
 /// What is set in a room. The key is for members.
 fn set_modes(settings: &Settings, inside: bool) -> Vec<Made> {
     let flags = [
+        ('P', settings.permanent),
         ('R', settings.accounts_only),
         ('i', settings.invite_only),
         ('m', settings.moderated),

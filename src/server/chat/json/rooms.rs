@@ -33,6 +33,7 @@ pub(super) fn settings(settings: &Settings) -> Value {
         ("members_only", settings.members_only),
         ("topic_locked", settings.topic_locked),
         ("accounts_only", settings.accounts_only),
+        ("permanent", settings.permanent),
         ("key", settings.key.is_some()),
     ] {
         if on {

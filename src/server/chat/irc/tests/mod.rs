@@ -159,7 +159,7 @@ async fn a_client_is_welcomed() {
         "NICKLEN=32",
         "CASEMAPPING=ascii",
         "PREFIX=(qov)~@+",
-        "CHANMODES=beI,k,fl,Rimnst",
+        "CHANMODES=beI,k,fl,PRimnst",
         "UTF8ONLY",
         "WHOX",
         "MONITOR=100",

@@ -4,6 +4,7 @@ mod access;
 mod client;
 mod crash;
 mod hostile;
+mod irc;
 mod json;
 
 use std::net::SocketAddr;
@@ -14,11 +15,14 @@ use tempfile::TempDir;
 use self::client::Client;
 use crate::support::command::{stop, wireworks};
 use crate::support::process::{Ended, Process};
+use crate::support::wire::Wire;
 
 /// A server with a folder of its own.
 pub(crate) struct Server {
     pub(crate) process: Process,
     pub(crate) addr: SocketAddr,
+    /// Of the IRC door, when it was asked for.
+    irc: Option<SocketAddr>,
     pub(crate) folder: TempDir,
 }
 
@@ -33,7 +37,7 @@ impl Server {
     pub(crate) fn with(args: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (process, addr) = Self::process("127.0.0.1:0", folder.path(), args);
-        Self { process, addr, folder }
+        Self { process, addr, irc: None, folder }
     }
 
     #[track_caller]
@@ -51,7 +55,7 @@ impl Server {
         self.process.signal(rustix::process::Signal::KILL);
         drop(self.process.wait());
         let (process, addr) = Self::process("127.0.0.1:0", self.folder.path(), &["--no-limits"]);
-        Self { process, addr, folder: self.folder }
+        Self { process, addr, irc: None, folder: self.folder }
     }
 
     /// Ends it in order, and starts it again with the same folder. Says how it ended.
@@ -59,7 +63,7 @@ impl Server {
     pub(crate) fn stopped_and_started(self) -> (Self, Ended) {
         let ended = stop(self.process);
         let (process, addr) = Self::process("127.0.0.1:0", self.folder.path(), &["--no-limits"]);
-        (Self { process, addr, folder: self.folder }, ended)
+        (Self { process, addr, irc: None, folder: self.folder }, ended)
     }
 
     /// A client that has been greeted.
@@ -82,5 +86,72 @@ impl Server {
         let mut client = self.client();
         client.asks(serde_json::json!({"t": "guest", "name": name}));
         client
+    }
+}
+
+/// A client of the IRC door.
+pub(crate) struct Irc(Wire);
+
+impl Server {
+    /// A connection to the IRC door, which has said nothing yet.
+    #[track_caller]
+    pub(crate) fn irc(&mut self) -> Irc {
+        let addr = *self.irc.get_or_insert_with(|| self.process.address("irc"));
+        Irc(Wire::connect(addr))
+    }
+
+    /// A client of the IRC door that has come in under this nick.
+    #[track_caller]
+    pub(crate) fn registered(&mut self, nick: &str) -> Irc {
+        let mut irc = self.irc();
+        irc.says(&format!("NICK {nick}"));
+        irc.says(&format!("USER {nick} 0 * :{nick}"));
+        irc.hears("422");
+        irc
+    }
+}
+
+impl Irc {
+    /// Sends a line.
+    #[track_caller]
+    pub(crate) fn says(&mut self, line: &str) {
+        self.raw(format!("{line}\r\n").as_bytes());
+    }
+
+    /// Sends bytes as they are.
+    #[track_caller]
+    pub(crate) fn raw(&mut self, bytes: &[u8]) {
+        self.0.send(bytes);
+    }
+
+    /// The next line with this command or numeric; what comes before it is dropped.
+    #[track_caller]
+    pub(crate) fn hears(&mut self, command: &str) -> String {
+        loop {
+            let line = self.line();
+            let mut words = line.split(' ').filter(|word| !word.starts_with(['@', ':']));
+            if words.next() == Some(command) {
+                return line;
+            }
+        }
+    }
+
+    /// All lines up to one with this text in it.
+    #[track_caller]
+    pub(crate) fn until(&mut self, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        loop {
+            lines.push(self.line());
+            if lines.last().is_some_and(|line| line.contains(text)) {
+                return lines;
+            }
+        }
+    }
+
+    #[track_caller]
+    fn line(&mut self) -> String {
+        let mut line = self.0.read_until(b"\r\n");
+        line.truncate(line.len() - 2);
+        String::from_utf8(line).unwrap()
     }
 }

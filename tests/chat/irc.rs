@@ -1,0 +1,170 @@
+//! The IRC door over TCP, beside the JSON door: what one says, the other shows.
+
+use serde_json::json;
+
+use super::client::{PASSWORD, texts};
+use super::{Irc, Server};
+
+/// A server with both doors.
+fn both() -> Server {
+    Server::with(&["--no-limits", "--irc", "127.0.0.1:0", "--server-name", "irc.test"])
+}
+
+#[test]
+fn a_client_registers_and_is_told_what_there_is() {
+    let mut server = both();
+    let mut ann = server.irc();
+    ann.says("NICK ann");
+    ann.says("USER ann 0 * :Ann Example");
+    assert!(ann.hears("001").contains("Welcome"));
+    let tokens = ann.hears("005");
+    assert!(tokens.contains("CASEMAPPING=ascii") && tokens.contains("CHANTYPES=#"), "{tokens}");
+    ann.says("PING :x y");
+    assert_eq!(ann.hears("PONG"), ":irc.test PONG irc.test :x y");
+    // A nick is for one.
+    let mut other = server.irc();
+    other.says("NICK ANN");
+    other.says("USER o 0 * :o");
+    assert!(other.hears("433").contains(" ANN "));
+    other.says("NICK bob");
+    other.hears("001");
+    other.says("NOSUCH thing");
+    assert_eq!(other.hears("421"), ":irc.test 421 bob NOSUCH :Unknown command");
+    ann.says("QUIT :home");
+    assert!(ann.hears("ERROR").contains("home"));
+}
+
+#[test]
+fn both_doors_open_into_one_room() {
+    let mut server = both();
+    let mut web = server.account("wanda");
+    web.asks(json!({"t": "create", "room": "#garden"}));
+    web.asks(json!({"t": "topic", "room": "#garden", "topic": "Roses"}));
+    let mut irc = server.registered("ivan");
+    irc.says("JOIN #Garden");
+    assert!(irc.hears("JOIN").starts_with(":ivan!"));
+    assert_eq!(irc.hears("332"), ":irc.test 332 ivan #garden :Roses");
+    let line = irc.hears("353");
+    let (_, names) = line.split_once(" = #garden :").unwrap();
+    let mut names: Vec<_> = names.split(' ').collect();
+    names.sort_unstable();
+    assert_eq!(names, ["ivan", "~wanda"]);
+    assert_eq!(web.hears_a("join")["from"], "ivan");
+    irc.says("PRIVMSG #garden :hello from IRC");
+    let heard = web.hears_a("message");
+    assert_eq!((&heard["from"], &heard["text"]), (&json!("ivan"), &json!("hello from IRC")));
+    irc.says("PRIVMSG #garden :\u{1}ACTION waves\u{1}");
+    let heard = web.hears_a("message");
+    assert_eq!((&heard["style"], &heard["text"]), (&json!("action"), &json!("waves")));
+    web.asks(json!({"t": "send", "room": "#garden", "text": "hello from the web"}));
+    let line = irc.hears("PRIVMSG");
+    assert!(line.starts_with(":wanda!") && line.ends_with("PRIVMSG #garden :hello from the web"), "{line}");
+    web.asks(json!({"t": "send", "room": "#garden", "text": "one\ntwo"}));
+    assert!(irc.hears("PRIVMSG").ends_with(":one"));
+    assert!(irc.hears("PRIVMSG").ends_with(":two"));
+    web.asks(json!({"t": "role", "room": "#garden", "name": "ivan", "role": "admin"}));
+    assert!(irc.hears("MODE").ends_with("MODE #garden +o ivan"));
+    irc.says("TOPIC #garden :Tulips");
+    assert_eq!(web.hears_a("topic")["topic"], "Tulips");
+    irc.says("MODE #garden +m");
+    assert_eq!(web.hears_a("set")["set"], json!({"moderated": true}));
+    irc.says("QUIT :bye");
+    assert_eq!(web.hears_a("gone")["name"], "ivan");
+    let page = web.asks(json!({"t": "history", "room": "#garden"}));
+    assert_eq!(
+        texts(page["events"].as_array().unwrap()),
+        ["hello from IRC", "waves", "hello from the web", "one\ntwo"]
+    );
+}
+
+#[test]
+fn an_account_is_the_same_at_both_doors() {
+    use base64::Engine;
+    let mut server = both();
+    let mut web = server.account("ann");
+    let mut bob = server.account("bob");
+    let mut irc = server.irc();
+    irc.says("CAP REQ :sasl server-time message-tags echo-message batch draft/chathistory");
+    irc.says("NICK ann2");
+    irc.says("USER a 0 * :a");
+    irc.hears("CAP");
+    irc.says("AUTHENTICATE PLAIN");
+    irc.hears("AUTHENTICATE");
+    let plain = base64::prelude::BASE64_STANDARD.encode(format!("\0ann\0{PASSWORD}"));
+    irc.says(&format!("AUTHENTICATE {plain}"));
+    irc.hears("903");
+    irc.says("CAP END");
+    irc.hears("001");
+    irc.says("PRIVMSG bob :directly");
+    assert!(irc.hears("PRIVMSG").contains("msgid="));
+    let heard = bob.hears_a("message");
+    assert_eq!(
+        (&heard["room"], &heard["account"], &heard["text"]),
+        (&json!("ann"), &json!("ann"), &json!("directly"))
+    );
+    // Her other device hears it, too.
+    assert_eq!(web.hears_a("message")["text"], "directly");
+    bob.asks(json!({"t": "send", "room": "ann", "text": "back"}));
+    assert!(irc.hears("PRIVMSG").ends_with(":back"));
+    irc.says("CHATHISTORY LATEST bob * 10");
+    let batch = irc.until("BATCH -");
+    assert_eq!(batch.iter().filter(|line| line.contains("PRIVMSG")).count(), 2, "{batch:?}");
+    // A wrong password opens nothing.
+    let mut eve = server.irc();
+    eve.says("CAP REQ :sasl");
+    eve.says("NICK eve");
+    eve.says("USER e 0 * :e");
+    eve.says("AUTHENTICATE PLAIN");
+    let wrong = base64::prelude::BASE64_STANDARD.encode("\0ann\0wrong password");
+    eve.says(&format!("AUTHENTICATE {wrong}"));
+    eve.hears("904");
+}
+
+#[test]
+fn lines_that_are_none_harm_nobody() {
+    let mut server = both();
+    let mut ann = server.registered("ann");
+    for line in
+        ["", "   ", ":", ":x", "@", "@a=b", "\u{1}", ":a b c d", "PRIVMSG", "JOIN", "MODE #nowhere +o x"]
+    {
+        ann.says(line);
+    }
+    ann.says(&format!("PRIVMSG #x :{}", "a".repeat(600)));
+    ann.hears("417");
+    ann.raw(b"PRIVMSG ann :\xff\xfe\r\n");
+    ann.says("PRIVMSG ann :\0");
+    ann.says("PING after");
+    ann.hears("PONG");
+    ann.says("JOIN #a,#b,#c,nowhere,#a b");
+    ann.says("KICK #a ann,ann :x");
+    ann.says("PING again");
+    ann.hears("PONG");
+}
+
+#[test]
+fn a_guest_who_registers_stays_where_it_is() {
+    let mut server = both();
+    let mut irc = server.registered("gina");
+    irc.says("JOIN #a");
+    irc.hears("366");
+    irc.says(&format!("PRIVMSG NickServ :REGISTER {}", PASSWORD.replace(' ', "-")));
+    irc.hears("900");
+    irc.says("PRIVMSG #a :still here");
+    irc.says("QUIT");
+    irc.hears("ERROR");
+    let mut web = server.client();
+    let rooms = web.asks(json!({"t": "login", "account": "gina", "password": PASSWORD.replace(' ', "-")}));
+    assert_eq!(rooms["rooms"][0]["room"], "#a");
+    assert_eq!(
+        texts(web.asks(json!({"t": "history", "room": "#a"}))["events"].as_array().unwrap()),
+        ["still here"]
+    );
+}
+
+#[test]
+fn clients_are_told_when_the_server_stops() {
+    let mut server = both();
+    let mut ann: Irc = server.registered("ann");
+    let (_server, _) = server.stopped_and_started();
+    assert!(ann.hears("ERROR").contains("shutting down"));
+}

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::Server;
 use super::client::{PASSWORD, texts};
+use crate::support::command::metric;
 
 #[test]
 fn what_one_says_the_others_hear_and_history_has() {
@@ -235,6 +236,24 @@ fn who_comes_and_goes_is_seen() {
     let mut bob = server.client();
     bob.asks(json!({"t": "token", "token": token}));
     assert_eq!(ann.hears_a("appeared")["name"], "bob");
+}
+
+#[test]
+fn an_operator_sees_how_the_chat_is_doing() {
+    let mut server = Server::with(&["--no-limits", "--metrics", "127.0.0.1:0"]);
+    let addr = server.process.address("metrics");
+    let mut ann = server.account("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    let numbers: Vec<u64> = (0..20)
+        .map(|number| ann.begins(json!({"t": "send", "room": "#a", "text": format!("m{number}")})))
+        .collect();
+    numbers.into_iter().for_each(|number| drop(ann.reply(number)));
+    server.client().is_refused(json!({"t": "login", "account": "ann", "password": "wrong password"}));
+    let shown = |name: &str| metric(addr, &format!("wireworks_chat_{name}"));
+    assert_eq!((shown("users"), shown("rooms")), (1, 1));
+    assert_eq!(shown("changes_total"), 21);
+    assert!((2..=21).contains(&shown("commits_total")), "{}", shown("commits_total"));
+    assert_eq!((shown("changes_failed_total"), shown("logins_refused_total")), (0, 1));
 }
 
 #[test]

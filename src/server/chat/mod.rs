@@ -7,6 +7,7 @@ pub mod house;
 pub mod irc;
 pub mod json;
 pub mod media;
+mod metrics;
 mod server;
 pub mod store;
 pub mod web;

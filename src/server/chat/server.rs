@@ -15,6 +15,7 @@ use super::house::House;
 use super::irc;
 use super::json::Door;
 use super::media::{Media, MediaError, MediaOptions};
+use super::metrics;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Draft, Store, StoreError};
 use super::web;
@@ -29,6 +30,7 @@ use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::RunError;
 use crate::server::http::Server;
 use crate::server::http::router::Router;
+use crate::server::metrics::Metrics;
 use crate::server::process::Process;
 use crate::server::units::Frequency;
 use crate::server::ws::{BadSubprotocol, Limits, Settings, Upgrade};
@@ -149,11 +151,18 @@ impl Chat {
             ..Default::default()
         };
         let second = irc::Door::new(house.clone(), accounts.clone(), about);
+        let (seen, known) = (house.clone(), accounts.clone());
+        let shown = move |metrics: &Metrics| metrics::register(&seen, &known, metrics);
         let door = Door::new(house, accounts, Some(media.clone()), pace);
         let sockets = second.route(upgrade.clone(), process.drain.clone())?;
         let router =
             media.mount(web::routes(Router::new())).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
-        Server::new(router).name(NAME).configured(&config.server).workers(workers).prepare(process)?;
+        Server::new(router)
+            .name(NAME)
+            .configured(&config.server)
+            .workers(workers)
+            .show(shown)
+            .prepare(process)?;
         let limits = config.server.connections;
         if !config.irc.is_empty() {
             second.prepare(&config.irc, None, limits, process)?;

@@ -89,6 +89,7 @@ impl House {
         let drafts = batch.iter().map(|pending| pending.draft.clone()).collect();
         match self.0.store.append(drafts).await {
             Ok(appended) => {
+                self.0.counters.committed(appended.len());
                 for (pending, appended) in batch.into_iter().zip(appended) {
                     self.settle(pending, appended);
                 }
@@ -102,6 +103,7 @@ impl House {
             Err(error) => {
                 let error = Arc::new(error);
                 tracing::error!(%error, changes = batch.len(), "not written");
+                self.0.counters.failed(batch.len());
                 for pending in batch {
                     pending.done.say(Err(Refused::Store(Arc::clone(&error))));
                 }

@@ -9,6 +9,7 @@ pub mod mailbox;
 pub mod people;
 pub mod room;
 pub mod settings;
+pub mod stats;
 pub mod talk;
 pub mod told;
 pub mod user;
@@ -53,6 +54,7 @@ struct Inner {
     memberships: Mutex<HashMap<AccountId, HashSet<RoomId>>>,
     opening: [tokio::sync::Mutex<()>; OPENING],
     watched: self::watch::Watched,
+    counters: self::stats::Counters,
 }
 
 /// Who is here.
@@ -103,6 +105,7 @@ impl House {
             memberships: Mutex::default(),
             opening: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             watched: self::watch::Watched::default(),
+            counters: self::stats::Counters::default(),
         };
         for found in stored {
             let mut room = found.snapshot;

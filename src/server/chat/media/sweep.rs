@@ -103,7 +103,8 @@ impl Media {
         loop {
             ticks.tick().await;
             match self.sweep(&*in_use, super::now()).await {
-                Ok(swept) => tracing::info!(files = swept.files, removed = swept.removed, "files were swept"),
+                Ok(Swept { files, removed: 0, .. }) => tracing::debug!(files, "no file was to be removed"),
+                Ok(Swept { files, removed, .. }) => tracing::info!(files, removed, "files were swept"),
                 Err(error) => tracing::warn!(%error, "files could not be swept"),
             }
         }

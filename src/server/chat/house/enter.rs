@@ -82,9 +82,7 @@ impl House {
             self.attach(user, session, &room);
             return Ok(Entered { room, opened: false, already: false });
         }
-        let actor =
-            Actor { author: &face.author(), account: face.account_name(), operator: face.operator, key };
-        room.look(|room| room.check(&actor, &Change::Join, None, self.now()))?;
+        room.ask(&face, |room, actor| room.check(&Actor { key, ..*actor }, &Change::Join, None, self.now()))?;
         room.subscribe(session);
         match self.append(user, &room, Change::Join).await {
             Ok(_) => Ok(Entered { room, opened: false, already: false }),
@@ -183,13 +181,7 @@ impl House {
         target: Option<&Target>,
     ) -> Result<Sent, Refused> {
         let face = user.face();
-        let actor = Actor {
-            author: &face.author(),
-            account: face.account_name(),
-            operator: face.operator,
-            key: None,
-        };
-        room.look(|room| room.check(&actor, &change, target, self.now()))?;
+        room.ask(&face, |room, actor| room.check(actor, &change, target, self.now()))?;
         self.append(user, room, change).await
     }
 
@@ -290,7 +282,7 @@ fn taken(refused: Refused) -> NotEntered {
 }
 
 impl Inner {
-    /// Rooms whose members have gone.
+    /// Whether there still is such a room.
     pub(super) fn is_known(&self, room: RoomId) -> bool {
         self.rooms().by_id.contains_key(&room)
     }

@@ -10,12 +10,12 @@ use bytes::{Bytes, BytesMut};
 
 use super::mailbox::Mail;
 use super::told::{Dialect, Place, Told};
-use super::user::{Session, User, UserId};
+use super::user::{Face, Session, User, UserId};
 use crate::net::backlog::{Backlog, Lagged, Offset};
 use crate::proto::chat::event::{Event, Role};
 use crate::proto::chat::id::{MessageId, RoomId};
 use crate::proto::chat::name::RoomName;
-use crate::proto::chat::room::{Room, Target};
+use crate::proto::chat::room::{Actor, Room, Target};
 
 /// Bytes of a room, in each dialect, that are kept for sessions that are behind. A session that is further behind ends, and resumes from the log.
 pub const BACKLOG: usize = 1 << 20;
@@ -110,6 +110,14 @@ impl RoomCell {
         look(&self.lock().room)
     }
 
+    /// Asks the room what somebody may do in it.
+    pub fn ask<T>(&self, face: &Face, ask: impl FnOnce(&Room, &Actor<'_>) -> T) -> T {
+        let author = face.author();
+        let actor =
+            Actor { author: &author, account: face.account_name(), operator: face.operator, key: None };
+        self.look(|room| ask(room, &actor))
+    }
+
     /// Those who are seen in it, with their roles.
     #[must_use]
     pub fn here(&self) -> Vec<(Arc<User>, Role)> {
@@ -176,7 +184,6 @@ impl RoomCell {
 }
 
 impl State {
-    /// Applies an event.
     /// For an event that gives a role: which one the member has had.
     pub(super) fn role_before(&self, event: &Event) -> Role {
         match &event.change {
@@ -187,6 +194,7 @@ impl State {
         }
     }
 
+    /// Applies an event.
     pub(super) fn happen(&mut self, event: &Event) {
         self.room.apply(event);
         self.remember(event);

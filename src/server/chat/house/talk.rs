@@ -11,7 +11,7 @@ use super::user::{Session, SessionId, User};
 use crate::proto::chat::event::{Change, Message};
 use crate::proto::chat::id::{AccountId, Millis, Seq};
 use crate::proto::chat::name::Nick;
-use crate::proto::chat::room::{Actor, Target};
+use crate::proto::chat::room::Target;
 use crate::server::chat::store::Cursor;
 
 impl House {
@@ -31,13 +31,7 @@ impl House {
         sending: Sending,
     ) -> Result<(), Refused> {
         let face = user.face();
-        let actor = Actor {
-            author: &face.author(),
-            account: face.account_name(),
-            operator: face.operator,
-            key: None,
-        };
-        room.look(|room| room.check(&actor, &change, target, self.now()))?;
+        room.ask(&face, |room, actor| room.check(actor, &change, target, self.now()))?;
         let done = Done::Session(Arc::clone(session), sending.number);
         let pending = self.pending(user, face, room, change, sending.client_id, done);
         let gone = || crate::server::chat::store::StoreError::Away("the house is closing".into());
@@ -69,10 +63,7 @@ impl House {
         tags: &[(String, String)],
     ) -> Result<Sent, Refused> {
         let face = from.face();
-        let author = face.author();
-        let actor =
-            Actor { author: &author, account: face.account_name(), operator: face.operator, key: None };
-        room.look(|room| room.may_tag(&actor, self.now()))?;
+        room.ask(&face, |room, actor| room.may_tag(actor, self.now()))?;
         let id = self.id();
         let sent = Sent { seq: 0, id, again: false };
         if let Some(place) = room.place() {

@@ -11,7 +11,7 @@ use crate::proto::chat::event::{Change, List, RoomKind, Setting, Who};
 use crate::proto::chat::json::asked::Target;
 use crate::proto::chat::mask::Mask;
 use crate::proto::chat::name::{Nick, RoomName};
-use crate::proto::chat::room::{Actor, Refusal, Room, Settings};
+use crate::proto::chat::room::{Refusal, Room, Settings};
 use crate::server::chat::house::room::RoomCell;
 
 /// Rooms or members of a page at most.
@@ -80,9 +80,7 @@ impl Talk {
                 (room, other.name.as_str().to_owned())
             }
         };
-        let author = me.author();
-        let actor = Actor { author: &author, account: me.account_name(), operator: me.operator, key: None };
-        room.look(|room| room.may_read(&actor))?;
+        room.ask(&me, Room::may_read)?;
         Ok((room, name))
     }
 
@@ -190,9 +188,7 @@ impl Talk {
     pub(super) fn members(&mut self, room: &RoomName, after: Option<&Nick>, limit: Option<u64>) -> Reply {
         let room = self.known(room)?;
         let me = self.me()?.user.face();
-        let author = me.author();
-        let actor = Actor { author: &author, account: me.account_name(), operator: me.operator, key: None };
-        room.look(|room| room.may_read(&actor))?;
+        room.ask(&me, Room::may_read)?;
         let after = after.map(Nick::folded).unwrap_or_default();
         let mut members: Vec<_> = room.look(|room| {
             room.members()
@@ -306,11 +302,9 @@ impl Talk {
     pub(super) fn lists(&mut self, room: &RoomName) -> Reply {
         let room = self.known(room)?;
         let me = self.me()?.user.face();
-        let author = me.author();
-        let actor = Actor { author: &author, account: me.account_name(), operator: me.operator, key: None };
         let now = self.door.house.now();
-        room.look(|room| {
-            room.may_read(&actor)?;
+        room.ask(&me, |room, actor| {
+            room.may_read(actor)?;
             let list = |list| {
                 let rows = room.listed(list, now).map(|listed| {
                     let mut words = fields([

@@ -2,6 +2,7 @@
 
 pub mod accounts;
 mod aside;
+pub mod bus;
 pub mod command;
 pub mod house;
 pub mod irc;

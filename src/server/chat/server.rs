@@ -7,15 +7,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::mpsc;
+
 use super::accounts::Accounts;
 use super::accounts::config::{Attempts, ConfigError};
 use super::aside::{self, Aside, Task};
-use super::command::Config;
-use super::house::House;
+use super::bus::nats::{self, NatsConfig};
+use super::bus::{Bus, Heard, Nobody};
+use super::command::{Config, Kept};
+use super::house::nodes::Membership;
+use super::house::{Freed, House};
 use super::irc;
 use super::json::Door;
 use super::media::{Media, MediaError, MediaOptions};
 use super::metrics;
+use super::store::postgres::{self, Postgres, PostgresConfig};
+use super::store::shared::NodeId;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Draft, Store, StoreError};
 use super::web;
@@ -64,6 +71,17 @@ pub enum ChatError {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The store that nodes share cannot be opened.
+    #[error(transparent)]
+    Shared(#[from] postgres::OpenError),
+    /// The password for the store cannot be read.
+    #[error("cannot read the password in {}", path.display())]
+    Password {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// What it holds cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -88,6 +106,13 @@ pub struct Chat {
     media: Media,
     workers: Blocking,
     writing: Task,
+    others: Option<Others>,
+}
+
+/// What is needed to be one node of several.
+struct Others {
+    freed: Freed,
+    bus: Option<(mpsc::Receiver<Heard>, Task)>,
 }
 
 impl std::fmt::Debug for Chat {
@@ -104,13 +129,24 @@ impl Chat {
     pub fn open(config: &Config) -> Result<Self, ChatError> {
         let folder = |source| ChatError::Folder { path: config.data.clone(), source };
         fs::create_dir_all(&config.data).map_err(folder)?;
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.data, &SqliteConfig::default())?);
+        let store = open_store(config)?;
         let secret = secret(&config.data).map_err(folder)?;
+        let node = NodeId(u64::from_le_bytes(random::bytes().map_err(folder)?));
         // Nobody is served before the rooms are there.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(folder)?;
-        let (house, writing) = runtime.block_on(async {
+        let (house, writing, others, secret) = runtime.block_on(async {
             open_rooms(&*store, &config.rooms).await?;
-            House::open(Arc::clone(&store), config.house.clone(), &secret).await
+            let Some(shared) = store.shared() else {
+                let (house, writing) =
+                    House::open(Arc::clone(&store), config.house.clone(), &secret).await?;
+                return Ok::<_, StoreError>((house, Box::pin(writing) as Task, None, secret));
+            };
+            let secret = shared.secret(secret).await?;
+            let (bus, carried) = open_bus(config, &secret);
+            let membership = Some(Membership { node, bus });
+            let (house, writing, freed) =
+                House::open_among(Arc::clone(&store), config.house.clone(), &secret, membership).await?;
+            Ok((house, Box::pin(writing) as Task, Some(Others { freed, bus: carried }), secret))
         })?;
         let workers = Blocking::new(BlockingConfig::default());
         let mut about = config.accounts.clone();
@@ -122,7 +158,7 @@ impl Chat {
         let accounts = Accounts::new(store, workers.clone(), about, &secret, Arc::new(move || clock.now()))?;
         let options = MediaOptions::new(config.data.join("media"));
         let media = Media::open(options, Connector::default(), workers.clone())?;
-        Ok(Self { house, accounts, media, workers, writing: Box::pin(writing) })
+        Ok(Self { house, accounts, media, workers, writing, others })
     }
 
     /// Puts the server into `process`, whose threads and drain it uses.
@@ -130,15 +166,20 @@ impl Chat {
     /// # Errors
     /// It cannot listen, or a file cannot be read.
     pub fn prepare(self, config: &Config, process: &mut Process) -> Result<(), ChatError> {
-        let Self { house, accounts, media, workers, writing } = self;
+        let Self { house, accounts, media, workers, writing, others } = self;
         let (stop, kept) = (process.drain.clone(), accounts.clone());
         let (sweeper, store) = (media.clone(), Arc::new(Arc::clone(house.store())));
-        let tasks: Vec<Task> = vec![
+        let mut tasks: Vec<Task> = vec![
             writing,
             Box::pin(aside::end_logins(house.clone(), accounts.clone())),
             Box::pin(async move { kept.keep_flushing(stop.stopping()).await }),
             Box::pin(async move { sweeper.keep_swept(store, aside::SWEEP).await }),
         ];
+        if let Some(Others { freed, bus }) = others {
+            let (heard, carrying) = bus.unzip();
+            tasks.extend(carrying);
+            tasks.push(Box::pin(house.clone().join_others(heard, accounts.clone(), freed)));
+        }
         let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
         let message = config.house.max_text + AROUND;
         let settings = Settings {
@@ -174,6 +215,35 @@ impl Chat {
         process.parts.push(Aside::new(tasks));
         Ok(())
     }
+}
+
+/// Opens the store.
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, ChatError> {
+    Ok(match &config.store {
+        Kept::Sqlite => Arc::new(Sqlite::open(&config.data, &SqliteConfig::default())?),
+        Kept::Postgres(url) => {
+            let mut url = url.clone();
+            if let Some(path) = &config.store_password {
+                let failed = |source| ChatError::Password { path: path.clone(), source };
+                let text = fs::read_to_string(path).map_err(failed)?;
+                url = url.with_password(text.trim_end_matches(['\r', '\n']));
+            }
+            Arc::new(Postgres::open(PostgresConfig::new(url))?)
+        }
+    })
+}
+
+/// Opens the bus, if there is one.
+fn open_bus(config: &Config, secret: &[u8]) -> (Arc<dyn Bus>, Option<(mpsc::Receiver<Heard>, Task)>) {
+    let Some(url) = config.bus.clone() else { return (Arc::new(Nobody), None) };
+    // Chats that share a bus do not hear each other.
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
+    let tag = ring::hmac::sign(&key, b"subjects on the bus");
+    let name: String = tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let prefix = format!("wireworks.chat.{name}");
+    let credentials = config.bus_credentials.clone();
+    let (bus, heard, carrying) = nats::open(NatsConfig { url, credentials, prefix });
+    (Arc::new(bus), Some((heard, Box::pin(carrying))))
 }
 
 /// The certificates of the server, for another port.

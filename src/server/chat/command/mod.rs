@@ -6,7 +6,7 @@ mod args;
 mod config;
 
 pub use self::args::{Args, Options};
-pub use self::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN};
+pub use self::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, Kept};
 use super::server::{Chat, ChatError};
 use crate::server::process::{Outcome, Process, announce};
 

@@ -285,10 +285,6 @@ impl Shared for Postgres {
         self.ask(Lane::WriteAlone, (node, lease), nodes::renew)
     }
 
-    fn resign(&self, node: NodeId) -> Answer<'_, ()> {
-        self.ask(Lane::WriteAlone, node, nodes::resign)
-    }
-
     fn claim(&self, node: NodeId, nick: Nick, account: Option<AccountId>) -> Answer<'_, bool> {
         self.ask(Lane::WriteAlone, (node, nick, account), nodes::claim)
     }

@@ -43,14 +43,6 @@ pub(super) async fn renew(db: Db, about: Arc<(NodeId, Duration)>) -> Result<Rene
     Ok(Renewed { kept, alive, freed })
 }
 
-/// Ends a lease.
-pub(super) async fn resign(db: Db, node: Arc<NodeId>) -> Result<(), Fault> {
-    for sql in ["DELETE FROM nicks WHERE node = $1", "DELETE FROM nodes WHERE id = $1"] {
-        db.run(sql, &[&bits(node.0)]).await?;
-    }
-    Ok(())
-}
-
 /// Takes a nick.
 pub(super) async fn claim(db: Db, about: Arc<(NodeId, Nick, Option<AccountId>)>) -> Result<bool, Fault> {
     let (node, nick, account) = &*about;

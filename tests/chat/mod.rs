@@ -4,6 +4,7 @@ mod access;
 mod client;
 mod crash;
 mod hostile;
+mod injection;
 mod irc;
 mod json;
 

@@ -87,8 +87,17 @@ pub(super) async fn run(house: Weak<Inner>, mut queue: mpsc::Receiver<Waiting>) 
 impl House {
     async fn commit(&self, batch: Vec<Pending>) {
         let drafts = batch.iter().map(|pending| pending.draft.clone()).collect();
-        match self.0.store.append(drafts).await {
+        let notices = self.notices(&batch);
+        let told = !notices.is_empty();
+        let written = match self.0.store.notices().filter(|_| told) {
+            Some(kept) => kept.append_with(drafts, notices),
+            None => self.0.store.append(drafts),
+        };
+        match written.await {
             Ok(appended) => {
+                if let Some(absent) = self.absent().filter(|_| told) {
+                    absent.ring();
+                }
                 self.0.counters.committed(appended.len());
                 for (pending, appended) in batch.into_iter().zip(appended) {
                     self.settle(pending, appended);

@@ -4,6 +4,7 @@
 //! several. What lasts goes through `commit` into the log of a room, and is told when it is on disk; what does not last (typing, presence, who
 //! comes and goes) is told at once.
 
+pub mod absent;
 pub mod enter;
 pub mod mailbox;
 pub mod people;
@@ -55,6 +56,8 @@ struct Inner {
     opening: [tokio::sync::Mutex<()>; OPENING],
     watched: self::watch::Watched,
     counters: self::stats::Counters,
+    /// Of those who are told while they are not here.
+    absent: std::sync::OnceLock<Arc<self::absent::Absent>>,
 }
 
 /// Who is here.
@@ -106,6 +109,7 @@ impl House {
             opening: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             watched: self::watch::Watched::default(),
             counters: self::stats::Counters::default(),
+            absent: std::sync::OnceLock::new(),
         };
         for found in stored {
             let mut room = found.snapshot;

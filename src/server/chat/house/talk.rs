@@ -1,5 +1,6 @@
 //! What is said: in rooms, between two, and without a word.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::House;
@@ -8,7 +9,7 @@ use super::mailbox::{Mail, Refused, Sent};
 use super::room::RoomCell;
 use super::told::{Place, Told};
 use super::user::{Session, SessionId, User};
-use crate::proto::chat::event::{Change, Message};
+use crate::proto::chat::event::{Change, Message, Who};
 use crate::proto::chat::id::{AccountId, Millis, Seq};
 use crate::proto::chat::name::Nick;
 use crate::proto::chat::room::Target;
@@ -147,23 +148,44 @@ impl House {
         }
     }
 
-    /// Accounts that are called by `@name` in a text, or by their nick alone, among those who are here or members of the room.
+    /// Accounts that a text calls: those who are here by their nick, as `@name` or alone; members who are not here as `@name`, or as `name:` or `name,` where the text begins.
     #[must_use]
     pub fn mentions(&self, room: &RoomCell, text: &str) -> Vec<AccountId> {
-        let names: std::collections::HashSet<Nick> = text
-            .split(|found: char| !(found.is_ascii_alphanumeric() || "-_[]\\`^{}|".contains(found)))
-            .filter_map(|word| word.parse().ok())
-            .take(MAX_MENTIONS)
-            .collect();
-        if names.is_empty() {
-            return Vec::new();
+        let is_part = |found: char| found.is_ascii_alphanumeric() || "-_[]\\`^{}|".contains(found);
+        let mut names: HashMap<Nick, bool> = HashMap::new();
+        for word in text.split(|found: char| !is_part(found)).filter(|word| !word.is_empty()) {
+            if names.len() >= MAX_MENTIONS {
+                break;
+            }
+            let Ok(name) = word.parse::<Nick>() else { continue };
+            // The word is a part of the text: what stands beside it says whether it is an address.
+            let at = word.as_ptr() as usize - text.as_ptr() as usize;
+            let called = text[..at].ends_with('@');
+            let addressed = at == 0 && text[word.len()..].starts_with([':', ',']);
+            *names.entry(name).or_default() |= called || addressed;
         }
-        names
-            .iter()
-            .filter_map(|name| self.user(name.as_str()))
-            .filter(|user| room.place().is_none() || user.is_in(room.id()))
-            .filter_map(|user| user.face().account.map(|(id, _)| id))
-            .collect()
+        let mut found = Vec::new();
+        let mut absent = Vec::new();
+        for (name, called) in names {
+            match self.user(name.as_str()) {
+                Some(user) if room.place().is_none() || user.is_in(room.id()) => {
+                    found.extend(user.face().account.map(|(id, _)| id));
+                }
+                Some(_) => {}
+                None if called => absent.push(name),
+                None => {}
+            }
+        }
+        if !absent.is_empty() {
+            room.look(|room| {
+                let members = room.members().filter(|(_, member)| absent.contains(&member.nick));
+                found.extend(members.filter_map(|(who, _)| match who {
+                    Who::Account(account) => Some(*account),
+                    Who::Guest(_) => None,
+                }));
+            });
+        }
+        found
     }
 }
 

@@ -116,6 +116,9 @@ impl Talk {
             R::Delivered { room, seq } => now(self.cursor(&room, seq, 0).await),
             R::Read { room, seq } => now(self.cursor(&room, seq, seq).await),
             R::Receipts { room } => now(self.receipts(&room).await),
+            R::Notify { room, level } => now(self.notify(&room, level).await),
+            R::Push { endpoint, p256dh, auth } => now(self.push(endpoint, &p256dh, &auth).await),
+            R::Unpush { endpoint } => now(self.unpush(endpoint).await),
             R::Upload { name, size } => now(self.upload(&name, size)),
             R::Link { digest } => now(self.link(&digest)),
         }

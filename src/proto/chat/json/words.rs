@@ -207,7 +207,7 @@ pub fn error(re: Option<&Id>, code: &str, message: &str, mut fields: Map<String,
 
 /// Anything else that is told: `{"t":...}` with these fields behind.
 #[must_use]
-pub fn of<const N: usize>(t: &str, fields: [(&str, Value); N]) -> String {
+pub fn of<'a>(t: &str, fields: impl IntoIterator<Item = (&'a str, Value)>) -> String {
     reply(t, None, fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 

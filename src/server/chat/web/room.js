@@ -41,6 +41,8 @@ export class Room {
   held = null;
   /** Where "new messages" begin: behind this event. */
   divider = null;
+  /** How many were unread when one came. */
+  since = 0;
   /** Who is here: folded name to `{ name, role, display }`; null until somebody asks. */
   people = null;
   cursors = new Map();

@@ -217,15 +217,20 @@ impl Talk {
         let presence = user.as_ref().map_or("offline", |user| user.presence().0.word());
         let mut words =
             fields([("name", nick.as_str().into()), ("role", json!(role)), ("presence", presence.into())]);
-        let face = user.map(|user| user.face());
-        if let Some(face) = face.filter(|face| !face.real.is_empty() && *face.real != *nick.as_str()) {
-            words.insert("display".into(), (*face.real).into());
+        let account = match who {
+            Who::Account(id) => self.door.accounts.account(*id).await?,
+            Who::Guest(_) => None,
+        };
+        let profile = account.as_ref().map(|account| &account.profile);
+        let mut real = user.map(|user| user.face().real.to_string()).unwrap_or_default();
+        if let Some(profile) = profile.filter(|profile| !profile.display.is_empty()) {
+            real.clone_from(&profile.display);
         }
-        if let Who::Account(id) = who
-            && let Some(account) = self.door.accounts.account(*id).await?
-            && !account.profile.avatar.is_empty()
-        {
-            words.insert("avatar".into(), account.profile.avatar.as_str().into());
+        if !real.is_empty() && real != nick.as_str() {
+            words.insert("display".into(), real.into());
+        }
+        if let Some(profile) = profile.filter(|profile| !profile.avatar.is_empty()) {
+            words.insert("avatar".into(), profile.avatar.as_str().into());
         }
         Ok(words.into())
     }

@@ -6,6 +6,7 @@ import { ask, form, sheet, toggle } from './popup.js';
 import { noFiles, upload } from './tray.js';
 
 const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
+const DATE = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium' });
 /** Pixels of a picture that is kept: as many as are ever displayed. */
 const SIDE = 256;
 
@@ -121,9 +122,9 @@ function devices(page, chat) {
     page.replaceChildren(h('p', { class: 'soft' }, 'Each device has a token of its own. One that is signed out is put out at once.'),
       h('ul', { class: 'cards' }, sessions.map(session => h('li', {}, icon('device'), h('div', {},
         h('b', {}, session.device || 'Unnamed device', session.this && h('span', { class: 'pill' }, 'This one')),
-        h('small', {}, `Used ${WHEN.format(session.used)} · since ${WHEN.format(session.created)} · until ${WHEN.format(session.expires)}`)),
+        h('small', {}, `Used ${WHEN.format(session.used)} · since ${DATE.format(session.created)} · until ${DATE.format(session.expires)}`)),
       !session.this && h('button', { type: 'button', class: 'button quiet', 'aria-label': `Sign out ${session.device || 'this device'}`, onclick: () => end([session]).catch(failed) }, 'Sign out')))),
-      others.length > 0 && h('button', { type: 'button', class: 'button bad', onclick: () => ask('Sign out all other devices?', [], 'Sign out', () => end(others), { bad: true, text: `${others.length === 1 ? 'One device has' : `${others.length} devices have`} to sign in again.` }) }, 'Sign out all others') || '');
+      others.length > 0 && h('button', { type: 'button', class: 'button quiet warn', onclick: () => ask('Sign out all other devices?', [], 'Sign out', () => end(others), { bad: true, text: `${others.length === 1 ? 'One device has' : `${others.length} devices have`} to sign in again.` }) }, 'Sign out all others') || '');
   });
 }
 

@@ -36,8 +36,9 @@ const actions = {
   async join(name) {
     const known = chat.room(name);
     if (known) return open(known);
-    const { room } = await chat.link.ask('join', { room: name });
-    const joined = chat.add(room ?? { room: name });
+    const room = await enter(name);
+    if (!room) return undefined;
+    const joined = chat.add(room);
     joined.last = joined.seq;
     chat.changed('rooms');
     return open(joined);
@@ -83,12 +84,28 @@ const actions = {
     const room = chat.current;
     const pinned = room.pins.has(item.id);
     menu(anchor, [
-      (room.moderates || room.direct) && { icon: 'pin', label: pinned ? 'Unpin' : 'Pin', act: () => actions.pin(item) },
+      room.arranges && { icon: 'pin', label: pinned ? 'Unpin' : 'Pin', act: () => actions.pin(item) },
       item.text && { icon: 'copy', label: 'Copy the text', act: () => actions.copy(item) },
       (chat.isMe(item.from) || room.moderates) && { icon: 'trash', label: 'Delete', bad: true, act: () => remove(room, item) },
     ], 'Message');
   },
 };
+
+/** Enters a room, by its key if it has one. */
+async function enter(name, key) {
+  try {
+    return (await chat.link.ask('join', { room: name, key })).room ?? { room: name };
+  } catch (error) {
+    if (error.code !== 'wrong_key' || key !== undefined) throw error;
+    ask(`${name} needs a key`, [{ name: 'key', label: 'Key', required: true, autocomplete: 'off' }], 'Enter', async values => {
+      const joined = chat.add(await enter(name, values.key.trim()));
+      joined.last = joined.seq;
+      chat.changed('rooms');
+      open(joined);
+    });
+    return null;
+  }
+}
 
 /** Messages of the open thread are answered and edited there. */
 function writer(item) {
@@ -128,14 +145,14 @@ const dropWords = h('span', {}, 'Drop files to send them');
 const typing = h('p', { class: 'typing', 'aria-live': 'polite' });
 const empty = h('div', { class: 'empty' }, icon('logo'), h('h2', {}, 'Choose a room'), h('p', {}, 'Or press Ctrl K and write the name of a room or a person.'),
   h('button', { type: 'button', class: 'button', onclick: actions.browse }, 'Browse rooms'));
-const room = h('main', { class: 'room', 'aria-label': 'Room' }, header, timeline.node, typing, composer.form, h('div', { class: 'drop', 'aria-hidden': 'true' }, icon('clip'), dropWords));
-const app = h('div', { class: 'app', hidden: true }, sidebar.node, empty, room, pane.node);
+const room = h('section', { class: 'room', 'aria-label': 'Room' }, header, timeline.node, typing, composer.form, h('div', { class: 'drop', 'aria-hidden': 'true' }, icon('clip'), dropWords));
+const app = h('main', { class: 'app', hidden: true }, sidebar.heading, sidebar.node, empty, room, pane.node);
 document.getElementById('root').replaceChildren(signin.node, app);
 
 /** On a narrow screen one of the three is displayed: `rooms`, `room` or `pane`. */
 function screen(name) {
   app.dataset.screen = name;
-  if (name === 'rooms') sidebar.node.querySelector('[aria-current], .row')?.focus();
+  if (name === 'rooms') sidebar.row?.focus();
 }
 
 /** The pane was opened or closed. */

@@ -1,5 +1,6 @@
 // Where one writes: text that grows with its lines, files, answers and edits, names by Tab, and commands.
 
+import { plain } from './format.js';
 import { fold, h, icon, iconButton, toast } from './dom.js';
 import { noFiles, Tray } from './tray.js';
 
@@ -98,7 +99,7 @@ export class Composer {
   }
 
   #banner(name, title, text) {
-    this.banner.replaceChildren(icon(name), h('b', {}, title), h('span', {}, text.slice(0, 120)), iconButton('close', 'Cancel', () => { this.cancel(); this.focus(); }));
+    this.banner.replaceChildren(icon(name), h('b', {}, title), h('span', {}, plain(text).slice(0, 120)), iconButton('close', 'Cancel', () => { this.cancel(); this.focus(); }));
     this.banner.hidden = false;
     this.focus();
   }

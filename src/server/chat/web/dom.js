@@ -10,7 +10,7 @@ export function h(tag, attributes = {}, ...children) {
     if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? '' : value);
   }
-  node.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(2).filter(child => child !== null && child !== undefined && child !== false));
   return node;
 }
 

@@ -14,7 +14,7 @@ export function addresses(ask) {
 /** A square with the first letters of a name. */
 export function avatar(name, size = '') {
   const letters = name.replace(/^#/, '').replace(/[^\p{L}\p{N}]/gu, '') || name;
-  const node = h('span', { class: `avatar ${size}`, 'aria-hidden': 'true', 'data-face': fold(name) }, letters.slice(0, size === 'big' ? 2 : 1).toUpperCase());
+  const node = h('span', { class: `avatar ${size}`, 'aria-hidden': 'true', 'data-face': fold(name), 'data-letters': letters.slice(0, size ? 2 : 1).toUpperCase() });
   let sum = 7;
   for (const letter of fold(name)) sum = (sum * 31 + letter.codePointAt(0)) % 997;
   node.style.setProperty('--hue', String((sum * 47) % 360));

@@ -76,7 +76,7 @@ export function listen(parts) {
 
   /** The parts of the page, one after the other. */
   function part(by) {
-    const all = [sidebar.node.querySelector('[aria-current], .row'), timeline.scroller, composer.input, pane.node.querySelector('button, input')].filter(node => node?.checkVisibility());
+    const all = [sidebar.row, timeline.scroller, composer.input, pane.node.querySelector('button, input')].filter(node => node?.checkVisibility());
     const within = [sidebar.node, timeline.node, composer.form, pane.node];
     const at = all.findIndex(node => within.find(area => area.contains(node))?.contains(document.activeElement));
     all[(at + by + all.length) % all.length]?.focus();
@@ -102,10 +102,10 @@ export function listen(parts) {
     const item = chat.current?.byId.get(node.dataset.id);
     if (!item || item.deleted) return false;
     const mine = chat.isMe(item.from);
-    const { moderates, direct } = chat.current;
+    const { moderates, arranges } = chat.current;
     const deeds = {
       r: () => actions.reply(item), t: () => item.seq && actions.thread(item), '+': () => actions.pick(item, node), e: () => mine && actions.edit(item),
-      p: () => (moderates || direct) && actions.pin(item), c: () => actions.copy(item), delete: () => (mine || moderates) && actions.remove(item),
+      p: () => arranges && actions.pin(item), c: () => actions.copy(item), delete: () => (mine || moderates) && actions.remove(item),
     };
     if (!deeds[key]) return false;
     deeds[key]();

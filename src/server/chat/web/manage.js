@@ -2,7 +2,7 @@
 
 import { avatar, face } from './faces.js';
 import { clock, count, day, fold, h, icon, iconButton, toast } from './dom.js';
-import { noteText } from './message.js';
+import { bare, noteText } from './message.js';
 import { above, DURATIONS, personMenu, roles } from './people.js';
 import { ask, form, sheet, toggle } from './popup.js';
 
@@ -22,7 +22,7 @@ export function manage(chat, room, actions, first = 'about') {
   sheet(room.name, [
     { name: 'about', label: 'About', icon: 'info', draw: page => about(page, view) },
     { name: 'people', label: 'Members', icon: 'people', draw: page => people(page, view) },
-    { name: 'lists', label: 'Bans & invitations', icon: 'ban', draw: page => lists(page, view) },
+    { name: 'lists', label: 'Access', icon: 'ban', draw: page => lists(page, view) },
     room.moderates && { name: 'settings', label: 'Settings', icon: 'shield', draw: page => settings(page, view) },
     { name: 'log', label: 'Log', icon: 'clock', draw: page => log(page, view) },
   ], first);
@@ -31,7 +31,7 @@ export function manage(chat, room, actions, first = 'about') {
 const failed = error => toast(error.message, { bad: true });
 
 function about(page, { chat, room, actions }) {
-  const may = room.moderates || !room.settings.topic_locked;
+  const may = room.arranges;
   const address = `${location.origin}/#${encodeURIComponent(room.title)}`;
   const close = node => node.closest('dialog').close();
   page.replaceChildren(
@@ -102,8 +102,8 @@ async function lists(page, view) {
       const add = h('button', { type: 'button', class: 'button quiet', onclick: () => enlist(view, name, title, again) }, icon('plus'), 'Add');
       const rows = reply[name] ?? [];
       return h('section', {}, h('header', {}, h('h3', {}, title), room.moderates && add), rows.length ? h('ul', { class: 'cards' }, rows.map(row => h('li', {}, icon(mark),
-        h('div', {}, h('b', {}, row.mask), h('small', {}, [`by ${row.by}, ${WHEN.format(row.at)}`, row.until && `until ${WHEN.format(row.until)}`, row.reason].filter(Boolean).join(' · '))),
-        room.moderates && iconButton('close', `Remove ${row.mask}`, () => chat.act('unlist', { room: room.name, list: name, mask: row.mask }).then(again, failed))))) : h('p', { class: 'soft' }, none));
+        h('div', {}, h('b', {}, bare(row.mask)), h('small', {}, [`by ${row.by.split('!')[0]}, ${WHEN.format(row.at)}`, row.until && `until ${WHEN.format(row.until)}`, row.reason].filter(Boolean).join(' · '))),
+        room.moderates && iconButton('close', `Remove ${bare(row.mask)}`, () => chat.act('unlist', { room: room.name, list: name, mask: row.mask }).then(again, failed))))) : h('p', { class: 'soft' }, none));
     }));
   } catch (error) {
     page.replaceChildren(h('p', { class: 'form-error', role: 'alert' }, error.message));

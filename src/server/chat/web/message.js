@@ -2,7 +2,7 @@
 
 import { avatar } from './faces.js';
 import { clock, count, fold, full, h, icon, iconButton, day } from './dom.js';
-import { format } from './format.js';
+import { format, plain } from './format.js';
 import { fileNode } from './media.js';
 
 export const COMMON = ['👍', '❤️', '😂', '🎉', '👀', '🙏'];
@@ -66,7 +66,7 @@ function replyNode(item, view) {
   const to = view.room.byId.get(item.reply);
   const words = to ? (to.deleted ? 'a deleted message' : to.text || count(to.media.length, 'file')) : 'an earlier message';
   return h('button', { type: 'button', class: 'reply-to', onclick: () => view.actions.jump(item.room ?? view.room.name, item.reply) },
-    icon('reply'), to && h('b', {}, to.from), h('span', {}, words.slice(0, 160)));
+    icon('reply'), to && h('b', {}, to.from), h('span', {}, plain(words).slice(0, 160)));
 }
 
 function reactions(item, view) {
@@ -100,7 +100,7 @@ function toolbar(item, view, mine) {
     act('reply', 'Reply', () => actions.reply(item)),
     item.seq > 0 && !view.inThread && act('thread', 'Reply in thread', () => actions.thread(item)),
     mine && act('edit', 'Edit', () => actions.edit(item)),
-    (mine || room.moderates || room.direct) && act('more', 'More actions', event => actions.more(item, event.currentTarget)));
+    act('more', 'More actions', event => actions.more(item, event.currentTarget)));
 }
 
 /** What became of one's own message, for its end. */
@@ -137,6 +137,11 @@ const NOTE_ICONS = { join: 'enter', leave: 'leave', kick: 'leave', pin: 'pin', u
 const ROLES = { member: 'a member', voiced: 'a voiced member', admin: 'an admin', owner: 'an owner' };
 const LISTS = { bans: 'bans', ban_exceptions: 'exceptions of bans', invite_exceptions: 'standing invitations', mutes: 'mutes' };
 
+/** A mask that means a name alone, as that name. */
+export function bare(mask) {
+  return mask.replace(/!\*@\*$/, '');
+}
+
 /** What happened in a room, in a sentence. */
 export function noteText(item) {
   const why = item.reason ? `: ${item.reason}` : '';
@@ -149,8 +154,8 @@ export function noteText(item) {
     case 'invite': return `${item.from} invited ${item.name}`;
     case 'role': return `${item.from} made ${item.name} ${ROLES[item.role] ?? item.role}`;
     case 'topic': return item.topic ? `${item.from} set the topic: ${item.topic}` : `${item.from} removed the topic`;
-    case 'list': return `${item.from} added ${item.mask} to the ${LISTS[item.list]}${why}`;
-    case 'unlist': return `${item.from} removed ${item.mask} from the ${LISTS[item.list]}`;
+    case 'list': return `${item.from} added ${bare(item.mask)} to the ${LISTS[item.list]}${why}`;
+    case 'unlist': return `${item.from} removed ${bare(item.mask)} from the ${LISTS[item.list]}`;
     case 'pin': return `${item.from} pinned a message`;
     case 'unpin': return `${item.from} unpinned a message`;
     case 'set': return `${item.from} set ${Object.entries(item.set ?? {}).map(([name, value]) => `${name.replaceAll('_', ' ')} to ${value ?? 'none'}`).join(', ')}`;

@@ -18,7 +18,7 @@ export class Pane {
     this.view = view;
     this.heading = h('h2', { id: 'pane-title' });
     this.content = h('div', { class: 'pane-content' });
-    this.node = h('aside', { class: 'pane', 'aria-labelledby': 'pane-title', hidden: true },
+    this.node = h('section', { class: 'pane', 'aria-labelledby': 'pane-title', hidden: true },
       h('header', {}, iconButton('back', 'Back', () => this.close(), { class: 'icon-button only-narrow' }), this.heading, iconButton('close', 'Close this pane', () => this.close(), { class: 'icon-button only-wide' })), this.content);
   }
 
@@ -79,9 +79,9 @@ export class Pane {
       people.sort((a, b) => away(a) - away(b) || fold(a.name).localeCompare(fold(b.name)));
       return h('section', {}, h('h3', {}, `${title} · ${people.length}`), h('ul', { class: 'people' }, people.map(found => {
         const { presence, status } = chat.isMe(found.name) ? { presence: chat.mine ?? 'online', status: chat.status ?? '' } : chat.presence(found.name);
-        return h('li', {}, h('button', { type: 'button', 'data-name': found.name, class: presence === 'offline' ? 'row away' : 'row', 'aria-haspopup': 'menu', 'aria-label': `${found.name}, ${presence}`, onclick: event => actions.person(found.name, event.currentTarget) },
+        return h('li', {}, h('button', { type: 'button', 'data-name': found.name, class: presence === 'offline' ? 'row away' : 'row', 'aria-haspopup': 'menu', onclick: event => actions.person(found.name, event.currentTarget) },
           h('span', { class: 'face' }, avatar(found.name), h('i', { class: `dot ${presence}` })),
-          h('span', { class: 'row-name' }, found.display || found.name, found.display && h('small', {}, ` ${found.name}`), status && h('small', { class: 'status' }, status))));
+          h('span', { class: 'row-name' }, found.display || found.name, found.display && h('small', {}, ` ${found.name}`), status && h('small', { class: 'status' }, status)), h('span', { class: 'sr' }, ` ${presence}`)));
       })));
     });
     const act = (mark, label, then) => h('button', { type: 'button', class: 'button quiet', onclick: then }, icon(mark), label);

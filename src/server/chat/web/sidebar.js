@@ -13,7 +13,9 @@ export class Sidebar {
 
   constructor(chat, actions) {
     Object.assign(this, { chat, actions });
-    this.title = h('h1', {});
+    this.title = h('p', { class: 'brand-name', 'aria-hidden': 'true' });
+    // On a narrow screen this list is not always there, and its name is that of the page.
+    this.heading = h('h1', { class: 'sr' });
     this.state = h('p', { class: 'link-state', role: 'status' });
     this.rooms = h('ul', {});
     this.directs = h('ul', {});
@@ -34,9 +36,15 @@ export class Sidebar {
     return [...rooms, ...directs];
   }
 
+  /** The row of the room that is open, or the first one. */
+  get row() {
+    return this.node.querySelector('.row[aria-current]') ?? this.node.querySelector('.row');
+  }
+
   draw() {
     const { chat } = this;
-    this.title.textContent = chat.link.hello?.server ?? 'Chat';
+    const name = chat.link.hello?.server ?? 'Chat';
+    if (this.title.textContent !== name) this.title.textContent = this.heading.textContent = name;
     const all = this.order();
     for (const room of this.#nodes.keys()) if (chat.rooms.get(room.key) !== room) this.#nodes.delete(room);
     place(this.rooms, all.filter(room => !room.direct).map(room => this.#row(room)));
@@ -53,8 +61,7 @@ export class Sidebar {
     if (this.#shown === key) return;
     this.#shown = key;
     this.me.replaceChildren(h('span', { class: 'face' }, avatar(chat.me.name), h('i', { class: `dot ${mine}` })),
-      h('span', { class: 'me-name' }, h('b', {}, chat.me.display || chat.me.name), h('small', {}, words)));
-    this.me.setAttribute('aria-label', `${chat.me.name}, ${WORDS[mine]}: your menu`);
+      h('span', { class: 'me-name' }, h('b', {}, chat.me.display || chat.me.name), h('small', {}, words)), h('span', { class: 'sr' }, `: your menu${words === WORDS[mine] ? '' : `, ${WORDS[mine]}`}`));
   }
 
   #row(room) {
@@ -64,16 +71,16 @@ export class Sidebar {
     const badge = unread && (room.mentions || room.direct)
       ? h('span', { class: 'badge' }, room.direct ? cap(room.unread) : `@${cap(room.mentions)}`)
       : unread ? h('span', { class: 'badge soft' }, cap(room.unread)) : null;
-    const label = [room.name, room.direct && WORDS[presence], unread && `${room.unread} unread`, room.mentions > 0 && !room.direct && `${room.mentions} mention you`].filter(Boolean).join(', ');
-    const key = JSON.stringify([here, label, room.kind, status]);
+    const label = [room.direct && WORDS[presence], unread && 'unread', unread && room.mentions > 0 && !room.direct && `${room.mentions} mention you`].filter(Boolean).join(', ');
+    const key = JSON.stringify([here, label, unread && room.unread, room.kind, status]);
     const known = this.#nodes.get(room);
     if (known?.key === key) return known.node;
     const button = h('a', {
       href: `#${encodeURIComponent(room.direct ? `@${room.name}` : room.title)}`, class: ['row', unread && 'unread'].filter(Boolean).join(' '),
-      'aria-current': here ? 'page' : undefined, 'aria-label': label, title: status || undefined,
+      'aria-current': here ? 'page' : undefined, title: status || undefined,
       onclick: event => { if (event.ctrlKey || event.metaKey || event.shiftKey) return; event.preventDefault(); this.actions.open(room); },
     }, room.direct ? h('span', { class: 'face' }, avatar(room.name), h('i', { class: `dot ${presence}` })) : icon(room.kind === 'private' ? 'lock' : 'hash'),
-    h('span', { class: 'row-name' }, room.title), badge);
+    h('span', { class: 'row-name' }, room.title), badge, label && h('span', { class: 'sr' }, ` ${label}`));
     const node = h('li', {}, button);
     const focused = known?.node.contains(document.activeElement);
     this.#nodes.set(room, { key, node });

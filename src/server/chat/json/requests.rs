@@ -43,7 +43,7 @@ impl Talk {
             R::Join { room, key } => now(self.join(&room, key.as_deref()).await),
             R::Leave { room, reason } => now(self.leave(&room, reason).await),
             R::Room { room } => now(self.room(&room).await),
-            R::Members { room, after, limit } => now(self.members(&room, after.as_ref(), limit)),
+            R::Members { room, after, limit } => now(self.members(&room, after.as_ref(), limit).await),
             R::Invite { room, name } => {
                 let who = self.who(&room, &name).await?;
                 now(self.change(&room, Change::Invite { who, nick: name }).await)

@@ -2,6 +2,8 @@
 
 pub mod accounts;
 mod aside;
+pub mod bench;
+pub mod client;
 pub mod command;
 pub mod house;
 pub mod irc;

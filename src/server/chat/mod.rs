@@ -3,6 +3,8 @@
 pub mod accounts;
 pub mod admin;
 mod aside;
+pub mod bench;
+pub mod client;
 pub mod command;
 pub mod house;
 pub mod irc;

@@ -121,9 +121,10 @@ impl House {
     }
 
     fn settle(&self, pending: Pending, appended: Appended) {
-        let id = pending.draft.id;
+        let drafted = pending.draft.id;
         match appended {
-            Appended::New(seq) => {
+            Appended::New(seq) | Appended::Raised(seq, _) => {
+                let id = if let Appended::Raised(_, id) = appended { id } else { drafted };
                 let Pending { room, draft, face, user, done } = pending;
                 let event = Event { room: room.id(), seq, id, by: draft.by, change: draft.change };
                 self.0.happen(&room, &event, &face, user.as_ref(), done);

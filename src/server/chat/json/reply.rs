@@ -87,6 +87,7 @@ impl From<&StoreError> for Failure {
             StoreError::Taken => "name_taken",
             StoreError::None => "not_found",
             StoreError::Away(_) | StoreError::Broken(_) => "store_away",
+            StoreError::Unsupported(_) => "not_offered",
         };
         // What is wrong with a database is for its operator, in the log.
         let message = match error {
@@ -94,6 +95,7 @@ impl From<&StoreError> for Failure {
             StoreError::Taken => "the name is taken",
             StoreError::None => "there is none",
             StoreError::Away(_) | StoreError::Broken(_) => "the server cannot reach its store",
+            StoreError::Unsupported(why) => why,
         };
         Self::new(code, message)
     }

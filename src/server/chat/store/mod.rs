@@ -1,6 +1,6 @@
 //! Where a chat keeps what must not be lost: the logs of rooms, accounts and their sessions, and how far everybody has read.
 //!
-//! A [`Store`] is SQLite in a folder ([`sqlite`]), or another database behind the same trait. What it has acknowledged is on disk. Rooms
+//! A [`Store`] is SQLite in a folder ([`sqlite`]), or PostgreSQL, which several nodes share ([`postgres`]). What it has acknowledged is on disk. Rooms
 //! are logs of events, so most of what it is asked to write is [`append`](Store::append): many events in one transaction, which numbers them.
 //! What edits, deletions and reactions have made of a message is kept beside the log, so that a [`page`](Store::page) of history shows messages as they are
 //! now.
@@ -8,7 +8,12 @@
 pub mod account;
 pub mod history;
 pub mod notices;
+pub mod postgres;
+pub mod shared;
 pub mod sqlite;
+
+mod snippet;
+mod words;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -42,6 +47,9 @@ pub enum StoreError {
     /// What it holds makes no sense, or it was made by a newer version.
     #[error("the store is broken: {0}")]
     Broken(String),
+    /// This store does not do that.
+    #[error("{0}")]
+    Unsupported(&'static str),
 }
 
 /// An event that has no number yet.
@@ -64,6 +72,8 @@ pub struct Draft {
 pub enum Appended {
     /// It is the event of this number.
     New(Seq),
+    /// It is the event of this number, under this id: the room had an event already with a larger id than that of the draft, by the clock of another node.
+    Raised(Seq, MessageId),
     /// Its client had sent it before, and it became this event then. Nothing was written.
     Known(Seq, MessageId),
     /// There is no such room (any longer).
@@ -98,7 +108,7 @@ pub struct Cursor {
 /// Whatever writes is queued when the method is called, not when its future is polled first, so calls are done in their order; and its future may be
 /// dropped: the work is done all the same. A question whose future is dropped may remain unasked.
 pub trait Store: Send + Sync + 'static {
-    /// Appends each draft to the log of its room, in this order, in one transaction, and numbers them. When the future is done they are on disk.
+    /// Appends each draft to the log of its room, in this order, in one transaction, and numbers them; the ids of a room grow with its numbers. When the future is done they are on disk.
     /// [`Change::Create`] makes the room. Its name, its number, and the two accounts of a direct room have to be free ([`StoreError::Taken`]); the
     /// other drafts are not appended then, either. [`Change::Close`] frees the name.
     ///
@@ -112,11 +122,24 @@ pub trait Store: Send + Sync + 'static {
     /// One room.
     fn room(&self, name: RoomName) -> Answer<'_, Option<StoredRoom>>;
 
+    /// One room, by its number.
+    fn room_by_id(&self, room: RoomId) -> Answer<'_, Option<StoredRoom>> {
+        let rooms = self.rooms();
+        Box::pin(async move { Ok(rooms.await?.into_iter().find(|found| found.snapshot.id() == room)) })
+    }
+
     /// Keeps what the events up to the room's head have made of it. An older one than is there already changes nothing. [`StoreError::None`] if there is no such room.
     fn snapshot(&self, room: Room) -> Answer<'_, ()>;
 
     /// Forgets a room with all that was said in it, if there is one.
     fn drop_room(&self, room: RoomId) -> Answer<'_, ()>;
+
+    /// Forgets a room, unless something has happened in it after `head`. Says whether it did. A store of one node need not look.
+    fn drop_room_at(&self, room: RoomId, head: Seq) -> Answer<'_, bool> {
+        let _ = head;
+        let dropped = self.drop_room(room);
+        Box::pin(async move { dropped.await.map(|()| true) })
+    }
 
     /// Events of a room, with what became of them.
     fn page(&self, query: Query) -> Answer<'_, Page>;
@@ -200,4 +223,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes a copy of everything into a file that does not exist yet ([`StoreError::Taken`]), while others go on.
     fn backup(&self, to: std::path::PathBuf) -> Answer<'_, ()>;
+
+    /// What several nodes share, if this store is one for several.
+    fn shared(&self) -> Option<&dyn shared::Shared> {
+        None
+    }
 }

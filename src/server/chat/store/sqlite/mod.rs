@@ -22,7 +22,6 @@ mod search;
 mod state;
 #[cfg(test)]
 mod tests;
-mod words;
 mod writer;
 
 use std::path::{Path, PathBuf};

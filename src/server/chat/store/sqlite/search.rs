@@ -7,15 +7,13 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::StoreError;
 use super::super::history::{Found, MAX_PAGE, Search};
+use super::super::snippet;
+use super::super::words::{expression, word_of};
 use super::index::row_number;
 use super::page;
 use super::row::{Id, RoomN, room_n, uint};
-use super::words::{APART, expression, indexed, word_of};
 use crate::proto::chat::event::Change;
 use crate::proto::chat::id::{MessageId, RoomId, Seq};
-
-/// Words of a snippet.
-const SNIPPET_WORDS: i64 = 24;
 
 /// A message that the index has found.
 struct Hit {
@@ -41,9 +39,6 @@ pub(super) fn search(db: &Connection, search: &Search) -> Result<Vec<Found>, Sto
     }
     hits.sort_unstable_by_key(|hit| std::cmp::Reverse(hit.id));
     hits.truncate(limit);
-    db.execute_batch(
-        "CREATE VIRTUAL TABLE IF NOT EXISTS temp.shown USING fts5 (text, tokenize = 'unicode61 remove_diacritics 2')",
-    )?;
     let found = hits.iter().map(|hit| show(db, hit, &text)).collect::<Result<Vec<_>, _>>()?;
     Ok(found.into_iter().flatten().collect())
 }
@@ -88,12 +83,6 @@ fn in_room(
 fn show(db: &Connection, hit: &Hit, text: &str) -> Result<Option<Found>, StoreError> {
     let Some(entry) = page::at(db, hit.room, hit.n, hit.seq)? else { return Ok(None) };
     let Change::Message(message) = &entry.event.change else { return Ok(None) };
-    let words = indexed(&message.text);
-    db.prepare_cached("INSERT OR REPLACE INTO temp.shown (rowid, text) VALUES (1, ?1)")?.execute([words])?;
-    let mut select = db.prepare_cached(
-        "SELECT snippet(shown, 0, char(2), char(3), '…', ?2) FROM temp.shown WHERE shown MATCH ?1",
-    )?;
-    let snippet: Option<String> =
-        select.query_row(params![text, SNIPPET_WORDS], |row| row.get(0)).optional()?;
-    Ok(snippet.map(|snippet| Found { entry, snippet: snippet.replace(APART, "") }))
+    let snippet = snippet::cut(db, &message.text, text)?;
+    Ok(snippet.map(|snippet| Found { entry, snippet }))
 }

@@ -59,15 +59,21 @@ fn is_unspaced(found: char) -> bool {
         | '\u{ac00}'..='\u{d7a3}' | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{323af}')
 }
 
+/// The words and phrases of a search that count, and whether each is a beginning.
+pub(super) fn typed_words(typed: &str) -> impl Iterator<Item = (String, bool)> {
+    let end = typed.char_indices().nth(MAX_TEXT).map_or(typed.len(), |(at, _)| at);
+    parts(&typed[..end])
+        .filter(|(words, _)| words.contains(char::is_alphanumeric))
+        .map(|(words, prefix)| (words.replace('"', " "), prefix))
+        .take(MAX_WORDS)
+}
+
 /// What FTS5 is asked for the text of messages; `None` if no word was typed.
 pub(super) fn expression(typed: &str) -> Option<String> {
-    let end = typed.char_indices().nth(MAX_TEXT).map_or(typed.len(), |(at, _)| at);
     let mut expression = String::new();
-    for (words, prefix) in
-        parts(&typed[..end]).filter(|(words, _)| words.contains(char::is_alphanumeric)).take(MAX_WORDS)
-    {
+    for (words, prefix) in typed_words(typed) {
         let and = if expression.is_empty() { "text : (" } else { " AND " };
-        let words = indexed(&words.replace('"', " "));
+        let words = indexed(&words);
         let star = if prefix { " *" } else { "" };
         // Writing into a string cannot fail.
         let _ = write!(expression, "{and}\"{words}\"{star}");

@@ -213,6 +213,7 @@ impl Chat {
         if !config.ircs.is_empty() {
             second.prepare(&config.ircs, Some(tls(config)), limits, process)?;
         }
+        second.reloads(process.parts.iter().map(Arc::downgrade).collect());
         // What failed before this leaves nothing that holds the folder.
         process.parts.push(Aside::new(tasks));
         Ok(())

@@ -161,6 +161,10 @@ impl<'a> EventWords<'a> {
             Change::Role { nick, role, .. } => {
                 Self { name: Some(nick.as_str()), role: Some(*role), ..new("role") }
             }
+            Change::Voice { nick, on, .. } => {
+                let role = if *on { Role::Voiced } else { Role::Member };
+                Self { name: Some(nick.as_str()), role: Some(role), ..new("voice") }
+            }
             Change::Topic { text } => Self { topic: Some(text), ..new("topic") },
             Change::Listed { list, mask, until, reason } => Self {
                 list: Some(*list),

@@ -155,7 +155,7 @@ impl Inner {
         let mut rest = None;
         let mut state = room.lock();
         let was = state.role_before(event);
-        let told = Told::Event { event, place, account, real: &face.real, was };
+        let told = Told::Event { event, place, account, real: &face.real, bot: face.bot, was };
         state.happen(event);
         let instead = match done {
             Done::Session(session, number) => {
@@ -197,6 +197,9 @@ impl Inner {
             }
             Change::Close => {
                 for (user, _) in room.here() {
+                    if let Some(name) = room.name() {
+                        user.tell(&Told::Closed { nick: &user.face().nick, room: name }, None);
+                    }
                     self.put_out(room, &user);
                 }
                 self.forget(room);
@@ -243,7 +246,8 @@ impl Inner {
             let with = members.iter().find(|(other, _)| other != me).map_or(nick, |(_, nick)| nick);
             let place = Place::Direct { with, me: nick };
             for user in self.users_of(&Who::Account(*me)) {
-                let told = Told::Event { event, place, account, real: &face.real, was: Role::Member };
+                let told =
+                    Told::Event { event, place, account, real: &face.real, bot: face.bot, was: Role::Member };
                 user.tell(&told, except);
             }
         }

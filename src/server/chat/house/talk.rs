@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::House;
 use super::commit::{Done, Waiting};
 use super::mailbox::{Mail, Refused, Sent};
-use super::room::RoomCell;
+use super::room::{RoomCell, Standing};
 use super::told::{Place, Told};
 use super::user::{Session, SessionId, User};
-use crate::proto::chat::event::{Change, Message, Who};
+use crate::proto::chat::event::{Change, Message, Role, Who};
 use crate::proto::chat::id::{AccountId, Millis, Seq};
 use crate::proto::chat::name::Nick;
 use crate::proto::chat::room::Target;
@@ -50,6 +50,33 @@ impl House {
             from.tell(&told, Some(session.id));
         }
         Sent { seq: 0, id, again: false }
+    }
+
+    /// Tells those of a room who have at least this role. It is in no log.
+    ///
+    /// # Errors
+    /// Whoever may not speak there may not do that either.
+    pub fn tell_status(
+        &self,
+        from: &Arc<User>,
+        session: &Session,
+        room: &Arc<RoomCell>,
+        role: Role,
+        message: &Message,
+    ) -> Result<Sent, Refused> {
+        let face = from.face();
+        room.ask(&face, |room, actor| room.may_tag(actor, self.now()))?;
+        let id = self.id();
+        if let Some(name) = room.name() {
+            let told = Told::Status { from: &face, room: name, role, id, message };
+            let voiced = |standing: &Standing| role == Role::Voiced && standing.voiced;
+            for standing in room.standings() {
+                if standing.role >= role || voiced(&standing) {
+                    standing.user.tell(&told, Some(session.id));
+                }
+            }
+        }
+        Ok(Sent { seq: 0, id, again: false })
     }
 
     /// Tells a room tags without a message.
@@ -134,8 +161,8 @@ impl House {
         Ok(())
     }
 
-    /// Tells an account's sessions how far it has read.
-    fn tell_read(
+    /// Tells an account's sessions how far it has read: up to an event, or up to a time before the first one (`seq` 0).
+    pub fn tell_read(
         &self,
         account: AccountId,
         place: Place<'_>,

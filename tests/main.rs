@@ -9,6 +9,7 @@ mod chat;
 mod chat_media;
 mod chat_protocol;
 mod chat_web;
+mod chat_wscat;
 mod fuzz;
 mod http;
 mod http_browser;

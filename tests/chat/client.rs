@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -54,22 +55,14 @@ impl Client {
     /// Sends a frame, masked.
     #[track_caller]
     pub(super) fn frame(&mut self, first: u8, payload: &[u8]) {
-        let key = [1, 2, 3, 4];
-        let mut frame = vec![first];
-        match u16::try_from(payload.len()) {
-            Ok(length @ 0..=125) => frame.push(0x80 | length.to_be_bytes()[1]),
-            Ok(length) => {
-                frame.push(0xfe);
-                frame.extend(length.to_be_bytes());
-            }
-            Err(_) => {
-                frame.push(0xff);
-                frame.extend((payload.len() as u64).to_be_bytes());
-            }
-        }
-        frame.extend(key);
-        frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
-        self.wire.send(frame);
+        self.wire.send(masked(first, payload));
+    }
+
+    /// Sends the same text so many times, and reads nothing, until the server has no ear for more of it. Says how many were sent.
+    pub(super) fn floods(mut self, text: &str, times: usize) -> usize {
+        let frame = masked(0x81, text.as_bytes());
+        self.wire = self.wire.within(Duration::from_secs(3));
+        (0..times).take_while(|_| self.wire.try_send(&frame).is_ok()).count()
     }
 
     /// Sends a request under a number of its own.
@@ -171,6 +164,26 @@ impl Client {
             }
         }
     }
+}
+
+/// A frame of a client.
+fn masked(first: u8, payload: &[u8]) -> Vec<u8> {
+    let key = [1, 2, 3, 4];
+    let mut frame = vec![first];
+    match u16::try_from(payload.len()) {
+        Ok(length @ 0..=125) => frame.push(0x80 | length.to_be_bytes()[1]),
+        Ok(length) => {
+            frame.push(0xfe);
+            frame.extend(length.to_be_bytes());
+        }
+        Err(_) => {
+            frame.push(0xff);
+            frame.extend((payload.len() as u64).to_be_bytes());
+        }
+    }
+    frame.extend(key);
+    frame.extend(payload.iter().zip(key.iter().cycle()).map(|(byte, key)| byte ^ key));
+    frame
 }
 
 /// A request for a WebSocket.

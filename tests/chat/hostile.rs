@@ -107,3 +107,100 @@ fn one_name_is_for_one() {
     let ended: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
     assert_eq!(ended.iter().filter(|(got, _)| *got).count(), 1);
 }
+
+#[test]
+fn one_name_is_for_one_at_both_doors() {
+    let mut server = Server::with(&["--no-limits", "--irc", "127.0.0.1:0"]);
+    let web: Vec<_> = (0..4).map(|_| server.client()).collect();
+    let irc: Vec<_> = (0..4).map(|_| server.irc()).collect();
+    let web = web.into_iter().map(|mut client| {
+        std::thread::spawn(move || {
+            let got = client.tries(json!({"t": "guest", "name": "Same"}))["t"] == "ok";
+            (got, Box::new(client) as Box<dyn std::any::Any + Send>)
+        })
+    });
+    let irc = irc.into_iter().map(|mut client| {
+        std::thread::spawn(move || {
+            client.says("NICK sAME");
+            client.says("USER s 0 * :s");
+            // A welcome, or that the nick is in use.
+            let got = loop {
+                let line = client.until(" ").remove(0);
+                match line.split(' ').nth(1) {
+                    Some("001") => break true,
+                    Some("433") => break false,
+                    _ => {}
+                }
+            };
+            (got, Box::new(client) as Box<dyn std::any::Any + Send>)
+        })
+    });
+    let threads: Vec<_> = web.chain(irc).collect();
+    let ended: Vec<_> = threads.into_iter().map(|thread| thread.join().unwrap()).collect();
+    assert_eq!(ended.iter().filter(|(got, _)| *got).count(), 1);
+}
+
+#[test]
+fn who_is_in_too_many_rooms_enters_no_more() {
+    let mut server = Server::with(&["--no-limits", "--max-rooms", "5", "--irc", "127.0.0.1:0"]);
+    let mut ann = server.account("ann");
+    for number in 0..5 {
+        ann.asks(json!({"t": "create", "room": format!("#r{number}")}));
+    }
+    assert_eq!(ann.is_refused(json!({"t": "create", "room": "#r5"})), "too_many_rooms");
+    // At the IRC door a line may name many: each beyond the limit is refused, and nothing else happens.
+    let mut irc = server.registered("ivan");
+    let rooms: Vec<_> = (0..60).map(|number| format!("#r{number}")).collect();
+    irc.says(&format!("JOIN {}", rooms.join(",")));
+    irc.says("PING :done");
+    let lines = irc.until("PONG");
+    let count = |word: &str| lines.iter().filter(|line| line.split(' ').nth(1) == Some(word)).count();
+    assert_eq!(count("JOIN"), 5, "{lines:?}");
+    assert!(count("405") >= 1, "{lines:?}");
+    let listed = ann.asks(json!({"t": "rooms", "limit": 100}));
+    assert_eq!(listed["rooms"].as_array().unwrap().len(), 5, "{listed}");
+}
+
+#[test]
+fn a_token_is_worth_nothing_when_its_session_has_ended() {
+    let server = Server::start();
+    let mut ann = server.account("ann");
+    let first = ann.token.clone();
+    let token = |token: &str| json!({"t": "token", "token": token});
+    // A token may be used again while its session lasts: that is how devices come back.
+    let mut again = server.client();
+    again.asks(token(&first));
+    ann.asks(json!({"t": "logout"}));
+    for wrong in
+        [first.clone(), first.to_uppercase(), format!("{first}x"), first[..first.len() - 1].to_owned()]
+    {
+        let code = server.client().is_refused(token(&wrong));
+        assert!(["token_over", "token_invalid"].contains(&code.as_str()), "{wrong}: {code}");
+    }
+    // The same when the password is another one.
+    let mut ann = server.client();
+    let login = ann.asks(json!({"t": "login", "account": "ann", "password": super::client::PASSWORD}));
+    let mut other = server.client();
+    other.asks(json!({"t": "login", "account": "ann", "password": super::client::PASSWORD}));
+    let change = json!({"t": "password", "old": super::client::PASSWORD, "new": "another long secret"});
+    other.asks(change);
+    assert_eq!(server.client().is_refused(token(login["token"].as_str().unwrap())), "token_over");
+}
+
+#[test]
+fn a_flood_that_reads_nothing_ends_itself() {
+    let server = Server::start();
+    let mut calm = server.account("calm");
+    calm.asks(json!({"t": "create", "room": "#room"}));
+    let flood = server.guest("flood");
+    // Long enough that the buffers of the system do not hold them all.
+    let request = json!({"t": "help"}).to_string() + &" ".repeat(1000);
+    // Its answers would take half a gigabyte if the server kept what nobody reads.
+    let flooding = std::thread::spawn(move || flood.floods(&request, 80_000));
+    calm.asks(json!({"t": "send", "room": "#room", "text": "unmoved"}));
+    let mut late = server.guest("late");
+    late.asks(json!({"t": "join", "room": "#room"}));
+    assert!(flooding.join().unwrap() < 80_000);
+    assert!(server.process.peak() < 200 << 20, "{} bytes", server.process.peak());
+    calm.asks(json!({"t": "ping"}));
+}

@@ -5,6 +5,7 @@ mod client;
 mod cluster;
 mod crash;
 mod hostile;
+mod injection;
 mod irc;
 mod json;
 

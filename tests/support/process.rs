@@ -109,6 +109,13 @@ impl Process {
         self.child.id()
     }
 
+    /// The most memory that it has used so far, in bytes.
+    pub(crate) fn peak(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+        line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
     /// Waits for the next line `listening NAME ADDR` of that name on stdout, and says the address as printed.
     #[track_caller]
     pub(crate) fn listening(&mut self, name: &str) -> String {

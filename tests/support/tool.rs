@@ -90,7 +90,7 @@ impl Tool {
 
 /// What `./scripts/test tools` has installed below the target folder of cargo.
 #[track_caller]
-fn in_tools(path: &str) -> PathBuf {
+pub(crate) fn in_tools(path: &str) -> PathBuf {
     // Cargo says where the target folder is by way of a folder in it.
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("tools").join(path);
     assert!(

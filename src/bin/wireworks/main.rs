@@ -44,7 +44,7 @@ enum Door {
     /// Serve, list, describe, call and measure services
     #[command(subcommand)]
     Rpc(rpc::Rpc),
-    /// Serve a chat
+    /// Serve a chat, measure one
     #[command(subcommand)]
     Chat(chat::Chat),
     /// Balance connections, or requests of HTTP, over backends
@@ -63,7 +63,7 @@ fn main() -> ExitCode {
         Ok(Cli { command: Some(Door::Http(args)) }) => served(http::run(Site::Http, &args)),
         Ok(Cli { command: Some(Door::Ws(command)) }) => ws::run(&command),
         Ok(Cli { command: Some(Door::Rpc(command)) }) => rpc::run(&command),
-        Ok(Cli { command: Some(Door::Chat(command)) }) => served(chat::run(&command)),
+        Ok(Cli { command: Some(Door::Chat(command)) }) => chat::run(&command),
         Ok(Cli { command: Some(Door::Balance(args)) }) => balance::run(&args),
         Err(error) => usage(&error),
     }

@@ -270,6 +270,15 @@ pub enum Change {
         /// Which.
         role: Role,
     },
+    /// A moderator gets a voice beside its role, or loses it: IRC shows both. It speaks in any case.
+    Voice {
+        /// Who.
+        who: Who,
+        /// Their name.
+        nick: Nick,
+        /// Gets it, or loses it.
+        on: bool,
+    },
     /// The topic.
     Topic {
         /// Nothing if there is none any longer.

@@ -10,6 +10,7 @@
 pub mod event;
 pub mod id;
 pub mod json;
+pub mod level;
 pub mod mask;
 pub mod name;
 pub mod room;

@@ -29,8 +29,8 @@ pub enum Heard {
     Line(Text),
     /// A line that is longer than [`MAX_BODY`], or whose tags are longer than [`MAX_CLIENT_TAGS`].
     TooLong,
-    /// A line that is not UTF-8.
-    NotUtf8,
+    /// A line that is not UTF-8, with U+FFFD for what is none.
+    NotUtf8(Text),
     /// A line with a NUL in it.
     Nul,
 }
@@ -71,7 +71,7 @@ impl Heard {
         } else if memchr::memchr(0, &line).is_some() {
             Self::Nul
         } else if simdutf8::basic::from_utf8(&line).is_err() {
-            Self::NotUtf8
+            Self::NotUtf8(Text(String::from_utf8_lossy(&line).into_owned().into()))
         } else {
             Self::Line(Text(line))
         }

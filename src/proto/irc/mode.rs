@@ -197,6 +197,45 @@ pub fn lines(source: &str, target: &str, changes: &[Made]) -> Vec<Line> {
     lines
 }
 
+/// Lines of which those that follow each other and change modes of the same channel, by the same source, have become one. The tags are
+/// those of the last.
+#[must_use]
+pub fn joined(lines: Vec<Line>) -> Vec<Line> {
+    let mut joined: Vec<(Line, Option<Parsed>)> = Vec::new();
+    for line in lines {
+        let parsed = parse_line(&line);
+        if let (Some(new), Some((last, Some(old)))) = (&parsed, joined.last_mut())
+            && (&new.0, &new.1) == (&old.0, &old.1)
+            && old.2.len() + new.2.len() <= MAX_CHANGES
+        {
+            old.2.extend(new.2.iter().cloned());
+            if let [one] = &self::lines(&old.0, &old.1, &old.2)[..] {
+                *last = line.with_body_of(one);
+                continue;
+            }
+            old.2.truncate(old.2.len() - new.2.len());
+        }
+        joined.push((line, parsed));
+    }
+    joined.into_iter().map(|(line, _)| line).collect()
+}
+
+/// Source, channel and changes of a line `:source MODE #channel ...` that the server has written.
+type Parsed = (String, String, Vec<Made>);
+
+fn parse_line(line: &Line) -> Option<Parsed> {
+    let (source, rest) = line.body().strip_prefix(':')?.split_once(' ')?;
+    let mut words = rest.strip_prefix("MODE #")?.split(' ');
+    let channel = format!("#{}", words.next()?);
+    let params: Vec<&str> = words.map(|word| word.strip_prefix(':').unwrap_or(word)).collect();
+    let read = parse_channel(&params);
+    if !read.lists.is_empty() || !read.unknown.is_empty() || !read.missing.is_empty() {
+        return None;
+    }
+    let made = read.changes.iter().map(|change| Made::new(change.add, change.letter, change.param));
+    Some((source.to_owned(), channel, made.collect()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

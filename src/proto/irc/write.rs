@@ -139,6 +139,13 @@ impl Line {
         bytes.into()
     }
 
+    /// Its tags, and the rest of another line.
+    #[must_use]
+    pub(super) fn with_body_of(mut self, other: &Self) -> Self {
+        self.body.clone_from(&other.body);
+        self
+    }
+
     fn put_word(&mut self, word: &str) {
         self.body.extend(word.chars().filter(|found| !matches!(found, '\0' | '\r' | '\n' | ' ')));
     }

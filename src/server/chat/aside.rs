@@ -6,14 +6,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::MissedTickBehavior;
 
 use super::accounts::{Accounts, Ending};
+use super::command::Retention;
 use super::house::House;
 use crate::net::clock::Clock;
+use crate::proto::chat::id::Millis;
 use crate::server::process::{Part, Serving};
 
 /// How often files are looked for that no message names any longer.
 pub(super) const SWEEP: Duration = Duration::from_secs(3600);
+
+/// How often messages are forgotten that are too old or too many.
+const RETAIN: Duration = Duration::from_secs(3600);
 
 /// A task of the process.
 pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -58,6 +64,22 @@ pub(super) async fn end_logins(house: House, accounts: Accounts) {
                 }
             }
             Err(RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Forgets messages that are too old or too many, now and then.
+pub(super) async fn retain(house: House, retention: Retention) {
+    let mut turns = tokio::time::interval(RETAIN);
+    turns.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turns.tick().await;
+        let age = retention.age.map(|age| Millis::try_from(age.as_millis()).unwrap_or(Millis::MAX));
+        let before = age.map(|age| house.now().saturating_sub(age));
+        match house.store().retain(before, retention.bytes).await {
+            Ok(0) => {}
+            Ok(messages) => tracing::info!(messages, "messages were forgotten"),
+            Err(error) => tracing::warn!(%error, "messages cannot be forgotten"),
         }
     }
 }

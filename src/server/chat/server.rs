@@ -14,13 +14,14 @@ use super::accounts::config::{Attempts, ConfigError};
 use super::aside::{self, Aside, Task};
 use super::bus::nats::{self, NatsConfig};
 use super::bus::{Bus, Heard, Nobody};
-use super::command::{Config, Kept};
+use super::command::{Config, Kept, MissingVariable, Retention};
 use super::house::nodes::Membership;
 use super::house::{Freed, House};
 use super::irc;
-use super::json::Door;
-use super::media::{Media, MediaError, MediaOptions};
+use super::json::{Door, Words};
+use super::media::{Media, MediaError};
 use super::metrics;
+use super::notify::{Notifier, NotifyError, deliver};
 use super::store::postgres::{self, Postgres, PostgresConfig};
 use super::store::shared::NodeId;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
@@ -53,6 +54,9 @@ pub const IRC_PATH: &str = "/irc";
 
 /// Bytes of a request beyond its text, at most.
 const AROUND: usize = 8 * 1024;
+
+/// Lines of the message of the day at most; those behind are left out.
+const MOTD_LINES: usize = 200;
 
 /// Bytes of the secret.
 const SECRET: usize = 32;
@@ -91,6 +95,20 @@ pub enum ChatError {
     /// Files cannot be kept.
     #[error(transparent)]
     Media(#[from] MediaError),
+    /// The bucket of files cannot be opened.
+    #[error(transparent)]
+    Bucket(#[from] MissingVariable),
+    /// Nobody absent can be told.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
+    /// The message of the day cannot be read.
+    #[error("cannot read the message of the day in {}", path.display())]
+    Motd {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// A subprotocol cannot have such a name.
     #[error(transparent)]
     Subprotocol(#[from] BadSubprotocol),
@@ -103,7 +121,9 @@ pub enum ChatError {
 pub struct Chat {
     house: House,
     accounts: Accounts,
-    media: Media,
+    media: Option<Media>,
+    notifier: Option<Notifier>,
+    words: Words,
     workers: Blocking,
     writing: Task,
     others: Option<Others>,
@@ -132,6 +152,8 @@ impl Chat {
         let store = open_store(config)?;
         let secret = secret(&config.data).map_err(folder)?;
         let node = NodeId(u64::from_le_bytes(random::bytes().map_err(folder)?));
+        let notifier = Notifier::open(&config.notify, &config.data, Connector::default())?;
+        let words = Words { motd: motd(config.motd.as_deref())?, contact: config.contact.clone() };
         // Nobody is served before the rooms are there.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(folder)?;
         let (house, writing, others, secret) = runtime.block_on(async {
@@ -139,6 +161,9 @@ impl Chat {
             let Some(shared) = store.shared() else {
                 let (house, writing) =
                     House::open(Arc::clone(&store), config.house.clone(), &secret).await?;
+                if let Some((devices, webhooks)) = notifier.as_ref().map(Notifier::told) {
+                    house.keep_notices(devices, webhooks).await?;
+                }
                 return Ok::<_, StoreError>((house, Box::pin(writing) as Task, None, secret));
             };
             let secret = shared.secret(secret).await?;
@@ -150,15 +175,17 @@ impl Chat {
         })?;
         let workers = Blocking::new(BlockingConfig::default());
         let mut about = config.accounts.clone();
+        about.issuer = config.tokens.issuer();
         if !config.limits {
             about.attempts = Attempts { account: None, address: None, registrations: None };
             about.shortest_password = 1;
         }
         let clock = house.clone();
         let accounts = Accounts::new(store, workers.clone(), about, &secret, Arc::new(move || clock.now()))?;
-        let options = MediaOptions::new(config.data.join("media"));
-        let media = Media::open(options, Connector::default(), workers.clone())?;
-        Ok(Self { house, accounts, media, workers, writing, others })
+        let options = config.files.options(&config.data, |name| std::env::var(name).ok())?;
+        let open = |options| Media::open(options, Connector::default(), workers.clone());
+        let media = options.map(open).transpose()?;
+        Ok(Self { house, accounts, media, notifier, words, workers, writing, others })
     }
 
     /// Puts the server into `process`, whose threads and drain it uses.
@@ -166,19 +193,27 @@ impl Chat {
     /// # Errors
     /// It cannot listen, or a file cannot be read.
     pub fn prepare(self, config: &Config, process: &mut Process) -> Result<(), ChatError> {
-        let Self { house, accounts, media, workers, writing, others } = self;
+        let Self { house, accounts, media, notifier, words, workers, writing, others } = self;
         let (stop, kept) = (process.drain.clone(), accounts.clone());
-        let (sweeper, store) = (media.clone(), Arc::new(Arc::clone(house.store())));
         let mut tasks: Vec<Task> = vec![
             writing,
             Box::pin(aside::end_logins(house.clone(), accounts.clone())),
             Box::pin(async move { kept.keep_flushing(stop.stopping()).await }),
-            Box::pin(async move { sweeper.keep_swept(store, aside::SWEEP).await }),
         ];
         if let Some(Others { freed, bus }) = others {
             let (heard, carrying) = bus.unzip();
             tasks.extend(carrying);
             tasks.push(Box::pin(house.clone().join_others(heard, accounts.clone(), freed)));
+        }
+        if let Some(sweeper) = media.clone() {
+            let store = Arc::new(Arc::clone(house.store()));
+            tasks.push(Box::pin(async move { sweeper.keep_swept(store, aside::SWEEP).await }));
+        }
+        if let Some(notifier) = notifier.clone() {
+            tasks.push(Box::pin(deliver(notifier, house.clone(), accounts.clone())));
+        }
+        if config.retention != Retention::default() {
+            tasks.push(Box::pin(aside::retain(house.clone(), config.retention)));
         }
         let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
         let message = config.house.max_text + AROUND;
@@ -189,15 +224,22 @@ impl Chat {
         let upgrade = Upgrade::new().origins(config.origins.clone()).settings(settings);
         let about = irc::Settings {
             rate: irc::Settings::default().rate.filter(|_| config.limits),
+            motd: words.motd.clone(),
+            admin: [String::new(), String::new(), words.contact.clone().unwrap_or_default()],
             ..Default::default()
         };
         let second = irc::Door::new(house.clone(), accounts.clone(), about);
         let (seen, known) = (house.clone(), accounts.clone());
-        let shown = move |metrics: &Metrics| metrics::register(&seen, &known, metrics);
-        let door = Door::new(house, accounts, Some(media.clone()), pace);
+        let counted = notifier.clone();
+        let shown = move |metrics: &Metrics| metrics::register(&seen, &known, counted.as_ref(), metrics);
+        let door = Door::new(house, accounts, media.clone(), pace).notifying(notifier).saying(words);
         let sockets = second.route(upgrade.clone(), process.drain.clone())?;
-        let router =
-            media.mount(web::routes(Router::new())).get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
+        let pages = web::routes(Router::new());
+        let pages = match &media {
+            Some(media) => media.mount(pages),
+            None => pages,
+        };
+        let router = pages.get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
         Server::new(router)
             .name(NAME)
             .configured(&config.server)
@@ -211,6 +253,7 @@ impl Chat {
         if !config.ircs.is_empty() {
             second.prepare(&config.ircs, Some(tls(config)), limits, process)?;
         }
+        second.reloads(process.parts.iter().map(Arc::downgrade).collect());
         // What failed before this leaves nothing that holds the folder.
         process.parts.push(Aside::new(tasks));
         Ok(())
@@ -283,6 +326,15 @@ async fn open_rooms(store: &dyn Store, names: &[RoomName]) -> Result<(), StoreEr
         store.append(drafts.into()).await?;
     }
     Ok(())
+}
+
+/// The lines of the message of the day.
+fn motd(path: Option<&Path>) -> Result<Vec<String>, ChatError> {
+    let Some(path) = path else { return Ok(Vec::new()) };
+    let failed = |source| ChatError::Motd { path: path.to_owned(), source };
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let lines = text.lines().take(MOTD_LINES);
+    Ok(lines.map(|line| line.chars().filter(|found| !found.is_control()).collect()).collect())
 }
 
 /// What the server alone knows: made at the first start, and the same from then on.

@@ -1,131 +1,5 @@
 """The web client of the chat, used by two people. What they see is printed; a line on the standard input goes on after a pause."""
 
-import urllib.request
-
-devtools, alone, other = sys.argv[1:]
-
-
-def evaluate(page, expression):
-    reply = page.ask("Runtime.evaluate", expression=expression, awaitPromise=True, returnByValue=True)
-    assert "exceptionDetails" not in reply, (expression, reply)
-    return reply["result"].get("value")
-
-
-def until(page, condition):
-    """Waits until a condition of the page holds, and gives its value."""
-    wait = f"new Promise(done => {{ const look = () => {{ const found = {condition}; found ? done(found) : setTimeout(look, 20); }}; look(); }})"
-    return evaluate(page, wait)
-
-
-def click(page, selector, text=""):
-    page.appears(selector, text)
-    evaluate(page, f"[...document.querySelectorAll({json.dumps(selector)})].find(node => node.innerText.includes({json.dumps(text)})).click()")
-
-
-def key(page, name, code=0, modifiers=0, text=None):
-    typed = {"text": text} if text else {}
-    for kind in ["keyDown", "keyUp"]:
-        page.ask("Input.dispatchKeyEvent", type=kind, key=name, windowsVirtualKeyCode=code, modifiers=modifiers, **(typed if kind == "keyDown" else {}))
-
-
-def fill(page, selector, text):
-    page.focus(selector)
-    evaluate(page, f"document.querySelector({json.dumps(selector)}).value = ''")
-    page.ask("Input.insertText", text=text)
-
-
-def say(page, text):
-    page.focus(".room .composer textarea")
-    page.enter(text)
-
-
-def message(page, text):
-    """Waits for a message with this text, and gives its id."""
-    found = f"[...document.querySelectorAll('.timeline .message:not(.pending) .text')].find(node => node.innerText.includes({json.dumps(text)}))"
-    return until(page, f"({found})?.closest('.message').dataset.id")
-
-
-def on(identity, selector):
-    return f".timeline .message[data-id=\"{identity}\"] {selector}"
-
-
-def reload(page):
-    evaluate(page, "window.former = true; location.reload()")
-    while True:
-        try:
-            if evaluate(page, "!window.former && document.readyState === 'complete'"):
-                return
-        except AssertionError:
-            # The former page is being left.
-            pass
-
-
-def size(page, width, height):
-    page.ask("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 700)
-
-
-# Everything that can be seen has 4.5:1 against its ground (3:1 if it is large), and everything that can be used has a name.
-FAULTS = r"""(() => {
-  const canvas = new OffscreenCanvas(1, 1).getContext('2d', { willReadFrequently: true });
-  const rgba = colour => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); return [...canvas.getImageData(0, 0, 1, 1).data]; };
-  const light = ([r, g, b]) => [r, g, b].map(part => part / 255).map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4).reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
-  const over = (top, below) => top.slice(0, 3).map((part, at) => part * top[3] / 255 + below[at] * (1 - top[3] / 255));
-  const ground = node => {
-    const layers = [];
-    for (let at = node; at; at = at.parentElement) {
-      const colour = rgba(getComputedStyle(at).backgroundColor);
-      layers.push(colour);
-      if (colour[3] === 255) break;
-    }
-    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
-  };
-  const faults = [];
-  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const node = walker.currentNode.parentElement;
-    if (!walker.currentNode.data.trim() || !node.checkVisibility({ opacityProperty: true, visibilityProperty: true }) || node.closest('.sr, noscript, :disabled')) continue;
-    const style = getComputedStyle(node);
-    const below = ground(node);
-    const [one, two] = [light(over(rgba(style.color), below)), light(below)];
-    const ratio = (Math.max(one, two) + 0.05) / (Math.min(one, two) + 0.05);
-    const pixels = parseFloat(style.fontSize);
-    const large = pixels >= 24 || (pixels >= 18.66 && style.fontWeight >= 700);
-    if (ratio < (large ? 3 : 4.5)) faults.push(`${ratio.toFixed(2)} ${node.className} ${walker.currentNode.data.slice(0, 20)}`);
-  }
-  for (const node of document.querySelectorAll('a, button, input, select, textarea, dialog, nav, aside, main, [role=region]')) {
-    if (!node.checkVisibility() || node.type === 'hidden') continue;
-    const by = node.getAttribute('aria-labelledby');
-    const name = node.getAttribute('aria-label') || (by && document.getElementById(by)?.textContent) || (node.labels?.[0]?.textContent) || (/^(A|BUTTON)$/.test(node.tagName) && node.textContent) || '';
-    if (!name.trim() && node.tagName !== 'MAIN') faults.push(`no name: ${node.outerHTML.slice(0, 80)}`);
-  }
-  for (const image of document.querySelectorAll('img:not([alt])')) faults.push(`no alt: ${image.src}`);
-  for (const id of [...document.querySelectorAll('[id]')].map(node => node.id)) if (document.querySelectorAll(`#${CSS.escape(id)}`).length > 1) faults.push(`twice: ${id}`);
-  return faults.join('\n');
-})()"""
-
-
-def sound(page, where):
-    for scheme in ["light", "dark"]:
-        page.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}])
-        for width, height in [(1440, 900), (820, 1100), (390, 844)]:
-            size(page, width, height)
-            wide = until(page, f"innerWidth === {width} && document.documentElement.scrollWidth")
-            assert wide <= width, (where, width, wide)
-            faults = evaluate(page, FAULTS)
-            assert not faults, f"{where}, {scheme}, {width}:\n{faults}"
-    page.ask("Emulation.setEmulatedMedia", features=[])
-    size(page, 1440, 900)
-    print("sound:", where)
-
-
-def prepare(page):
-    size(page, 1440, 900)
-    page.ask("Runtime.enable")
-    page.ask("Emulation.setFocusEmulationEnabled", enabled=True)
-    page.appears("#signin button")
-    evaluate(page, "window.faults = []; addEventListener('error', event => faults.push(event.message)); addEventListener('unhandledrejection', event => faults.push(String(event.reason?.stack ?? event.reason))); addEventListener('securitypolicyviolation', event => faults.push(event.violatedDirective))")
-
-
 alice = Page(devtools)
 prepare(alice)
 sound(alice, "the way in")
@@ -144,13 +18,8 @@ say(alice, "Welcome to the *garden*, see https://example.org/a?b=(c) <b>not bold
 first = message(alice, "Welcome")
 print("text:", evaluate(alice, f"document.querySelector({json.dumps(on(first, '.text'))}).innerHTML"))
 
-# Another one comes in as a guest, in a page of another origin, so that the two share nothing.
-request = urllib.request.Request(f"http://{urlsplit(devtools).netloc}/json/new?{other}", method="PUT")
-with urllib.request.urlopen(request) as reply:
-    target = json.load(reply)["webSocketDebuggerUrl"]
-guest = Page.__new__(Page)
-guest.browser, guest.number = connect(target, max_size=None, open_timeout=PATIENCE), 0
-prepare(guest)
+# Another one comes in as a guest.
+guest = beside(other)
 click(guest, "#tab-guest")
 fill(guest, "#signin [name=name]", "visitor")
 click(guest, "#signin [type=submit]")
@@ -226,8 +95,7 @@ print("said:", until(alice, "!document.querySelector('.message.pending') && " + 
 print("kept:", evaluate(alice, "Object.keys(localStorage).filter(name => name.startsWith('wireworks.outbox')).length"))
 say(guest, "Still here")
 message(alice, "Still here")
-for page in [alice, guest]:
-    assert evaluate(page, "faults.join()") == "", evaluate(page, "faults.join('\\n')")
+no_faults(alice, guest)
 
 # The page comes back to where it was, by its token, until one logs out.
 reload(alice)

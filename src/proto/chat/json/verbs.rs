@@ -5,6 +5,7 @@ use serde::de::IgnoredAny;
 
 use super::super::event::{List, Role, RoomKind, Style};
 use super::super::id::{MessageId, Millis, Seq};
+use super::super::level::Level;
 use super::super::name::{Nick, RoomName};
 use super::BadRequest;
 use super::asked::{File, Target};
@@ -115,7 +116,7 @@ macro_rules! required {
     ($($type:ty),*) => { $( impl Missing for $type {} )* };
 }
 
-required!(String, Target, RoomName, Nick, MessageId, Role, List, bool, u64);
+required!(String, Target, RoomName, Nick, MessageId, Role, Level, List, bool, u64);
 
 impl<T> Missing for Vec<T> {
     fn missing() -> Option<Self> {
@@ -510,6 +511,27 @@ verbs! {
     Receipts "receipts" Account r##"{"t":"receipts","room":"#garden"}"## {
         /// Of which.
         room: Target,
+    }
+    /// Says what one wants to be told of a room while absent: `all` messages, `mentions`, or `none`.
+    Notify "notify" Account r##"{"t":"notify","room":"#garden","level":"all"}"## {
+        /// Of which.
+        room: Target,
+        /// What.
+        level: Level,
+    }
+    /// Has this device told by web push while nobody is here: the subscription of a browser for the key in the `hello`.
+    Push "push" Account r#"{"t":"push","endpoint":"https://push.example.net/v2/x1","p256dh":"BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4","auth":"BTBZMqHH6r4Tts7J_aSIgg"}"# {
+        /// Where its push service takes messages.
+        endpoint: String,
+        /// Its public key, in base64url.
+        p256dh: String,
+        /// Its secret, in base64url.
+        auth: String,
+    }
+    /// Has it told no longer.
+    Unpush "unpush" Account r#"{"t":"unpush","endpoint":"https://push.example.net/v2/x1"}"# {
+        /// The same endpoint.
+        endpoint: String,
     }
     /// Asks where a file may be uploaded. The reply has an address for one `PUT`.
     Upload "upload" Account r#"{"t":"upload","name":"rose.jpg","size":48213}"# {

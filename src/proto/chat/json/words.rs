@@ -161,6 +161,10 @@ impl<'a> EventWords<'a> {
             Change::Role { nick, role, .. } => {
                 Self { name: Some(nick.as_str()), role: Some(*role), ..new("role") }
             }
+            Change::Voice { nick, on, .. } => {
+                let role = if *on { Role::Voiced } else { Role::Member };
+                Self { name: Some(nick.as_str()), role: Some(role), ..new("voice") }
+            }
             Change::Topic { text } => Self { topic: Some(text), ..new("topic") },
             Change::Listed { list, mask, until, reason } => Self {
                 list: Some(*list),
@@ -207,7 +211,7 @@ pub fn error(re: Option<&Id>, code: &str, message: &str, mut fields: Map<String,
 
 /// Anything else that is told: `{"t":...}` with these fields behind.
 #[must_use]
-pub fn of<const N: usize>(t: &str, fields: [(&str, Value); N]) -> String {
+pub fn of<'a>(t: &str, fields: impl IntoIterator<Item = (&'a str, Value)>) -> String {
     reply(t, None, fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
 }
 

@@ -95,6 +95,7 @@ impl Room {
             Change::Invite { who, .. } => self.may_invite(actor, who),
             Change::Kick { who, .. } => self.may_kick(actor, who),
             Change::Role { who, role, .. } => self.may_promote(actor, who, *role),
+            Change::Voice { who, on, .. } => self.may_voice(actor, who, *on),
             Change::Listed { list, mask, .. } => {
                 self.may_moderate(actor)?;
                 let known = self.listed.iter().any(|listed| listed.list == *list && listed.mask.same(mask));
@@ -243,17 +244,29 @@ impl Room {
             return Err(Refusal::NotAnAdmin);
         }
         let member = self.members.get(who).ok_or(Refusal::NoSuchMember)?;
-        if role == Role::Owner && rank < Role::Owner {
+        let owners = || self.members.values().filter(|member| member.role == Role::Owner).count();
+        // Rooms that were opened by IRC have no owner until an admin names an account that is to be one.
+        let first = rank == Role::Admin && matches!(who, Who::Account(_)) && owners() == 0;
+        if role == Role::Owner && rank < Role::Owner && !first {
             return Err(Refusal::NotTheOwner);
         }
         if member.role > rank {
             return Err(Refusal::Outranked);
         }
-        let owners = || self.members.values().filter(|member| member.role == Role::Owner).count();
         if member.role == Role::Owner && role < Role::Owner && owners() == 1 {
             return Err(Refusal::LastOwner);
         }
         Ok(())
+    }
+
+    fn may_voice(&self, actor: &Actor<'_>, who: &Who, on: bool) -> Result<(), Refusal> {
+        let own = *who == actor.author.who() && !on;
+        if !own {
+            self.may_moderate(actor)?;
+        }
+        let rank = self.rank(actor)?;
+        let member = self.members.get(who).ok_or(Refusal::NoSuchMember)?;
+        if member.role > rank { Err(Refusal::Outranked) } else { Ok(()) }
     }
 
     fn own(&self, actor: &Actor<'_>, target: Option<&Target>) -> Result<(), Refusal> {

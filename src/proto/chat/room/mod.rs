@@ -33,6 +33,9 @@ pub struct Member {
     pub nick: Nick,
     /// What it may do.
     pub role: Role,
+    /// Whether it is voiced beside a higher role, and stays so without that: `@+` in IRC.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub voiced: bool,
     /// Since which event it is one.
     pub since: Seq,
     /// When its last message came, for slow mode.
@@ -280,7 +283,19 @@ impl Room {
             }
             Change::Role { who, role, .. } => {
                 if let Some(member) = self.members.get_mut(who) {
+                    // Whoever was voiced before keeps that beneath the new role.
+                    member.voiced = *role > Role::Voiced && (member.voiced || member.role == Role::Voiced);
                     member.role = *role;
+                }
+            }
+            Change::Voice { who, on, .. } => {
+                if let Some(member) = self.members.get_mut(who) {
+                    match (member.role, on) {
+                        (Role::Member, true) => member.role = Role::Voiced,
+                        (Role::Voiced, false) => member.role = Role::Member,
+                        (Role::Member | Role::Voiced, _) => {}
+                        (Role::Admin | Role::Owner, on) => member.voiced = *on,
+                    }
                 }
             }
             Change::Topic { text } => {
@@ -327,7 +342,7 @@ impl Room {
         };
         let role = if kind == RoomKind::Direct { Role::Member } else { Role::Owner };
         for (who, nick) in members {
-            let member = Member { nick: nick.clone(), role, since: event.seq, spoke: 0 };
+            let member = Member { nick: nick.clone(), role, voiced: false, since: event.seq, spoke: 0 };
             self.members.insert(who.clone(), member);
         }
     }
@@ -338,7 +353,8 @@ impl Room {
         // Whoever opens a room that nobody owns moderates it, as in IRC.
         let role =
             if self.members.is_empty() && !self.settings.permanent { Role::Admin } else { Role::Member };
-        self.members.entry(who).or_insert(Member { nick: by.nick.clone(), role, since: seq, spoke: 0 });
+        let member = Member { nick: by.nick.clone(), role, voiced: false, since: seq, spoke: 0 };
+        self.members.entry(who).or_insert(member);
     }
 
     fn unlist(&mut self, list: List, mask: &Mask) {

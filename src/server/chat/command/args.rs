@@ -11,7 +11,7 @@ use crate::net::addr::ListenAddr;
 use crate::server::command::{
     Configured, FileArgs, LIMITS, ListenOptions, LogOptions, OptionSet, merged, with_defaults,
 };
-use crate::server::units::{ByteSize, Frequency};
+use crate::server::units::{ByteSize, Frequency, TimeSpan};
 
 /// The command line of `wireworks chat serve`.
 #[derive(Clone, Debug, Default, PartialEq, clap::Args)]
@@ -32,13 +32,19 @@ Examples:
   wireworks chat serve --listen :443 --tls-cert chat.pem --tls-key chat.key --no-guests
   wireworks chat serve --irc :6667 --ircs :6697 --tls-cert chat.pem --tls-key chat.key
   wireworks chat serve --store postgres://chat@db/chat --store-password-file db.pass --bus nats://bus:4222
+  wireworks chat serve --media s3://bucket/chat --retain-age 365d --push-contact mailto:ops@example.org
   wireworks chat serve --registration closed --config chat.toml --print-config
 
-Sizes are written as 32KiB, 10MB; rates as 100/s, 600/m.
+Sizes are written as 32KiB, 10MB; rates as 100/s, 600/m; times as 30s, 365d. A bucket is opened by the
+variables AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and AWS_ENDPOINT_URL.
 Signals: TERM and INT end the server when what was said is kept, a second one at once; HUP reads
 certificates again.";
 
 const HOUSE: &str = "The chat";
+const FILES: &str = "Files";
+const KEPT: &str = "How long messages are kept";
+const TOKENS: &str = "Tokens of another issuer";
+const ABSENT: &str = "Telling absent members";
 
 impl Args {
     /// The command with the default of each option behind its help.
@@ -101,6 +107,70 @@ pub struct Options {
     /// Where pages may come from that connect: same, * or origins; repeatable.
     #[arg(long, value_name = "ORIGIN", help_heading = HOUSE)]
     pub origin: Option<Vec<String>>,
+
+    /// Where files are kept: a folder, s3://BUCKET/PREFIX, or off; without it in the folder of --data.
+    #[arg(long, value_name = "DIR|s3://BUCKET/PREFIX|off", help_heading = FILES)]
+    pub media: Option<String>,
+    /// Bytes of a file.
+    #[arg(long, value_name = "SIZE", help_heading = FILES)]
+    pub max_file: Option<ByteSize>,
+    /// Bytes that an account may upload a day.
+    #[arg(long, value_name = "SIZE", help_heading = FILES)]
+    pub max_uploads: Option<ByteSize>,
+
+    /// How long messages are kept; without it for ever.
+    #[arg(long, value_name = "TIME", help_heading = KEPT)]
+    pub retain_age: Option<TimeSpan>,
+    /// How much text of messages is kept, the newest; without it all.
+    #[arg(long, value_name = "SIZE", help_heading = KEPT)]
+    pub retain_size: Option<ByteSize>,
+
+    /// The file with the message of the day.
+    #[arg(long, value_name = "FILE", help_heading = HOUSE)]
+    pub motd: Option<PathBuf>,
+    /// How people reach the operator: an address of mail, or a page.
+    #[arg(long, value_name = "TEXT", help_heading = HOUSE)]
+    pub contact: Option<String>,
+
+    /// A file with the keys (JWKS) of an issuer whose JSON Web Tokens open accounts.
+    #[arg(long, value_name = "FILE", help_heading = TOKENS)]
+    pub jwt_keys: Option<PathBuf>,
+    /// What tokens name as their issuer (iss); repeatable.
+    #[arg(long, value_name = "TEXT", help_heading = TOKENS)]
+    pub jwt_issuer: Option<Vec<String>>,
+    /// What tokens name as whom they are for (aud); repeatable.
+    #[arg(long, value_name = "TEXT", help_heading = TOKENS)]
+    pub jwt_audience: Option<Vec<String>>,
+    /// Algorithms that may have signed them; repeatable.
+    #[arg(long, value_name = "NAME", help_heading = TOKENS)]
+    pub jwt_algorithm: Option<Vec<String>>,
+    /// The claim that is the name of the account.
+    #[arg(long, value_name = "CLAIM", help_heading = TOKENS)]
+    pub jwt_claim: Option<String>,
+    /// Make an account at the first login by a token.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+          hide_possible_values = true, help_heading = TOKENS)]
+    pub jwt_create: Option<bool>,
+
+    /// Tell the devices of absent members by web push, and tell push services that this reaches the operator: mailto:ADDRESS or a page.
+    #[arg(long, value_name = "URL", help_heading = ABSENT)]
+    pub push_contact: Option<String>,
+    /// A service that is told what absent members would be; repeatable.
+    #[arg(long, value_name = "URL", help_heading = ABSENT)]
+    pub webhook: Option<Vec<String>>,
+    /// The file with the secrets by which webhooks are signed, one a line.
+    #[arg(long, value_name = "FILE", help_heading = ABSENT)]
+    pub webhook_secret_file: Option<PathBuf>,
+    /// Let push services and webhooks be at private addresses, and without TLS.
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true", value_name = "BOOL",
+          hide_possible_values = true, help_heading = ABSENT)]
+    pub push_allow_private: Option<bool>,
+    /// Attempts to deliver a notice before it is given up.
+    #[arg(long, value_name = "N", help_heading = ABSENT)]
+    pub notify_attempts: Option<u32>,
+    /// The wait after the first failure; each one after that is twice as long.
+    #[arg(long, value_name = "TIME", help_heading = ABSENT)]
+    pub notify_backoff: Option<TimeSpan>,
 
     /// Whether rates are limited.
     #[arg(long = "no-limits", help = "Limit no rates, of requests, of logins or of new accounts, and take short passwords: for tests", value_name = "BOOL", num_args = 0..=1, require_equals = true,

@@ -1,17 +1,21 @@
 //! A checked configuration of `wireworks chat serve`: plain data, every value in its range, every default filled in.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::args::{Args, Options};
+use super::media::{Files, Place};
 use crate::net::addr::ListenAddr;
 use crate::proto::chat::name::RoomName;
 use crate::proto::ws::handshake::server::Origins;
-use crate::server::chat::accounts::config::{self as accounts, Registration};
+use crate::server::chat::accounts::config::{self as accounts, IssuerConfig, Registration};
 use crate::server::chat::bus::nats::NatsUrl;
 use crate::server::chat::house::settings::Settings;
+use crate::server::chat::notify::{self, guard::Endpoint};
 use crate::server::chat::store::postgres::{PostgresUrl, hidden};
-use crate::server::command::{self, ConfigError, Configured, ServerConfig, Typed, Unfit, Way};
-use crate::server::units::Frequency;
+use crate::server::command::{self, ConfigError, Configured, HOUR, ServerConfig, Typed, Unfit, Way};
+use crate::server::jwt::{LEEWAY, Rules};
+use crate::server::units::{Frequency, TimeSpan};
 
 /// Where it listens when nobody says.
 pub const DEFAULT_LISTEN: ListenAddr =
@@ -54,6 +58,68 @@ pub struct Config {
     pub limits: bool,
     /// How many requests a connection may make.
     pub rate_limit: Option<Frequency>,
+    /// What is decided about files.
+    pub files: Files,
+    /// How long messages are kept, and how much of them.
+    pub retention: Retention,
+    /// The file with the message of the day.
+    pub motd: Option<PathBuf>,
+    /// How people reach the operator.
+    pub contact: Option<String>,
+    /// Whose tokens open accounts.
+    pub tokens: Tokens,
+    /// How absent members are told.
+    pub notify: notify::Config,
+}
+
+/// How long messages are kept, and how much of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// Since they were sent.
+    pub age: Option<Duration>,
+    /// Bytes of text, in all rooms together.
+    pub bytes: Option<u64>,
+}
+
+/// An issuer of tokens, if one has keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// The file with its keys.
+    pub keys: Option<PathBuf>,
+    /// What tokens name as their issuer.
+    pub issuers: Vec<String>,
+    /// What tokens name as whom they are for.
+    pub audiences: Vec<String>,
+    /// Algorithms that may have signed them.
+    pub algorithms: Vec<String>,
+    /// The claim that is the name of the account.
+    pub claim: String,
+    /// Whether an account is made at the first login.
+    pub create: bool,
+}
+
+impl Default for Tokens {
+    /// The algorithms that identity providers sign by, all with keys that only the issuer has.
+    fn default() -> Self {
+        Self {
+            keys: None,
+            issuers: Vec::new(),
+            audiences: Vec::new(),
+            algorithms: ["ES256", "RS256", "EdDSA"].map(String::from).to_vec(),
+            claim: IssuerConfig::CLAIM.to_owned(),
+            create: false,
+        }
+    }
+}
+
+impl Tokens {
+    /// The issuer, as accounts know it.
+    #[must_use]
+    pub fn issuer(&self) -> Option<IssuerConfig> {
+        let Self { keys, issuers, audiences, algorithms, claim, create } = self.clone();
+        let rules = Rules { issuers, audiences, leeway: LEEWAY, ..Rules::default() };
+        keys.map(|keys| IssuerConfig { keys, algorithms, rules, claim, create })
+    }
 }
 
 /// Where rooms and accounts are kept.
@@ -83,6 +149,12 @@ impl Default for Config {
             origins: Origins::Same,
             limits: true,
             rate_limit: "20/s".parse().ok(),
+            files: Files::default(),
+            retention: Retention::default(),
+            motd: None,
+            contact: None,
+            tokens: Tokens::default(),
+            notify: notify::Config::default(),
         }
     }
 }
@@ -134,6 +206,27 @@ impl Configured for Config {
         way.value("registration", &mut o.registration, &mut c.accounts.registration)?;
         way.value("room", &mut o.room, &mut c.rooms)?;
         way.value("origin", &mut o.origin, &mut c.origins)?;
+        way.maybe("media", &mut o.media, &mut c.files.place)?;
+        way.range("max-file", &mut o.max_file, &mut c.files.file, 1024..=1 << 40)?;
+        way.range("max-uploads", &mut o.max_uploads, &mut c.files.bytes_a_day, 1024..=1 << 50)?;
+        way.maybe("retain-age", &mut o.retain_age, &mut c.retention.age)?;
+        way.maybe("retain-size", &mut o.retain_size, &mut c.retention.bytes)?;
+        way.maybe("motd", &mut o.motd, &mut c.motd)?;
+        way.maybe("contact", &mut o.contact, &mut c.contact)?;
+        let tokens = &mut c.tokens;
+        way.maybe("jwt-keys", &mut o.jwt_keys, &mut tokens.keys)?;
+        way.value("jwt-issuer", &mut o.jwt_issuer, &mut tokens.issuers)?;
+        way.value("jwt-audience", &mut o.jwt_audience, &mut tokens.audiences)?;
+        way.value("jwt-algorithm", &mut o.jwt_algorithm, &mut tokens.algorithms)?;
+        way.value("jwt-claim", &mut o.jwt_claim, &mut tokens.claim)?;
+        way.value("jwt-create", &mut o.jwt_create, &mut tokens.create)?;
+        let notify = &mut c.notify;
+        way.maybe("push-contact", &mut o.push_contact, &mut notify.contact)?;
+        way.value("webhook", &mut o.webhook, &mut notify.webhooks)?;
+        way.maybe("webhook-secret-file", &mut o.webhook_secret_file, &mut notify.secrets)?;
+        way.value("push-allow-private", &mut o.push_allow_private, &mut notify.allow_private)?;
+        way.range("notify-attempts", &mut o.notify_attempts, &mut notify.attempts, 1..=100)?;
+        way.range("notify-backoff", &mut o.notify_backoff, &mut notify.backoff, LEAST..=HOUR)?;
         way.value("limits", &mut o.limits, &mut c.limits)?;
         way.maybe("rate-limit", &mut o.rate_limit, &mut c.rate_limit)?;
         way.range("max-text", &mut o.max_text, &mut house.max_text, 512..=1 << 20)?;
@@ -149,10 +242,97 @@ impl Configured for Config {
         let shared = matches!(self.store, Kept::Postgres(_));
         let needing = [("bus", self.bus.is_some()), ("store-password-file", self.store_password.is_some())];
         command::useful(&needing, shared, "--store postgres://...")?;
+        // PostgreSQL keeps no notices yet.
+        let noticing =
+            [("push-contact", self.notify.contact.is_some()), ("webhook", !self.notify.webhooks.is_empty())];
+        command::useful(&noticing, !shared, "--store sqlite")?;
         command::useful(&[("bus-credentials", self.bus_credentials.is_some())], self.bus.is_some(), "--bus")?;
         let certificate = "--tls-cert or --tls-self-signed";
         command::useful(&[("ircs", !self.ircs.is_empty())], self.server.tls.is_on(), certificate)?;
+        self.check_files(typed)?;
+        self.check_tokens(typed)?;
+        self.check_notices(typed)?;
         self.server.check_use(&typed.listening)
+    }
+}
+
+/// The shortest wait before an attempt.
+const LEAST: Duration = Duration::from_millis(10);
+
+/// Messages are kept so long at least.
+const SHORTEST: Duration = Duration::from_secs(60);
+
+/// What options come to together.
+impl Config {
+    fn check_files(&self, typed: &Options) -> Result<(), ConfigError> {
+        let sizes = [("max-file", typed.max_file.is_some()), ("max-uploads", typed.max_uploads.is_some())];
+        command::useful(&sizes, self.files.place != Some(Place::Off), "files: --media is off")?;
+        let wrong = |name, value: String, reason: &str| {
+            Err(ConfigError::Value { name, value, reason: reason.to_owned() })
+        };
+        match self.retention.age {
+            Some(age) if age < SHORTEST => {
+                return wrong("retain-age", TimeSpan(age).to_string(), "the shortest time is 1m");
+            }
+            _ => {}
+        }
+        match &self.contact {
+            Some(text) if text.is_empty() || text.len() > 200 || text.chars().any(char::is_control) => {
+                wrong("contact", text.clone(), "write a line of at most 200 bytes")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn check_tokens(&self, typed: &Options) -> Result<(), ConfigError> {
+        let Tokens { keys, issuers, audiences, algorithms, .. } = &self.tokens;
+        let set = [
+            ("jwt-issuer", !issuers.is_empty()),
+            ("jwt-audience", !audiences.is_empty()),
+            ("jwt-algorithm", typed.jwt_algorithm.is_some()),
+            ("jwt-claim", typed.jwt_claim.is_some()),
+            ("jwt-create", self.tokens.create),
+        ];
+        command::useful(&set, keys.is_some(), "--jwt-keys")?;
+        let named = !issuers.is_empty() || !audiences.is_empty();
+        command::useful(&[("jwt-keys", keys.is_some())], named, "--jwt-issuer or --jwt-audience")?;
+        let unknown = |name: &&String| name.parse::<jsonwebtoken::Algorithm>().is_err();
+        let wrong = if algorithms.is_empty() { Some("") } else { None };
+        match wrong.or(algorithms.iter().find(unknown).map(String::as_str)) {
+            Some(value) => {
+                let reason = "write algorithms of JSON Web Tokens, such as ES256".to_owned();
+                Err(ConfigError::Value { name: "jwt-algorithm", value: value.to_owned(), reason })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn check_notices(&self, typed: &Options) -> Result<(), ConfigError> {
+        let notify = &self.notify;
+        let hooks = !notify.webhooks.is_empty();
+        command::useful(&[("webhook-secret-file", notify.secrets.is_some())], hooks, "--webhook")?;
+        command::useful(&[("webhook", hooks)], notify.secrets.is_some(), "--webhook-secret-file")?;
+        let set = [
+            ("push-allow-private", notify.allow_private),
+            ("notify-attempts", typed.notify_attempts.is_some()),
+            ("notify-backoff", typed.notify_backoff.is_some()),
+        ];
+        command::useful(&set, hooks || notify.contact.is_some(), "--push-contact or --webhook")?;
+        let wrong = |name, value: &str, reason: String| {
+            Err(ConfigError::Value { name, value: value.to_owned(), reason })
+        };
+        for url in &notify.webhooks {
+            if let Err(error) = Endpoint::parse(url, notify.allow_private) {
+                return wrong("webhook", url, error.to_string());
+            }
+        }
+        // RFC 8292, section 2.1.
+        match &notify.contact {
+            Some(url) if !url.starts_with("mailto:") && !url.starts_with("https://") => {
+                wrong("push-contact", url, "write mailto:ADDRESS, or https:// and a page".to_owned())
+            }
+            _ => Ok(()),
+        }
     }
 }
 
@@ -275,6 +455,33 @@ mod tests {
     }
 
     #[test]
+    fn files_tokens_and_notices() {
+        let line = "--media s3://b/p --max-file 5MiB --max-uploads 1GiB --retain-age 365d --retain-size 10GiB --motd /m --contact ops@example.org \
+                    --jwt-keys /k --jwt-issuer i --jwt-audience a --jwt-algorithm ES256 --jwt-claim sub --jwt-create \
+                    --push-contact mailto:ops@example.org --webhook http://127.0.0.1:1/x --webhook-secret-file /s --push-allow-private \
+                    --notify-attempts 3 --notify-backoff 50ms";
+        let config = load(line).unwrap();
+        let bucket = Place::Bucket { bucket: "b".into(), prefix: "p".into() };
+        assert_eq!(config.files, Files { place: Some(bucket), file: 5 << 20, bytes_a_day: 1 << 30 });
+        let age = Some(Duration::from_secs(365 * 24 * 3600));
+        assert_eq!(config.retention, Retention { age, bytes: Some(10 << 30) });
+        assert_eq!((config.motd, config.contact), (Some("/m".into()), Some("ops@example.org".into())));
+        let issuer = config.tokens.issuer().unwrap();
+        assert_eq!((issuer.rules.issuers, issuer.rules.audiences), (vec!["i".into()], vec!["a".into()]));
+        assert_eq!((issuer.algorithms, issuer.claim, issuer.create), (vec!["ES256".into()], "sub".into(), true));
+        let expected = notify::Config {
+            contact: Some("mailto:ops@example.org".into()),
+            webhooks: vec!["http://127.0.0.1:1/x".into()],
+            secrets: Some("/s".into()),
+            allow_private: true,
+            attempts: 3,
+            backoff: Duration::from_millis(50),
+        };
+        assert_eq!(config.notify, expected);
+        assert_eq!(load("").unwrap().tokens.issuer(), None);
+    }
+
+    #[test]
     fn what_makes_no_sense_is_said() {
         for (line, expected) in [
             ("--server-name chat", "--server-name"),
@@ -289,6 +496,21 @@ mod tests {
             ("--store-password-file x", "--store-password-file"),
             ("--store postgres://a@b/c --bus http://a", "--bus"),
             ("--store postgres://a@b/c --bus-credentials x", "--bus-credentials"),
+            ("--store postgres://a@b/c --push-contact mailto:a@b.example", "--push-contact"),
+            ("--media s3://", "--media"),
+            ("--media off --max-file 5MiB", "--max-file"),
+            ("--max-file 5", "--max-file"),
+            ("--retain-age 5s", "--retain-age"),
+            ("--jwt-issuer i", "--jwt-issuer does nothing without --jwt-keys"),
+            ("--jwt-keys /k", "--jwt-keys does nothing without --jwt-issuer or --jwt-audience"),
+            ("--jwt-keys /k --jwt-issuer i --jwt-algorithm none", "--jwt-algorithm"),
+            ("--webhook https://a.example/", "--webhook does nothing without --webhook-secret-file"),
+            ("--webhook-secret-file /s", "--webhook-secret-file"),
+            ("--webhook https://10.0.0.1/ --webhook-secret-file /s", "not public"),
+            ("--webhook http://a.example/ --webhook-secret-file /s", "https"),
+            ("--push-contact ops@example.org", "--push-contact"),
+            ("--notify-attempts 3", "--notify-attempts does nothing without --push-contact or --webhook"),
+            ("--push-allow-private", "--push-allow-private"),
         ] {
             let error = load(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

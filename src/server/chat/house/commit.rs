@@ -92,8 +92,17 @@ pub(super) async fn run(house: Weak<Inner>, mut queue: mpsc::Receiver<Waiting>) 
 impl House {
     async fn commit(&self, batch: Vec<Pending>) {
         let drafts = batch.iter().map(|pending| pending.draft.clone()).collect();
-        match self.0.store.append(drafts).await {
+        let notices = self.notices(&batch);
+        let told = !notices.is_empty();
+        let written = match self.0.store.notices().filter(|_| told) {
+            Some(kept) => kept.append_with(drafts, notices),
+            None => self.0.store.append(drafts),
+        };
+        match written.await {
             Ok(appended) => {
+                if let Some(absent) = self.absent().filter(|_| told) {
+                    absent.ring();
+                }
                 self.0.counters.committed(appended.len());
                 for (pending, appended) in batch.into_iter().zip(appended) {
                     self.settle(pending, appended).await;
@@ -173,7 +182,7 @@ impl Inner {
         let mut rest = None;
         let mut state = room.lock();
         let was = state.role_before(event);
-        let told = Told::Event { event, place, account, real: &face.real, was };
+        let told = Told::Event { event, place, account, real: &face.real, bot: face.bot, was };
         state.happen(event);
         let instead = match done {
             Done::Session(session, number) => {
@@ -215,6 +224,9 @@ impl Inner {
             }
             Change::Close => {
                 for (user, _) in room.here() {
+                    if let Some(name) = room.name() {
+                        user.tell(&Told::Closed { nick: &user.face().nick, room: name }, None);
+                    }
                     self.put_out(room, &user);
                 }
                 self.forget(room);
@@ -261,7 +273,8 @@ impl Inner {
             let with = members.iter().find(|(other, _)| other != me).map_or(nick, |(_, nick)| nick);
             let place = Place::Direct { with, me: nick };
             for user in self.users_of(&Who::Account(*me)) {
-                let told = Told::Event { event, place, account, real: &face.real, was: Role::Member };
+                let told =
+                    Told::Event { event, place, account, real: &face.real, bot: face.bot, was: Role::Member };
                 user.tell(&told, except);
             }
         }

@@ -64,10 +64,37 @@ impl House {
         name: &RoomName,
         key: Option<&str>,
     ) -> Result<Entered, NotEntered> {
-        match self.try_join(user, session, name, key).await {
+        self.join_or_open(user, session, name, key, true).await
+    }
+
+    /// As [`join`](Self::join), but a room that is opened for it has no owner: whoever opens it moderates it, as in IRC, account or not.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn join_unowned(
+        &self,
+        user: &Arc<User>,
+        session: &Arc<Session>,
+        name: &RoomName,
+        key: Option<&str>,
+    ) -> Result<Entered, NotEntered> {
+        self.join_or_open(user, session, name, key, false).await
+    }
+
+    async fn join_or_open(
+        &self,
+        user: &Arc<User>,
+        session: &Arc<Session>,
+        name: &RoomName,
+        key: Option<&str>,
+        owned: bool,
+    ) -> Result<Entered, NotEntered> {
+        match self.try_join(user, session, name, key, owned).await {
             // Another node has opened it, or forgotten it, just now.
-            Err(NotEntered::Taken | NotEntered::Refused(Refused::Room(Refusal::Closed))) if self.refresh().await => {
-                self.try_join(user, session, name, key).await
+            Err(NotEntered::Taken | NotEntered::Refused(Refused::Room(Refusal::Closed)))
+                if self.refresh().await =>
+            {
+                self.try_join(user, session, name, key, owned).await
             }
             outcome => outcome,
         }
@@ -79,13 +106,14 @@ impl House {
         session: &Arc<Session>,
         name: &RoomName,
         key: Option<&str>,
+        owned: bool,
     ) -> Result<Entered, NotEntered> {
         let _guard = self.0.opening(name.as_str()).lock().await;
         let Some(room) = self.room(name.as_str()) else {
             if user.face().account.is_none() && !self.settings().guests_open_rooms {
                 return Err(NotEntered::MayNotOpen);
             }
-            return self.open_room(user, session, name, RoomKind::Public).await;
+            return self.open_room(user, session, name, RoomKind::Public, owned).await;
         };
         if session.readers_of(room.id()).is_some() {
             return Ok(Entered { room, opened: false, already: true });
@@ -125,7 +153,7 @@ impl House {
         if self.room(name.as_str()).is_some() {
             return Err(NotEntered::Taken);
         }
-        self.open_room(user, session, name, kind).await
+        self.open_room(user, session, name, kind, true).await
     }
 
     async fn open_room(
@@ -134,17 +162,19 @@ impl House {
         session: &Arc<Session>,
         name: &RoomName,
         kind: RoomKind,
+        owned: bool,
     ) -> Result<Entered, NotEntered> {
         if user.rooms().len() >= self.settings().max_rooms {
             return Err(NotEntered::TooMany);
         }
         let face = user.face();
-        let members = face.account.iter().map(|_| (face.who(), (*face.nick).clone())).collect();
+        let owner = face.account.iter().filter(|_| owned);
+        let members = owner.map(|_| (face.who(), (*face.nick).clone())).collect();
         let room = RoomCell::new(Room::new(RoomId(fastrand::u64(1..1 << 53))), Some(name.clone()));
         let create = Change::Create { kind, name: Some(name.clone()), members };
         self.append(user, &room, create).await.map_err(taken)?;
         self.0.know(&room);
-        if face.account.is_some() {
+        if face.account.is_some() && owned {
             self.attach(user, session, &room);
         } else {
             room.subscribe(session);

@@ -4,6 +4,7 @@
 //! several. What lasts goes through `commit` into the log of a room, and is told when it is on disk; what does not last (typing, presence, who
 //! comes and goes) is told at once.
 
+pub mod absent;
 pub mod enter;
 pub mod mailbox;
 pub mod nodes;
@@ -61,6 +62,8 @@ struct Inner {
     counters: self::stats::Counters,
     /// The other nodes, if there may be any.
     nodes: Option<self::nodes::Nodes>,
+    /// Of those who are told while they are not here.
+    absent: std::sync::OnceLock<Arc<self::absent::Absent>>,
 }
 
 /// Who is here.
@@ -138,6 +141,7 @@ impl House {
             watched: self::watch::Watched::default(),
             counters: self::stats::Counters::default(),
             nodes,
+            absent: std::sync::OnceLock::new(),
         };
         for found in stored {
             let mut room = found.snapshot;

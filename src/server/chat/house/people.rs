@@ -24,9 +24,9 @@ impl House {
     #[must_use]
     pub fn face(&self, nick: Nick, account: Option<&Account>, address: Option<IpAddr>) -> Face {
         let host = match (account, address) {
-            (Some(account), _) => format!("user/{}", account.name),
-            (None, Some(address)) => format!("guest/{}", self.cloak(address)),
-            (None, None) => "guest/local".to_owned(),
+            (Some(account), _) => host_of(&account.name),
+            (None, Some(address)) => format!("{}.guest", self.cloak(address)),
+            (None, None) => "local.guest".to_owned(),
         };
         let real = account.map_or("", |account| account.profile.display.as_str());
         Face {
@@ -169,18 +169,16 @@ impl House {
 
     /// Calls a user so. Says what it looked like.
     fn call(&self, user: &Arc<User>, to: &Nick) -> Result<Face, NoNick> {
-        {
-            let mut people = self.0.people();
-            let before = user.face();
-            let key = to.folded();
-            if people.by_nick.get(&key).is_some_and(|other| other.id() != user.id()) {
-                return Err(NoNick::Taken(to.clone()));
-            }
-            people.by_nick.remove(&before.nick.folded());
-            people.by_nick.insert(key, Arc::clone(user));
-            user.change_face(|face| face.nick = Arc::new(to.clone()));
-            Ok(before)
+        let mut people = self.0.people();
+        let before = user.face();
+        let key = to.folded();
+        if people.by_nick.get(&key).is_some_and(|other| other.id() != user.id()) {
+            return Err(NoNick::Taken(to.clone()));
         }
+        people.by_nick.remove(&before.nick.folded());
+        people.by_nick.insert(key, Arc::clone(user));
+        user.change_face(|face| face.nick = Arc::new(to.clone()));
+        Ok(before)
     }
 
     /// A user has logged in to an account, or out of it (`None`), and tells all who see it. Its rooms are the account's from now on.
@@ -200,12 +198,18 @@ impl House {
                 people.by_account.entry(*new).or_default().push(Arc::clone(user));
             }
             let after = user.change_face(|face| {
+                if let Some((_, name)) = &account {
+                    face.host = host_of(name).into();
+                }
                 face.account = account;
                 face.operator = operator;
             });
             (before, after)
         };
-        self.tell_neighbours(user, &Told::Account { who: &after }, None);
+        if before.host != after.host {
+            self.tell_all(user, &Told::Host { who: &before, is: &after });
+        }
+        self.tell_all(user, &Told::Account { who: &after });
         self.0.changed(user);
         let id = after.account.as_ref().map(|(id, _)| *id);
         self.note_identity(user, &before, &after.nick, id).await;
@@ -227,7 +231,7 @@ impl House {
     /// A user has another name beside its nick.
     pub fn set_real_name(&self, user: &Arc<User>, real: &str) {
         let face = user.change_face(|face| face.real = real.into());
-        self.tell_neighbours(user, &Told::RealName { who: &face }, None);
+        self.tell_all(user, &Told::RealName { who: &face });
         self.0.changed(user);
     }
 
@@ -247,13 +251,24 @@ impl House {
     pub fn set_presence(&self, user: &Arc<User>, presence: Presence, status: &str) {
         if user.set_presence(presence, status) {
             let face = user.face();
-            self.tell_neighbours(user, &Told::Presence { who: &face, presence, status }, None);
+            self.tell_all(user, &Told::Presence { who: &face, presence, status });
             self.0.changed(user);
         }
     }
 
-    /// Tells all sessions that see `user`, each once, and its own.
-    pub fn tell_neighbours(&self, user: &Arc<User>, told: &Told<'_>, except: Option<SessionId>) {
+    /// As [`tell_neighbours`](Self::tell_neighbours), and those who watch the user without seeing it.
+    pub(super) fn tell_all(&self, user: &Arc<User>, told: &Told<'_>) {
+        let known = self.neighbours(user);
+        self.tell_neighbours(user, told, None);
+        let watched = Told::Watched(told);
+        for session in self.watchers(&user.face().nick) {
+            if !known.contains_key(&session.id) {
+                session.tell(&watched);
+            }
+        }
+    }
+
+    fn neighbours(&self, user: &Arc<User>) -> HashMap<SessionId, Arc<Session>> {
         let mut sessions: HashMap<SessionId, Arc<Session>> =
             user.sessions().into_iter().map(|session| (session.id, session)).collect();
         for room in user.rooms() {
@@ -261,6 +276,12 @@ impl House {
                 sessions.entry(session.id).or_insert_with(|| Arc::clone(session));
             });
         }
+        sessions
+    }
+
+    /// Tells all sessions that see `user`, each once, and its own.
+    pub fn tell_neighbours(&self, user: &Arc<User>, told: &Told<'_>, except: Option<SessionId>) {
+        let mut sessions = self.neighbours(user);
         if let Some(except) = except {
             sessions.remove(&except);
         }
@@ -295,6 +316,11 @@ impl House {
             }
         }
     }
+}
+
+/// The host that is shown of an account.
+fn host_of(account: &Nick) -> String {
+    format!("{account}.user")
 }
 
 fn forget(by_account: &mut HashMap<AccountId, Vec<Arc<User>>>, account: AccountId, user: &Arc<User>) {

@@ -44,6 +44,17 @@ pub(super) struct State {
     targets: std::collections::VecDeque<(MessageId, Target)>,
 }
 
+/// Somebody who is seen in a room.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    /// Who.
+    pub user: Arc<User>,
+    /// The role there.
+    pub role: Role,
+    /// Whether it is voiced beside a higher role.
+    pub voiced: bool,
+}
+
 /// What the readers of one dialect read.
 #[derive(Debug)]
 struct Lane {
@@ -127,10 +138,20 @@ impl RoomCell {
     /// Those who are seen in it, with their roles.
     #[must_use]
     pub fn here(&self) -> Vec<(Arc<User>, Role)> {
+        self.standings().into_iter().map(|standing| (standing.user, standing.role)).collect()
+    }
+
+    /// Those who are seen in it, with all that they are there.
+    #[must_use]
+    pub fn standings(&self) -> Vec<Standing> {
         let state = self.lock();
-        let role =
-            |user: &User| state.room.member(&user.face().who()).map_or(Role::Member, |member| member.role);
-        state.here.values().map(|user| (Arc::clone(user), role(user))).collect()
+        state.here.values().filter_map(|user| state.standing(user)).collect()
+    }
+
+    /// What somebody is there, if that one is seen there.
+    #[must_use]
+    pub fn standing(&self, user: &Arc<User>) -> Option<Standing> {
+        self.lock().standing(user)
     }
 
     /// Calls `each` with every session that reads it.
@@ -190,6 +211,13 @@ impl RoomCell {
 }
 
 impl State {
+    fn standing(&self, user: &Arc<User>) -> Option<Standing> {
+        self.here.get(&user.id())?;
+        let member = self.room.member(&user.face().who());
+        let (role, voiced) = member.map_or((Role::Member, false), |member| (member.role, member.voiced));
+        Some(Standing { user: Arc::clone(user), role, voiced })
+    }
+
     /// For an event that gives a role: which one the member has had.
     pub(super) fn role_before(&self, event: &Event) -> Role {
         match &event.change {

@@ -1,15 +1,16 @@
 //! What is said: in rooms, between two, and without a word.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::House;
 use super::commit::{Done, Waiting};
 use super::mailbox::{Mail, Refused, Sent};
-use super::room::RoomCell;
+use super::room::{RoomCell, Standing};
 use super::told::{Place, Told};
 use super::nodes::{FaceWords, News};
 use super::user::{Face, Session, SessionId, User};
-use crate::proto::chat::event::{Change, Message};
+use crate::proto::chat::event::{Change, Message, Role, Who};
 use crate::proto::chat::id::{AccountId, Millis, Seq};
 use crate::proto::chat::name::Nick;
 use crate::proto::chat::room::Target;
@@ -54,6 +55,33 @@ impl House {
             self.0.say(|| News::Whisper { from, to, id, message });
         }
         Sent { seq: 0, id, again: false }
+    }
+
+    /// Tells those of a room who have at least this role. It is in no log.
+    ///
+    /// # Errors
+    /// Whoever may not speak there may not do that either.
+    pub fn tell_status(
+        &self,
+        from: &Arc<User>,
+        session: &Session,
+        room: &Arc<RoomCell>,
+        role: Role,
+        message: &Message,
+    ) -> Result<Sent, Refused> {
+        let face = from.face();
+        room.ask(&face, |room, actor| room.may_tag(actor, self.now()))?;
+        let id = self.id();
+        if let Some(name) = room.name() {
+            let told = Told::Status { from: &face, room: name, role, id, message };
+            let voiced = |standing: &Standing| role == Role::Voiced && standing.voiced;
+            for standing in room.standings() {
+                if standing.role >= role || voiced(&standing) {
+                    standing.user.tell(&told, Some(session.id));
+                }
+            }
+        }
+        Ok(Sent { seq: 0, id, again: false })
     }
 
     /// Tells a room tags without a message.
@@ -172,8 +200,8 @@ impl House {
         }
     }
 
-    /// Tells an account's sessions how far it has read.
-    fn tell_read(
+    /// Tells an account's sessions how far it has read: up to an event, or up to a time before the first one (`seq` 0).
+    pub fn tell_read(
         &self,
         account: AccountId,
         place: Place<'_>,
@@ -186,23 +214,44 @@ impl House {
         }
     }
 
-    /// Accounts that are called by `@name` in a text, or by their nick alone, among those who are here or members of the room.
+    /// Accounts that a text calls: those who are here by their nick, as `@name` or alone; members who are not here as `@name`, or as `name:` or `name,` where the text begins.
     #[must_use]
     pub fn mentions(&self, room: &RoomCell, text: &str) -> Vec<AccountId> {
-        let names: std::collections::HashSet<Nick> = text
-            .split(|found: char| !(found.is_ascii_alphanumeric() || "-_[]\\`^{}|".contains(found)))
-            .filter_map(|word| word.parse().ok())
-            .take(MAX_MENTIONS)
-            .collect();
-        if names.is_empty() {
-            return Vec::new();
+        let is_part = |found: char| found.is_ascii_alphanumeric() || "-_[]\\`^{}|".contains(found);
+        let mut names: HashMap<Nick, bool> = HashMap::new();
+        for word in text.split(|found: char| !is_part(found)).filter(|word| !word.is_empty()) {
+            if names.len() >= MAX_MENTIONS {
+                break;
+            }
+            let Ok(name) = word.parse::<Nick>() else { continue };
+            // The word is a part of the text: what stands beside it says whether it is an address.
+            let at = word.as_ptr() as usize - text.as_ptr() as usize;
+            let called = text[..at].ends_with('@');
+            let addressed = at == 0 && text[word.len()..].starts_with([':', ',']);
+            *names.entry(name).or_default() |= called || addressed;
         }
-        names
-            .iter()
-            .filter_map(|name| self.user(name.as_str()))
-            .filter(|user| room.place().is_none() || user.is_in(room.id()))
-            .filter_map(|user| user.face().account.map(|(id, _)| id))
-            .collect()
+        let mut found = Vec::new();
+        let mut absent = Vec::new();
+        for (name, called) in names {
+            match self.user(name.as_str()) {
+                Some(user) if room.place().is_none() || user.is_in(room.id()) => {
+                    found.extend(user.face().account.map(|(id, _)| id));
+                }
+                Some(_) => {}
+                None if called => absent.push(name),
+                None => {}
+            }
+        }
+        if !absent.is_empty() {
+            room.look(|room| {
+                let members = room.members().filter(|(_, member)| absent.contains(&member.nick));
+                found.extend(members.filter_map(|(who, _)| match who {
+                    Who::Account(account) => Some(*account),
+                    Who::Guest(_) => None,
+                }));
+            });
+        }
+        found
     }
 }
 

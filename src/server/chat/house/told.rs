@@ -72,6 +72,8 @@ pub enum Told<'a> {
         account: Option<&'a Nick>,
         /// The author's name beside its nick, which is not in the log.
         real: &'a str,
+        /// Whether the author says of itself that it is a program.
+        bot: bool,
         /// For a [`Role`](crate::proto::chat::event::Change::Role): the role that the member had before.
         was: crate::proto::chat::event::Role,
     },
@@ -102,6 +104,19 @@ pub enum Told<'a> {
         from: &'a Face,
         /// To whom.
         to: &'a Nick,
+        /// Its number.
+        id: MessageId,
+        /// The message.
+        message: &'a crate::proto::chat::event::Message,
+    },
+    /// A message to those of a room who have a role or a higher one: it is in no log.
+    Status {
+        /// From whom.
+        from: &'a Face,
+        /// Where.
+        room: &'a RoomName,
+        /// The lowest role that is told.
+        role: crate::proto::chat::event::Role,
         /// Its number.
         id: MessageId,
         /// The message.
@@ -155,10 +170,26 @@ pub enum Told<'a> {
         /// Who, as it is now.
         who: &'a Face,
     },
+    /// A user is shown with another user name or host.
+    Host {
+        /// Who, as it was.
+        who: &'a Face,
+        /// Who, as it is now.
+        is: &'a Face,
+    },
     /// A user has another name beside its nick.
     RealName {
         /// Who, as it is now.
         who: &'a Face,
+    },
+    /// Something about a user whom the session watches, and sees in no room.
+    Watched(&'a Told<'a>),
+    /// Whoever is told was in a room that has ended.
+    Closed {
+        /// Its own name.
+        nick: &'a Nick,
+        /// Where.
+        room: &'a RoomName,
     },
     /// How far a member is in a room.
     Cursor {

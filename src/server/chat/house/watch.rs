@@ -40,9 +40,13 @@ impl House {
         }
     }
 
+    /// Those who watch this nick.
+    pub(super) fn watchers(&self, nick: &Nick) -> Vec<Arc<Session>> {
+        self.0.watched.lock().get(&nick.folded()).cloned().unwrap_or_default()
+    }
+
     /// Tells those who watch this nick.
     pub(super) fn tell_watchers(&self, nick: &Nick, told: &Told<'_>) {
-        let watchers = self.0.watched.lock().get(&nick.folded()).cloned().unwrap_or_default();
-        watchers.iter().for_each(|session| session.tell(told));
+        self.watchers(nick).iter().for_each(|session| session.tell(told));
     }
 }

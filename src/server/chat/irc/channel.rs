@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::dialect::{marker, mask, prefix};
+use super::dialect::{marker, mask, prefixes};
 use crate::proto::chat::event::{Change, Who};
 use crate::proto::chat::mask::glob;
-use crate::proto::chat::name::RoomName;
+use crate::proto::chat::name::{MAX_ROOM_NAME, RoomName};
 use crate::proto::chat::room::{Refusal, Room};
 use crate::proto::irc::cap::Cap;
 use crate::proto::irc::list;
@@ -16,7 +16,7 @@ use crate::proto::irc::target;
 use crate::proto::irc::text::{cut, pack};
 use crate::server::chat::house::enter::NotEntered;
 use crate::server::chat::house::mailbox::Refused;
-use crate::server::chat::house::room::RoomCell;
+use crate::server::chat::house::room::{RoomCell, Standing};
 use crate::server::chat::house::told::{Presence, Told};
 use crate::server::chat::house::user::User;
 
@@ -53,12 +53,12 @@ impl Client {
 
     async fn join_one(&mut self, user: &Arc<User>, name: &str, key: Option<&str>) {
         let Ok(room_name) = name.parse::<RoomName>() else {
-            let numeric =
-                if name.starts_with('#') { numeric::ERR_BADCHANMASK } else { numeric::ERR_NOSUCHCHANNEL };
+            let odd = name.starts_with('#') && name.len() <= MAX_ROOM_NAME;
+            let numeric = if odd { numeric::ERR_BADCHANMASK } else { numeric::ERR_NOSUCHCHANNEL };
             return self.reply(numeric, &[name]);
         };
         let session = Arc::clone(self.session());
-        match self.door.house.join(user, &session, &room_name, key).await {
+        match self.door.house.join_unowned(user, &session, &room_name, key).await {
             Ok(entered) if entered.already && !self.restored.remove(&entered.room.id()) => {}
             Ok(entered) => {
                 if entered.already {
@@ -68,6 +68,7 @@ impl Client {
                 }
                 self.show_away(user);
                 self.entered(&entered.room).await;
+                self.play_back(&entered.room).await;
             }
             Err(not) => self.not_entered(name, not),
         }
@@ -279,32 +280,41 @@ impl Client {
             return self.reply(numeric::RPL_ENDOFNAMES, &["*"]);
         };
         for name in target::split(names).take(MAX_CHANNELS) {
-            match self.visible(name) {
-                Some(room) => self.show_names(&room, name),
-                None => self.reply(numeric::RPL_ENDOFNAMES, &[name]),
+            if let Some(room) = self.visible(name) {
+                self.list_names(&room, name);
             }
         }
+        // One end for all that was asked for (Modern IRC, "NAMES message").
+        self.reply(numeric::RPL_ENDOFNAMES, &[names]);
     }
 
     fn show_names(&mut self, room: &RoomCell, name: &str) {
+        self.list_names(room, name);
+        self.reply(numeric::RPL_ENDOFNAMES, &[name]);
+    }
+
+    /// The members of a channel: those who moderate first, then by name.
+    fn list_names(&mut self, room: &RoomCell, name: &str) {
         let Some(user) = self.user.clone() else { return };
         let inside = user.is_in(room.id());
         let full = self.caps.has(Cap::UserhostInNames);
-        let mut words = Vec::new();
-        for (other, role) in room.here() {
-            if !inside && self.is_invisible(&other) {
-                continue;
-            }
-            let face = other.face();
+        let several = self.caps.has(Cap::MultiPrefix);
+        let mut standings = room.standings();
+        standings.retain(|standing| inside || !self.is_invisible(&standing.user));
+        standings.sort_by_cached_key(|standing| {
+            (std::cmp::Reverse(standing.role), standing.user.face().nick.folded())
+        });
+        let word = |standing: &Standing| {
+            let face = standing.user.face();
             let shown = if full { mask(&face) } else { face.nick.to_string() };
-            words.push(prefix(role).map_or_else(|| shown.clone(), |prefix| format!("{prefix}{shown}")));
-        }
+            format!("{}{shown}", prefixes(standing, several))
+        };
+        let words = standings.iter().map(word);
         let symbol = if room.look(|room| room.settings().secret) { "@" } else { "=" };
         let room_for_names = self.numeric(numeric::RPL_NAMREPLY, &[symbol, name]).room();
         for line in pack(words, room_for_names) {
             self.reply_text(numeric::RPL_NAMREPLY, &[symbol, name], &line);
         }
-        self.reply(numeric::RPL_ENDOFNAMES, &[name]);
     }
 
     pub(super) fn list(&mut self, message: &Message<'_>) {

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
 use super::dialect::{put, variant};
@@ -26,7 +26,9 @@ use crate::proto::chat::name::Nick;
 use crate::proto::irc::authenticate::Incoming;
 use crate::proto::irc::batch::Multiline;
 use crate::proto::irc::cap::Caps;
+use crate::proto::irc::command::Command;
 use crate::proto::irc::line::Heard;
+use crate::proto::irc::message::Message;
 use crate::proto::irc::numeric::{self, Numeric};
 use crate::proto::irc::reply::{Severity, labeled, standard};
 use crate::proto::irc::write::Line;
@@ -72,6 +74,8 @@ pub(super) struct Client {
     /// What becomes of changes is an answer to the command.
     pub(super) collecting: bool,
     pub(super) multiline: Option<Multiline>,
+    /// What it said before registration about being away (IRCv3 pre-away).
+    pub(super) away: Option<String>,
     pub(super) watched: HashSet<String>,
     /// Rooms that it was brought into when it came, and has not joined by itself.
     pub(super) restored: HashSet<RoomId>,
@@ -129,6 +133,7 @@ impl Client {
             number: 0,
             collecting: false,
             multiline: None,
+            away: None,
             watched: HashSet::new(),
             restored: HashSet::new(),
             markers: HashMap::new(),
@@ -245,11 +250,17 @@ impl Client {
                 self.reply_text(numeric::ERR_UNKNOWNERROR, &["*"], text);
                 self.settle(None).await;
             }
-            Heard::NotUtf8 => {
-                self.fail("*", "INVALID_UTF8", &[], "Message rejected: it is not UTF-8");
-                self.settle(None).await;
-            }
+            Heard::NotUtf8(text) => self.not_utf8(text.as_str()).await,
         }
+    }
+
+    /// Answers a line that is not UTF-8, by its command and label if those can be read.
+    async fn not_utf8(&mut self, text: &str) {
+        let message = Message::parse(text).ok();
+        let label = message.as_ref().and_then(|message| self.label(message));
+        let known = message.and_then(|message| Command::find(message.command)).map_or("*", |row| row.name);
+        self.fail(known, "INVALID_UTF8", &[], "Message rejected: it is not UTF-8");
+        self.settle(label.as_deref()).await;
     }
 
     /// Sends what was gathered: behind what the mailbox holds, and framed by the label of the command.
@@ -292,7 +303,11 @@ impl Client {
         self.handle.session.mailbox.take(&mut mail);
         for piece in mail.drain(..) {
             match piece {
-                Mail::Bytes(bytes) => self.link.feed(bytes),
+                Mail::Bytes(bytes) if self.watched.is_empty() => self.link.feed(bytes),
+                Mail::Bytes(bytes) => {
+                    let bytes = self.addressed(bytes);
+                    self.link.feed(bytes);
+                }
                 Mail::Done(number, outcome) => {
                     for line in self.done(number, outcome) {
                         if self.collecting {
@@ -305,6 +320,29 @@ impl Client {
             }
         }
         self.mail = mail;
+    }
+
+    /// What watchers are told is written once for all of them: it becomes the client's own here.
+    fn addressed(&self, bytes: Bytes) -> Bytes {
+        let name = self.door.name();
+        let numeric = |line: &[u8]| {
+            let rest = line.strip_prefix(b":")?.strip_prefix(name.as_bytes())?;
+            let rest = rest.strip_prefix(b" 730 * ").or_else(|| rest.strip_prefix(b" 731 * "))?;
+            Some(line.len() - rest.len())
+        };
+        let Some(at) = numeric(&bytes) else { return bytes };
+        let mut own = bytes[..at - 2].to_vec();
+        own.extend_from_slice(self.called().as_bytes());
+        own.push(b' ');
+        own.extend_from_slice(&bytes[at..]);
+        own.into()
+    }
+
+    /// What the mailbox holds of the client's own doings, as lines; the rest is sent.
+    pub(super) fn own_lines(&mut self) -> Vec<Line> {
+        let mut own = Vec::new();
+        self.split_mail(&mut own);
+        own
     }
 
     /// As [`deliver`](Self::deliver), but lines about the client itself become answers.

@@ -15,6 +15,7 @@ use crate::proto::irc::numeric;
 use crate::proto::irc::text::{self, Piece};
 use crate::proto::irc::time;
 use crate::proto::irc::write::Line;
+use crate::server::chat::house::room::Standing;
 use crate::server::chat::house::told::{Language, Place, Presence, Told};
 use crate::server::chat::house::user::Face;
 
@@ -24,8 +25,10 @@ const VISIBLE: Caps = Caps::of(&[
     Cap::AccountTag,
     Cap::AwayNotify,
     Cap::Batch,
+    Cap::Chghost,
     Cap::EchoMessage,
     Cap::ExtendedJoin,
+    Cap::ExtendedMonitor,
     Cap::InviteNotify,
     Cap::MessageRedaction,
     Cap::MessageTags,
@@ -47,6 +50,8 @@ pub struct Irc {
 
 /// The variant for a client with these capabilities.
 pub(super) fn variant(caps: Caps) -> u32 {
+    let monitor = caps.has(Cap::DraftExtendedMonitor);
+    let caps = if monitor { caps.with(Cap::ExtendedMonitor) } else { caps };
     caps.and(VISIBLE).bits()
 }
 
@@ -107,9 +112,24 @@ impl Irc {
             bot: false,
         };
         match told {
-            Told::Event { event, place, account, real, was } => {
+            Told::Event { event, place, account, real, bot, was } => {
                 let account = account.map(Nick::as_str);
-                self.event(event, *place, stamp(Some(event.id), account), real, *was)
+                let stamp = Stamp { bot: *bot, ..stamp(Some(event.id), account) };
+                self.event(event, *place, stamp, real, *was)
+            }
+            Told::Status { from, room, role, id, message } => {
+                let account = from.account_name().map(Nick::as_str);
+                let stamp = Stamp { bot: from.bot, ..stamp(Some(*id), account) };
+                let to = prefix(*role).map_or_else(|| room.to_string(), |prefix| format!("{prefix}{room}"));
+                message_lines(&mask(from), &to, message, stamp)
+            }
+            Told::Host { who, is } if caps.has(Cap::Chghost) => {
+                vec![Line::new(&mask(who), "CHGHOST").param(&is.user).param(&is.host)]
+            }
+            Told::Watched(told) if caps.has(Cap::ExtendedMonitor) => self.lines(caps, told),
+            Told::Closed { nick, room } => {
+                let line = Line::new(&self.server, "KICK").param(room.as_str()).param(nick.as_str());
+                vec![line.last("The channel is closed")]
             }
             Told::Invited { by, who, room, id } => {
                 let account = by.account_name().map(Nick::as_str);
@@ -245,6 +265,7 @@ impl Irc {
             }
             Change::Topic { text } => vec![stamp.on(line("TOPIC").last(text), &[])],
             Change::Role { nick, role, .. } => modes(&role_modes(was, *role, nick.as_str())),
+            Change::Voice { nick, on, .. } => modes(&[Made::new(*on, 'v', Some(nick.as_str()))]),
             Change::Listed { list, mask, .. } => modes(&[listed(true, *list, mask.as_str())]),
             Change::Unlisted { list, mask } => modes(&[listed(false, *list, mask.as_str())]),
             Change::Set(setting) => modes(&[set(setting)]),
@@ -327,8 +348,17 @@ pub(super) fn prefix(role: Role) -> Option<char> {
     }
 }
 
+/// All prefixes of a member, the highest first, for clients that read more than one; otherwise the highest alone.
+pub(super) fn prefixes(standing: &Standing, several: bool) -> String {
+    let highest = prefix(standing.role);
+    let voice = prefix(Role::Voiced).filter(|_| standing.voiced && several);
+    highest.into_iter().chain(voice).collect()
+}
+
 fn role_modes(was: Role, is: Role, nick: &str) -> Vec<Made> {
-    let lost = letter(was).filter(|_| was != is).map(|letter| Made::new(false, letter, Some(nick)));
+    // Whoever was voiced keeps that beneath a higher role.
+    let kept = was == is || was == Role::Voiced && is > was;
+    let lost = letter(was).filter(|_| !kept).map(|letter| Made::new(false, letter, Some(nick)));
     let got = letter(is).map(|letter| Made::new(true, letter, Some(nick)));
     lost.into_iter().chain(got).collect()
 }
@@ -393,7 +423,7 @@ fn message_lines(source: &str, to: &str, message: &Message, stamp: Stamp<'_>) ->
         lines.push(Line::new(source, "BATCH").param(&format!("-{reference}")));
         return lines;
     }
-    // Only the first line is the message: an answer or a reaction to it can name one line only. Empty ones are not sent.
+    // Only the first line is the message by its id: an answer or a reaction to it can name one line only. Empty ones are not sent.
     let mut first = true;
     let shown = pieces.iter().filter(|piece| !piece.text.is_empty() || pieces.len() == 1);
     shown
@@ -401,7 +431,7 @@ fn message_lines(source: &str, to: &str, message: &Message, stamp: Stamp<'_>) ->
             if std::mem::take(&mut first) {
                 stamp.on(said(piece), &tags)
             } else {
-                Stamp { id: None, ..stamp }.on(said(piece), &[])
+                Stamp { id: None, ..stamp }.on(said(piece), &tags)
             }
         })
         .collect()

@@ -24,12 +24,7 @@ impl Client {
                 return self.settle(None).await;
             }
         };
-        let label = match message.tags.value("label") {
-            Some(label) if self.caps.has(Cap::LabeledResponse) && (1..=MAX_LABEL).contains(&label.len()) => {
-                Some(label.into_owned())
-            }
-            _ => None,
-        };
+        let label = self.label(&message);
         if self.in_batch(&message).await {
             return;
         }
@@ -50,12 +45,21 @@ impl Client {
         self.settle(label.as_deref()).await;
     }
 
+    /// The label that the answers to a command carry.
+    pub(super) fn label(&self, message: &Message<'_>) -> Option<String> {
+        let label = message.tags.value("label").filter(|_| self.caps.has(Cap::LabeledResponse))?;
+        (1..=MAX_LABEL).contains(&label.len()).then(|| label.into_owned())
+    }
+
     /// Takes a line that belongs to a batch. Says whether it did.
     async fn in_batch(&mut self, message: &Message<'_>) -> bool {
         let Some(reference) = message.tags.value("batch") else { return false };
         let Some(open) = &mut self.multiline else { return false };
         if open.reference() != reference {
-            return false;
+            // One batch is open at a time, and this line is of no batch.
+            self.multiline_fault(batch::Fault::Invalid, message.param(0).unwrap_or_default());
+            self.settle(None).await;
+            return true;
         }
         let verb = match message.command.to_ascii_uppercase().as_str() {
             "PRIVMSG" => Some(batch::Verb::Privmsg),
@@ -129,6 +133,7 @@ impl Client {
         match row.command {
             Command::Admin => self.admin(),
             Command::Authenticate => self.authenticate(message).await,
+            Command::Away if self.user.is_none() => self.away_before(message),
             Command::Away => self.away(message),
             Command::Batch => return self.batch(message).await,
             Command::Cap => self.cap(message).await,
@@ -139,6 +144,7 @@ impl Client {
             Command::Help | Command::Helpop => self.help(message),
             Command::Info => self.info(),
             Command::Invite => self.invite(message).await,
+            Command::Isupport => self.isupport_command(),
             Command::Ison => self.ison(message),
             Command::Join => self.join(message).await,
             Command::Kick => self.kick(message).await,
@@ -171,7 +177,7 @@ impl Client {
             },
             Command::Redact => self.redact(message).await,
             Command::Register => self.register(message).await,
-            Command::Rehash => self.rehash(),
+            Command::Rehash => self.rehash().await,
             Command::Setname => self.setname(message),
             Command::Stats => self.stats(message),
             Command::Tagmsg => self.tagmsg(message).await,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::client::Client;
 use super::dialect::marker;
+use crate::proto::chat::event::Event;
 use crate::proto::chat::id::{AccountId, Millis, RoomId};
 use crate::proto::chat::name::Nick;
 use crate::proto::irc::cap::Cap;
@@ -79,28 +80,47 @@ impl Client {
             Err(fault) => return self.history_fault(fault, word),
         };
         let which = if self.caps.has(Cap::EventPlayback) { Which::MessagesAndState } else { Which::Messages };
-        let mut entries = Vec::new();
+        let mut events = Vec::new();
         if let Some(room) = room.as_ref().filter(|_| limit > 0) {
             match self.door.house.store().page(Query { room: room.id(), part, which, limit }).await {
-                Ok(page) => entries = page.entries,
+                Ok(page) => events = living(page.entries),
                 Err(error) => return self.history_away(&error),
             }
+        } else if let Some((account, _)) = self.user.as_ref().and_then(|user| user.face().account) {
+            events = self.door.whispers.page(account, target, part, limit);
         }
-        let lines = self.past_lines(target, room.as_deref(), &entries).await;
+        let lines = self.past_lines(target, room.as_deref(), &events).await;
         self.batch_of("chathistory", Some(target), lines);
     }
 
-    async fn past_lines(&self, target: &str, room: Option<&RoomCell>, entries: &[Entry]) -> Vec<Line> {
-        let (Some(user), Some(room)) = (&self.user, room) else { return Vec::new() };
+    /// Shows what was said in a channel that the client has entered, if it knows when lines were said and has no way to ask for them.
+    pub(super) async fn play_back(&mut self, room: &RoomCell) {
+        let limit = self.door.settings.playback;
+        if limit == 0 || !self.caps.has(Cap::ServerTime) || self.caps.has(Cap::Chathistory) {
+            return;
+        }
+        let query = Query { room: room.id(), part: Part::Latest, which: Which::Messages, limit };
+        let page = match self.door.house.store().page(query).await {
+            Ok(page) => page,
+            Err(error) => return tracing::warn!(%error, "history was not read"),
+        };
+        let Some(name) = room.name().map(ToString::to_string) else { return };
+        let lines = self.past_lines(&name, Some(room), &living(page.entries)).await;
+        if !lines.is_empty() {
+            self.batch_of("chathistory", Some(&name), lines);
+        }
+    }
+
+    async fn past_lines(&self, target: &str, room: Option<&RoomCell>, events: &[Event]) -> Vec<Line> {
+        let Some(user) = &self.user else { return Vec::new() };
         let face = user.face();
         let with = target.parse::<Nick>().ok();
-        let names = self.account_names(entries).await;
+        let names = self.account_names(events).await;
         let mut lines = Vec::new();
-        for entry in entries.iter().filter(|entry| entry.deleted.is_none()) {
-            let event = &entry.event;
+        for event in events {
             let account = event.by.account.and_then(|id| names.get(&id)).map(Nick::as_str);
             // In a direct room the name of the author may have changed since then.
-            let place = match (room.name(), &with) {
+            let place = match (room.and_then(RoomCell::name), &with) {
                 (Some(name), _) => Where::Room(name),
                 (None, Some(with)) if face.account.as_ref().map(|(id, _)| *id) == event.by.account => {
                     Where::Direct { with, me: &event.by.nick }
@@ -113,8 +133,8 @@ impl Client {
         lines
     }
 
-    async fn account_names(&self, entries: &[Entry]) -> HashMap<AccountId, Nick> {
-        let mut ids: Vec<AccountId> = entries.iter().filter_map(|entry| entry.event.by.account).collect();
+    async fn account_names(&self, events: &[Event]) -> HashMap<AccountId, Nick> {
+        let mut ids: Vec<AccountId> = events.iter().filter_map(|event| event.by.account).collect();
         ids.sort_unstable();
         ids.dedup();
         if ids.is_empty() || !self.caps.has(Cap::AccountTag) {
@@ -125,7 +145,7 @@ impl Client {
     }
 
     /// Answers with lines as one batch, where the client knows batches.
-    fn batch_of(&mut self, kind: &str, target: Option<&str>, lines: Vec<Line>) {
+    pub(super) fn batch_of(&mut self, kind: &str, target: Option<&str>, lines: Vec<Line>) {
         if !self.caps.has(Cap::Batch) {
             return self.replies.extend(lines);
         }
@@ -164,6 +184,10 @@ impl Client {
                 found.push((last, room.name().map_or_else(other, ToString::to_string)));
             }
         }
+        if let Some((account, _)) = user.face().account {
+            let talks = self.door.whispers.talks(account);
+            found.extend(talks.into_iter().filter(|(last, _)| *last > from && *last < to));
+        }
         found.sort();
         found.truncate(limit);
         let line = |(at, name): &(Millis, String)| {
@@ -179,7 +203,11 @@ impl Client {
         let target = message.params()[0];
         let room = self.log_of(target).await;
         if room.is_none() && target.starts_with('#') {
-            return self.fail("MARKREAD", "INVALID_PARAMS", &[target], "You are not in this channel");
+            if message.given(1).is_some() {
+                return self.fail("MARKREAD", "INVALID_PARAMS", &[target], "You are not in this channel");
+            }
+            let line = marker(self.door.name(), target, None);
+            return self.replies.push(line);
         }
         if let Some(stamp) = message.given(1) {
             let Ok(at) = chathistory::timestamp(stamp) else {
@@ -234,6 +262,10 @@ impl Client {
         let tell = self.account.as_ref().is_none_or(|account| account.profile.read_receipts != Some(false));
         let session = Arc::clone(self.session());
         let moved = self.door.house.advance(&user, account, &session, room, cursor, tell).await;
+        if read == 0 && let Some(name) = room.name() {
+            // Nothing was said before that time, and no cursor has moved.
+            self.door.house.tell_read(account, Where::Room(name), 0, at, Some(session.id));
+        }
         moved.map_err(|refused| StoreError::Away(refused.to_string()))
     }
 
@@ -248,6 +280,11 @@ impl Client {
         let marked = self.door.markers().get(&(account, target.to_ascii_lowercase())).copied();
         found.max(marked).filter(|read| *read > 0)
     }
+}
+
+/// The events of a page whose messages were not deleted.
+fn living(entries: Vec<Entry>) -> Vec<Event> {
+    entries.into_iter().filter(|entry| entry.deleted.is_none()).map(|entry| entry.event).collect()
 }
 
 /// The part of a log that is asked for.

@@ -74,9 +74,7 @@ impl Client {
     }
 
     pub(super) fn links(&mut self) {
-        let server = self.door.name().to_owned();
-        let network = self.door.house.settings().network.clone();
-        self.reply_text(numeric::RPL_LINKS, &[&server, &server], &format!("0 {network}"));
+        // How many machines serve the network, and how they are called, is nobody's business.
         self.reply(numeric::RPL_ENDOFLINKS, &["*"]);
     }
 

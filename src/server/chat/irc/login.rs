@@ -175,7 +175,7 @@ impl Client {
                 let email = email.first().copied().unwrap_or_default();
                 match self.new_account(&name, email, password).await {
                     Ok(account) => {
-                        self.notice(&format!("Account created: {}", account.name));
+                        self.notice("Account created");
                         self.logged_in(account).await;
                         self.notice(&format!("You're now logged in as {name}."));
                     }

@@ -21,15 +21,17 @@ mod talk;
 #[cfg(test)]
 mod tests;
 mod who;
+mod whispers;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use self::client::Client;
 use self::dialect::Irc;
 use self::link::Link;
+use self::whispers::Whispers;
 use crate::net::bucket::Rate;
 use crate::net::clock::Clock;
 use crate::net::conn::Conn;
@@ -42,6 +44,7 @@ use crate::server::chat::accounts::{self, Accounts};
 use crate::server::chat::house::House;
 use crate::server::chat::house::user::{Face, Session, SessionId};
 use crate::server::peer::Peer;
+use crate::server::process::Part;
 use crate::server::ws::Socket;
 
 /// Users who have gone and are remembered for `WHOWAS`, at most. Ergo 100.
@@ -66,8 +69,11 @@ pub struct Settings {
     pub ping: Duration,
     /// How long it may take to answer that, or to register. Ergo 60 s and 1 min.
     pub patience: Duration,
-    /// The port with TLS, and for how long clients should insist on it: the capability `sts`, told to clients without TLS.
+    /// The port with TLS, and for how long clients should insist on it: the capability `sts`.
     pub sts: Option<(u16, Duration)>,
+    /// Messages of a channel that clients are shown when they come in, if they know `server-time` and do not ask by `CHATHISTORY`. Ergo and
+    /// ZNC 50.
+    pub playback: usize,
 }
 
 impl Default for Settings {
@@ -79,6 +85,7 @@ impl Default for Settings {
             ping: Duration::from_secs(120),
             patience: Duration::from_secs(60),
             sts: None,
+            playback: 50,
         }
     }
 }
@@ -91,12 +98,16 @@ pub(crate) struct Inner {
     house: House,
     accounts: Accounts,
     settings: Settings,
+    /// What `REHASH` makes read its files again.
+    parts: OnceLock<Vec<Weak<dyn Part>>>,
     language: &'static Irc,
     since: Millis,
     whowas: Mutex<VecDeque<Was>>,
     clients: Mutex<HashMap<SessionId, Arc<Handle>>>,
     /// Read markers at times at which nothing was said, which no cursor can hold, by account and folded target.
     markers: Mutex<HashMap<(AccountId, String), Millis>>,
+    /// What accounts and guests have said to each other.
+    whispers: Whispers,
     /// Connections that are not registered.
     unknown: AtomicUsize,
     /// Most users at a time.
@@ -139,15 +150,23 @@ impl Door {
             house,
             accounts,
             settings,
+            parts: OnceLock::new(),
             language,
             since,
             whowas: Mutex::default(),
             clients: Mutex::default(),
             markers: Mutex::default(),
+            whispers: Whispers::default(),
             unknown: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             uses: crate::proto::irc::command::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
         }))
+    }
+
+    /// `REHASH` reloads these parts of the process. It is said once.
+    pub fn reloads(&self, parts: Vec<Weak<dyn Part>>) {
+        // Whoever says it a second time is not heard.
+        let _ = self.0.parts.set(parts);
     }
 
     /// Serves a connection of TCP or TLS, to its end.
@@ -198,10 +217,10 @@ impl Inner {
     }
 
     /// Capabilities that a client may ask for.
-    fn offered(&self, tls: bool) -> Caps {
+    fn offered(&self) -> Caps {
         use crate::proto::irc::cap;
         let all = cap::ALL.iter().fold(Caps::NONE, |caps, (cap, ..)| caps.with(*cap));
-        if tls || self.settings.sts.is_none() { all.without(Cap::Sts) } else { all }
+        if self.settings.sts.is_none() { all.without(Cap::Sts) } else { all }
     }
 
     /// The modes of a user's sessions: what one of them has set.

@@ -48,6 +48,10 @@ impl Client {
             let text = "You must give a parameter";
             self.reply_text(numeric::ERR_INVALIDMODEPARAM, &[name, &letter.to_string(), "*"], text);
         }
+        // What was said in the room before stands in front.
+        let before = self.own_lines();
+        self.replies.extend(before);
+        let at = self.replies.len();
         for change in &asked.changes {
             let outcome = self.change_mode(&user, &room, name, change).await;
             if let Err(refused) = outcome {
@@ -55,6 +59,9 @@ impl Client {
                 break;
             }
         }
+        // Whoever changes several modes at once reads of all of them at once.
+        let made = mode::joined(self.own_lines());
+        self.replies.splice(at..at, made);
     }
 
     fn show_modes(&mut self, user: &User, room: &RoomCell, name: &str) {
@@ -149,14 +156,20 @@ impl Client {
             }
             return None;
         };
-        let is = room.look(|room| room.member(&who).map(|member| member.role)).unwrap_or_default();
+        let member = room.look(|room| room.member(&who).map(|member| (member.role, member.voiced)));
+        let (is, voiced) = member.unwrap_or_default();
         let wanted = match asked.letter {
             'q' => Role::Owner,
             'o' => Role::Admin,
+            _ if is > Role::Voiced => {
+                let voice = Change::Voice { who, nick: shown, on: asked.add };
+                return (voiced != asked.add).then_some(voice);
+            }
             _ => Role::Voiced,
         };
         let role = match asked.add {
             true if is < wanted => wanted,
+            false if is == wanted && voiced => Role::Voiced,
             false if is == wanted => Role::Member,
             _ => return None,
         };

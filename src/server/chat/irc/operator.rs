@@ -53,10 +53,14 @@ impl Client {
         }
     }
 
-    pub(super) fn rehash(&mut self) {
+    pub(super) async fn rehash(&mut self) {
         if !self.is_operator() {
             return self.reply(numeric::ERR_NOPRIVILEGES, &[]);
         }
+        let parts: Vec<_> =
+            self.door.parts.get().into_iter().flatten().filter_map(std::sync::Weak::upgrade).collect();
+        // Files are read, and what fails is logged. An operator hears at once that it has begun.
+        tokio::task::spawn_blocking(move || parts.iter().for_each(|part| part.reload()));
         self.reply(numeric::RPL_REHASHING, &["wireworks"]);
     }
 

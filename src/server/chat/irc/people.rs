@@ -5,10 +5,11 @@ use std::sync::atomic::Ordering;
 
 use super::MAX_MONITOR;
 use super::client::Client;
-use super::dialect::{mask, prefix};
+use super::dialect::{mask, prefixes};
 use super::registration::MAX_REAL;
-use crate::proto::chat::event::Role;
 use crate::proto::chat::name::Nick;
+use crate::proto::chat::room::Room;
+use crate::proto::irc::cap::Cap;
 use crate::proto::irc::message::Message;
 use crate::proto::irc::monitor::Request;
 use crate::proto::irc::numeric;
@@ -38,6 +39,17 @@ impl Client {
                 self.reply(numeric::RPL_UNAWAY, &[]);
             }
         }
+    }
+
+    /// `AWAY` before registration (IRCv3 pre-away): it holds from the first moment on.
+    pub(super) fn away_before(&mut self, message: &Message<'_>) {
+        if !self.caps.has(Cap::PreAway) {
+            return self.reply(numeric::ERR_NOTREGISTERED, &[]);
+        }
+        let limit = self.door.house.settings().max_reason;
+        self.away = message.given(0).map(|text| cut(text, limit).to_owned());
+        let away = self.away.is_some();
+        self.reply(if away { numeric::RPL_NOWAWAY } else { numeric::RPL_UNAWAY }, &[]);
     }
 
     pub(super) fn setname(&mut self, message: &Message<'_>) {
@@ -197,16 +209,15 @@ impl Client {
         self.reply(numeric::RPL_WHOISIDLE, &[&nick, &idle.to_string(), &(other.since() / 1000).to_string()]);
     }
 
-    fn show_channels(&mut self, user: &User, other: &User, nick: &str) {
-        let who = other.face().who();
+    fn show_channels(&mut self, user: &User, other: &Arc<User>, nick: &str) {
+        let several = self.caps.has(Cap::MultiPrefix);
         let mut channels = Vec::new();
         for room in other.rooms() {
             let Some(name) = room.name() else { continue };
-            let (listed, role) = room.look(|room| {
-                (room.is_listed(), room.member(&who).map_or(Role::Member, |member| member.role))
-            });
-            if listed || user.is_in(room.id()) || user.face().operator {
-                channels.push(format!("{}{name}", prefix(role).map(String::from).unwrap_or_default()));
+            if room.look(Room::is_listed) || user.is_in(room.id()) || user.face().operator {
+                let standing = room.standing(other);
+                let before = standing.map(|standing| prefixes(&standing, several)).unwrap_or_default();
+                channels.push(format!("{before}{name}"));
             }
         }
         channels.sort();

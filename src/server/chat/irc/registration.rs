@@ -16,7 +16,7 @@ use crate::proto::irc::message::Message;
 use crate::proto::irc::mode;
 use crate::proto::irc::numeric;
 use crate::proto::irc::write::Line;
-use crate::server::chat::house::told::Dialect;
+use crate::server::chat::house::told::{Dialect, Presence};
 use crate::server::chat::house::user::Face;
 
 /// Bytes of a user name at most: the token USERLEN. Ergo 18.
@@ -41,13 +41,17 @@ impl Client {
                 if self.version >= 302 {
                     self.set_caps(self.caps.with(Cap::CapNotify));
                 }
-                let offered = self.door.offered(self.tls);
-                self.list_caps("LS", offered, self.version >= 302);
+                let offered = self.door.offered();
+                let values = self.version >= 302;
+                // Before 302 there is one line, and what only makes sense with values or notices is left out of it.
+                let late = [Cap::CapNotify, Cap::DraftExtendedMonitor, Cap::Sts];
+                let shown = late.iter().fold(offered, |caps, cap| caps.without(*cap));
+                self.list_caps("LS", if values { offered } else { shown }, values);
             }
             Request::List => self.list_caps("LIST", self.caps, false),
             Request::Req(list) => {
                 self.negotiating |= self.user.is_none();
-                let offered = self.door.offered(self.tls);
+                let offered = self.door.offered();
                 let (word, caps) = match cap::request(list, self.caps, offered) {
                     Some(caps) => ("ACK", caps),
                     None => ("NAK", self.caps),
@@ -75,16 +79,21 @@ impl Client {
 
     fn list_caps(&mut self, word: &str, caps: Caps, values: bool) {
         let mechanisms = self.mechanisms();
-        let sts = self.door.settings.sts;
+        let (sts, tls) = (self.door.settings.sts, self.tls);
         let value = |cap| match cap {
             _ if !values => None,
             Cap::Sasl => Some(mechanisms.clone()),
             Cap::Multiline => Some(format!("max-bytes={},max-lines={}", batch::MAX_BYTES, batch::MAX_LINES)),
             Cap::AccountRegistration => Some("before-connect,custom-account-name".to_owned()),
-            Cap::Sts => sts.map(|(port, duration)| format!("port={port},duration={}", duration.as_secs())),
+            // The port is for those without TLS, and the duration holds for those with it.
+            Cap::Sts => sts.map(|(port, duration)| match tls {
+                true => format!("duration={}", duration.as_secs()),
+                false => format!("port={port}"),
+            }),
             _ => None,
         };
-        let lines = cap::list(caps, value, 400);
+        let limit = if self.version >= 302 { 400 } else { usize::MAX };
+        let lines = cap::list(caps, value, limit);
         let last = lines.len() - 1;
         for (at, text) in lines.iter().enumerate() {
             let line = self.cap_line(word);
@@ -116,7 +125,8 @@ impl Client {
         };
         let fits = |found: &char| found.is_ascii_alphanumeric() || "-_.[]{}|^`\\".contains(*found);
         let name: String = name.chars().filter(fits).take(MAX_USER).collect();
-        self.user_name = Some(if name.is_empty() { "user".to_owned() } else { name });
+        // The sign says that nobody but the client vouches for it.
+        self.user_name = Some(if name.is_empty() { "~user".to_owned() } else { format!("~{name}") });
         self.real = crate::proto::irc::text::cut(real, MAX_REAL).to_owned();
         self.complete().await;
     }
@@ -193,6 +203,9 @@ impl Client {
         self.welcome();
         self.settle(None).await;
         self.restore().await;
+        if let (Some(user), Some(text)) = (self.user.clone(), self.away.take()) {
+            self.door.house.set_presence(&user, Presence::Away, &text);
+        }
     }
 
     /// Brings a client into the rooms of its account.
@@ -270,6 +283,7 @@ impl Client {
             .value("NICKLEN", MAX_NICK)
             .value("PREFIX", "(qov)~@+")
             .flag("SAFELIST")
+            .value("STATUSMSG", "~@+")
             .value("TARGMAX", targets)
             .value("TOPICLEN", settings.max_topic)
             .value("USERLEN", MAX_USER)
@@ -277,6 +291,18 @@ impl Client {
             .flag("WHOX");
         for line in tokens.lines() {
             self.reply(numeric::RPL_ISUPPORT, &line);
+        }
+    }
+
+    /// `ISUPPORT` (IRCv3 extended-isupport).
+    pub(super) fn isupport_command(&mut self) {
+        let before = std::mem::take(&mut self.replies);
+        self.isupport();
+        let lines = std::mem::replace(&mut self.replies, before);
+        if self.caps.has(Cap::ExtendedIsupport) {
+            self.batch_of("draft/isupport", None, lines);
+        } else {
+            self.replies.extend(lines);
         }
     }
 }

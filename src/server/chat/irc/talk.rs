@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::dialect::MAX_CLIENT_TAGS;
+use super::dialect::{MAX_CLIENT_TAGS, mask};
 use super::login::NICKSERV;
 use super::registration::MAX_TARGETS;
 use crate::proto::chat::event::{Change, Event, Message as Said, Role, Style};
@@ -22,7 +22,7 @@ use crate::server::chat::house::mailbox::{Refused, Sent};
 use crate::server::chat::house::room::RoomCell;
 use crate::server::chat::house::talk::Sending;
 use crate::server::chat::house::told::{Place, Presence, Told};
-use crate::server::chat::house::user::User;
+use crate::server::chat::house::user::{Face, User};
 
 /// Changes of a client that may be under way, before its next line is handled.
 const MAX_PENDING: usize = 256;
@@ -59,17 +59,34 @@ impl Client {
         };
         let tags = if self.caps.has(Cap::MessageTags) { message.tags.client_only() } else { Vec::new() };
         for target in targets {
-            self.send_to(target, notice, text, &tags).await;
+            self.send_to(target, notice, text, &tags, false).await;
         }
     }
 
-    /// Sends a text to one target.
-    async fn send_to(&mut self, target: &str, notice: bool, text: &str, tags: &[(String, String)]) {
+    /// Whether a text leaves in one line, with its sender in front.
+    fn fits(&self, target: &str, notice: bool, text: &str) -> bool {
+        let source = self.user.as_ref().map(|user| mask(&user.face())).unwrap_or_default();
+        let verb = if notice { "NOTICE" } else { "PRIVMSG" };
+        text.len() <= Line::new(&source, verb).param(target).room()
+    }
+
+    /// Sends a text to one target. A `whole` one may be longer than a line.
+    async fn send_to(
+        &mut self,
+        target: &str,
+        notice: bool,
+        text: &str,
+        tags: &[(String, String)],
+        whole: bool,
+    ) {
         if self.pending.len() >= MAX_PENDING {
             self.wait().await;
         }
         if !notice && target.eq_ignore_ascii_case(NICKSERV) {
             return self.nickserv(text).await;
+        }
+        if !whole && !self.fits(target, notice, text) {
+            return self.reply(numeric::ERR_INPUTTOOLONG, &[]);
         }
         let (style, words) = match text::action(text) {
             _ if notice => (Style::Notice, text),
@@ -83,8 +100,7 @@ impl Client {
         match Target::of(target) {
             Target::Channel(name) => self.say_in(name, notice, said).await,
             Target::Nick(nick) => self.say_to(nick, notice, said).await,
-            Target::Status(..) if notice => {}
-            Target::Status(..) => self.reply(numeric::ERR_NOSUCHNICK, &[target]),
+            Target::Status(prefix, name) => self.say_status(prefix, name, notice, &said),
         }
     }
 
@@ -98,6 +114,32 @@ impl Client {
         said.mentions = self.door.house.mentions(&room, &said.text);
         let Some(shown) = room.name().cloned() else { return };
         self.send_change(&room, To::Room(shown), Change::Message(said), notice).await;
+    }
+
+    /// Tells those of a channel who have this prefix or a higher one (STATUSMSG). It is not kept.
+    fn say_status(&mut self, prefix: char, name: &str, notice: bool, said: &Said) {
+        let (Some(user), Some(room)) = (self.user.clone(), self.door.house.room(name)) else {
+            if !notice {
+                self.reply(numeric::ERR_NOSUCHCHANNEL, &[name]);
+            }
+            return;
+        };
+        let Some(shown) = room.name().cloned() else { return };
+        let role = match prefix {
+            '~' => Role::Owner,
+            '@' => Role::Admin,
+            _ => Role::Voiced,
+        };
+        let session = Arc::clone(self.session());
+        match self.door.house.tell_status(&user, &session, &room, role, said) {
+            Ok(sent) if self.caps.has(Cap::EchoMessage) => {
+                let face = user.face();
+                let told = Told::Status { from: &face, room: &shown, role, id: sent.id, message: said };
+                self.replies.extend(self.door.language.lines(self.caps, &told));
+            }
+            Err(refused) if !notice => self.unsaid(&To::Room(shown), &refused),
+            Ok(_) | Err(_) => {}
+        }
     }
 
     /// Sends a change to a room. Its outcome comes out of the mailbox.
@@ -185,6 +227,7 @@ impl Client {
         let session = Arc::clone(self.session());
         let sent = self.door.house.whisper(user, &session, other, &said);
         let (face, to) = (user.face(), other.face().nick);
+        self.remember_whisper(&face, &other.face(), sent.id, &said);
         let told = Told::Whisper { from: &face, to: &to, id: sent.id, message: &said };
         let lines = self.door.language.lines(self.caps, &told);
         if user.id() == other.id() {
@@ -195,6 +238,23 @@ impl Client {
         }
         if !notice {
             self.tell_away(other);
+        }
+    }
+
+    /// The one of two who has an account may ask for it later.
+    fn remember_whisper(&self, from: &Face, to: &Face, id: MessageId, said: &Said) {
+        if text::is_ctcp(&said.text) {
+            return;
+        }
+        let change = Change::Message(said.clone());
+        let event = Event { room: RoomId(0), seq: 0, id, by: from.author(), change };
+        for (own, other) in [(from, to), (to, from)] {
+            if let Some((account, _)) = &own.account {
+                self.door.whispers.keep(*account, other.nick.as_str(), event.clone());
+            }
+            if from.nick == to.nick {
+                break;
+            }
         }
     }
 
@@ -238,7 +298,7 @@ impl Client {
 
     fn with_echo(
         &self,
-        face: &crate::server::chat::house::user::Face,
+        face: &Face,
         to: &To,
         room: RoomId,
         change: Change,
@@ -253,7 +313,8 @@ impl Client {
             To::Nick(nick) => Place::Direct { with: nick, me: &face.nick },
         };
         let account = face.account_name();
-        let told = Told::Event { event: &event, place, account, real: &face.real, was: Role::Member };
+        let (real, bot, was) = (&*face.real, face.bot, Role::Member);
+        let told = Told::Event { event: &event, place, account, real, bot, was };
         self.door.language.lines(self.caps, &told)
     }
 
@@ -350,7 +411,7 @@ impl Client {
         self.wait().await;
         self.collecting = label.is_some();
         match open.close() {
-            Ok((verb, text)) => self.send_to(&target, verb == Verb::Notice, &text, &tags).await,
+            Ok((verb, text)) => self.send_to(&target, verb == Verb::Notice, &text, &tags, true).await,
             Err(fault) => self.multiline_fault(fault, &target),
         }
         if label.is_some() {

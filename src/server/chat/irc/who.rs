@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use super::client::Client;
-use super::dialect::prefix;
-use crate::proto::chat::event::Role;
+use super::dialect::prefixes;
 use crate::proto::chat::mask::glob;
+use crate::proto::irc::cap::Cap;
 use crate::proto::irc::message::Message;
 use crate::proto::irc::numeric;
 use crate::proto::irc::who::Request;
-use crate::server::chat::house::room::RoomCell;
+use crate::server::chat::house::room::{RoomCell, Standing};
 use crate::server::chat::house::told::Presence;
 use crate::server::chat::house::user::User;
 
@@ -24,10 +24,10 @@ impl Client {
         if mask.starts_with('#') {
             if let Some(room) = self.visible(mask) {
                 let inside = user.is_in(room.id());
-                for (other, role) in room.here() {
-                    if (inside || !self.is_invisible(&other)) && (!request.operators || other.face().operator)
-                    {
-                        self.who_row(&request, Some((&room, role)), &other);
+                for standing in room.standings() {
+                    let other = &standing.user;
+                    if (inside || !self.is_invisible(other)) && (!request.operators || other.face().operator) {
+                        self.who_row(&request, Some((&room, &standing)), other);
                     }
                 }
             }
@@ -69,7 +69,7 @@ impl Client {
         found
     }
 
-    fn who_row(&mut self, request: &Request<'_>, place: Option<(&RoomCell, Role)>, other: &Arc<User>) {
+    fn who_row(&mut self, request: &Request<'_>, place: Option<(&RoomCell, &Standing)>, other: &Arc<User>) {
         let face = other.face();
         let (presence, _) = other.presence();
         let channel = place.and_then(|(room, _)| room.name()).map_or("*".to_owned(), ToString::to_string);
@@ -80,7 +80,8 @@ impl Client {
         if face.bot {
             flags.push('B');
         }
-        flags.extend(place.and_then(|(_, role)| prefix(role)));
+        let several = self.caps.has(Cap::MultiPrefix);
+        flags.extend(place.map(|(_, standing)| prefixes(standing, several)));
         let server = self.door.name().to_owned();
         let Some(fields) = &request.fields else {
             let params = [&channel, &*face.user, &*face.host, &server, face.nick.as_str(), &flags];

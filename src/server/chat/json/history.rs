@@ -16,6 +16,9 @@ use crate::server::ws::Message;
 /// Rooms that are searched at once, at most.
 const MAX_SEARCHED: usize = 200;
 
+/// Pages of messages that a look at the audit log passes over, at most.
+const MAX_PASSED: usize = 20;
+
 impl Talk {
     /// How many, if that was said: at most a page.
     fn page(limit: Option<u64>) -> usize {
@@ -64,16 +67,34 @@ impl Talk {
     pub(super) async fn audit(&mut self, room: &RoomName, before: Option<Seq>, limit: Option<u64>) -> Reply {
         let target = Target::Room(room.clone());
         let (room, name) = self.place(&target).await?;
-        let part = before.map_or(Part::Latest, |seq| Part::Before(Place::Seq(seq)));
-        let query = Query { room: room.id(), part, which: Which::MessagesAndState, limit: super::PAGE };
-        let page = self.door.house.store().page(query).await?;
+        let limit = Self::page(limit);
+        let mut found: Vec<Entry> = Vec::new();
+        let (mut before, mut more) = (before, true);
+        // Between two changes there may be any number of messages: so many pages of them are passed over at once.
+        for _ in 0..MAX_PASSED {
+            let part = before.map_or(Part::Latest, |seq| Part::Before(Place::Seq(seq)));
+            let query = Query { room: room.id(), part, which: Which::MessagesAndState, limit: super::PAGE };
+            let page = self.door.house.store().page(query).await?;
+            more = page.more;
+            before = page.entries.first().map_or(before, |entry| Some(entry.event.seq));
+            found.splice(..0, page.entries.into_iter().filter(|entry| entry.event.change.is_state()));
+            if found.len() >= limit || !more {
+                break;
+            }
+        }
+        let skip = found.len().saturating_sub(limit);
+        if skip > 0 {
+            (before, more) = (Some(found[skip].event.seq), true);
+        }
         let mut events = Vec::new();
-        let state: Vec<&Entry> = page.entries.iter().filter(|entry| entry.event.change.is_state()).collect();
-        let skip = state.len().saturating_sub(Self::page(limit));
-        for entry in state.into_iter().skip(skip) {
+        for entry in &found[skip..] {
             events.push(self.words(entry, &name).await?);
         }
-        Ok(fields([("room", name.into()), ("events", events.into()), ("more", page.more.into())]))
+        let mut reply = fields([("room", name.into()), ("events", events.into()), ("more", more.into())]);
+        if let Some(before) = before.filter(|_| more) {
+            reply.insert("before".into(), before.into());
+        }
+        Ok(reply)
     }
 
     pub(super) async fn search(

@@ -38,6 +38,11 @@ impl Language for Json {
                 let nick = from.nick.as_str();
                 serde_json::to_string(&EventWords::whisper(nick, *id, nick, account, message))
             }
+            Told::Status { from, room, id, message, .. } => {
+                let account = from.account_name().map(Nick::as_str);
+                let nick = from.nick.as_str();
+                serde_json::to_string(&EventWords::whisper(room.as_str(), *id, nick, account, message))
+            }
             other => match rare(other) {
                 Some(text) => Ok(text),
                 None => return,
@@ -54,7 +59,10 @@ impl Language for Json {
 fn rare(told: &Told<'_>) -> Option<String> {
     let text = |nick: &Nick| Value::from(nick.as_str());
     Some(match told {
-        Told::Event { .. } | Told::Whisper { .. } => return None,
+        Told::Event { .. } | Told::Whisper { .. } | Told::Status { .. } => return None,
+        // The room's own event says that it has ended, and hosts are not shown.
+        Told::Host { .. } | Told::Closed { .. } => return None,
+        Told::Watched(told) => return rare(told),
         Told::Tags { from, place, tags, .. } => {
             // Of what IRC clients send without words, typing has a meaning here.
             let (_, state) = tags.iter().find(|(key, _)| key == "+typing")?;
@@ -85,6 +93,7 @@ fn rare(told: &Told<'_>) -> Option<String> {
             let (delivered, read) = ((*delivered).into(), (*read).into());
             of("cursor", [("room", place), ("name", text(who)), ("delivered", delivered), ("read", read)])
         }
+        Told::Read { seq: 0, .. } => return None,
         Told::Read { place, seq, .. } => of("read", [("room", name(*place).into()), ("seq", (*seq).into())]),
     })
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::reply::{Failure, Reply};
 use super::session::{Me, Talk};
+use crate::proto::chat::event::Change;
 use crate::proto::chat::id::{MessageId, Seq};
 use crate::proto::chat::name::Nick;
 use crate::server::chat::accounts::NewUser;
@@ -222,25 +223,40 @@ impl Talk {
         if let Some(cursor) = cursor {
             words.insert("read".into(), cursor.read.into());
             words.insert("delivered".into(), cursor.delivered.into());
-            words.insert("unread".into(), self.unread(room, cursor.read, head).await?.into());
+            let (unread, mentions) = self.unread(room, cursor.read, head).await?;
+            words.insert("unread".into(), unread.into());
+            if mentions > 0 {
+                words.insert("mentions".into(), mentions.into());
+            }
         }
         Ok(words.into())
     }
 
-    /// Messages after an event, as far as a client would count.
-    async fn unread(&self, room: &Arc<RoomCell>, read: Seq, head: Seq) -> Result<usize, Failure> {
+    /// Messages after an event, as far as a client would count, and how many of them call whoever asks.
+    async fn unread(
+        &self,
+        room: &Arc<RoomCell>,
+        read: Seq,
+        head: Seq,
+    ) -> Result<(usize, usize), Failure> {
         if read >= head {
-            return Ok(0);
+            return Ok((0, 0));
         }
         let part = Part::After(Place::Seq(read));
         let query = Query { room: room.id(), part, which: Which::Messages, limit: super::PAGE };
         let page = self.door.house.store().page(query).await?;
-        let mine = self.me()?.user.face().who();
-        Ok(page
-            .entries
-            .iter()
-            .filter(|entry| entry.event.by.who() != mine && entry.deleted.is_none())
-            .count())
+        let face = self.me()?.user.face();
+        let mine = face.who();
+        let account = face.account.as_ref().map(|(id, _)| *id);
+        let (mut unread, mut called) = (0, 0);
+        for entry in page.entries.iter().filter(|entry| entry.deleted.is_none()) {
+            let Change::Message(message) = &entry.event.change else { continue };
+            if entry.event.by.who() != mine {
+                unread += 1;
+                called += usize::from(account.is_some_and(|account| message.mentions.contains(&account)));
+            }
+        }
+        Ok((unread, called))
     }
 
     pub(super) async fn log_out(&mut self, all: bool) -> Reply {

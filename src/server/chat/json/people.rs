@@ -62,6 +62,17 @@ impl Talk {
             if account.operator {
                 words.insert("operator".into(), true.into());
             }
+            // What an account has decided is its own business.
+            if self.account().is_ok_and(|mine| mine.id == account.id) {
+                let receipts = account.profile.read_receipts.unwrap_or(true);
+                words.insert("read_receipts".into(), receipts.into());
+                let mut blocked = Vec::new();
+                for id in &account.profile.blocked {
+                    let name = self.door.accounts.account(*id).await?;
+                    blocked.extend(name.map(|account| Value::from(account.name.as_str())));
+                }
+                words.insert("blocked".into(), blocked.into());
+            }
         }
         Ok(fields([("user", words.into())]))
     }

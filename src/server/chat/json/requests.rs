@@ -43,7 +43,7 @@ impl Talk {
             R::Join { room, key } => now(self.join(&room, key.as_deref()).await),
             R::Leave { room, reason } => now(self.leave(&room, reason).await),
             R::Room { room } => now(self.room(&room).await),
-            R::Members { room, after, limit } => now(self.members(&room, after.as_ref(), limit)),
+            R::Members { room, after, limit } => now(self.members(&room, after.as_ref(), limit).await),
             R::Invite { room, name } => {
                 let who = self.who(&room, &name).await?;
                 now(self.change(&room, Change::Invite { who, nick: name }).await)
@@ -116,6 +116,9 @@ impl Talk {
             R::Delivered { room, seq } => now(self.cursor(&room, seq, 0).await),
             R::Read { room, seq } => now(self.cursor(&room, seq, seq).await),
             R::Receipts { room } => now(self.receipts(&room).await),
+            R::Notify { room, level } => now(self.notify(&room, level).await),
+            R::Push { endpoint, p256dh, auth } => now(self.push(endpoint, &p256dh, &auth).await),
+            R::Unpush { endpoint } => now(self.unpush(endpoint).await),
             R::Upload { name, size } => now(self.upload(&name, size)),
             R::Link { digest } => now(self.link(&digest)),
         }

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::login::fields;
 use super::reply::{Failure, Reply};
 use super::session::Talk;
-use crate::proto::chat::event::{Change, List, RoomKind, Setting, Who};
+use crate::proto::chat::event::{Change, List, Role, RoomKind, Setting, Who};
 use crate::proto::chat::json::asked::Target;
 use crate::proto::chat::mask::Mask;
 use crate::proto::chat::name::{Nick, RoomName};
@@ -185,40 +185,54 @@ impl Talk {
         Ok(fields([("room", self.room_words(&room, head, None).await?)]))
     }
 
-    pub(super) fn members(&mut self, room: &RoomName, after: Option<&Nick>, limit: Option<u64>) -> Reply {
+    pub(super) async fn members(
+        &mut self,
+        room: &RoomName,
+        after: Option<&Nick>,
+        limit: Option<u64>,
+    ) -> Reply {
         let room = self.known(room)?;
         let me = self.me()?.user.face();
         room.ask(&me, Room::may_read)?;
         let after = after.map(Nick::folded).unwrap_or_default();
         let mut members: Vec<_> = room.look(|room| {
             room.members()
-                .map(|(_, member)| (member.nick.folded(), member.nick.clone(), member.role))
+                .map(|(who, member)| (member.nick.folded(), who.clone(), member.nick.clone(), member.role))
                 .collect()
         });
         members.retain(|(key, ..)| *key > after);
         members.sort_by(|one, other| one.0.cmp(&other.0));
         let limit = at_most(limit);
         let more = members.len() > limit;
-        let members: Vec<Value> = members
-            .into_iter()
-            .take(limit)
-            .map(|(_, nick, role)| {
-                let user = self.door.house.user(nick.as_str());
-                let presence = user.as_ref().map_or("offline", |user| user.presence().0.word());
-                let mut words = fields([
-                    ("name", nick.as_str().into()),
-                    ("role", json!(role)),
-                    ("presence", presence.into()),
-                ]);
-                let face = user.map(|user| user.face());
-                if let Some(face) = face.filter(|face| !face.real.is_empty() && *face.real != *nick.as_str())
-                {
-                    words.insert("display".into(), (*face.real).into());
-                }
-                words.into()
-            })
-            .collect();
-        Ok(fields([("members", members.into()), ("more", more.into())]))
+        let mut shown = Vec::new();
+        for (_, who, nick, role) in members.into_iter().take(limit) {
+            shown.push(self.member(&who, &nick, role).await?);
+        }
+        Ok(fields([("members", shown.into()), ("more", more.into())]))
+    }
+
+    /// A member, as clients read it.
+    async fn member(&self, who: &Who, nick: &Nick, role: Role) -> Result<Value, Failure> {
+        let user = self.door.house.user(nick.as_str());
+        let presence = user.as_ref().map_or("offline", |user| user.presence().0.word());
+        let mut words =
+            fields([("name", nick.as_str().into()), ("role", json!(role)), ("presence", presence.into())]);
+        let account = match who {
+            Who::Account(id) => self.door.accounts.account(*id).await?,
+            Who::Guest(_) => None,
+        };
+        let profile = account.as_ref().map(|account| &account.profile);
+        let mut real = user.map(|user| user.face().real.to_string()).unwrap_or_default();
+        if let Some(profile) = profile.filter(|profile| !profile.display.is_empty()) {
+            real.clone_from(&profile.display);
+        }
+        if !real.is_empty() && real != nick.as_str() {
+            words.insert("display".into(), real.into());
+        }
+        if let Some(profile) = profile.filter(|profile| !profile.avatar.is_empty()) {
+            words.insert("avatar".into(), profile.avatar.as_str().into());
+        }
+        Ok(words.into())
     }
 
     /// Makes a change in a room.

@@ -151,6 +151,12 @@ impl Media {
         })))
     }
 
+    /// Bytes of a file at most.
+    #[must_use]
+    pub fn largest(&self) -> u64 {
+        self.0.options.file
+    }
+
     /// Lets an account upload files of `largest` bytes at most, and no more than the options allow, for a while from `now` on.
     #[must_use]
     pub fn permit(&self, account: AccountId, largest: Option<u64>, now: Millis) -> Permit {

@@ -7,6 +7,7 @@
 
 pub mod account;
 pub mod history;
+pub mod notices;
 pub mod postgres;
 pub mod shared;
 pub mod sqlite;
@@ -21,6 +22,7 @@ use std::pin::Pin;
 
 use self::account::{Account, AccountChange, NewAccount, Session};
 use self::history::{Found, Page, Query, Search};
+use self::notices::Notices;
 use crate::proto::chat::event::{Author, Change, Event};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
 use crate::proto::chat::name::{Nick, RoomName};
@@ -171,6 +173,12 @@ pub trait Store: Send + Sync + 'static {
     /// Changes an account. [`StoreError::None`] if it does not exist; [`StoreError::Taken`] if a certificate opens another one.
     fn change_account(&self, id: AccountId, change: AccountChange) -> Answer<'_, Account>;
 
+    /// Forgets an account with its certificates, sessions, devices and positions; its name is free then. What it has said stays, and so do its memberships: they are
+    /// ended before. Says whether there was one. A store that cannot says so ([`StoreError::Away`]).
+    fn remove_account(&self, _id: AccountId) -> Answer<'_, bool> {
+        Box::pin(std::future::ready(Err(StoreError::Away("it does not remove accounts".to_owned()))))
+    }
+
     /// Keeps a session.
     fn create_session(&self, session: Session) -> Answer<'_, ()>;
 
@@ -208,6 +216,11 @@ pub trait Store: Send + Sync + 'static {
     /// that all of them are named: the others are removed.
     fn media_in_use(&self, digests: Vec<String>) -> Answer<'_, Vec<String>> {
         Box::pin(std::future::ready(Ok(digests)))
+    }
+
+    /// Where notices for absent members are kept; a store without that has none, and nobody absent is told anything.
+    fn notices(&self) -> Option<&dyn Notices> {
+        None
     }
 
     /// Writes a copy of everything into a file that does not exist yet ([`StoreError::Taken`]), while others go on.

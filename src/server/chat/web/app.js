@@ -1,31 +1,44 @@
-// Ties the views together: which room is open, what keys do, and what is drawn again when something changes.
+// Ties the views together: which room is open, and what is drawn again when something changes.
 
 import { Chat } from './chat.js';
 import { Composer } from './composer.js';
-import { browse, invite, meMenu, personMenu, roomMenu, shortcuts, switcher, topic } from './dialogs.js';
+import { account } from './account.js';
+import { browse, invite, meMenu, roomMenu } from './dialogs.js';
 import { fold, h, icon, iconButton, toast, count } from './dom.js';
+import { addresses } from './faces.js';
+import { listen, shortcuts } from './keys.js';
+import { leave, manage } from './manage.js';
 import { Media } from './media.js';
 import { Notify } from './notify.js';
 import { Pane } from './panes.js';
+import { personMenu, profile } from './people.js';
 import { ask, closePopup, menu, pickReaction } from './popup.js';
+import { register } from './push.js';
 import { Sidebar } from './sidebar.js';
 import { SignIn } from './signin.js';
+import { switcher } from './switcher.js';
 import { Timeline } from './timeline.js';
+import { noFiles } from './tray.js';
 
 const THEME = 'wireworks.theme';
+const COMPACT = 'wireworks.compact';
 const chat = new Chat();
 const refused = error => toast(error.message, { bad: true });
 
 const actions = {
-  open, jump, theme,
+  open, jump, theme, compact, shortcuts,
+  account: page => account(chat, actions, page),
+  manage: page => manage(chat, chat.current, actions, page),
+  commands,
   switcher: () => switcher(chat, actions, () => sidebar.order()),
   browse: () => browse(chat, actions),
   newDirect: () => ask('Write to somebody', [{ name: 'name', label: 'Name', required: true, maxlength: '32' }], 'Write', ({ name }) => open(chat.direct(name.trim()))),
   async join(name) {
     const known = chat.room(name);
     if (known) return open(known);
-    const { room } = await chat.link.ask('join', { room: name });
-    const joined = chat.add(room ?? { room: name });
+    const room = await enter(name);
+    if (!room) return undefined;
+    const joined = chat.add(room);
     joined.last = joined.seq;
     chat.changed('rooms');
     return open(joined);
@@ -34,8 +47,18 @@ const actions = {
     await chat.link.ask('leave', { room: room.name });
     chat.remove(room);
   },
-  invite: () => invite(chat, chat.current),
+  invite: (room = chat.current) => invite(chat, room),
   pins: () => pane.pins(),
+  threads: () => pane.threads(),
+  readAll() {
+    const unread = [...chat.rooms.values()].filter(room => room.unread > 0);
+    for (const room of unread) chat.seen(room);
+    timeline.readAll();
+    toast(unread.length ? `${count(unread.length, 'room')} marked as read.` : 'Everything is read.');
+  },
+  pin: item => chat.act(chat.current.pins.has(item.id) ? 'unpin' : 'pin', { room: chat.current.name, message: item.id }).catch(refused),
+  copy: item => item.text && navigator.clipboard?.writeText(item.text).then(() => toast('Copied.')),
+  remove: item => remove(chat.current, item),
   thread: item => pane.thread(item),
   reply: item => writer(item).reply(item),
   edit: item => writer(item).edit(item),
@@ -61,12 +84,28 @@ const actions = {
     const room = chat.current;
     const pinned = room.pins.has(item.id);
     menu(anchor, [
-      (room.moderates || room.direct) && { icon: 'pin', label: pinned ? 'Unpin' : 'Pin', act: () => chat.act(pinned ? 'unpin' : 'pin', { room: room.name, message: item.id }).catch(refused) },
-      item.text && { icon: 'copy', label: 'Copy the text', act: () => navigator.clipboard?.writeText(item.text).then(() => toast('Copied.')) },
+      room.arranges && { icon: 'pin', label: pinned ? 'Unpin' : 'Pin', act: () => actions.pin(item) },
+      item.text && { icon: 'copy', label: 'Copy the text', act: () => actions.copy(item) },
       (chat.isMe(item.from) || room.moderates) && { icon: 'trash', label: 'Delete', bad: true, act: () => remove(room, item) },
     ], 'Message');
   },
 };
+
+/** Enters a room, by its key if it has one. */
+async function enter(name, key) {
+  try {
+    return (await chat.link.ask('join', { room: name, key })).room ?? { room: name };
+  } catch (error) {
+    if (error.code !== 'wrong_key' || key !== undefined) throw error;
+    ask(`${name} needs a key`, [{ name: 'key', label: 'Key', required: true, autocomplete: 'off' }], 'Enter', async values => {
+      const joined = chat.add(await enter(name, values.key.trim()));
+      joined.last = joined.seq;
+      chat.changed('rooms');
+      open(joined);
+    });
+    return null;
+  }
+}
 
 /** Messages of the open thread are answered and edited there. */
 function writer(item) {
@@ -78,7 +117,9 @@ function remove(room, item) {
 }
 
 const media = new Media(chat.link);
+addresses(digest => media.address(digest));
 const notify = new Notify(chat, open);
+register((name, id) => (id ? jump(name, id) : open(chat.room(name))));
 actions.notify = notify;
 const look = {
   get me() { return chat.me?.name ?? ''; },
@@ -87,29 +128,31 @@ const look = {
 };
 const view = { chat, actions, media, look, room: null, shown };
 const signin = new SignIn(chat);
+actions.switchTheme = switchTheme;
 const sidebar = new Sidebar(chat, actions);
 const timeline = new Timeline(view);
 const composer = new Composer(chat, actions);
 const pane = new Pane(view);
 
 const title = h('h2', { class: 'room-title' });
-const about = h('button', { type: 'button', class: 'topic', onclick: () => chat.current && !chat.current.direct && topic(chat, chat.current) });
+const about = h('button', { type: 'button', class: 'topic', title: 'About this room', onclick: () => (chat.current?.direct ? profile(chat, chat.current.name, actions) : chat.current && actions.manage('about')) });
 const members = h('button', { type: 'button', class: 'icon-button members', 'aria-label': 'Members', title: 'Members', onclick: () => toggle('members') }, icon('people'), h('span', {}));
 const more = iconButton('more', 'More about this room', () => roomMenu(chat, chat.current, more, actions), { 'aria-haspopup': 'menu' });
 const header = h('header', { class: 'room-header' }, iconButton('back', 'Back to the rooms', () => screen('rooms'), { class: 'icon-button only-narrow' }),
-  h('div', { class: 'room-name' }, title, about), iconButton('search', 'Search', () => toggle('search')), iconButton('pin', 'Pinned messages', () => toggle('pins'), { class: 'icon-button pin-button' }), members, more);
+  h('div', { class: 'room-name' }, title, about), iconButton('search', 'Search', () => toggle('search')), iconButton('thread', 'Threads', () => toggle('threads'), { class: 'icon-button pin-button' }), iconButton('pin', 'Pinned messages', () => toggle('pins'), { class: 'icon-button pin-button' }), members, more);
 view.header = members;
+const dropWords = h('span', {}, 'Drop files to send them');
 const typing = h('p', { class: 'typing', 'aria-live': 'polite' });
 const empty = h('div', { class: 'empty' }, icon('logo'), h('h2', {}, 'Choose a room'), h('p', {}, 'Or press Ctrl K and write the name of a room or a person.'),
   h('button', { type: 'button', class: 'button', onclick: actions.browse }, 'Browse rooms'));
-const room = h('main', { class: 'room', 'aria-label': 'Room' }, header, timeline.node, typing, composer.form, h('div', { class: 'drop', 'aria-hidden': 'true' }, icon('clip'), 'Drop files to send them'));
-const app = h('div', { class: 'app', hidden: true }, sidebar.node, empty, room, pane.node);
+const room = h('section', { class: 'room', 'aria-label': 'Room' }, header, timeline.node, typing, composer.form, h('div', { class: 'drop', 'aria-hidden': 'true' }, icon('clip'), dropWords));
+const app = h('main', { class: 'app', hidden: true }, sidebar.heading, sidebar.node, empty, room, pane.node);
 document.getElementById('root').replaceChildren(signin.node, app);
 
 /** On a narrow screen one of the three is displayed: `rooms`, `room` or `pane`. */
 function screen(name) {
   app.dataset.screen = name;
-  if (name === 'rooms') sidebar.node.querySelector('[aria-current], .row')?.focus();
+  if (name === 'rooms') sidebar.row?.focus();
 }
 
 /** The pane was opened or closed. */
@@ -150,11 +193,7 @@ async function open(next) {
 async function loadPeople(target) {
   if (target.direct || target.people || pane.kind === 'members') return;
   try {
-    const reply = await chat.link.ask('members', { room: target.name, limit: 200 });
-    target.people = new Map(reply.members.map(found => [fold(found.name), found]));
-    if (!reply.more) target.members = target.people.size;
-    for (const found of reply.members) if (found.presence) chat.presences.set(fold(found.name), { presence: found.presence, status: found.status ?? '' });
-    chat.changed('people');
+    await chat.people(target);
     if (chat.current === target) timeline.update();
   } catch {
     // Not every room shows its members.
@@ -162,7 +201,7 @@ async function loadPeople(target) {
 }
 
 async function jump(name, id) {
-  const target = chat.room(name);
+  const target = chat.room(name) ?? (name.startsWith('#') ? null : chat.direct(name));
   if (!target) return;
   if (chat.current !== target) await open(target);
   if (matchMedia('(max-width: 700px)').matches) screen('room');
@@ -176,7 +215,6 @@ function drawHeader() {
   title.replaceChildren(icon(current.direct ? 'at' : current.kind === 'private' ? 'lock' : 'hash'), current.title);
   const { presence, status } = current.direct ? chat.presence(current.name) : {};
   about.textContent = current.direct ? status || presence : current.topic || 'Add a topic';
-  about.disabled = current.direct;
   about.classList.toggle('none', !current.direct && !current.topic);
   members.hidden = current.direct;
   members.lastChild.textContent = current.members || '';
@@ -205,10 +243,14 @@ function choose() {
   } catch {
     // No name is written so.
   }
-  const name = wanted.startsWith('@') ? wanted.slice(1) : wanted ? `#${wanted}` : localStorage.getItem('wireworks.room');
+  // Behind the room there may be a message of it.
+  const [, place, id] = wanted.match(/^(.*?)(?:\/([0-9A-Z]{26}))?$/);
+  const name = place.startsWith('@') ? place.slice(1) : place ? `#${place}` : localStorage.getItem('wireworks.room');
   const known = name && chat.room(name);
+  if (known && id) return jump(name, id);
   if (known) return open(known);
-  if (name?.startsWith('#') && wanted) return actions.join(name).catch(() => open(sidebar.order()[0]));
+  if (place.startsWith('@')) return open(chat.direct(name));
+  if (name?.startsWith('#') && place) return actions.join(name).catch(() => open(sidebar.order()[0]));
   const narrow = matchMedia('(max-width: 700px)').matches;
   if (narrow) return screen('rooms');
   return open(sidebar.order()[0]);
@@ -256,69 +298,68 @@ function drawLink() {
 }
 setInterval(() => chat.link.state === 'waiting' && sidebar.drawLink(), 1_000);
 
-function theme() {
-  const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
-  document.documentElement.dataset.theme = dark ? 'light' : 'dark';
-  localStorage.setItem(THEME, document.documentElement.dataset.theme);
-}
-
-// Keys.
-document.addEventListener('keydown', event => {
-  if (!chat.me || document.querySelector('dialog[open]')) return;
-  const key = event.key.toLowerCase();
-  const held = event.ctrlKey || event.metaKey;
-  if (held && key === 'k') actions.switcher();
-  else if (held && event.shiftKey && key === 'f') pane.search();
-  else if (held && key === '/') shortcuts();
-  else if (event.altKey && (key === 'arrowup' || key === 'arrowdown')) neighbour(key === 'arrowup' ? -1 : 1, event.shiftKey);
-  else if (key === 'escape') escape();
-  else if (!messageKey(event, key)) return;
-  event.preventDefault();
-});
-
-function escape() {
-  if (closePopup() || composer.cancel()) return;
-  if (pane.close()) return composer.focus();
-  if (chat.current) timeline.toEnd();
-  composer.focus();
-}
-
-function neighbour(by, unread) {
-  const all = sidebar.order();
-  const at = all.indexOf(chat.current);
-  for (let step = 1; step <= all.length; step += 1) {
-    const next = all[(at + by * step + all.length * step) % all.length];
-    if (!unread || next.unread > 0) return open(next);
+/** The colours that were chosen, if any; `system` chooses none. */
+function theme(wanted) {
+  if (wanted === 'system') {
+    delete document.documentElement.dataset.theme;
+    localStorage.removeItem(THEME);
+  } else if (wanted) {
+    document.documentElement.dataset.theme = wanted;
+    localStorage.setItem(THEME, wanted);
   }
-  return undefined;
+  return document.documentElement.dataset.theme;
 }
 
-/** Keys on a message. */
-function messageKey(event, key) {
-  const node = document.activeElement?.closest?.('.message');
-  const within = timeline.scroller.contains(document.activeElement);
-  if (within && (key === 'arrowup' || key === 'arrowdown') && !document.activeElement.closest('.popup')) return timeline.step(key === 'arrowup' ? -1 : 1);
-  if (!node || event.ctrlKey || event.metaKey || event.altKey || document.activeElement !== node) return false;
-  const item = chat.current?.byId.get(node.dataset.id);
-  if (!item || item.deleted) return false;
-  const mine = chat.isMe(item.from);
-  const deeds = { r: () => actions.reply(item), t: () => actions.thread(item), '+': () => actions.pick(item, node), e: () => mine && actions.edit(item), delete: () => (mine || chat.current.moderates) && remove(chat.current, item) };
-  if (!deeds[key]) return false;
-  deeds[key]();
-  return true;
+function switchTheme() {
+  const dark = theme() ? theme() === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  theme(dark ? 'light' : 'dark');
+}
+
+/** Whether messages stand close together. */
+function compact(on) {
+  if (on !== undefined) localStorage.setItem(COMPACT, String(on));
+  document.documentElement.classList.toggle('compact', localStorage.getItem(COMPACT) === 'true');
+  return localStorage.getItem(COMPACT) === 'true';
+}
+
+/** What can be done from anywhere, for the switcher. */
+function commands() {
+  const here = chat.current;
+  const managed = here && !here.direct;
+  return [
+    { icon: 'plus', label: 'Create a room', act: actions.browse },
+    { icon: 'search', label: 'Search messages', act: () => pane.search() },
+    here && { icon: 'thread', label: 'Threads', act: actions.threads },
+    here && { icon: 'pin', label: 'Pinned messages', act: actions.pins },
+    managed && { icon: 'people', label: 'Members of this room', act: () => pane.members() },
+    managed && { icon: 'plus', label: 'Invite somebody', act: () => actions.invite() },
+    managed && here.moderates && { icon: 'shield', label: 'Settings of this room', act: () => actions.manage('settings') },
+    managed && { icon: 'leave', label: 'Leave this room', act: () => leave(here, actions) },
+    { icon: 'checks', label: 'Mark all as read', act: actions.readAll },
+    { icon: 'person', label: 'Account and preferences', act: () => actions.account(chat.me.account ? 'profile' : 'notify') },
+    { icon: 'bell', label: 'Notifications', act: () => actions.account('notify') },
+    { icon: 'theme', label: 'Light or dark', act: switchTheme },
+    { icon: 'keyboard', label: 'Keyboard shortcuts', act: shortcuts },
+    { icon: 'leave', label: 'Log out', act: () => chat.session.logout() },
+  ].filter(Boolean);
 }
 
 // Files that are dragged in.
 let dragged = 0;
 const files = event => event.dataTransfer?.types.includes('Files') && chat.current;
-room.addEventListener('dragenter', event => { if (files(event)) { dragged += 1; room.classList.add('dropping'); } });
+room.addEventListener('dragenter', event => {
+  if (!files(event)) return;
+  dragged += 1;
+  dropWords.textContent = noFiles(chat) || `Drop files to send them to ${chat.current.name}`;
+  room.classList.add('dropping');
+});
 room.addEventListener('dragleave', event => { if (files(event) && (dragged -= 1) <= 0) { dragged = 0; room.classList.remove('dropping'); } });
 addEventListener('dragover', event => event.preventDefault());
 addEventListener('drop', event => {
   event.preventDefault();
   dragged = 0;
   room.classList.remove('dropping');
-  if (files(event) && room.contains(event.target)) composer.tray.add(event.dataTransfer.files);
+  if (files(event) && (room.contains(event.target) || pane.composer?.form.contains(event.target))) (pane.composer?.form.contains(event.target) ? pane.composer : composer).tray.drop(event.dataTransfer);
 });
 
 addEventListener('focus', () => timeline.atBottom && chat.current && chat.seen(chat.current));
@@ -326,6 +367,8 @@ document.addEventListener('visibilitychange', () => { if (!document.hidden && ch
 addEventListener('hashchange', () => chat.me && choose());
 addEventListener('beforeunload', event => { if (composer.tray.busy) event.preventDefault(); });
 
+listen({ chat, actions, timeline, composer, pane, sidebar });
+compact();
 signin.draw();
 signin.node.hidden = chat.session.known;
 chat.link.open();

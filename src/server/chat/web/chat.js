@@ -2,6 +2,7 @@
 //
 // Views listen to `change`, whose detail says what changed: `me`, `rooms`, `room`, `people`, `link`.
 
+import { face } from './faces.js';
 import { fold } from './dom.js';
 import { Link, Lost } from './link.js';
 import { Outbox } from './outbox.js';
@@ -11,14 +12,19 @@ import { Session } from './session.js';
 
 /** How long events are waited for that were passed over. */
 const MEND_AFTER = 1_500;
+/** Members of a room that are asked for. */
+const PEOPLE = 2_000;
+/** People whose pictures are asked for when a session begins. */
+const FACES = 10;
 
 export class Chat extends EventTarget {
   me = null;
   rooms = new Map();
   current = null;
   presences = new Map();
-  /** The presence that was chosen, if any. */
+  /** The presence that was chosen, if any, and what was said about it. */
   mine = null;
+  status = null;
   /** Whether this connection has come in. */
   ready = false;
   constructor() {
@@ -82,9 +88,54 @@ export class Chat extends EventTarget {
     this.changed('rooms');
     this.outbox.open(this.me.account ?? `guest.${this.me.name}`);
     this.outbox.flush();
-    if (again && this.mine) this.link.tell('presence', { presence: this.mine });
+    if (again && this.mine) this.link.tell('presence', { presence: this.mine, status: this.status ?? undefined });
+    if (!again) this.#faces();
     this.watch([...this.rooms.values()].filter(room => room.direct).map(room => room.name));
     this.changed('room', this.current);
+  }
+
+  /** Sets one's presence, and what it is about: what is not said stays. */
+  async setPresence(presence, status = this.status ?? '') {
+    await this.link.ask('presence', { presence, status });
+    this.mine = presence;
+    this.status = status;
+    this.changed('rooms');
+  }
+
+  /** One's own picture, and those of the people whom one writes to. */
+  async #faces() {
+    const directs = [...this.rooms.values()].filter(room => room.direct).slice(0, FACES);
+    for (const name of [this.me.account, ...directs.map(room => room.name)].filter(Boolean)) await this.look(name);
+  }
+
+  /** What somebody looks like. */
+  async look(name) {
+    const reply = await this.link.ask('whois', { name }).catch(() => null);
+    if (!reply) return;
+    face(name, reply.user.avatar);
+    if (this.isMe(name)) this.me.display = reply.user.display ?? '';
+  }
+
+  /** The members of a room, all of them up to a limit. */
+  async people(room) {
+    const people = new Map();
+    let reply;
+    let after;
+    do {
+      reply = await this.link.ask('members', { room: room.name, after, limit: 200 });
+      for (const found of reply.members) this.#member(people, found);
+      after = reply.members.at(-1)?.name;
+    } while (reply.more && after && people.size < PEOPLE);
+    room.people = people;
+    if (!reply.more) room.members = people.size;
+    this.changed('people');
+    return people;
+  }
+
+  #member(people, found) {
+    people.set(fold(found.name), found);
+    face(found.name, found.avatar);
+    if (found.presence) this.presences.set(fold(found.name), { presence: found.presence, status: found.status ?? this.presence(found.name).status });
   }
 
   /** Asks for the presence of these, now and from now on. */
@@ -128,6 +179,7 @@ export class Chat extends EventTarget {
   direct(name) {
     const room = this.room(name) ?? this.add({ room: name, kind: 'direct', seq: 0 });
     this.watch([name]);
+    this.look(name);
     this.changed('rooms');
     return room;
   }

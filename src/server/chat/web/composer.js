@@ -1,7 +1,8 @@
 // Where one writes: text that grows with its lines, files, answers and edits, names by Tab, and commands.
 
+import { plain } from './format.js';
 import { fold, h, icon, iconButton, toast } from './dom.js';
-import { Tray } from './media.js';
+import { noFiles, Tray } from './tray.js';
 
 const COMMANDS = [
   ['/me', 'does something', 'Say what you do'],
@@ -27,13 +28,14 @@ export class Composer {
     const label = thread ? 'Reply in thread' : 'Message';
     this.input = h('textarea', { rows: '1', 'aria-label': label, placeholder: label, enterkeyhint: 'send', autocapitalize: 'sentences', dir: 'auto', 'aria-autocomplete': 'list' });
     this.banner = h('div', { class: 'banner', hidden: true });
-    this.tray = new Tray(chat.link, () => this.#refresh());
+    this.tray = new Tray(chat, () => this.#refresh());
     this.choices = h('div', { class: 'choices', role: 'listbox', 'aria-label': 'Suggestions', hidden: true });
     this.picker = h('input', { type: 'file', multiple: true, hidden: true, tabindex: '-1', 'aria-label': 'Files', onchange: () => { this.tray.add(this.picker.files); this.picker.value = ''; } });
+    this.clip = iconButton('clip', 'Attach files', () => this.picker.click());
     this.send = h('button', { type: 'submit', class: 'send', 'aria-label': 'Send', title: 'Send (Enter)' }, icon('send'));
     this.error = h('p', { class: 'form-error', role: 'alert' });
     this.form = h('form', { class: 'composer' }, this.choices, this.banner, this.tray.node,
-      h('div', { class: 'composer-row' }, iconButton('clip', 'Attach files', () => this.picker.click()), this.input, this.picker, this.send), this.error);
+      h('div', { class: 'composer-row' }, this.clip, this.input, this.picker, this.send), this.error);
     this.form.addEventListener('submit', event => { event.preventDefault(); this.#submit(); });
     this.input.addEventListener('input', () => this.#input());
     this.input.addEventListener('keydown', event => this.#key(event));
@@ -54,7 +56,15 @@ export class Composer {
     this.error.textContent = '';
     this.input.value = this.thread ? '' : room.draft;
     if (!this.thread) this.input.placeholder = `Message ${room.direct ? room.name : room.name}`;
+    this.clip.hidden = Boolean(noFiles(this.chat));
     this.#refresh();
+  }
+
+  /** Lets files be chosen. */
+  attach() {
+    const why = noFiles(this.chat);
+    if (why) toast(why, { bad: true });
+    else this.picker.click();
   }
 
   focus() {
@@ -89,7 +99,7 @@ export class Composer {
   }
 
   #banner(name, title, text) {
-    this.banner.replaceChildren(icon(name), h('b', {}, title), h('span', {}, text.slice(0, 120)), iconButton('close', 'Cancel', () => { this.cancel(); this.focus(); }));
+    this.banner.replaceChildren(icon(name), h('b', {}, title), h('span', {}, plain(text).slice(0, 120)), iconButton('close', 'Cancel', () => { this.cancel(); this.focus(); }));
     this.banner.hidden = false;
     this.focus();
   }

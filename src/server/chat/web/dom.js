@@ -10,7 +10,7 @@ export function h(tag, attributes = {}, ...children) {
     if (name.startsWith('on')) node.addEventListener(name.slice(2), value);
     else node.setAttribute(name, value === true ? '' : value);
   }
-  node.append(...children.flat().filter(child => child !== null && child !== undefined && child !== false));
+  node.append(...children.flat(2).filter(child => child !== null && child !== undefined && child !== false));
   return node;
 }
 
@@ -28,16 +28,6 @@ export function icon(name) {
 /** A button that shows only an icon. */
 export function iconButton(name, label, onclick, attributes = {}) {
   return h('button', { type: 'button', class: 'icon-button', 'aria-label': label, title: label, onclick, ...attributes }, icon(name));
-}
-
-/** A square with the first letters of a name, in a colour of its own. */
-export function avatar(name, size = '') {
-  const letters = name.replace(/^#/, '').replace(/[^\p{L}\p{N}]/gu, '') || name;
-  const node = h('span', { class: `avatar ${size}`, 'aria-hidden': 'true' }, letters.slice(0, size === 'big' ? 2 : 1).toUpperCase());
-  let sum = 7;
-  for (const letter of fold(name)) sum = (sum * 31 + letter.codePointAt(0)) % 997;
-  node.style.setProperty('--hue', String((sum * 47) % 360));
-  return node;
 }
 
 /** Names that differ in ASCII case only are one name. */
@@ -89,4 +79,10 @@ export function toast(text, { bad = false, action, act } = {}) {
   all.append(note);
   while (all.childElementCount > 3) all.firstElementChild.remove();
   setTimeout(close, action ? 20_000 : 6_000);
+}
+
+/** What a server says, as a sentence of its own. */
+export function sentence(text) {
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?…]$/.test(first) ? first : `${first}.`;
 }

@@ -96,6 +96,11 @@ function roomLink(found, look) {
   return { made: h('a', { href: `#${encodeURIComponent(name.slice(1))}`, class: 'mention' }, name), length: name.length };
 }
 
+/** A text on one line, without the marks of emphasis. */
+export function plain(text) {
+  return text.replace(/\*\*|~~|`/g, '').replace(/^> ?/gm, '').replace(/\s+/g, ' ');
+}
+
 /** Whether a text calls somebody by name, or all who are here. */
 export function calls(text, name) {
   const safe = name.replace(/[\\^$.*+?()[\]{}|]/g, '\\$&');

@@ -1,5 +1,7 @@
 // The connection: requests and their replies, events, and how it comes back after it was lost.
 
+import { sentence } from './dom.js';
+
 const SUBPROTOCOL = 'chat.v1.json';
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 20_000;
@@ -9,7 +11,7 @@ const PING_AFTER = 25_000;
 /** A request that the server did not do. */
 export class Refused extends Error {
   constructor(reply) {
-    super(reply.message || reply.code);
+    super(sentence(reply.message || reply.code));
     this.code = reply.code;
     this.reply = reply;
   }

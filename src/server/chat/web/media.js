@@ -1,41 +1,34 @@
-// Files: uploads with their progress, and the addresses of those in messages.
+// Files of messages: their addresses, and how they look. Pictures, sound and film stand where they are, all else as a card.
 
-import { bytes, h, icon, iconButton, toast } from './dom.js';
+import { bytes, h, icon } from './dom.js';
+import { dialog } from './popup.js';
 
 /** A link is asked for again after this time; the server's hold for some hours. */
 const LINK_HOLDS = 30 * 60_000;
-/** Uploads of one message at most. */
-const AT_ONCE = 10;
+/** Pixels of a picture in the log, at most. */
+const WIDE = 400;
+const HIGH = 300;
 
 export class Media {
   #links = new Map();
   #watched = new WeakMap();
+  #sight = new IntersectionObserver(seen => seen.filter(one => one.isIntersecting).forEach(one => this.#load(one.target)), { rootMargin: '600px' });
 
   constructor(link) {
     this.link = link;
-    this.#sight = new IntersectionObserver(seen => seen.filter(one => one.isIntersecting).forEach(one => this.#load(one.target)), { rootMargin: '600px' });
   }
 
-  #sight;
-
-  /** Gives a node its address, and a picture its thumbnail, when they come into sight. */
-  show(file, node, image) {
-    this.#watched.set(node, { file, image });
+  /** Calls `then` with the address of a file when a node comes into sight. */
+  show(file, node, then) {
+    this.#watched.set(node, { file, then });
     this.#sight.observe(node);
   }
 
   async #load(node) {
     this.#sight.unobserve(node);
-    const { file, image } = this.#watched.get(node);
+    const { file, then } = this.#watched.get(node);
     try {
-      const url = await this.address(file.digest);
-      node.href = url;
-      if (!image) return;
-      const thumbnail = new URL(url, location.href);
-      thumbnail.searchParams.set('thumb', '1');
-      // Small pictures have no thumbnail: then the picture itself is small enough.
-      image.addEventListener('error', () => { image.src = url; }, { once: true });
-      image.src = thumbnail.pathname + thumbnail.search;
+      then(await this.address(file.digest));
     } catch {
       node.classList.add('missing');
       node.title = `${file.name} cannot be shown`;
@@ -53,104 +46,64 @@ export class Media {
   }
 }
 
-/** The files that will go with the next message. */
-export class Tray {
-  files = [];
-
-  /** `changed` is called whenever a file comes, goes or is done. */
-  constructor(link, changed) {
-    this.link = link;
-    this.changed = changed;
-    this.node = h('ul', { class: 'tray', 'aria-label': 'Files to send', hidden: true });
-  }
-
-  get ready() {
-    return this.files.every(file => file.media);
-  }
-
-  get busy() {
-    return this.files.some(file => !file.media && !file.error);
-  }
-
-  /** Uploads these, as far as there is room for them. */
-  add(list) {
-    for (const file of list) {
-      if (this.files.length >= AT_ONCE) {
-        toast(`A message has at most ${AT_ONCE} files.`, { bad: true });
-        break;
-      }
-      const entry = { file, name: file.name || 'pasted.png' };
-      this.files.push(entry);
-      this.#draw(entry);
-      this.#upload(entry);
-    }
-    this.#shown();
-  }
-
-  /** What goes with the message; the tray is empty then. */
-  take() {
-    const media = this.files.filter(file => file.media).map(file => file.media);
-    for (const entry of this.files) entry.preview && URL.revokeObjectURL(entry.preview);
-    this.files = [];
-    this.node.replaceChildren();
-    this.#shown();
-    return media;
-  }
-
-  #draw(entry) {
-    const picture = entry.file.type.startsWith('image/');
-    if (picture) entry.preview = URL.createObjectURL(entry.file);
-    entry.bar = h('progress', { max: '1', value: '0', 'aria-label': `Upload of ${entry.name}` });
-    entry.state = h('span', { class: 'file-size' }, bytes(entry.file.size));
-    entry.node = h('li', {}, picture ? h('img', { src: entry.preview, alt: '' }) : icon('file'),
-      h('div', {}, h('span', { class: 'file-name' }, entry.name), entry.state, entry.bar),
-      iconButton('close', `Remove ${entry.name}`, () => this.#remove(entry)));
-    this.node.append(entry.node);
-  }
-
-  #remove(entry) {
-    entry.request?.abort();
-    if (entry.preview) URL.revokeObjectURL(entry.preview);
-    this.files = this.files.filter(file => file !== entry);
-    entry.node.remove();
-    this.#shown();
-  }
-
-  async #upload(entry) {
-    try {
-      const { url } = await this.link.ask('upload', { name: entry.name, size: entry.file.size });
-      entry.media = await put(url, entry, part => { entry.bar.value = part; });
-      entry.node.classList.add('done');
-    } catch (error) {
-      entry.error = error.message;
-      entry.node.classList.add('bad');
-      entry.state.textContent = error.message;
-    }
-    entry.bar.remove();
-    this.changed();
-  }
-
-  #shown() {
-    this.node.hidden = this.files.length === 0;
-    this.changed();
-  }
+/** A file of a message. Its address is asked for when it comes into sight. */
+export function fileNode(file, media) {
+  const kind = file.kind ?? '';
+  if (/^image\/(png|jpeg|gif|webp|avif)$/.test(kind)) return picture(file, media);
+  if (/^audio\//.test(kind) || /^video\/(mp4|webm|quicktime|ogg)$/.test(kind)) return played(file, media, kind.startsWith('audio') ? 'audio' : 'video');
+  return card(file, media);
 }
 
-/** `fetch` cannot tell how much has been sent. */
-function put(url, entry, progress) {
-  return new Promise((resolve, reject) => {
-    const request = new XMLHttpRequest();
-    entry.request = request;
-    request.open('PUT', url);
-    request.responseType = 'json';
-    request.upload.addEventListener('progress', event => event.lengthComputable && progress(event.loaded / event.total));
-    request.addEventListener('load', () => {
-      const reply = request.response;
-      if (request.status < 300 && reply?.digest) resolve(reply);
-      else reject(new Error(reply?.detail ?? reply?.title ?? `The upload was refused (${request.status}).`));
-    });
-    request.addEventListener('error', () => reject(new Error('The upload was interrupted.')));
-    request.addEventListener('abort', () => reject(new Error('Cancelled.')));
-    request.send(entry.file);
+function picture(file, media) {
+  const image = h('img', { alt: '', loading: 'lazy' });
+  const node = h('button', { type: 'button', class: 'file picture', 'aria-label': `Picture ${file.name}, ${bytes(file.size)}`, title: file.name, onclick: () => large(file, media) }, image);
+  const [width, height] = file.dimensions ?? [320, 200];
+  // Its place is kept free, so that nothing jumps when it arrives.
+  const scale = Math.min(1, WIDE / width, HIGH / height);
+  node.style.setProperty('--width', `${Math.max(48, Math.round(width * scale))}px`);
+  node.style.setProperty('--ratio', `${width} / ${height}`);
+  media.show(file, node, url => {
+    // Small pictures have no thumbnail: then the picture itself is small enough.
+    image.addEventListener('error', () => {
+      image.addEventListener('error', () => node.classList.add('missing'), { once: true });
+      image.src = url;
+    }, { once: true });
+    image.src = `${url}&thumb=1`;
   });
+  return node;
+}
+
+function played(file, media, tag) {
+  const player = h(tag, { controls: true, preload: 'metadata', 'aria-label': file.name });
+  const node = h('div', { class: `file played ${tag}` }, player, caption(file, media));
+  if (tag === 'video' && file.dimensions) player.style.setProperty('aspect-ratio', file.dimensions.join(' / '));
+  media.show(file, node, url => { player.src = url; });
+  return node;
+}
+
+function card(file, media) {
+  return h('div', { class: 'file card-file' }, h('span', { class: 'file-mark' }, icon('file')), caption(file, media));
+}
+
+/** What a file is called, as the link by which it is saved. */
+function caption(file, media) {
+  const ending = file.name.includes('.') ? file.name.split('.').at(-1).toUpperCase().slice(0, 8) : '';
+  const link = h('a', { class: 'file-name', download: file.name, title: `Save ${file.name}` }, file.name);
+  media.show(file, link, url => { link.href = url; });
+  return h('span', { class: 'file-about' }, link, h('span', { class: 'file-size' }, [bytes(file.size), ending].filter(Boolean).join(' · ')));
+}
+
+/** A picture as large as the screen allows. */
+async function large(file, media) {
+  const image = h('img', { alt: file.name });
+  const save = h('a', { class: 'button quiet', download: file.name }, icon('down'), 'Save');
+  const node = dialog(file.name, h('div', { class: 'large-picture' }, image, h('p', { class: 'soft' }, [file.dimensions?.join(' × '), bytes(file.size)].filter(Boolean).join(' · '), ' ', save)));
+  node.classList.add('viewer');
+  image.addEventListener('click', () => node.close());
+  try {
+    const url = await media.address(file.digest);
+    image.src = save.href = url;
+  } catch (error) {
+    image.replaceWith(h('p', { class: 'form-error' }, error.message));
+  }
 }

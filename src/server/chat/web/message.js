@@ -1,7 +1,9 @@
 // One item of the log, as DOM: a message with its reply, files, reactions, marks and actions, or a line about what happened.
 
-import { avatar, bytes, clock, count, full, h, icon, iconButton, day } from './dom.js';
-import { format } from './format.js';
+import { avatar } from './faces.js';
+import { clock, count, fold, full, h, icon, iconButton, day } from './dom.js';
+import { format, plain } from './format.js';
+import { fileNode } from './media.js';
 
 export const COMMON = ['👍', '❤️', '😂', '🎉', '👀', '🙏'];
 
@@ -9,6 +11,7 @@ export const COMMON = ['👍', '❤️', '😂', '🎉', '👀', '🙏'];
 export function messageNode(item, view, continued) {
   const { chat, room } = view;
   const mine = chat.isMe(item.from);
+  const shown = nameOf(room, item.from);
   const node = h('article', {
     class: ['message', continued && 'continued', mine && 'mine', item.style === 'action' && 'action', item.state].filter(Boolean).join(' '),
     'data-id': item.id ?? item.cid, 'data-seq': item.seq || undefined, tabindex: '-1',
@@ -20,13 +23,19 @@ export function messageNode(item, view, continued) {
   if (item.reply) body.append(replyNode(item, view));
   if (!continued) {
     body.append(h('div', { class: 'head' },
-      h('button', { type: 'button', class: 'author', onclick: event => view.actions.person(item.from, event.currentTarget) }, item.from),
+      h('button', { type: 'button', class: 'author', onclick: event => view.actions.person(item.from, event.currentTarget) }, shown || item.from),
+      shown && h('span', { class: 'nick' }, item.from),
       time, room.pins.has(item.id) && h('span', { class: 'tag' }, icon('pin'), 'Pinned')));
   }
   body.append(...contents(item, view));
   node.append(gutter, body);
   if (!item.deleted && !item.state) node.append(toolbar(item, view, mine));
   return node;
+}
+
+/** The display name of a member, if it has one. */
+export function nameOf(room, name) {
+  return room.people?.get(fold(name))?.display ?? '';
 }
 
 function contents(item, view) {
@@ -39,7 +48,7 @@ function contents(item, view) {
     if (item.edited) text.append(h('span', { class: 'edited', title: full(item.edited) }, ' (edited)'));
     parts.push(text);
   }
-  if (item.media.length) parts.push(h('div', { class: 'files' }, item.media.map(file => fileNode(file, view))));
+  if (item.media.length) parts.push(h('div', { class: 'files' }, item.media.map(file => fileNode(file, view.media))));
   if (item.reactions.length) parts.push(reactions(item, view));
   if (item.replies && !view.inThread) {
     parts.push(h('button', { type: 'button', class: 'replies', onclick: () => view.actions.thread(item) },
@@ -57,7 +66,7 @@ function replyNode(item, view) {
   const to = view.room.byId.get(item.reply);
   const words = to ? (to.deleted ? 'a deleted message' : to.text || count(to.media.length, 'file')) : 'an earlier message';
   return h('button', { type: 'button', class: 'reply-to', onclick: () => view.actions.jump(item.room ?? view.room.name, item.reply) },
-    icon('reply'), to && h('b', {}, to.from), h('span', {}, words.slice(0, 160)));
+    icon('reply'), to && h('b', {}, to.from), h('span', {}, plain(words).slice(0, 160)));
 }
 
 function reactions(item, view) {
@@ -91,28 +100,7 @@ function toolbar(item, view, mine) {
     act('reply', 'Reply', () => actions.reply(item)),
     item.seq > 0 && !view.inThread && act('thread', 'Reply in thread', () => actions.thread(item)),
     mine && act('edit', 'Edit', () => actions.edit(item)),
-    (mine || room.moderates || room.direct) && act('more', 'More actions', event => actions.more(item, event.currentTarget)));
-}
-
-/** A file: pictures, sounds and films where they stand, others by name. Its address is asked for when it comes into sight. */
-export function fileNode(file, view) {
-  const picture = /^image\/(png|jpeg|gif|webp|avif)$/.test(file.kind);
-  const label = `${file.name}, ${bytes(file.size)}`;
-  const node = h('a', { class: picture ? 'file picture' : 'file', target: '_blank', rel: 'noopener', 'aria-label': label, title: label });
-  if (picture) {
-    const image = h('img', { alt: file.name, loading: 'lazy' });
-    const [width, height] = file.dimensions ?? [320, 200];
-    // Its place is kept free, so that nothing jumps when it arrives.
-    const scale = Math.min(1, 360 / width, 260 / height);
-    node.style.setProperty('--width', `${Math.max(48, Math.round(width * scale))}px`);
-    node.style.setProperty('--ratio', `${width} / ${height}`);
-    node.append(image);
-    view.media.show(file, node, image);
-  } else {
-    node.append(icon('file'), h('span', { class: 'file-name' }, file.name), h('span', { class: 'file-size' }, bytes(file.size)));
-    view.media.show(file, node, null);
-  }
-  return node;
+    act('more', 'More actions', event => actions.more(item, event.currentTarget)));
 }
 
 /** What became of one's own message, for its end. */
@@ -140,7 +128,7 @@ export function newNode() {
   return h('div', { class: 'new', role: 'separator', 'aria-label': 'New messages' }, h('span', {}, 'New messages'));
 }
 
-/** What happened in a room, in a sentence. */
+/** A line about what happened in a room. */
 export function noteNode(item) {
   return h('p', { class: 'note', 'data-id': item.id, 'data-seq': item.seq, title: full(item.at) }, icon(NOTE_ICONS[item.t] ?? 'info'), noteText(item));
 }
@@ -149,7 +137,13 @@ const NOTE_ICONS = { join: 'enter', leave: 'leave', kick: 'leave', pin: 'pin', u
 const ROLES = { member: 'a member', voiced: 'a voiced member', admin: 'an admin', owner: 'an owner' };
 const LISTS = { bans: 'bans', ban_exceptions: 'exceptions of bans', invite_exceptions: 'standing invitations', mutes: 'mutes' };
 
-function noteText(item) {
+/** A mask that means a name alone, as that name. */
+export function bare(mask) {
+  return mask.replace(/!\*@\*$/, '');
+}
+
+/** What happened in a room, in a sentence. */
+export function noteText(item) {
   const why = item.reason ? `: ${item.reason}` : '';
   switch (item.t) {
     case 'create': return `${item.from} created the room`;
@@ -160,8 +154,8 @@ function noteText(item) {
     case 'invite': return `${item.from} invited ${item.name}`;
     case 'role': return `${item.from} made ${item.name} ${ROLES[item.role] ?? item.role}`;
     case 'topic': return item.topic ? `${item.from} set the topic: ${item.topic}` : `${item.from} removed the topic`;
-    case 'list': return `${item.from} added ${item.mask} to the ${LISTS[item.list]}${why}`;
-    case 'unlist': return `${item.from} removed ${item.mask} from the ${LISTS[item.list]}`;
+    case 'list': return `${item.from} added ${bare(item.mask)} to the ${LISTS[item.list]}${why}`;
+    case 'unlist': return `${item.from} removed ${bare(item.mask)} from the ${LISTS[item.list]}`;
     case 'pin': return `${item.from} pinned a message`;
     case 'unpin': return `${item.from} unpinned a message`;
     case 'set': return `${item.from} set ${Object.entries(item.set ?? {}).map(([name, value]) => `${name.replaceAll('_', ' ')} to ${value ?? 'none'}`).join(', ')}`;

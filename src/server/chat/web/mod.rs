@@ -1,24 +1,22 @@
 //! The web client of the chat: plain JavaScript modules, styles and pictures, which are built into the program.
 //!
-//! The page at `/` is asked for anew each time, and answered with 304 as long as it is the same. It names all other files under
-//! `/assets/BUILD/`, where `BUILD` is a digest of them all: what stands there never changes, and browsers keep it for a year. The content
+//! The page at `/` is asked for anew each time, and answered with 304 as long as it is the same; so are the two files that browsers look
+//! for under a name that stays, the worker and the manifest. They name all other files under `/assets/BUILD/`, where `BUILD` is a digest of them all: what stands there never changes, and browsers keep it for a year. The content
 //! security policy lets the page run these files only, and speak to its own server only. The client makes its nodes itself; text that
 //! people have written is never markup.
 
+mod packed;
+
 use std::sync::LazyLock;
-use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
-use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
-};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS};
+use http::{HeaderName, HeaderValue};
 use ring::digest::{Context, SHA256};
 
-use crate::proto::http::conditional::{Validators, Verdict, evaluate};
-use crate::proto::http::etag::EntityTag;
+use self::packed::Packed;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
@@ -28,7 +26,7 @@ use crate::server::http::router::Router;
 /// are displayed by `blob:` addresses.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; media-src 'self'; connect-src 'self' ws: wss:; \
-     base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+     worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 );
 const PERMISSIONS_POLICY: HeaderName = HeaderName::from_static("permissions-policy");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=31536000, immutable");
@@ -49,15 +47,18 @@ macro_rules! assets {
 
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 const STYLE: &str = "text/css; charset=utf-8";
-const PICTURE: &str = "image/svg+xml";
+const DRAWING: &str = "image/svg+xml";
+const PICTURE: &str = "image/png";
 
 const ASSETS: &[Asset] = assets![
-    "app.js" SCRIPT, "chat.js" SCRIPT, "composer.js" SCRIPT, "dialogs.js" SCRIPT, "dom.js" SCRIPT, "format.js" SCRIPT,
-    "link.js" SCRIPT, "media.js" SCRIPT, "message.js" SCRIPT, "notify.js" SCRIPT, "outbox.js" SCRIPT, "panes.js" SCRIPT,
-    "popup.js" SCRIPT, "room.js" SCRIPT, "session.js" SCRIPT, "sidebar.js" SCRIPT, "signin.js" SCRIPT, "theme.js" SCRIPT,
-    "timeline.js" SCRIPT,
+    "account.js" SCRIPT, "app.js" SCRIPT, "chat.js" SCRIPT, "composer.js" SCRIPT, "dialogs.js" SCRIPT, "dom.js" SCRIPT,
+    "faces.js" SCRIPT, "format.js" SCRIPT, "keys.js" SCRIPT, "link.js" SCRIPT, "manage.js" SCRIPT, "media.js" SCRIPT,
+    "message.js" SCRIPT, "notify.js" SCRIPT, "outbox.js" SCRIPT, "panes.js" SCRIPT, "people.js" SCRIPT, "popup.js" SCRIPT,
+    "push.js" SCRIPT, "room.js" SCRIPT, "session.js" SCRIPT, "sidebar.js" SCRIPT, "signin.js" SCRIPT, "switcher.js" SCRIPT,
+    "theme.js" SCRIPT, "timeline.js" SCRIPT, "tray.js" SCRIPT, "unread.js" SCRIPT,
     "layout.css" STYLE, "message.css" STYLE, "popup.css" STYLE, "theme.css" STYLE,
-    "favicon.svg" PICTURE, "icons.svg" PICTURE,
+    "favicon.svg" DRAWING, "icons.svg" DRAWING,
+    "icon-192.png" PICTURE, "icon-512.png" PICTURE, "icon-maskable.png" PICTURE,
 ];
 
 /// The name that all files together have.
@@ -68,52 +69,55 @@ static BUILD: LazyLock<String> = LazyLock::new(|| {
         context.update(&asset.bytes.len().to_be_bytes());
         context.update(asset.bytes);
     }
+    for text in [include_str!("page.html"), include_str!("manifest.json"), include_str!("sw.js")] {
+        context.update(text.as_bytes());
+    }
     URL_SAFE_NO_PAD.encode(&context.finish().as_ref()[..12])
 });
 
-/// The page, which names them.
-static PAGE: LazyLock<Bytes> =
-    LazyLock::new(|| include_str!("page.html").replace("BUILD/", &format!("assets/{}/", *BUILD)).into());
+/// A file that names others.
+fn naming(text: &str) -> Bytes {
+    text.replace("BUILD/", &format!("assets/{}/", *BUILD)).into()
+}
 
-/// Adds the client: the page at `/`, and its files below `/assets`.
+/// The files that are found under the same name in each build: the page, how it is installed, and what runs behind it. A worker's
+/// file has to stand above the pages that it works for.
+static PAGE: LazyLock<Packed> =
+    LazyLock::new(|| Packed::new("text/html; charset=utf-8", naming(include_str!("page.html"))));
+static MANIFEST: LazyLock<Packed> =
+    LazyLock::new(|| Packed::new("application/manifest+json", naming(include_str!("manifest.json"))));
+static WORKER: LazyLock<Packed> = LazyLock::new(|| Packed::new(SCRIPT, naming(include_str!("sw.js"))));
+
+/// All others.
+static PACKED: LazyLock<Vec<Packed>> = LazyLock::new(|| {
+    ASSETS.iter().map(|asset| Packed::new(asset.kind, Bytes::from_static(asset.bytes))).collect()
+});
+
+/// Adds the client: the page at `/`, what goes with it, and its files below `/assets`.
 #[must_use]
 pub fn routes(router: Router) -> Router {
     router
-        .get("/", |request: Request| async move { page(&request) })
+        .get("/", |request: Request| async move { changing(&PAGE, &request) })
+        .get("/manifest.webmanifest", |request: Request| async move { changing(&MANIFEST, &request) })
+        .get("/sw.js", |request: Request| async move { changing(&WORKER, &request) })
         .get("/assets/{build}/{name}", |request: Request| async move { asset(&request) })
 }
 
-fn page(request: &Request) -> Response {
-    let tag = EntityTag::strong(BUILD.as_str()).ok();
-    let validators = Validators { etag: tag.clone(), last_modified: None };
-    let verdict = evaluate(request.method(), request.head(), Some(&validators), SystemTime::now());
-    let response = match verdict {
-        Verdict::Proceed => Response::html(PAGE.clone()),
-        Verdict::NotModified => Response::empty(StatusCode::NOT_MODIFIED),
-        Verdict::PreconditionFailed => Response::empty(StatusCode::PRECONDITION_FAILED),
-    };
-    let etag = tag.and_then(|tag| HeaderValue::try_from(tag.to_bytes()).ok());
-    let response = guarded(response)
+fn changing(file: &Packed, request: &Request) -> Response {
+    guarded(file.answer(request, &BUILD))
         .with(CONTENT_SECURITY_POLICY, POLICY)
         .with(
             PERMISSIONS_POLICY,
             HeaderValue::from_static("camera=(), geolocation=(), microphone=(), payment=()"),
         )
-        .with(CACHE_CONTROL, ASK_AGAIN);
-    match etag {
-        Some(etag) => response.with(ETAG, etag),
-        None => response,
-    }
+        .with(CACHE_CONTROL, ASK_AGAIN)
 }
 
 fn asset(request: &Request) -> Response {
     let [build, name] = ["build", "name"].map(|name| request.raw_param(name).unwrap_or_default());
     // The files of another build are not here: the page that asks for them is an old one.
-    let asset = ASSETS.iter().find(|asset| asset.name == name && *BUILD == build);
-    match asset {
-        Some(asset) => guarded(Response::new(Bytes::from_static(asset.bytes)))
-            .with(CONTENT_TYPE, HeaderValue::from_static(asset.kind))
-            .with(CACHE_CONTROL, FOR_EVER),
+    match ASSETS.iter().position(|asset| asset.name == name && *BUILD == build) {
+        Some(at) => guarded(PACKED[at].answer(request, &BUILD)).with(CACHE_CONTROL, FOR_EVER),
         None => Problem::not_found().into_response(),
     }
 }
@@ -137,7 +141,7 @@ mod tests {
         assert_eq!(status, 200);
         let quoted: Vec<&str> = page.split('"').skip(1).step_by(2).collect();
         let named: Vec<&&str> = quoted.iter().filter(|value| value.starts_with("assets/")).collect();
-        assert_eq!(named.len(), 7, "{page}");
+        assert_eq!(named.len(), 8, "{page}");
         for name in named {
             let response = get(&router, &format!("/{name}")).await;
             assert_eq!(field(&response, "cache-control"), "public, max-age=31536000, immutable");
@@ -163,10 +167,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_worker_and_the_manifest_are_found_under_the_same_name_in_each_build() {
+        let router = routes(Router::new());
+        for (name, kind) in
+            [("/sw.js", "text/javascript; charset=utf-8"), ("/manifest.webmanifest", "application/manifest+json")]
+        {
+            let response = get(&router, name).await;
+            assert_eq!(field(&response, "content-type"), kind);
+            assert_eq!(field(&response, "cache-control"), "no-cache");
+            let (status, text) = read(response).await;
+            assert_eq!(status, 200, "{name}");
+            // What they name is there.
+            for file in text.split(&format!("assets/{}/", *BUILD)).skip(1) {
+                let file = file.split(['"', '\'']).next().unwrap();
+                let found = get(&router, &format!("/assets/{}/{file}", *BUILD)).await;
+                assert_eq!(found.code(), 200, "{name} names {file}");
+            }
+            assert!(text.contains(BUILD.as_str()), "{name}");
+        }
+    }
+
+    #[tokio::test]
     async fn nothing_of_others_runs_in_the_page() {
         let response = get(&routes(Router::new()), "/").await;
         let policy = field(&response, "content-security-policy").to_owned();
-        for rule in ["default-src 'none'", "script-src 'self'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        let rules = [
+            "default-src 'none'",
+            "script-src 'self'",
+            "worker-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ];
+        for rule in rules {
             assert!(policy.contains(rule), "{rule}");
         }
         assert!(!policy.contains("unsafe"));
@@ -179,7 +211,8 @@ mod tests {
 
     #[test]
     fn text_is_never_markup_and_nothing_is_loaded_from_elsewhere() {
-        for asset in ASSETS {
+        let worker = Asset { name: "sw.js", kind: SCRIPT, bytes: include_bytes!("sw.js") };
+        for asset in ASSETS.iter().filter(|asset| asset.kind != PICTURE).chain([&worker]) {
             let text = std::str::from_utf8(asset.bytes).unwrap();
             let markup =
                 ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser"];

@@ -1,8 +1,9 @@
-// The pane at the side: members, a thread, what is pinned, and search.
+// The pane at the side: members, threads and one of them, what is pinned, and search.
 
-import { avatar, clock, count, day, fold, h, icon, iconButton } from './dom.js';
+import { avatar } from './faces.js';
+import { clock, count, day, fold, h, icon, iconButton } from './dom.js';
 import { Composer } from './composer.js';
-import { format, snippet } from './format.js';
+import { snippet } from './format.js';
 import { messageNode } from './message.js';
 import { become, message, PAGE } from './room.js';
 
@@ -17,7 +18,7 @@ export class Pane {
     this.view = view;
     this.heading = h('h2', { id: 'pane-title' });
     this.content = h('div', { class: 'pane-content' });
-    this.node = h('aside', { class: 'pane', 'aria-labelledby': 'pane-title', hidden: true },
+    this.node = h('section', { class: 'pane', 'aria-labelledby': 'pane-title', hidden: true },
       h('header', {}, iconButton('back', 'Back', () => this.close(), { class: 'icon-button only-narrow' }), this.heading, iconButton('close', 'Close this pane', () => this.close(), { class: 'icon-button only-wide' })), this.content);
   }
 
@@ -56,19 +57,8 @@ export class Pane {
     if (!room) return undefined;
     if (room.direct) return this.view.actions.person(room.name, this.view.header);
     const asked = this.#open('members', 'Members', h('p', { class: 'soft' }, 'Loading…'));
-    room.people = new Map();
     try {
-      let after;
-      let reply;
-      do {
-        reply = await chat.link.ask('members', { room: room.name, after, limit: 200 });
-        for (const found of reply.members) {
-          room.people.set(fold(found.name), found);
-          if (found.presence) chat.presences.set(fold(found.name), { presence: found.presence, status: found.status ?? '' });
-        }
-        after = reply.members.at(-1)?.name;
-      } while (reply.more && after && room.people.size < 2000);
-      room.members = Math.max(room.people.size, reply.more ? room.members : 0);
+      await chat.people(room);
     } catch (error) {
       if (asked === this.#asked) this.content.replaceChildren(h('p', { class: 'form-error' }, error.message));
       return undefined;
@@ -88,14 +78,15 @@ export class Pane {
       const away = found => (chat.presence(found.name).presence === 'offline' && !chat.isMe(found.name) ? 1 : 0);
       people.sort((a, b) => away(a) - away(b) || fold(a.name).localeCompare(fold(b.name)));
       return h('section', {}, h('h3', {}, `${title} · ${people.length}`), h('ul', { class: 'people' }, people.map(found => {
-        const { presence, status } = chat.isMe(found.name) ? { presence: chat.mine ?? 'online', status: '' } : chat.presence(found.name);
-        return h('li', {}, h('button', { type: 'button', 'data-name': found.name, class: presence === 'offline' ? 'row away' : 'row', 'aria-haspopup': 'menu', 'aria-label': `${found.name}, ${presence}`, onclick: event => actions.person(found.name, event.currentTarget) },
+        const { presence, status } = chat.isMe(found.name) ? { presence: chat.mine ?? 'online', status: chat.status ?? '' } : chat.presence(found.name);
+        return h('li', {}, h('button', { type: 'button', 'data-name': found.name, class: presence === 'offline' ? 'row away' : 'row', 'aria-haspopup': 'menu', onclick: event => actions.person(found.name, event.currentTarget) },
           h('span', { class: 'face' }, avatar(found.name), h('i', { class: `dot ${presence}` })),
-          h('span', { class: 'row-name' }, found.name, found.display && h('small', {}, ` ${found.display}`), status && h('small', {}, ` ${status}`))));
+          h('span', { class: 'row-name' }, found.display || found.name, found.display && h('small', {}, ` ${found.name}`), status && h('small', { class: 'status' }, status)), h('span', { class: 'sr' }, ` ${presence}`)));
       })));
     });
-    const invite = h('button', { type: 'button', class: 'button wide-button', onclick: actions.invite }, icon('plus'), 'Invite somebody');
-    this.content.replaceChildren(...[invite, ...groups].filter(Boolean));
+    const act = (mark, label, then) => h('button', { type: 'button', class: 'button quiet', onclick: then }, icon(mark), label);
+    const deeds = h('div', { class: 'pane-actions' }, act('plus', 'Invite', () => actions.invite(room)), act('shield', 'Roles and more', () => actions.manage('people')));
+    this.content.replaceChildren(...[deeds, ...groups].filter(Boolean));
     if (focused) this.content.querySelector(`[data-name="${CSS.escape(focused)}"]`)?.focus();
   }
 
@@ -144,6 +135,39 @@ export class Pane {
     thread.log.parentNode.scrollTop = thread.log.parentNode.scrollHeight;
   }
 
+  /** Messages with answers, those of late first. */
+  async threads() {
+    const { chat, room } = this.view;
+    const list = h('div', { class: 'results' });
+    const note = h('p', { class: 'soft', role: 'status' }, 'Loading…');
+    const more = h('button', { type: 'button', class: 'button quiet wide-button', hidden: true, onclick: () => load() }, 'Look further back');
+    const asked = this.#open('threads', 'Threads', note, list, more);
+    let before;
+    const load = async () => {
+      more.disabled = true;
+      try {
+        const reply = await chat.link.ask('history', { room: room.name, before, limit: chat.limits.page ?? PAGE });
+        if (asked !== this.#asked) return;
+        const found = reply.events.filter(event => event.replies && !event.thread).reverse();
+        list.append(...found.map(event => this.#threadRow(message(event))));
+        before = reply.events[0]?.seq;
+        more.hidden = !reply.more || !before;
+        note.textContent = list.childElementCount ? '' : more.hidden ? 'Nobody has answered in a thread yet. T on a message begins one.' : 'No threads of late.';
+      } catch (error) {
+        note.textContent = error.message;
+      }
+      more.disabled = false;
+    };
+    await load();
+  }
+
+  #threadRow(item) {
+    return h('button', { type: 'button', class: 'result', onclick: () => this.thread(this.view.room.byId.get(item.id) ?? item) },
+      h('span', { class: 'head' }, avatar(item.from), h('b', {}, item.from), h('span', { class: 'soft' }, `${day(item.at)} ${clock(item.at)}`)),
+      h('span', { class: 'result-text' }, (item.text || 'A file').slice(0, 300)),
+      h('span', { class: 'replies' }, icon('thread'), count(item.replies, 'reply', 'replies')));
+  }
+
   async pins() {
     const { chat, room } = this.view;
     const asked = this.#open('pins', 'Pinned messages', h('p', { class: 'soft' }, 'Loading…'));
@@ -153,7 +177,7 @@ export class Pane {
       room.pins = new Set(events.map(event => event.id ?? event));
       if (asked !== this.#asked) return;
       const none = h('p', { class: 'soft' }, 'Nothing is pinned here. Pin a message by its menu, and everybody finds it here.');
-      this.content.replaceChildren(...(events.length ? events.map(event => this.#result(event, format(event.text ?? '', this.view.look))) : [none]));
+      this.content.replaceChildren(...(events.length ? events.map(event => this.#result(event, [event.text || 'A file'])) : [none]));
     } catch (error) {
       this.content.replaceChildren(h('p', { class: 'form-error' }, error.message));
     }

@@ -121,6 +121,81 @@ export function ask(title, fields, submit, act, { bad = false, text } = {}) {
   return node;
 }
 
+/** A dialog with pages, one at a time. Pages are `{ name, label, draw(panel) }`; those that are false are left out. */
+export function sheet(title, pages, first) {
+  const all = pages.filter(Boolean);
+  const panel = h('div', { class: 'sheet-page', role: 'tabpanel', tabindex: '0' });
+  const tabs = h('div', { class: 'sheet-tabs', role: 'tablist', 'aria-label': title }, all.map(({ name, label, icon: mark }) => h('button', {
+    type: 'button', role: 'tab', id: `sheet-${name}`, 'aria-selected': 'false', tabindex: '-1', onclick: () => turn(name),
+  }, mark && icon(mark), h('span', {}, label))));
+  const turn = name => {
+    const page = all.find(found => found.name === name) ?? all[0];
+    for (const tab of tabs.children) {
+      const here = tab.id === `sheet-${page.name}`;
+      tab.setAttribute('aria-selected', String(here));
+      tab.tabIndex = here ? 0 : -1;
+      if (here) tab.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+    }
+    panel.setAttribute('aria-labelledby', `sheet-${page.name}`);
+    // Each visit has a panel of its own: what an earlier page asked for comes too late to be seen.
+    const content = h('div', { class: `page-${page.name}` });
+    panel.replaceChildren(content);
+    panel.scrollTop = 0;
+    page.draw(content);
+  };
+  tabs.addEventListener('keydown', event => {
+    const by = { ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1 }[event.key];
+    if (!by) return;
+    event.preventDefault();
+    const list = [...tabs.children];
+    const next = list[(list.indexOf(document.activeElement) + by + list.length) % list.length];
+    next.click();
+    next.focus();
+  });
+  const node = dialog(title, h('div', { class: 'sheet-body' }, tabs, panel));
+  node.classList.add('sheet');
+  turn(first);
+  tabs.querySelector('[aria-selected=true]').focus();
+  return node;
+}
+
+/** Something that is on or off. `act(on)` does it; if that fails, it is as before. */
+export function toggle(label, on, act, { hint, disabled = false } = {}) {
+  const input = h('input', { type: 'checkbox', role: 'switch', checked: on, disabled });
+  const error = h('small', { class: 'form-error', role: 'alert' });
+  input.addEventListener('change', async () => {
+    error.textContent = '';
+    try {
+      await act(input.checked);
+    } catch (failure) {
+      input.checked = !input.checked;
+      error.textContent = failure.message;
+    }
+  });
+  return h('label', { class: 'switch' }, h('span', {}, h('b', {}, label), hint && h('small', {}, hint), error), input);
+}
+
+/** A form that stays where it is, and says what became of it. */
+export function form(fields, submit, act) {
+  const error = h('p', { class: 'form-error', role: 'alert' });
+  const done = h('p', { class: 'form-done', role: 'status' });
+  const button = h('button', { type: 'submit', class: 'button' }, submit);
+  const node = h('form', { class: 'form' }, fields.map(found => (found instanceof Node ? found : field(found))), error, h('div', { class: 'form-actions' }, done, button));
+  node.addEventListener('input', () => { done.textContent = ''; });
+  node.addEventListener('submit', async event => {
+    event.preventDefault();
+    error.textContent = done.textContent = '';
+    button.disabled = true;
+    try {
+      done.textContent = await act(Object.fromEntries(new FormData(node)), node) ?? 'Saved.';
+    } catch (failure) {
+      error.textContent = failure.message;
+    }
+    button.disabled = false;
+  });
+  return node;
+}
+
 export function field({ name, label, value = '', hint, type = 'text', choices, required = false, ...more }) {
   const input = choices
     ? h('select', { name }, choices.map(([word, shown]) => h('option', { value: word, selected: word === value }, shown)))

@@ -41,6 +41,8 @@ export class Room {
   held = null;
   /** Where "new messages" begin: behind this event. */
   divider = null;
+  /** How many were unread when one came. */
+  since = 0;
   /** Who is here: folded name to `{ name, role, display }`; null until somebody asks. */
   people = null;
   cursors = new Map();
@@ -62,6 +64,7 @@ export class Room {
     for (const name of ['kind', 'topic', 'role', 'members', 'seq', 'read', 'delivered', 'unread']) {
       if (words[name] !== undefined) this[name] = words[name];
     }
+    if (words.unread !== undefined) this.mentions = words.mentions ?? 0;
     this.pins = new Set(words.pins ?? []);
     this.settings = words.settings ?? {};
   }
@@ -72,6 +75,11 @@ export class Room {
 
   get moderates() {
     return this.role === 'admin' || this.role === 'owner';
+  }
+
+  /** Whether one may pin, and set the topic. */
+  get arranges() {
+    return this.direct || this.moderates || !this.settings.topic_locked;
   }
 
   /** Whether a message is shown in the room itself, and not in a thread of it. */

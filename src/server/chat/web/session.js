@@ -100,6 +100,7 @@ export class Session {
     chat.current = null;
     chat.rooms.clear();
     chat.presences.clear();
+    chat.mine = chat.status = null;
     chat.changed('me');
   }
 }

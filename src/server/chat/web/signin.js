@@ -20,9 +20,10 @@ export class SignIn {
     this.fields = h('div', {});
     this.error = h('p', { class: 'form-error', role: 'alert' });
     this.submit = h('button', { type: 'submit', class: 'button' });
-    this.form = h('form', { id: 'signin', class: 'form', role: 'tabpanel' }, this.fields, this.error, this.submit);
+    this.form = h('form', { id: 'signin', class: 'form' }, this.fields, this.error, this.submit);
+    this.panel = h('div', { role: 'tabpanel' }, this.form);
     this.form.addEventListener('submit', event => { event.preventDefault(); this.#go(); });
-    this.node = h('main', { class: 'signin' }, h('div', { class: 'card' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, icon('logo')), this.title, this.tabs, this.form));
+    this.node = h('main', { class: 'signin' }, h('div', { class: 'card' }, h('span', { class: 'mark', 'aria-hidden': 'true' }, icon('logo')), this.title, this.tabs, this.panel));
   }
 
   /** The forms that this server offers. */
@@ -58,7 +59,7 @@ export class SignIn {
     const way = this.#way;
     const shape = `${way}`;
     this.submit.textContent = WAYS[way].submit;
-    this.form.setAttribute('aria-labelledby', `tab-${way}`);
+    this.panel.setAttribute('aria-labelledby', `tab-${way}`);
     if (this.form.dataset.way === shape) return;
     this.form.dataset.way = shape;
     const name = field({ name: 'name', label: 'Name', required: true, autocomplete: 'username', title: 'Letters, digits, - and _; it begins with a letter', ...NAME });

@@ -1,8 +1,9 @@
 // A room's log on the screen. It displays the window that `room.js` keeps, loads more at both ends, and keeps its place.
 
 import { fold, h, icon } from './dom.js';
-import { dayNode, markNode, messageNode, newNode, noteNode } from './message.js';
+import { dayNode, markNode, messageNode, nameOf, newNode, noteNode } from './message.js';
 import { PAGE, Room } from './room.js';
+import { Unread } from './unread.js';
 
 /** Pixels from an end at which more is loaded. */
 const NEAR = 700;
@@ -24,7 +25,8 @@ export class Timeline {
     this.log = h('div', { class: 'log', role: 'log', 'aria-live': 'off' });
     this.scroller = h('div', { class: 'scroller', tabindex: '0', 'aria-label': 'Messages', role: 'region' }, this.log);
     this.down = h('button', { type: 'button', class: 'to-end', hidden: true, onclick: () => this.toEnd() }, icon('down'), h('span', {}));
-    this.node = h('div', { class: 'timeline' }, this.scroller, this.down);
+    this.unread = new Unread({ jump: () => this.toUnread(), read: () => this.readAll() });
+    this.node = h('div', { class: 'timeline' }, this.unread.node, this.scroller, this.down);
     this.scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     new ResizeObserver(() => this.#stuck && this.#bottom()).observe(this.scroller);
     new ResizeObserver(() => this.#stuck && this.#bottom()).observe(this.log);
@@ -70,6 +72,7 @@ export class Timeline {
 
   async #first(room) {
     if (room.unread > 0 && room.read > 0 && room.divider === null) room.divider = room.read;
+    room.since = room.unread;
     this.log.setAttribute('aria-busy', 'true');
     room.held = [];
     try {
@@ -124,6 +127,37 @@ export class Timeline {
     node.classList.add('found');
     node.focus({ preventScroll: true });
     setTimeout(() => node.classList.remove('found'), 2_500);
+  }
+
+  /** Goes to the first message that one has not read. */
+  async toUnread() {
+    const { room } = this;
+    if (!room || room.divider === null) return;
+    if (!this.log.querySelector('.new')) {
+      const reply = await this.view.chat.link.ask('history', { room: room.name, after: Math.max(0, room.divider - 8), limit: PAGE }).catch(() => null);
+      if (!reply || this.room !== room) return;
+      room.forget();
+      room.page(reply.events, !reply.more);
+      room.loaded = true;
+      room.atEnd = !reply.more;
+      this.#nodes.clear();
+    }
+    this.#stuck = false;
+    this.#draw();
+    const line = this.log.querySelector('.new');
+    if (!line) return;
+    this.scroller.scrollTop = line.offsetTop - 60;
+    line.nextElementSibling?.focus({ preventScroll: true });
+    this.#scrolled();
+  }
+
+  /** Everything here counts as read. */
+  readAll() {
+    const { room } = this;
+    if (!room) return;
+    room.divider = null;
+    this.view.chat.seen(room);
+    this.#draw();
   }
 
   /** Goes to the end of the log. */
@@ -200,7 +234,7 @@ export class Timeline {
       }
       const continued = before?.from === item.from && item.at - before.at < TOGETHER && !item.reply && before.style !== 'action' && item.style !== 'action';
       const replied = item.reply && room.byId.get(item.reply)?.rev;
-      const node = add(item.id ?? item.cid, `${item.rev} ${continued} ${replied} ${room.role} ${room.pins.has(item.id)} ${room.people !== null} ${item.state}`, () => messageNode(item, this.view, continued));
+      const node = add(item.id ?? item.cid, `${item.rev} ${continued} ${replied} ${room.role} ${room.pins.has(item.id)} ${room.people !== null} ${nameOf(room, item.from)} ${item.state}`, () => messageNode(item, this.view, continued));
       if (this.view.chat.isMe(item.from)) this.#mark(node, item);
       before = item;
     }
@@ -288,8 +322,19 @@ export class Timeline {
   }
 
   #button() {
+    this.#above();
     this.down.hidden = this.#stuck || !this.room?.loaded;
     this.down.lastChild.textContent = this.#below ? `${this.#below} new` : 'Latest';
+  }
+
+  /** How much that is new stands above what one sees, or was not loaded. */
+  #above() {
+    const { room } = this;
+    if (!room?.loaded || room.divider === null) return this.unread.show(null);
+    const line = this.log.querySelector('.new');
+    const fresh = room.items.filter(item => item.kind === 'message' && item.order > room.divider && !this.view.chat.isMe(item.from));
+    const hidden = line ? line.offsetTop + line.offsetHeight < this.scroller.scrollTop : fresh.length > 0;
+    return this.unread.show(hidden && fresh.length ? { number: Math.max(room.since, fresh.length), at: fresh[0].at } : null);
   }
 
   async #more(before) {

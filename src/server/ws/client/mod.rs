@@ -23,7 +23,7 @@ mod reconnect;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::{HeaderName, HeaderValue, Method};
 use tokio::time::{Instant, timeout};
 
@@ -207,6 +207,19 @@ impl Connect {
         let about = About { peer: None, subprotocol, _place: None, _context: None };
         let (settings, drain) = (Arc::clone(&self.settings), self.drain.clone());
         Ok((Socket::new(conn.switch(codec), Role::Client, settings, drain, about), response))
+    }
+
+    /// Opens a socket, and gives the stream with what came behind the answer, for those who read frames themselves. Compression must not have
+    /// been offered.
+    pub(in crate::server) async fn raw(&self) -> Result<(Io, BytesMut), OpenError> {
+        let (conn, asked, response) = timeout(self.deadline, Box::pin(self.open()))
+            .await
+            .map_err(|_| OpenError::Deadline { url: self.url.to_string(), after: self.deadline })??;
+        match asked.judge(&response) {
+            Ok(_) => Ok(conn.into_raw()),
+            Err(Mismatch::Status(_)) => Err(self.refused(conn, &response).await),
+            Err(mismatch) => Err(OpenError::Mismatch { url: self.url.to_string(), mismatch }),
+        }
     }
 
     /// The connection, with a request that was answered.

@@ -40,17 +40,20 @@ impl House {
                     }
                     renamed = user.is_local().then(|| (Arc::clone(&user), before.clone()));
                 }
+                if before.host != after.host {
+                    self.tell_all(&user, &Told::Host { who: before, is: &after });
+                }
                 if before.account != after.account {
-                    self.tell_neighbours(&user, &Told::Account { who: &after }, None);
+                    self.tell_all(&user, &Told::Account { who: &after });
                 }
                 if before.real != after.real {
-                    self.tell_neighbours(&user, &Told::RealName { who: &after }, None);
+                    self.tell_all(&user, &Told::RealName { who: &after });
                 }
             }
         }
         let (presence, status) = (entry.presence(), entry.status.as_str());
         if user.set_presence(presence, status) && before.is_some() {
-            self.tell_neighbours(&user, &Told::Presence { who: &after, presence, status }, None);
+            self.tell_all(&user, &Told::Presence { who: &after, presence, status });
         }
         self.see(&user, &after, entry);
         renamed

@@ -115,6 +115,20 @@ fn certify(db: &Connection, id: AccountId, certificates: &[[u8; DIGEST]]) -> Res
     by_id(db, id)?.ok_or(StoreError::None)
 }
 
+/// Forgets an account.
+pub(super) fn remove(db: &Connection, id: AccountId) -> Result<bool, StoreError> {
+    let row = bits(id.0);
+    for sql in [
+        "DELETE FROM certificates WHERE account = ?1",
+        "DELETE FROM sessions WHERE account = ?1",
+        "DELETE FROM cursors WHERE account = ?1",
+    ] {
+        db.prepare_cached(sql)?.execute([row])?;
+    }
+    super::notices::forget_account(db, row)?;
+    Ok(db.prepare_cached("DELETE FROM accounts WHERE id = ?1")?.execute([row])? > 0)
+}
+
 /// The account that a certificate opens.
 pub(super) fn by_certificate(db: &Connection, digest: &[u8; DIGEST]) -> Result<Option<Account>, StoreError> {
     let sql = format!(

@@ -11,6 +11,7 @@ mod effects;
 mod error;
 mod index;
 mod media;
+mod notices;
 mod open;
 mod page;
 mod readers;
@@ -35,6 +36,7 @@ use self::readers::Readers;
 use self::writer::Writer;
 use super::account::{Account, AccountChange, NewAccount, Session};
 use super::history::{Entry, Found, Page, Query, Search};
+use super::notices::{Counts, Device, Level, NewNotice, Notice, Notices, Settled};
 use super::{Answer, Appended, Cursor, Draft, Store, StoreError, StoredRoom};
 use crate::net::workers::BlockingConfig;
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId};
@@ -197,6 +199,10 @@ impl Store for Sqlite {
         self.writer.ask(1, move |db, _| accounts::change(db, id, &change))
     }
 
+    fn remove_account(&self, id: AccountId) -> Answer<'_, bool> {
+        self.writer.ask(1, move |db, _| accounts::remove(db, id))
+    }
+
     fn create_session(&self, session: Session) -> Answer<'_, ()> {
         self.writer.ask(1, move |db, _| accounts::create_session(db, &session))
     }
@@ -242,7 +248,62 @@ impl Store for Sqlite {
         self.readers.ask(move |db| media::in_use(db, digests))
     }
 
+    fn notices(&self) -> Option<&dyn Notices> {
+        Some(self)
+    }
+
     fn backup(&self, to: PathBuf) -> Answer<'_, ()> {
         self.aside("wireworks-backup", move |_, folder| backup::backup(folder, &to))
+    }
+}
+
+impl Notices for Sqlite {
+    fn append_with(&self, drafts: Vec<Draft>, notices: Vec<NewNotice>) -> Answer<'_, Vec<Appended>> {
+        let weight = drafts.len() + notices.len();
+        self.writer.ask(weight, move |db, state| notices::append_with(db, state, &drafts, &notices))
+    }
+
+    fn add_device(&self, device: Device) -> Answer<'_, ()> {
+        self.writer.ask(1, move |db, _| notices::add_device(db, &device))
+    }
+
+    fn remove_device(&self, account: AccountId, endpoint: String) -> Answer<'_, bool> {
+        self.writer.ask(1, move |db, _| notices::remove_device(db, account, &endpoint))
+    }
+
+    fn set_level(&self, room: RoomId, account: AccountId, level: Level) -> Answer<'_, ()> {
+        self.writer.ask(1, move |db, _| notices::set_level(db, room, account, level))
+    }
+
+    fn levels(&self) -> Answer<'_, Vec<(RoomId, AccountId, Level)>> {
+        self.readers.ask(notices::levels)
+    }
+
+    fn claim(&self, now: Millis, until: Millis, limit: usize) -> Answer<'_, Vec<Notice>> {
+        self.writer.ask(1, move |db, _| notices::claim(db, now, until, limit))
+    }
+
+    fn next_due(&self) -> Answer<'_, Option<Millis>> {
+        self.readers.ask(notices::next_due)
+    }
+
+    fn settle(&self, n: u64, outcome: Settled) -> Answer<'_, ()> {
+        self.writer.ask(1, move |db, _| notices::settle(db, n, &outcome))
+    }
+
+    fn dead(&self, after: u64, limit: usize) -> Answer<'_, Vec<Notice>> {
+        self.readers.ask(move |db| notices::dead(db, after, limit))
+    }
+
+    fn revive(&self, which: Option<u64>, now: Millis) -> Answer<'_, usize> {
+        self.writer.ask(1, move |db, _| notices::revive(db, which, now))
+    }
+
+    fn forget_dead(&self, which: Option<u64>) -> Answer<'_, usize> {
+        self.writer.ask(1, move |db, _| notices::forget_dead(db, which))
+    }
+
+    fn counts(&self) -> Answer<'_, Counts> {
+        self.readers.ask(notices::counts)
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::error::OpenError;
-use super::{Durability, SqliteConfig};
+use super::{Durability, SqliteConfig, notices};
 
 /// The database in its folder.
 pub(super) const DATABASE: &str = "chat.db";
@@ -22,7 +22,7 @@ const LOCK: &str = "chat.lock";
 const APPLICATION: i32 = 0x7777_6368;
 
 /// The steps from an empty file to the schema of this version.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// How long a connection waits for another one's lock. In WAL mode it is only held while the last connection closes.
 const BUSY: Duration = Duration::from_secs(10);
@@ -119,6 +119,7 @@ fn prepare(file: &PathBuf, config: &SqliteConfig) -> Result<Connection, Failure>
         connection.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
     }
     migrate(&mut connection)?;
+    notices::release(&connection)?;
     Ok(connection)
 }
 

@@ -111,7 +111,9 @@ pub(super) fn clear(db: &Connection) -> Result<bool, StoreError> {
         None => {
             remember_last(db, last)?;
             db.execute("DELETE FROM snapshots WHERE room = ?1", [room])?;
-            db.execute("DELETE FROM cursors WHERE room = ?1", [room])?;
+            for table in ["cursors", "levels", "notices"] {
+                db.execute(&format!("DELETE FROM {table} WHERE room = ?1"), [room])?;
+            }
             db.execute("DELETE FROM rooms WHERE n = ?1", [room])?;
         }
     }

@@ -131,10 +131,8 @@ fn as_nobody(name: &str) -> Command {
 /// Where Debian has it: not in `PATH`, since there may be several versions.
 fn program(name: &str) -> PathBuf {
     let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut found: Vec<PathBuf> = versions
-        .map(|version| version.path().join("bin").join(name))
-        .filter(|path| path.exists())
-        .collect();
+    let mut found: Vec<PathBuf> =
+        versions.map(|version| version.path().join("bin").join(name)).filter(|path| path.exists()).collect();
     found.sort_by_key(|path| version(path));
     found.pop().unwrap_or_else(|| PathBuf::from(name))
 }

@@ -159,8 +159,7 @@ impl Chat {
         let (house, writing, others, secret) = runtime.block_on(async {
             open_rooms(&*store, &config.rooms).await?;
             let Some(shared) = store.shared() else {
-                let (house, writing) =
-                    House::open(Arc::clone(&store), config.house.clone(), &secret).await?;
+                let (house, writing) = House::open(Arc::clone(&store), config.house.clone(), &secret).await?;
                 if let Some((devices, webhooks)) = notifier.as_ref().map(Notifier::told) {
                     house.keep_notices(devices, webhooks).await?;
                 }

@@ -47,7 +47,9 @@ const SCHEMES: [&str; 2] = ["nats", "tls"];
 
 /// Not a valid address of NATS.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no address of NATS: {0}. It is written nats://[USER:PASSWORD@]HOST[:PORT][,...], or tls://...")]
+#[error(
+    "this is no address of NATS: {0}. It is written nats://[USER:PASSWORD@]HOST[:PORT][,...], or tls://..."
+)]
 pub struct BadUrl(String);
 
 /// The addresses of the servers of a NATS. They are shown without the password.
@@ -69,7 +71,8 @@ impl NatsUrl {
         let whole = |url: String| if url.contains("://") { url } else { format!("{scheme}://{url}") };
         let urls: Vec<String> = urls.into_iter().map(whole).collect();
         for url in &urls {
-            let server: ServerAddr = url.parse().map_err(|error: std::io::Error| BadUrl(error.to_string()))?;
+            let server: ServerAddr =
+                url.parse().map_err(|error: std::io::Error| BadUrl(error.to_string()))?;
             if !SCHEMES.contains(&server.scheme()) || server.host().is_empty() {
                 return Err(BadUrl("each is a host, of the kind of the first".to_owned()));
             }
@@ -80,7 +83,10 @@ impl NatsUrl {
     /// As they were typed, but with stars in place of passwords.
     #[must_use]
     pub fn shown(&self) -> String {
-        let one = |url: &String| match url.split_once("://").and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?))) {
+        let one = |url: &String| match url
+            .split_once("://")
+            .and_then(|(scheme, rest)| Some((scheme, rest.split_once('@')?)))
+        {
             // A user without a password is a token.
             Some((scheme, (login, host))) if !login.contains(':') => format!("{scheme}://***@{host}"),
             _ => hidden(url),
@@ -253,7 +259,9 @@ async fn hear_events(client: &Client, prefix: &str, heard: &mpsc::Sender<Heard>)
                 }
                 match client.subscribe(format!("{prefix}.events.*")).await {
                     // For some time, and then JetStream is tried again.
-                    Ok(plain) => Box::pin(plain.map(|message| Some(message.payload)).take_until(tokio::time::sleep(KEPT))),
+                    Ok(plain) => Box::pin(
+                        plain.map(|message| Some(message.payload)).take_until(tokio::time::sleep(KEPT)),
+                    ),
                     Err(_) => Box::pin(futures_util::stream::empty()),
                 }
             }

@@ -164,7 +164,14 @@ impl House {
 
 impl Inner {
     /// Applies an event to its room, and tells those who read it.
-    pub(super) fn happen(&self, room: &Arc<RoomCell>, event: &Event, face: &Face, user: Option<&Arc<User>>, done: Done) {
+    pub(super) fn happen(
+        &self,
+        room: &Arc<RoomCell>,
+        event: &Event,
+        face: &Face,
+        user: Option<&Arc<User>>,
+        done: Done,
+    ) {
         let sent = Sent { seq: event.seq, id: event.id, again: false };
         let account = face.account_name();
         let Some(place) = room.place() else {

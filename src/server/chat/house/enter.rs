@@ -330,7 +330,9 @@ impl House {
                 Ok(true) => self.0.say(|| News::Dropped { room: room.id() }),
                 // Somebody has come in on another node.
                 Ok(false) => self.0.know(room),
-                Err(error) => tracing::warn!(room = %name, %error, "a room that nobody is in was not forgotten"),
+                Err(error) => {
+                    tracing::warn!(room = %name, %error, "a room that nobody is in was not forgotten")
+                }
             }
         }
     }

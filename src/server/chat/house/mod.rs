@@ -158,12 +158,7 @@ impl House {
     }
 
     /// What this node does among others, as long as it lives: it hears them, and keeps its lease.
-    pub async fn join_others(
-        self,
-        heard: Option<mpsc::Receiver<Heard>>,
-        accounts: Accounts,
-        freed: Freed,
-    ) {
+    pub async fn join_others(self, heard: Option<mpsc::Receiver<Heard>>, accounts: Accounts, freed: Freed) {
         tokio::join!(self.clone().hear_all(heard, accounts), self.keep_lease(freed));
     }
 

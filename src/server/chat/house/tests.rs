@@ -75,7 +75,12 @@ impl Scene {
         self.house.store().create_account(new).await.unwrap()
     }
 
-    async fn arrives(&self, name: &str, account: Option<&Account>, dialect: Dialect) -> (Arc<User>, Arc<Session>) {
+    async fn arrives(
+        &self,
+        name: &str,
+        account: Option<&Account>,
+        dialect: Dialect,
+    ) -> (Arc<User>, Arc<Session>) {
         let session = Session::new(dialect);
         let face = self.house.face(nick(name), account, None);
         (self.house.arrive(&session, face).await.unwrap(), session)

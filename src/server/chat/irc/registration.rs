@@ -189,7 +189,8 @@ impl Client {
         let shown = self.door.house.face(nick.clone(), self.account.as_deref(), self.about.address);
         let face = Face { user: user_name.into(), real: self.real.as_str().into(), ..shown };
         let session = Arc::clone(self.session());
-        let arrived = if self.owns(&nick).await { self.door.house.arrive(&session, face).await.ok() } else { None };
+        let arrived =
+            if self.owns(&nick).await { self.door.house.arrive(&session, face).await.ok() } else { None };
         let Some(user) = arrived else {
             self.nick = None;
             return self.reply(numeric::ERR_NICKNAMEINUSE, &[nick.as_str()]);

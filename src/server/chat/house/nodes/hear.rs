@@ -10,8 +10,8 @@ use super::super::House;
 use super::super::commit::Waiting;
 use super::super::told::{Place, Told};
 use super::follow::Foreign;
-use super::news::{EventNews, News, Said};
 use super::lock;
+use super::news::{EventNews, News, Said};
 use crate::server::chat::accounts::{Accounts, Ending};
 use crate::server::chat::bus::Heard;
 use crate::server::chat::store::Cursor;
@@ -22,7 +22,11 @@ const OVER: &str = "Logged out";
 
 impl House {
     /// Hears other nodes, and tells them of accounts and users that have changed here. Ends never.
-    pub(in super::super) async fn hear_all(self, mut heard: Option<mpsc::Receiver<Heard>>, accounts: Accounts) {
+    pub(in super::super) async fn hear_all(
+        self,
+        mut heard: Option<mpsc::Receiver<Heard>>,
+        accounts: Accounts,
+    ) {
         let (mut endings, mut changes) = (accounts.endings(), accounts.changes());
         loop {
             let Some(nodes) = &self.0.nodes else { return };
@@ -156,9 +160,8 @@ impl House {
                 accounts.forget(account);
                 match one {
                     Some(login) => self.end_sessions(account, OVER, |session| session.login() == Some(login)),
-                    None => self.end_sessions(account, OVER, |session| {
-                        except.is_none() || session.login() != except
-                    }),
+                    None => self
+                        .end_sessions(account, OVER, |session| except.is_none() || session.login() != except),
                 }
             }
             News::Account { account } => accounts.forget(account),

@@ -149,8 +149,13 @@ impl House {
                 let face = face_of(&by, None, "");
                 let change = Change::Leave { reason: None, quit: true };
                 let draft = Draft { room: room.id(), id: self.id(), by, change, client_id: None };
-                let pending =
-                    Pending { room: Arc::clone(&room), draft, face: face.clone(), user: None, done: Done::Nobody };
+                let pending = Pending {
+                    room: Arc::clone(&room),
+                    draft,
+                    face: face.clone(),
+                    user: None,
+                    done: Done::Nobody,
+                };
                 let _ = self.0.queue.send(Waiting::Change(Box::new(pending))).await;
                 self.settle_and_drop(&room, &face).await;
             }
@@ -158,7 +163,11 @@ impl House {
     }
 
     /// Takes a nick for somebody here.
-    pub(in super::super) async fn claim(&self, nick: &Nick, account: Option<AccountId>) -> Result<(), NoNick> {
+    pub(in super::super) async fn claim(
+        &self,
+        nick: &Nick,
+        account: Option<AccountId>,
+    ) -> Result<(), NoNick> {
         let (Some(nodes), Some(shared)) = (&self.0.nodes, self.0.store.shared()) else { return Ok(()) };
         match shared.claim(nodes.id, nick.clone(), account).await {
             Ok(true) => Ok(()),

@@ -19,8 +19,8 @@ use bytes::Bytes;
 use tokio::sync::Notify;
 
 pub(super) use self::follow::Foreign;
-pub(super) use self::news::{FaceWords, News};
 use self::news::{Entry, EventNews, Said};
+pub(super) use self::news::{FaceWords, News};
 use super::user::{Face, User, UserId};
 use super::{House, Inner};
 use crate::proto::chat::event::Event;

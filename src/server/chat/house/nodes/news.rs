@@ -87,11 +87,25 @@ pub(in super::super) enum News {
     /// A room was forgotten, as nobody was in it.
     Dropped { room: RoomId },
     /// Tags without a message, in a room or to somebody.
-    Tags { from: FaceWords, room: Option<RoomId>, to: Option<Nick>, id: MessageId, tags: Vec<(String, String)> },
+    Tags {
+        from: FaceWords,
+        room: Option<RoomId>,
+        to: Option<Nick>,
+        id: MessageId,
+        tags: Vec<(String, String)>,
+    },
     /// A message that is in no log.
     Whisper { from: FaceWords, to: Nick, id: MessageId, message: Message },
     /// How far an account is in a room.
-    Cursor { from: FaceWords, account: AccountId, room: RoomId, delivered: Seq, read: Seq, read_at: Millis, tell: bool },
+    Cursor {
+        from: FaceWords,
+        account: AccountId,
+        room: RoomId,
+        delivered: Seq,
+        read: Seq,
+        read_at: Millis,
+        tell: bool,
+    },
     /// Logins of an account have ended: this one, or all but perhaps one.
     Ended { account: AccountId, one: Option<MessageId>, except: Option<MessageId> },
     /// An account was changed.

@@ -105,7 +105,10 @@ impl House {
         lock(&nodes.remotes).insert((node, entry.id), Arc::clone(&update.user));
         drop(people);
         if let Some(other) = evicted {
-            self.0.nodes.iter().for_each(|nodes| lock(&nodes.remotes).retain(|_, user| user.id() != other.id()));
+            self.0
+                .nodes
+                .iter()
+                .for_each(|nodes| lock(&nodes.remotes).retain(|_, user| user.id() != other.id()));
             self.fade(&other, SPLIT);
         }
         Some(update)

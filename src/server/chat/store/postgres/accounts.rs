@@ -27,7 +27,8 @@ const SESSION: &str = "s.id, s.account, s.digest, s.device, s.created, s.used, s
 /// Makes an account.
 pub(super) async fn create(db: Db, new: Arc<NewAccount>) -> Result<Account, Fault> {
     let password = new.password.as_ref().map(to_json).transpose()?;
-    let sql = "INSERT INTO accounts (id, name, folded, password, profile, avatar, operator, certificates, created)
+    let sql =
+        "INSERT INTO accounts (id, name, folded, password, profile, avatar, operator, certificates, created)
                VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8) ON CONFLICT DO NOTHING";
     let made = db
         .run(
@@ -202,8 +203,7 @@ pub(super) async fn end(
 ) -> Result<usize, Fault> {
     let (account, only, except) = *about;
     let sql = "DELETE FROM sessions WHERE account = $1 AND ($2::bytea IS NULL OR id = $2) AND ($3::bytea IS NULL OR id <> $3)";
-    let ended =
-        db.run(sql, &[&bits(account.0), &only.map(id_bytes), &except.map(id_bytes)]).await?;
+    let ended = db.run(sql, &[&bits(account.0), &only.map(id_bytes), &except.map(id_bytes)]).await?;
     Ok(usize::try_from(ended).unwrap_or(usize::MAX))
 }
 

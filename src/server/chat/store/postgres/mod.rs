@@ -25,8 +25,8 @@ use std::time::Duration;
 
 pub use self::error::OpenError;
 use self::thread::{Lane, Queues, Thread};
-pub use self::url::{BadUrl, PostgresUrl};
 pub(in crate::server::chat) use self::url::hidden;
+pub use self::url::{BadUrl, PostgresUrl};
 use super::account::{Account, AccountChange, NewAccount, Session};
 use super::history::{Entry, Found, Page, Query, Search};
 use super::shared::{NodeId, Renewed, Shared};
@@ -80,8 +80,7 @@ impl Postgres {
         let shown = url.shown();
         let failed = |error: rusqlite::Error| OpenError::Connect { url: shown, why: error.to_string() };
         let snippets = rusqlite::Connection::open_in_memory().map_err(failed)?;
-        let store =
-            Self { thread: Thread::start(url, readers, queue)?, snippets: Mutex::new(snippets) };
+        let store = Self { thread: Thread::start(url, readers, queue)?, snippets: Mutex::new(snippets) };
         store.clear();
         Ok(store)
     }

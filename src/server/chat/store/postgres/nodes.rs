@@ -22,7 +22,8 @@ pub(super) async fn secret(db: Db, offered: Arc<Vec<u8>>) -> Result<Vec<u8>, Fau
 pub(super) async fn renew(db: Db, about: Arc<(NodeId, Duration)>) -> Result<Renewed, Fault> {
     let (node, lease) = *about;
     let millis = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    let sql = "UPDATE nodes SET until = now() + $2 * interval '1 millisecond' WHERE id = $1 AND until >= now()";
+    let sql =
+        "UPDATE nodes SET until = now() + $2 * interval '1 millisecond' WHERE id = $1 AND until >= now()";
     let millis = millis as f64;
     let kept = db.run(sql, &[&bits(node.0), &millis]).await? > 0;
     let rows = db.rows("DELETE FROM nodes WHERE until < now() RETURNING id", &[]).await?;

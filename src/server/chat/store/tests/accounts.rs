@@ -168,4 +168,9 @@ fn cursors_only_grow(bed: &Bed) {
     assert_eq!(wait(store.cursors(AccountId(1))).unwrap(), [(RoomId(2), cursor(1, 1, 1))]);
 }
 
-both!(accounts_have_names_of_their_own, every_change_of_an_account_is_kept, sessions_begin_are_used_and_end, cursors_only_grow);
+both!(
+    accounts_have_names_of_their_own,
+    every_change_of_an_account_is_kept,
+    sessions_begin_are_used_and_end,
+    cursors_only_grow
+);

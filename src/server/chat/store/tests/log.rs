@@ -308,4 +308,11 @@ fn a_room_is_its_snapshot_and_what_came_since(bed: &Bed) {
     }
 }
 
-both!(drafts_become_events_or_not, a_draft_that_is_sent_twice_is_one_event, every_change_is_read_as_it_was_written, messages_are_what_became_of_them, pages, a_room_is_its_snapshot_and_what_came_since);
+both!(
+    drafts_become_events_or_not,
+    a_draft_that_is_sent_twice_is_one_event,
+    every_change_is_read_as_it_was_written,
+    messages_are_what_became_of_them,
+    pages,
+    a_room_is_its_snapshot_and_what_came_since
+);

@@ -93,7 +93,9 @@ impl Bed {
             Self::Sqlite(folder) => {
                 Opened(Box::new(Sqlite::open(folder.path(), &SqliteConfig::default()).unwrap()))
             }
-            Self::Postgres(url) => Opened(Box::new(Postgres::open(PostgresConfig::new(url.clone())).unwrap())),
+            Self::Postgres(url) => {
+                Opened(Box::new(Postgres::open(PostgresConfig::new(url.clone())).unwrap()))
+            }
         }
     }
 }

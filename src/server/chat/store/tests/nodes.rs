@@ -49,7 +49,10 @@ fn two_stores_are_one() {
     for (room, count) in [(1, 301), (2, 101)] {
         let all = everything(&*stores[1], room);
         assert_eq!(seqs(&all), (1..=count).collect::<Vec<_>>());
-        assert!(all.entries.is_sorted_by(|one, other| one.event.id < other.event.id), "ids grow with numbers");
+        assert!(
+            all.entries.is_sorted_by(|one, other| one.event.id < other.event.id),
+            "ids grow with numbers"
+        );
     }
     let changed = wait(shared(&stores[0]).changed_since(id(0))).unwrap();
     assert_eq!(changed.len(), 2);
@@ -180,7 +183,8 @@ fn postgresql_may_go_and_come_back() {
     let store = Postgres::open(PostgresConfig::new(url)).unwrap();
     room_with(&store, 1, "#a", &[]);
     let send = |number: u64| {
-        let sent = Draft { client_id: Some(number.to_string()), ..draft(1, 2000 + number, account(1), say("x")) };
+        let sent =
+            Draft { client_id: Some(number.to_string()), ..draft(1, 2000 + number, account(1), say("x")) };
         wait(store.append(vec![sent])).map(|appended| appended[0])
     };
     for (round, signal) in ["INT", "QUIT"].into_iter().enumerate() {

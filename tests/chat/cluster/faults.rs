@@ -78,11 +78,7 @@ fn nothing_is_lost_doubled_or_disordered() {
     let mut ears: Vec<Ear> = ["cat", "dan"]
         .into_iter()
         .enumerate()
-        .map(|(node, name)| {
-            let mut client = cluster.account(node, name);
-            let joined = client.asks(json!({"t": "join", "room": "#a"}));
-            Ear { client, last: joined["room"]["seq"].as_u64().unwrap() }
-        })
+        .map(|(node, name)| Ear::new(cluster.account(node, name)))
         .collect();
     for round in 0..ROUNDS {
         for writer in &mut writers {
@@ -127,9 +123,7 @@ fn one_goes_on_without_the_bus_and_says_so_without_the_store() {
     let mut cluster = Cluster::start();
     let mut ann = cluster.account(0, "ann");
     ann.asks(json!({"t": "create", "room": "#a"}));
-    let mut client = cluster.account(1, "bob");
-    let joined = client.asks(json!({"t": "join", "room": "#a"}));
-    let mut bob = Ear { client, last: joined["room"]["seq"].as_u64().unwrap() };
+    let mut bob = Ear::new(cluster.account(1, "bob"));
     let say = |text: &str| json!({"t": "send", "room": "#a", "text": text, "cid": text});
 
     cluster.nats.end();

@@ -55,7 +55,7 @@ impl Cluster {
     #[track_caller]
     fn again(&self, node: usize, token: &str) -> Client {
         let mut client = self.client(node);
-        client.asks(json!({"t": "token", "token": token}));
+        comes_in(&mut client, &json!({"t": "token", "token": token}));
         client
     }
 
@@ -88,12 +88,22 @@ struct Ear {
 }
 
 impl Ear {
+    /// Comes into the room.
+    #[track_caller]
+    fn new(mut client: Client) -> Self {
+        client.asks(json!({"t": "join", "room": "#a"}));
+        let heard = client.has_heard();
+        // Its own coming is among it.
+        let last = heard.iter().filter_map(seq_of).max().unwrap();
+        Self { client, last }
+    }
+
     /// Comes back with what it has heard.
     #[track_caller]
     fn again(&mut self, addr: SocketAddr) {
         let token = self.client.token.clone();
         let mut client = Client::connect(addr);
-        client.asks(json!({"t": "token", "token": token, "resume": {"#a": self.last}}));
+        comes_in(&mut client, &json!({"t": "token", "token": token, "resume": {"#a": self.last}}));
         client.token = token;
         self.client = client;
     }
@@ -108,6 +118,18 @@ impl Ear {
                 self.last = seq;
             }
         }
+    }
+}
+
+/// Logs in, as soon as the node has found its store again.
+#[track_caller]
+fn comes_in(client: &mut Client, request: &Value) {
+    loop {
+        let reply = client.tries(request.clone());
+        if reply["t"] == "ok" {
+            return;
+        }
+        assert_eq!(reply["code"], "store_away", "{reply}");
     }
 }
 

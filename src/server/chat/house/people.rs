@@ -55,7 +55,9 @@ impl House {
         let nick = Arc::clone(&face.nick);
         let outcome = {
             let _order = self.0.opening(&format!("nick {nick}")).lock().await;
-            self.claim(&nick, face.account.as_ref().map(|(id, _)| *id)).await?;
+            let account = face.account.as_ref().map(|(id, _)| *id);
+            self.claim(&nick, account).await?;
+            self.evict(&nick, account);
             self.let_in(session, face)
         };
         match &outcome {
@@ -148,7 +150,9 @@ impl House {
     pub async fn rename(&self, user: &Arc<User>, to: &Nick) -> Result<(), NoNick> {
         let old = user.face().nick;
         let order = self.0.opening(&format!("nick {to}")).lock().await;
-        self.claim(to, user.face().account.as_ref().map(|(id, _)| *id)).await?;
+        let account = user.face().account.map(|(id, _)| id);
+        self.claim(to, account).await?;
+        self.evict(to, account);
         let outcome = self.call(user, to);
         drop(order);
         if outcome.is_err() {

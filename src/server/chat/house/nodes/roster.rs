@@ -11,6 +11,8 @@ use super::super::{House, People};
 use super::lock;
 use super::news::Entry;
 use crate::proto::chat::event::Who;
+use crate::proto::chat::id::AccountId;
+use crate::proto::chat::name::Nick;
 use crate::server::chat::store::shared::NodeId;
 
 /// Why users have gone whose node has ended.
@@ -157,6 +159,23 @@ impl House {
         for room in user.rooms() {
             self.0.put_out(&room, user);
         }
+    }
+
+    /// A name was given to somebody here: who is still called so on another node is there no longer.
+    pub(in super::super) fn evict(&self, nick: &Nick, account: Option<AccountId>) {
+        let Some(nodes) = &self.0.nodes else { return };
+        let gone = {
+            let mut people = self.0.people();
+            let Some(user) = people.by_nick.get(&nick.folded()).cloned() else { return };
+            let same = account.is_some() && user.face().account.map(|(id, _)| id) == account;
+            if same || user.is_local() {
+                return;
+            }
+            people.remove(&user);
+            user
+        };
+        lock(&nodes.remotes).retain(|_, user| user.id() != gone.id());
+        self.fade(&gone, SPLIT);
     }
 
     /// Forgets users of other nodes that `keep` does not want.

@@ -134,8 +134,8 @@ fn one_goes_on_without_the_bus_and_says_so_without_the_store() {
     cluster.store.end("INT");
     assert_eq!(ann.is_refused(say("refused")), "store_away");
     // What is in memory is there.
-    ann.asks(json!({"t": "members", "room": "#a"}));
     ann.asks(json!({"t": "typing", "room": "#a", "on": true}));
+    assert_eq!(bob.client.hears_a("typing")["from"], "ann");
     cluster.store.again();
     let said = loop {
         let reply = ann.tries(say("refused"));

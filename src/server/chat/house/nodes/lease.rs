@@ -14,7 +14,7 @@ use super::follow::Foreign;
 use super::news::{News, face_of};
 use super::{Nodes, lock};
 use crate::proto::chat::event::{Author, Change, Who};
-use crate::proto::chat::id::{AccountId, MessageId, Millis};
+use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
 use crate::proto::chat::name::Nick;
 use crate::server::chat::store::shared::{Renewed, Shared};
 use crate::server::chat::store::{Draft, StoreError};
@@ -93,7 +93,7 @@ impl House {
     /// Looks for rooms of which there is more in the store than here.
     async fn compare(
         &self,
-        changed: Vec<(crate::proto::chat::id::RoomId, crate::proto::chat::id::Seq)>,
+        changed: Vec<(RoomId, Seq)>,
         complete: bool,
     ) {
         self.look_into(&changed).await;

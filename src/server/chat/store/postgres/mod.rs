@@ -1,6 +1,6 @@
 //! The store that several nodes share: PostgreSQL, 13 or newer.
 //!
-//! It numbers the events of rooms, under a lock of the room's row, so there is no node that owns a room. [`thread`] has the connections: one writes,
+//! It numbers the events of rooms, under a lock of the room's row, so there is no node that owns a room. `thread` has the connections: one writes,
 //! a few read. What is acknowledged was committed with `synchronous_commit`. `docs/chat-cluster.md` describes it for whoever runs it.
 
 mod accounts;

@@ -91,11 +91,7 @@ impl House {
     }
 
     /// Looks for rooms of which there is more in the store than here.
-    async fn compare(
-        &self,
-        changed: Vec<(RoomId, Seq)>,
-        complete: bool,
-    ) {
+    async fn compare(&self, changed: Vec<(RoomId, Seq)>, complete: bool) {
         self.look_into(&changed).await;
         if complete {
             let there: HashMap<_, _> = changed.into_iter().collect();

@@ -19,7 +19,7 @@ fn files_are_offered_or_not() {
     let over = json!({"t": "upload", "name": "a", "size": 2049});
     assert_eq!(ann.is_refused(over.clone()), "too_long");
     let statuses = [2000, 1000, 1000].map(|size| upload(&server, &mut ann, size).0);
-    assert_eq!(statuses, [200, 200, 429], "so many bytes a day");
+    assert_eq!(statuses, [201, 201, 429], "so many bytes a day");
 
     let server = Server::with(&["--no-limits", "--media", "off"]);
     assert_eq!(server.client_hello().get("files"), None);
@@ -30,7 +30,7 @@ fn files_are_offered_or_not() {
     let place = folder.path().join("files").display().to_string();
     let server = Server::with(&["--no-limits", "--media", &place]);
     let mut ann = server.account("ann");
-    assert_eq!(upload(&server, &mut ann, 100).0, 200);
+    assert_eq!(upload(&server, &mut ann, 100).0, 201);
     assert!(folder.path().join("files/files").is_dir());
     assert!(!server.folder.path().join("data/media").exists());
 }
@@ -61,7 +61,7 @@ fn files_are_kept_in_a_bucket_of_the_environment() {
     let addr = process.address("chat");
     let server = Server { process, addr, irc: None, folder };
     let mut ann = server.account("ann");
-    assert_eq!(upload(&server, &mut ann, 500).0, 200);
+    assert_eq!(upload(&server, &mut ann, 500).0, 201);
     moto.types("held");
     assert!(moto.wait_for_line("held ").contains(" chat/"));
 

@@ -1,12 +1,15 @@
 //! The chat server, as its clients see it.
 
 mod access;
+mod admin;
 mod client;
 mod crash;
 mod hostile;
 mod injection;
 mod irc;
 mod json;
+mod notify;
+mod options;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -53,9 +56,15 @@ impl Server {
     /// Kills it as the system does when there is no memory left, and starts it again with the same folder.
     #[track_caller]
     pub(crate) fn killed_and_started(self) -> Self {
+        self.killed_and_started_with(&["--no-limits"])
+    }
+
+    /// The same, with other arguments.
+    #[track_caller]
+    pub(crate) fn killed_and_started_with(self, args: &[&str]) -> Self {
         self.process.signal(rustix::process::Signal::KILL);
         drop(self.process.wait());
-        let (process, addr) = Self::process("127.0.0.1:0", self.folder.path(), &["--no-limits"]);
+        let (process, addr) = Self::process("127.0.0.1:0", self.folder.path(), args);
         Self { process, addr, irc: None, folder: self.folder }
     }
 
@@ -71,6 +80,12 @@ impl Server {
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.addr)
+    }
+
+    /// What a client is greeted with.
+    #[track_caller]
+    pub(crate) fn client_hello(&self) -> serde_json::Value {
+        Client::open(self.addr, "").hears()
     }
 
     /// A client with a new account of this name.

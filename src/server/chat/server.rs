@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::accounts::Accounts;
 use super::accounts::config::{Attempts, ConfigError};
+use super::admin::{self, Act};
 use super::aside::{self, Aside, Task};
 use super::command::{Config, MissingVariable, Retention};
 use super::house::House;
@@ -175,6 +176,9 @@ impl Chat {
         if config.retention != Retention::default() {
             tasks.push(Box::pin(aside::retain(house.clone(), config.retention)));
         }
+        let failed = |source| ChatError::Folder { path: config.data.clone(), source };
+        let asked = admin::door::Door::open(&config.data, Act::new(house.clone(), accounts.clone()));
+        tasks.push(Box::pin(asked.map_err(failed)?.serve()));
         let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
         let message = config.house.max_text + AROUND;
         let settings = Settings {
@@ -269,7 +273,7 @@ fn motd(path: Option<&Path>) -> Result<Vec<String>, ChatError> {
 }
 
 /// What the server alone knows: made at the first start, and the same from then on.
-fn secret(folder: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn secret(folder: &Path) -> io::Result<Vec<u8>> {
     let path = folder.join("secret");
     match fs::read(&path) {
         Ok(bytes) if bytes.len() == SECRET => return Ok(bytes),

@@ -383,7 +383,10 @@ mod tests {
         assert_eq!((config.motd, config.contact), (Some("/m".into()), Some("ops@example.org".into())));
         let issuer = config.tokens.issuer().unwrap();
         assert_eq!((issuer.rules.issuers, issuer.rules.audiences), (vec!["i".into()], vec!["a".into()]));
-        assert_eq!((issuer.algorithms, issuer.claim, issuer.create), (vec!["ES256".into()], "sub".into(), true));
+        assert_eq!(
+            (issuer.algorithms, issuer.claim, issuer.create),
+            (vec!["ES256".into()], "sub".into(), true)
+        );
         let expected = notify::Config {
             contact: Some("mailto:ops@example.org".into()),
             webhooks: vec!["http://127.0.0.1:1/x".into()],

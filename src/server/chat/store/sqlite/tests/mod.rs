@@ -7,6 +7,7 @@ mod full;
 mod log;
 mod media;
 mod model;
+mod notices;
 mod random;
 mod search;
 

@@ -6,6 +6,8 @@ const SUBPROTOCOL = 'chat.v1.json';
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 20_000;
 const REPLY_WITHIN = 20_000;
+/** Somebody who has asked to come in waits so long for a connection. */
+const OPEN_WITHIN = 8_000;
 const PING_AFTER = 25_000;
 
 /** A request that the server did not do. */
@@ -78,6 +80,21 @@ export class Link extends EventTarget {
       }, REPLY_WITHIN);
       this.#waiting.set(id, { resolve, reject, late });
       this.#socket.send(JSON.stringify({ t, id, ...fields }));
+    });
+  }
+
+  /** Waits until there is a connection, or has been none for a while. */
+  whenOpen() {
+    if (this.state === 'open') return Promise.resolve();
+    return new Promise(resolve => {
+      const late = setTimeout(done, OPEN_WITHIN);
+      const link = this;
+      function done() {
+        clearTimeout(late);
+        link.removeEventListener('hello', done);
+        resolve();
+      }
+      this.addEventListener('hello', done);
     });
   }
 

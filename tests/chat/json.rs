@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Server;
 use super::client::{PASSWORD, texts};
 use crate::support::command::metric;
+use crate::support::tool::Tool;
 
 #[test]
 fn what_one_says_the_others_hear_and_history_has() {
@@ -290,4 +291,45 @@ fn a_server_that_stops_says_so_and_keeps_everything() {
     assert_eq!(reply["rooms"][0]["room"], "#a");
     let page = back.asks(json!({"t": "history", "room": "#a"}));
     assert_eq!(texts(page["events"].as_array().unwrap()), ["before"]);
+}
+
+/// Asks for a page of history with compression and without: what was agreed on, how many events came, and in how many bytes of the
+/// connection.
+const COMPRESSED: &str = r#"
+const { WebSocket } = require("ws");
+const page = perMessageDeflate => new Promise(done => {
+  const socket = new WebSocket(process.argv[1], "chat.v1.json", { perMessageDeflate });
+  const ask = words => socket.send(JSON.stringify(words));
+  let before;
+  socket.on("message", data => {
+    const words = JSON.parse(data);
+    if (words.t === "hello") ask({ t: "guest", name: perMessageDeflate ? "gina" : "otto", id: 1 });
+    if (words.re === 1) ask({ t: "join", room: "#a", id: 2 });
+    if (words.re === 2) { before = socket._socket.bytesRead; ask({ t: "history", room: "#a", limit: 200, id: 3 }); }
+    if (words.re === 3) {
+      done({ agreed: socket.extensions, events: words.events.length, bytes: socket._socket.bytesRead - before });
+      socket.close();
+    }
+  });
+});
+(async () => {
+  const [small, plain] = [await page(true), await page(false)];
+  console.log(small.agreed, small.events, plain.agreed, plain.events, small.bytes * 4 < plain.bytes);
+})();
+"#;
+
+#[test]
+fn pages_of_history_are_compressed_for_clients_that_can() {
+    let server = Server::start();
+    let mut ann = server.account("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    for number in 0..200 {
+        ann.begins(json!({"t": "send", "room": "#a", "text": format!("Message {number}, about roses")}));
+    }
+    ann.asks(json!({"t": "ping"}));
+    let url = format!("ws://{}/chat", server.addr);
+    let seen = Tool::node(COMPRESSED).args([&url]).run().success();
+    let said = seen.text();
+    assert!(said.starts_with("permessage-deflate 200 "), "{said}{}", seen.stderr);
+    assert!(said.ends_with(" 200 true\n"), "{said}");
 }

@@ -34,6 +34,7 @@ export class Timeline {
   }
 
   #stuck = true;
+  #shape = '';
 
   /** Displays a room: where one was, or at what is new, or at its end. */
   async show(room) {
@@ -310,6 +311,10 @@ export class Timeline {
   #scrolled() {
     const { scroller, room } = this;
     if (!room?.loaded) return;
+    // What is at the end stays there when the log or its frame gets another height: nobody has scrolled.
+    const shape = `${scroller.clientHeight} ${scroller.scrollHeight}`;
+    if (this.#stuck && room.atEnd && shape !== this.#shape) this.#bottom();
+    this.#shape = shape;
     const below = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
     this.#stuck = below < 48 && room.atEnd;
     if (this.#stuck) {

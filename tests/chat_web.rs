@@ -114,6 +114,8 @@ const PUSHES: &str = "\
 manifest: [] standalone
 can be installed: []
 subscribed: {\"t\":\"push\",\"endpoint\":\"https://push.example/1\",\"p256dh\":\"P256\",\"auth\":\"AUTH\"}
+level: Mentions
+told: {\"t\":\"notify\",\"room\":\"#garden\",\"level\":\"none\"}
 while one looks: nothing
 notification: bob in #garden | @alice, the roses | room #garden | first
 others: Chat | no JSON | room  |  ; bob | Sent a file | room bob | first

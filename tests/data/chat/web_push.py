@@ -12,13 +12,14 @@ class Talk extends WebSocket {
     this.addEventListener('message', ({ data }) => {
       const words = JSON.parse(data);
       if (words.t === 'hello') words.push = { key: 'KEY' };
+      for (const room of [words.room, ...(words.rooms ?? [])]) if (room?.room) room.notify = 'mentions';
       then({ data: JSON.stringify(words) });
     });
     this.answer = words => then({ data: JSON.stringify(words) });
   }
   send(text) {
     const words = JSON.parse(text);
-    if (words.t !== 'push' && words.t !== 'unpush') return super.send(text);
+    if (!['push', 'unpush', 'notify'].includes(words.t)) return super.send(text);
     said.push(words);
     queueMicrotask(() => this.answer({ t: 'ok', re: words.id }));
   }
@@ -69,6 +70,14 @@ audit(alice, "notifications with pushes")
 click(alice, ".switch", "page is closed")
 print("subscribed:", until(alice, "said.length === 1 && JSON.stringify({ ...said[0], id: undefined })"))
 leave_dialog(alice)
+
+# Each room has a level of its own.
+click(alice, ".room-header [aria-label='More about this room']")
+click(alice, ".menu button", "Notify me of")
+print("level:", until(alice, "document.querySelector('.menu [aria-checked=true]')?.innerText"))
+click(alice, ".menu button", "Nothing")
+print("told:", until(alice, "said.length === 2 && JSON.stringify({ ...said[1], id: undefined })"))
+evaluate(alice, "said.length = 1")
 
 # A push is not displayed while one looks, and is when nobody does. DevTools tells of workers on a connection of its own.
 until(alice, "navigator.serviceWorker.ready.then(worker => worker.active?.state === 'activated')")

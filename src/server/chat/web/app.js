@@ -175,7 +175,8 @@ async function open(next) {
   const same = chat.current === next;
   const before = chat.current;
   chat.current = next;
-  if (before && !same) before.divider = null;
+  // What was not read stays marked.
+  if (before && !same && !before.unread) before.divider = null;
   history.replaceState(null, '', `#${encodeURIComponent(next.direct ? `@${next.name}` : next.title)}`);
   localStorage.setItem('wireworks.room', next.name);
   app.dataset.screen = 'room';

@@ -46,6 +46,7 @@ export class Timeline {
     this.#below = 0;
     if (!room) return;
     this.#stuck = !this.#places.has(room);
+    if (room.unread) room.since = room.unread;
     if (!room.loaded) {
       this.#opening = room;
       await this.#first(room);
@@ -67,13 +68,12 @@ export class Timeline {
   #leave() {
     const first = this.#anchor();
     if (!this.#stuck && first) this.#places.set(this.room, first);
-    this.room.divider = null;
+    if (!this.room.unread) this.room.divider = null;
     if (this.#stuck) this.room.trim(true);
   }
 
   async #first(room) {
     if (room.unread > 0 && room.read > 0 && room.divider === null) room.divider = room.read;
-    room.since = room.unread;
     this.log.setAttribute('aria-busy', 'true');
     room.held = [];
     try {

@@ -239,12 +239,7 @@ impl Talk {
     }
 
     /// Messages after an event, as far as a client would count, and how many of them call whoever asks.
-    async fn unread(
-        &self,
-        room: &Arc<RoomCell>,
-        read: Seq,
-        head: Seq,
-    ) -> Result<(usize, usize), Failure> {
+    async fn unread(&self, room: &Arc<RoomCell>, read: Seq, head: Seq) -> Result<(usize, usize), Failure> {
         if read >= head {
             return Ok((0, 0));
         }

@@ -3,6 +3,7 @@
 mod access;
 mod admin;
 mod client;
+mod cluster;
 mod crash;
 mod hostile;
 mod injection;

@@ -231,8 +231,7 @@ fn attempts_go_on_until_the_notice_is_taken_or_given_up() {
 #[test]
 fn what_waits_survives_being_killed_and_is_told_once() {
     let mut service = Service::start();
-    let args =
-        ["--no-limits", "--push-contact", CONTACT, "--push-allow-private", "--notify-backoff", "3s"];
+    let args = ["--no-limits", "--push-contact", CONTACT, "--push-allow-private", "--notify-backoff", "3s"];
     let server = Server::with(&args);
     let hello = server.client_hello()["push"]["key"].clone();
     let (mut ann, token) = ann_alone(&server, &service);

@@ -3,6 +3,8 @@
 pub(crate) mod browser;
 pub(crate) mod certificate;
 pub(crate) mod command;
+pub(crate) mod nats;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod response;
 pub(crate) mod socket;

@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod admin;
 mod aside;
 pub mod bench;
+pub mod bus;
 pub mod client;
 pub mod command;
 pub mod house;

@@ -7,17 +7,24 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use tokio::sync::mpsc;
+
 use super::accounts::Accounts;
 use super::accounts::config::{Attempts, ConfigError};
 use super::admin::{self, Act};
 use super::aside::{self, Aside, Task};
-use super::command::{Config, MissingVariable, Retention};
-use super::house::House;
+use super::bus::nats::{self, NatsConfig};
+use super::bus::{Bus, Heard, Nobody};
+use super::command::{Config, Kept, MissingVariable, Retention};
+use super::house::nodes::Membership;
+use super::house::{Freed, House};
 use super::irc;
 use super::json::{Door, Words};
 use super::media::{Media, MediaError};
 use super::metrics;
 use super::notify::{Notifier, NotifyError, deliver};
+use super::store::postgres::{self, Postgres, PostgresConfig};
+use super::store::shared::NodeId;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Draft, Store, StoreError};
 use super::web;
@@ -69,6 +76,17 @@ pub enum ChatError {
     /// The store cannot be opened.
     #[error(transparent)]
     Open(#[from] OpenError),
+    /// The store that nodes share cannot be opened.
+    #[error(transparent)]
+    Shared(#[from] postgres::OpenError),
+    /// The password for the store cannot be read.
+    #[error("cannot read the password in {}", path.display())]
+    Password {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
     /// What it holds cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -109,6 +127,13 @@ pub struct Chat {
     words: Words,
     workers: Blocking,
     writing: Task,
+    others: Option<Others>,
+}
+
+/// What is needed to be one node of several.
+struct Others {
+    freed: Freed,
+    bus: Option<(mpsc::Receiver<Heard>, Task)>,
 }
 
 impl std::fmt::Debug for Chat {
@@ -125,19 +150,28 @@ impl Chat {
     pub fn open(config: &Config) -> Result<Self, ChatError> {
         let folder = |source| ChatError::Folder { path: config.data.clone(), source };
         fs::create_dir_all(&config.data).map_err(folder)?;
-        let store: Arc<dyn Store> = Arc::new(Sqlite::open(&config.data, &SqliteConfig::default())?);
+        let store = open_store(config)?;
         let secret = secret(&config.data).map_err(folder)?;
+        let node = NodeId(u64::from_le_bytes(random::bytes().map_err(folder)?));
         let notifier = Notifier::open(&config.notify, &config.data, Connector::default())?;
         let words = Words { motd: motd(config.motd.as_deref())?, contact: config.contact.clone() };
         // Nobody is served before the rooms are there.
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(folder)?;
-        let (house, writing) = runtime.block_on(async {
+        let (house, writing, others, secret) = runtime.block_on(async {
             open_rooms(&*store, &config.rooms).await?;
-            let opened = House::open(Arc::clone(&store), config.house.clone(), &secret).await?;
-            if let Some((devices, webhooks)) = notifier.as_ref().map(Notifier::told) {
-                opened.0.keep_notices(devices, webhooks).await?;
-            }
-            Ok::<_, StoreError>(opened)
+            let Some(shared) = store.shared() else {
+                let (house, writing) = House::open(Arc::clone(&store), config.house.clone(), &secret).await?;
+                if let Some((devices, webhooks)) = notifier.as_ref().map(Notifier::told) {
+                    house.keep_notices(devices, webhooks).await?;
+                }
+                return Ok::<_, StoreError>((house, Box::pin(writing) as Task, None, secret));
+            };
+            let secret = shared.secret(secret).await?;
+            let (bus, carried) = open_bus(config, &secret);
+            let membership = Some(Membership { node, bus });
+            let (house, writing, freed) =
+                House::open_among(Arc::clone(&store), config.house.clone(), &secret, membership).await?;
+            Ok((house, Box::pin(writing) as Task, Some(Others { freed, bus: carried }), secret))
         })?;
         let workers = Blocking::new(BlockingConfig::default());
         let mut about = config.accounts.clone();
@@ -151,7 +185,7 @@ impl Chat {
         let options = config.files.options(&config.data, |name| std::env::var(name).ok())?;
         let open = |options| Media::open(options, Connector::default(), workers.clone());
         let media = options.map(open).transpose()?;
-        Ok(Self { house, accounts, media, notifier, words, workers, writing: Box::pin(writing) })
+        Ok(Self { house, accounts, media, notifier, words, workers, writing, others })
     }
 
     /// Puts the server into `process`, whose threads and drain it uses.
@@ -159,13 +193,18 @@ impl Chat {
     /// # Errors
     /// It cannot listen, or a file cannot be read.
     pub fn prepare(self, config: &Config, process: &mut Process) -> Result<(), ChatError> {
-        let Self { house, accounts, media, notifier, words, workers, writing } = self;
+        let Self { house, accounts, media, notifier, words, workers, writing, others } = self;
         let (stop, kept) = (process.drain.clone(), accounts.clone());
         let mut tasks: Vec<Task> = vec![
             writing,
             Box::pin(aside::end_logins(house.clone(), accounts.clone())),
             Box::pin(async move { kept.keep_flushing(stop.stopping()).await }),
         ];
+        if let Some(Others { freed, bus }) = others {
+            let (heard, carrying) = bus.unzip();
+            tasks.extend(carrying);
+            tasks.push(Box::pin(house.clone().join_others(heard, accounts.clone(), freed)));
+        }
         if let Some(sweeper) = media.clone() {
             let store = Arc::new(Arc::clone(house.store()));
             tasks.push(Box::pin(async move { sweeper.keep_swept(store, aside::SWEEP).await }));
@@ -222,6 +261,35 @@ impl Chat {
         process.parts.push(Aside::new(tasks));
         Ok(())
     }
+}
+
+/// Opens the store.
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, ChatError> {
+    Ok(match &config.store {
+        Kept::Sqlite => Arc::new(Sqlite::open(&config.data, &SqliteConfig::default())?),
+        Kept::Postgres(url) => {
+            let mut url = url.clone();
+            if let Some(path) = &config.store_password {
+                let failed = |source| ChatError::Password { path: path.clone(), source };
+                let text = fs::read_to_string(path).map_err(failed)?;
+                url = url.with_password(text.trim_end_matches(['\r', '\n']));
+            }
+            Arc::new(Postgres::open(PostgresConfig::new(url))?)
+        }
+    })
+}
+
+/// Opens the bus, if there is one.
+fn open_bus(config: &Config, secret: &[u8]) -> (Arc<dyn Bus>, Option<(mpsc::Receiver<Heard>, Task)>) {
+    let Some(url) = config.bus.clone() else { return (Arc::new(Nobody), None) };
+    // Chats that share a bus do not hear each other.
+    let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
+    let tag = ring::hmac::sign(&key, b"subjects on the bus");
+    let name: String = tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let prefix = format!("wireworks.chat.{name}");
+    let credentials = config.bus_credentials.clone();
+    let (bus, heard, carrying) = nats::open(NatsConfig { url, credentials, prefix });
+    (Arc::new(bus), Some((heard, Box::pin(carrying))))
 }
 
 /// The certificates of the server, for another port.

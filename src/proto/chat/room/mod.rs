@@ -380,10 +380,14 @@ impl Room {
         self.head = self.head.max(head);
     }
 
-    /// Guests do not outlive the process that knew them.
-    pub fn forget_guests(&mut self) {
-        self.members.retain(|who, _| matches!(who, Who::Account(_)));
-        self.invited.retain(|who| matches!(who, Who::Account(_)));
+    /// Guests do not outlive the process that knew them: those that are not `here` are forgotten, by their nicknames in lower case.
+    pub fn keep_guests(&mut self, here: impl Fn(&str) -> bool) {
+        let keep = |who: &Who| match who {
+            Who::Account(_) => true,
+            Who::Guest(nick) => here(nick),
+        };
+        self.members.retain(|who, _| keep(who));
+        self.invited.retain(keep);
     }
 }
 

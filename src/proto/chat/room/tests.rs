@@ -348,7 +348,7 @@ fn a_room_of_guests() {
     assert_eq!(scene.room.member(&ann.who()), None);
     scene.does(&author("otto", Some(5)), Change::Join);
     assert!(scene.room.is_durable());
-    scene.room.forget_guests();
+    scene.room.keep_guests(|_| false);
     assert_eq!(scene.room.members().len(), 1);
 }
 

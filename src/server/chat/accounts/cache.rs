@@ -63,6 +63,14 @@ impl Cache {
         }
     }
 
+    /// Forgets all of them.
+    pub(super) fn forget_all(&self) {
+        let mut state = self.lock();
+        state.generation += 1;
+        state.by_id.clear();
+        state.by_name.clear();
+    }
+
     /// Forgets an account that has changed, or will have been changed when this is called again.
     pub(super) fn forget(&self, id: AccountId) {
         let mut state = self.lock();

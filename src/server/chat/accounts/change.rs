@@ -129,6 +129,8 @@ impl Accounts {
         let changed = self.0.store.change_account(id, decide(&account)?).await;
         // Even after an error: it may have been changed.
         self.0.cache.forget(id);
+        // An error says that nobody listens.
+        let _nobody = self.0.changes.send(id);
         Ok(Arc::new(changed?))
     }
 

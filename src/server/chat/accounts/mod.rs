@@ -111,6 +111,7 @@ struct Inner {
     /// When sessions were used, as far as the store does not know yet.
     used: Mutex<HashMap<MessageId, Millis>>,
     endings: broadcast::Sender<Ending>,
+    changes: broadcast::Sender<AccountId>,
     /// Held by whoever reads an account to change it.
     changing: tokio::sync::Mutex<()>,
     logins: AtomicU64,
@@ -156,6 +157,7 @@ impl Accounts {
             decoys,
             used: Mutex::default(),
             endings: broadcast::Sender::new(ENDINGS),
+            changes: broadcast::Sender::new(ENDINGS),
             changing: tokio::sync::Mutex::default(),
             logins: AtomicU64::new(0),
             failures: AtomicU64::new(0),
@@ -201,6 +203,17 @@ impl Accounts {
     /// Forgets what is known of an account that another node has changed.
     pub fn forget(&self, id: AccountId) {
         self.0.cache.forget(id);
+    }
+
+    /// Forgets all that is known: other nodes may have changed anything.
+    pub fn forget_all(&self) {
+        self.0.cache.forget_all();
+    }
+
+    /// Accounts that are changed on this node from now on.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<AccountId> {
+        self.0.changes.subscribe()
     }
 
     /// Sessions that end from now on.

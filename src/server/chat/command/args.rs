@@ -31,6 +31,7 @@ Examples:
   wireworks chat serve --data /var/lib/chat --server-name chat.example.org
   wireworks chat serve --listen :443 --tls-cert chat.pem --tls-key chat.key --no-guests
   wireworks chat serve --irc :6667 --ircs :6697 --tls-cert chat.pem --tls-key chat.key
+  wireworks chat serve --store postgres://chat@db/chat --store-password-file db.pass --bus nats://bus:4222
   wireworks chat serve --media s3://bucket/chat --retain-age 365d --push-contact mailto:ops@example.org
   wireworks chat serve --registration closed --config chat.toml --print-config
 
@@ -71,6 +72,18 @@ pub struct Options {
     /// The folder where all is kept.
     #[arg(long, value_name = "DIR", help_heading = HOUSE)]
     pub data: Option<PathBuf>,
+    /// Where rooms and accounts are kept: sqlite (in the folder), or postgres://USER@HOST/DATABASE for one chat on several machines.
+    #[arg(long, value_name = "URL", help_heading = HOUSE)]
+    pub store: Option<String>,
+    /// A file with the password for the store.
+    #[arg(long, value_name = "FILE", help_heading = HOUSE)]
+    pub store_password_file: Option<PathBuf>,
+    /// How the machines of a chat tell each other what happens: nats://HOST[:PORT][,...] or tls://...
+    #[arg(long, value_name = "URL", help_heading = HOUSE)]
+    pub bus: Option<String>,
+    /// A file with the credentials for the bus, as nsc makes it.
+    #[arg(long, value_name = "FILE", help_heading = HOUSE)]
+    pub bus_credentials: Option<PathBuf>,
     /// The server's name, as others see it.
     #[arg(long, value_name = "NAME", help_heading = HOUSE)]
     pub server_name: Option<String>,

@@ -9,8 +9,10 @@ use crate::net::addr::ListenAddr;
 use crate::proto::chat::name::RoomName;
 use crate::proto::ws::handshake::server::Origins;
 use crate::server::chat::accounts::config::{self as accounts, IssuerConfig, Registration};
+use crate::server::chat::bus::nats::NatsUrl;
 use crate::server::chat::house::settings::Settings;
 use crate::server::chat::notify::{self, guard::Endpoint};
+use crate::server::chat::store::postgres::{PostgresUrl, hidden};
 use crate::server::command::{self, ConfigError, Configured, HOUR, ServerConfig, Typed, Unfit, Way};
 use crate::server::jwt::{LEEWAY, Rules};
 use crate::server::units::{Frequency, TimeSpan};
@@ -22,6 +24,9 @@ pub const DEFAULT_LISTEN: ListenAddr =
 /// The folder where all is kept when nobody says.
 pub const DEFAULT_DATA: &str = "wireworks-chat";
 
+/// The word for the store in the folder.
+const SQLITE: &str = "sqlite";
+
 /// The configuration of a chat server.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Config {
@@ -31,8 +36,16 @@ pub struct Config {
     pub irc: Vec<ListenAddr>,
     /// Where they connect with TLS.
     pub ircs: Vec<ListenAddr>,
-    /// The folder where all is kept.
+    /// The folder where all is kept, but for what the store keeps.
     pub data: PathBuf,
+    /// Where rooms and accounts are kept.
+    pub store: Kept,
+    /// Where the password for the store is.
+    pub store_password: Option<PathBuf>,
+    /// How nodes tell each other what happens.
+    pub bus: Option<NatsUrl>,
+    /// Where the credentials for it are.
+    pub bus_credentials: Option<PathBuf>,
     /// What the house allows.
     pub house: Settings,
     /// What it decides about accounts.
@@ -109,6 +122,16 @@ impl Tokens {
     }
 }
 
+/// Where rooms and accounts are kept.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// In the folder, by SQLite.
+    #[default]
+    Sqlite,
+    /// In a PostgreSQL, which several nodes may share.
+    Postgres(PostgresUrl),
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -116,6 +139,10 @@ impl Default for Config {
             irc: Vec::new(),
             ircs: Vec::new(),
             data: PathBuf::from(DEFAULT_DATA),
+            store: Kept::default(),
+            store_password: None,
+            bus: None,
+            bus_credentials: None,
             house: Settings::default(),
             accounts: accounts::Config::default(),
             rooms: Vec::new(),
@@ -167,6 +194,10 @@ impl Configured for Config {
         way.value("irc", &mut o.irc, &mut c.irc)?;
         way.value("ircs", &mut o.ircs, &mut c.ircs)?;
         way.value("data", &mut o.data, &mut c.data)?;
+        way.value("store", &mut o.store, &mut c.store)?;
+        way.maybe("store-password-file", &mut o.store_password_file, &mut c.store_password)?;
+        way.maybe("bus", &mut o.bus, &mut c.bus)?;
+        way.maybe("bus-credentials", &mut o.bus_credentials, &mut c.bus_credentials)?;
         let house = &mut c.house;
         way.value("server-name", &mut o.server_name, &mut house.name)?;
         way.value("network", &mut o.network, &mut house.network)?;
@@ -208,6 +239,14 @@ impl Configured for Config {
             let reason = "write a host's name: letters, digits, hyphens, and a dot somewhere".to_owned();
             return Err(ConfigError::Value { name: "server-name", value: self.house.name.clone(), reason });
         }
+        let shared = matches!(self.store, Kept::Postgres(_));
+        let needing = [("bus", self.bus.is_some()), ("store-password-file", self.store_password.is_some())];
+        command::useful(&needing, shared, "--store postgres://...")?;
+        // PostgreSQL keeps no notices yet.
+        let noticing =
+            [("push-contact", self.notify.contact.is_some()), ("webhook", !self.notify.webhooks.is_empty())];
+        command::useful(&noticing, !shared, "--store sqlite")?;
+        command::useful(&[("bus-credentials", self.bus_credentials.is_some())], self.bus.is_some(), "--bus")?;
         let certificate = "--tls-cert or --tls-self-signed";
         command::useful(&[("ircs", !self.ircs.is_empty())], self.server.tls.is_on(), certificate)?;
         self.check_files(typed)?;
@@ -314,6 +353,34 @@ impl Typed<Vec<RoomName>> for Vec<String> {
     }
 }
 
+/// `sqlite`, or the address of a PostgreSQL, which is shown without its password.
+impl Typed<Kept> for String {
+    fn hold(&self) -> Result<Kept, Unfit> {
+        if self == SQLITE {
+            return Ok(Kept::Sqlite);
+        }
+        let unfit = |error| Unfit::new(hidden(self), error);
+        PostgresUrl::parse(self).map(Kept::Postgres).map_err(unfit)
+    }
+
+    fn show(held: &Kept) -> Self {
+        match held {
+            Kept::Sqlite => SQLITE.to_owned(),
+            Kept::Postgres(url) => url.shown(),
+        }
+    }
+}
+
+impl Typed<NatsUrl> for String {
+    fn hold(&self) -> Result<NatsUrl, Unfit> {
+        NatsUrl::parse(self).map_err(|error| Unfit::new(hidden(self), error))
+    }
+
+    fn show(held: &NatsUrl) -> Self {
+        held.shown()
+    }
+}
+
 /// `open`, `closed`, or codes.
 impl Typed<Registration> for Vec<String> {
     fn hold(&self) -> Result<Registration, Unfit> {
@@ -370,6 +437,24 @@ mod tests {
     }
 
     #[test]
+    fn passwords_are_shown_to_nobody() {
+        let line = "--store postgres://chat:secret@db/chat --store-password-file f --bus nats://u:secret@a,b --bus-credentials c";
+        let config = load(line).unwrap();
+        let Kept::Postgres(url) = &config.store else { panic!("{:?}", config.store) };
+        assert!(url.has_password());
+        assert_eq!(config.store_password, Some(PathBuf::from("f")));
+        assert_eq!(config.bus_credentials, Some(PathBuf::from("c")));
+        let text = config.to_toml().unwrap();
+        assert!(text.contains("store = \"postgres://chat:***@db/chat\""), "{text}");
+        assert!(text.contains("bus = \"nats://u:***@a,nats://b\""), "{text}");
+        assert!(!text.contains("secret") && !format!("{config:?}").contains("secret"), "{text}");
+        let error = load("--store postgres://chat:secret@db/chat?colour=red").unwrap_err();
+        assert!(!error.contains("secret"), "{error}");
+        let error = load("--store sqlite --bus nats://u:secret@a,ws://b").unwrap_err();
+        assert!(!error.contains("secret"), "{error}");
+    }
+
+    #[test]
     fn files_tokens_and_notices() {
         let line = "--media s3://b/p --max-file 5MiB --max-uploads 1GiB --retain-age 365d --retain-size 10GiB --motd /m --contact ops@example.org \
                     --jwt-keys /k --jwt-issuer i --jwt-audience a --jwt-algorithm ES256 --jwt-claim sub --jwt-create \
@@ -408,6 +493,13 @@ mod tests {
             ("--room lobby", "--room"),
             ("--max-text 10", "--max-text"),
             ("--ircs 127.0.0.1:6697", "--ircs"),
+            ("--store mysql://x", "--store"),
+            ("--store postgres://nobody", "--store"),
+            ("--bus nats://a", "--bus"),
+            ("--store-password-file x", "--store-password-file"),
+            ("--store postgres://a@b/c --bus http://a", "--bus"),
+            ("--store postgres://a@b/c --bus-credentials x", "--bus-credentials"),
+            ("--store postgres://a@b/c --push-contact mailto:a@b.example", "--push-contact"),
             ("--media s3://", "--media"),
             ("--media off --max-file 5MiB", "--max-file"),
             ("--max-file 5", "--max-file"),

@@ -7,7 +7,7 @@ mod config;
 mod media;
 
 pub use self::args::{Args, Options};
-pub use self::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, Retention, Tokens};
+pub use self::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, Kept, Retention, Tokens};
 pub use self::media::{Files, MissingVariable, Place};
 use super::server::{Chat, ChatError};
 use crate::server::process::{Outcome, Process, announce};

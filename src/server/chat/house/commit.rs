@@ -9,13 +9,14 @@ use std::sync::{Arc, Weak};
 use tokio::sync::{mpsc, oneshot};
 
 use super::mailbox::{Mail, Refused, Sent};
+use super::nodes::Foreign;
 use super::room::RoomCell;
 use super::told::{Place, Told};
 use super::user::{Face, Session, User};
 use super::{House, Inner};
 use crate::proto::chat::event::{Change, Event, Role, RoomKind, Who};
-use crate::proto::chat::id::AccountId;
-use crate::proto::chat::room::Refusal;
+use crate::proto::chat::id::{AccountId, Seq};
+use crate::proto::chat::room::{Refusal, Room};
 use crate::server::chat::store::{Appended, Draft, StoreError};
 
 /// Changes of one transaction at most.
@@ -26,6 +27,8 @@ const MAX_BATCH: usize = 1024;
 pub(super) enum Waiting {
     /// A change.
     Change(Box<Pending>),
+    /// What comes from other nodes.
+    Foreign(Foreign),
     /// Somebody who waits until all that was sent before is done.
     Barrier(oneshot::Sender<()>),
 }
@@ -69,14 +72,16 @@ pub(super) async fn run(house: Weak<Inner>, mut queue: mpsc::Receiver<Waiting>) 
     while queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
         let Some(inner) = house.upgrade() else { break };
         let (mut batch, mut barriers) = (Vec::new(), Vec::new());
+        let house = House(inner);
         for waiting in waiting.drain(..) {
             match waiting {
                 Waiting::Change(pending) => batch.push(*pending),
+                Waiting::Foreign(foreign) => house.take_in(foreign).await,
                 Waiting::Barrier(sender) => barriers.push(sender),
             }
         }
         if !batch.is_empty() {
-            House(inner).commit(batch).await;
+            house.commit(batch).await;
         }
         for sender in barriers {
             let _ = sender.send(());
@@ -100,7 +105,7 @@ impl House {
                 }
                 self.0.counters.committed(appended.len());
                 for (pending, appended) in batch.into_iter().zip(appended) {
-                    self.settle(pending, appended);
+                    self.settle(pending, appended).await;
                 }
             }
             Err(StoreError::Taken) if batch.len() > 1 => {
@@ -120,24 +125,53 @@ impl House {
         }
     }
 
-    fn settle(&self, pending: Pending, appended: Appended) {
+    async fn settle(&self, pending: Pending, appended: Appended) {
         let drafted = pending.draft.id;
         match appended {
             Appended::New(seq) | Appended::Raised(seq, _) => {
                 let id = if let Appended::Raised(_, id) = appended { id } else { drafted };
                 let Pending { room, draft, face, user, done } = pending;
                 let event = Event { room: room.id(), seq, id, by: draft.by, change: draft.change };
+                self.0.publish(&event, &face);
+                let shared = self.is_shared();
+                if shared {
+                    // Other nodes have written before.
+                    if let Err(error) = self.fill(&room, seq).await {
+                        tracing::warn!(%error, "what was written before is not known yet");
+                        return done.say(Ok(Sent { seq, id, again: false }));
+                    }
+                }
                 self.0.happen(&room, &event, &face, user.as_ref(), done);
+                if shared && matches!(event.change, Change::Create { .. }) {
+                    // Before the store tells this node of a room that it does not know.
+                    self.0.know(&room);
+                }
             }
             Appended::Known(seq, id) => pending.done.say(Ok(Sent { seq, id, again: true })),
-            Appended::NoRoom => pending.done.say(Err(Refusal::Closed.into())),
+            Appended::NoRoom => {
+                if self.is_shared() && !pending.room.look(Room::is_closed) {
+                    // Another node has closed it; or has found nobody in it, and has forgotten it.
+                    let read = self.read_on(&pending.room, Seq::MAX).await;
+                    if read.is_ok() && !pending.room.look(Room::is_closed) {
+                        self.0.abandon(&pending.room);
+                    }
+                }
+                pending.done.say(Err(Refusal::Closed.into()));
+            }
         }
     }
 }
 
 impl Inner {
     /// Applies an event to its room, and tells those who read it.
-    fn happen(&self, room: &Arc<RoomCell>, event: &Event, face: &Face, user: Option<&Arc<User>>, done: Done) {
+    pub(super) fn happen(
+        &self,
+        room: &Arc<RoomCell>,
+        event: &Event,
+        face: &Face,
+        user: Option<&Arc<User>>,
+        done: Done,
+    ) {
         let sent = Sent { seq: event.seq, id: event.id, again: false };
         let account = face.account_name();
         let Some(place) = room.place() else {

@@ -6,6 +6,7 @@ use tokio::sync::oneshot;
 
 use super::commit::{Done, Pending, Waiting};
 use super::mailbox::{Refused, Sent};
+use super::nodes::News;
 use super::room::RoomCell;
 use super::told::Told;
 use super::user::{Face, Session, User};
@@ -81,6 +82,25 @@ impl House {
     }
 
     async fn join_or_open(
+        &self,
+        user: &Arc<User>,
+        session: &Arc<Session>,
+        name: &RoomName,
+        key: Option<&str>,
+        owned: bool,
+    ) -> Result<Entered, NotEntered> {
+        match self.try_join(user, session, name, key, owned).await {
+            // Another node has opened it, or forgotten it, just now.
+            Err(NotEntered::Taken | NotEntered::Refused(Refused::Room(Refusal::Closed)))
+                if self.refresh().await =>
+            {
+                self.try_join(user, session, name, key, owned).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn try_join(
         &self,
         user: &Arc<User>,
         session: &Arc<Session>,
@@ -173,6 +193,9 @@ impl House {
         room.lock().here.insert(user.id(), Arc::clone(user));
         let (face, Some(name)) = (user.face(), room.name()) else { return };
         let role = room.look(|room| room.member(&face.who()).map(|member| member.role)).unwrap_or_default();
+        if appears {
+            self.0.changed(user);
+        }
         let told = Told::Appeared { who: &face, room: name, role };
         if appears {
             room.publish(&told, None);
@@ -279,9 +302,18 @@ impl House {
             members.push((Who::Account(other.0), other.1.clone()));
         }
         let room = RoomCell::new(Room::new(RoomId(fastrand::u64(1..1 << 53))), None);
-        self.append(user, &room, Change::Create { kind: RoomKind::Direct, name: None, members }).await?;
-        self.0.know(&room);
-        Ok(room)
+        let create = Change::Create { kind: RoomKind::Direct, name: None, members };
+        match self.append(user, &room, create).await {
+            // Another node has opened it just now.
+            Err(Refused::Store(error)) if matches!(*error, StoreError::Taken) && self.refresh().await => {
+                self.direct(me.0, other.0).ok_or(Refused::Store(error))
+            }
+            outcome => {
+                outcome?;
+                self.0.know(&room);
+                Ok(room)
+            }
+        }
     }
 
     /// A room of guests ends with the last of them.
@@ -294,8 +326,13 @@ impl House {
         let _guard = self.0.opening(name.as_str()).lock().await;
         if room.look(empty) && self.room_by_id(room.id()).is_some() {
             self.0.forget(room);
-            if let Err(error) = self.store().drop_room(room.id()).await {
-                tracing::warn!(room = %name, %error, "a room that nobody is in was not forgotten");
+            match self.store().drop_room_at(room.id(), room.head()).await {
+                Ok(true) => self.0.say(|| News::Dropped { room: room.id() }),
+                // Somebody has come in on another node.
+                Ok(false) => self.0.know(room),
+                Err(error) => {
+                    tracing::warn!(room = %name, %error, "a room that nobody is in was not forgotten")
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ pub mod absent;
 pub mod decree;
 pub mod enter;
 pub mod mailbox;
+pub mod nodes;
 pub mod people;
 pub mod room;
 pub mod settings;
@@ -28,9 +29,12 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc;
 
 use self::commit::Waiting;
+use self::nodes::Membership;
 use self::room::RoomCell;
 use self::settings::Settings;
 use self::user::User;
+use super::accounts::Accounts;
+use super::bus::Heard;
 use super::store::{Store, StoreError};
 use crate::proto::chat::event::{RoomKind, Who};
 use crate::proto::chat::id::{AccountId, Ids, MessageId, Millis, RoomId};
@@ -57,6 +61,8 @@ struct Inner {
     opening: [tokio::sync::Mutex<()>; OPENING],
     watched: self::watch::Watched,
     counters: self::stats::Counters,
+    /// The other nodes, if there may be any.
+    nodes: Option<self::nodes::Nodes>,
     /// Of those who are told while they are not here.
     absent: std::sync::OnceLock<Arc<self::absent::Absent>>,
 }
@@ -95,6 +101,31 @@ impl House {
         settings: Settings,
         secret: &[u8],
     ) -> Result<(Self, impl Future<Output = ()> + Send + 'static), StoreError> {
+        let (house, writer, _) = Self::open_among(store, settings, secret, None).await?;
+        Ok((house, writer))
+    }
+
+    /// As [`open`](Self::open), as one node of several. [`join_others`](Self::join_others) is to be called with what is said last.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn open_among(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        secret: &[u8],
+        membership: Option<Membership>,
+    ) -> Result<(Self, impl Future<Output = ()> + Send + 'static, Freed), StoreError> {
+        let nodes = membership.map(self::nodes::Nodes::new);
+        let (freed, guests) = match (&nodes, store.shared()) {
+            (Some(nodes), Some(shared)) => {
+                let freed = Self::begin_lease(shared, nodes).await?.freed;
+                let mut guests: HashSet<String> = shared.guests().await?.into_iter().collect();
+                // They leave by an event, which comes.
+                guests.extend(freed.iter().map(|(nick, _)| nick.clone()));
+                (freed, guests)
+            }
+            _ => (Vec::new(), HashSet::new()),
+        };
         let last = store.last_id().await?.unwrap_or(MessageId::first_of(0));
         let stored = store.rooms().await?;
         let (queue, waiting) = mpsc::channel(settings.max_pending);
@@ -110,20 +141,26 @@ impl House {
             opening: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             watched: self::watch::Watched::default(),
             counters: self::stats::Counters::default(),
+            nodes,
             absent: std::sync::OnceLock::new(),
         };
         for found in stored {
             let mut room = found.snapshot;
             found.since.iter().for_each(|event| room.apply(event));
             room.catch_up(found.head);
-            room.forget_guests();
+            room.keep_guests(|nick| guests.contains(nick));
             inner.load(room);
         }
         let house = Self(Arc::new(inner));
         let weak = Arc::downgrade(&house.0);
         // The task holds the house only while it works, or the house would hold itself.
         let writer = commit::run(weak, waiting);
-        Ok((house, writer))
+        Ok((house, writer, freed))
+    }
+
+    /// What this node does among others, as long as it lives: it hears them, and keeps its lease.
+    pub async fn join_others(self, heard: Option<mpsc::Receiver<Heard>>, accounts: Accounts, freed: Freed) {
+        tokio::join!(self.clone().hear_all(heard, accounts), self.keep_lease(freed));
     }
 
     /// What is allowed here.
@@ -298,7 +335,16 @@ impl Inner {
     }
 }
 
-/// The name is somebody else's.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the name {0} is taken")]
-pub struct NickTaken(pub Nick);
+/// What nodes have held that have ended: nicks in lower case, with their accounts.
+pub type Freed = Vec<(String, Option<AccountId>)>;
+
+/// Why somebody cannot be called so.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum NoNick {
+    /// The name is somebody else's.
+    #[error("the name {0} is taken")]
+    Taken(Nick),
+    /// It cannot be said whether it is.
+    #[error(transparent)]
+    Store(#[from] Arc<StoreError>),
+}

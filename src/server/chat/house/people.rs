@@ -9,7 +9,7 @@ use super::mailbox::Mail;
 use super::room::{RoomCell, Written};
 use super::told::{Presence, Told};
 use super::user::{Face, Session, SessionId, User};
-use super::{House, NickTaken};
+use super::{House, NoNick};
 use crate::proto::chat::event::{Change, Who};
 use crate::proto::chat::id::AccountId;
 use crate::proto::chat::name::Nick;
@@ -51,9 +51,25 @@ impl House {
     ///
     /// # Errors
     /// Somebody else is called so, or the account has as many sessions as it may.
-    pub fn arrive(&self, session: &Arc<Session>, face: Face) -> Result<Arc<User>, NickTaken> {
+    pub async fn arrive(&self, session: &Arc<Session>, face: Face) -> Result<Arc<User>, NoNick> {
+        let nick = Arc::clone(&face.nick);
+        let outcome = {
+            let _order = self.0.opening(&format!("nick {nick}")).lock().await;
+            let account = face.account.as_ref().map(|(id, _)| *id);
+            self.claim(&nick, account).await?;
+            self.evict(&nick, account);
+            self.let_in(session, face)
+        };
+        match &outcome {
+            Ok(user) => self.0.changed(user),
+            Err(_) => self.release(&nick).await,
+        }
+        outcome
+    }
+
+    fn let_in(&self, session: &Arc<Session>, face: Face) -> Result<Arc<User>, NoNick> {
         let mut people = self.0.people();
-        let taken = || NickTaken((*face.nick).clone());
+        let taken = || NoNick::Taken((*face.nick).clone());
         if let Some(user) = people.by_nick.get(&face.nick.folded()) {
             let same = user.face().account.map(|(id, _)| id) == face.account.as_ref().map(|(id, _)| *id);
             if face.account.is_none() || !same || user.sessions().len() >= self.settings().max_sessions {
@@ -63,10 +79,7 @@ impl House {
             return Ok(Arc::clone(user));
         }
         let user = User::new(face.clone(), Arc::clone(session), self.now());
-        people.by_nick.insert(face.nick.folded(), Arc::clone(&user));
-        if let Some((account, _)) = &face.account {
-            people.by_account.entry(*account).or_default().push(Arc::clone(&user));
-        }
+        people.insert(&user);
         drop(people);
         self.tell_watchers(&face.nick, &Told::Online { who: &face });
         Ok(user)
@@ -78,14 +91,17 @@ impl House {
         for room in &rooms {
             room.unsubscribe(session);
         }
-        let Some(face) = self.remove_session(user, session) else { return };
+        let Some(face) = self.remove_session(user, session, reason) else { return };
+        if user.is_elsewhere() {
+            return self.release(&face.nick).await;
+        }
         self.tell_watchers(&face.nick, &Told::Offline { nick: &face.nick });
         self.tell_neighbours(user, &Told::Gone { who: &face, reason }, None);
         for room in &rooms {
             self.0.put_out(room, user);
         }
         if face.account.is_some() {
-            return;
+            return self.release(&face.nick).await;
         }
         for room in &rooms {
             let leave = Change::Leave { reason: Some(reason.to_owned()), quit: true };
@@ -96,24 +112,26 @@ impl House {
                 self.settle_and_drop(room, &face).await;
             }
         }
+        self.release(&face.nick).await;
     }
 
-    /// What the user looked like, if it has gone with this session.
-    fn remove_session(&self, user: &Arc<User>, session: &Session) -> Option<Face> {
+    /// What the user looked like, if it has left this node with this session.
+    fn remove_session(&self, user: &Arc<User>, session: &Session, reason: &str) -> Option<Face> {
         let mut people = self.0.people();
         if !user.remove_session(session.id) {
             return None;
         }
         let face = user.face();
-        people.by_nick.remove(&face.nick.folded());
-        if let Some((account, _)) = &face.account {
-            forget(&mut people.by_account, *account, user);
+        if !user.is_elsewhere() {
+            people.remove(user);
         }
+        drop(people);
+        self.0.went(user.id(), reason);
         Some(face)
     }
 
     /// Waits until a guest's leave is in the log, and drops the room if nobody is left.
-    async fn settle_and_drop(&self, room: &Arc<RoomCell>, face: &Face) {
+    pub(super) async fn settle_and_drop(&self, room: &Arc<RoomCell>, face: &Face) {
         let alone = room.look(|room| room.members().all(|(who, _)| *who == face.who()));
         if !alone {
             return;
@@ -129,27 +147,42 @@ impl House {
     ///
     /// # Errors
     /// Somebody else is called so.
-    pub async fn rename(&self, user: &Arc<User>, to: &Nick) -> Result<(), NickTaken> {
-        let before = {
-            let mut people = self.0.people();
-            let before = user.face();
-            let key = to.folded();
-            if people.by_nick.get(&key).is_some_and(|other| other.id() != user.id()) {
-                return Err(NickTaken(to.clone()));
-            }
-            people.by_nick.remove(&before.nick.folded());
-            people.by_nick.insert(key, Arc::clone(user));
-            user.change_face(|face| face.nick = Arc::new(to.clone()));
-            before
-        };
+    pub async fn rename(&self, user: &Arc<User>, to: &Nick) -> Result<(), NoNick> {
+        let old = user.face().nick;
+        let order = self.0.opening(&format!("nick {to}")).lock().await;
+        let account = user.face().account.map(|(id, _)| id);
+        self.claim(to, account).await?;
+        self.evict(to, account);
+        let outcome = self.call(user, to);
+        drop(order);
+        if outcome.is_err() {
+            self.release(to).await;
+        }
+        let before = outcome?;
         self.tell_neighbours(user, &Told::Renamed { who: &before, to }, None);
         if before.nick.folded() != to.folded() {
+            self.release(&old).await;
             self.tell_watchers(&before.nick, &Told::Offline { nick: &before.nick });
             self.tell_watchers(to, &Told::Online { who: &user.face() });
         }
+        self.0.changed(user);
         let account = before.account.as_ref().map(|(id, _)| *id);
         self.note_identity(user, &before, to, account).await;
         Ok(())
+    }
+
+    /// Calls a user so. Says what it looked like.
+    fn call(&self, user: &Arc<User>, to: &Nick) -> Result<Face, NoNick> {
+        let mut people = self.0.people();
+        let before = user.face();
+        let key = to.folded();
+        if people.by_nick.get(&key).is_some_and(|other| other.id() != user.id()) {
+            return Err(NoNick::Taken(to.clone()));
+        }
+        people.by_nick.remove(&before.nick.folded());
+        people.by_nick.insert(key, Arc::clone(user));
+        user.change_face(|face| face.nick = Arc::new(to.clone()));
+        Ok(before)
     }
 
     /// A user has logged in to an account, or out of it (`None`), and tells all who see it. Its rooms are the account's from now on.
@@ -181,6 +214,7 @@ impl House {
             self.tell_all(user, &Told::Host { who: &before, is: &after });
         }
         self.tell_all(user, &Told::Account { who: &after });
+        self.0.changed(user);
         let id = after.account.as_ref().map(|(id, _)| *id);
         self.note_identity(user, &before, &after.nick, id).await;
     }
@@ -202,16 +236,19 @@ impl House {
     pub fn set_real_name(&self, user: &Arc<User>, real: &str) {
         let face = user.change_face(|face| face.real = real.into());
         self.tell_all(user, &Told::RealName { who: &face });
+        self.0.changed(user);
     }
 
     /// A user says of itself that it is a program, or none.
     pub fn set_bot(&self, user: &Arc<User>, bot: bool) {
         user.change_face(|face| face.bot = bot);
+        self.0.changed(user);
     }
 
     /// A user operates the server from now on, or no longer.
     pub fn set_operator(&self, user: &Arc<User>, operator: bool) {
         user.change_face(|face| face.operator = operator);
+        self.0.changed(user);
     }
 
     /// A user's presence, and what it says about it.
@@ -219,11 +256,12 @@ impl House {
         if user.set_presence(presence, status) {
             let face = user.face();
             self.tell_all(user, &Told::Presence { who: &face, presence, status });
+            self.0.changed(user);
         }
     }
 
     /// As [`tell_neighbours`](Self::tell_neighbours), and those who watch the user without seeing it.
-    fn tell_all(&self, user: &Arc<User>, told: &Told<'_>) {
+    pub(super) fn tell_all(&self, user: &Arc<User>, told: &Told<'_>) {
         let known = self.neighbours(user);
         self.tell_neighbours(user, told, None);
         let watched = Told::Watched(told);

@@ -13,7 +13,7 @@ use super::told::{Dialect, Place, Told};
 use super::user::{Face, Session, User, UserId};
 use crate::net::backlog::{Backlog, Lagged, Offset};
 use crate::proto::chat::event::{Event, Role};
-use crate::proto::chat::id::{MessageId, RoomId};
+use crate::proto::chat::id::{MessageId, RoomId, Seq};
 use crate::proto::chat::name::RoomName;
 use crate::proto::chat::room::{Actor, Room, Target};
 
@@ -119,6 +119,12 @@ impl RoomCell {
     /// Looks at the room. Nothing else happens in it meanwhile, so it should not take long.
     pub fn look<T>(&self, look: impl FnOnce(&Room) -> T) -> T {
         look(&self.lock().room)
+    }
+
+    /// The number of its last event.
+    #[must_use]
+    pub fn head(&self) -> Seq {
+        self.lock().room.head()
     }
 
     /// Asks the room what somebody may do in it.

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use super::House;
 use super::commit::{Done, Waiting};
 use super::mailbox::{Mail, Refused, Sent};
+use super::nodes::{FaceWords, News};
 use super::room::{RoomCell, Standing};
 use super::told::{Place, Told};
-use super::user::{Session, SessionId, User};
+use super::user::{Face, Session, SessionId, User};
 use crate::proto::chat::event::{Change, Message, Role, Who};
 use crate::proto::chat::id::{AccountId, Millis, Seq};
 use crate::proto::chat::name::Nick;
@@ -48,6 +49,10 @@ impl House {
         to.tell(&told, Some(session.id));
         if from.id() != to.id() {
             from.tell(&told, Some(session.id));
+        }
+        if from.is_elsewhere() || to.is_elsewhere() {
+            let (from, to, message) = (FaceWords::of(&face), (*nick).clone(), message.clone());
+            self.0.say(|| News::Whisper { from, to, id, message });
         }
         Sent { seq: 0, id, again: false }
     }
@@ -98,6 +103,14 @@ impl House {
             let nothing = Mail::Bytes(bytes::Bytes::new());
             let instead = session.readers_of(room.id()).map(|reader| (reader, nothing));
             room.publish(&Told::Tags { from: &face, place, id, tags }, instead);
+            let tags = || tags.to_vec();
+            self.0.say(|| News::Tags {
+                from: FaceWords::of(&face),
+                room: Some(room.id()),
+                to: None,
+                id,
+                tags: tags(),
+            });
         }
         Ok(sent)
     }
@@ -116,6 +129,10 @@ impl House {
             &Told::Tags { from: &face, place: Place::Direct { with: &face.nick, me: &nick }, id, tags },
             Some(session.id),
         );
+        if to.is_elsewhere() {
+            let (from, to, tags) = (FaceWords::of(&face), Some((*nick).clone()), tags.to_vec());
+            self.0.say(|| News::Tags { from, room: None, to, id, tags });
+        }
         Sent { seq: 0, id, again: false }
     }
 
@@ -137,6 +154,29 @@ impl House {
         let cursor = Cursor { delivered: cursor.delivered.min(head), read: cursor.read.min(head), ..cursor };
         self.store().advance(vec![(room.id(), account, cursor)]).await?;
         let face = user.face();
+        self.tell_cursor(&face, account, room, cursor, tell, Some(session.id));
+        self.0.say(|| News::Cursor {
+            from: FaceWords::of(&face),
+            account,
+            room: room.id(),
+            delivered: cursor.delivered,
+            read: cursor.read,
+            read_at: cursor.read_at,
+            tell,
+        });
+        Ok(())
+    }
+
+    /// Tells whom it concerns how far an account is in a room.
+    pub(super) fn tell_cursor(
+        &self,
+        face: &Face,
+        account: AccountId,
+        room: &Arc<RoomCell>,
+        cursor: Cursor,
+        tell: bool,
+        except: Option<SessionId>,
+    ) {
         let names = room.look(|room| {
             room.members().map(|(who, member)| (who.clone(), member.nick.clone())).take(2).collect::<Vec<_>>()
         });
@@ -156,9 +196,8 @@ impl House {
         if cursor.read > 0 {
             let with = names.iter().find(|(who, _)| *who != face.who()).map_or(&*face.nick, |(_, nick)| nick);
             let place = room.place().unwrap_or(Place::Direct { with, me: &face.nick });
-            self.tell_read(account, place, cursor.read, cursor.read_at, Some(session.id));
+            self.tell_read(account, place, cursor.read, cursor.read_at, except);
         }
-        Ok(())
     }
 
     /// Tells an account's sessions how far it has read: up to an event, or up to a time before the first one (`seq` 0).

@@ -75,10 +75,15 @@ impl Scene {
         self.house.store().create_account(new).await.unwrap()
     }
 
-    fn arrives(&self, name: &str, account: Option<&Account>, dialect: Dialect) -> (Arc<User>, Arc<Session>) {
+    async fn arrives(
+        &self,
+        name: &str,
+        account: Option<&Account>,
+        dialect: Dialect,
+    ) -> (Arc<User>, Arc<Session>) {
         let session = Session::new(dialect);
         let face = self.house.face(nick(name), account, None);
-        (self.house.arrive(&session, face).unwrap(), session)
+        (self.house.arrive(&session, face).await.unwrap(), session)
     }
 
     async fn says(&self, who: &(Arc<User>, Arc<Session>), text: &str, number: u64) {
@@ -121,7 +126,7 @@ fn hears(session: &Session) -> String {
 #[tokio::test]
 async fn all_are_told_in_one_order_each_in_its_dialect() {
     let scene = Scene::new().await;
-    let (ann, bob) = (scene.arrives("ann", None, QUIET), scene.arrives("bob", None, LOUD));
+    let (ann, bob) = (scene.arrives("ann", None, QUIET).await, scene.arrives("bob", None, LOUD).await);
     scene.joins(&ann).await;
     scene.joins(&bob).await;
     assert_eq!(hears(&ann.1), "ann joins\nbob joins\n");
@@ -139,7 +144,7 @@ async fn all_are_told_in_one_order_each_in_its_dialect() {
 #[tokio::test]
 async fn what_is_for_one_alone_comes_after_what_was_said_before() {
     let scene = Scene::new().await;
-    let (ann, bob) = (scene.arrives("ann", None, QUIET), scene.arrives("bob", None, QUIET));
+    let (ann, bob) = (scene.arrives("ann", None, QUIET).await, scene.arrives("bob", None, QUIET).await);
     scene.joins(&ann).await;
     scene.joins(&bob).await;
     hears(&ann.1);
@@ -156,7 +161,7 @@ async fn what_is_for_one_alone_comes_after_what_was_said_before() {
 #[tokio::test]
 async fn a_session_that_does_not_read_ends_and_the_others_do_not_notice() {
     let scene = Scene::new().await;
-    let (ann, bob) = (scene.arrives("ann", None, QUIET), scene.arrives("bob", None, QUIET));
+    let (ann, bob) = (scene.arrives("ann", None, QUIET).await, scene.arrives("bob", None, QUIET).await);
     scene.joins(&ann).await;
     scene.joins(&bob).await;
     hears(&ann.1);
@@ -178,8 +183,8 @@ async fn a_session_that_does_not_read_ends_and_the_others_do_not_notice() {
 async fn devices_of_one_account_are_one_user() {
     let scene = Scene::new().await;
     let account = scene.account("ann", 5).await;
-    let one = scene.arrives("ann", Some(&account), QUIET);
-    let two = scene.arrives("ann", Some(&account), LOUD);
+    let one = scene.arrives("ann", Some(&account), QUIET).await;
+    let two = scene.arrives("ann", Some(&account), LOUD).await;
     assert_eq!(one.0.id(), two.0.id());
     scene.joins(&one).await;
     scene.joins(&two).await;
@@ -189,7 +194,7 @@ async fn devices_of_one_account_are_one_user() {
     scene.settles().await;
     assert_eq!((hears(&one.1).as_str(), hears(&two.1).as_str()), ("[1]\n", "ANN: HI\n"));
     let guest = Session::new(QUIET);
-    assert!(scene.house.arrive(&guest, scene.house.face(nick("Ann"), None, None)).is_err());
+    assert!(scene.house.arrive(&guest, scene.house.face(nick("Ann"), None, None)).await.is_err());
     scene.house.depart(&one.0, &one.1, "").await;
     assert!(scene.house.user("ann").is_some());
     scene.house.depart(&two.0, &two.1, "").await;
@@ -200,7 +205,7 @@ async fn devices_of_one_account_are_one_user() {
 #[tokio::test]
 async fn a_room_of_guests_ends_with_the_last_one_and_one_of_accounts_does_not() {
     let scene = Scene::new().await;
-    let (ann, bob) = (scene.arrives("ann", None, QUIET), scene.arrives("bob", None, QUIET));
+    let (ann, bob) = (scene.arrives("ann", None, QUIET).await, scene.arrives("bob", None, QUIET).await);
     scene.joins(&ann).await;
     scene.joins(&bob).await;
     let room = scene.house.room("#room").unwrap();
@@ -210,7 +215,7 @@ async fn a_room_of_guests_ends_with_the_last_one_and_one_of_accounts_does_not() 
     assert!(scene.house.room("#room").is_none());
     assert!(scene.house.store().rooms().await.unwrap().is_empty());
     let account = scene.account("cat", 5).await;
-    let cat = scene.arrives("cat", Some(&account), QUIET);
+    let cat = scene.arrives("cat", Some(&account), QUIET).await;
     scene.joins(&cat).await;
     scene.house.depart(&cat.0, &cat.1, "").await;
     assert!(scene.house.room("#room").is_some());
@@ -219,7 +224,7 @@ async fn a_room_of_guests_ends_with_the_last_one_and_one_of_accounts_does_not() 
 #[tokio::test]
 async fn another_dialect_goes_on_where_the_first_one_was() {
     let scene = Scene::new().await;
-    let (ann, bob) = (scene.arrives("ann", None, QUIET), scene.arrives("bob", None, QUIET));
+    let (ann, bob) = (scene.arrives("ann", None, QUIET).await, scene.arrives("bob", None, QUIET).await);
     scene.joins(&ann).await;
     scene.joins(&bob).await;
     hears(&bob.1);
@@ -238,7 +243,7 @@ async fn without_a_writer_nothing_is_acknowledged() {
     let (house, writing) = House::open(store, Settings::default(), b"secret").await.unwrap();
     drop(writing);
     let session = Session::new(QUIET);
-    let user = house.arrive(&session, house.face(nick("ann"), None, None)).unwrap();
+    let user = house.arrive(&session, house.face(nick("ann"), None, None)).await.unwrap();
     let error = house.join(&user, &session, &"#room".parse().unwrap(), None).await.unwrap_err();
     assert!(error.to_string().contains("closing"), "{error}");
 }

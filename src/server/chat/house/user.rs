@@ -10,6 +10,7 @@ use super::told::{Dialect, Presence, Told};
 use crate::proto::chat::event::{Author, Who};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId};
 use crate::proto::chat::name::Nick;
+use crate::server::chat::store::shared::NodeId;
 
 /// A user, as long as the process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,6 +88,8 @@ struct State {
     /// What it says about its presence: why it is away.
     status: Arc<str>,
     sessions: Vec<Arc<Session>>,
+    /// Other nodes where it is, and its numbers there.
+    nodes: Vec<(NodeId, u64)>,
     /// Rooms in which it is seen.
     rooms: HashMap<RoomId, Arc<RoomCell>>,
 }
@@ -170,14 +173,24 @@ impl Session {
 impl User {
     /// A user with its first session.
     pub(super) fn new(face: Face, session: Arc<Session>, now: Millis) -> Arc<Self> {
+        Self::with(face, vec![session], now)
+    }
+
+    /// A user of another node.
+    pub(super) fn elsewhere(face: Face, since: Millis) -> Arc<Self> {
+        Self::with(face, Vec::new(), since)
+    }
+
+    fn with(face: Face, sessions: Vec<Arc<Session>>, since: Millis) -> Arc<Self> {
         let state = State {
             face,
             presence: Presence::Online,
             status: "".into(),
-            sessions: vec![session],
+            sessions,
+            nodes: Vec::new(),
             rooms: HashMap::new(),
         };
-        Arc::new(Self { id: UserId(next()), since: now, state: Mutex::new(state) })
+        Arc::new(Self { id: UserId(next()), since, state: Mutex::new(state) })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -207,6 +220,33 @@ impl User {
     pub fn presence(&self) -> (Presence, Arc<str>) {
         let state = self.lock();
         (state.presence, Arc::clone(&state.status))
+    }
+
+    /// Whether it has sessions on this node.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        !self.lock().sessions.is_empty()
+    }
+
+    /// Whether it is on other nodes.
+    #[must_use]
+    pub fn is_elsewhere(&self) -> bool {
+        !self.lock().nodes.is_empty()
+    }
+
+    /// Notes that it is on another node.
+    pub(super) fn note_node(&self, node: NodeId, id: u64) {
+        let mut state = self.lock();
+        if !state.nodes.contains(&(node, id)) {
+            state.nodes.push((node, id));
+        }
+    }
+
+    /// It is there no longer. Says whether it is nowhere.
+    pub(super) fn forget_node(&self, node: NodeId, id: u64) -> bool {
+        let mut state = self.lock();
+        state.nodes.retain(|other| *other != (node, id));
+        state.nodes.is_empty() && state.sessions.is_empty()
     }
 
     /// Its sessions.

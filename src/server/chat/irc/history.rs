@@ -262,7 +262,9 @@ impl Client {
         let tell = self.account.as_ref().is_none_or(|account| account.profile.read_receipts != Some(false));
         let session = Arc::clone(self.session());
         let moved = self.door.house.advance(&user, account, &session, room, cursor, tell).await;
-        if read == 0 && let Some(name) = room.name() {
+        if read == 0
+            && let Some(name) = room.name()
+        {
             // Nothing was said before that time, and no cursor has moved.
             self.door.house.tell_read(account, Where::Room(name), 0, at, Some(session.id));
         }

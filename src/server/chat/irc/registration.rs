@@ -189,7 +189,8 @@ impl Client {
         let shown = self.door.house.face(nick.clone(), self.account.as_deref(), self.about.address);
         let face = Face { user: user_name.into(), real: self.real.as_str().into(), ..shown };
         let session = Arc::clone(self.session());
-        let arrived = if self.owns(&nick).await { self.door.house.arrive(&session, face).ok() } else { None };
+        let arrived =
+            if self.owns(&nick).await { self.door.house.arrive(&session, face).await.ok() } else { None };
         let Some(user) = arrived else {
             self.nick = None;
             return self.reply(numeric::ERR_NICKNAMEINUSE, &[nick.as_str()]);
@@ -213,6 +214,8 @@ impl Client {
         let Some(user) = self.user.clone() else { return };
         let Some((account, _)) = user.face().account else { return };
         let session = Arc::clone(self.session());
+        // It may have been on another node until now.
+        self.door.house.refresh().await;
         let mut rooms = self.door.house.rooms_of(account);
         rooms.retain(|room| room.name().is_some());
         rooms.sort_by_key(|room| room.name().map(RoomName::folded));

@@ -35,7 +35,7 @@ impl Talk {
             return Err(Failure::new("name_taken", "the name belongs to an account"));
         }
         let face = self.door.house.face(name, None, self.client.address);
-        let user = self.door.house.arrive(&self.session, face)?;
+        let user = self.door.house.arrive(&self.session, face).await?;
         let me = json!({"name": user.face().nick.as_str()});
         self.me = Some(Me { user, account: None });
         Ok(fields([("me", me), ("rooms", json!([]))]))
@@ -109,8 +109,10 @@ impl Talk {
             self.door.house.depart(&guest.user, &self.session, "Logged in").await;
         }
         let house = self.door.house.clone();
+        // It may have been on another node until now.
+        house.refresh().await;
         let face = house.face(account.name.clone(), Some(&account), self.client.address);
-        let user = house.arrive(&self.session, face)?;
+        let user = house.arrive(&self.session, face).await?;
         self.session.logged_in(session.id);
         self.me = Some(Me { user: Arc::clone(&user), account: Some((Arc::clone(&account), Some(session))) });
         let cursors: std::collections::HashMap<_, _> =

@@ -6,7 +6,7 @@ use crate::proto::chat::json::words::error;
 use crate::proto::chat::json::{BadRequest, Id};
 use crate::proto::chat::room;
 use crate::server::chat::accounts;
-use crate::server::chat::house::NickTaken;
+use crate::server::chat::house::NoNick;
 use crate::server::chat::house::enter::NotEntered;
 use crate::server::chat::house::mailbox::Refused;
 use crate::server::chat::store::StoreError;
@@ -127,9 +127,12 @@ impl From<NotEntered> for Failure {
     }
 }
 
-impl From<NickTaken> for Failure {
-    fn from(error: NickTaken) -> Self {
-        Self::new("name_taken", error.to_string())
+impl From<NoNick> for Failure {
+    fn from(error: NoNick) -> Self {
+        match error {
+            NoNick::Taken(_) => Self::new("name_taken", error.to_string()),
+            NoNick::Store(error) => Self::from(&*error),
+        }
     }
 }
 

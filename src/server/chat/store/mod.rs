@@ -13,6 +13,8 @@ pub mod shared;
 pub mod sqlite;
 
 mod snippet;
+#[cfg(test)]
+mod tests;
 mod words;
 
 use std::future::Future;

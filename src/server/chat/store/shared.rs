@@ -32,9 +32,6 @@ pub trait Shared: Send + Sync {
     /// Renews the lease of a node, for so long, and ends those of others that are over.
     fn renew(&self, node: NodeId, lease: Duration) -> Answer<'_, Renewed>;
 
-    /// Ends the lease of a node, with all that it holds.
-    fn resign(&self, node: NodeId) -> Answer<'_, ()>;
-
     /// Takes a nick for somebody on a node. Says whether nobody else is called so: an account may be called so on several nodes, a guest on one.
     fn claim(&self, node: NodeId, nick: Nick, account: Option<AccountId>) -> Answer<'_, bool>;
 

@@ -27,7 +27,8 @@ const SESSION: &str = "s.id, s.account, s.digest, s.device, s.created, s.used, s
 /// Makes an account.
 pub(super) async fn create(db: Db, new: Arc<NewAccount>) -> Result<Account, Fault> {
     let password = new.password.as_ref().map(to_json).transpose()?;
-    let sql = "INSERT INTO accounts (id, name, folded, password, profile, avatar, operator, certificates, created)
+    let sql =
+        "INSERT INTO accounts (id, name, folded, password, profile, avatar, operator, certificates, created)
                VALUES ($1, $2, $3, $4, $5, $6, $7, '', $8) ON CONFLICT DO NOTHING";
     let made = db
         .run(
@@ -105,6 +106,15 @@ pub(super) async fn change(db: Db, about: Arc<(AccountId, AccountChange)>) -> Re
     by_id(&db, *id).await?.ok_or(StoreError::None.into())
 }
 
+/// Forgets an account, with all that is its own. Says whether there was one.
+pub(super) async fn remove(db: Db, id: Arc<AccountId>) -> Result<bool, Fault> {
+    let row = bits(id.0);
+    for table in ["certificates", "sessions", "cursors", "sent"] {
+        db.run(&format!("DELETE FROM {table} WHERE account = $1"), &[&row]).await?;
+    }
+    Ok(db.run("DELETE FROM accounts WHERE id = $1", &[&row]).await? > 0)
+}
+
 /// Says which certificates open an account. One that opens another account is [`StoreError::Taken`].
 async fn certify(db: &Db, id: AccountId, certificates: &[[u8; DIGEST]]) -> Result<(), Fault> {
     let row = bits(id.0);
@@ -167,6 +177,20 @@ pub(super) async fn sessions(db: Db, about: Arc<(AccountId, Millis)>) -> Result<
     db.rows(&sql, &[&bits(account.0), &int(now)]).await?.iter().map(|row| session(row, 0)).collect()
 }
 
+/// Forgets an account with all that is its own.
+pub(super) async fn remove(db: Db, id: Arc<AccountId>) -> Result<bool, Fault> {
+    let row = bits(id.0);
+    for sql in [
+        "DELETE FROM certificates WHERE account = $1",
+        "DELETE FROM sessions WHERE account = $1",
+        "DELETE FROM cursors WHERE account = $1",
+    ] {
+        db.run(sql, &[&row]).await?;
+    }
+    super::notices::forget_account(&db, row).await?;
+    Ok(db.run("DELETE FROM accounts WHERE id = $1", &[&row]).await? > 0)
+}
+
 /// Notes when sessions were used.
 pub(super) async fn touch(db: Db, used: Arc<Vec<(MessageId, Millis)>>) -> Result<(), Fault> {
     let mut used: Vec<_> = used.iter().map(|(id, time)| (id_bytes(*id), int(*time))).collect();
@@ -193,8 +217,7 @@ pub(super) async fn end(
 ) -> Result<usize, Fault> {
     let (account, only, except) = *about;
     let sql = "DELETE FROM sessions WHERE account = $1 AND ($2::bytea IS NULL OR id = $2) AND ($3::bytea IS NULL OR id <> $3)";
-    let ended =
-        db.run(sql, &[&bits(account.0), &only.map(id_bytes), &except.map(id_bytes)]).await?;
+    let ended = db.run(sql, &[&bits(account.0), &only.map(id_bytes), &except.map(id_bytes)]).await?;
     Ok(usize::try_from(ended).unwrap_or(usize::MAX))
 }
 

@@ -16,8 +16,7 @@ fn known() -> i32 {
 
 /// Applies the steps that are missing, each in a transaction of its own. The tables stand in the first schema of the connection's `search_path`.
 pub(super) async fn migrate(db: &Db, url: &str) -> Result<(), OpenError> {
-    let failed =
-        |fault: Fault| OpenError::Connect { url: url.to_owned(), why: fault.why() };
+    let failed = |fault: Fault| OpenError::Connect { url: url.to_owned(), why: fault.why() };
     loop {
         match step(db).await.map_err(failed)? {
             found if found > known() => {
@@ -42,7 +41,8 @@ async fn step(db: &Db) -> Result<i32, Fault> {
     if let Some(sql) = next {
         db.batch(sql).await?;
         let version = found + 1;
-        db.batch(&format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({version})")).await?;
+        db.batch(&format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({version})"))
+            .await?;
     }
     db.batch("COMMIT").await?;
     Ok(found)

@@ -26,8 +26,8 @@ use std::time::Duration;
 
 pub use self::error::OpenError;
 use self::thread::{Lane, Queues, Thread};
-pub use self::url::{BadUrl, PostgresUrl};
 pub(in crate::server::chat) use self::url::hidden;
+pub use self::url::{BadUrl, PostgresUrl};
 use super::account::{Account, AccountChange, NewAccount, Session};
 use super::history::{Entry, Found, Page, Query, Search};
 use super::notices::{Counts, Device, Level, NewNotice, Notice, Notices, Settled};
@@ -82,8 +82,7 @@ impl Postgres {
         let shown = url.shown();
         let failed = |error: rusqlite::Error| OpenError::Connect { url: shown, why: error.to_string() };
         let snippets = rusqlite::Connection::open_in_memory().map_err(failed)?;
-        let store =
-            Self { thread: Thread::start(url, readers, queue)?, snippets: Mutex::new(snippets) };
+        let store = Self { thread: Thread::start(url, readers, queue)?, snippets: Mutex::new(snippets) };
         store.clear();
         Ok(store)
     }
@@ -220,6 +219,14 @@ impl Store for Postgres {
         self.ask(Lane::Write, (id, change), accounts::change)
     }
 
+    fn remove_account(&self, id: AccountId) -> Answer<'_, bool> {
+        self.ask(Lane::WriteAlone, id, accounts::remove)
+    }
+
+    fn remove_account(&self, id: AccountId) -> Answer<'_, bool> {
+        self.ask(Lane::WriteAlone, id, accounts::remove)
+    }
+
     fn create_session(&self, session: Session) -> Answer<'_, ()> {
         self.ask(Lane::Write, session, accounts::create_session)
     }
@@ -339,10 +346,6 @@ impl Shared for Postgres {
 
     fn renew(&self, node: NodeId, lease: Duration) -> Answer<'_, Renewed> {
         self.ask(Lane::WriteAlone, (node, lease), nodes::renew)
-    }
-
-    fn resign(&self, node: NodeId) -> Answer<'_, ()> {
-        self.ask(Lane::WriteAlone, node, nodes::resign)
     }
 
     fn claim(&self, node: NodeId, nick: Nick, account: Option<AccountId>) -> Answer<'_, bool> {

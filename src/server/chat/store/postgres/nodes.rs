@@ -22,7 +22,8 @@ pub(super) async fn secret(db: Db, offered: Arc<Vec<u8>>) -> Result<Vec<u8>, Fau
 pub(super) async fn renew(db: Db, about: Arc<(NodeId, Duration)>) -> Result<Renewed, Fault> {
     let (node, lease) = *about;
     let millis = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-    let sql = "UPDATE nodes SET until = now() + $2 * interval '1 millisecond' WHERE id = $1 AND until >= now()";
+    let sql =
+        "UPDATE nodes SET until = now() + $2 * interval '1 millisecond' WHERE id = $1 AND until >= now()";
     let millis = millis as f64;
     let kept = db.run(sql, &[&bits(node.0), &millis]).await? > 0;
     let rows = db.rows("DELETE FROM nodes WHERE until < now() RETURNING id", &[]).await?;
@@ -41,14 +42,6 @@ pub(super) async fn renew(db: Db, about: Arc<(NodeId, Duration)>) -> Result<Rene
     let rows = db.rows("SELECT id FROM nodes", &[]).await?;
     let alive = rows.iter().map(|row| Ok(NodeId(number(row.try_get(0)?)))).collect::<Result<_, Fault>>()?;
     Ok(Renewed { kept, alive, freed })
-}
-
-/// Ends a lease.
-pub(super) async fn resign(db: Db, node: Arc<NodeId>) -> Result<(), Fault> {
-    for sql in ["DELETE FROM nicks WHERE node = $1", "DELETE FROM nodes WHERE id = $1"] {
-        db.run(sql, &[&bits(node.0)]).await?;
-    }
-    Ok(())
 }
 
 /// Takes a nick.

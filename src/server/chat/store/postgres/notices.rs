@@ -89,7 +89,8 @@ impl Queued {
 pub(super) async fn add_device(db: Db, device: Arc<Device>) -> Result<(), Fault> {
     let Device { account, session, endpoint, key, auth, created } = &*device;
     let account = bits(account.0);
-    let sql = "INSERT INTO devices (account, session, endpoint, key, auth, created) VALUES ($1, $2, $3, $4, $5, $6)
+    let sql =
+        "INSERT INTO devices (account, session, endpoint, key, auth, created) VALUES ($1, $2, $3, $4, $5, $6)
                ON CONFLICT (endpoint) DO UPDATE SET account = excluded.account, session = excluded.session,
                    key = excluded.key, auth = excluded.auth";
     let (key, auth) = (key.as_slice(), auth.as_slice());
@@ -97,7 +98,8 @@ pub(super) async fn add_device(db: Db, device: Arc<Device>) -> Result<(), Fault>
     // What waits for another account at this device is not for the one that has it now.
     let sql = "DELETE FROM notices WHERE target = $1 AND account <> $2 AND NOT webhook";
     db.run(sql, &[endpoint, &account]).await?;
-    let sql = "DELETE FROM devices WHERE n IN (SELECT n FROM devices WHERE account = $1 ORDER BY n DESC OFFSET $2)";
+    let sql =
+        "DELETE FROM devices WHERE n IN (SELECT n FROM devices WHERE account = $1 ORDER BY n DESC OFFSET $2)";
     db.run(sql, &[&account, &int(MAX_DEVICES as u64)]).await?;
     Ok(())
 }
@@ -129,7 +131,8 @@ pub(super) async fn set_level(db: Db, about: Arc<(RoomId, AccountId, Level)>) ->
 
 /// What accounts want to hear of rooms.
 pub(super) async fn levels(db: Db, _: Arc<()>) -> Result<Vec<(RoomId, AccountId, Level)>, Fault> {
-    let sql = "SELECT r.id, l.account, l.level FROM levels l JOIN rooms r ON r.n = l.room WHERE NOT r.dropped";
+    let sql =
+        "SELECT r.id, l.account, l.level FROM levels l JOIN rooms r ON r.n = l.room WHERE NOT r.dropped";
     let read = |row: &Row| {
         let level = if row.try_get::<_, i16>(2)? == 0 { Level::All } else { Level::None };
         Ok((RoomId(number(row.try_get(0)?)), AccountId(number(row.try_get(1)?)), level))
@@ -137,7 +140,8 @@ pub(super) async fn levels(db: Db, _: Arc<()>) -> Result<Vec<(RoomId, AccountId,
     db.rows(sql, &[]).await?.iter().map(read).collect()
 }
 
-const COLUMNS: &str = "t.n, t.account, t.kind, t.seq, t.id, t.target, t.webhook, t.attempts, t.dead, t.error, r.id,
+const COLUMNS: &str =
+    "t.n, t.account, t.kind, t.seq, t.id, t.target, t.webhook, t.attempts, t.dead, t.error, r.id,
      c.read, d.session, d.key, d.auth, d.created";
 const TABLES: &str = "notices t JOIN rooms r ON r.n = t.room
      LEFT JOIN cursors c ON c.room = t.room AND c.account = t.account
@@ -192,11 +196,13 @@ pub(super) async fn settle(db: Db, about: Arc<(u64, Settled)>) -> Result<(), Fau
             db.run("UPDATE notices SET due = $2, held = 0 WHERE n = $1", &[&n, &int(*due)]).await?;
         }
         Settled::Again(due, error) => {
-            let sql = "UPDATE notices SET attempts = attempts + 1, due = $2, held = 0, error = $3 WHERE n = $1";
+            let sql =
+                "UPDATE notices SET attempts = attempts + 1, due = $2, held = 0, error = $3 WHERE n = $1";
             db.run(sql, &[&n, &int(*due), &clean(error)]).await?;
         }
         Settled::Dead(now, error) => {
-            let sql = "UPDATE notices SET attempts = attempts + 1, dead = $2, held = 0, error = $3 WHERE n = $1";
+            let sql =
+                "UPDATE notices SET attempts = attempts + 1, dead = $2, held = 0, error = $3 WHERE n = $1";
             db.run(sql, &[&n, &int(*now), &clean(error)]).await?;
             let sql = "DELETE FROM notices WHERE n IN
                        (SELECT n FROM notices WHERE dead IS NOT NULL ORDER BY n DESC OFFSET $1)";
@@ -208,9 +214,8 @@ pub(super) async fn settle(db: Db, about: Arc<(u64, Settled)>) -> Result<(), Fau
 
 /// Those that were given up, behind a number; at most so many.
 pub(super) async fn dead(db: Db, about: Arc<(u64, usize)>) -> Result<Vec<Notice>, Fault> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE t.dead IS NOT NULL AND t.n > $1 ORDER BY t.n LIMIT $2"
-    );
+    let sql =
+        format!("SELECT {COLUMNS} FROM {TABLES} WHERE t.dead IS NOT NULL AND t.n > $1 ORDER BY t.n LIMIT $2");
     read_all(&db, &sql, &[&int(about.0), &int(about.1 as u64)]).await
 }
 
@@ -231,9 +236,22 @@ pub(super) async fn forget_dead(db: Db, which: Arc<Option<u64>>) -> Result<usize
 
 /// How many there are.
 pub(super) async fn counts(db: Db, _: Arc<()>) -> Result<Counts, Fault> {
-    let sql = "SELECT count(*) FILTER (WHERE dead IS NULL), count(*) FILTER (WHERE dead IS NOT NULL) FROM notices";
+    let sql =
+        "SELECT count(*) FILTER (WHERE dead IS NULL), count(*) FILTER (WHERE dead IS NOT NULL) FROM notices";
     let Some(row) = db.row(sql, &[]).await? else { return Ok(Counts::default()) };
     Ok(Counts { waiting: uint(row.try_get(0)?), dead: uint(row.try_get(1)?) })
+}
+
+/// Forgets what is kept of an account here.
+pub(super) async fn forget_account(db: &Db, account: i64) -> Result<(), Fault> {
+    for sql in [
+        "DELETE FROM devices WHERE account = $1",
+        "DELETE FROM levels WHERE account = $1",
+        "DELETE FROM notices WHERE account = $1",
+    ] {
+        db.run(sql, &[&account]).await?;
+    }
+    Ok(())
 }
 
 fn number_of(kind: Kind) -> i16 {

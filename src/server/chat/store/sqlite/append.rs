@@ -15,7 +15,7 @@ use crate::proto::chat::id::{AccountId, MessageId, Millis};
 use crate::proto::chat::name::{Nick, RoomName};
 
 /// How long it is known at least what a client has called a draft, in milliseconds: three days.
-pub(super) const SENT_PERIOD: Millis = 3 * 24 * 60 * 60 * 1000;
+pub(in super::super) const SENT_PERIOD: Millis = 3 * 24 * 60 * 60 * 1000;
 
 /// Appends drafts in the transaction that is under way. [`StoreError::Taken`] has changed nothing.
 pub(super) fn append(

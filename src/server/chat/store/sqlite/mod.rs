@@ -29,6 +29,8 @@ use std::sync::Arc;
 
 use tokio::sync::oneshot;
 
+#[cfg(test)]
+pub(super) use self::append::SENT_PERIOD;
 pub use self::error::OpenError;
 use self::readers::Readers;
 use self::writer::Writer;

@@ -2,8 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::super::super::history::{Entry, MAX_PAGE, Page, Part, Place, Query, Reaction, Which};
-use super::super::super::{Appended, Draft};
+use super::super::history::{Entry, MAX_PAGE, Page, Part, Place, Query, Reaction, Which};
+use super::super::{Appended, Draft};
+use super::next;
 use crate::proto::chat::event::{Change, Event, Message, RoomKind, Who};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
 use crate::proto::chat::name::RoomName;
@@ -141,7 +142,7 @@ impl Model {
                 (total + size(entry), Some(oldest.map_or(id, |oldest| oldest.min(id))))
             });
             let Some(oldest) = oldest.filter(|_| total > bytes) else { break };
-            forgotten += self.forget_until(super::super::retain::next(oldest));
+            forgotten += self.forget_until(next(oldest));
         }
         forgotten
     }

@@ -1,6 +1,6 @@
 //! Which files are in use.
 
-use super::super::super::account::{AccountChange, NewAccount, Profile};
+use super::super::account::{AccountChange, NewAccount, Profile};
 use super::*;
 use crate::proto::chat::event::Media;
 
@@ -22,13 +22,12 @@ fn message(files: &[u8]) -> Change {
     Change::Message(Message { media, ..Message::default() })
 }
 
-fn in_use(store: &Sqlite) -> Vec<String> {
+fn in_use(store: &Opened) -> Vec<String> {
     wait(store.media_in_use((0..10).map(digest).collect())).unwrap()
 }
 
-#[test]
-fn files_are_in_use_while_something_names_them() {
-    let (folder, store) = store();
+fn files_are_in_use_while_something_names_them(bed: &Bed) {
+    let store = bed.open();
     let append = |drafts: Vec<Draft>| wait(store.append(drafts)).unwrap();
     append(vec![
         draft(1, 1, account(1), create("#a")),
@@ -58,5 +57,7 @@ fn files_are_in_use_while_something_names_them() {
     wait(store.retain(Some(NOW + 4), None)).unwrap();
     assert_eq!(in_use(&store), named(&[4, 5, 7]), "what was forgotten names nothing");
     drop(store);
-    assert_eq!(in_use(&open(folder.path())), named(&[4, 5, 7]));
+    assert_eq!(in_use(&bed.open()), named(&[4, 5, 7]));
 }
+
+both!(files_are_in_use_while_something_names_them);

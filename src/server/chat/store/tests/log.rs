@@ -1,7 +1,7 @@
 //! Appending, numbering and paging, by tables.
 
-use super::super::super::history::{Entry, Place, Reaction};
-use super::super::append::SENT_PERIOD;
+use super::super::history::{Entry, Place, Reaction};
+use super::super::sqlite::SENT_PERIOD;
 use super::*;
 use crate::proto::chat::event::{List, Media, Role, Setting, Style};
 use crate::proto::chat::mask::Mask;
@@ -12,10 +12,9 @@ fn direct(one: u64, other: u64) -> Change {
     Change::Create { kind: RoomKind::Direct, name: None, members: vec![member(one), member(other)] }
 }
 
-#[test]
-fn drafts_become_events_or_not() {
+fn drafts_become_events_or_not(bed: &Bed) {
     type Outcome = Result<Vec<Appended>, &'static str>;
-    let (_folder, store) = store();
+    let store = bed.open();
     let rows: [(&str, Vec<Draft>, Outcome); 11] = [
         ("no room yet", vec![draft(1, 1, account(1), say("a"))], Ok(vec![Appended::NoRoom])),
         (
@@ -58,7 +57,7 @@ fn drafts_become_events_or_not() {
         let outcome = outcome.map_err(|error| error.to_string().replace("the name is ", ""));
         assert_eq!(outcome, expected.map_err(str::to_owned), "{what}");
     }
-    assert_eq!(seqs(&everything(&store, 1)), [1, 2, 3, 4], "a closed room can still be read");
+    assert_eq!(seqs(&everything(&*store, 1)), [1, 2, 3, 4], "a closed room can still be read");
     assert!(
         wait(store.room("#A".parse().unwrap())).unwrap().is_some_and(|room| room.snapshot.id() == RoomId(6))
     );
@@ -67,10 +66,9 @@ fn drafts_become_events_or_not() {
     assert_eq!(wait(store.last_id()).unwrap(), Some(id(16)));
 }
 
-#[test]
-fn a_draft_that_is_sent_twice_is_one_event() {
-    let (folder, mut store) = store();
-    room_with(&store, 1, "#a", &[]);
+fn a_draft_that_is_sent_twice_is_one_event(bed: &Bed) {
+    let mut store = bed.open();
+    room_with(&*store, 1, "#a", &[]);
     let sent = |at, by: Author, word: &str| Draft {
         client_id: Some(word.to_owned()),
         ..draft(1, at, by, say("hello"))
@@ -87,12 +85,12 @@ fn a_draft_that_is_sent_twice_is_one_event() {
         (Draft { room: RoomId(9), ..sent(2006, account(2), "x") }, Appended::Known(3, id(2002))),
     ];
     for (draft, expected) in &rows {
-        assert_eq!(wait(store.append(vec![draft.clone()])).unwrap(), [*expected]);
+        assert_eq!(unraised(wait(store.append(vec![draft.clone()])).unwrap()), [*expected]);
     }
     let both = vec![sent(2007, account(3), "z"), sent(2008, account(3), "z")];
     assert_eq!(wait(store.append(both)).unwrap(), [Appended::New(7), Appended::Known(7, id(2007))]);
     drop(store);
-    store = open(folder.path());
+    store = bed.open();
     // A draft of the next period leaves them known, one of the period after it does not.
     let period = |periods, word: &str| sent(3000 + periods * SENT_PERIOD, account(9), word);
     wait(store.append(vec![period(1, "later")])).unwrap();
@@ -103,12 +101,11 @@ fn a_draft_that_is_sent_twice_is_one_event() {
     wait(store.append(vec![period(2, "much later")])).unwrap();
     let again = vec![sent(2010, account(1), "x"), Draft { id: id(2011), ..period(1, "later") }];
     let expected = [Appended::New(10), Appended::Known(8, period(1, "later").id)];
-    assert_eq!(wait(store.append(again)).unwrap(), expected);
+    assert_eq!(unraised(wait(store.append(again)).unwrap()), expected);
 }
 
-#[test]
-fn every_change_is_read_as_it_was_written() {
-    let (folder, mut store) = store();
+fn every_change_is_read_as_it_was_written(bed: &Bed) {
+    let mut store = bed.open();
     let who = Who::Account(AccountId(u64::MAX));
     let nick = || "[Nick]".parse().unwrap();
     let mask = || Mask::parse("*!*@host").unwrap();
@@ -172,7 +169,7 @@ fn every_change_is_read_as_it_was_written() {
         .collect();
     wait(store.append(drafts.clone())).unwrap();
     for _ in 0..2 {
-        let read = everything(&store, u64::MAX).entries;
+        let read = everything(&*store, u64::MAX).entries;
         assert_eq!(read.len(), drafts.len());
         for (entry, (draft, seq)) in read.iter().zip(drafts.iter().zip(1..)) {
             let event = &entry.event;
@@ -181,14 +178,13 @@ fn every_change_is_read_as_it_was_written() {
             assert_eq!((by, nick), (&draft.by, draft.by.nick.as_str()), "with its case");
         }
         drop(store);
-        store = open(folder.path());
+        store = bed.open();
     }
 }
 
-#[test]
-fn messages_are_what_became_of_them() {
-    let (_folder, store) = store();
-    room_with(&store, 1, "#a", &["first", "second", "third"]);
+fn messages_are_what_became_of_them(bed: &Bed) {
+    let store = bed.open();
+    room_with(&*store, 1, "#a", &["first", "second", "third"]);
     let [first, second, third] = [1001, 1002, 1003].map(id);
     let react = |to, reaction: &str| Change::React { to, reaction: reaction.into() };
     let unreact = |to, reaction: &str| Change::Unreact { to, reaction: reaction.into() };
@@ -229,17 +225,16 @@ fn messages_are_what_became_of_them() {
     assert_eq!((text_of(&three.event.change), three.deleted), ("", Some(NOW + 2012)));
     assert_eq!((three.reactions, three.edited), (vec![], Some(NOW + 2011)));
     let told = |entry: &Entry| text_of(&entry.event.change) == "secret";
-    assert!(!everything(&store, 1).entries.iter().any(told), "the text of an edit goes with the message");
-    let thread = page(&store, 1, Part::Latest, Which::Thread(first), 10);
+    assert!(!everything(&*store, 1).entries.iter().any(told), "the text of an edit goes with the message");
+    let thread = page(&*store, 1, Part::Latest, Which::Thread(first), 10);
     assert_eq!(seqs(&thread), [2, 14]);
     assert_eq!(wait(store.event(RoomId(1), id(77))).unwrap(), None);
     assert_eq!(wait(store.event(RoomId(2), first)).unwrap(), None);
 }
 
-#[test]
-fn pages() {
-    let (_folder, store) = store();
-    room_with(&store, 1, "#a", &["2", "3", "4", "5", "6", "7", "8", "9"]);
+fn pages(bed: &Bed) {
+    let store = bed.open();
+    room_with(&*store, 1, "#a", &["2", "3", "4", "5", "6", "7", "8", "9"]);
     let seq = Place::Seq;
     let time = |at| Place::Time(NOW + 1000 + at);
     let rows: [(Part, usize, &[Seq], bool); 22] = [
@@ -267,15 +262,14 @@ fn pages() {
         (Part::Between(seq(3), seq(3)), 2, &[], false),
     ];
     for (part, limit, expected, more) in rows {
-        let page = page(&store, 1, part, Which::All, limit);
+        let page = page(&*store, 1, part, Which::All, limit);
         assert_eq!((&seqs(&page)[..], page.more), (expected, more), "{part:?} {limit}");
     }
-    assert_eq!(page(&store, 7, Part::Latest, Which::All, 5), Page::default());
+    assert_eq!(page(&*store, 7, Part::Latest, Which::All, 5), Page::default());
 }
 
-#[test]
-fn a_room_is_its_snapshot_and_what_came_since() {
-    let (folder, mut store) = store();
+fn a_room_is_its_snapshot_and_what_came_since(bed: &Bed) {
+    let mut store = bed.open();
     let drafts = [
         create("#a"),
         Change::Join,
@@ -287,7 +281,7 @@ fn a_room_is_its_snapshot_and_what_came_since() {
     wait(store.append((1..).zip(drafts).map(|(at, change)| draft(1, at, account(1), change)).collect()))
         .unwrap();
     let name = || "#a".parse().unwrap();
-    let read = |store: &Sqlite| {
+    let read = |store: &Opened| {
         let stored = wait(store.room(name())).unwrap().unwrap();
         let mut room = stored.snapshot.clone();
         stored.since.iter().for_each(|event| room.apply(event));
@@ -310,45 +304,15 @@ fn a_room_is_its_snapshot_and_what_came_since() {
         assert_eq!(room.topic().unwrap().text, "new");
         assert_eq!((room.pins().len(), room.members().len()), (0, 1), "a deletion takes the pin with it");
         drop(store);
-        store = open(folder.path());
+        store = bed.open();
     }
 }
 
-#[test]
-fn a_dropped_room_is_gone_at_once_and_its_rows_later() {
-    let (folder, mut store) = store();
-    room_with(&store, 1, "#a", &["word"; 2500]);
-    room_with(&store, 2, "#b", &["word"]);
-    wait(store.drop_room(RoomId(1))).unwrap();
-    wait(store.drop_room(RoomId(1))).unwrap();
-    wait(store.drop_room(RoomId(7))).unwrap();
-    let rows = || {
-        let db = super::super::open::reader(folder.path()).unwrap();
-        let count = |sql: &str| db.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
-        (
-            count("SELECT count(*) FROM events"),
-            count("SELECT count(*) FROM words"),
-            count("SELECT count(*) FROM rooms"),
-        )
-    };
-    for _ in 0..2 {
-        assert_eq!(everything(&store, 1), Page::default());
-        assert_eq!(wait(store.rooms()).unwrap().len(), 1);
-        assert_eq!(
-            wait(store.append(vec![draft(1, 9000, account(1), say("x"))])).unwrap(),
-            [Appended::NoRoom]
-        );
-        drop(store);
-        store = open(folder.path());
-    }
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while rows() != (2, 1, 1) {
-        assert!(std::time::Instant::now() < deadline, "{:?}", rows());
-        // Also lets the thread that clears go on.
-        assert_eq!(seqs(&everything(&store, 2)), [1, 2]);
-        std::thread::yield_now();
-    }
-    assert_eq!(wait(store.last_id()).unwrap(), Some(id(3500)));
-    room_with(&store, 1, "#a", &["again"]);
-    assert_eq!(seqs(&everything(&store, 1)), [1, 2]);
-}
+both!(
+    drafts_become_events_or_not,
+    a_draft_that_is_sent_twice_is_one_event,
+    every_change_is_read_as_it_was_written,
+    messages_are_what_became_of_them,
+    pages,
+    a_room_is_its_snapshot_and_what_came_since
+);

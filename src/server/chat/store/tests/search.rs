@@ -1,9 +1,9 @@
 //! Searching.
 
-use super::super::super::history::Search;
+use super::super::history::Search;
 use super::*;
 
-fn find(store: &Sqlite, text: &str) -> Vec<(Seq, String)> {
+fn find(store: &Opened, text: &str) -> Vec<(Seq, String)> {
     find_by(
         store,
         Search {
@@ -17,15 +17,14 @@ fn find(store: &Sqlite, text: &str) -> Vec<(Seq, String)> {
     )
 }
 
-fn find_by(store: &Sqlite, search: Search) -> Vec<(Seq, String)> {
+fn find_by(store: &Opened, search: Search) -> Vec<(Seq, String)> {
     let found = wait(store.search(search)).unwrap();
     let shown = |snippet: String| snippet.replace('\x02', "[").replace('\x03', "]");
     found.into_iter().map(|found| (found.entry.event.seq, shown(found.snippet))).collect()
 }
 
-#[test]
-fn words_phrases_and_beginnings() {
-    let (_folder, store) = store();
+fn words_phrases_and_beginnings(bed: &Bed) {
+    let store = bed.open();
     let texts = [
         "The quick brown fox",                      // 2
         "a Brown quick dog, fox-like",              // 3
@@ -37,7 +36,7 @@ fn words_phrases_and_beginnings() {
         "",                                         // 9
         "ภาษาไทย",                                  // 10
     ];
-    room_with(&store, 1, "#a", &texts);
+    room_with(&*store, 1, "#a", &texts);
     let rows: [(&str, &[Seq]); 24] = [
         ("quick", &[6, 3, 2]),
         ("QUICK fox", &[3, 2]),
@@ -81,10 +80,9 @@ fn words_phrases_and_beginnings() {
     assert!(snippet.len() < 200, "{snippet}");
 }
 
-#[test]
-fn what_was_edited_or_deleted_is_not_found() {
-    let (folder, mut store) = store();
-    room_with(&store, 1, "#a", &["early bird", "late bird", "no bird"]);
+fn what_was_edited_or_deleted_is_not_found(bed: &Bed) {
+    let mut store = bed.open();
+    room_with(&*store, 1, "#a", &["early bird", "late bird", "no bird"]);
     assert_eq!(find(&store, "bird").len(), 3);
     let changes = vec![
         draft(1, 2001, account(1), Change::Edit { of: id(1001), text: "early worm".into() }),
@@ -98,16 +96,15 @@ fn what_was_edited_or_deleted_is_not_found() {
         assert_eq!(find(&store, "worm"), [(2, "early [worm]".to_owned())]);
         assert_eq!((find(&store, "late"), find(&store, "new")), (vec![], vec![]));
         drop(store);
-        store = open(folder.path());
+        store = bed.open();
     }
 }
 
-#[test]
-fn rooms_authors_times_and_pages() {
-    let (_folder, store) = store();
-    room_with(&store, 1, "#a", &["word"; 5]);
-    room_with(&store, 2, "#b", &["word"; 3]);
-    room_with(&store, 3, "#c", &["word"; 3]);
+fn rooms_authors_times_and_pages(bed: &Bed) {
+    let store = bed.open();
+    room_with(&*store, 1, "#a", &["word"; 5]);
+    room_with(&*store, 2, "#b", &["word"; 3]);
+    room_with(&*store, 3, "#c", &["word"; 3]);
     wait(
         store.append(vec![draft(1, 9000, account(11), say("word")), draft(1, 9001, guest("g"), say("word"))]),
     )
@@ -146,18 +143,4 @@ fn rooms_authors_times_and_pages() {
     assert_eq!(pages, all);
 }
 
-#[test]
-fn the_index_is_filled_when_nobody_asks() {
-    let (folder, store) = store();
-    let text = "word";
-    room_with(&store, 1, "#a", &[text; 1200]);
-    let indexed = || {
-        let db = super::super::open::reader(folder.path()).unwrap();
-        db.query_row("SELECT indexed FROM rooms", [], |row| row.get::<_, i64>(0)).unwrap()
-    };
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-    while indexed() < 1201 {
-        assert!(std::time::Instant::now() < deadline, "{}", indexed());
-        std::thread::yield_now();
-    }
-}
+both!(words_phrases_and_beginnings, what_was_edited_or_deleted_is_not_found, rooms_authors_times_and_pages);

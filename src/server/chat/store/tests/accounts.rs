@@ -1,7 +1,7 @@
 //! Accounts, sessions and cursors.
 
-use super::super::super::Cursor;
-use super::super::super::account::{AccountChange, NewAccount, Password, Profile, Scram, Session};
+use super::super::Cursor;
+use super::super::account::{AccountChange, NewAccount, Password, Profile, Scram, Session};
 use super::*;
 
 fn new(number: u64, name: &str) -> NewAccount {
@@ -27,9 +27,8 @@ fn session(number: u64, account: u64, expires: Millis) -> Session {
     }
 }
 
-#[test]
-fn accounts_have_names_of_their_own() {
-    let (folder, mut store) = store();
+fn accounts_have_names_of_their_own(bed: &Bed) {
+    let mut store = bed.open();
     for (number, name, free) in [
         (u64::MAX, "Alice", true),
         (2, "ALICE", false),
@@ -42,12 +41,12 @@ fn accounts_have_names_of_their_own() {
         assert!(free || matches!(outcome, Err(StoreError::Taken)), "{number} {name}");
     }
     drop(store);
-    store = open(folder.path());
+    store = bed.open();
     let name = |name: &str| name.parse::<crate::proto::chat::name::Nick>().unwrap();
     let alice = wait(store.account(name("aLICE"))).unwrap().unwrap();
     assert_eq!((alice.id, alice.name.as_str(), alice.created), (AccountId(u64::MAX), "Alice", NOW));
     assert!(wait(store.account(name("carol"))).unwrap().is_none());
-    let names = |accounts: Vec<super::super::super::account::Account>| {
+    let names = |accounts: Vec<super::super::account::Account>| {
         accounts.into_iter().map(|account| account.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names(wait(store.accounts(None, 2)).unwrap()), ["[Zoe]", "Alice"]);
@@ -56,9 +55,8 @@ fn accounts_have_names_of_their_own() {
     assert_eq!(names(wait(store.accounts_by_id(ids)).unwrap()), ["[Zoe]", "Alice"]);
 }
 
-#[test]
-fn every_change_of_an_account_is_kept() {
-    let (folder, mut store) = store();
+fn every_change_of_an_account_is_kept(bed: &Bed) {
+    let mut store = bed.open();
     let made = wait(store.create_account(new(1, "alice"))).unwrap();
     let scram = Scram { salt: vec![1, 2], iterations: 4096, stored_key: [3; 32], server_key: [4; 32] };
     let password = Password { argon2: "$argon2id$x".into(), scram: Some(scram) };
@@ -76,7 +74,7 @@ fn every_change_of_an_account_is_kept() {
         assert!(matches!(wait(store.change_account(AccountId(2), change)), Err(StoreError::None)));
     }
     drop(store);
-    store = open(folder.path());
+    store = bed.open();
     let alice = wait(store.account("alice".parse().unwrap())).unwrap().unwrap();
     let mut expected = made.clone();
     (expected.password, expected.profile, expected.operator) = (Some(password), profile, true);
@@ -104,9 +102,8 @@ fn every_change_of_an_account_is_kept() {
     assert_eq!(last, made);
 }
 
-#[test]
-fn sessions_begin_are_used_and_end() {
-    let (_folder, store) = store();
+fn sessions_begin_are_used_and_end(bed: &Bed) {
+    let store = bed.open();
     wait(store.create_account(new(1, "alice"))).unwrap();
     wait(store.create_account(new(2, "bob"))).unwrap();
     for (number, account, expires) in
@@ -143,11 +140,10 @@ fn sessions_begin_are_used_and_end() {
     assert_eq!(of(2, 0), [id(5)]);
 }
 
-#[test]
-fn cursors_only_grow() {
-    let (_folder, store) = store();
-    room_with(&store, 1, "#a", &[]);
-    room_with(&store, 2, "#b", &[]);
+fn cursors_only_grow(bed: &Bed) {
+    let store = bed.open();
+    room_with(&*store, 1, "#a", &[]);
+    room_with(&*store, 2, "#b", &[]);
     let cursor = |delivered, read, read_at| Cursor { delivered, read, read_at };
     let steps = [
         (cursor(5, 0, 9), cursor(5, 0, 0)),
@@ -171,3 +167,10 @@ fn cursors_only_grow() {
     wait(store.drop_room(RoomId(1))).unwrap();
     assert_eq!(wait(store.cursors(AccountId(1))).unwrap(), [(RoomId(2), cursor(1, 1, 1))]);
 }
+
+both!(
+    accounts_have_names_of_their_own,
+    every_change_of_an_account_is_kept,
+    sessions_begin_are_used_and_end,
+    cursors_only_grow
+);

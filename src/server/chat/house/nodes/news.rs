@@ -1,0 +1,182 @@
+//! What nodes tell each other, as JSON.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::told::Presence;
+use super::super::user::{Face, User};
+use crate::proto::chat::event::{Author, Change, Event, Message};
+use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
+use crate::proto::chat::name::Nick;
+use crate::server::chat::store::shared::NodeId;
+
+/// An event of a room, by the node that has committed it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct EventNews {
+    pub(super) node: NodeId,
+    room: RoomId,
+    pub(super) seq: Seq,
+    id: MessageId,
+    by: Author,
+    change: Change,
+    /// The name of the author's account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    account: Option<Nick>,
+    /// The author's name beside the nick.
+    #[serde(default)]
+    real: String,
+}
+
+impl EventNews {
+    pub(super) fn new(node: NodeId, event: &Event, face: &Face) -> Self {
+        let Event { room, seq, id, by, change } = event.clone();
+        let account = face.account_name().cloned();
+        Self { node, room, seq, id, by, change, account, real: face.real.to_string() }
+    }
+
+    pub(super) fn room(&self) -> RoomId {
+        self.room
+    }
+
+    /// The event, and what its author looked like.
+    pub(super) fn into_parts(self) -> (Event, Face) {
+        let Self { room, seq, id, by, change, account, real, .. } = self;
+        let face = face_of(&by, account, &real);
+        (Event { room, seq, id, by, change }, face)
+    }
+}
+
+/// What the author of an event looks like.
+pub(super) fn face_of(by: &Author, account: Option<Nick>, real: &str) -> Face {
+    Face {
+        nick: Arc::new(by.nick.clone()),
+        user: Arc::clone(&by.user),
+        host: Arc::clone(&by.host),
+        real: real.into(),
+        account: by.account.zip(account).map(|(id, name)| (id, Arc::new(name))),
+        operator: false,
+        bot: false,
+    }
+}
+
+/// Anything else, by one node, with a number that grows by one.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Said {
+    pub(super) node: NodeId,
+    pub(super) n: u64,
+    pub(super) news: News,
+}
+
+/// What does not last.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "t", rename_all = "snake_case")]
+pub(in super::super) enum News {
+    /// This node is here, and has missed what was said: let all say who is with them.
+    Hello,
+    /// Let one node say who is with it: something was missed.
+    Ask { of: NodeId },
+    /// Nothing new. Whoever has missed something notices by the number.
+    Alive,
+    /// A user of this node, as it is now.
+    User { user: Entry },
+    /// All users of this node: others are here no longer.
+    All { users: Vec<u64> },
+    /// A user is here no longer.
+    Gone { user: u64, reason: String },
+    /// A room was forgotten, as nobody was in it.
+    Dropped { room: RoomId },
+    /// Tags without a message, in a room or to somebody.
+    Tags {
+        from: FaceWords,
+        room: Option<RoomId>,
+        to: Option<Nick>,
+        id: MessageId,
+        tags: Vec<(String, String)>,
+    },
+    /// A message that is in no log.
+    Whisper { from: FaceWords, to: Nick, id: MessageId, message: Message },
+    /// How far an account is in a room.
+    Cursor {
+        from: FaceWords,
+        account: AccountId,
+        room: RoomId,
+        delivered: Seq,
+        read: Seq,
+        read_at: Millis,
+        tell: bool,
+    },
+    /// Logins of an account have ended: this one, or all but perhaps one.
+    Ended { account: AccountId, one: Option<MessageId>, except: Option<MessageId> },
+    /// An account was changed.
+    Account { account: AccountId },
+}
+
+/// A user of a node.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct Entry {
+    /// Its number there.
+    pub(super) id: u64,
+    pub(super) since: Millis,
+    pub(super) face: FaceWords,
+    pub(super) presence: String,
+    pub(super) status: String,
+    /// Where it is seen.
+    pub(super) rooms: Vec<RoomId>,
+}
+
+impl Entry {
+    pub(super) fn of(user: &User) -> Self {
+        let (presence, status) = user.presence();
+        Self {
+            id: user.id().0,
+            since: user.since(),
+            face: FaceWords::of(&user.face()),
+            presence: presence.word().to_owned(),
+            status: status.to_string(),
+            rooms: user.rooms().iter().map(|room| room.id()).collect(),
+        }
+    }
+
+    pub(super) fn presence(&self) -> Presence {
+        Presence::of(&self.presence).unwrap_or_default()
+    }
+}
+
+/// What others see of a user.
+#[derive(Debug, Serialize, Deserialize)]
+pub(in super::super) struct FaceWords {
+    nick: Nick,
+    user: String,
+    host: String,
+    real: String,
+    account: Option<(AccountId, Nick)>,
+    operator: bool,
+    bot: bool,
+}
+
+impl FaceWords {
+    pub(in super::super) fn of(face: &Face) -> Self {
+        Self {
+            nick: (*face.nick).clone(),
+            user: face.user.to_string(),
+            host: face.host.to_string(),
+            real: face.real.to_string(),
+            account: face.account.as_ref().map(|(id, name)| (*id, (**name).clone())),
+            operator: face.operator,
+            bot: face.bot,
+        }
+    }
+
+    pub(super) fn face(&self) -> Face {
+        Face {
+            nick: Arc::new(self.nick.clone()),
+            user: self.user.as_str().into(),
+            host: self.host.as_str().into(),
+            real: self.real.as_str().into(),
+            account: self.account.as_ref().map(|(id, name)| (*id, Arc::new(name.clone()))),
+            operator: self.operator,
+            bot: self.bot,
+        }
+    }
+}

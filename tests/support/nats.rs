@@ -1,0 +1,52 @@
+//! A NATS of a test's own, with JetStream, which never outlives it.
+
+use std::net::TcpListener;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::process::Process;
+use super::tool::Tool;
+
+/// A server that runs.
+pub(crate) struct Nats {
+    folder: TempDir,
+    port: u16,
+    process: Option<Process>,
+}
+
+impl Nats {
+    /// Starts a server on a free port.
+    #[track_caller]
+    pub(crate) fn start() -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut nats = Self { folder: tempfile::tempdir().unwrap(), port, process: None };
+        nats.again();
+        nats
+    }
+
+    /// Where it is.
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it.
+    #[track_caller]
+    pub(crate) fn end(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.signal(Signal::KILL);
+            drop(process.wait());
+        }
+    }
+
+    /// Starts it again, where it was.
+    #[track_caller]
+    pub(crate) fn again(&mut self) {
+        let folder = self.folder.path().display().to_string();
+        let port = self.port.to_string();
+        let mut process =
+            Tool::new("nats-server").args(["-js", "-sd", &folder, "-a", "127.0.0.1", "-p", &port]).start();
+        process.wait_for_stderr("Server is ready");
+        self.process = Some(process);
+    }
+}

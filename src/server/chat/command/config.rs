@@ -8,8 +8,10 @@ use crate::proto::chat::name::RoomName;
 use crate::proto::ws::handshake::server::Origins;
 use crate::server::chat::accounts::config::{self as accounts, Registration};
 use crate::server::chat::house::settings::Settings;
+use crate::server::chat::irc;
+use crate::server::chat::store::history::MAX_PAGE;
 use crate::server::command::{self, ConfigError, Configured, ServerConfig, Typed, Unfit, Way};
-use crate::server::units::Frequency;
+use crate::server::units::{Frequency, TimeSpan};
 
 /// Where it listens when nobody says.
 pub const DEFAULT_LISTEN: ListenAddr =
@@ -27,6 +29,12 @@ pub struct Config {
     pub irc: Vec<ListenAddr>,
     /// Where they connect with TLS.
     pub ircs: Vec<ListenAddr>,
+    /// For how long clients insist on TLS (STS).
+    pub sts_duration: Option<TimeSpan>,
+    /// Messages that IRC clients are shown when they enter a channel.
+    pub irc_playback: usize,
+    /// How many lines an IRC client may send, if not the default.
+    pub irc_rate: Option<Frequency>,
     /// The folder where all is kept.
     pub data: PathBuf,
     /// What the house allows.
@@ -49,6 +57,9 @@ impl Default for Config {
             server: ServerConfig::listening(DEFAULT_LISTEN),
             irc: Vec::new(),
             ircs: Vec::new(),
+            sts_duration: None,
+            irc_playback: irc::Settings::default().playback,
+            irc_rate: None,
             data: PathBuf::from(DEFAULT_DATA),
             house: Settings::default(),
             accounts: accounts::Config::default(),
@@ -94,6 +105,9 @@ impl Configured for Config {
         command::listening(way, &mut o.listening, &mut c.server)?;
         way.value("irc", &mut o.irc, &mut c.irc)?;
         way.value("ircs", &mut o.ircs, &mut c.ircs)?;
+        way.maybe("sts-duration", &mut o.sts_duration, &mut c.sts_duration)?;
+        way.range("irc-playback", &mut o.irc_playback, &mut c.irc_playback, 0..=MAX_PAGE)?;
+        way.maybe("irc-rate", &mut o.irc_rate, &mut c.irc_rate)?;
         way.value("data", &mut o.data, &mut c.data)?;
         let house = &mut c.house;
         way.value("server-name", &mut o.server_name, &mut house.name)?;
@@ -115,6 +129,7 @@ impl Configured for Config {
             let reason = "write a host's name: letters, digits, hyphens, and a dot somewhere".to_owned();
             return Err(ConfigError::Value { name: "server-name", value: self.house.name.clone(), reason });
         }
+        command::useful(&[("sts-duration", self.sts_duration.is_some())], !self.ircs.is_empty(), "--ircs")?;
         let certificate = "--tls-cert or --tls-self-signed";
         command::useful(&[("ircs", !self.ircs.is_empty())], self.server.tls.is_on(), certificate)?;
         self.server.check_use(&typed.listening)
@@ -190,6 +205,9 @@ mod tests {
         assert_eq!(config.origins, Origins::Any);
         assert_eq!(config.irc, ["127.0.0.1:6667".parse().unwrap()]);
         assert_eq!((config.house.max_text, config.house.max_rooms), (4096, 7));
+        let config = load("--ircs :6697 --tls-self-signed --sts-duration 30d --irc-playback 7 --irc-rate 5/s").unwrap();
+        assert_eq!(config.sts_duration, Some("30d".parse().unwrap()));
+        assert_eq!((config.irc_playback, config.irc_rate), (7, Some("5/s".parse().unwrap())));
         assert_eq!(load("").unwrap(), Config::default());
     }
 
@@ -202,6 +220,8 @@ mod tests {
             ("--room lobby", "--room"),
             ("--max-text 10", "--max-text"),
             ("--ircs 127.0.0.1:6697", "--ircs"),
+            ("--irc 127.0.0.1:6667 --sts-duration 1d", "--sts-duration"),
+            ("--irc-playback 100000", "--irc-playback"),
         ] {
             let error = load(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

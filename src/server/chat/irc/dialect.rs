@@ -363,7 +363,13 @@ fn role_modes(was: Role, is: Role, nick: &str) -> Vec<Made> {
     lost.into_iter().chain(got).collect()
 }
 
+/// A mask as IRC writes it: one of accounts is `a:name`.
+pub(super) fn shown(mask: &str) -> &str {
+    mask.strip_prefix('$').filter(|rest| rest.starts_with("a:")).unwrap_or(mask)
+}
+
 fn listed(add: bool, list: List, mask: &str) -> Made {
+    let mask = shown(mask);
     match list {
         List::Bans => Made::new(add, 'b', Some(mask)),
         List::BanExceptions => Made::new(add, 'e', Some(mask)),

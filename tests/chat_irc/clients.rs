@@ -169,7 +169,8 @@ reactor.process_forever()
 #[test]
 fn a_bot_in_python_answers() {
     let (_server, addr, mut old) = scene();
-    let bot = Tool::python(PYTHON).args([addr.ip().to_string(), addr.port().to_string()]).within(PATIENCE).start();
+    let bot =
+        Tool::python(PYTHON).args([addr.ip().to_string(), addr.port().to_string()]).within(PATIENCE).start();
     assert!(old.hears("PRIVMSG").ends_with(":hello from python"));
     old.says("PRIVMSG #garden :bot: leave");
     assert!(old.hears("NOTICE").ends_with("NOTICE old :as you wish"));

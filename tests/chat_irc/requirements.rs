@@ -34,7 +34,10 @@ fn the_page_has_a_row_for_each_case() {
         std::fs::write(&path, &page).unwrap();
     }
     let found = std::fs::read_to_string(&path).unwrap();
-    assert!(found == page, "docs/chat-irc-requirements.md is not what the tables say: run with UPDATE_CHAT_IRC=1");
+    assert!(
+        found == page,
+        "docs/chat-irc-requirements.md is not what the tables say: run with UPDATE_CHAT_IRC=1"
+    );
 }
 
 #[test]

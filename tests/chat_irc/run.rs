@@ -37,7 +37,9 @@ pub(super) fn folder() -> std::path::PathBuf {
 /// The table of this name.
 pub(super) fn read(name: &str) -> Table {
     let path = folder().join(format!("{name}.irc"));
-    Table::parse(&std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())))
+    Table::parse(
+        &std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+    )
 }
 
 /// Plays all cases of a table, and says which of them failed.

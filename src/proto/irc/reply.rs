@@ -113,6 +113,10 @@ mod tests {
             "@batch=b :s PONG :x",
             ":s BATCH -b",
         ];
-        assert_eq!(texts(&labeled("s", "l", "b", vec![inner, within, pong()])), expected);
+        assert_eq!(texts(&labeled("s", "l", "b", vec![inner.clone(), within.clone(), pong()])), expected);
+        // One batch alone carries the label itself.
+        let close = Line::new("s", "BATCH").param("-c");
+        let expected = ["@label=l :s BATCH +c chathistory", "@batch=c :s PONG :x", ":s BATCH -c"];
+        assert_eq!(texts(&labeled("s", "l", "b", vec![inner, within, close])), expected);
     }
 }

@@ -205,7 +205,9 @@ mod tests {
         assert_eq!(config.origins, Origins::Any);
         assert_eq!(config.irc, ["127.0.0.1:6667".parse().unwrap()]);
         assert_eq!((config.house.max_text, config.house.max_rooms), (4096, 7));
-        let config = load("--ircs :6697 --tls-self-signed --sts-duration 30d --irc-playback 7 --irc-rate 5/s").unwrap();
+        let config =
+            load("--ircs :6697 --tls-self-signed --sts-duration 30d --irc-playback 7 --irc-rate 5/s")
+                .unwrap();
         assert_eq!(config.sts_duration, Some("30d".parse().unwrap()));
         assert_eq!((config.irc_playback, config.irc_rate), (7, Some("5/s".parse().unwrap())));
         assert_eq!(load("").unwrap(), Config::default());

@@ -48,7 +48,8 @@ impl Client {
             let text = "You must give a parameter";
             self.reply_text(numeric::ERR_INVALIDMODEPARAM, &[name, &letter.to_string(), "*"], text);
         }
-        // What was said in the room before stands in front.
+        // What was said before stands in front, and what became of it is known.
+        self.wait().await;
         let before = self.own_lines();
         self.replies.extend(before);
         let at = self.replies.len();

@@ -296,14 +296,7 @@ impl Client {
         self.with_echo(&face, &to, room, change, sent)
     }
 
-    fn with_echo(
-        &self,
-        face: &Face,
-        to: &To,
-        room: RoomId,
-        change: Change,
-        sent: Sent,
-    ) -> Vec<Line> {
+    fn with_echo(&self, face: &Face, to: &To, room: RoomId, change: Change, sent: Sent) -> Vec<Line> {
         if !self.caps.has(Cap::EchoMessage) {
             return Vec::new();
         }

@@ -205,11 +205,11 @@ fn a_client_over_websocket_reads_history() {
     let (server, _, mut old) = scene();
     let (host, port) = (server.addr.ip().to_string(), server.addr.port().to_string());
     let mut web = Tool::node(NODE).args([host, port]).within(PATIENCE).start();
-    web.wait_for_line("history: earlier words");
+    web.wait_for_stdout("history: earlier words\n");
     assert!(old.hears("PRIVMSG").ends_with("PRIVMSG #garden :hello from the web"));
-    web.wait_for_line("web: hello from the web");
+    web.wait_for_stdout("web: hello from the web\n");
     old.says("PRIVMSG #garden :web: leave");
-    web.wait_for_line("old: web: leave");
+    web.wait_for_stdout("old: web: leave\n");
     assert!(old.hears("QUIT").contains("web!"));
     web.wait().success();
 }

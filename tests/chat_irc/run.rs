@@ -145,7 +145,9 @@ impl<'a> Play<'a> {
 
     fn add(&mut self, nick: &str) -> Result<&mut Client, String> {
         let client = Client::connect(self.addr).map_err(|error| error.to_string())?;
-        Ok(self.clients.entry(nick.to_owned()).or_insert(client))
+        // A client of the same name is another one from now on, and the old connection is closed.
+        self.clients.insert(nick.to_owned(), client);
+        self.client(nick)
     }
 
     fn connect(&mut self, nick: &str, caps: &[&str]) -> Result<(), String> {

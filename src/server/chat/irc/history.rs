@@ -43,6 +43,8 @@ impl Client {
     }
 
     pub(super) async fn chathistory(&mut self, message: &Message<'_>) {
+        // Whoever asks finds what it has said itself before.
+        self.wait().await;
         let word = message.param(0).unwrap_or_default();
         let asked = match chathistory::parse(message.params()) {
             Ok(asked) => asked,

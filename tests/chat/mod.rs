@@ -113,8 +113,13 @@ impl Server {
     /// A connection to the IRC door, which has said nothing yet.
     #[track_caller]
     pub(crate) fn irc(&mut self) -> Irc {
-        let addr = *self.irc.get_or_insert_with(|| self.process.address("irc"));
-        Irc(Wire::connect(addr))
+        Irc(Wire::connect(self.irc_addr()))
+    }
+
+    /// Where the IRC door is.
+    #[track_caller]
+    pub(crate) fn irc_addr(&mut self) -> SocketAddr {
+        *self.irc.get_or_insert_with(|| self.process.address("irc"))
     }
 
     /// A client of the IRC door that has come in under this nick.

@@ -28,6 +28,7 @@ use super::store::shared::NodeId;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Draft, Store, StoreError};
 use super::web;
+use crate::net::addr::ListenAddr;
 use crate::net::bucket::Rate;
 use crate::net::client::Connector;
 use crate::net::random;
@@ -226,7 +227,9 @@ impl Chat {
         };
         let upgrade = Upgrade::new().origins(config.origins.clone()).settings(settings);
         let about = irc::Settings {
-            rate: irc::Settings::default().rate.filter(|_| config.limits),
+            rate: config.irc_rate.map_or(irc::Settings::default().rate, rate).filter(|_| config.limits),
+            playback: config.irc_playback,
+            sts: config.ircs.first().and_then(port).zip(config.sts_duration.map(|span| span.0)),
             motd: words.motd.clone(),
             admin: [String::new(), String::new(), words.contact.clone().unwrap_or_default()],
             ..Default::default()
@@ -303,6 +306,16 @@ fn tls(config: &Config) -> TlsConfig {
         client_auth: files.client_auth().unwrap_or(ClientAuth::Any),
         ..TlsConfig::default()
     }
+}
+
+/// The port of an address, if it is told before the address is bound.
+fn port(address: &ListenAddr) -> Option<u16> {
+    let port = match address {
+        ListenAddr::Tcp(address) => address.port(),
+        ListenAddr::Any(port) => *port,
+        ListenAddr::Unix(_) | ListenAddr::Inherited(_) => 0,
+    };
+    (port != 0).then_some(port)
 }
 
 /// As many at once as in one unit of time.

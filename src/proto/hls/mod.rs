@@ -1,0 +1,3 @@
+//! The media languages of HLS: containers and elementary streams.
+
+pub mod codec;

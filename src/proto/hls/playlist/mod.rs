@@ -10,6 +10,7 @@ pub mod delta;
 pub mod lines;
 pub mod media;
 pub mod multivariant;
+pub mod rates;
 pub mod read;
 pub mod reload;
 pub mod variables;

@@ -1,6 +1,6 @@
 //! Reads playlists: by `m3u8-rs` what it can carry, and here what it cannot.
 //!
-//! `m3u8-rs` reads multivariant playlists and the head of media playlists. Segments come out of it altered (durations as `f32`, a `METHOD=NONE` refused, byte
+//! `m3u8-rs` reads the variants of multivariant playlists and the head of media playlists. Segments come out of it altered (durations as `f32`, a `METHOD=NONE` refused, byte
 //! ranges and keys without what holds from before), what follows the last URI is forgotten, and of Low-Latency HLS it knows nothing: those lines are
 //! read here. Whatever it would pass over in silence is checked before, so that an error names its line.
 

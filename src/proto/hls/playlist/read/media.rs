@@ -78,7 +78,7 @@ fn tag(playlist: &mut MediaPlaylist, variables: &mut Variables, name: &str, valu
     match name {
         "#EXT-X-ENDLIST" => playlist.ended = true,
         "#EXT-X-SERVER-CONTROL" => {
-            playlist.server_control = tags::server_control(&Attributes::parse(value)?)?
+            playlist.server_control = tags::server_control(&Attributes::parse(value)?)?;
         }
         "#EXT-X-PART-INF" => {
             let target = Attributes::parse(value)?.seconds("PART-TARGET")?;
@@ -86,7 +86,7 @@ fn tag(playlist: &mut MediaPlaylist, variables: &mut Variables, name: &str, valu
         }
         "#EXT-X-SKIP" => playlist.skipped = Some(tags::skip(&Attributes::parse(value)?)?),
         "#EXT-X-PRELOAD-HINT" => {
-            playlist.preload_hints.extend(tags::preload_hint(&Attributes::parse(value)?)?)
+            playlist.preload_hints.extend(tags::preload_hint(&Attributes::parse(value)?)?);
         }
         "#EXT-X-RENDITION-REPORT" => playlist.reports.push(tags::report(&Attributes::parse(value)?)?),
         "#EXT-X-DEFINE" => {

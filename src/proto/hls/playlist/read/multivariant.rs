@@ -1,8 +1,8 @@
 //! Reads a multivariant playlist.
 
-use m3u8_rs::{AlternativeMedia, AlternativeMediaType, QuotedOrUnquoted, SessionDataField, VariantStream};
+use m3u8_rs::{SessionDataField, VariantStream};
 
-use super::super::attributes::{Attributes, needed};
+use super::super::attributes::{AttributeError, Attributes, needed};
 use super::super::lines::{Kind, Line};
 use super::super::multivariant::{
     ClosedCaptions, Media, MediaKind, MultivariantPlaylist, Resolution, SessionData, SessionValue, Variant,
@@ -51,7 +51,6 @@ pub(super) fn read(lines: &[Line<'_>], mut variables: Variables) -> Result<Multi
     playlist.version = version(read.version);
     playlist.independent_segments = read.independent_segments;
     playlist.start = read.start.map(start);
-    playlist.media = read.alternatives.into_iter().filter_map(media).collect();
     for stream in read.variants {
         let (i_frame, variant) = (stream.is_i_frame, variant(stream));
         if i_frame { playlist.i_frames.push(variant) } else { playlist.variants.push(variant) }
@@ -76,13 +75,8 @@ fn tag(
             stream(&list)?;
         }
         "#EXT-X-MEDIA" => {
-            let list = Attributes::parse(value)?;
-            needed("TYPE", list.plain("TYPE")?)?;
-            needed("GROUP-ID", list.quoted("GROUP-ID")?)?;
-            needed("NAME", list.quoted("NAME")?)?;
-            for name in ["URI", "LANGUAGE", "ASSOC-LANGUAGE", "INSTREAM-ID", "CHARACTERISTICS", "CHANNELS"] {
-                list.quoted(name)?;
-            }
+            playlist.media.extend(media(&Attributes::parse(value)?)?);
+            return Ok(false);
         }
         "#EXT-X-SESSION-DATA" => {
             let list = Attributes::parse(value)?;
@@ -157,28 +151,28 @@ fn variant(stream: VariantStream) -> Variant {
     }
 }
 
-/// A rendition; `None` if it is of something that nobody knows.
-fn media(read: AlternativeMedia) -> Option<Media> {
-    let kind = match read.media_type {
-        AlternativeMediaType::Other(_) => return None,
-        known => MediaKind::of(&known.to_string())?,
+/// A rendition; `None` if it is of something that nobody knows. `m3u8-rs` passes over those that have an attribute of another kind of rendition.
+fn media(list: &Attributes) -> Result<Option<Media>, AttributeError> {
+    let kind = needed("TYPE", list.plain("TYPE")?)?;
+    let media = Media {
+        kind: match MediaKind::of(&kind) {
+            Some(kind) => kind,
+            None => return Ok(None),
+        },
+        group: needed("GROUP-ID", list.quoted("GROUP-ID")?)?,
+        name: needed("NAME", list.quoted("NAME")?)?,
+        uri: list.quoted("URI")?,
+        language: list.quoted("LANGUAGE")?,
+        assoc_language: list.quoted("ASSOC-LANGUAGE")?,
+        stable_id: list.quoted("STABLE-RENDITION-ID")?,
+        default: list.yes("DEFAULT")?,
+        autoselect: list.yes("AUTOSELECT")?,
+        forced: list.yes("FORCED")?,
+        instream_id: list.quoted("INSTREAM-ID")?,
+        characteristics: list.quoted("CHARACTERISTICS")?,
+        channels: list.quoted("CHANNELS")?,
     };
-    let stable = read.other_attributes.as_ref().and_then(|others| others.get("STABLE-RENDITION-ID"));
-    Some(Media {
-        kind,
-        group: read.group_id,
-        name: read.name,
-        uri: read.uri,
-        language: read.language,
-        assoc_language: read.assoc_language,
-        stable_id: stable.map(|value: &QuotedOrUnquoted| value.as_str().to_owned()),
-        default: read.default,
-        autoselect: read.autoselect,
-        forced: read.forced,
-        instream_id: read.instream_id.map(|id| id.to_string()),
-        characteristics: read.characteristics,
-        channels: read.channels,
-    })
+    Ok(Some(media))
 }
 
 fn session_data(read: m3u8_rs::SessionData) -> SessionData {

@@ -132,7 +132,7 @@ fn one(playlist: &MediaPlaylist, segment: &Segment, line: usize, found: &mut Fin
     }
     let gaps = !segment.gap || segment.parts.iter().all(|part| part.gap);
     found.expect("part-gap", line, gaps, || "a part of it is none".into());
-    parts(playlist, segment, true, line, found);
+    parts(playlist, segment, line, found);
     if !segment.parts.is_empty() {
         let sum: Duration = segment.parts.iter().map(|part| part.duration).sum();
         let apart = sum.abs_diff(segment.duration);
@@ -142,13 +142,7 @@ fn one(playlist: &MediaPlaylist, segment: &Segment, line: usize, found: &mut Fin
     }
 }
 
-fn parts(
-    playlist: &MediaPlaylist,
-    segment: &Segment,
-    complete: bool,
-    line: Option<usize>,
-    found: &mut Findings,
-) {
+fn parts(playlist: &MediaPlaylist, segment: &Segment, line: Option<usize>, found: &mut Findings) {
     let Some(target) = playlist.part_target else { return };
     let mut parts = segment.parts.iter().enumerate().peekable();
     while let Some((index, part)) = parts.next() {
@@ -157,8 +151,7 @@ fn parts(
         });
         let last = parts.peek().is_none();
         let followed = parts.peek().is_some_and(|(_, next)| next.independent);
-        // Whether the last part of a segment in the making is its last one, nobody knows yet.
-        let may_be_short = last || followed || part.gap || !complete && last;
+        let may_be_short = last || followed || part.gap;
         let fits = may_be_short || part.duration.as_secs_f64() >= target.as_secs_f64() * 0.85;
         found.expect("part-length", line, fits, || {
             format!("part {index} has {} of {}", seconds(part.duration), seconds(target))
@@ -221,6 +214,6 @@ fn hints(lines: &[Line<'_>], playlist: &MediaPlaylist, found: &mut Findings) {
         found.expect("preload-hint", line, !hinted, || format!("{} is there", part.uri));
     }
     if let Some(segment) = &playlist.unfinished {
-        parts(playlist, segment, false, lines.last().map(|line| line.number), found);
+        parts(playlist, segment, lines.last().map(|line| line.number), found);
     }
 }

@@ -61,7 +61,9 @@ w.m3u8
 ";
 
 /// A rule, a playlist that keeps all of them, and what to put in place of what, so that this rule alone is broken.
-const BROKEN: &[(&str, &str, &[(&str, &str)])] = &[
+type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
+
+const BROKEN: &[Row] = &[
     ("syntax", VOD, &[("#EXTINF:4,", "#EXTINF:four,")]),
     ("version", VOD, &[("VERSION:6", "VERSION:5")]),
     ("version", MASTER, &[("VERSION:8", "VERSION:7")]),

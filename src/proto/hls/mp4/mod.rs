@@ -23,6 +23,9 @@ pub mod walk;
 mod write;
 
 mod esds;
+
+#[cfg(test)]
+mod build;
 #[cfg(test)]
 mod golden;
 

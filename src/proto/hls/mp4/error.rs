@@ -18,6 +18,9 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Wrong {
+    /// The first box is none that a file begins with: it is something else altogether.
+    #[error("no MP4 begins with '{0}'")]
+    NotMp4(FourCc),
     /// The file or stream ends inside a box.
     #[error("the file ends inside box '{0}'")]
     Cut(FourCc),

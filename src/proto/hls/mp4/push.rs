@@ -129,7 +129,7 @@ impl Push {
             self.held.advance(skipped as usize);
             self.skip -= skipped;
             self.at += skipped;
-            let Some(head) = Head::parse(&self.held, self.at)? else { return Ok(None) };
+            let Some(head) = Head::parse_outer(&self.held, self.at)? else { return Ok(None) };
             let Some(size) = head.size else {
                 return Err(Wrong::Size { name: head.name, size: 0 }.at(self.at));
             };

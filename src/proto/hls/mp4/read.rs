@@ -9,6 +9,12 @@ use super::{Fault, FourCc, Wrong};
 /// Bytes of the longest head of a box: a size and a name, and a size of 64 bits.
 pub(super) const MAX_HEAD: usize = 16;
 
+/// Boxes that a file or a stream may begin with.
+const FIRST: &[&[u8; 4]] = &[
+    b"emsg", b"free", b"ftyp", b"mdat", b"moof", b"moov", b"pdin", b"pnot", b"prft", b"sidx", b"skip",
+    b"styp", b"uuid", b"wide",
+];
+
 /// The head of a box.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
@@ -20,6 +26,14 @@ pub(super) struct Head {
 }
 
 impl Head {
+    /// [`Head::parse`] among the boxes of a file: the first one has to be one that a file begins with.
+    pub(super) fn parse_outer(src: &[u8], at: u64) -> Result<Option<Self>, Fault> {
+        match src.get(4..8).and_then(<[u8]>::first_chunk) {
+            Some(name) if at == 0 && !FIRST.contains(&name) => Err(Wrong::NotMp4(FourCc(*name)).at(0)),
+            _ => Self::parse(src, at),
+        }
+    }
+
     /// The head at the front of `src`, which is at byte `at`; `None` when more bytes are needed.
     pub(super) fn parse(src: &[u8], at: u64) -> Result<Option<Self>, Fault> {
         let Some((&[a, b, c, d, name @ ..], rest)) = src.split_first_chunk::<8>() else { return Ok(None) };
@@ -259,6 +273,15 @@ mod tests {
             assert_eq!(fault.at, 30);
             assert!(matches!(fault.wrong, Wrong::Size { size: said, .. } if said == *size));
         }
+    }
+
+    #[test]
+    fn what_a_file_begins_with() {
+        let outer = |bytes: &[u8], at| Head::parse_outer(bytes, at);
+        assert_eq!(outer(b"\0\0\0\x18ftyp", 0), Ok(Some(head(b"ftyp", 8, Some(24)))));
+        assert_eq!(outer(b"<!DOCTYP", 0), Err(Wrong::NotMp4(FourCc(*b"CTYP")).at(0)));
+        assert_eq!(outer(b"<!DOCTY", 0), Ok(None));
+        assert!(outer(b"\0\0\0\x18CTYP", 8).is_ok());
     }
 
     #[test]

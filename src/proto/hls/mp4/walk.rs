@@ -77,7 +77,7 @@ impl Walk {
             }
             let left = self.length - self.at;
             let seen = self.seen();
-            let Some(head) = Head::parse(&seen, self.at)? else {
+            let Some(head) = Head::parse_outer(&seen, self.at)? else {
                 if left < MAX_HEAD as u64 && seen.len() as u64 == left {
                     // Too few bytes for a box: padding.
                     return Ok(Step::End);

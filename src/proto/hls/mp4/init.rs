@@ -77,6 +77,7 @@ fn put_track(out: &mut BytesMut, track: &Track, movie: Timescale) {
             out.put_bytes(0, 16);
             let (group, volume) =
                 if matches!(track.shape, Shape::Audio { .. }) { (1, 0x0100) } else { (0, 0) };
+            out.put_u16(0); // layer
             out.put_u16(group); // of several sounds one is heard
             out.put_u16(volume);
             out.put_u16(0);
@@ -221,6 +222,32 @@ mod tests {
         assert_eq!(written(&[video(1)]).0, b"\0\0\0\x1cftypiso6\0\0\0\0iso6cmfcmp41"[..]);
         assert_eq!(written(&[video(1), text(2)]).0, b"\0\0\0\x18ftypiso6\0\0\0\0iso6mp41"[..]);
         assert!(written(&[]).1.tracks.is_empty());
+    }
+
+    #[test]
+    fn boxes_have_the_sizes_of_their_fields() {
+        let mut out = BytesMut::new();
+        put(&mut out, &[video(1), audio(2, Edit { offset: 5, duration: None }), text(3)]);
+        let table: [(&[u8; 4], u32, usize); 13] = [
+            (b"mvhd", 108, 1),
+            (b"tkhd", 92, 3),
+            (b"mdhd", 32, 3),
+            (b"elst", 16 + 2 * 20, 1),
+            (b"vmhd", 20, 1),
+            (b"smhd", 16, 1),
+            (b"nmhd", 12, 1),
+            (b"dref", 28, 3),
+            (b"stts", 16, 3),
+            (b"stsc", 16, 3),
+            (b"stsz", 20, 3),
+            (b"stco", 16, 3),
+            (b"trex", 32, 3),
+        ];
+        for (name, size, count) in table {
+            let found = out.windows(8).filter(|window| window[4..] == *name);
+            let sizes: Vec<u32> = found.map(|mut window| window.get_u32()).collect();
+            assert_eq!(sizes, vec![size; count], "{}", name.escape_ascii());
+        }
     }
 
     #[test]

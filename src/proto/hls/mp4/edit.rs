@@ -144,8 +144,11 @@ mod tests {
         (Timescale::new(MOVIE).unwrap(), Timescale::new(MEDIA).unwrap())
     }
 
+    /// Duration, time among the media, and rate.
+    type Entry = (u64, i64, u32);
+
     /// An edit list of version 1, and of version 0.
-    fn both(entries: &[(u64, i64, u32)]) -> [Vec<u8>; 2] {
+    fn both(entries: &[Entry]) -> [Vec<u8>; 2] {
         let count = (entries.len() as u32).to_be_bytes();
         let mut long = [&[1, 0, 0, 0][..], &count].concat();
         let mut short = [&[0; 4][..], &count].concat();
@@ -167,7 +170,7 @@ mod tests {
     #[test]
     fn one_span_moved() {
         let on = AS_IT_IS;
-        let table: &[(&[(u64, i64, u32)], i64, Option<u64>)] = &[
+        let table: &[(&[Entry], i64, Option<u64>)] = &[
             (&[], 0, None),
             (&[(0, 0, on)], 0, None),
             (&[(0, 1024, on)], -1024, None),
@@ -196,7 +199,7 @@ mod tests {
     fn lists_that_cut_and_paste_are_refused_at_their_entry() {
         let on = AS_IT_IS;
         let apart = Wrong::Edits("plays parts of the media that do not follow each other");
-        let table: &[(&[(u64, i64, u32)], Wrong)] = &[
+        let table: &[(&[Entry], Wrong)] = &[
             (&[(1000, 0, on), (1000, 0, on)], apart.clone()),
             (&[(1000, 0, on), (1000, 48_050, on)], apart.clone()),
             (&[(0, 0, on), (1000, 48_000, on)], apart),

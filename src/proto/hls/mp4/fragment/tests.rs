@@ -26,8 +26,10 @@ fn tfdt(time: u32) -> Vec<u8> {
     worded(b"tfdt", &[0, time])
 }
 
-/// Decode time, composition offset, duration, size, key and place of each sample.
-fn told(fragment: &Fragment) -> Vec<(i64, i32, u32, u32, bool, u64)> {
+/// Decode time, composition offset, duration, size, key and place of a sample.
+type Told = (i64, i32, u32, u32, bool, u64);
+
+fn told(fragment: &Fragment) -> Vec<Told> {
     let each = |located: Located| {
         let sample = located.sample;
         (sample.dts, sample.composition_offset, sample.duration, sample.size, sample.key, located.at)
@@ -95,7 +97,7 @@ fn fields_of_a_run_are_from_it_or_from_above() {
     let non_sync = NON_SYNC;
     // tfhd: durations of 10, 7 bytes each, not keys
     let head = [0x02_0038, 1, 10, 7, non_sync];
-    let table: &[(&[u32], &[(i64, i32, u32, u32, bool, u64)])] = &[
+    let table: &[(&[u32], &[Told])] = &[
         (&[0, 2], &[(100, 0, 10, 7, false, 0), (110, 0, 10, 7, false, 7)]),
         (&[0x1, 1, 50], &[(100, 0, 10, 7, false, 50)]),
         (&[0x5, 2, 50, 0], &[(100, 0, 10, 7, true, 50), (110, 0, 10, 7, false, 57)]),
@@ -165,7 +167,7 @@ fn times_go_on_from_run_to_run_and_fragment_to_fragment() {
     let mut read =
         |boxes: &[Vec<u8>]| starts(reader.read(0, moof(&[&traf(&[0x02_0000, 1], boxes)])).unwrap());
     assert_eq!(read(&[run.clone(), run.clone()]), [0, 30]);
-    assert_eq!(read(&[run.clone()]), [60]);
+    assert_eq!(read(std::slice::from_ref(&run)), [60]);
     assert_eq!(read(&[tfdt(5), run.clone(), run.clone()]), [5, 35]);
     assert_eq!(read(&[worded(b"tfdt", &[1 << 24, 1, 0]), run]), [1 << 32]);
 }

@@ -3,8 +3,11 @@ use super::super::{chunk, init, segment};
 use super::*;
 use crate::proto::hls::track::Sample;
 
-/// A stream of two tracks and some fragments, and the samples in their order: track, sample, bytes.
-fn stream(fragments: u32) -> (Vec<u8>, Vec<(u32, Sample, Vec<u8>)>) {
+/// Track, sample, bytes.
+type Sent = (u32, Sample, Vec<u8>);
+
+/// A stream of two tracks and some fragments, and the samples in their order.
+fn stream(fragments: u32) -> (Vec<u8>, Vec<Sent>) {
     let mut dice = fastrand::Rng::with_seed(21);
     let (mut out, mut all) = (BytesMut::new(), Vec::new());
     init::put(&mut out, &[video(1), audio(2)]);

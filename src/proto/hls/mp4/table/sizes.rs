@@ -76,7 +76,7 @@ impl Sizes {
             Form::Same(size) => *size,
             Form::Nibbles(sizes) => {
                 let both = sizes.get(index / 2).copied().unwrap_or(0);
-                u32::from(if index % 2 == 0 { both >> 4 } else { both & 0x0f })
+                u32::from(if index.is_multiple_of(2) { both >> 4 } else { both & 0x0f })
             }
             Form::Bytes(sizes) => sizes.get(index).copied().map_or(0, u32::from),
             Form::Shorts(sizes) => match sizes.get(index * 2..index * 2 + 2) {
@@ -111,7 +111,8 @@ mod tests {
     #[test]
     fn sizes_in_each_form() {
         type Read = fn(Body) -> Result<Sizes, Fault>;
-        let table: [(Read, &[u8; 4], &[u8], &[u32]); 7] = [
+        type Case = (Read, &'static [u8; 4], &'static [u8], &'static [u32]);
+        let table: [Case; 7] = [
             (Sizes::stsz, b"stsz", b"\0\0\0\0\0\0\0\x09\0\0\0\x03", &[9, 9, 9]),
             (Sizes::stsz, b"stsz", b"\0\0\0\0\0\0\0\0\0\0\0\x02\0\0\0\x01\xff\xff\xff\xff", &[1, u32::MAX]),
             (Sizes::stsz, b"stsz", b"\0\0\0\0\0\0\0\0\0\0\0\0", &[]),

@@ -16,9 +16,11 @@ pub mod eac3;
 mod error;
 pub mod hevc;
 pub mod hevc_sps;
+pub mod id3;
 pub mod nal;
 pub mod opus;
 mod picture;
+pub mod webvtt;
 
 pub use error::Error;
 pub use picture::{Colour, Ratio};

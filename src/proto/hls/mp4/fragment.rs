@@ -1,7 +1,7 @@
 //! Movie fragments: samples that `moof` tells of (ISO/IEC 14496-12 section 8.8), the next ones of their tracks.
 //!
-//! A run of samples stays the bytes of its `trun`. A fragment may say nothing of its samples but how many there are, and so their number has
-//! a limit of its own.
+//! A run of samples stays the bytes of its `trun`. That may say nothing of its samples but how many there are: their number has a
+//! limit of its own, and each of them has bytes.
 
 use bytes::{Buf, Bytes};
 
@@ -288,10 +288,20 @@ impl Reading {
             defaults,
             fields,
         };
-        let mut samples = run.samples();
-        samples.by_ref().for_each(drop);
-        (run.end, run.bytes) = (samples.dts, samples.at - start_at);
-        match run.end <= MAX_TICKS && samples.at <= MAX_TICKS.unsigned_abs() {
+        if width == 0 {
+            // Bytes of data stand for such samples, or a few bytes would be very many samples.
+            if count > 1 && defaults.size == 0 {
+                return Err(Wrong::Value { name, field: "sample_size", value: 0 }.at(count_at));
+            }
+            let count = u64::from(count);
+            run.end = start.saturating_add_unsigned(count * u64::from(defaults.duration));
+            run.bytes = count * u64::from(defaults.size);
+        } else {
+            let mut samples = run.samples();
+            samples.by_ref().for_each(drop);
+            (run.end, run.bytes) = (samples.dts, samples.at - start_at);
+        }
+        match run.end <= MAX_TICKS && run.at.saturating_add(run.bytes) <= MAX_TICKS.unsigned_abs() {
             true => Ok(run),
             false => Err(overflow()),
         }

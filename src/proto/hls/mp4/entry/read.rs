@@ -52,10 +52,15 @@ fn read_entry(mut entry: Body, version: u8, media: Timescale) -> Result<Option<E
     let reference = entry.u16()?;
     let mut shape = match kind {
         Kind::Picture => picture_fields(&mut entry)?,
-        Kind::Sound => sound_fields(&mut entry, version, media)?,
+        Kind::Sound => sound_fields(&mut entry, version)?,
         Kind::Text => Shape::Text,
     };
     let (found, extensions) = boxes(entry, record, &mut shape)?;
+    if let Shape::Audio { sample_rate, .. } = &mut shape
+        && *sample_rate == 0
+    {
+        *sample_rate = media.ticks();
+    }
     let found = needed(found, record, name, at)?;
     let record_at = found.at();
     let bytes = match found.name.0 == *b"esds" {
@@ -91,7 +96,7 @@ fn picture_fields(entry: &mut Body) -> Result<Shape, Fault> {
 }
 
 /// `AudioSampleEntry` (section 12.2.3), and what QuickTime made of it.
-fn sound_fields(entry: &mut Body, stsd_version: u8, media: Timescale) -> Result<Shape, Fault> {
+fn sound_fields(entry: &mut Body, stsd_version: u8) -> Result<Shape, Fault> {
     let at = entry.at();
     let version = entry.u16()?;
     entry.skip(6)?;
@@ -113,9 +118,6 @@ fn sound_fields(entry: &mut Body, stsd_version: u8, media: Timescale) -> Result<
             let wrong = Wrong::Value { name: entry.name, field: "version", value: i64::from(version) };
             return Err(wrong.at(at));
         }
-    }
-    if sample_rate == 0 {
-        sample_rate = media.ticks();
     }
     Ok(Shape::Audio { sample_rate, channels })
 }

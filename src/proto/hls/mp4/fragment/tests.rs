@@ -201,6 +201,7 @@ fn faults_say_what_and_where() {
         (trun(&[0x100, 3, 1, 2]), Wrong::Count { name: name(b"trun"), count: 3, room: 2 }),
         (trun(&[0x0200_0000, 0]), Wrong::Version { name: name(b"trun"), version: 2 }),
         (trun(&[0, 0xffff_ffff]), Wrong::Samples(MAX_SAMPLES)),
+        (trun(&[0, 2]), Wrong::Value { name: name(b"trun"), field: "sample_size", value: 0 }),
         (trun(&[1, 1, 0x8000_0000]), Wrong::Overflow(name(b"trun"))),
         (traf(&head, &[worded(b"tfdt", &[1 << 24, u32::MAX, 0])]), Wrong::Overflow(name(b"tfdt"))),
         (

@@ -128,7 +128,7 @@ impl Table {
         self.durations.by_number(u64::from(self.len())).map_or(self.durations.sum(), |place| place.sum)
     }
 
-    /// Bytes of all samples.
+    /// Bytes of all samples. When they are more than the file has, some are not there, or some are told of twice.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.sizes.sum(0, self.len())

@@ -176,6 +176,29 @@ pub struct Edit {
     pub duration: Option<u64>,
 }
 
+/// How pictures are turned, mirrored and moved when they are shown (ISO/IEC 14496-12 section 6.2.2): three rows of three numbers, the
+/// first two of each in 16.16 bits and the last in 2.30. Telephones film sideways, and say so here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Matrix(pub [i32; 9]);
+
+impl Matrix {
+    /// Pictures are shown as they are.
+    pub const UNITY: Self = Self([0x0001_0000, 0, 0, 0, 0x0001_0000, 0, 0, 0, 0x4000_0000]);
+
+    /// Whether width and height change places.
+    #[must_use]
+    pub fn is_sideways(&self) -> bool {
+        let [a, b, _, c, d, ..] = self.0;
+        a == 0 && d == 0 && b != 0 && c != 0
+    }
+}
+
+impl Default for Matrix {
+    fn default() -> Self {
+        Self::UNITY
+    }
+}
+
 /// A track.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
@@ -189,6 +212,8 @@ pub struct Track {
     pub in_band: bool,
     /// What it is, and its measures.
     pub shape: Shape,
+    /// How its pictures are shown.
+    pub matrix: Matrix,
     /// The language that is spoken or written.
     pub language: Language,
     /// Where its media lie on the timeline.
@@ -335,6 +360,23 @@ mod tests {
     }
 
     #[test]
+    fn pictures_that_are_turned() {
+        const ONE: i32 = 0x0001_0000;
+        let table = [
+            ([ONE, 0, 0, ONE], false),
+            ([-ONE, 0, 0, -ONE], false),
+            ([-ONE, 0, 0, ONE], false),
+            ([0, ONE, -ONE, 0], true),
+            ([0, -ONE, ONE, 0], true),
+            ([0, 0, 0, 0], false),
+        ];
+        for ([a, b, c, d], sideways) in table {
+            assert_eq!(Matrix([a, b, 0, c, d, 0, 0, 0, 0]).is_sideways(), sideways, "{a} {b} {c} {d}");
+        }
+        assert_eq!(Matrix::default(), Matrix::UNITY);
+    }
+
+    #[test]
     fn a_sample_is_decoded_composed_and_presented() {
         let sample = Sample { dts: 3000, composition_offset: -1000, duration: 1500, size: 7, key: true };
         assert_eq!((sample.pts(), sample.end()), (2000, 4500));
@@ -346,6 +388,7 @@ mod tests {
             config,
             in_band: false,
             shape: Shape::Text,
+            matrix: Matrix::UNITY,
             language: Language::UNDETERMINED,
             edit: Edit { offset: -2500, duration: None },
             extensions: Bytes::new(),

@@ -4,7 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::entry;
 use crate::proto::hls::codec::{aac, avc};
-use crate::proto::hls::track::{Config, Edit, Language, Sample, Shape, Timescale, Track};
+use crate::proto::hls::track::{Config, Edit, Language, Matrix, Sample, Shape, Timescale, Track};
 
 const AVC_C: &[u8] = b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x02\x68\xee\xfd\xf8\xf8\x00";
 
@@ -29,6 +29,7 @@ pub(super) fn video(id: u32) -> Track {
         config: Config::Avc(avc::Config::parse(AVC_C).unwrap()),
         in_band: false,
         shape: Shape::Video { width: 1280, height: 720 },
+        matrix: Matrix::UNITY,
         language: Language::UNDETERMINED,
         edit: Edit::default(),
         extensions: Bytes::from_static(b"\0\0\0\x10pasp\0\0\0\x01\0\0\0\x01"),
@@ -42,6 +43,7 @@ pub(super) fn audio(id: u32) -> Track {
         config: Config::Aac(aac::Config::parse(b"\x11\x90").unwrap()),
         in_band: false,
         shape: Shape::Audio { sample_rate: 48_000, channels: 2 },
+        matrix: Matrix::UNITY,
         language: Language::new("deu").unwrap(),
         edit: Edit::default(),
         extensions: Bytes::new(),
@@ -100,7 +102,10 @@ pub(super) fn trak_with(track: &Track, stbl: &[u8]) -> Vec<u8> {
     let minf = boxed(b"minf", &[&boxed(b"dinf", &[&dref]), stbl]);
     let mdhd = worded(b"mdhd", &[0, 0, 0, track.timescale.ticks(), 0, language]);
     let hdlr = boxed(b"hdlr", &[&[0; 8], handler, &[0; 13]]);
-    let tkhd = worded(b"tkhd", &[3, 0, 0, track.id]);
+    let tkhd = boxed(
+        b"tkhd",
+        &[&words(&[3, 0, 0, track.id]), &[0; 24], &words(&track.matrix.0.map(i32::cast_unsigned))],
+    );
     boxed(b"trak", &[&tkhd, &boxed(b"mdia", &[&mdhd, &hdlr, &minf])])
 }
 

@@ -7,10 +7,7 @@
 use bytes::{BufMut, BytesMut};
 
 use super::{edit, entry, write};
-use crate::proto::hls::track::{Shape, Timescale, Track};
-
-/// Rows of the matrix that changes nothing (ISO/IEC 14496-12 section 6.2.2).
-const UNITY: [u32; 9] = [0x0001_0000, 0, 0, 0, 0x0001_0000, 0, 0, 0, 0x4000_0000];
+use crate::proto::hls::track::{Matrix, Shape, Timescale, Track};
 
 /// Appends the initialization segment of `tracks`.
 pub fn put(out: &mut BytesMut, tracks: &[Track]) {
@@ -48,8 +45,8 @@ fn movie_timescale(tracks: &[Track]) -> Timescale {
     told.or(tracks.first()).map_or(Timescale::MILLIS, |track| track.timescale)
 }
 
-fn put_matrix(out: &mut BytesMut) {
-    UNITY.iter().for_each(|value| out.put_u32(*value));
+fn put_matrix(out: &mut BytesMut, matrix: Matrix) {
+    matrix.0.iter().for_each(|value| out.put_i32(*value));
 }
 
 fn put_movie_head(out: &mut BytesMut, tracks: &[Track], movie: Timescale) {
@@ -60,7 +57,7 @@ fn put_movie_head(out: &mut BytesMut, tracks: &[Track], movie: Timescale) {
         out.put_u32(0x0001_0000); // rate
         out.put_u16(0x0100); // volume
         out.put_bytes(0, 10);
-        put_matrix(out);
+        put_matrix(out, Matrix::UNITY);
         out.put_bytes(0, 24);
         let last = tracks.iter().map(|track| track.id).max().unwrap_or(0);
         out.put_u32(last.saturating_add(1));
@@ -81,7 +78,7 @@ fn put_track(out: &mut BytesMut, track: &Track, movie: Timescale) {
             out.put_u16(group); // of several sounds one is heard
             out.put_u16(volume);
             out.put_u16(0);
-            put_matrix(out);
+            put_matrix(out, track.matrix);
             let (width, height) = match track.shape {
                 Shape::Video { width, height } => (width, height),
                 Shape::Audio { .. } | Shape::Text => (0, 0),
@@ -154,6 +151,7 @@ mod tests {
             config: Config::Avc(avc::Config::parse(AVC_C).unwrap()),
             in_band: false,
             shape: Shape::Video { width: 1920, height: 1080 },
+            matrix: Matrix([0, 0x0001_0000, 0, -0x0001_0000, 0, 0, 1080 << 16, 0, 0x4000_0000]),
             language: Language::UNDETERMINED,
             edit: Edit::default(),
             extensions: Bytes::from_static(b"\0\0\0\x10pasp\0\0\0\x01\0\0\0\x01"),
@@ -167,6 +165,7 @@ mod tests {
             config: Config::Aac(aac::Config::parse(b"\x12\x10").unwrap()),
             in_band: false,
             shape: Shape::Audio { sample_rate: 44_100, channels: 2 },
+            matrix: Matrix::UNITY,
             language: Language::new("deu").unwrap(),
             edit,
             extensions: Bytes::new(),
@@ -180,6 +179,7 @@ mod tests {
             config: Config::Wvtt(Bytes::from_static(b"WEBVTT")),
             in_band: false,
             shape: Shape::Text,
+            matrix: Matrix::UNITY,
             language: Language::new("eng").unwrap(),
             edit: Edit::default(),
             extensions: Bytes::new(),

@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::read::{Body, needed, once};
 use super::table::{Parts, Table};
 use super::{Fault, FourCc, Wrong, edit, entry};
-use crate::proto::hls::track::{Edit, Language, Timescale, Track};
+use crate::proto::hls::track::{Edit, Language, Matrix, Timescale, Track};
 
 /// The most tracks that a movie may have. Discs with all their languages have some forty.
 pub const MAX_TRACKS: usize = 256;
@@ -113,7 +113,7 @@ impl Movie {
                 _ => {}
             }
         }
-        let id = track_id(needed(tkhd, b"tkhd", name, at)?)?;
+        let (id, matrix) = track_head(needed(tkhd, b"tkhd", name, at)?)?;
         if self.track(id).is_some() || self.skipped.iter().any(|skipped| skipped.id == id) {
             return Err(Wrong::Value { name, field: "track_ID", value: i64::from(id) }.at(at));
         }
@@ -138,6 +138,7 @@ impl Movie {
             config: entry.config,
             in_band: entry.in_band,
             shape: entry.shape,
+            matrix,
             language: media.language,
             edit,
             extensions: entry.extensions,
@@ -229,16 +230,24 @@ fn times(mut body: Body) -> Result<(Timescale, Body), Fault> {
     Ok((timescale, body))
 }
 
-/// The number of a track, from `tkhd`.
-fn track_id(mut tkhd: Body) -> Result<u32, Fault> {
+/// The number of a track, and how its pictures are shown, from `tkhd`.
+fn track_head(mut tkhd: Body) -> Result<(u32, Matrix), Fault> {
     let (version, _) = tkhd.full(1)?;
     tkhd.by_version(version)?;
     tkhd.by_version(version)?;
     let at = tkhd.at();
-    match tkhd.u32()? {
-        0 => Err(Wrong::Value { name: tkhd.name, field: "track_ID", value: 0 }.at(at)),
-        id => Ok(id),
+    let id = tkhd.u32()?;
+    if id == 0 {
+        return Err(Wrong::Value { name: tkhd.name, field: "track_ID", value: 0 }.at(at));
     }
+    tkhd.skip(4)?;
+    tkhd.by_version(version)?;
+    tkhd.skip(16)?;
+    let mut matrix = Matrix::UNITY;
+    for value in &mut matrix.0 {
+        *value = tkhd.i32()?;
+    }
+    Ok((id, matrix))
 }
 
 /// That the data reference of that number, from 1, is to this very file.

@@ -13,7 +13,7 @@ use super::{Fault, FourCc, Wrong};
 /// Bytes that are asked for where a box begins: mostly more than the small boxes in front have.
 const PROBE: u64 = 16 * 1024;
 
-/// The longest box that is held, in bytes. Ten hours of video have tables of some 20 MiB.
+/// The longest box that is held, in bytes. Ten hours of a film have tables of some 30 MiB.
 pub const MAX_HELD: u64 = 256 * 1024 * 1024;
 
 /// What to do next.

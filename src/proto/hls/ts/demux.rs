@@ -355,6 +355,7 @@ fn track(stream: &Stream) -> Option<Track> {
         shape,
         language: stream.language,
         edit: Edit::default(),
+        matrix: crate::proto::hls::track::Matrix::UNITY,
         extensions: bytes::Bytes::new(),
     })
 }

@@ -39,7 +39,7 @@ mod tests {
     use super::super::{FourCc, Wrong};
     use super::*;
     use crate::proto::hls::codec::avc;
-    use crate::proto::hls::track::{Edit, Language, Timescale, Track};
+    use crate::proto::hls::track::{Edit, Language, Matrix, Timescale, Track};
 
     const AVC_C: &[u8] =
         b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x02\x68\xee\xfd\xf8\xf8\x00";
@@ -93,6 +93,7 @@ mod tests {
             config: entry.config,
             in_band: entry.in_band,
             shape: entry.shape,
+            matrix: Matrix::UNITY,
             language: Language::UNDETERMINED,
             edit: Edit::default(),
             extensions: entry.extensions,

@@ -31,7 +31,11 @@ fn tracks_and_their_samples() {
 fn heads_of_64_bits_and_edits() {
     let mvhd = worded(b"mvhd", &[1 << 24, 0, 0, 0, 0, 600, 0, 0]);
     let mdhd = worded(b"mdhd", &[1 << 24, 0, 0, 0, 0, 48_000, 0, 0, 0x10a0_0000 << 1]);
-    let tkhd = worded(b"tkhd", &[1 << 24, 0, 0, 0, 0, 9]);
+    let tkhd = worded(
+        b"tkhd",
+        &[&[1 << 24, 0, 0, 0, 0, 9][..], &[0; 7], &[0, 1 << 16, 0, u32::MAX << 16, 0, 0, 7, 0, 1 << 30]]
+            .concat(),
+    );
     let edts = boxed(b"edts", &[&worded(b"elst", &[0, 2, 300, u32::MAX, 1 << 16, 600, 1024, 1 << 16])]);
     let mut stsd = bytes::BytesMut::new();
     entry::put(&mut stsd, &audio(9));
@@ -45,6 +49,7 @@ fn heads_of_64_bits_and_edits() {
     let track = movie.track(9).unwrap();
     assert_eq!(track.track.edit, Edit { offset: 24_000 - 1024, duration: Some(48_000) });
     assert_eq!(track.defaults, Defaults { duration: 1024, size: 7, flags: 0x0100_0000 });
+    assert_eq!(track.track.matrix.0, [0, 1 << 16, 0, -1 << 16, 0, 0, 7, 0, 1 << 30]);
     assert!(movie.fragmented && track.table.is_empty());
 }
 

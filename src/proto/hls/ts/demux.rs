@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::track::{Config, Edit, Shape, Timescale, Track};
+use super::super::track::{Config, Edit, Matrix, Shape, Timescale, Track};
 use super::event::{Event, Loss, Lost, Sample};
 use super::framing::{Found, Framer};
 use super::packet::{Fault, Packet};
@@ -213,12 +213,19 @@ impl Demuxer {
         if known || self.tables.program.is_none_or(|(number, _)| number != map.program) {
             return Ok(());
         }
+        let stays = |stream: &Stream| {
+            map.streams.iter().any(|entry| entry.pid == stream.pid && entry.kind == stream.kind)
+        };
         // Streams that go are given whole; those that stay, stay as they are.
         for index in 0..self.streams.len() {
-            let (pid, kind) = (self.streams[index].pid, self.streams[index].kind);
-            if !map.streams.iter().any(|stream| stream.pid == pid && stream.kind == kind) {
+            if !stays(&self.streams[index]) {
                 self.with_stream(index, |stream, _, timeline, items| stream.finish(timeline, items));
             }
+        }
+        // Where nothing stays, the times do not either.
+        if !self.streams.is_empty() && !self.streams.iter().any(stays) {
+            self.timeline.restart();
+            self.say(Event::Discontinuity);
         }
         let mut streams = Vec::with_capacity(map.streams.len());
         for &entry in &map.streams {
@@ -355,7 +362,10 @@ fn track(stream: &Stream) -> Option<Track> {
         shape,
         language: stream.language,
         edit: Edit::default(),
-        matrix: crate::proto::hls::track::Matrix::UNITY,
+        matrix: Matrix::UNITY,
         extensions: bytes::Bytes::new(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,6 +17,9 @@ mod stream;
 mod video;
 mod write;
 
+#[cfg(test)]
+mod golden;
+
 /// Bytes of a packet.
 pub const PACKET: usize = 188;
 

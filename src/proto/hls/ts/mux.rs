@@ -29,6 +29,10 @@ const CLOCK_JUMP: i64 = 10 * 90_000;
 /// Ticks of 90 kHz of sound in a PES packet at most: 170 ms.
 const SOUND_SPAN: i64 = 15_300;
 
+/// Parts of a second by which a frame of sound may be off the end of the one before and still be of the same PES packet: what a
+/// container that counts in milliseconds rounds away.
+const MILLIS: u32 = 1000;
+
 /// Bytes of sound in a PES packet at most: its length has 16 bits.
 const SOUND_BYTES: usize = 60_000;
 
@@ -294,7 +298,7 @@ impl Muxer {
             return Err(Error::Long(frame.data.len()));
         }
         let scale = self.tracks[track].scale;
-        let apart = frame.dts.abs_diff(sound.until) > sound.frame.unsigned_abs() / 8;
+        let apart = frame.dts.abs_diff(sound.until) > u64::from(scale.ticks() / MILLIS);
         let length = frame.dts.saturating_add(sound.frame).saturating_sub(sound.from);
         let long = scale.rescale(length, Timescale::MPEG).is_none_or(|length| length > sound.span);
         if apart || long || sound.held.len() + frame.data.len() > SOUND_BYTES {
@@ -381,3 +385,6 @@ fn next(count: &mut u8, most: u8) -> u8 {
     *count = (number + 1).min(most - 1);
     number
 }
+
+#[cfg(test)]
+mod tests;

@@ -87,7 +87,7 @@ impl Push {
     /// What has arrived; `None` when that takes more bytes.
     ///
     /// # Errors
-    /// When the bytes are no fragmented MP4, a box is too long to be held, or a sample is not in the data that follow its fragment. After a fault nothing
+    /// When the bytes are no fragmented MP4, or samples are told of by tables in front, a box is too long to be held, or a sample is not in the data that follow its fragment. After a fault nothing
     /// else comes.
     pub fn event(&mut self) -> Result<Option<Event>, Fault> {
         if let Some(fault) = &self.failed {
@@ -166,7 +166,7 @@ impl Push {
     fn init(&mut self, at: u64, bytes: Bytes) -> Result<Event, Fault> {
         self.pending.must_be_over(at)?;
         let movie = Movie::read(at, bytes.clone())?;
-        if !movie.fragmented {
+        if !movie.fragmented || movie.tracks.iter().any(|track| !track.table.is_empty()) {
             return Err(Wrong::NotFragmented.at(at));
         }
         self.fragments = Some(Fragments::new(&movie));

@@ -167,6 +167,9 @@ fn streams_that_are_none() {
     let samples = build::samples(&mut fastrand::Rng::with_seed(1), 3);
     let progressive = moov(&[&trak(&video(1), &build::tables(&samples, 3, &[0]))]);
     assert_eq!(fault(&[&boxed(b"ftyp", &[])[..], &progressive].concat()), Wrong::NotFragmented.at(8));
+    let tables = trak(&video(1), &build::tables(&samples, 3, &[0]));
+    let hybrid = moov(&[&tables, &boxed(b"mvex", &[])]);
+    assert_eq!(fault(&hybrid), Wrong::NotFragmented.at(0), "the samples of the tables would be lost");
     assert_eq!(fault(b"\0\0\0\x05free"), Wrong::Size { name: FourCc(*b"free"), size: 5 }.at(0));
     assert_eq!(fault(b"\0\0\0\0mdat"), Wrong::Size { name: FourCc(*b"mdat"), size: 0 }.at(0));
     assert_eq!(fault(b"<!DOCTYPE html>"), Wrong::NotMp4(FourCc(*b"CTYP")).at(0));

@@ -6,6 +6,7 @@ mod architecture;
 mod balance;
 mod balance_interplay;
 mod chat;
+mod chat_irc;
 mod chat_media;
 mod chat_protocol;
 mod chat_web;

@@ -78,6 +78,41 @@ fn both_doors_open_into_one_room() {
 }
 
 #[test]
+fn a_room_that_is_closed_puts_irc_clients_out() {
+    let mut server = both();
+    let mut web = server.account("wanda");
+    web.asks(json!({"t": "create", "room": "#garden"}));
+    let mut irc = server.registered("ivan");
+    irc.says("JOIN #garden");
+    irc.hears("366");
+    web.asks(json!({"t": "close", "room": "#garden"}));
+    assert_eq!(irc.hears("KICK"), ":irc.test KICK #garden ivan :The channel is closed");
+    irc.says("PRIVMSG #garden :anybody?");
+    assert_eq!(irc.hears("403"), ":irc.test 403 ivan #garden :No such channel");
+}
+
+#[test]
+fn who_moderates_can_be_voiced_beside_that() {
+    let mut server = both();
+    let mut web = server.account("wanda");
+    web.asks(json!({"t": "create", "room": "#garden"}));
+    let mut irc = server.irc();
+    irc.says("CAP REQ :multi-prefix");
+    irc.says("NICK ivan");
+    irc.says("USER ivan 0 * :ivan");
+    irc.says("CAP END");
+    irc.hears("422");
+    irc.says("JOIN #garden");
+    irc.hears("366");
+    web.asks(json!({"t": "role", "room": "#garden", "name": "ivan", "role": "admin"}));
+    irc.says("MODE #garden +v ivan");
+    let voice = web.hears_a("voice");
+    assert_eq!((&voice["name"], &voice["role"]), (&json!("ivan"), &json!("voiced")));
+    irc.says("NAMES #garden");
+    assert!(irc.hears("353").ends_with(":~wanda @+ivan"));
+}
+
+#[test]
 fn an_account_is_the_same_at_both_doors() {
     use base64::Engine;
     let mut server = both();

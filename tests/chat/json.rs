@@ -5,6 +5,7 @@ use serde_json::json;
 use super::Server;
 use super::client::{PASSWORD, texts};
 use crate::support::command::metric;
+use crate::support::tool::Tool;
 
 #[test]
 fn what_one_says_the_others_hear_and_history_has() {
@@ -290,4 +291,124 @@ fn a_server_that_stops_says_so_and_keeps_everything() {
     assert_eq!(reply["rooms"][0]["room"], "#a");
     let page = back.asks(json!({"t": "history", "room": "#a"}));
     assert_eq!(texts(page["events"].as_array().unwrap()), ["before"]);
+}
+
+/// Asks for a page of history with compression and without: what was agreed on, how many events came, and in how many bytes of the
+/// connection.
+const COMPRESSED: &str = r##"
+const { WebSocket } = require("ws");
+const page = perMessageDeflate => new Promise(done => {
+  const socket = new WebSocket(process.argv[1], "chat.v1.json", { perMessageDeflate });
+  const ask = words => socket.send(JSON.stringify(words));
+  let before;
+  socket.on("message", data => {
+    const words = JSON.parse(data);
+    if (words.t === "hello") ask({ t: "guest", name: perMessageDeflate ? "gina" : "otto", id: 1 });
+    if (words.re === 1) ask({ t: "join", room: "#a", id: 2 });
+    if (words.re === 2) { before = socket._socket.bytesRead; ask({ t: "history", room: "#a", limit: 200, id: 3 }); }
+    if (words.re === 3) {
+      done({ agreed: socket.extensions, events: words.events.length, bytes: socket._socket.bytesRead - before });
+      socket.close();
+    }
+  });
+});
+(async () => {
+  const [small, plain] = [await page(true), await page(false)];
+  console.log(small.agreed, small.events, plain.agreed, plain.events, small.bytes * 4 < plain.bytes);
+})();
+"##;
+
+#[test]
+fn pages_of_history_are_compressed_for_clients_that_can() {
+    let server = Server::start();
+    let mut ann = server.account("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    for number in 0..200 {
+        ann.begins(json!({"t": "send", "room": "#a", "text": format!("Message {number}, about roses")}));
+    }
+    ann.asks(json!({"t": "ping"}));
+    let url = format!("ws://{}/chat", server.addr);
+    let seen = Tool::node(COMPRESSED).args([&url]).run().success();
+    let said = seen.text();
+    assert!(said.starts_with("permessage-deflate 200 "), "{said}{}", seen.stderr);
+    assert!(said.ends_with(" 200 true\n"), "{said}");
+}
+
+#[test]
+fn the_audit_log_is_read_past_any_number_of_messages() {
+    let server = Server::start();
+    let mut ann = server.account("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    for number in 0..3 {
+        ann.asks(json!({"t": "topic", "room": "#a", "topic": format!("Topic {number}")}));
+        for number in 0..450 {
+            ann.begins(json!({"t": "send", "room": "#a", "text": format!("m{number}")}));
+        }
+    }
+    ann.asks(json!({"t": "ping"}));
+    let mut seen: Vec<String> = Vec::new();
+    let mut ask = json!({"t": "audit", "room": "#a", "limit": 2});
+    loop {
+        let page = ann.asks(ask.clone());
+        let events = page["events"].as_array().unwrap();
+        assert!(events.len() <= 2, "{page}");
+        let words = events.iter().rev().map(|event| event.get("topic").unwrap_or(&event["t"]));
+        seen.extend(words.map(|word| word.as_str().unwrap().to_owned()));
+        assert_eq!(page["more"] == true, page.get("before").is_some(), "{page}");
+        if page["more"] != true {
+            break;
+        }
+        ask["before"] = page["before"].clone();
+    }
+    assert_eq!(seen, ["Topic 2", "Topic 1", "Topic 0", "create"]);
+}
+
+#[test]
+fn whoever_comes_back_is_told_how_often_somebody_called() {
+    let server = Server::start();
+    let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    let joined = bob.asks(json!({"t": "join", "room": "#a"}));
+    bob.asks(json!({"t": "read", "room": "#a", "seq": joined["room"]["seq"]}));
+    drop(bob);
+    for text in ["@bob, look", "nobody is meant", "bob: and here", "bobbin"] {
+        ann.asks(json!({"t": "send", "room": "#a", "text": text}));
+    }
+    let mut bob = server.client();
+    let rooms = bob.asks(json!({"t": "login", "account": "bob", "password": PASSWORD}))["rooms"].clone();
+    assert_eq!((&rooms[0]["unread"], &rooms[0]["mentions"]), (&json!(4), &json!(2)), "{rooms}");
+    bob.asks(json!({"t": "read", "room": "#a", "seq": rooms[0]["seq"]}));
+    let mut bob = server.client();
+    let rooms = bob.asks(json!({"t": "login", "account": "bob", "password": PASSWORD}))["rooms"].clone();
+    assert_eq!((&rooms[0]["unread"], rooms[0].get("mentions")), (&json!(0), None), "{rooms}");
+}
+
+#[test]
+fn members_look_the_same_whether_they_are_here_or_not() {
+    let server = Server::start();
+    let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
+    let picture = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08";
+    ann.asks(json!({"t": "profile", "display": "Ann Other", "avatar": picture, "read_receipts": false}));
+    ann.asks(json!({"t": "block", "name": "bob", "on": true}));
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    bob.asks(json!({"t": "join", "room": "#a"}));
+    let mine = ann.asks(json!({"t": "whois", "name": "ann"}))["user"].clone();
+    assert_eq!((&mine["read_receipts"], &mine["blocked"]), (&json!(false), &json!(["bob"])));
+    let others = bob.asks(json!({"t": "whois", "name": "ann"}))["user"].clone();
+    assert!(others.get("blocked").is_none() && others.get("read_receipts").is_none(), "{others}");
+    let mut ann = Some(ann);
+    for presence in ["online", "offline"] {
+        let member = loop {
+            let page = bob.asks(json!({"t": "members", "room": "#a"}));
+            if page["members"][0]["presence"] == presence {
+                break page["members"][0].clone();
+            }
+        };
+        assert_eq!(
+            (&member["display"], &member["avatar"]),
+            (&json!("Ann Other"), &json!(picture)),
+            "{presence}"
+        );
+        ann.take();
+    }
 }

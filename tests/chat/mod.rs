@@ -1,6 +1,7 @@
 //! The chat server, as its clients see it.
 
 mod access;
+mod admin;
 mod client;
 mod cluster;
 mod crash;
@@ -8,6 +9,8 @@ mod hostile;
 mod injection;
 mod irc;
 mod json;
+mod notify;
+mod options;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -54,9 +57,15 @@ impl Server {
     /// Kills it as the system does when there is no memory left, and starts it again with the same folder.
     #[track_caller]
     pub(crate) fn killed_and_started(self) -> Self {
+        self.killed_and_started_with(&["--no-limits"])
+    }
+
+    /// The same, with other arguments.
+    #[track_caller]
+    pub(crate) fn killed_and_started_with(self, args: &[&str]) -> Self {
         self.process.signal(rustix::process::Signal::KILL);
         drop(self.process.wait());
-        let (process, addr) = Self::process("127.0.0.1:0", self.folder.path(), &["--no-limits"]);
+        let (process, addr) = Self::process("127.0.0.1:0", self.folder.path(), args);
         Self { process, addr, irc: None, folder: self.folder }
     }
 
@@ -72,6 +81,12 @@ impl Server {
     #[track_caller]
     pub(crate) fn client(&self) -> Client {
         Client::connect(self.addr)
+    }
+
+    /// What a client is greeted with.
+    #[track_caller]
+    pub(crate) fn client_hello(&self) -> serde_json::Value {
+        Client::open(self.addr, "").hears()
     }
 
     /// A client with a new account of this name.
@@ -98,8 +113,13 @@ impl Server {
     /// A connection to the IRC door, which has said nothing yet.
     #[track_caller]
     pub(crate) fn irc(&mut self) -> Irc {
-        let addr = *self.irc.get_or_insert_with(|| self.process.address("irc"));
-        Irc(Wire::connect(addr))
+        Irc(Wire::connect(self.irc_addr()))
+    }
+
+    /// Where the IRC door is.
+    #[track_caller]
+    pub(crate) fn irc_addr(&mut self) -> SocketAddr {
+        *self.irc.get_or_insert_with(|| self.process.address("irc"))
     }
 
     /// A client of the IRC door that has come in under this nick.

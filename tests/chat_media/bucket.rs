@@ -12,7 +12,7 @@ use crate::support::process::Process;
 use crate::support::tool::Tool;
 use crate::support::wire::Wire;
 
-const MOTO: &str = r#"
+pub(crate) const MOTO: &str = r#"
 import os, sys
 for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
     os.environ[name] = "test"

@@ -1,6 +1,6 @@
 //! Files of a chat, over real sockets: uploaded, linked to, shown, counted and removed.
 
-mod bucket;
+pub(crate) mod bucket;
 mod full;
 mod hostile;
 mod links;

@@ -4,7 +4,9 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::{Command, Subcommand};
+use clap::Subcommand;
+use wireworks::server::chat::admin::args::{BackupArgs, ExportArgs, NoticeArgs, RoomArgs, UserArgs};
+use wireworks::server::chat::admin::{self, Command};
 use wireworks::server::chat::bench;
 use wireworks::server::chat::command::{self, Args, Config};
 use wireworks::server::log::{self, LogConfig, LogLevel};
@@ -17,6 +19,16 @@ pub(crate) enum Chat {
     Serve(Box<Args>),
     /// Measure a chat server, and check that nothing is lost, doubled or out of order
     Bench(Box<bench::Args>),
+    /// Make, show, change and remove accounts
+    User(UserArgs),
+    /// Show and close rooms, and forget messages
+    Room(RoomArgs),
+    /// Show notices for absent members that were given up, try them again, or forget them
+    Notices(NoticeArgs),
+    /// Write a copy of the database, while the server runs or not
+    Backup(BackupArgs),
+    /// Write messages as lines of JSON, or as a page
+    Export(ExportArgs),
 }
 
 const BENCH: &str = "\
@@ -32,7 +44,7 @@ member saw every acknowledged message once and in order, 1 when not or when some
 line makes no sense, 130 when interrupted twice.";
 
 /// Gives the subcommands their words.
-pub(crate) fn describe(command: Command) -> Command {
+pub(crate) fn describe(command: clap::Command) -> clap::Command {
     command
         .mut_subcommand("serve", Args::with_defaults)
         .mut_subcommand("bench", |bench| bench.after_help(BENCH))
@@ -40,10 +52,16 @@ pub(crate) fn describe(command: Command) -> Command {
 
 /// Does what was asked, and says how it went.
 pub(crate) fn run(command: &Chat) -> ExitCode {
-    match command {
-        Chat::Serve(args) => crate::served(serve(args)),
-        Chat::Bench(args) => client(|| bench::run(args), bench::BenchError::status),
-    }
+    let order = match command {
+        Chat::Serve(args) => return crate::served(serve(args)),
+        Chat::Bench(args) => return client(|| bench::run(args), bench::BenchError::status),
+        Chat::User(args) => Command::User(args),
+        Chat::Room(args) => Command::Room(args),
+        Chat::Notices(args) => Command::Notices(args),
+        Chat::Backup(args) => Command::Backup(args),
+        Chat::Export(args) => Command::Export(args),
+    };
+    crate::served(admin::run(&order).map_err(Into::into))
 }
 
 /// Runs a client. Only what its user has to know is logged.

@@ -62,6 +62,8 @@ pub struct Multiline {
     pub label: Option<String>,
     verb: Option<Verb>,
     text: String,
+    /// Where a line goes on the one before it, in bytes of the text.
+    cuts: Vec<usize>,
     lines: usize,
     blank: bool,
 }
@@ -71,7 +73,17 @@ impl Multiline {
     #[must_use]
     pub fn open(reference: &str, target: &str, tags: Vec<(String, String)>, label: Option<String>) -> Self {
         let (reference, target) = (reference.to_owned(), target.to_owned());
-        Self { reference, target, tags, label, verb: None, text: String::new(), lines: 0, blank: true }
+        Self {
+            reference,
+            target,
+            tags,
+            label,
+            verb: None,
+            text: String::new(),
+            cuts: Vec::new(),
+            lines: 0,
+            blank: true,
+        }
     }
 
     /// What the client calls it.
@@ -100,13 +112,21 @@ impl Multiline {
         if self.lines == MAX_LINES {
             return Err(Fault::Lines);
         }
-        if self.lines > 0 && !concat {
+        if concat {
+            self.cuts.push(self.text.len());
+        } else if self.lines > 0 {
             self.text.push('\n');
         }
         self.text.push_str(text);
         self.blank &= text.is_empty();
         self.lines += 1;
         if self.text.len() > MAX_BYTES { Err(Fault::Bytes) } else { Ok(()) }
+    }
+
+    /// Where a line goes on the one before it, in bytes of the text.
+    #[must_use]
+    pub fn cuts(&self) -> &[usize] {
+        &self.cuts
     }
 
     /// Ends it: how it is sent, and its text with line feeds.
@@ -137,6 +157,7 @@ mod tests {
         {
             batch.add(Verb::Privmsg, "#A", text, concat).unwrap();
         }
+        assert_eq!(batch.cuts(), [13]);
         assert_eq!(batch.close(), Ok((Verb::Privmsg, "hello\nhow is everyone?\n\nbye".to_owned())));
     }
 

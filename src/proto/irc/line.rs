@@ -136,6 +136,10 @@ impl Codec for Lines {
 mod tests {
     use super::*;
 
+    fn not_utf8(text: &str) -> Heard {
+        Heard::NotUtf8(Text(Bytes::copy_from_slice(text.as_bytes())))
+    }
+
     fn line(text: &str) -> Heard {
         Heard::Line(Text(Bytes::copy_from_slice(text.as_bytes())))
     }
@@ -205,7 +209,7 @@ mod tests {
     fn what_is_no_text_is_an_item() {
         let wire = b"PRIVMSG a :\xff\r\nPRIVMSG a :b\0c\r\nPING a\r\n";
         for step in 1..=wire.len() {
-            assert_eq!(hear(wire, step).0, [Heard::NotUtf8, Heard::Nul, line("PING a")]);
+            assert_eq!(hear(wire, step).0, [not_utf8("PRIVMSG a :\u{fffd}"), Heard::Nul, line("PING a")]);
         }
     }
 
@@ -222,7 +226,7 @@ mod tests {
             assert_eq!(Heard::of_frame(Bytes::from_static(frame.as_bytes())), expected, "{frame:?}");
         }
         assert_eq!(Heard::of_frame(Bytes::from(vec![b'x'; 511])), Some(Heard::TooLong));
-        assert_eq!(Heard::of_frame(Bytes::from_static(b"\xc3")), Some(Heard::NotUtf8));
+        assert_eq!(Heard::of_frame(Bytes::from_static(b"\xc3")), Some(not_utf8("\u{fffd}")));
     }
 
     #[test]

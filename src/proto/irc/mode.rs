@@ -311,4 +311,30 @@ mod tests {
         assert_eq!(lines.len(), 4);
         assert!(lines.iter().all(|line| line.body().ends_with("!*@*") && line.body().len() <= 510));
     }
+
+    #[test]
+    fn lines_of_one_source_and_channel_become_one() {
+        let line = |text: &str| Line::from_text(text);
+        let rows: [(&[&str], &[&str]); 6] = [
+            (&[":a MODE #a +i", ":a MODE #a +m"], &[":a MODE #a +im"]),
+            (&["@msgid=1 :a MODE #a -i", "@msgid=2 :a MODE #a +o b"], &["@msgid=2 :a MODE #a -i+o b"]),
+            (&[":a MODE #a +i", ":b MODE #a +m"], &[":a MODE #a +i", ":b MODE #a +m"]),
+            (&[":a MODE #a +i", ":a MODE #b +m"], &[":a MODE #a +i", ":a MODE #b +m"]),
+            (
+                &[":a MODE #a +i", ":a PRIVMSG #a :x", ":a MODE #a +m"],
+                &[":a MODE #a +i", ":a PRIVMSG #a :x", ":a MODE #a +m"],
+            ),
+            (&[":a MODE a +i", ":a MODE a +w"], &[":a MODE a +i", ":a MODE a +w"]),
+        ];
+        for (lines, expected) in rows {
+            let found = joined(lines.iter().map(|text| line(text)).collect());
+            let found: Vec<String> = found
+                .iter()
+                .map(|line| String::from_utf8_lossy(&line.to_bytes()).trim_end().to_owned())
+                .collect();
+            assert_eq!(found, expected);
+        }
+        let many: Vec<Line> = (0..MAX_CHANGES + 1).map(|_| line(":a MODE #a +o b")).collect();
+        assert_eq!(joined(many).len(), 2, "no line has more changes than a command may");
+    }
 }

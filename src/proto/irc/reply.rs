@@ -32,6 +32,20 @@ pub fn standard(
     context.iter().fold(line, |line, word| line.param(word)).last(text)
 }
 
+/// Whether a batch begins with the one line and ends with the other.
+fn frame(open: &Line, close: &Line) -> bool {
+    let reference = |line: &Line, sign: &str| {
+        let body = line.body();
+        let rest = match body.strip_prefix(':') {
+            Some(rest) => rest.split_once(' ')?.1,
+            None => body,
+        };
+        let rest = rest.strip_prefix("BATCH ")?.strip_prefix(sign)?;
+        Some(rest.split(' ').next().unwrap_or_default().to_owned())
+    };
+    !open.has_tag("batch") && reference(open, "+").is_some_and(|name| reference(close, "-") == Some(name))
+}
+
 /// The answers to one command, framed for a client that gave it a label: one line carries the label itself, several stand in a batch, and
 /// none become an `ACK`.
 #[must_use]
@@ -40,6 +54,11 @@ pub fn labeled(server: &str, label: &str, batch: &str, mut lines: Vec<Line>) -> 
         [] => vec![Line::new(server, "ACK").tag("label", label)],
         [line] => {
             line.add_tag("label", label);
+            lines
+        }
+        [open, .., close] if frame(open, close) => {
+            // One batch of another type needs none around it.
+            open.add_tag("label", label);
             lines
         }
         _ => {
@@ -94,6 +113,10 @@ mod tests {
             "@batch=b :s PONG :x",
             ":s BATCH -b",
         ];
-        assert_eq!(texts(&labeled("s", "l", "b", vec![inner, within, pong()])), expected);
+        assert_eq!(texts(&labeled("s", "l", "b", vec![inner.clone(), within.clone(), pong()])), expected);
+        // One batch alone carries the label itself.
+        let close = Line::new("s", "BATCH").param("-c");
+        let expected = ["@label=l :s BATCH +c chathistory", "@batch=c :s PONG :x", ":s BATCH -c"];
+        assert_eq!(texts(&labeled("s", "l", "b", vec![inner, within, close])), expected);
     }
 }

@@ -35,6 +35,22 @@ pub fn pieces(text: &str, limit: usize) -> Vec<Piece<'_>> {
     pieces
 }
 
+/// As [`pieces`], and cut at these bytes, too, as far as they lie between characters.
+#[must_use]
+pub fn pieces_at<'a>(text: &'a str, cuts: &[usize], limit: usize) -> Vec<Piece<'a>> {
+    let (mut found, mut from) = (Vec::new(), 0);
+    for end in cuts.iter().copied().chain([text.len()]) {
+        let Some(part) = text.get(from..end).filter(|part| !part.is_empty() || text.is_empty()) else {
+            continue;
+        };
+        let more = from > 0;
+        let part = pieces(part, limit).into_iter().enumerate();
+        found.extend(part.map(|(at, piece)| Piece { concat: piece.concat || more && at == 0, ..piece }));
+        from = end;
+    }
+    found
+}
+
 /// Words in texts of at most `limit` bytes, a space between two of them. A word that is longer has a text of its own.
 #[must_use]
 pub fn pack<S: AsRef<str>>(words: impl IntoIterator<Item = S>, limit: usize) -> Vec<String> {
@@ -101,6 +117,23 @@ mod tests {
         let found: Vec<_> =
             pieces("alpha beta gamma", 12).iter().map(|piece| (piece.text, piece.concat)).collect();
         assert_eq!(found, [("alpha beta ", false), ("gamma", true)]);
+    }
+
+    #[test]
+    fn texts_are_cut_where_they_were_written() {
+        let rows: [(&str, &[usize], &[(&str, bool)]); 6] = [
+            ("one\ntwo three", &[8], &[("one", false), ("two ", false), ("three", true)]),
+            ("one", &[], &[("one", false)]),
+            ("", &[], &[("", false)]),
+            ("\none two", &[5], &[("", false), ("one ", false), ("two", true)]),
+            ("äb", &[1, 9], &[("äb", false)]),
+            ("abc", &[2, 1], &[("ab", false), ("c", true)]),
+        ];
+        for (text, cuts, expected) in rows {
+            let found: Vec<_> =
+                pieces_at(text, cuts, 100).iter().map(|piece| (piece.text, piece.concat)).collect();
+            assert_eq!(found, expected, "{text:?}");
+        }
     }
 
     #[test]

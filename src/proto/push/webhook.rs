@@ -57,7 +57,8 @@ mod tests {
     #[test]
     fn the_example() {
         let key = secret("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").unwrap();
-        let signed = signature(&[key], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, b"{\"test\": 2432232314}");
+        let signed =
+            signature(&[key], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1_614_265_330, b"{\"test\": 2432232314}");
         assert_eq!(signed, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
     }
 
@@ -76,7 +77,11 @@ mod tests {
         }
         let both = [one[0].clone(), other[0].clone()];
         let by_other = signature(&other, "a", 5, b"{}");
-        assert_eq!(signature(&both, "a", 5, b"{}"), format!("{good} {by_other}"), "while a secret is replaced");
+        assert_eq!(
+            signature(&both, "a", 5, b"{}"),
+            format!("{good} {by_other}"),
+            "while a secret is replaced"
+        );
         assert_eq!(signature::<Vec<u8>>(&[], "a", 5, b"{}"), "");
     }
 

@@ -10,12 +10,7 @@ use crate::server::metrics::Metrics;
 type Row = (&'static str, &'static str, fn(Stats) -> u64);
 
 /// Shows what the house, the accounts and the notices count.
-pub(super) fn register(
-    house: &House,
-    accounts: &Accounts,
-    notifier: Option<&Notifier>,
-    metrics: &Metrics,
-) {
+pub(super) fn register(house: &House, accounts: &Accounts, notifier: Option<&Notifier>, metrics: &Metrics) {
     let gauges: [Row; 2] = [
         ("chat_users", "Users that are here, of both doors", |stats| stats.users),
         ("chat_rooms", "Rooms, direct ones among them", |stats| stats.rooms),

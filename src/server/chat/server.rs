@@ -11,6 +11,7 @@ use tokio::sync::mpsc;
 
 use super::accounts::Accounts;
 use super::accounts::config::{Attempts, ConfigError};
+use super::admin::{self, Act};
 use super::aside::{self, Aside, Task};
 use super::bus::nats::{self, NatsConfig};
 use super::bus::{Bus, Heard, Nobody};
@@ -27,6 +28,7 @@ use super::store::shared::NodeId;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Draft, Store, StoreError};
 use super::web;
+use crate::net::addr::ListenAddr;
 use crate::net::bucket::Rate;
 use crate::net::client::Connector;
 use crate::net::random;
@@ -214,6 +216,9 @@ impl Chat {
         if config.retention != Retention::default() {
             tasks.push(Box::pin(aside::retain(house.clone(), config.retention)));
         }
+        let failed = |source| ChatError::Folder { path: config.data.clone(), source };
+        let asked = admin::door::Door::open(&config.data, Act::new(house.clone(), accounts.clone()));
+        tasks.push(Box::pin(asked.map_err(failed)?.serve()));
         let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
         let message = config.house.max_text + AROUND;
         let settings = Settings {
@@ -222,7 +227,9 @@ impl Chat {
         };
         let upgrade = Upgrade::new().origins(config.origins.clone()).settings(settings);
         let about = irc::Settings {
-            rate: irc::Settings::default().rate.filter(|_| config.limits),
+            rate: config.irc_rate.map_or(irc::Settings::default().rate, rate).filter(|_| config.limits),
+            playback: config.irc_playback,
+            sts: config.ircs.first().and_then(port).zip(config.sts_duration.map(|span| span.0)),
             motd: words.motd.clone(),
             admin: [String::new(), String::new(), words.contact.clone().unwrap_or_default()],
             ..Default::default()
@@ -301,6 +308,16 @@ fn tls(config: &Config) -> TlsConfig {
     }
 }
 
+/// The port of an address, if it is told before the address is bound.
+fn port(address: &ListenAddr) -> Option<u16> {
+    let port = match address {
+        ListenAddr::Tcp(address) => address.port(),
+        ListenAddr::Any(port) => *port,
+        ListenAddr::Unix(_) | ListenAddr::Inherited(_) => 0,
+    };
+    (port != 0).then_some(port)
+}
+
 /// As many at once as in one unit of time.
 fn rate(frequency: Frequency) -> Option<Rate> {
     Rate::new(frequency.per_second(), frequency.parts().0)
@@ -337,7 +354,7 @@ fn motd(path: Option<&Path>) -> Result<Vec<String>, ChatError> {
 }
 
 /// What the server alone knows: made at the first start, and the same from then on.
-fn secret(folder: &Path) -> io::Result<Vec<u8>> {
+pub(super) fn secret(folder: &Path) -> io::Result<Vec<u8>> {
     let path = folder.join("secret");
     match fs::read(&path) {
         Ok(bytes) if bytes.len() == SECRET => return Ok(bytes),

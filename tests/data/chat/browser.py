@@ -174,6 +174,7 @@ def join(page, room):
 
 def leave_dialog(page):
     evaluate(page, "document.querySelectorAll('dialog[open]').forEach(node => node.close())")
+    until(page, "!document.querySelector('dialog')")
 
 
 def no_faults(*pages):

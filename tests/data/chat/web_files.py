@@ -126,7 +126,7 @@ print("seen:", until(bob, "document.querySelector('.people [data-name=alice] .av
 # Guests send none.
 click(bob, ".me")
 click(bob, ".menu button", "Log out")
-bob.appears("#signin button")
+until(bob, "document.querySelector('#signin').checkVisibility()")
 click(bob, "#tab-guest")
 fill(bob, "#signin [name=name]", "visitor")
 click(bob, "#signin [type=submit]")

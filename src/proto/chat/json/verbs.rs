@@ -373,7 +373,7 @@ verbs! {
         /// Which.
         room: RoomName,
     }
-    /// Shows what was changed in a room, and by whom: its audit log.
+    /// Shows what was changed in a room, and by whom: its audit log. If there is `more`, the reply says `before` which event that is.
     Audit "audit" User r##"{"t":"audit","room":"#garden"}"## {
         /// Of which.
         room: RoomName,

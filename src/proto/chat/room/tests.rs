@@ -375,3 +375,46 @@ fn a_snapshot_is_the_room() {
     back.apply(&event);
     assert_eq!(back.topic(), None);
 }
+
+#[test]
+fn a_voice_stays_beneath_a_higher_role() {
+    let mut scene = Scene::crowded();
+    let [olga, adam, vera, mira, ..] = people();
+    let voice = |of: &Author, on| Change::Voice { who: of.who(), nick: of.nick.clone(), on };
+    let standing = |scene: &Scene, of: &Author| {
+        scene.room.member(&of.who()).map(|member| (member.role, member.voiced)).unwrap()
+    };
+    scene.does(&olga, role(&vera, Role::Admin));
+    assert_eq!(standing(&scene, &vera), (Role::Admin, true));
+    scene.does(&olga, role(&vera, Role::Voiced));
+    assert_eq!(standing(&scene, &vera), (Role::Voiced, false));
+    for (on, expected) in [(true, (Role::Admin, true)), (false, (Role::Admin, false))] {
+        scene.does(&olga, voice(&adam, on));
+        assert_eq!(standing(&scene, &adam), expected);
+    }
+    // Of those without a higher role it is the role.
+    scene.does(&adam, voice(&mira, true));
+    assert_eq!(standing(&scene, &mira), (Role::Voiced, false));
+    scene.does(&adam, voice(&mira, false));
+    assert_eq!(standing(&scene, &mira), (Role::Member, false));
+    assert_eq!(scene.may(&mira, &voice(&adam, true)), Err(Refusal::NotAnAdmin));
+    assert_eq!(scene.may(&mira, &voice(&mira, false)), Ok(()), "anybody may give it back");
+    assert_eq!(scene.may(&adam, &voice(&olga, true)), Err(Refusal::Outranked));
+    assert_eq!(scene.may(&olga, &voice(&people()[5], true)), Err(Refusal::NoSuchMember));
+}
+
+#[test]
+fn a_room_without_an_owner_gets_its_first() {
+    let mut scene = Scene { room: Room::new(RoomId(7)), now: 1_000_000 };
+    let [olga, adam, .., gast, _] = people();
+    scene.does(&olga, Change::Create { kind: RoomKind::Public, name: None, members: vec![] });
+    for person in [&olga, &adam, &gast] {
+        scene.does(person, Change::Join);
+    }
+    assert_eq!(scene.room.member(&olga.who()).unwrap().role, Role::Admin);
+    assert_eq!(scene.may(&adam, &role(&adam, Role::Owner)), Err(Refusal::NotAnAdmin));
+    assert_eq!(scene.may(&olga, &role(&gast, Role::Owner)), Err(Refusal::NotTheOwner), "guests own nothing");
+    assert_eq!(scene.may(&olga, &role(&olga, Role::Owner)), Ok(()));
+    scene.does(&olga, role(&adam, Role::Owner));
+    assert_eq!(scene.may(&olga, &role(&olga, Role::Owner)), Err(Refusal::NotTheOwner), "there is one now");
+}

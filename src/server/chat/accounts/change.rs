@@ -134,6 +134,18 @@ impl Accounts {
         Ok(Arc::new(changed?))
     }
 
+    /// Forgets an account, by an operator: nobody logs in to it again, and its name is free.
+    ///
+    /// # Errors
+    /// [`Refusal::None`], or the store's.
+    pub async fn remove(&self, id: AccountId) -> Result<(), Refusal> {
+        let _one_at_a_time = self.0.changing.lock().await;
+        let removed = self.0.store.remove_account(id).await;
+        self.0.cache.forget(id);
+        self.tell(Ending::All(id, None));
+        if removed? { Ok(()) } else { Err(Refusal::None) }
+    }
+
     /// Ends all sessions of an account but one, and tells their connections.
     ///
     /// # Errors

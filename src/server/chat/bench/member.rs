@@ -128,11 +128,20 @@ impl Ears {
 
 /// A numeric that says that a message was not taken.
 fn is_refusal(line: &str) -> bool {
-    matches!(line.split(' ').nth(1), Some("401" | "402" | "403" | "404" | "407" | "412" | "417" | "461" | "FAIL"))
+    matches!(
+        line.split(' ').nth(1),
+        Some("401" | "402" | "403" | "404" | "407" | "412" | "417" | "461" | "FAIL")
+    )
 }
 
 impl Member {
-    pub(super) fn new(run: &Arc<Run>, door: Door, tally: &Arc<Mutex<Tally>>, slot: usize, index: u32) -> Self {
+    pub(super) fn new(
+        run: &Arc<Run>,
+        door: Door,
+        tally: &Arc<Mutex<Tally>>,
+        slot: usize,
+        index: u32,
+    ) -> Self {
         let ears = Ears {
             run: Arc::clone(run),
             tally: Arc::clone(tally),
@@ -328,8 +337,7 @@ impl Member {
                 Ok(Link::new(io, Framing::Frames, &rest))
             }
             Door::Irc { connector, host, port, secure } => {
-                let io =
-                    Door::irc(connector, host, *port, *secure).await.map_err(|error| open(&error))?;
+                let io = Door::irc(connector, host, *port, *secure).await.map_err(|error| open(&error))?;
                 Ok(Link::new(io, Framing::Lines, b""))
             }
         }
@@ -441,14 +449,7 @@ async fn turn(ears: &mut Ears, link: &mut Link) -> Result<(), Fault> {
 
 impl Sender {
     /// Counts a message that is acknowledged.
-    fn count(
-        &mut self,
-        now: Instant,
-        sent: &super::sender::Sent,
-        run: &Run,
-        tally: &mut Tally,
-        slot: usize,
-    ) {
+    fn count(&mut self, now: Instant, sent: &super::sender::Sent, run: &Run, tally: &mut Tally, slot: usize) {
         self.progress = now;
         tally.acknowledged += 1;
         tally.acknowledgement.record((now - run.start).saturating_sub(sent.payload.due));

@@ -229,11 +229,8 @@ to delivery           50%         90%         99%       99.9%         max
         for part in ["3 rooms, 100 members, 3 senders, 5/s in all", "came back", "refused  never sent"] {
             assert!(text.contains(part), "{part}: {text}");
         }
-        assert!(text.ends_with(
-            "check: FAILED\nerrors:\n            1  an event is missing in a room\n"
-        ));
-        let json: serde_json::Value =
-            serde_json::from_str(&Report::new(&args(&[]), &tally).json()).unwrap();
+        assert!(text.ends_with("check: FAILED\nerrors:\n            1  an event is missing in a room\n"));
+        let json: serde_json::Value = serde_json::from_str(&Report::new(&args(&[]), &tally).json()).unwrap();
         assert_eq!((&json["passed"], &json["errors"][0]["count"]), (&false.into(), &1.into()));
         assert_eq!(json["delivery"]["p50"], 0.05, "{json}");
     }

@@ -114,9 +114,7 @@ impl Sender {
     fn begin(&mut self, begin: Instant, run: &Run) -> Schedule {
         self.progress = begin;
         let how = match run.args.rate {
-            Some(rate) => {
-                Loop::Open { rate: rate.per_second(), index: self.index, connections: run.senders }
-            }
+            Some(rate) => Loop::Open { rate: rate.per_second(), index: self.index, connections: run.senders },
             None => Loop::Closed(run.window),
         };
         Schedule::new(how, begin, begin.checked_add(run.args.duration.0), u64::MAX)

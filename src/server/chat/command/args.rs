@@ -69,6 +69,12 @@ pub struct Options {
     /// Where IRC clients connect with TLS, by the certificates of the server; repeatable.
     #[arg(long, value_name = "ADDR", help_heading = HOUSE)]
     pub ircs: Option<Vec<ListenAddr>>,
+    /// For how long IRC clients that know STS insist on TLS: 30d. They are sent to the first port of --ircs.
+    #[arg(long, value_name = "TIME", help_heading = HOUSE)]
+    pub sts_duration: Option<TimeSpan>,
+    /// Messages of a channel that IRC clients are shown when they enter it, unless they ask for them by CHATHISTORY.
+    #[arg(long, value_name = "N", help_heading = HOUSE)]
+    pub irc_playback: Option<usize>,
     /// The folder where all is kept.
     #[arg(long, value_name = "DIR", help_heading = HOUSE)]
     pub data: Option<PathBuf>,
@@ -179,6 +185,9 @@ pub struct Options {
     /// Requests of one connection: 20/s, and twenty at once.
     #[arg(long, value_name = "RATE", help_heading = LIMITS)]
     pub rate_limit: Option<Frequency>,
+    /// Lines of an IRC client: 10/s, and ten at once. Without it ten a second, and sixty at once.
+    #[arg(long, value_name = "RATE", help_heading = LIMITS)]
+    pub irc_rate: Option<Frequency>,
     /// The text of a message.
     #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
     pub max_text: Option<ByteSize>,

@@ -11,7 +11,9 @@ use crate::proto::ws::handshake::server::Origins;
 use crate::server::chat::accounts::config::{self as accounts, IssuerConfig, Registration};
 use crate::server::chat::bus::nats::NatsUrl;
 use crate::server::chat::house::settings::Settings;
+use crate::server::chat::irc;
 use crate::server::chat::notify::{self, guard::Endpoint};
+use crate::server::chat::store::history::MAX_PAGE;
 use crate::server::chat::store::postgres::{PostgresUrl, hidden};
 use crate::server::command::{self, ConfigError, Configured, HOUR, ServerConfig, Typed, Unfit, Way};
 use crate::server::jwt::{LEEWAY, Rules};
@@ -36,6 +38,12 @@ pub struct Config {
     pub irc: Vec<ListenAddr>,
     /// Where they connect with TLS.
     pub ircs: Vec<ListenAddr>,
+    /// For how long clients insist on TLS (STS).
+    pub sts_duration: Option<TimeSpan>,
+    /// Messages that IRC clients are shown when they enter a channel.
+    pub irc_playback: usize,
+    /// How many lines an IRC client may send, if not the default.
+    pub irc_rate: Option<Frequency>,
     /// The folder where all is kept, but for what the store keeps.
     pub data: PathBuf,
     /// Where rooms and accounts are kept.
@@ -138,6 +146,9 @@ impl Default for Config {
             server: ServerConfig::listening(DEFAULT_LISTEN),
             irc: Vec::new(),
             ircs: Vec::new(),
+            sts_duration: None,
+            irc_playback: irc::Settings::default().playback,
+            irc_rate: None,
             data: PathBuf::from(DEFAULT_DATA),
             store: Kept::default(),
             store_password: None,
@@ -193,6 +204,9 @@ impl Configured for Config {
         command::listening(way, &mut o.listening, &mut c.server)?;
         way.value("irc", &mut o.irc, &mut c.irc)?;
         way.value("ircs", &mut o.ircs, &mut c.ircs)?;
+        way.maybe("sts-duration", &mut o.sts_duration, &mut c.sts_duration)?;
+        way.range("irc-playback", &mut o.irc_playback, &mut c.irc_playback, 0..=MAX_PAGE)?;
+        way.maybe("irc-rate", &mut o.irc_rate, &mut c.irc_rate)?;
         way.value("data", &mut o.data, &mut c.data)?;
         way.value("store", &mut o.store, &mut c.store)?;
         way.maybe("store-password-file", &mut o.store_password_file, &mut c.store_password)?;
@@ -242,11 +256,8 @@ impl Configured for Config {
         let shared = matches!(self.store, Kept::Postgres(_));
         let needing = [("bus", self.bus.is_some()), ("store-password-file", self.store_password.is_some())];
         command::useful(&needing, shared, "--store postgres://...")?;
-        // PostgreSQL keeps no notices yet.
-        let noticing =
-            [("push-contact", self.notify.contact.is_some()), ("webhook", !self.notify.webhooks.is_empty())];
-        command::useful(&noticing, !shared, "--store sqlite")?;
         command::useful(&[("bus-credentials", self.bus_credentials.is_some())], self.bus.is_some(), "--bus")?;
+        command::useful(&[("sts-duration", self.sts_duration.is_some())], !self.ircs.is_empty(), "--ircs")?;
         let certificate = "--tls-cert or --tls-self-signed";
         command::useful(&[("ircs", !self.ircs.is_empty())], self.server.tls.is_on(), certificate)?;
         self.check_files(typed)?;
@@ -433,6 +444,11 @@ mod tests {
         assert_eq!(config.origins, Origins::Any);
         assert_eq!(config.irc, ["127.0.0.1:6667".parse().unwrap()]);
         assert_eq!((config.house.max_text, config.house.max_rooms), (4096, 7));
+        let config =
+            load("--ircs :6697 --tls-self-signed --sts-duration 30d --irc-playback 7 --irc-rate 5/s")
+                .unwrap();
+        assert_eq!(config.sts_duration, Some("30d".parse().unwrap()));
+        assert_eq!((config.irc_playback, config.irc_rate), (7, Some("5/s".parse().unwrap())));
         assert_eq!(load("").unwrap(), Config::default());
     }
 
@@ -499,7 +515,6 @@ mod tests {
             ("--store-password-file x", "--store-password-file"),
             ("--store postgres://a@b/c --bus http://a", "--bus"),
             ("--store postgres://a@b/c --bus-credentials x", "--bus-credentials"),
-            ("--store postgres://a@b/c --push-contact mailto:a@b.example", "--push-contact"),
             ("--media s3://", "--media"),
             ("--media off --max-file 5MiB", "--max-file"),
             ("--max-file 5", "--max-file"),
@@ -514,6 +529,8 @@ mod tests {
             ("--push-contact ops@example.org", "--push-contact"),
             ("--notify-attempts 3", "--notify-attempts does nothing without --push-contact or --webhook"),
             ("--push-allow-private", "--push-allow-private"),
+            ("--irc 127.0.0.1:6667 --sts-duration 1d", "--sts-duration"),
+            ("--irc-playback 100000", "--irc-playback"),
         ] {
             let error = load(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

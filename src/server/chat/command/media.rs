@@ -129,7 +129,8 @@ mod tests {
 
     #[test]
     fn places_are_read_as_they_are_shown() {
-        let bucket = |bucket: &str, prefix: &str| Place::Bucket { bucket: bucket.into(), prefix: prefix.into() };
+        let bucket =
+            |bucket: &str, prefix: &str| Place::Bucket { bucket: bucket.into(), prefix: prefix.into() };
         for (text, expected) in [
             ("off", Place::Off),
             ("/srv/files", Place::Folder("/srv/files".into())),

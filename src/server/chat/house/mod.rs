@@ -5,6 +5,7 @@
 //! comes and goes) is told at once.
 
 pub mod absent;
+pub mod decree;
 pub mod enter;
 pub mod mailbox;
 pub mod nodes;

@@ -363,7 +363,13 @@ fn role_modes(was: Role, is: Role, nick: &str) -> Vec<Made> {
     lost.into_iter().chain(got).collect()
 }
 
+/// A mask as IRC writes it: one of accounts is `a:name`.
+pub(super) fn shown(mask: &str) -> &str {
+    mask.strip_prefix('$').filter(|rest| rest.starts_with("a:")).unwrap_or(mask)
+}
+
 fn listed(add: bool, list: List, mask: &str) -> Made {
+    let mask = shown(mask);
     match list {
         List::Bans => Made::new(add, 'b', Some(mask)),
         List::BanExceptions => Made::new(add, 'e', Some(mask)),
@@ -400,12 +406,8 @@ fn message_lines(source: &str, to: &str, message: &Message, stamp: Stamp<'_>) ->
     let begun = Line::new(source, verb).param(to);
     let whole = whole_text(message);
     let limit = begun.room();
-    let pieces = if message.style == Style::Action {
-        let limit = limit.saturating_sub("\x01ACTION \x01".len());
-        text::pieces(&whole, limit)
-    } else {
-        text::pieces(&whole, limit)
-    };
+    let around = if message.style == Style::Action { "\x01ACTION \x01".len() } else { 0 };
+    let pieces = text::pieces_at(&whole, &cuts(message), limit.saturating_sub(around));
     let said = |piece: &Piece<'_>| match message.style {
         Style::Action => begun.clone().last(&format!("\x01ACTION {}\x01", piece.text)),
         Style::Text | Style::Notice => begun.clone().last(piece.text),
@@ -437,6 +439,12 @@ fn message_lines(source: &str, to: &str, message: &Message, stamp: Stamp<'_>) ->
         .collect()
 }
 
+/// Where a client of IRC has cut a line that was too long, as [`batch`](super::talk) has noted it.
+fn cuts(message: &Message) -> Vec<usize> {
+    let noted = message.tags.iter().find(|(key, _)| key == CONCAT).map(|(_, cuts)| cuts.as_str());
+    noted.unwrap_or_default().split(',').filter_map(|cut| cut.parse().ok()).collect()
+}
+
 /// Its text, with a line for each file.
 fn whole_text(message: &Message) -> String {
     let mut whole = message.text.clone();
@@ -450,7 +458,7 @@ fn whole_text(message: &Message) -> String {
 }
 
 fn client_tags(message: &Message) -> Vec<(String, String)> {
-    let mut tags = message.tags.clone();
+    let mut tags: Vec<_> = message.tags.iter().filter(|(key, _)| key.starts_with('+')).cloned().collect();
     if let Some(reply) = message.reply.or(message.thread)
         && !tags.iter().any(|(key, _)| key == "+draft/reply" || key == "+reply")
     {

@@ -43,6 +43,8 @@ impl Client {
     }
 
     pub(super) async fn chathistory(&mut self, message: &Message<'_>) {
+        // Whoever asks finds what it has said itself before.
+        self.wait().await;
         let word = message.param(0).unwrap_or_default();
         let asked = match chathistory::parse(message.params()) {
             Ok(asked) => asked,
@@ -114,7 +116,11 @@ impl Client {
     async fn past_lines(&self, target: &str, room: Option<&RoomCell>, events: &[Event]) -> Vec<Line> {
         let Some(user) = &self.user else { return Vec::new() };
         let face = user.face();
-        let with = target.parse::<Nick>().ok();
+        // As the other one is written, and not as it was typed.
+        let with = match self.door.house.user(target) {
+            Some(other) => Some((*other.face().nick).clone()),
+            None => self.other_member(room).or_else(|| target.parse().ok()),
+        };
         let names = self.account_names(events).await;
         let mut lines = Vec::new();
         for event in events {
@@ -131,6 +137,15 @@ impl Client {
             lines.extend(self.door.language.past(self.caps, event, place, account));
         }
         lines
+    }
+
+    /// The other one of a direct room.
+    fn other_member(&self, room: Option<&RoomCell>) -> Option<Nick> {
+        let me = self.user.as_ref()?.face().who();
+        room?.look(|room| {
+            let other = room.members().find(|(who, _)| **who != me);
+            other.map(|(_, member)| member.nick.clone())
+        })
     }
 
     async fn account_names(&self, events: &[Event]) -> HashMap<AccountId, Nick> {
@@ -262,7 +277,9 @@ impl Client {
         let tell = self.account.as_ref().is_none_or(|account| account.profile.read_receipts != Some(false));
         let session = Arc::clone(self.session());
         let moved = self.door.house.advance(&user, account, &session, room, cursor, tell).await;
-        if read == 0 && let Some(name) = room.name() {
+        if read == 0
+            && let Some(name) = room.name()
+        {
             // Nothing was said before that time, and no cursor has moved.
             self.door.house.tell_read(account, Where::Room(name), 0, at, Some(session.id));
         }

@@ -20,8 +20,8 @@ mod serve;
 mod talk;
 #[cfg(test)]
 mod tests;
-mod who;
 mod whispers;
+mod who;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};

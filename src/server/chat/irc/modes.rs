@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::client::Client;
-use super::dialect::mask;
+use super::dialect::{mask, shown as masked};
 use super::registration::MAX_KEY;
 use crate::proto::chat::event::{Change, List, Role, Setting};
 use crate::proto::chat::mask::Mask;
@@ -48,7 +48,8 @@ impl Client {
             let text = "You must give a parameter";
             self.reply_text(numeric::ERR_INVALIDMODEPARAM, &[name, &letter.to_string(), "*"], text);
         }
-        // What was said in the room before stands in front.
+        // What was said before stands in front, and what became of it is known.
+        self.wait().await;
         let before = self.own_lines();
         self.replies.extend(before);
         let at = self.replies.len();
@@ -90,7 +91,7 @@ impl Client {
         for (list, before) in lists {
             let listed: Vec<_> = room.look(|room| room.listed(*list, now).cloned().collect());
             for found in listed {
-                let shown = format!("{before}{}", found.mask);
+                let shown = format!("{before}{}", masked(found.mask.as_str()));
                 self.reply_bare(row, &[name, &shown, &found.by, &(found.at / 1000).to_string()]);
             }
         }

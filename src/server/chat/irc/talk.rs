@@ -296,14 +296,7 @@ impl Client {
         self.with_echo(&face, &to, room, change, sent)
     }
 
-    fn with_echo(
-        &self,
-        face: &Face,
-        to: &To,
-        room: RoomId,
-        change: Change,
-        sent: Sent,
-    ) -> Vec<Line> {
+    fn with_echo(&self, face: &Face, to: &To, room: RoomId, change: Change, sent: Sent) -> Vec<Line> {
         if !self.caps.has(Cap::EchoMessage) {
             return Vec::new();
         }
@@ -406,8 +399,13 @@ impl Client {
             self.fail("BATCH", "UNKNOWN_REFERENCE", &[reference], "There is no such batch");
             return false;
         };
-        let (label, target, tags) =
+        let (label, target, mut tags) =
             (open.label.take(), open.target().to_owned(), std::mem::take(&mut open.tags));
+        if !open.cuts().is_empty() {
+            // Others read the lines as they were written. It is no tag of a client, and leaves in no line as one.
+            let cuts: Vec<String> = open.cuts().iter().map(ToString::to_string).collect();
+            tags.insert(0, (batch::CONCAT.to_owned(), cuts.join(",")));
+        }
         self.wait().await;
         self.collecting = label.is_some();
         match open.close() {

@@ -154,6 +154,9 @@ mod tests {
             whispers.keep(account, &format!("n{at}"), event(1000 + at));
         }
         assert_eq!(whispers.talks(account).len(), MAX_TALKS);
-        assert!(whispers.page(account, "bob", Part::Latest, 9).is_empty(), "the most silent one is forgotten");
+        assert!(
+            whispers.page(account, "bob", Part::Latest, 9).is_empty(),
+            "the most silent one is forgotten"
+        );
     }
 }

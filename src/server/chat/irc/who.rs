@@ -26,7 +26,8 @@ impl Client {
                 let inside = user.is_in(room.id());
                 for standing in room.standings() {
                     let other = &standing.user;
-                    if (inside || !self.is_invisible(other)) && (!request.operators || other.face().operator) {
+                    if (inside || !self.is_invisible(other)) && (!request.operators || other.face().operator)
+                    {
                         self.who_row(&request, Some((&room, &standing)), other);
                     }
                 }

@@ -9,6 +9,7 @@ use super::reply::{Failure, Reply};
 use super::session::{Me, Talk};
 use crate::proto::chat::event::Change;
 use crate::proto::chat::id::{MessageId, Seq};
+use crate::proto::chat::level::Level;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::accounts::NewUser;
 use crate::server::chat::house::room::RoomCell;
@@ -220,6 +221,13 @@ impl Talk {
             }
             words
         });
+        let account = me.account.as_ref().map(|(account, _)| *account);
+        if let Some((absent, account)) = self.door.house.absent().zip(account) {
+            let level = absent.level(room.id(), account);
+            if level != Level::default() {
+                words.insert("notify".into(), json!(level));
+            }
+        }
         if let Some(cursor) = cursor {
             words.insert("read".into(), cursor.read.into());
             words.insert("delivered".into(), cursor.delivered.into());

@@ -90,8 +90,9 @@ impl Endpoint {
 fn is_local(host: &str) -> bool {
     let host = host.trim_end_matches('.');
     let last = host.rsplit('.').next().unwrap_or_default();
-    let number = last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
-        || !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+    let number =
+        last.strip_prefix("0x").is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_hexdigit()))
+            || !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
     last == "localhost" || number && host.parse::<Ipv4Addr>().is_err()
 }
 

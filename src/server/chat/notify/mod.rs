@@ -141,11 +141,7 @@ impl Notifier {
     ///
     /// # Errors
     /// A file cannot be used, or a webhook must not be called.
-    pub fn open(
-        config: &Config,
-        folder: &Path,
-        connector: Connector,
-    ) -> Result<Option<Self>, NotifyError> {
+    pub fn open(config: &Config, folder: &Path, connector: Connector) -> Result<Option<Self>, NotifyError> {
         if config.contact.is_none() && config.webhooks.is_empty() {
             return Ok(None);
         }

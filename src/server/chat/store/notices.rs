@@ -151,7 +151,8 @@ pub trait Notices: Send + Sync {
     /// What accounts want to hear of rooms, where it is not [`Level::Mentions`].
     fn levels(&self) -> Answer<'_, Vec<(RoomId, AccountId, Level)>>;
 
-    /// Takes notices that are due at `now`, the oldest first, so that nobody else takes them until `until`, or until this store is opened anew.
+    /// Takes notices that are due at `now`, the oldest first, so that nobody else takes them until `until`; if nobody but this process works on
+    /// the store, also not longer than it runs.
     fn claim(&self, now: Millis, until: Millis, limit: usize) -> Answer<'_, Vec<Notice>>;
 
     /// When the next notice is due that can be claimed.

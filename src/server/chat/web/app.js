@@ -142,10 +142,11 @@ const header = h('header', { class: 'room-header' }, iconButton('back', 'Back to
   h('div', { class: 'room-name' }, title, about), iconButton('search', 'Search', () => toggle('search')), iconButton('thread', 'Threads', () => toggle('threads'), { class: 'icon-button pin-button' }), iconButton('pin', 'Pinned messages', () => toggle('pins'), { class: 'icon-button pin-button' }), members, more);
 view.header = members;
 const dropWords = h('span', {}, 'Drop files to send them');
+const offline = h('div', { class: 'offline-bar', role: 'status', hidden: true }, icon('alert'), h('span', {}), h('button', { type: 'button', class: 'link', onclick: () => chat.link.hurry() }, 'Try now'));
 const typing = h('p', { class: 'typing', 'aria-live': 'polite' });
 const empty = h('div', { class: 'empty' }, icon('logo'), h('h2', {}, 'Choose a room'), h('p', {}, 'Or press Ctrl K and write the name of a room or a person.'),
   h('button', { type: 'button', class: 'button', onclick: actions.browse }, 'Browse rooms'));
-const room = h('section', { class: 'room', 'aria-label': 'Room' }, header, timeline.node, typing, composer.form, h('div', { class: 'drop', 'aria-hidden': 'true' }, icon('clip'), dropWords));
+const room = h('section', { class: 'room', 'aria-label': 'Room' }, header, offline, timeline.node, typing, composer.form, h('div', { class: 'drop', 'aria-hidden': 'true' }, icon('clip'), dropWords));
 const app = h('main', { class: 'app', hidden: true }, sidebar.heading, sidebar.node, empty, room, pane.node);
 document.getElementById('root').replaceChildren(signin.node, app);
 
@@ -174,7 +175,8 @@ async function open(next) {
   const same = chat.current === next;
   const before = chat.current;
   chat.current = next;
-  if (before && !same) before.divider = null;
+  // What was not read stays marked.
+  if (before && !same && !before.unread) before.divider = null;
   history.replaceState(null, '', `#${encodeURIComponent(next.direct ? `@${next.name}` : next.title)}`);
   localStorage.setItem('wireworks.room', next.name);
   app.dataset.screen = 'room';
@@ -292,11 +294,20 @@ function drawMe() {
 }
 
 function drawLink() {
-  sidebar.drawLink();
+  drawOffline();
   document.body.classList.toggle('offline', chat.link.state !== 'open');
   if (chat.link.state === 'open' && !chat.session.known) drawMe();
 }
-setInterval(() => chat.link.state === 'waiting' && sidebar.drawLink(), 1_000);
+setInterval(() => chat.link.state !== 'open' && drawOffline(), 1_000);
+
+/** Says in the room, too, that what one writes goes later. */
+function drawOffline() {
+  sidebar.drawLink();
+  const { state } = chat.link;
+  // A connection that is back at once is no news.
+  offline.hidden = state === 'open' || !chat.me || (state === 'connecting' && offline.hidden) || chat.link.lostFor < 1_500;
+  offline.children[1].textContent = `${sidebar.state.textContent}. What you write is kept, and sent then.`;
+}
 
 /** The colours that were chosen, if any; `system` chooses none. */
 function theme(wanted) {

@@ -304,7 +304,7 @@ export class Chat extends EventTarget {
       if (room.divider === null && room.unread === 1) room.divider = (event.seq || 1) - 1;
     }
     if (event.seq && this.me.account) this.#delivered(room);
-    if (called) this.changed('called', room, event);
+    if (room.notify === 'all' || (called && room.notify !== 'none')) this.changed('called', room, event);
   }
 
   /** Tells the server what has arrived: once for all that comes in a second. */

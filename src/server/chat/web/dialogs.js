@@ -51,6 +51,7 @@ export function browse(chat, actions) {
 export function roomMenu(chat, room, anchor, actions) {
   menu(anchor, [
     room.unread > 0 && { icon: 'check', label: 'Mark as read', act: () => chat.seen(room) },
+    room.notify && { icon: 'bell', label: 'Notify me of…', act: () => levels(chat, room, anchor) },
     { icon: 'thread', label: 'Threads', act: actions.threads },
     { icon: 'pin', label: 'Pinned messages', act: actions.pins },
     ...(room.direct ? [{ icon: 'person', label: 'Profile', act: () => profile(chat, room.name, actions) }] : [
@@ -66,6 +67,20 @@ export function roomMenu(chat, room, anchor, actions) {
       room.role === 'owner' && { icon: 'ban', label: 'Close it for everybody…', bad: true, act: () => shut(chat, room) },
     ]),
   ], room.name);
+}
+
+/** Of what one is notified in a room. */
+function levels(chat, room, anchor) {
+  const level = (word, label, icon) => ({ icon, label, checked: room.notify === word, act: async () => {
+    try {
+      await chat.link.ask('notify', { room: room.name, level: word });
+      room.notify = word;
+      toast(`${room.title}: ${label.toLowerCase()}.`);
+    } catch (error) {
+      toast(error.message, { bad: true });
+    }
+  } });
+  menu(anchor, [level('all', 'All messages', 'message'), level('mentions', room.direct ? 'Messages to you' : 'Mentions', 'at'), level('none', 'Nothing', 'mute')], `Notifications of ${room.name}`);
 }
 
 export function invite(chat, room) {

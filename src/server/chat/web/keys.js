@@ -19,7 +19,7 @@ const SHORTCUTS = [
     ['Ctrl U', 'attach files'],
   ]],
   ['On a message', [
-    ['Shift Tab  ↑  ↓', 'from the field to the messages, and from one to the next'],
+    ['Ctrl ↑', 'from the field to the messages'], ['↑  ↓', 'from one to the next'],
     ['R', 'reply'], ['T', 'reply in a thread'], ['+', 'react'], ['E', 'edit'], ['P', 'pin'], ['C', 'copy the text'], ['Delete', 'delete'],
   ]],
   ['Read', [
@@ -49,6 +49,7 @@ export function listen(parts) {
     else if (held(event) && key === '/') shortcuts();
     else if (held(event) && key === 'u' && chat.current) composer.attach();
     else if (event.altKey && (key === 'arrowup' || key === 'arrowdown')) neighbour(key === 'arrowup' ? -1 : 1, event.shiftKey);
+    else if (held(event) && key === 'arrowup' && chat.current) timeline.step(-1);
     else if (event.altKey && key === 'home' && chat.current) timeline.toUnread();
     else if (key === 'f6') part(event.shiftKey ? -1 : 1);
     else if (key === 'escape' && event.shiftKey) actions.readAll();

@@ -6,6 +6,10 @@ const SUBPROTOCOL = 'chat.v1.json';
 const FIRST_WAIT = 400;
 const LONGEST_WAIT = 20_000;
 const REPLY_WITHIN = 20_000;
+/** How often a request is sent again that the server found too fast. */
+const TRIES = 6;
+/** Somebody who has asked to come in waits so long for a connection. */
+const OPEN_WITHIN = 8_000;
 const PING_AFTER = 25_000;
 
 /** A request that the server did not do. */
@@ -37,12 +41,13 @@ export class Link extends EventTarget {
   #timer = 0;
   #heard = 0;
   #wanted = false;
+  #lostAt = Date.now();
 
   constructor(url) {
     super();
     this.url = url;
-    addEventListener('online', () => this.#hurry());
-    document.addEventListener('visibilitychange', () => document.hidden || this.#hurry());
+    addEventListener('online', () => this.hurry());
+    document.addEventListener('visibilitychange', () => document.hidden || this.hurry());
     setInterval(() => this.#check(), 5_000);
   }
 
@@ -76,8 +81,23 @@ export class Link extends EventTarget {
         this.#waiting.delete(id);
         reject(new Lost());
       }, REPLY_WITHIN);
-      this.#waiting.set(id, { resolve, reject, late });
-      this.#socket.send(JSON.stringify({ t, id, ...fields }));
+      this.#waiting.set(id, { resolve, reject, late, text: JSON.stringify({ t, id, ...fields }), tries: 0 });
+      this.#socket.send(this.#waiting.get(id).text);
+    });
+  }
+
+  /** Waits until there is a connection, or has been none for a while. */
+  whenOpen() {
+    if (this.state === 'open') return Promise.resolve();
+    return new Promise(resolve => {
+      const late = setTimeout(done, OPEN_WITHIN);
+      const link = this;
+      function done() {
+        clearTimeout(late);
+        link.removeEventListener('hello', done);
+        resolve();
+      }
+      this.addEventListener('hello', done);
     });
   }
 
@@ -97,6 +117,7 @@ export class Link extends EventTarget {
     } else if ((words.t === 'ok' || words.t === 'error') && words.re !== undefined) {
       const waiting = this.#waiting.get(words.re);
       if (!waiting) return;
+      if (words.code === 'slow_down' && waiting.tries < TRIES) return void this.#again(waiting, words.wait_ms ?? 500);
       this.#waiting.delete(words.re);
       clearTimeout(waiting.late);
       if (words.t === 'ok') waiting.resolve(words);
@@ -104,6 +125,13 @@ export class Link extends EventTarget {
     } else {
       this.dispatchEvent(new CustomEvent('told', { detail: words }));
     }
+  }
+
+  /** A request that came too fast was not done: it is sent again when it may be. */
+  #again(waiting, wait) {
+    waiting.tries += 1;
+    const socket = this.#socket;
+    setTimeout(() => this.#socket === socket && this.state === 'open' && socket.send(waiting.text), wait * (1 + Math.random() * waiting.tries));
   }
 
   #lost() {
@@ -123,7 +151,8 @@ export class Link extends EventTarget {
     this.#timer = setTimeout(() => this.open(), wait);
   }
 
-  #hurry() {
+  /** Tries at once what would be tried soon. */
+  hurry() {
     if (this.state === 'waiting') this.open();
     else this.#check();
   }
@@ -140,7 +169,13 @@ export class Link extends EventTarget {
     });
   }
 
+  /** Milliseconds since there was a connection. */
+  get lostFor() {
+    return this.state === 'open' ? 0 : Date.now() - this.#lostAt;
+  }
+
   #set(state) {
+    if (this.state === 'open' && state !== 'open') this.#lostAt = Date.now();
     this.state = state;
     this.dispatchEvent(new Event('state'));
   }

@@ -169,9 +169,10 @@ mod tests {
     #[tokio::test]
     async fn the_worker_and_the_manifest_are_found_under_the_same_name_in_each_build() {
         let router = routes(Router::new());
-        for (name, kind) in
-            [("/sw.js", "text/javascript; charset=utf-8"), ("/manifest.webmanifest", "application/manifest+json")]
-        {
+        for (name, kind) in [
+            ("/sw.js", "text/javascript; charset=utf-8"),
+            ("/manifest.webmanifest", "application/manifest+json"),
+        ] {
             let response = get(&router, name).await;
             assert_eq!(field(&response, "content-type"), kind);
             assert_eq!(field(&response, "cache-control"), "no-cache");

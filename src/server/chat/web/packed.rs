@@ -51,10 +51,10 @@ impl Packed {
         let (coding, bytes) = self.chosen(request);
         let tag = EntityTag::strong(format!("{tag}{}", coding.etag_suffix())).ok();
         let validators = Validators { etag: tag.clone(), last_modified: None };
-        let response = match evaluate(request.method(), request.head(), Some(&validators), SystemTime::now()) {
+        let response = match evaluate(request.method(), request.head(), Some(&validators), SystemTime::now())
+        {
             Verdict::Proceed => {
-                let response =
-                    Response::new(bytes).with(CONTENT_TYPE, HeaderValue::from_static(self.kind));
+                let response = Response::new(bytes).with(CONTENT_TYPE, HeaderValue::from_static(self.kind));
                 match coding {
                     Coding::Identity => response,
                     coding => response.with(CONTENT_ENCODING, HeaderValue::from_static(coding.name())),

@@ -49,6 +49,8 @@ export class Room {
   typing = new Map();
   pins = new Set();
   settings = {};
+  /** Of what one is notified here: `all`, `mentions` or `none`; undefined if the server knows no such choice. */
+  notify = undefined;
 
   constructor(words) {
     this.name = words.room;
@@ -61,7 +63,7 @@ export class Room {
 
   /** Takes what the server says of the room. */
   update(words) {
-    for (const name of ['kind', 'topic', 'role', 'members', 'seq', 'read', 'delivered', 'unread']) {
+    for (const name of ['kind', 'topic', 'role', 'members', 'seq', 'read', 'delivered', 'unread', 'notify']) {
       if (words[name] !== undefined) this[name] = words[name];
     }
     if (words.unread !== undefined) this.mentions = words.mentions ?? 0;

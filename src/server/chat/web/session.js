@@ -25,6 +25,7 @@ export class Session {
 
   /** By `login` or `register`. */
   async account(verb, fields) {
+    await this.chat.link.whenOpen();
     const reply = await this.chat.link.ask(verb, { ...fields, device: device() });
     if (reply.token) localStorage.setItem(TOKEN, reply.token);
     sessionStorage.removeItem(GUEST);
@@ -32,6 +33,7 @@ export class Session {
   }
 
   async guest(name) {
+    await this.chat.link.whenOpen();
     const reply = await this.chat.link.ask('guest', { name });
     sessionStorage.setItem(GUEST, name);
     await this.#begin(reply);

@@ -10,6 +10,7 @@ const ORDER = new Intl.Collator();
 export class Sidebar {
   #nodes = new Map();
   #shown = '';
+  #current = null;
 
   constructor(chat, actions) {
     Object.assign(this, { chat, actions });
@@ -51,6 +52,10 @@ export class Sidebar {
     place(this.directs, all.filter(room => room.direct).map(room => this.#row(room)));
     if (!this.rooms.childElementCount) this.rooms.append(h('li', { class: 'none' }, h('button', { type: 'button', onclick: this.actions.browse }, 'Find a room')));
     if (chat.me) this.#drawMe();
+    if (chat.current !== this.#current) {
+      this.#current = chat.current;
+      if (chat.current) this.row?.scrollIntoView({ block: 'nearest' });
+    }
   }
 
   #drawMe() {

@@ -18,7 +18,7 @@ async function show(data) {
   const pages = await self.clients.matchAll({ type: 'window' });
   if (pages.some(page => page.focused && page.visibilityState === 'visible')) return;
   const { room = '', from = 'Chat', text = '', id, kind } = said;
-  const title = kind === 'direct' ? from : kind === 'invite' ? `${from} invites you to ${room}` : `${from} in ${room}`;
+  const title = kind === 'direct' ? from : kind === 'invite' ? `${from} invites you to ${room}` : room ? `${from} in ${room}` : from;
   await self.registration.showNotification(title, {
     body: text.slice(0, 300) || (kind === 'invite' ? '' : 'Sent a file'),
     // One of a room at a time, and each makes itself heard.

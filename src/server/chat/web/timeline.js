@@ -34,6 +34,7 @@ export class Timeline {
   }
 
   #stuck = true;
+  #shape = '';
 
   /** Displays a room: where one was, or at what is new, or at its end. */
   async show(room) {
@@ -45,6 +46,7 @@ export class Timeline {
     this.#below = 0;
     if (!room) return;
     this.#stuck = !this.#places.has(room);
+    if (room.unread) room.since = room.unread;
     if (!room.loaded) {
       this.#opening = room;
       await this.#first(room);
@@ -66,13 +68,12 @@ export class Timeline {
   #leave() {
     const first = this.#anchor();
     if (!this.#stuck && first) this.#places.set(this.room, first);
-    this.room.divider = null;
+    if (!this.room.unread) this.room.divider = null;
     if (this.#stuck) this.room.trim(true);
   }
 
   async #first(room) {
     if (room.unread > 0 && room.read > 0 && room.divider === null) room.divider = room.read;
-    room.since = room.unread;
     this.log.setAttribute('aria-busy', 'true');
     room.held = [];
     try {
@@ -310,6 +311,10 @@ export class Timeline {
   #scrolled() {
     const { scroller, room } = this;
     if (!room?.loaded) return;
+    // What is at the end stays there when the log or its frame gets another height: nobody has scrolled.
+    const shape = `${scroller.clientHeight} ${scroller.scrollHeight}`;
+    if (this.#stuck && room.atEnd && shape !== this.#shape) this.#bottom();
+    this.#shape = shape;
     const below = scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight;
     this.#stuck = below < 48 && room.atEnd;
     if (this.#stuck) {

@@ -177,6 +177,20 @@ pub(super) async fn sessions(db: Db, about: Arc<(AccountId, Millis)>) -> Result<
     db.rows(&sql, &[&bits(account.0), &int(now)]).await?.iter().map(|row| session(row, 0)).collect()
 }
 
+/// Forgets an account with all that is its own.
+pub(super) async fn remove(db: Db, id: Arc<AccountId>) -> Result<bool, Fault> {
+    let row = bits(id.0);
+    for sql in [
+        "DELETE FROM certificates WHERE account = $1",
+        "DELETE FROM sessions WHERE account = $1",
+        "DELETE FROM cursors WHERE account = $1",
+    ] {
+        db.run(sql, &[&row]).await?;
+    }
+    super::notices::forget_account(&db, row).await?;
+    Ok(db.run("DELETE FROM accounts WHERE id = $1", &[&row]).await? > 0)
+}
+
 /// Notes when sessions were used.
 pub(super) async fn touch(db: Db, used: Arc<Vec<(MessageId, Millis)>>) -> Result<(), Fault> {
     let mut used: Vec<_> = used.iter().map(|(id, time)| (id_bytes(*id), int(*time))).collect();

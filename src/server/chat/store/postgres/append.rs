@@ -103,11 +103,7 @@ async fn period(db: &Db, latest: u64) -> Result<u64, Fault> {
     Ok(period)
 }
 
-async fn known(
-    db: &Db,
-    words: &[Word],
-    period: u64,
-) -> Result<HashMap<Word, (Seq, MessageId)>, Fault> {
+async fn known(db: &Db, words: &[Word], period: u64) -> Result<HashMap<Word, (Seq, MessageId)>, Fault> {
     if words.is_empty() {
         return Ok(HashMap::new());
     }

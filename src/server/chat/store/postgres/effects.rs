@@ -24,7 +24,8 @@ pub(super) async fn of(db: &Db, room: RoomN, seq: Seq, id: MessageId, draft: &Dr
     match &draft.change {
         Change::Message(message) => {
             for file in &message.media {
-                let sql = "INSERT INTO media (room, message, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+                let sql =
+                    "INSERT INTO media (room, message, digest) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
                 db.run(sql, &[&room, &int(seq), &clean(&file.digest)]).await?;
             }
             if let Some(first) = message.thread {
@@ -37,7 +38,8 @@ pub(super) async fn of(db: &Db, room: RoomN, seq: Seq, id: MessageId, draft: &Dr
         Change::Delete { of, .. } => delete(db, room, *of, now).await,
         Change::React { to, reaction } => {
             if let Some((message, _)) = living(db, room, *to).await? {
-                let sql = "INSERT INTO reactions (room, message, reaction, who, seq) VALUES ($1, $2, $3, $4, $5)
+                let sql =
+                    "INSERT INTO reactions (room, message, reaction, who, seq) VALUES ($1, $2, $3, $4, $5)
                            ON CONFLICT DO NOTHING";
                 let who = who_text(&draft.by.who());
                 let new = db.run(sql, &[&room, &message, &clean(reaction), &who, &int(seq)]).await?;
@@ -47,7 +49,8 @@ pub(super) async fn of(db: &Db, room: RoomN, seq: Seq, id: MessageId, draft: &Dr
         }
         Change::Unreact { to, reaction } => {
             if let Some((message, _)) = living(db, room, *to).await? {
-                let sql = "DELETE FROM reactions WHERE room = $1 AND message = $2 AND reaction = $3 AND who = $4";
+                let sql =
+                    "DELETE FROM reactions WHERE room = $1 AND message = $2 AND reaction = $3 AND who = $4";
                 let who = who_text(&draft.by.who());
                 let gone = db.run(sql, &[&room, &message, &clean(reaction), &who]).await?;
                 count(db, room, message, -i64::from(gone > 0)).await?;

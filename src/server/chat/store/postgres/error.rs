@@ -18,7 +18,9 @@ pub enum OpenError {
         why: String,
     },
     /// The schema was made by a newer version of this program.
-    #[error("{url} has version {found} of the schema, and this program knows {known} at most: use the newer program")]
+    #[error(
+        "{url} has version {found} of the schema, and this program knows {known} at most: use the newer program"
+    )]
     Newer {
         /// Where.
         url: String,

@@ -4,7 +4,7 @@ use super::connect::Db;
 use super::error::{Fault, OpenError};
 
 /// The steps from an empty database to the schema of this version.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
 
 /// The lock under which nodes migrate one after the other: "wwch".
 const LOCK: i64 = 0x7777_6368;
@@ -16,8 +16,7 @@ fn known() -> i32 {
 
 /// Applies the steps that are missing, each in a transaction of its own. The tables stand in the first schema of the connection's `search_path`.
 pub(super) async fn migrate(db: &Db, url: &str) -> Result<(), OpenError> {
-    let failed =
-        |fault: Fault| OpenError::Connect { url: url.to_owned(), why: fault.why() };
+    let failed = |fault: Fault| OpenError::Connect { url: url.to_owned(), why: fault.why() };
     loop {
         match step(db).await.map_err(failed)? {
             found if found > known() => {
@@ -42,7 +41,8 @@ async fn step(db: &Db) -> Result<i32, Fault> {
     if let Some(sql) = next {
         db.batch(sql).await?;
         let version = found + 1;
-        db.batch(&format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({version})")).await?;
+        db.batch(&format!("DELETE FROM schema_version; INSERT INTO schema_version VALUES ({version})"))
+            .await?;
     }
     db.batch("COMMIT").await?;
     Ok(found)

@@ -11,6 +11,7 @@ mod effects;
 mod error;
 mod migrate;
 mod nodes;
+mod notices;
 mod page;
 mod retain;
 mod rooms;
@@ -29,6 +30,7 @@ pub(in crate::server::chat) use self::url::hidden;
 pub use self::url::{BadUrl, PostgresUrl};
 use super::account::{Account, AccountChange, NewAccount, Session};
 use super::history::{Entry, Found, Page, Query, Search};
+use super::notices::{Counts, Device, Level, NewNotice, Notice, Notices, Settled};
 use super::shared::{NodeId, Renewed, Shared};
 use super::words::expression;
 use super::{Answer, Appended, Cursor, Draft, Store, StoreError, StoredRoom, snippet};
@@ -221,6 +223,10 @@ impl Store for Postgres {
         self.ask(Lane::WriteAlone, id, accounts::remove)
     }
 
+    fn remove_account(&self, id: AccountId) -> Answer<'_, bool> {
+        self.ask(Lane::WriteAlone, id, accounts::remove)
+    }
+
     fn create_session(&self, session: Session) -> Answer<'_, ()> {
         self.ask(Lane::Write, session, accounts::create_session)
     }
@@ -274,8 +280,62 @@ impl Store for Postgres {
         Box::pin(std::future::ready(Err(StoreError::Unsupported(why))))
     }
 
+    fn notices(&self) -> Option<&dyn Notices> {
+        Some(self)
+    }
+
     fn shared(&self) -> Option<&dyn Shared> {
         Some(self)
+    }
+}
+
+impl Notices for Postgres {
+    fn append_with(&self, drafts: Vec<Draft>, notices: Vec<NewNotice>) -> Answer<'_, Vec<Appended>> {
+        self.ask(Lane::WriteAlone, (Arc::new(drafts), notices), notices::append_with)
+    }
+
+    fn add_device(&self, device: Device) -> Answer<'_, ()> {
+        self.ask(Lane::Write, device, notices::add_device)
+    }
+
+    fn remove_device(&self, account: AccountId, endpoint: String) -> Answer<'_, bool> {
+        self.ask(Lane::Write, (account, endpoint), notices::remove_device)
+    }
+
+    fn set_level(&self, room: RoomId, account: AccountId, level: Level) -> Answer<'_, ()> {
+        self.ask(Lane::Write, (room, account, level), notices::set_level)
+    }
+
+    fn levels(&self) -> Answer<'_, Vec<(RoomId, AccountId, Level)>> {
+        self.ask(Lane::Read, (), notices::levels)
+    }
+
+    fn claim(&self, now: Millis, until: Millis, limit: usize) -> Answer<'_, Vec<Notice>> {
+        self.ask(Lane::WriteAlone, (now, until, limit), notices::claim)
+    }
+
+    fn next_due(&self) -> Answer<'_, Option<Millis>> {
+        self.ask(Lane::Read, (), notices::next_due)
+    }
+
+    fn settle(&self, n: u64, outcome: Settled) -> Answer<'_, ()> {
+        self.ask(Lane::Write, (n, outcome), notices::settle)
+    }
+
+    fn dead(&self, after: u64, limit: usize) -> Answer<'_, Vec<Notice>> {
+        self.ask(Lane::Read, (after, limit), notices::dead)
+    }
+
+    fn revive(&self, which: Option<u64>, now: Millis) -> Answer<'_, usize> {
+        self.ask(Lane::Write, (which, now), notices::revive)
+    }
+
+    fn forget_dead(&self, which: Option<u64>) -> Answer<'_, usize> {
+        self.ask(Lane::Write, which, notices::forget_dead)
+    }
+
+    fn counts(&self) -> Answer<'_, Counts> {
+        self.ask(Lane::Read, (), notices::counts)
     }
 }
 

@@ -157,7 +157,8 @@ pub(super) async fn reactions(
         return Ok(());
     }
     let messages: Vec<i64> = of.iter().map(|(_, seq)| *seq).collect();
-    let sql = "SELECT message, reaction, who FROM reactions WHERE room = $1 AND message = ANY ($2) ORDER BY seq";
+    let sql =
+        "SELECT message, reaction, who FROM reactions WHERE room = $1 AND message = ANY ($2) ORDER BY seq";
     for row in db.rows(sql, &[&room, &messages]).await? {
         let (message, text, who): (i64, String, &str) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let who = who_of(who)?;

@@ -53,7 +53,8 @@ pub(super) fn id_bytes(id: MessageId) -> Vec<u8> {
 
 /// The id that a column holds.
 pub(super) fn id_of(bytes: &[u8]) -> Result<MessageId, Fault> {
-    let bytes = bytes.try_into().map_err(|_| StoreError::Broken("an id does not have 16 bytes".to_owned()))?;
+    let bytes =
+        bytes.try_into().map_err(|_| StoreError::Broken("an id does not have 16 bytes".to_owned()))?;
     Ok(MessageId::from_bytes(bytes))
 }
 

@@ -175,7 +175,8 @@ impl Thread {
             tokio::task::LocalSet::new().block_on(&runtime, life);
         };
         let thread = std::thread::Builder::new().name("wireworks-store".to_owned()).spawn(run)?;
-        let outcome = opening.recv().unwrap_or_else(|_| Err(OpenError::Thread(std::io::ErrorKind::Other.into())));
+        let outcome =
+            opening.recv().unwrap_or_else(|_| Err(OpenError::Thread(std::io::ErrorKind::Other.into())));
         let handle = Self { queues: Some(Queues { write, read }), thread: Some(thread) };
         outcome.map(|()| handle)
     }

@@ -16,7 +16,9 @@ const PORT: u16 = 5432;
 
 /// Not a valid address of a PostgreSQL.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this is no address of a PostgreSQL: {0}. It is written postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?sslmode=verify-full]")]
+#[error(
+    "this is no address of a PostgreSQL: {0}. It is written postgres://[USER[:PASSWORD]@]HOST[:PORT]/DATABASE[?sslmode=verify-full]"
+)]
 pub struct BadUrl(String);
 
 /// How far TLS has to go.

@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::StoreError;
-use super::row::{Id, Kind, RoomN, decode, int, number, room_n, uint};
 use super::super::words::{indexed, word_of};
+use super::row::{Id, Kind, RoomN, decode, int, number, room_n, uint};
 use crate::proto::chat::event::{Change, Message};
 use crate::proto::chat::id::{AccountId, MessageId, RoomId, Seq};
 

@@ -82,11 +82,7 @@ pub(super) fn add_device(db: &Connection, device: &Device) -> Result<(), StoreEr
 }
 
 /// Forgets a device of an account.
-pub(super) fn remove_device(
-    db: &Connection,
-    account: AccountId,
-    endpoint: &str,
-) -> Result<bool, StoreError> {
+pub(super) fn remove_device(db: &Connection, account: AccountId, endpoint: &str) -> Result<bool, StoreError> {
     let mut delete = db.prepare_cached("DELETE FROM devices WHERE account = ?1 AND endpoint = ?2")?;
     Ok(delete.execute(params![bits(account.0), endpoint])? > 0)
 }
@@ -127,7 +123,8 @@ pub(super) fn levels(db: &Connection) -> Result<Vec<(RoomId, AccountId, Level)>,
     Ok(select.query_map([], read)?.collect::<Result<_, _>>()?)
 }
 
-const COLUMNS: &str = "t.n, t.account, t.kind, t.seq, t.id, t.target, t.webhook, t.attempts, t.dead, t.error, r.id,
+const COLUMNS: &str =
+    "t.n, t.account, t.kind, t.seq, t.id, t.target, t.webhook, t.attempts, t.dead, t.error, r.id,
      c.read, d.session, d.key, d.auth, d.created";
 const TABLES: &str = "notices t JOIN rooms r ON r.n = t.room
      LEFT JOIN cursors c ON c.room = t.room AND c.account = t.account
@@ -211,9 +208,8 @@ pub(super) fn settle(db: &Connection, n: u64, outcome: &Settled) -> Result<(), S
 
 /// Those that were given up.
 pub(super) fn dead(db: &Connection, after: u64, limit: usize) -> Result<Vec<Notice>, StoreError> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM {TABLES} WHERE t.dead IS NOT NULL AND t.n > ?1 ORDER BY t.n LIMIT ?2"
-    );
+    let sql =
+        format!("SELECT {COLUMNS} FROM {TABLES} WHERE t.dead IS NOT NULL AND t.n > ?1 ORDER BY t.n LIMIT ?2");
     read_all(db, &sql, params![int(after), int(limit as u64)])
 }
 
@@ -234,7 +230,8 @@ pub(super) fn forget_dead(db: &Connection, which: Option<u64>) -> Result<usize, 
 
 /// How many there are.
 pub(super) fn counts(db: &Connection) -> Result<Counts, StoreError> {
-    let sql = "SELECT count(*) FILTER (WHERE dead IS NULL), count(*) FILTER (WHERE dead IS NOT NULL) FROM notices";
+    let sql =
+        "SELECT count(*) FILTER (WHERE dead IS NULL), count(*) FILTER (WHERE dead IS NOT NULL) FROM notices";
     let mut select = db.prepare_cached(sql)?;
     Ok(select.query_row([], |row| Ok(Counts { waiting: uint(row.get(0)?), dead: uint(row.get(1)?) }))?)
 }

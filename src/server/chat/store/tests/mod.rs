@@ -26,6 +26,7 @@ mod log;
 mod media;
 mod model;
 mod nodes;
+mod notices;
 mod random;
 mod search;
 #[path = "../../../../../tests/support/postgres.rs"]

@@ -1,0 +1,8 @@
+//! The media languages of HLS: containers and elementary streams.
+
+pub mod check;
+pub mod codec;
+pub mod mp4;
+pub mod playlist;
+pub mod track;
+pub mod ts;

@@ -1,0 +1,196 @@
+use super::super::build::{self, audio, boxed, moov, trak, video, worded};
+use super::super::{chunk, init, segment};
+use super::*;
+use crate::proto::hls::track::Sample;
+
+/// Track, sample, bytes.
+type Sent = (u32, Sample, Vec<u8>);
+
+/// A stream of two tracks and some fragments, and the samples in their order.
+fn stream(fragments: u32) -> (Vec<u8>, Vec<Sent>) {
+    let mut dice = fastrand::Rng::with_seed(21);
+    let (mut out, mut all) = (BytesMut::new(), Vec::new());
+    init::put(&mut out, &[video(1), audio(2)]);
+    let mut starts = [0, 0];
+    for sequence in 1..=fragments {
+        segment::put_type(&mut out, segment::Piece::Chunk);
+        segment::put_producer_time(&mut out, 1, 7, 7);
+        let lists = [1, 2].map(|_| build::samples(&mut dice, 5));
+        let run = |track: usize| chunk::Run {
+            track: track as u32 + 1,
+            start: starts[track],
+            samples: &lists[track],
+        };
+        chunk::put(&mut out, sequence, &[run(0), run(1)]).unwrap();
+        for track in [0, 1] {
+            for sample in &lists[track] {
+                let bytes: Vec<u8> = (0..sample.size).map(|_| dice.u8(..)).collect();
+                out.extend_from_slice(&bytes);
+                let dts = starts[track].cast_signed() + sample.dts;
+                all.push((track as u32 + 1, Sample { dts, ..*sample }, bytes));
+            }
+            starts[track] += lists[track][4].end().unsigned_abs();
+        }
+    }
+    (out.to_vec(), all)
+}
+
+/// Events of a stream that arrives in `pieces`, in short, and the fault at their end.
+fn events<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<Fault>) {
+    let (mut push, mut seen) = (Push::default(), Vec::new());
+    for piece in pieces {
+        push.push(piece);
+        loop {
+            match push.event() {
+                Ok(None) => break,
+                Ok(Some(Event::Init { movie, bytes })) => {
+                    seen.push(format!("init {} {}", movie.tracks.len(), bytes.len()));
+                }
+                Ok(Some(Event::Fragment(fragment))) => {
+                    seen.push(format!("fragment {} at {}", fragment.sequence, fragment.at));
+                }
+                Ok(Some(Event::Sample { track, located, bytes })) => {
+                    seen.push(format!("{track} {located:?} {bytes:02x?}"));
+                }
+                Err(fault) => return (seen, Some(fault)),
+            }
+        }
+    }
+    (seen, push.end().err())
+}
+
+#[test]
+fn samples_come_with_their_bytes() {
+    let (wire, all) = stream(3);
+    let mut push = Push::default();
+    push.push(&wire);
+    let (mut samples, mut fragments) = (Vec::new(), 0);
+    while let Some(event) = push.event().unwrap() {
+        match event {
+            Event::Init { movie, bytes } => {
+                assert_eq!((movie.tracks.len(), samples.len()), (2, 0));
+                assert_eq!(bytes[4..8], *b"moov");
+            }
+            Event::Fragment(fragment) => {
+                fragments += 1;
+                assert_eq!((fragment.sequence, samples.len()), (fragments, (fragments as usize - 1) * 10));
+            }
+            Event::Sample { track, located, bytes } => {
+                let at = located.at as usize;
+                assert_eq!(wire[at..at + bytes.len()], bytes);
+                samples.push((track, located.sample, bytes.to_vec()));
+            }
+        }
+    }
+    assert_eq!(samples, all);
+    assert_eq!((fragments, push.end()), (3, Ok(())));
+}
+
+#[test]
+fn a_stream_means_the_same_however_it_arrives() {
+    let (wire, all) = stream(2);
+    let whole = events([&wire[..]].into_iter());
+    assert_eq!((whole.0.len(), &whole.1), (1 + 2 + all.len(), &None));
+    assert_eq!(events(wire.chunks(1)), whole);
+    assert_eq!(events(wire.chunks(13)), whole);
+    for cut in 0..wire.len() {
+        let (front, back) = wire.split_at(cut);
+        assert_eq!(events([front, back].into_iter()), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn a_stream_that_ends_early_keeps_what_was_good() {
+    let (wire, _) = stream(2);
+    let (whole, _) = events([&wire[..]].into_iter());
+    let mut sound = 0;
+    for cut in 0..wire.len() {
+        let (seen, fault) = events([&wire[..cut]].into_iter());
+        assert_eq!(whole[..seen.len()], seen);
+        match fault {
+            None => sound += 1,
+            Some(fault) => assert!(matches!(fault.wrong, Wrong::Cut(_)) && fault.at == cut as u64, "{fault}"),
+        }
+    }
+    // Nothing, behind ftyp, moov, and around each of styp, prft and mdat.
+    assert_eq!(sound, 3 + 3 + 2);
+}
+
+#[test]
+fn a_new_moov_begins_a_new_stream() {
+    let (wire, all) = stream(1);
+    let (seen, fault) = events([&wire[..], &wire[..]].into_iter());
+    assert_eq!((seen.len(), fault), (2 * (2 + all.len()), None));
+    assert_eq!(seen[0], seen[2 + all.len()]);
+    assert!(seen[3 + all.len()].ends_with(&format!(
+        "at {}",
+        wire.len() + wire.windows(4).position(|window| window == b"moof").unwrap() - 4
+    )));
+}
+
+#[test]
+fn data_in_several_boxes_and_data_of_nobody() {
+    let mut out = BytesMut::new();
+    init::put(&mut out, &[audio(1)]);
+    let before = out.len();
+    let mut samples = build::samples(&mut fastrand::Rng::with_seed(1), 2);
+    (samples[0].size, samples[1].size) = (5, 6);
+    let run = chunk::Run { track: 1, start: 0, samples: &samples };
+    chunk::put(&mut out, 1, &[run]).unwrap();
+    out.truncate(out.len() - 8);
+    let moof = out.split_off(before);
+    let first = boxed(b"mdat", &[b"AAAAA"]);
+    let init = out.to_vec();
+    let seen = |boxes: &[&[u8]]| events([&[&init, &moof[..]].concat(), &boxes.concat()[..]].into_iter());
+    let (whole, fault) = seen(&[&boxed(b"mdat", &[b"AAAAABBBBBB"]), &boxed(b"mdat", &[b"of nobody"])]);
+    assert_eq!((whole.len(), fault), (4, None));
+    // A sample that is in no box, or half in one.
+    let outside = |number| Wrong::Outside { number, moof: before as u64 };
+    assert_eq!(seen(&[&first]).1.unwrap().wrong, Wrong::Cut(FourCc(*b"mdat")));
+    assert_eq!(seen(&[&first, &moof]).1.unwrap().wrong, outside(1));
+    assert_eq!(seen(&[&boxed(b"mdat", &[b"AAAAABBB"])]).1.unwrap().wrong, outside(1));
+    assert_eq!(seen(&[&first, &boxed(b"mdat", &[b"AAAAABBBBBB"])]).1.unwrap().wrong, outside(1));
+    assert_eq!(
+        seen(&[&boxed(b"free", &[b"xxx"]), &boxed(b"mdat", &[b"AAAAABBBBBB"])]).1.unwrap().wrong,
+        outside(0)
+    );
+}
+
+#[test]
+fn streams_that_are_none() {
+    let (wire, _) = stream(1);
+    let moof = wire.windows(4).position(|window| window == b"moof").unwrap() - 4;
+    let fault = |bytes: &[u8]| events([bytes].into_iter()).1.unwrap();
+    let missing = Wrong::Missing { name: FourCc(*b"moov"), around: FourCc(*b"file") };
+    assert_eq!(fault(&wire[moof..]), missing.at(0));
+    assert_eq!(fault(&boxed(b"mdat", &[b"first"])), Wrong::NotFragmented.at(0));
+    let samples = build::samples(&mut fastrand::Rng::with_seed(1), 3);
+    let progressive = moov(&[&trak(&video(1), &build::tables(&samples, 3, &[0]))]);
+    assert_eq!(fault(&[&boxed(b"ftyp", &[])[..], &progressive].concat()), Wrong::NotFragmented.at(8));
+    let tables = trak(&video(1), &build::tables(&samples, 3, &[0]));
+    let hybrid = moov(&[&tables, &boxed(b"mvex", &[])]);
+    assert_eq!(fault(&hybrid), Wrong::NotFragmented.at(0), "the samples of the tables would be lost");
+    assert_eq!(fault(b"\0\0\0\x05free"), Wrong::Size { name: FourCc(*b"free"), size: 5 }.at(0));
+    assert_eq!(fault(b"\0\0\0\0mdat"), Wrong::Size { name: FourCc(*b"mdat"), size: 0 }.at(0));
+    assert_eq!(fault(b"<!DOCTYPE html>"), Wrong::NotMp4(FourCc(*b"CTYP")).at(0));
+}
+
+#[test]
+fn what_is_held_has_a_limit_and_a_fault_stays() {
+    let mut push = Push::new(100);
+    push.push(&[&worded(b"free", &[7; 1000])[..], &[0, 0, 0, 101], b"moov"].concat());
+    let wrong = Wrong::Large { name: FourCc(*b"moov"), size: 101, limit: 100 };
+    for _ in 0..2 {
+        assert_eq!(push.event().unwrap_err(), wrong.clone().at(4008));
+        push.push(&stream(1).0);
+    }
+    assert_eq!(push.end(), Err(wrong.at(4008)));
+    // What is passed over is not held.
+    let mut push = Push::new(100);
+    push.push(b"\0\0\0\x01free\0\0\0\xff\0\0\0\0");
+    for _ in 0..100 {
+        push.push(&[0; 1000]);
+        assert!(push.event().unwrap().is_none());
+        assert!(push.held.is_empty());
+    }
+}

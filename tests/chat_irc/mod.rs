@@ -1,0 +1,33 @@
+//! The IRC door to the letter: tables of lines in and lines out, played over TCP, and real clients.
+//!
+//! `docs/chat-irc-requirements.md` is printed from the tables: `UPDATE_CHAT_IRC=1` in front of its test rewrites it.
+
+mod clients;
+mod pattern;
+mod requirements;
+mod run;
+mod table;
+
+macro_rules! tables {
+    ($($name:ident)*) => {
+        /// The tables, in the order of the page.
+        const TABLES: &[&str] = &[$(stringify!($name)),*];
+
+        $(#[test]
+        fn $name() {
+            run::table(stringify!($name));
+        })*
+    };
+}
+
+tables! {
+    registration
+    accounts
+    channels
+    modes
+    messages
+    tags
+    history
+    people
+    server
+}

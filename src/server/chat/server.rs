@@ -172,6 +172,9 @@ impl Chat {
             let membership = Some(Membership { node, bus });
             let (house, writing, freed) =
                 House::open_among(Arc::clone(&store), config.house.clone(), &secret, membership).await?;
+            if let Some((devices, webhooks)) = notifier.as_ref().map(Notifier::told) {
+                house.keep_notices(devices, webhooks).await?;
+            }
             Ok((house, Box::pin(writing) as Task, Some(Others { freed, bus: carried }), secret))
         })?;
         let workers = Blocking::new(BlockingConfig::default());

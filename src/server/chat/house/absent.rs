@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 
 use super::House;
 use super::commit::Pending;
+use super::nodes::News;
 use super::room::RoomCell;
 use super::told::Presence;
 use crate::proto::chat::event::{Change, Message, RoomKind, Who};
@@ -48,7 +49,7 @@ impl Absent {
         levels.get(&room).and_then(|levels| levels.get(&account)).copied().unwrap_or_default()
     }
 
-    fn note(&self, room: RoomId, account: AccountId, level: Level) {
+    pub(super) fn note(&self, room: RoomId, account: AccountId, level: Level) {
         let mut levels = self.levels.write().unwrap_or_else(PoisonError::into_inner);
         let of_room = levels.entry(room).or_default();
         match level {
@@ -103,6 +104,7 @@ impl House {
         if let Some(absent) = self.absent() {
             absent.note(room, account, level);
         }
+        self.0.say(|| News::Level { room, account, level });
         Ok(())
     }
 

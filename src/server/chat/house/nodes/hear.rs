@@ -164,6 +164,11 @@ impl House {
                         .end_sessions(account, OVER, |session| except.is_none() || session.login() != except),
                 }
             }
+            News::Level { room, account, level } => {
+                if let Some(absent) = self.absent() {
+                    absent.note(room, account, level);
+                }
+            }
             News::Account { account } => accounts.forget(account),
         }
     }

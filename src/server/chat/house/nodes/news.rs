@@ -8,6 +8,7 @@ use super::super::told::Presence;
 use super::super::user::{Face, User};
 use crate::proto::chat::event::{Author, Change, Event, Message};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
+use crate::proto::chat::level::Level;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::store::shared::NodeId;
 
@@ -108,6 +109,8 @@ pub(in super::super) enum News {
     },
     /// Logins of an account have ended: this one, or all but perhaps one.
     Ended { account: AccountId, one: Option<MessageId>, except: Option<MessageId> },
+    /// What an account wants to hear of a room.
+    Level { room: RoomId, account: AccountId, level: Level },
     /// An account was changed.
     Account { account: AccountId },
 }

@@ -39,6 +39,9 @@ const REMEMBERED: Duration = Duration::from_secs(120);
 /// Bytes of what is told at most: NATS's own default is 1 MiB.
 const MAX_BYTES: usize = 1_000_000;
 
+/// How long events come over plain subjects before JetStream is tried again.
+const PLAIN: Duration = Duration::from_secs(60);
+
 /// How long to wait before the stream is asked for again.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -260,7 +263,7 @@ async fn hear_events(client: &Client, prefix: &str, heard: &mpsc::Sender<Heard>)
                 match client.subscribe(format!("{prefix}.events.*")).await {
                     // For some time, and then JetStream is tried again.
                     Ok(plain) => Box::pin(
-                        plain.map(|message| Some(message.payload)).take_until(tokio::time::sleep(KEPT)),
+                        plain.map(|message| Some(message.payload)).take_until(tokio::time::sleep(PLAIN)),
                     ),
                     Err(_) => Box::pin(futures_util::stream::empty()),
                 }

@@ -223,10 +223,6 @@ impl Store for Postgres {
         self.ask(Lane::WriteAlone, id, accounts::remove)
     }
 
-    fn remove_account(&self, id: AccountId) -> Answer<'_, bool> {
-        self.ask(Lane::WriteAlone, id, accounts::remove)
-    }
-
     fn create_session(&self, session: Session) -> Answer<'_, ()> {
         self.ask(Lane::Write, session, accounts::create_session)
     }

@@ -2,12 +2,14 @@
 
 pub mod balance;
 pub mod chat;
+pub mod hls;
 pub mod http;
 pub mod irc;
 pub mod otlp;
 pub mod proxy;
 pub mod push;
 pub mod rpc;
+pub mod rtmp;
 pub mod sasl;
 pub mod tls;
 pub mod ws;

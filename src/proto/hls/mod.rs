@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod codec;
+pub mod cuts;
 pub mod mp4;
 pub mod playlist;
 pub mod track;

@@ -106,6 +106,18 @@ pub(super) async fn change(db: Db, about: Arc<(AccountId, AccountChange)>) -> Re
     by_id(&db, *id).await?.ok_or(StoreError::None.into())
 }
 
+<<<<<<< HEAD
+=======
+/// Forgets an account, with all that is its own. Says whether there was one.
+pub(super) async fn remove(db: Db, id: Arc<AccountId>) -> Result<bool, Fault> {
+    let row = bits(id.0);
+    for table in ["certificates", "sessions", "cursors", "sent", "devices", "levels", "notices"] {
+        db.run(&format!("DELETE FROM {table} WHERE account = $1"), &[&row]).await?;
+    }
+    Ok(db.run("DELETE FROM accounts WHERE id = $1", &[&row]).await? > 0)
+}
+
+>>>>>>> lead
 /// Says which certificates open an account. One that opens another account is [`StoreError::Taken`].
 async fn certify(db: &Db, id: AccountId, certificates: &[[u8; DIGEST]]) -> Result<(), Fault> {
     let row = bits(id.0);
@@ -166,20 +178,6 @@ pub(super) async fn sessions(db: Db, about: Arc<(AccountId, Millis)>) -> Result<
     let sql =
         format!("SELECT {SESSION} FROM sessions s WHERE s.account = $1 AND s.expires > $2 ORDER BY s.id");
     db.rows(&sql, &[&bits(account.0), &int(now)]).await?.iter().map(|row| session(row, 0)).collect()
-}
-
-/// Forgets an account with all that is its own.
-pub(super) async fn remove(db: Db, id: Arc<AccountId>) -> Result<bool, Fault> {
-    let row = bits(id.0);
-    for sql in [
-        "DELETE FROM certificates WHERE account = $1",
-        "DELETE FROM sessions WHERE account = $1",
-        "DELETE FROM cursors WHERE account = $1",
-    ] {
-        db.run(sql, &[&row]).await?;
-    }
-    super::notices::forget_account(&db, row).await?;
-    Ok(db.run("DELETE FROM accounts WHERE id = $1", &[&row]).await? > 0)
 }
 
 /// Notes when sessions were used.

@@ -242,18 +242,6 @@ pub(super) async fn counts(db: Db, _: Arc<()>) -> Result<Counts, Fault> {
     Ok(Counts { waiting: uint(row.try_get(0)?), dead: uint(row.try_get(1)?) })
 }
 
-/// Forgets what is kept of an account here.
-pub(super) async fn forget_account(db: &Db, account: i64) -> Result<(), Fault> {
-    for sql in [
-        "DELETE FROM devices WHERE account = $1",
-        "DELETE FROM levels WHERE account = $1",
-        "DELETE FROM notices WHERE account = $1",
-    ] {
-        db.run(sql, &[&account]).await?;
-    }
-    Ok(())
-}
-
 fn number_of(kind: Kind) -> i16 {
     Kind::ALL.iter().position(|known| *known == kind).and_then(|at| i16::try_from(at).ok()).unwrap_or(0)
 }

@@ -106,8 +106,6 @@ pub(super) async fn change(db: Db, about: Arc<(AccountId, AccountChange)>) -> Re
     by_id(&db, *id).await?.ok_or(StoreError::None.into())
 }
 
-<<<<<<< HEAD
-=======
 /// Forgets an account, with all that is its own. Says whether there was one.
 pub(super) async fn remove(db: Db, id: Arc<AccountId>) -> Result<bool, Fault> {
     let row = bits(id.0);
@@ -117,7 +115,6 @@ pub(super) async fn remove(db: Db, id: Arc<AccountId>) -> Result<bool, Fault> {
     Ok(db.run("DELETE FROM accounts WHERE id = $1", &[&row]).await? > 0)
 }
 
->>>>>>> lead
 /// Says which certificates open an account. One that opens another account is [`StoreError::Taken`].
 async fn certify(db: &Db, id: AccountId, certificates: &[[u8; DIGEST]]) -> Result<(), Fault> {
     let row = bits(id.0);

@@ -17,8 +17,8 @@ pub(super) fn fits(pattern: &str, line: &str, words: &mut Words) -> bool {
 
 fn matches(pattern: &str, line: &str, words: &mut Words) -> bool {
     if let Some(rest) = pattern.strip_prefix('*') {
-        let ends = line.char_indices().map(|(at, _)| at).chain([line.len()]);
-        return ends.into_iter().any(|at| {
+        let mut ends = line.char_indices().map(|(at, _)| at).chain([line.len()]);
+        return ends.any(|at| {
             let mut tried = words.clone();
             let whole = matches(rest, &line[at..], &mut tried);
             if whole {

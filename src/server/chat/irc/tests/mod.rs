@@ -240,8 +240,8 @@ async fn messages_reach_the_others_and_come_back_to_those_who_ask() {
         .filter_map(|line| line.split_once(" :"))
         .map(|(_, text)| text.to_owned())
         .collect();
-    assert_eq!(words, ["one", "twothree"], "{echo:?}");
-    assert_eq!(bares(&bob.told().await), ["PRIVMSG #a :one", "PRIVMSG #a :twothree"]);
+    assert_eq!(words, ["one", "two", "three"], "{echo:?}");
+    assert_eq!(bares(&bob.told().await), ["PRIVMSG #a :one", "PRIVMSG #a :two", "PRIVMSG #a :three"]);
     let own = ann.ask("@label=1 PRIVMSG ann :me").await;
     assert_eq!(own.iter().filter(|line| line.contains("label=1")).count(), 1, "{own:?}");
     assert_eq!(bares(&own), ["PRIVMSG ann :me", "PRIVMSG ann :me"]);

@@ -145,7 +145,7 @@ impl Display for Report {
         let columns = [
             ("heard", count(deliveries.count)),
             ("a second", rate(deliveries.per_second)),
-            ("other events", count(deliveries.other_events)),
+            ("others", count(deliveries.other_events)),
         ];
         row(f, "deliveries", &columns)?;
         if let Some(latency) = &self.acknowledgement {
@@ -207,7 +207,7 @@ members                in      within
 messages          on disk    a second
                     5,000         500
 
-deliveries          heard    a second other events
+deliveries          heard    a second      others
                   495,000      49,500           0
 
 sent to ack           50%         90%         99%       99.9%         max

@@ -291,3 +291,17 @@ fn nothing_that_a_server_says_is_too_strange() {
     model.come_in(&json!({"me": 3, "rooms": [{"room": null}, 5]}));
     model.turn(true);
 }
+
+#[test]
+fn the_manual_has_every_command() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/chat-connect.md");
+    let text = std::fs::read_to_string(path).unwrap();
+    let rows: Vec<String> = COMMANDS
+        .iter()
+        .map(|command| {
+            let line = format!("/{} {}", command.name, command.words);
+            format!("| `{}` | {} |", line.trim_end(), command.help)
+        })
+        .collect();
+    assert!(text.contains(&rows.join("\n")), "{}", rows.join("\n"));
+}

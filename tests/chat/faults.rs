@@ -1,0 +1,188 @@
+//! A disk without room, and members who do not read: what is refused, what goes on, and how it is well again.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Command;
+
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
+use serde_json::{Value, json};
+
+use super::client::Client;
+use super::{Irc, Server};
+use crate::support::command::stop;
+use crate::support::process::Process;
+
+/// A server of this script, which runs the command that follows it.
+#[track_caller]
+fn started_by(script: &str, folder: &Path) -> (Process, SocketAddr) {
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_wireworks"), "chat", "serve", "--no-limits"]);
+    command.args(["--listen", "127.0.0.1:0", "--data"]).arg(folder.join("data"));
+    let mut process = Process::start(&mut command, Vec::new());
+    let addr = process.address("chat");
+    (process, addr)
+}
+
+/// What a client may do while nothing can be written, and when it can be again.
+fn writes_are_refused(ann: &mut Client, codes: &[&str], heal: impl FnOnce()) {
+    let send = || json!({"t": "send", "room": "#a", "text": "x".repeat(8000), "cid": "the one"});
+    let refused = ann.is_refused(send());
+    assert!(codes.contains(&refused.as_str()), "{refused}");
+    // Reading goes on: history, and words that were said.
+    let page = ann.asks(json!({"t": "history", "room": "#a"}));
+    let before = page["events"].as_array().unwrap().len();
+    assert!(before > 0, "{page}");
+    assert_eq!(ann.asks(json!({"t": "search", "text": "findme"}))["found"].as_array().unwrap().len(), 1);
+    assert!(codes.contains(&ann.is_refused(send()).as_str()));
+    heal();
+    let reply = ann.asks(send());
+    assert_eq!(reply.get("again"), None, "it was not kept before: {reply}");
+    assert_eq!(ann.asks(send())["seq"], reply["seq"]);
+    let page = ann.asks(json!({"t": "history", "room": "#a", "after": reply["seq"].as_u64().unwrap() - 1}));
+    assert_eq!(page["events"].as_array().unwrap().len(), 1, "once: {page}");
+}
+
+#[track_caller]
+fn writer(addr: SocketAddr) -> Client {
+    let mut ann = Client::connect(addr);
+    ann.registers("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    ann.asks(json!({"t": "send", "room": "#a", "text": "findme"}));
+    ann
+}
+
+#[test]
+fn files_that_may_not_grow_stop_writing_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    // Without this the system would end a process whose files may not grow.
+    let (server, addr) = started_by("trap '' XFSZ; exec \"$@\"", folder.path());
+    let mut ann = writer(addr);
+    let pid = Pid::from_raw(i32::try_from(server.id()).unwrap()).unwrap();
+    let limit =
+        |bytes| prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
+    limit(Some(4096));
+    // The system says that the file is too large, and not that the disk is full.
+    writes_are_refused(&mut ann, &["store_full", "store_away"], || drop(limit(None)));
+    drop(ann);
+    stop(server);
+}
+
+#[test]
+fn a_full_disk_stops_writing_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let may_mount = Command::new("unshare")
+        .args(["--mount", "--map-root-user", "mount", "-t", "tmpfs", "none"])
+        .arg(folder.path())
+        .status();
+    if !may_mount.is_ok_and(|status| status.success()) {
+        eprintln!("this system mounts no small disk: the test above is left");
+        return;
+    }
+    let script = format!(
+        "exec unshare --mount --map-root-user sh -c 'mount -t tmpfs -o size=4m none {} && exec \"$@\"' sh \"$@\"",
+        folder.path().display()
+    );
+    let (server, addr) = started_by(&script, folder.path());
+    let mut ann = writer(addr);
+    // The disk is seen by the server alone, and by whoever looks through its eyes.
+    let disk = format!("/proc/{}/root{}/filler", server.id(), folder.path().display());
+    let filled = std::fs::write(&disk, vec![0; 4 << 20]);
+    assert!(filled.is_err(), "nothing is left of the disk");
+    let mut number = 0;
+    // What is left of the last page takes some more.
+    while number < 100 {
+        let reply = ann.tries(json!({"t": "send", "room": "#a", "text": "y".repeat(2000)}));
+        if reply["t"] == "error" {
+            break;
+        }
+        number += 1;
+    }
+    writes_are_refused(&mut ann, &["store_full"], || std::fs::remove_file(&disk).unwrap());
+    drop(ann);
+    stop(server);
+}
+
+/// Messages that nobody's buffers hold: what a socket takes is some megabytes.
+const MANY: usize = 1500;
+
+fn says_many(ann: &mut Client) {
+    let text = "z".repeat(16_000);
+    for begin in (0..MANY).step_by(100) {
+        let numbers: Vec<u64> = (begin..begin + 100)
+            .map(|number| ann.begins(json!({"t": "send", "room": "#a", "text": format!("{number} {text}")})))
+            .collect();
+        for number in numbers {
+            assert_eq!(ann.reply(number)["t"], "ok");
+        }
+    }
+}
+
+/// The number at the beginning of a message's text.
+fn number(event: &Value) -> Option<usize> {
+    if event["t"] != "message" {
+        return None;
+    }
+    event["text"].as_str()?.split(' ').next()?.parse().ok()
+}
+
+#[test]
+fn who_does_not_read_is_let_go_and_goes_on_where_he_was() {
+    let mut server = Server::with(&["--no-limits", "--irc", "127.0.0.1:0"]);
+    let (mut ann, mut bob, mut eve) = (server.account("ann"), server.account("bob"), server.account("eve"));
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    let begin = bob.asks(json!({"t": "join", "room": "#a"}))["room"]["seq"].as_u64().unwrap();
+    eve.asks(json!({"t": "join", "room": "#a"}));
+    let mut irene = server.registered("irene");
+    irene.says("JOIN #a");
+    irene.hears("366");
+    // Eve reads all the time, beside two who do not.
+    let eve = std::thread::spawn(move || {
+        let mut next = 0;
+        while next < MANY {
+            if let Some(number) = number(&eve.hears()) {
+                assert_eq!(number, next);
+                next += 1;
+            }
+        }
+    });
+    says_many(&mut ann);
+    eve.join().unwrap();
+    let (mut last, mut next) = (begin, 0);
+    let bye = loop {
+        let event = bob.hears();
+        if event["t"] == "bye" {
+            break event;
+        }
+        if let Some(seq) = event["seq"].as_u64().filter(|_| event["room"] == "#a") {
+            assert_eq!(seq, last + 1);
+            last = seq;
+        }
+        if let Some(number) = number(&event) {
+            assert_eq!(number, next);
+            next += 1;
+        }
+    };
+    assert_eq!((bye["code"].as_str(), bob.is_closed()), (Some("slow"), 1013));
+    assert!(next < MANY, "he has missed something");
+    let mut again = server.client();
+    let reply = again.asks(json!({"t": "token", "token": bob.token, "resume": {"#a": last}}));
+    assert_eq!(reply["resumed"]["#a"].get("lost"), None, "{reply}");
+    for event in again.has_heard() {
+        if let Some(seq) = event["seq"].as_u64().filter(|_| event["room"] == "#a") {
+            assert_eq!(seq, last + 1);
+            last = seq;
+        }
+        if let Some(number) = number(&event) {
+            assert_eq!(number, next);
+            next += 1;
+        }
+    }
+    assert_eq!(next, MANY, "all of it, once");
+    assert_eq!(end_of(&mut irene).split(' ').next(), Some("ERROR"));
+}
+
+/// The last line of a connection that the server ends.
+fn end_of(irc: &mut Irc) -> String {
+    let bytes = irc.0.read_to_end();
+    String::from_utf8_lossy(&bytes).trim_end().rsplit("\r\n").next().unwrap_or_default().to_owned()
+}

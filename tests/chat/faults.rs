@@ -7,8 +7,8 @@ use std::process::Command;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
+use super::Server;
 use super::client::Client;
-use super::{Irc, Server};
 use crate::support::command::stop;
 use crate::support::process::Process;
 
@@ -48,6 +48,8 @@ fn writer(addr: SocketAddr) -> Client {
     ann.registers("ann");
     ann.asks(json!({"t": "create", "room": "#a"}));
     ann.asks(json!({"t": "send", "room": "#a", "text": "findme"}));
+    // It can be found from now on.
+    ann.asks(json!({"t": "search", "text": "findme"}));
     ann
 }
 
@@ -88,101 +90,110 @@ fn a_full_disk_stops_writing_alone() {
     let disk = format!("/proc/{}/root{}/filler", server.id(), folder.path().display());
     let filled = std::fs::write(&disk, vec![0; 4 << 20]);
     assert!(filled.is_err(), "nothing is left of the disk");
-    let mut number = 0;
-    // What is left of the last page takes some more.
-    while number < 100 {
-        let reply = ann.tries(json!({"t": "send", "room": "#a", "text": "y".repeat(2000)}));
-        if reply["t"] == "error" {
-            break;
-        }
-        number += 1;
-    }
+    // What is left of the log's file takes some more.
+    let some = json!({"t": "send", "room": "#a", "text": "y".repeat(2000)});
+    assert!((0..5000).any(|_| ann.tries(some.clone())["t"] == "error"), "the disk is never full");
     writes_are_refused(&mut ann, &["store_full"], || std::fs::remove_file(&disk).unwrap());
     drop(ann);
     stop(server);
 }
 
 /// Messages that nobody's buffers hold: what a socket takes is some megabytes.
-const MANY: usize = 1500;
+const MANY: u64 = 4000;
 
-fn says_many(ann: &mut Client) {
+/// Says long messages until a member is seen to go, and how many it were.
+fn says_until_gone(ann: &mut Client, name: &str) -> u64 {
     let text = "z".repeat(16_000);
-    for begin in (0..MANY).step_by(100) {
-        let numbers: Vec<u64> = (begin..begin + 100)
+    for begin in (0..MANY).step_by(50) {
+        let numbers: Vec<u64> = (begin..begin + 50)
             .map(|number| ann.begins(json!({"t": "send", "room": "#a", "text": format!("{number} {text}")})))
             .collect();
         for number in numbers {
             assert_eq!(ann.reply(number)["t"], "ok");
         }
+        let heard = ann.has_heard();
+        if heard.iter().any(|event| event["t"] == "gone" && event["name"] == name) {
+            return begin + 50;
+        }
     }
+    panic!("{name} is never let go");
 }
 
-/// The number at the beginning of a message's text.
-fn number(event: &Value) -> Option<usize> {
-    if event["t"] != "message" {
-        return None;
+/// What somebody has heard of the room: the last event, and how many messages.
+struct Heard {
+    last: u64,
+    messages: u64,
+}
+
+impl Heard {
+    /// Nothing may be missing, or come twice.
+    #[track_caller]
+    fn hear(&mut self, event: &Value) {
+        let Some(seq) = event["seq"].as_u64().filter(|_| event["room"] == "#a") else { return };
+        assert_eq!(seq, self.last + 1);
+        self.last = seq;
+        if event["t"] == "message" {
+            let number = event["text"].as_str().unwrap().split(' ').next().unwrap();
+            assert_eq!(number, self.messages.to_string());
+            self.messages += 1;
+        }
     }
-    event["text"].as_str()?.split(' ').next()?.parse().ok()
 }
 
 #[test]
 fn who_does_not_read_is_let_go_and_goes_on_where_he_was() {
-    let mut server = Server::with(&["--no-limits", "--irc", "127.0.0.1:0"]);
+    let server = Server::start();
     let (mut ann, mut bob, mut eve) = (server.account("ann"), server.account("bob"), server.account("eve"));
     ann.asks(json!({"t": "create", "room": "#a"}));
-    let begin = bob.asks(json!({"t": "join", "room": "#a"}))["room"]["seq"].as_u64().unwrap();
-    eve.asks(json!({"t": "join", "room": "#a"}));
-    let mut irene = server.registered("irene");
-    irene.says("JOIN #a");
-    irene.hears("366");
-    // Eve reads all the time, beside two who do not.
-    let eve = std::thread::spawn(move || {
-        let mut next = 0;
-        while next < MANY {
-            if let Some(number) = number(&eve.hears()) {
-                assert_eq!(number, next);
-                next += 1;
-            }
+    let begin = |client: &mut Client| {
+        let last = client.asks(json!({"t": "join", "room": "#a"}))["room"]["seq"].as_u64().unwrap();
+        Heard { last, messages: 0 }
+    };
+    let mut bobs = begin(&mut bob);
+    drop(bob.has_heard());
+    let mut eves = begin(&mut eve);
+    drop(eve.has_heard());
+    // Eve reads all the time, beside bob, who does not.
+    let (sender, said) = std::sync::mpsc::channel();
+    let reading = std::thread::spawn(move || {
+        let mut all = None;
+        while all.is_none_or(|all| eves.messages < all) {
+            eves.hear(&eve.hears());
+            all = all.or_else(|| said.try_recv().ok());
         }
     });
-    says_many(&mut ann);
-    eve.join().unwrap();
-    let (mut last, mut next) = (begin, 0);
+    let before = says_until_gone(&mut ann, "bob");
+    let all = before + 1;
+    sender.send(all).unwrap();
+    let last = ann.asks(json!({"t": "send", "room": "#a", "text": format!("{before} is the last one")}));
     let bye = loop {
         let event = bob.hears();
         if event["t"] == "bye" {
             break event;
         }
-        if let Some(seq) = event["seq"].as_u64().filter(|_| event["room"] == "#a") {
-            assert_eq!(seq, last + 1);
-            last = seq;
-        }
-        if let Some(number) = number(&event) {
-            assert_eq!(number, next);
-            next += 1;
-        }
+        bobs.hear(&event);
     };
     assert_eq!((bye["code"].as_str(), bob.is_closed()), (Some("slow"), 1013));
-    assert!(next < MANY, "he has missed something");
+    assert!(bobs.messages < all, "he has missed something");
     let mut again = server.client();
-    let reply = again.asks(json!({"t": "token", "token": bob.token, "resume": {"#a": last}}));
+    let reply = again.asks(json!({"t": "token", "token": bob.token, "resume": {"#a": bobs.last}}));
     assert_eq!(reply["resumed"]["#a"].get("lost"), None, "{reply}");
-    for event in again.has_heard() {
-        if let Some(seq) = event["seq"].as_u64().filter(|_| event["room"] == "#a") {
-            assert_eq!(seq, last + 1);
-            last = seq;
-        }
-        if let Some(number) = number(&event) {
-            assert_eq!(number, next);
-            next += 1;
-        }
-    }
-    assert_eq!(next, MANY, "all of it, once");
-    assert_eq!(end_of(&mut irene).split(' ').next(), Some("ERROR"));
+    again.has_heard().iter().for_each(|event| bobs.hear(event));
+    assert_eq!((bobs.messages, bobs.last), (all, last["seq"].as_u64().unwrap()), "all of it, once");
+    reading.join().unwrap();
 }
 
-/// The last line of a connection that the server ends.
-fn end_of(irc: &mut Irc) -> String {
-    let bytes = irc.0.read_to_end();
-    String::from_utf8_lossy(&bytes).trim_end().rsplit("\r\n").next().unwrap_or_default().to_owned()
+#[test]
+fn an_irc_client_that_does_not_read_is_told_why_it_is_let_go() {
+    let mut server = Server::with(&["--no-limits", "--irc", "127.0.0.1:0"]);
+    let mut ann = server.account("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    let mut irene = server.registered("irene");
+    irene.says("JOIN #a");
+    irene.hears("366");
+    says_until_gone(&mut ann, "irene");
+    let bytes = irene.0.read_to_end();
+    let text = String::from_utf8_lossy(&bytes);
+    let last = text.trim_end().rsplit("\r\n").next().unwrap_or_default();
+    assert!(last.starts_with("ERROR :"), "{last}");
 }

@@ -69,7 +69,7 @@ impl Ears {
                 Some(event) => self.notice(now, &event, tally),
                 None => self.reply(now, value, tally),
             },
-            Heard::Line(line) => self.line(line)?,
+            Heard::Line(line) => self.line(line, tally)?,
             heard => self.notice(now, &heard, tally),
         }
         Ok(())
@@ -152,13 +152,12 @@ impl Ears {
         }
     }
 
-    fn line(&mut self, line: &str) -> Result<(), Fault> {
+    fn line(&mut self, line: &str, tally: &mut Tally) -> Result<(), Fault> {
         if line.starts_with("PING") || !self.is_in {
             self.lines.push_back(line.to_owned());
         } else if let Some(reason) = line.strip_prefix("ERROR ") {
             return Err(Fault::Closed(reason.trim_start_matches(':').to_owned()));
-        } else if self.run.senders > 0 && is_refusal(line) {
-            let mut tally = lock(&self.tally);
+        } else if is_refusal(line) {
             tally.refused += 1;
             let code = line.splitn(4, ' ').nth(1).unwrap_or_default().to_owned();
             tally.fault(Fault::Refused { what: "PRIVMSG", code });

@@ -21,7 +21,8 @@ mod tests {
             for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
                 let name = format!("| `--{}`", arg.get_long().unwrap());
                 let short = arg.get_short().map(|short| format!(", `-{short}`")).unwrap_or_default();
-                let default = arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
+                let default =
+                    arg.get_default_values().first().map(|value| value.to_string_lossy().into_owned());
                 let row = match default.filter(|value| value != "false") {
                     Some(default) => format!("{name}{short} | {default} |"),
                     None => format!("{name}{short} |"),

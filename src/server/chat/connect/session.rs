@@ -143,6 +143,8 @@ pub(super) enum News {
     Said(Value),
     /// The connection is lost, for this reason.
     Lost(String),
+    /// A guest does not get the other name, for this reason, and keeps the one it had.
+    Kept(String),
     /// It is back: what was missed, and the answer to the login.
     Back(Vec<Value>, Value),
     /// It will not come back.
@@ -152,7 +154,9 @@ pub(super) enum News {
 /// A connection that is sought again.
 pub(super) struct Session {
     connect: Connect,
-    pub(super) credentials: Credentials,
+    credentials: Credentials,
+    /// Those that it had, while others are tried.
+    before: Option<Credentials>,
     socket: Option<Socket>,
     /// When the next attempt is made, and it once it was begun.
     due: Instant,
@@ -172,6 +176,7 @@ impl Session {
         Self {
             connect,
             credentials,
+            before: None,
             socket: Some(socket),
             due: Instant::now(),
             attempt: None,
@@ -188,9 +193,10 @@ impl Session {
         }
     }
 
-    /// Gives the connection up, so that it is made again: at once.
+    /// Gives the connection up, and makes it again with other credentials: at once.
     pub(super) fn renew(&mut self, credentials: Credentials) {
-        self.credentials = credentials;
+        let before = std::mem::replace(&mut self.credentials, credentials);
+        self.before.get_or_insert(before);
         self.socket = None;
         self.attempt = None;
         self.due = Instant::now();
@@ -245,7 +251,13 @@ impl Session {
                     self.socket = Some(socket);
                     self.heard = Instant::now();
                     self.backoff.reset();
+                    self.before = None;
                     return News::Back(before, reply);
+                }
+                Ok(Err(error @ LoginError::Refused { .. })) if self.before.is_some() => {
+                    self.credentials = self.before.take().unwrap_or_else(|| self.credentials.clone());
+                    self.due = Instant::now();
+                    return News::Kept(error.to_string());
                 }
                 Ok(Err(error)) if !error.may_pass() => return News::Over(error),
                 Ok(Err(_)) | Err(_) => self.due = Instant::now() + self.backoff.wait(),

@@ -83,6 +83,7 @@ pub(super) fn take(model: &mut Model, news: News) -> Result<(), LoginError> {
     match news {
         News::Said(value) => model.hear(&value),
         News::Lost(reason) => model.lost(&reason),
+        News::Kept(reason) => model.error(&reason),
         News::Back(before, reply) => {
             before.iter().for_each(|value| model.hear(value));
             model.come_in(&reply);

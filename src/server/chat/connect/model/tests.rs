@@ -1,3 +1,5 @@
+//! What is typed and what is heard, and what the user then sees.
+
 use super::*;
 
 /// A client that is in, in `#garden`, with two messages.
@@ -118,9 +120,11 @@ fn messages_change() {
         &json!({"t": "edit", "room": "#garden", "seq": 6, "from": "bob", "message": "id4", "text": "Hello!"}),
     );
     model.hear(&json!({"t": "react", "room": "#garden", "seq": 7, "from": "bob", "message": "id5", "reaction": "+1"}));
+    // What happens while the user looks is read.
+    assert_eq!(answer(&mut model, "read", json!({}))["seq"], 6);
+    assert_eq!(answer(&mut model, "read", json!({}))["seq"], 7);
     model.line("/react 4 🌹");
     let request = answer(&mut model, "react", json!({"seq": 8, "id": "id8"}));
-    // What somebody says in the meantime is read.
     assert_eq!((&request["message"], &request["reaction"]), (&json!("id4"), &json!("🌹")));
     let entries = &model.room().entries;
     assert_eq!((entries[0].text.as_str(), entries[0].edited), ("Hello!", true));

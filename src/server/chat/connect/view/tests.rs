@@ -1,3 +1,5 @@
+//! Screens of several sizes, as text.
+
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::json;
@@ -8,7 +10,11 @@ use super::*;
 fn screen(model: &Model, columns: u16, rows: u16) -> Vec<String> {
     let mut terminal = Terminal::new(TestBackend::new(columns, rows)).unwrap();
     let look = Look { colours: true, zone: Zone::default() };
-    terminal.draw(|frame| drop(draw(frame, model, &look))).unwrap();
+    terminal
+        .draw(|frame| {
+            draw(frame, model, &look);
+        })
+        .unwrap();
     let buffer = terminal.backend().buffer();
     (0..rows)
         .map(|y| {
@@ -115,7 +121,11 @@ fn a_lost_connection_is_seen() {
 fn without_colours_there_are_none() {
     let mut terminal = Terminal::new(TestBackend::new(100, 20)).unwrap();
     let look = Look { colours: false, zone: Zone::default() };
-    terminal.draw(|frame| drop(draw(frame, &model(), &look))).unwrap();
+    terminal
+        .draw(|frame| {
+            draw(frame, &model(), &look);
+        })
+        .unwrap();
     let cells = terminal.backend().buffer().content();
     assert!(cells.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
 }

@@ -1,13 +1,17 @@
 //! What was acknowledged is there after the server was killed, once and in order.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::time::{Duration, Instant};
 
-use serde_json::json;
+use rustix::process::Signal;
+use serde_json::{Value, json};
 
 use super::Server;
 use super::client::Client;
+use crate::support::PATIENCE;
+use crate::support::command::{metric, wireworks};
 
-/// How often it is killed. The tool `chat bench` does it more often.
+/// How often it is killed by the first test.
 const KILLS: usize = 10;
 
 /// Messages that are on their way when it is killed.
@@ -71,4 +75,74 @@ fn come_back(server: &Server, token: &str) -> Client {
     let mut client = server.client();
     client.asks(json!({"t": "token", "token": token}));
     client
+}
+
+/// How often the server is killed under `chat bench`, unless `CHAT_KILLS` says otherwise.
+const BENCH_KILLS: usize = 10;
+
+/// Rooms of the bench.
+const ROOMS: usize = 2;
+
+#[test]
+fn a_bench_goes_on_while_the_server_is_killed_and_misses_nothing() {
+    let kills = std::env::var("CHAT_KILLS").map_or(BENCH_KILLS, |kills| kills.parse().unwrap());
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["--no-limits", "--metrics", "127.0.0.1:0"];
+    let (mut process, addr) = Server::process("127.0.0.1:0", folder.path(), &args);
+    let listen = addr.to_string();
+    let url = format!("ws://{addr}");
+    let load = ["-m", "8", "-r", "2", "-s", "4", "-w", "8", "--rate", "300/s", "--duration", "30m"];
+    let bench = wireworks(&[&["chat", "bench", &url, "--reconnect", "--json"], &load[..]].concat());
+    let bench = bench.within(Duration::from_secs(120));
+    for kill in 0..kills {
+        let metrics = process.address("metrics");
+        // Somewhere among its transactions, each time elsewhere.
+        let changes = 60 + (kill * 37 % 50) as u64;
+        let deadline = Instant::now() + PATIENCE;
+        while metric(metrics, "wireworks_chat_changes_total") < changes {
+            assert!(Instant::now() < deadline, "the bench does not go on after {kill} kills");
+            std::thread::yield_now();
+        }
+        process.signal(Signal::KILL);
+        drop(process.wait());
+        (process, _) = Server::process(&listen, folder.path(), &args);
+    }
+    let metrics = process.address("metrics");
+    let deadline = Instant::now() + PATIENCE;
+    while metric(metrics, "wireworks_chat_changes_total") < 50 {
+        assert!(Instant::now() < deadline, "the bench does not go on after the last kill");
+        std::thread::yield_now();
+    }
+    bench.signal(Signal::INT);
+    let ended = bench.wait().success();
+    let report: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    println!("{kills} kills: {report}");
+    let acknowledged = report["messages"]["acknowledged"].as_u64().unwrap();
+    assert_eq!(report["passed"], true, "{report}");
+    assert!(report["members"]["reconnects"].as_u64().unwrap() >= kills as u64, "{report}");
+    assert_eq!(report["messages"]["unanswered"], 0);
+    // What is kept is what was acknowledged, once.
+    let mut reader = Client::connect(addr);
+    reader.asks(json!({"t": "guest", "name": "reader"}));
+    let rooms = reader.asks(json!({"t": "rooms"}))["rooms"].clone();
+    assert_eq!(rooms.as_array().unwrap().len(), ROOMS, "{rooms}");
+    let mut kept = 0;
+    for room in rooms.as_array().unwrap() {
+        let room = &room["room"];
+        reader.asks(json!({"t": "join", "room": room}));
+        let mut texts = HashSet::new();
+        let mut after = 0;
+        loop {
+            let page = reader.asks(json!({"t": "history", "room": room, "after": after, "limit": 200}));
+            for event in page["events"].as_array().unwrap() {
+                after = event["seq"].as_u64().unwrap();
+                assert!(texts.insert(event["text"].as_str().unwrap().to_owned()), "twice: {event}");
+            }
+            if page["more"] == false {
+                break;
+            }
+        }
+        kept += texts.len() as u64;
+    }
+    assert_eq!(kept, acknowledged);
 }

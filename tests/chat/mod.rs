@@ -2,9 +2,12 @@
 
 mod access;
 mod admin;
+mod bench;
 mod client;
 mod cluster;
+mod connect;
 mod crash;
+mod faults;
 mod hostile;
 mod injection;
 mod irc;

@@ -9,6 +9,7 @@ use wireworks::server::chat::admin::args::{BackupArgs, ExportArgs, NoticeArgs, R
 use wireworks::server::chat::admin::{self, Command};
 use wireworks::server::chat::bench;
 use wireworks::server::chat::command::{self, Args, Config};
+use wireworks::server::chat::connect;
 use wireworks::server::log::{self, LogConfig, LogLevel};
 
 use crate::{FAILURE, failure};
@@ -17,6 +18,8 @@ use crate::{FAILURE, failure};
 pub(crate) enum Chat {
     /// Serve a chat: rooms, direct messages, accounts and history
     Serve(Box<Args>),
+    /// Talk, in a terminal
+    Connect(Box<connect::Args>),
     /// Measure a chat server, and check that nothing is lost, doubled or out of order
     Bench(Box<bench::Args>),
     /// Make, show, change and remove accounts
@@ -30,6 +33,16 @@ pub(crate) enum Chat {
     /// Write messages as lines of JSON, or as a page
     Export(ExportArgs),
 }
+
+const CONNECT: &str = "\
+Examples:
+  wireworks chat connect ws://127.0.0.1:8082                    as a guest
+  wireworks chat connect --user alice wss://chat.example.org    with an account; its password is asked for once
+  wireworks chat connect --user alice --register ws://127.0.0.1:8082
+  echo 'Backup is done' | wireworks chat connect -g backup -r '#ops' ws://127.0.0.1:8082
+
+F1 explains commands and keys. Exit status: 0 when it was ended, 1 when there was no conversation, 64 when the
+command line makes no sense.";
 
 const BENCH: &str = "\
 Examples:
@@ -47,6 +60,7 @@ line makes no sense, 130 when interrupted twice.";
 pub(crate) fn describe(command: clap::Command) -> clap::Command {
     command
         .mut_subcommand("serve", Args::with_defaults)
+        .mut_subcommand("connect", |connect| connect.after_help(CONNECT))
         .mut_subcommand("bench", |bench| bench.after_help(BENCH))
 }
 
@@ -54,6 +68,7 @@ pub(crate) fn describe(command: clap::Command) -> clap::Command {
 pub(crate) fn run(command: &Chat) -> ExitCode {
     let order = match command {
         Chat::Serve(args) => return crate::served(serve(args)),
+        Chat::Connect(args) => return client(|| connect::run(args), connect::ConnectError::status),
         Chat::Bench(args) => return client(|| bench::run(args), bench::BenchError::status),
         Chat::User(args) => Command::User(args),
         Chat::Room(args) => Command::Room(args),

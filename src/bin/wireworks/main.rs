@@ -44,7 +44,7 @@ enum Door {
     /// Serve, list, describe, call and measure services
     #[command(subcommand)]
     Rpc(rpc::Rpc),
-    /// Serve a chat, measure one
+    /// Serve a chat, talk in one, measure one
     #[command(subcommand)]
     Chat(chat::Chat),
     /// Balance connections, or requests of HTTP, over backends

@@ -7,6 +7,7 @@ pub mod bench;
 pub mod bus;
 pub mod client;
 pub mod command;
+pub mod connect;
 pub mod house;
 pub mod irc;
 pub mod json;

@@ -16,7 +16,7 @@ use super::link::{Framing, Link};
 use super::payload::Payload;
 use super::run::Run;
 use super::scan::{self, Heard};
-use super::sender::Sender;
+use super::sender::{Sender, Sent};
 use super::tally::{Tally, lock};
 use crate::server::chat::client::Door;
 use crate::server::load::bells::rung;
@@ -34,8 +34,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub(super) struct Member {
     pub(super) run: Arc<Run>,
     pub(super) door: Door,
-    pub(super) ears: Ears,
-    pub(super) sender: Option<Sender>,
+    ears: Ears,
     /// Of its account.
     pub(super) token: Option<String>,
     /// Requests that it has made.
@@ -53,8 +52,8 @@ pub(super) struct Ears {
     /// Replies of the server, and lines of IRC, for those who wait for them.
     replies: VecDeque<Value>,
     lines: VecDeque<String>,
-    /// Its own messages, as the IRC door echoes them.
-    echoes: Vec<(usize, Payload)>,
+    /// What it has said, if it is one who sends.
+    sender: Option<Sender>,
     /// Whether it is in: then lines of IRC are not kept.
     is_in: bool,
 }
@@ -68,10 +67,9 @@ impl Ears {
         match heard {
             Heard::Json(value) => match scan::event(&value) {
                 Some(event) => self.notice(now, &event, tally),
-                None if value.get("re").is_some() => self.replies.push_back(value),
-                None => {}
+                None => self.reply(now, value, tally),
             },
-            Heard::Line(line) => self.line(line)?,
+            Heard::Line(line) => self.line(line, tally)?,
             heard => self.notice(now, &heard, tally),
         }
         Ok(())
@@ -101,7 +99,7 @@ impl Ears {
             tally.delivery.record(late);
             tally.measured = now - self.run.start;
             if payload.sender == self.index && seq.is_none() {
-                self.echoes.push((place, payload));
+                self.echo(now, place, &payload, tally);
             }
         } else {
             tally.events += 1;
@@ -111,13 +109,55 @@ impl Ears {
         }
     }
 
-    fn line(&mut self, line: &str) -> Result<(), Fault> {
+    /// An answer: to a message, which takes the place of its delivery in the order of the room, or to something else.
+    fn reply(&mut self, now: Instant, reply: Value, tally: &mut Tally) {
+        let Some(id) = reply.get("re").and_then(Value::as_u64) else { return };
+        let Some(sent) = self.sender.as_mut().and_then(|sender| sender.answered(id)) else {
+            self.replies.push_back(reply);
+            return;
+        };
+        if reply["t"] != "ok" {
+            let code = reply["code"].as_str().unwrap_or_default().to_owned();
+            tally.refused += 1;
+            tally.fault(Fault::Refused { what: "send", code });
+            return;
+        }
+        let seq = reply["seq"].as_u64().unwrap_or_default();
+        let cursor = &mut tally.ledgers[self.slot].rooms[sent.place];
+        if let Err(wrong) = cursor.acknowledged(seq, reply["again"] == true, &sent.payload) {
+            tally.fault(wrong);
+        }
+        self.count(now, &sent, tally);
+    }
+
+    /// Its own message, as the IRC door tells it.
+    fn echo(&mut self, now: Instant, place: usize, payload: &Payload, tally: &mut Tally) {
+        let sent = self.sender.as_mut().and_then(|sender| sender.echoed(place, payload.number));
+        if let Some(sent) = sent {
+            self.count(now, &sent, tally);
+        }
+    }
+
+    /// Counts a message that is acknowledged.
+    fn count(&mut self, now: Instant, sent: &Sent, tally: &mut Tally) {
+        if let Some(sender) = &mut self.sender {
+            sender.progress = now;
+        }
+        tally.acknowledged += 1;
+        tally.acknowledgement.record((now - self.run.start).saturating_sub(sent.payload.due));
+        tally.measured = now - self.run.start;
+        let room = tally.ledgers[self.slot].rooms[sent.place].room;
+        if let Some(count) = usize::try_from(room).ok().and_then(|room| self.run.acknowledged.get(room)) {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn line(&mut self, line: &str, tally: &mut Tally) -> Result<(), Fault> {
         if line.starts_with("PING") || !self.is_in {
             self.lines.push_back(line.to_owned());
         } else if let Some(reason) = line.strip_prefix("ERROR ") {
             return Err(Fault::Closed(reason.trim_start_matches(':').to_owned()));
-        } else if self.run.senders > 0 && is_refusal(line) {
-            let mut tally = lock(&self.tally);
+        } else if is_refusal(line) {
             tally.refused += 1;
             let code = line.splitn(4, ' ').nth(1).unwrap_or_default().to_owned();
             tally.fault(Fault::Refused { what: "PRIVMSG", code });
@@ -149,11 +189,10 @@ impl Member {
             index,
             replies: VecDeque::new(),
             lines: VecDeque::new(),
-            echoes: Vec::new(),
+            sender: (index < run.senders).then(|| Sender::new(run, index)),
             is_in: false,
         };
-        let sender = (index < run.senders).then(|| Sender::new(run, index));
-        Self { run: Arc::clone(run), door, ears, sender, token: None, asked: 0 }
+        Self { run: Arc::clone(run), door, ears, token: None, asked: 0 }
     }
 
     /// From its coming in until the run is over, when the task is ended.
@@ -168,7 +207,7 @@ impl Member {
         let mut tally = lock(&self.ears.tally);
         tally.fault(fault);
         tally.ledgers[self.ears.slot].gone = true;
-        if let Some(sender) = &mut self.sender {
+        if let Some(sender) = &mut self.ears.sender {
             tally.unanswered += sender.underway();
             sender.finish(&self.run, &mut tally);
         }
@@ -212,7 +251,7 @@ impl Member {
         let run = Arc::clone(&self.run);
         let bell = run.bells.of(self.ears.index);
         loop {
-            let Some(sender) = &mut self.sender else {
+            let Some(sender) = &mut self.ears.sender else {
                 turn(&mut self.ears, link).await?;
                 self.answer(link);
                 continue;
@@ -226,7 +265,6 @@ impl Member {
                 heard = turn(&mut self.ears, link) => {
                     heard?;
                     self.answer(link);
-                    self.acknowledge()?;
                 }
                 () = rung(bell), if is_sending => {}
                 _ = tick.tick(), if is_sending => {}
@@ -242,36 +280,6 @@ impl Member {
                 link.say(&format!("PONG{word}"));
             }
         }
-    }
-
-    /// Takes what became of its messages.
-    fn acknowledge(&mut self) -> Result<(), Fault> {
-        let Self { ears, sender: Some(sender), run, .. } = self else { return Ok(()) };
-        let now = Instant::now();
-        let mut tally = lock(&ears.tally);
-        let tally = &mut *tally;
-        for (place, payload) in ears.echoes.drain(..) {
-            if let Some(sent) = sender.echoed(place, payload.number) {
-                sender.count(now, &sent, run, tally, ears.slot);
-            }
-        }
-        for reply in ears.replies.drain(..) {
-            let Some(sent) = reply["re"].as_u64().and_then(|id| sender.answered(id)) else { continue };
-            if reply["t"] != "ok" {
-                let code = reply["code"].as_str().unwrap_or_default().to_owned();
-                tally.refused += 1;
-                tally.fault(Fault::Refused { what: "send", code });
-                continue;
-            }
-            let seq = reply["seq"].as_u64().unwrap_or_default();
-            let again = reply["again"] == true;
-            let cursor = &mut tally.ledgers[ears.slot].rooms[sent.place];
-            if let Err(wrong) = cursor.acknowledged(seq, again, &sent.payload) {
-                tally.fault(wrong);
-            }
-            sender.count(now, &sent, run, tally, ears.slot);
-        }
-        Ok(())
     }
 
     /// Comes in by the JSON door for the first time.
@@ -323,7 +331,7 @@ impl Member {
         if lost {
             lock(&self.ears.tally).fault(Wrong::Lost);
         }
-        if let Some(sender) = &mut self.sender {
+        if let Some(sender) = &mut self.ears.sender {
             sender.repeat(&mut link, &self.run);
         }
         Ok(link)
@@ -375,10 +383,12 @@ impl Member {
         link.say("CAP LS 302");
         link.say(&format!("NICK {nick}"));
         link.say(&format!("USER {nick} 0 * :{nick}"));
-        let offered = self.until(&mut link, "CAP LS", |line| {
-            line.contains(" CAP ") && line.contains(" LS ") && !line.contains(" LS * ")
-        });
-        let offered = offered.await?;
+        let mut offered = String::new();
+        while offered.is_empty() || offered.contains(" LS * ") {
+            // The last of several lines has no asterisk.
+            let line = self.until(&mut link, "CAP LS", |line| line.contains(" LS ")).await?;
+            offered = format!("{} {line}", offered.replace(" LS * ", " "));
+        }
         if !offered.split([' ', ':']).any(|word| word == "echo-message") {
             return Err(Fault::Lacks("echo-message"));
         }
@@ -445,18 +455,4 @@ async fn turn(ears: &mut Ears, link: &mut Link) -> Result<(), Fault> {
         link.poll(cx, &mut |now, unit| ears.hear(now, unit, &mut tally))
     })
     .await
-}
-
-impl Sender {
-    /// Counts a message that is acknowledged.
-    fn count(&mut self, now: Instant, sent: &super::sender::Sent, run: &Run, tally: &mut Tally, slot: usize) {
-        self.progress = now;
-        tally.acknowledged += 1;
-        tally.acknowledgement.record((now - run.start).saturating_sub(sent.payload.due));
-        tally.measured = now - run.start;
-        let room = tally.ledgers[slot].rooms[sent.place].room;
-        if let Some(count) = usize::try_from(room).ok().and_then(|room| run.acknowledged.get(room)) {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
-    }
 }

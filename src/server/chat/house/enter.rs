@@ -12,7 +12,7 @@ use super::told::Told;
 use super::user::{Face, Session, User};
 use super::{House, Inner, pair};
 use crate::proto::chat::event::{Change, RoomKind, Who};
-use crate::proto::chat::id::{AccountId, MessageId, RoomId};
+use crate::proto::chat::id::{AccountId, MessageId, RoomId, Seq};
 use crate::proto::chat::name::{Nick, RoomName};
 use crate::proto::chat::room::{Actor, Refusal, Room, Target};
 use crate::server::chat::store::{Draft, StoreError};
@@ -183,15 +183,16 @@ impl House {
         Ok(Entered { room, opened: true, already: false })
     }
 
-    /// Lets a session read a room of which its user is a member. Others see the user there, if they have not before.
-    pub fn attach(&self, user: &Arc<User>, session: &Arc<Session>, room: &Arc<RoomCell>) {
+    /// Lets a session read a room of which its user is a member. Others see the user there, if they have not before. Gives the number of the last event that the
+    /// session is not told: what follows it comes by itself, so nothing is told twice to one who reads the log up to there.
+    pub fn attach(&self, user: &Arc<User>, session: &Arc<Session>, room: &Arc<RoomCell>) -> Seq {
         if session.readers_of(room.id()).is_some() {
-            return;
+            return room.look(Room::head);
         }
-        room.subscribe(session);
+        let head = room.subscribe(session);
         let appears = user.enter(room);
         room.lock().here.insert(user.id(), Arc::clone(user));
-        let (face, Some(name)) = (user.face(), room.name()) else { return };
+        let (face, Some(name)) = (user.face(), room.name()) else { return head };
         let role = room.look(|room| room.member(&face.who()).map(|member| member.role)).unwrap_or_default();
         if appears {
             self.0.changed(user);
@@ -202,6 +203,7 @@ impl House {
         } else {
             session.tell(&told);
         }
+        head
     }
 
     /// Takes a user out of a room, with all its sessions.

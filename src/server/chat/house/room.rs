@@ -190,11 +190,12 @@ impl RoomCell {
         self.lock().read(reader, take)
     }
 
-    /// From now on the session reads what is said here.
-    pub(super) fn subscribe(&self, session: &Arc<Session>) {
+    /// From now on the session reads what is said here: what follows the event of this number.
+    pub(super) fn subscribe(&self, session: &Arc<Session>) -> Seq {
         let mut state = self.lock();
         let reader = state.subscribe(session);
         session.readers().insert(self.id, reader);
+        state.room.head()
     }
 
     /// It reads no longer; what it had not got is fetched before.

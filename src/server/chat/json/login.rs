@@ -120,11 +120,11 @@ impl Talk {
         let mut rooms = Vec::new();
         let mut resumed = Map::new();
         for room in house.rooms_of(account.id) {
-            if room.name().is_some() {
-                house.attach(&user, &self.session, &room);
-            }
             // What happens from here on is told; what has happened up to here is in the log.
-            let head = room.look(crate::proto::chat::room::Room::head);
+            let head = match room.name() {
+                Some(_) => house.attach(&user, &self.session, &room),
+                None => room.look(crate::proto::chat::room::Room::head),
+            };
             let cursor = cursors.get(&room.id()).copied().unwrap_or_default();
             let words = self.room_words(&room, head, Some(cursor)).await?;
             let name = words.get("room").and_then(Value::as_str).unwrap_or_default().to_owned();

@@ -153,7 +153,8 @@ mod tests {
         for (accept, tag) in [("br", "\"x-br\""), ("gzip", "\"x-gz\""), ("", "\"x\"")] {
             let fields = [("Accept-Encoding", accept), ("If-None-Match", tag)];
             let response = file.answer(&request("GET /", &fields, ""), "x");
-            assert_eq!((response.code(), field(&response, "etag")), (304, tag), "{accept}");
+            assert_eq!(response.code(), 304, "{accept}");
+            assert_eq!(field(&response, "etag"), tag);
             let fields = [("Accept-Encoding", accept), ("If-None-Match", "\"y\"")];
             assert_eq!(file.answer(&request("GET /", &fields, ""), "x").code(), 200);
         }

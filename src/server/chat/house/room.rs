@@ -265,7 +265,7 @@ impl State {
         {
             reader.marks.push(Mark { from, to, mail });
         }
-        let mut news = Vec::new();
+        let mut news = Vec::with_capacity(self.lanes.iter().map(|lane| lane.idle.len()).sum());
         for lane in &mut self.lanes {
             let end = lane.backlog.end();
             let readers = &self.readers;

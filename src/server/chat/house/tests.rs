@@ -16,6 +16,7 @@ use super::user::{Session, User};
 use crate::proto::chat::event::{Change, Message, Setting};
 use crate::proto::chat::id::{AccountId, Millis};
 use crate::proto::chat::name::{Nick, RoomName};
+use crate::proto::chat::room::Room;
 use crate::server::chat::store::Store;
 use crate::server::chat::store::account::{Account, NewAccount, Profile};
 use crate::server::chat::store::sqlite::{Sqlite, SqliteConfig};
@@ -269,9 +270,9 @@ async fn those_who_come_at_once_get_no_place_twice() {
     // One member, with two sessions.
     let account = scene.account("bob", 1).await;
     let bob = [QUIET, LOUD].map(|dialect| scene.arrives("bob", Some(&account), dialect));
-    let head = room.look(|room| room.head());
+    let head = room.look(Room::head);
     futures_util::future::join_all(bob.iter().map(|session| scene.joins(session))).await;
-    assert_eq!(room.look(|room| room.head()), head + 1, "one of the two has joined");
+    assert_eq!(room.look(Room::head), head + 1, "one of the two has joined");
     assert!(bob.iter().all(|(_, session)| session.readers_of(room.id()).is_some()));
     // Two places are left.
     let limit = Change::Set(Setting::Limit(Some(4)));

@@ -213,7 +213,7 @@ impl RoomCell {
 impl State {
     fn standing(&self, user: &Arc<User>) -> Option<Standing> {
         self.here.get(&user.id())?;
-        let member = self.room.member(&user.face().who());
+        let member = self.room.member(&user.who());
         let (role, voiced) = member.map_or((Role::Member, false), |member| (member.role, member.voiced));
         Some(Standing { user: Arc::clone(user), role, voiced })
     }

@@ -108,20 +108,39 @@ impl House {
         key: Option<&str>,
         owned: bool,
     ) -> Result<Entered, NotEntered> {
-        let _guard = self.0.opening(name.as_str()).lock().await;
-        let Some(room) = self.room(name.as_str()) else {
-            if user.face().account.is_none() && !self.settings().guests_open_rooms {
-                return Err(NotEntered::MayNotOpen);
-            }
-            return self.open_room(user, session, name, RoomKind::Public, owned).await;
-        };
+        // Many come into one room at the same time, and share the commits of it.
+        let shared = self.0.opening(name.as_str()).read().await;
+        if let Some(room) = self.room(name.as_str()) {
+            return self.come_in(user, session, room, key).await;
+        }
+        drop(shared);
+        let _guard = self.0.opening(name.as_str()).write().await;
+        if let Some(room) = self.room(name.as_str()) {
+            return self.come_in(user, session, room, key).await;
+        }
+        if user.face().account.is_none() && !self.settings().guests_open_rooms {
+            return Err(NotEntered::MayNotOpen);
+        }
+        self.open_room(user, session, name, RoomKind::Public, owned).await
+    }
+
+    /// Brings a session into a room that there is, and that is not dropped meanwhile.
+    async fn come_in(
+        &self,
+        user: &Arc<User>,
+        session: &Arc<Session>,
+        room: Arc<RoomCell>,
+        key: Option<&str>,
+    ) -> Result<Entered, NotEntered> {
+        let face = user.face();
+        let few = room.look(|room| room.settings().limit.is_some());
+        let _guard = self.0.joining(room.id(), &face.who(), few).lock().await;
         if session.readers_of(room.id()).is_some() {
             return Ok(Entered { room, opened: false, already: true });
         }
         if user.rooms().len() >= self.settings().max_rooms && !user.is_in(room.id()) {
             return Err(NotEntered::TooMany);
         }
-        let face = user.face();
         let member = room.look(|room| room.member(&face.who()).is_some());
         if member {
             self.attach(user, session, &room);
@@ -149,7 +168,7 @@ impl House {
         name: &RoomName,
         kind: RoomKind,
     ) -> Result<Entered, NotEntered> {
-        let _guard = self.0.opening(name.as_str()).lock().await;
+        let _guard = self.0.opening(name.as_str()).write().await;
         if self.room(name.as_str()).is_some() {
             return Err(NotEntered::Taken);
         }
@@ -295,7 +314,7 @@ impl House {
             return Ok(room);
         }
         let (low, high) = pair(me.0, other.0);
-        let _guard = self.0.opening(&format!("{}:{}", low.0, high.0)).lock().await;
+        let _guard = self.0.opening(&format!("{}:{}", low.0, high.0)).write().await;
         if let Some(room) = self.direct(me.0, other.0) {
             return Ok(room);
         }
@@ -325,7 +344,7 @@ impl House {
         if !room.look(empty) {
             return;
         }
-        let _guard = self.0.opening(name.as_str()).lock().await;
+        let _guard = self.0.opening(name.as_str()).write().await;
         if room.look(empty) && self.room_by_id(room.id()).is_some() {
             self.0.forget(room);
             match self.store().drop_room_at(room.id(), room.head()).await {

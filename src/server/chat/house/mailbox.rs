@@ -10,6 +10,7 @@ use std::task::{Context, Poll, Waker};
 use bytes::Bytes;
 
 use super::room::RoomCell;
+use crate::net::backlog::Lagged;
 use crate::proto::chat::id::{MessageId, Seq};
 use crate::proto::chat::room::Refusal;
 use crate::server::chat::store::StoreError;
@@ -65,14 +66,23 @@ pub enum End {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Rooms with news, and which of their readers it is.
-    rooms: Vec<(Arc<RoomCell>, usize)>,
+    news: News,
     mail: VecDeque<Mail>,
     /// Bytes in it.
     bytes: usize,
     waker: Option<Waker>,
     end: Option<End>,
 }
+
+/// Rooms with news, and which of their readers it is. Most often it is one, for which no memory is asked.
+#[derive(Debug, Default)]
+struct News {
+    first: Option<(Arc<RoomCell>, usize)>,
+    others: Vec<(Arc<RoomCell>, usize)>,
+}
+
+/// Pieces of mail for which a session that waits keeps room.
+pub const FEW: usize = 4;
 
 /// What waits for a session.
 #[derive(Debug, Default)]
@@ -86,7 +96,7 @@ impl Mailbox {
     /// There is news in a room.
     pub(super) fn room(&self, room: Arc<RoomCell>, reader: usize) {
         let mut inner = self.lock();
-        inner.rooms.push((room, reader));
+        inner.news.push((room, reader));
         let waker = inner.waker.take();
         drop(inner);
         if let Some(waker) = waker {
@@ -126,10 +136,8 @@ impl Mailbox {
     /// The session has to end. What it could still be told was told before.
     pub fn poll_take(&self, cx: &mut Context<'_>, take: &mut VecDeque<Mail>) -> Poll<Result<(), End>> {
         let mut inner = self.lock();
-        inner.fetch();
-        if !inner.mail.is_empty() {
-            inner.bytes = 0;
-            take.append(&mut inner.mail);
+        inner.hand_over(take);
+        if !take.is_empty() {
             return Poll::Ready(Ok(()));
         }
         if let Some(end) = &inner.end {
@@ -143,29 +151,55 @@ impl Mailbox {
 
     /// Takes out what is there now.
     pub fn take(&self, take: &mut VecDeque<Mail>) {
-        let mut inner = self.lock();
-        inner.fetch();
-        inner.bytes = 0;
-        take.append(&mut inner.mail);
+        self.lock().hand_over(take);
     }
 
     /// The session has left a room: what it was not told is fetched, and nothing more.
     pub(super) fn leave(&self, room: &Arc<RoomCell>, reader: usize) {
         let mut inner = self.lock();
         inner.fetch();
-        inner.rooms.retain(|(other, key)| !(Arc::ptr_eq(other, room) && *key == reader));
+        inner.news.retain(|(other, key)| !(Arc::ptr_eq(other, room) && *key == reader));
+    }
+}
+
+impl News {
+    fn push(&mut self, news: (Arc<RoomCell>, usize)) {
+        match &self.first {
+            None => self.first = Some(news),
+            Some(_) => self.others.push(news),
+        }
+    }
+
+    /// Hands what rooms have to `mail`. Whether the session had been far enough ahead for that.
+    fn fetch(&mut self, mail: &mut VecDeque<Mail>) -> Result<(), Lagged> {
+        let mut outcome = Ok(());
+        for (room, reader) in self.first.take().into_iter().chain(self.others.drain(..)) {
+            outcome = outcome.and(room.read(reader, |new| mail.push_back(new)));
+        }
+        outcome
+    }
+
+    fn retain(&mut self, keep: impl Fn(&(Arc<RoomCell>, usize)) -> bool) {
+        self.first = self.first.take().filter(|news| keep(news));
+        self.others.retain(keep);
     }
 }
 
 impl Inner {
     /// Gets the news of rooms.
     fn fetch(&mut self) {
-        for (room, reader) in std::mem::take(&mut self.rooms) {
-            let mail = &mut self.mail;
-            let lagged = room.read(reader, |new| mail.push_back(new)).is_err();
-            if lagged {
-                self.end.get_or_insert(End::Slow);
-            }
+        if self.news.fetch(&mut self.mail).is_err() {
+            self.end.get_or_insert(End::Slow);
+        }
+    }
+
+    /// Gives away what is there, and what rooms have behind it.
+    fn hand_over(&mut self, take: &mut VecDeque<Mail>) {
+        // Its memory goes, too: few are told anything but what rooms have.
+        take.append(&mut std::mem::take(&mut self.mail));
+        self.bytes = 0;
+        if self.news.fetch(take).is_err() {
+            self.end.get_or_insert(End::Slow);
         }
     }
 

@@ -23,7 +23,8 @@ mod commit;
 mod tests;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::hash::{BuildHasher, Hash, RandomState};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
@@ -40,7 +41,7 @@ use crate::proto::chat::event::{RoomKind, Who};
 use crate::proto::chat::id::{AccountId, Ids, MessageId, Millis, RoomId};
 use crate::proto::chat::name::{Nick, RoomName};
 
-/// Doors to rooms that are being opened: two who open the same one wait for each other, others seldom do.
+/// Doors to rooms that are being opened or dropped: whoever does that waits for those who come in, and they for it; rooms of other names seldom do.
 const OPENING: usize = 64;
 
 /// The house. Clones are the same one.
@@ -58,7 +59,9 @@ struct Inner {
     rooms: RwLock<Rooms>,
     /// The rooms of each account.
     memberships: Mutex<HashMap<AccountId, HashSet<RoomId>>>,
-    opening: [tokio::sync::Mutex<()>; OPENING],
+    opening: [tokio::sync::RwLock<()>; OPENING],
+    /// Those who come in, likewise: nobody twice at the same time.
+    joining: [tokio::sync::Mutex<()>; OPENING],
     watched: self::watch::Watched,
     counters: self::stats::Counters,
     /// The other nodes, if there may be any.
@@ -138,7 +141,8 @@ impl House {
             people: Mutex::default(),
             rooms: RwLock::default(),
             memberships: Mutex::default(),
-            opening: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            opening: std::array::from_fn(|_| tokio::sync::RwLock::default()),
+            joining: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             watched: self::watch::Watched::default(),
             counters: self::stats::Counters::default(),
             nodes,
@@ -208,6 +212,12 @@ impl House {
         self.0.people().by_nick.values().cloned().collect()
     }
 
+    /// How many are here.
+    #[must_use]
+    pub fn population(&self) -> usize {
+        self.0.people().by_nick.len()
+    }
+
     /// The room of this name.
     #[must_use]
     pub fn room(&self, name: &str) -> Option<Arc<RoomCell>> {
@@ -226,6 +236,12 @@ impl House {
         self.0.rooms().by_name.values().cloned().collect()
     }
 
+    /// How many rooms have names.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.0.rooms().by_name.len()
+    }
+
     /// The rooms of an account, direct ones among them.
     #[must_use]
     pub fn rooms_of(&self, account: AccountId) -> Vec<Arc<RoomCell>> {
@@ -239,6 +255,12 @@ impl House {
     pub fn direct(&self, one: AccountId, other: AccountId) -> Option<Arc<RoomCell>> {
         self.0.rooms().direct.get(&pair(one, other)).cloned()
     }
+}
+
+/// Which of the doors is that of `key`.
+fn place(key: &impl Hash) -> usize {
+    static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
+    usize::try_from(HASHER.hash_one(key) % OPENING as u64).unwrap_or_default()
 }
 
 fn pair(one: AccountId, other: AccountId) -> (AccountId, AccountId) {
@@ -262,13 +284,14 @@ impl Inner {
         self.memberships.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who may have opened this name meanwhile waits behind this.
-    fn opening(&self, name: &str) -> &tokio::sync::Mutex<()> {
-        use std::hash::{BuildHasher, RandomState};
-        use std::sync::LazyLock;
-        static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
-        let hash = HASHER.hash_one(name.to_ascii_lowercase());
-        &self.opening[usize::try_from(hash % OPENING as u64).unwrap_or_default()]
+    /// Held by whoever opens or drops the room of this name, and shared by those who come in.
+    fn opening(&self, name: &str) -> &tokio::sync::RwLock<()> {
+        &self.opening[place(&name.to_ascii_lowercase())]
+    }
+
+    /// Held by whoever comes into a room: nobody else does that as the same member, or nobody at all if places are `few`.
+    fn joining(&self, room: RoomId, who: &Who, few: bool) -> &tokio::sync::Mutex<()> {
+        &self.joining[place(&(room, Some(who).filter(|_| !few)))]
     }
 
     fn users_of(&self, who: &Who) -> Vec<Arc<User>> {

@@ -54,7 +54,7 @@ impl House {
     pub async fn arrive(&self, session: &Arc<Session>, face: Face) -> Result<Arc<User>, NoNick> {
         let nick = Arc::clone(&face.nick);
         let outcome = {
-            let _order = self.0.opening(&format!("nick {nick}")).lock().await;
+            let _order = self.0.opening(&format!("nick {nick}")).write().await;
             let account = face.account.as_ref().map(|(id, _)| *id);
             self.claim(&nick, account).await?;
             self.evict(&nick, account);
@@ -149,7 +149,7 @@ impl House {
     /// Somebody else is called so.
     pub async fn rename(&self, user: &Arc<User>, to: &Nick) -> Result<(), NoNick> {
         let old = user.face().nick;
-        let order = self.0.opening(&format!("nick {to}")).lock().await;
+        let order = self.0.opening(&format!("nick {to}")).write().await;
         let account = user.face().account.map(|(id, _)| id);
         self.claim(to, account).await?;
         self.evict(to, account);

@@ -214,7 +214,7 @@ impl RoomCell {
 impl State {
     fn standing(&self, user: &Arc<User>) -> Option<Standing> {
         self.here.get(&user.id())?;
-        let member = self.room.member(&user.face().who());
+        let member = self.room.member(&user.who());
         let (role, voiced) = member.map_or((Role::Member, false), |member| (member.role, member.voiced));
         Some(Standing { user: Arc::clone(user), role, voiced })
     }
@@ -266,7 +266,7 @@ impl State {
         {
             reader.marks.push(Mark { from, to, mail });
         }
-        let mut news = Vec::new();
+        let mut news = Vec::with_capacity(self.lanes.iter().map(|lane| lane.idle.len()).sum());
         for lane in &mut self.lanes {
             let end = lane.backlog.end();
             let readers = &self.readers;

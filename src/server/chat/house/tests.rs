@@ -13,9 +13,10 @@ use super::settings::Settings;
 use super::talk::Sending;
 use super::told::{Dialect, Language, Told};
 use super::user::{Session, User};
-use crate::proto::chat::event::{Change, Message};
+use crate::proto::chat::event::{Change, Message, Setting};
 use crate::proto::chat::id::{AccountId, Millis};
 use crate::proto::chat::name::{Nick, RoomName};
+use crate::proto::chat::room::Room;
 use crate::server::chat::store::Store;
 use crate::server::chat::store::account::{Account, NewAccount, Profile};
 use crate::server::chat::store::sqlite::{Sqlite, SqliteConfig};
@@ -246,4 +247,40 @@ async fn without_a_writer_nothing_is_acknowledged() {
     let user = house.arrive(&session, house.face(nick("ann"), None, None)).await.unwrap();
     let error = house.join(&user, &session, &"#room".parse().unwrap(), None).await.unwrap_err();
     assert!(error.to_string().contains("closing"), "{error}");
+}
+
+#[tokio::test]
+async fn those_who_come_at_once_share_a_commit() {
+    let scene = Scene::new().await;
+    scene.joins(&scene.arrives("ann", None, QUIET)).await;
+    let before = scene.house.stats().commits;
+    let guests: Vec<_> = (0..20).map(|nth| scene.arrives(&format!("guest{nth}"), None, QUIET)).collect();
+    futures_util::future::join_all(guests.iter().map(|guest| scene.joins(guest))).await;
+    let commits = scene.house.stats().commits - before;
+    assert!(commits < 20, "{commits} commits for 20 who come");
+    assert_eq!(scene.house.room("#room").unwrap().look(|room| room.members().len()), 21);
+}
+
+#[tokio::test]
+async fn those_who_come_at_once_get_no_place_twice() {
+    let scene = Scene::new().await;
+    let ann = scene.arrives("ann", None, QUIET);
+    scene.joins(&ann).await;
+    let room = scene.house.room("#room").unwrap();
+    // One member, with two sessions.
+    let account = scene.account("bob", 1).await;
+    let bob = [QUIET, LOUD].map(|dialect| scene.arrives("bob", Some(&account), dialect));
+    let head = room.look(Room::head);
+    futures_util::future::join_all(bob.iter().map(|session| scene.joins(session))).await;
+    assert_eq!(room.look(Room::head), head + 1, "one of the two has joined");
+    assert!(bob.iter().all(|(_, session)| session.readers_of(room.id()).is_some()));
+    // Two places are left.
+    let limit = Change::Set(Setting::Limit(Some(4)));
+    scene.house.change(&ann.0, &room, limit, None).await.unwrap();
+    let guests: Vec<_> = (0..10).map(|nth| scene.arrives(&format!("guest{nth}"), None, QUIET)).collect();
+    let name: RoomName = "#room".parse().unwrap();
+    let comes = guests.iter().map(|(user, session)| scene.house.join(user, session, &name, None));
+    let entered = futures_util::future::join_all(comes).await;
+    assert_eq!(entered.iter().filter(|entered| entered.is_ok()).count(), 2);
+    assert_eq!(room.look(|room| room.members().len()), 4);
 }

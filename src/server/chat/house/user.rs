@@ -215,6 +215,18 @@ impl User {
         self.lock().face.clone()
     }
 
+    /// As members of rooms are counted.
+    #[must_use]
+    pub fn who(&self) -> Who {
+        self.lock().face.who()
+    }
+
+    /// What it is called.
+    #[must_use]
+    pub fn nick(&self) -> Arc<Nick> {
+        Arc::clone(&self.lock().face.nick)
+    }
+
     /// Its presence, and what it says about it.
     #[must_use]
     pub fn presence(&self) -> (Presence, Arc<str>) {

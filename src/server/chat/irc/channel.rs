@@ -301,12 +301,10 @@ impl Client {
         let several = self.caps.has(Cap::MultiPrefix);
         let mut standings = room.standings();
         standings.retain(|standing| inside || !self.is_invisible(&standing.user));
-        standings.sort_by_cached_key(|standing| {
-            (std::cmp::Reverse(standing.role), standing.user.face().nick.folded())
-        });
+        standings
+            .sort_by_cached_key(|standing| (std::cmp::Reverse(standing.role), standing.user.nick().folded()));
         let word = |standing: &Standing| {
-            let face = standing.user.face();
-            let shown = if full { mask(&face) } else { face.nick.to_string() };
+            let shown = if full { mask(&standing.user.face()) } else { standing.user.nick().to_string() };
             format!("{}{shown}", prefixes(standing, several))
         };
         let words = standings.iter().map(word);

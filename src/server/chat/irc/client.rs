@@ -33,7 +33,7 @@ use crate::proto::irc::numeric::{self, Numeric};
 use crate::proto::irc::reply::{Severity, labeled, standard};
 use crate::proto::irc::write::Line;
 use crate::server::chat::accounts::{self, Exchange};
-use crate::server::chat::house::mailbox::{End, Mail};
+use crate::server::chat::house::mailbox::{End, FEW, Mail};
 use crate::server::chat::house::told::Dialect;
 use crate::server::chat::house::user::{Session, User};
 use crate::server::chat::store::account::Account;
@@ -158,7 +158,8 @@ impl Client {
                 self.poll_next(cx)
             });
             match next.await {
-                Next::Heard(heard) => self.take(heard).await,
+                // Boxed, so that a connection that waits has no room for what commands need.
+                Next::Heard(heard) => Box::pin(self.take(heard)).await,
                 Next::Mail => self.deliver(),
                 Next::Room => {}
                 Next::Late => self.late(),
@@ -170,7 +171,7 @@ impl Client {
                 break;
             }
         }
-        self.finish().await;
+        Box::pin(self.finish()).await;
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
@@ -279,7 +280,8 @@ impl Client {
             }
         } else {
             self.deliver();
-            for line in self.replies.drain(..) {
+            // The names of a large channel are many lines, and their memory goes with them.
+            for line in std::mem::take(&mut self.replies) {
                 put(&line, &mut out);
             }
         }
@@ -319,6 +321,7 @@ impl Client {
                 }
             }
         }
+        mail.shrink_to(FEW);
         self.mail = mail;
     }
 

@@ -1,6 +1,8 @@
 //! What the server tells of itself: ADMIN, HELP, INFO, LINKS, LUSERS, MOTD, STATS, TIME and VERSION (Modern IRC, "Server Queries and Commands").
 
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use super::client::Client;
 use super::registration::version;
@@ -11,6 +13,20 @@ use crate::proto::irc::mode;
 use crate::proto::irc::numeric;
 use crate::proto::irc::text::pack;
 use crate::proto::irc::time;
+
+/// Users beyond whom they are not counted for each one who comes.
+const MANY: usize = 1000;
+
+/// How long such a count holds.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// What `LUSERS` tells and takes long to count.
+#[derive(Clone, Copy)]
+pub(super) struct Census {
+    at: Instant,
+    invisible: usize,
+    operators: usize,
+}
 
 impl Client {
     pub(super) fn admin(&mut self) {
@@ -79,13 +95,11 @@ impl Client {
     }
 
     pub(super) fn lusers(&mut self) {
-        let users = self.door.house.users();
-        let invisible = users.iter().filter(|user| self.is_invisible(user)).count();
-        let operators = users.iter().filter(|user| user.face().operator).count();
-        let (all, channels) = (users.len(), self.door.house.rooms().len());
+        let (all, channels) = (self.door.house.population(), self.door.house.channels());
+        let Census { invisible, operators, .. } = self.census(all);
         let unknown = self.door.unknown.load(Ordering::Relaxed);
         let peak = self.door.peak.load(Ordering::Relaxed).max(all);
-        let visible = all - invisible;
+        let visible = all.saturating_sub(invisible);
         let text = format!("There are {visible} users and {invisible} invisible on 1 servers");
         self.reply_text(numeric::RPL_LUSERCLIENT, &[], &text);
         self.reply(numeric::RPL_LUSEROP, &[&operators.to_string()]);
@@ -97,6 +111,21 @@ impl Client {
         self.reply_text(numeric::RPL_LOCALUSERS, &[&all, &peak], &text);
         let text = format!("Current global users {all}, max {peak}");
         self.reply_text(numeric::RPL_GLOBALUSERS, &[&all, &peak], &text);
+    }
+
+    /// How many are invisible, and how many operators. Where many are here, each who comes does not look at all of them anew.
+    fn census(&self, all: usize) -> Census {
+        let mut census = self.door.census.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = *census
+            && all > MANY
+            && known.at.elapsed() < FRESH
+        {
+            return known;
+        }
+        let users = self.door.house.users();
+        let invisible = users.iter().filter(|user| self.is_invisible(user)).count();
+        let operators = users.iter().filter(|user| user.face().operator).count();
+        *census.insert(Census { at: Instant::now(), invisible, operators })
     }
 
     pub(super) fn motd(&mut self, message: &Message<'_>) {

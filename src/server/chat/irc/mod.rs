@@ -112,6 +112,8 @@ pub(crate) struct Inner {
     unknown: AtomicUsize,
     /// Most users at a time.
     peak: AtomicUsize,
+    /// How many users were invisible or operators, when that was counted last.
+    census: Mutex<Option<info::Census>>,
     /// How often each command was used, by its place in the table.
     uses: Vec<AtomicU64>,
 }
@@ -159,6 +161,7 @@ impl Door {
             whispers: Whispers::default(),
             unknown: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
+            census: Mutex::default(),
             uses: crate::proto::irc::command::ALL.iter().map(|_| AtomicU64::new(0)).collect(),
         }))
     }

@@ -198,8 +198,7 @@ impl Client {
         self.user = Some(user);
         self.door.unknown.fetch_sub(1, Ordering::Relaxed);
         self.door.clients().insert(session.id, Arc::clone(&self.handle));
-        let users = self.door.house.users().len();
-        self.door.peak.fetch_max(users, Ordering::Relaxed);
+        self.door.peak.fetch_max(self.door.house.population(), Ordering::Relaxed);
         self.keep_alive();
         self.welcome();
         self.settle(None).await;

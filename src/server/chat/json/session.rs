@@ -15,7 +15,7 @@ use crate::proto::chat::json::verbs::{Access, Request, VERBS};
 use crate::proto::chat::json::words::ok;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::accounts::Client;
-use crate::server::chat::house::mailbox::{End, Mail};
+use crate::server::chat::house::mailbox::{End, FEW, Mail};
 use crate::server::chat::house::user::{Session, User};
 use crate::server::chat::store::account::{self, Account};
 use crate::server::ws::{CloseCode, CloseReason, Event, Message, Socket, SocketError};
@@ -98,7 +98,7 @@ impl Talk {
             door.house.unwatch(session.id, nick);
         }
         if let Some(me) = me {
-            door.house.depart(&me.user, &session, &reason).await;
+            Box::pin(door.house.depart(&me.user, &session, &reason)).await;
         }
         if let Over::Close(code, reason) = over {
             let _ = socket.close(CloseReason::new(code, &reason)).await;
@@ -127,7 +127,8 @@ impl Talk {
         tokio::select! {
             biased;
             event = socket.turn() => match event? {
-                Event::Message(Message::Text(text)) => self.hear(&text).await,
+                // Boxed, so that a connection that waits has no room for what requests need.
+                Event::Message(Message::Text(text)) => Box::pin(self.hear(&text)).await,
                 Event::Message(Message::Binary(_)) => {
                     Err(Over::Close(CloseCode::UNSUPPORTED, "text, please".into()))
                 }
@@ -173,6 +174,7 @@ impl Talk {
                 }
             }
         }
+        self.mail.shrink_to(FEW);
         Ok(())
     }
 

@@ -175,7 +175,7 @@ impl House {
     /// Gives a nick back that nobody here has any longer.
     pub(in super::super) async fn release(&self, nick: &Nick) {
         let (Some(nodes), Some(shared)) = (&self.0.nodes, self.0.store.shared()) else { return };
-        let _order = self.0.opening(&format!("nick {nick}")).lock().await;
+        let _order = self.0.opening(&format!("nick {nick}")).write().await;
         if self.user(nick.as_str()).is_some_and(|user| user.is_local()) {
             return;
         }

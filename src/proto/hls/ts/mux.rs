@@ -274,7 +274,8 @@ impl Muxer {
             let unit = unit?;
             match coding.role(unit) {
                 None | Some(Role::Delimiter) => continue,
-                Some(Role::Parameters) => plain = true,
+                // A sample that begins a sequence itself needs no other.
+                Some(Role::Parameters) => plain |= coding.begins_sequence(unit),
                 Some(_) => {}
             }
             parts.extend([&nal::START_CODE[1..], unit]);

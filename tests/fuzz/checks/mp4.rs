@@ -41,22 +41,25 @@ enum Heard {
 }
 
 fn hear(pieces: &[&[u8]], wire: &[u8]) -> Vec<Heard> {
-    let (mut push, mut heard) = (Push::new(HELD), Vec::new());
+    let (mut push, mut heard, mut told) = (Push::new(HELD), Vec::new(), 0);
     for piece in pieces {
         push.push(piece);
         loop {
             heard.push(match push.event() {
                 Ok(None) => break,
                 Ok(Some(Event::Init { movie, bytes })) => {
-                    assert!(movie.fragmented);
+                    told += movie.tracks.iter().map(|track| u64::from(track.table.len())).sum::<u64>();
                     let tracks = movie.tracks.iter().map(|track| track.track.clone()).collect();
                     Heard::Init { tracks, length: bytes.len() }
                 }
-                Ok(Some(Event::Fragment(fragment))) => Heard::Fragment {
-                    sequence: fragment.sequence,
-                    at: fragment.at,
-                    runs: fragment.runs.len(),
-                },
+                Ok(Some(Event::Fragment(fragment))) => {
+                    told += fragment.runs.iter().map(|run| u64::from(run.count)).sum::<u64>();
+                    Heard::Fragment {
+                        sequence: fragment.sequence,
+                        at: fragment.at,
+                        runs: fragment.runs.len(),
+                    }
+                }
                 Ok(Some(Event::Sample { track, located, bytes })) => {
                     let at = located.at as usize;
                     assert_eq!(
@@ -77,6 +80,9 @@ fn hear(pieces: &[&[u8]], wire: &[u8]) -> Vec<Heard> {
     if let Err(fault) = push.end() {
         assert!(fault.at <= wire.len() as u64, "a fault beyond the end: {fault}");
         heard.push(Heard::Fault(fault));
+    } else {
+        let given = heard.iter().filter(|heard| matches!(heard, Heard::Sample { .. })).count() as u64;
+        assert_eq!(given, told, "samples that were told of did not come, and nobody said so");
     }
     heard
 }

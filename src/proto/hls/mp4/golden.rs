@@ -179,7 +179,7 @@ fn composition_offsets_below_0_say_the_same_as_an_edit_list() {
 
 #[test]
 fn what_arrives_is_what_is_in_the_file() {
-    for name in ["cmaf", "fragmented"] {
+    for name in ["cmaf", "faststart", "fragmented", "hybrid"] {
         let file = File::named(name);
         for piece in [1, 1000, file.bytes.len()] {
             let (mut push, mut packets, mut ids) = (Push::default(), Vec::new(), Vec::new());

@@ -1,7 +1,9 @@
+//! What stands in the packets that are written: parameter sets, tables, counters, clocks, sound.
+
 use super::super::clock::{WRAP, unwrap};
 use super::super::event::Event;
-use super::super::golden::{FILES, events, samples, tracks};
 use super::super::packet::Packet;
+use super::super::tests::{FILES, events, samples, tracks};
 use super::super::{PACKET, psi};
 use super::*;
 use crate::proto::hls::codec::{aac, avc, opus};

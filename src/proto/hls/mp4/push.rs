@@ -40,7 +40,7 @@ pub enum Event {
         track: u32,
         /// Itself: where it is counts from the first byte that was pushed.
         located: Located,
-        /// Its bytes.
+        /// Its bytes. They share memory with what arrived around them.
         bytes: Bytes,
     },
 }

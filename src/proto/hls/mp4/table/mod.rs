@@ -250,6 +250,7 @@ impl Position {
         let (durations, inside) = (self.durations.as_mut()?, self.inside.as_mut()?);
         let dts = durations.sum;
         let duration = table.durations.advance(durations);
+        // Version 0 of ctts has no sign, but writers put offsets below 0 there all the same.
         let composition_offset = match (&table.offsets, &mut self.offsets) {
             (Some(offsets), Some(place)) if place.sample < offsets.samples() => {
                 offsets.advance(place).cast_signed()

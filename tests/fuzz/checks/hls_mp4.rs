@@ -2,7 +2,7 @@
 //! begins, and what was read can be written and is read again.
 
 use bytes::{Buf, Bytes, BytesMut};
-use wireworks::proto::hls::mp4::fragment::Fragments;
+use wireworks::proto::hls::mp4::fragment::{Fragments, Run};
 use wireworks::proto::hls::mp4::movie::{Movie, MovieTrack};
 use wireworks::proto::hls::mp4::push::{Event, Push};
 use wireworks::proto::hls::mp4::table::{Located, Table};
@@ -277,7 +277,7 @@ fn written(movie: &Movie) {
         }
         let fragment = Fragments::new(&again).read(0, out.split_to(moof).freeze()).unwrap();
         let read: Vec<Sample> =
-            fragment.runs.iter().flat_map(|run| run.samples()).map(|located| located.sample).collect();
+            fragment.runs.iter().flat_map(Run::samples).map(|located| located.sample).collect();
         assert_eq!(read, samples);
         assert!(fragment.runs.iter().all(|run| run.at == (moof + out.len()) as u64));
     }

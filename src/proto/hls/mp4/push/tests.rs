@@ -1,4 +1,4 @@
-use super::super::build::{self, audio, boxed, moov, trak, video, worded};
+use super::super::tests::build::{self, audio, boxed, moov, trak, video, worded};
 use super::super::{chunk, init, segment};
 use super::*;
 use crate::proto::hls::track::Sample;

@@ -171,7 +171,7 @@ pub struct Edit {
     /// What is added to a time of the media to get a time of presentation, in ticks of the track. It is below 0 where the first
     /// samples are for the decoder only (priming of a sound), or are reordered.
     pub offset: i64,
-    /// How long the media are presented, in ticks of the track; `None` when to their end. An MP4 says it in ticks of the movie, often
+    /// How long the media are presented, in ticks of the track, at least 1; `None` when to their end. An MP4 says it in ticks of the movie, often
     /// thousandths of a second: it may be that much too short or too long.
     pub duration: Option<u64>,
 }

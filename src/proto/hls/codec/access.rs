@@ -54,6 +54,15 @@ impl Coding {
             Self::Hevc => hevc_role(nal),
         }
     }
+
+    /// Whether `nal` is a sequence parameter set.
+    #[must_use]
+    pub fn begins_sequence(self, nal: &[u8]) -> bool {
+        match self {
+            Self::Avc => avc::kind(nal) == Some(avc::nal_type::SPS),
+            Self::Hevc => hevc::kind(nal) == Some(hevc::nal_type::SPS),
+        }
+    }
 }
 
 fn avc_role(nal: &[u8]) -> Option<Role> {
@@ -165,6 +174,8 @@ mod tests {
             assert_eq!(Coding::Hevc.role(nal), Some(role), "{nal:02x?}");
         }
         assert_eq!((Coding::Avc.role(&[]), Coding::Hevc.role(&[])), (None, None));
+        assert!(Coding::Avc.begins_sequence(&[0x67, 0x64]) && !Coding::Avc.begins_sequence(&[0x68]));
+        assert!(Coding::Hevc.begins_sequence(&[0x42, 1]) && !Coding::Hevc.begins_sequence(&[0x44, 1]));
     }
 
     #[test]

@@ -9,13 +9,16 @@ use super::bits::{BitWriter, Bits};
 
 const WHAT: &str = "EC-3 syncframe";
 
+/// The record does not say which of the halved rates, and nobody makes them.
+const HALVED: Error = Error::Unsupported { what: "EC-3", feature: "a halved sample rate" };
+
 /// Channels of each bit of `chan_loc`, from the lowest: pairs, and single ones.
 const LOCATIONS: [u8; 9] = [2, 2, 1, 1, 2, 2, 2, 1, 1];
 
 /// What the record says of one independent substream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Substream {
-    /// `fscod`; 3 for one of the halved rates.
+    /// `fscod`, 0 to 2.
     pub rate_code: u8,
     /// `bsid`, 16.
     pub bsid: u8,
@@ -55,6 +58,9 @@ impl Config {
         let mut substreams = Vec::new();
         for _ in 0..=bits.read(3)? {
             let (rate_code, bsid) = (bits.small(2)?, bits.small(5)?);
+            if rate_code == 3 {
+                return Err(HALVED);
+            }
             bits.skip(1)?;
             let (associated, bsmod, acmod, lfe) =
                 (bits.flag()?, bits.small(3)?, bits.small(3)?, bits.flag()?);
@@ -101,7 +107,7 @@ impl Config {
     #[must_use]
     pub fn sample_rate(&self) -> u32 {
         let code = self.substreams.first().map_or(0, |substream| substream.rate_code);
-        RATES.get(usize::from(code)).copied().unwrap_or(24_000)
+        RATES.get(usize::from(code)).copied().unwrap_or(RATES[0])
     }
 
     /// Channels of the main program, that of low frequencies among them.
@@ -141,7 +147,7 @@ pub struct Head {
     pub substream: u8,
     /// Bytes of the whole frame.
     pub size: usize,
-    /// `fscod`; 3 for one of the halved rates.
+    /// `fscod`, 0 to 2.
     pub rate_code: u8,
     /// Samples a second.
     pub rate: u32,
@@ -177,11 +183,8 @@ impl Head {
         let substream = bits.small(3)?;
         let size = (bits.read(11)? as usize + 1) * 2;
         let (rate_code, code) = (bits.small(2)?, bits.small(2)?);
-        let (rate, blocks) = match (RATES.get(usize::from(rate_code)), code) {
-            (Some(&rate), code) => (rate, [1, 2, 3, 6][usize::from(code)]),
-            (None, 3) => return Err(bits.wrong("fscod2", 3)),
-            (None, code) => (RATES[usize::from(code)] / 2, 6),
-        };
+        let Some(&rate) = RATES.get(usize::from(rate_code)) else { return Err(HALVED) };
+        let blocks = [1, 2, 3, 6][usize::from(code)];
         let (acmod, lfe, bsid) = (bits.small(3)?, bits.flag()?, bits.small(5)?);
         if !(11..=16).contains(&bsid) {
             return Err(bits.wrong("bsid", bsid.into()));
@@ -270,7 +273,7 @@ mod tests {
     #[test]
     fn records_there_and_back() {
         let seven = Substream { acmod: 7, lfe: true, dependent: 1, locations: 2, ..MAIN };
-        let quiet = Substream { rate_code: 3, associated: true, bsmod: 2, acmod: 1, ..MAIN };
+        let quiet = Substream { rate_code: 2, associated: true, bsmod: 2, acmod: 1, ..MAIN };
         let table: [(&[u8], Config, u8, u32); 3] = [
             (
                 &[0x06, 0x00, 0x20, 0x04, 0x00],
@@ -285,10 +288,10 @@ mod tests {
                 48_000,
             ),
             (
-                &[0x03, 0x01, 0xe0, 0xa2, 0x00, 0x20, 0x04, 0x00],
+                &[0x03, 0x01, 0xa0, 0xa2, 0x00, 0x20, 0x04, 0x00],
                 Config { data_rate: 96, substreams: vec![quiet, MAIN], extension: Bytes::new() },
                 1,
-                24_000,
+                32_000,
             ),
         ];
         for (record, config, channels, rate) in table {
@@ -322,13 +325,9 @@ mod tests {
 
     #[test]
     fn heads_of_frames() {
-        for (kind, rate, blocks, expected) in [
-            (0, 0, 3, (48_000, 6)),
-            (2, 1, 0, (44_100, 1)),
-            (0, 2, 1, (32_000, 2)),
-            (0, 3, 0, (24_000, 6)),
-            (0, 3, 2, (16_000, 6)),
-        ] {
+        for (kind, rate, blocks, expected) in
+            [(0, 0, 3, (48_000, 6)), (2, 1, 0, (44_100, 1)), (0, 2, 1, (32_000, 2))]
+        {
             let bytes = frame(kind, 0, rate, blocks, None);
             let head = Head::parse(&bytes).unwrap();
             assert_eq!((head.rate, head.blocks), expected);
@@ -337,7 +336,6 @@ mod tests {
         }
         for (bytes, field) in [
             (frame(3, 0, 0, 3, None), "strmtyp"),
-            (frame(0, 0, 3, 3, None), "fscod2"),
             (vec![0x0b, 0x77, 0, 0, 0x14, 0x40, 0x40], "bsid"),
             (vec![0x77, 0x0b, 0], "syncword"),
         ] {
@@ -346,6 +344,12 @@ mod tests {
                 "{field}"
             );
         }
+    }
+
+    #[test]
+    fn halved_rates_are_refused() {
+        assert_eq!(Head::parse(&frame(0, 0, 3, 0, None)), Err(HALVED));
+        assert_eq!(Config::parse(&[0x06, 0x00, 0xe0, 0x04, 0x00]), Err(HALVED));
     }
 
     #[test]

@@ -102,7 +102,9 @@ impl List {
         };
         let pause = media(self.pause)?;
         let Some(span) = self.span else { return Ok(Edit { offset: pause, duration: None }) };
-        let duration = span.duration.map(|ticks| media(ticks).map(i64::unsigned_abs)).transpose()?;
+        // Too short for a tick is not the 0 that means the end.
+        let duration = span.duration.map(|ticks| media(ticks).map(|ticks| ticks.max(1).unsigned_abs()));
+        let duration = duration.transpose()?;
         Ok(Edit { offset: pause - span.start, duration })
     }
 }
@@ -117,7 +119,7 @@ pub(super) fn put(out: &mut BytesMut, edit: &Edit, movie: Timescale, media: Time
     }
     let ticks = |ticks: i64| media.rescale(ticks, movie).unwrap_or(i64::MAX).max(0).unsigned_abs();
     let pause = ticks(edit.offset.max(0));
-    let duration = edit.duration.map_or(0, |length| ticks(i64::try_from(length).unwrap_or(i64::MAX)));
+    let duration = edit.duration.map_or(0, |length| ticks(i64::try_from(length).unwrap_or(i64::MAX)).max(1));
     write::boxed(out, b"edts", |out| {
         write::full(out, b"elst", 1, 0, |out| {
             out.put_u32(if pause > 0 { 2 } else { 1 });
@@ -233,6 +235,18 @@ mod tests {
         }
         let count = Wrong::Count { name: FourCc(*b"elst"), count: 2, room: 1 };
         assert_eq!(read_bytes(whole[0][..30].to_vec()), Err(count.at(104)));
+    }
+
+    #[test]
+    fn a_duration_below_a_tick_is_not_that_to_the_end() {
+        let (coarse, fine) = (Timescale::new(1).unwrap(), Timescale::new(1_000_000).unwrap());
+        let bytes = both(&[(7, 0, AS_IT_IS)])[0].clone();
+        let edit = read(Body::new(FourCc(*b"elst"), 0, bytes.into()), fine, coarse);
+        assert_eq!(edit, Ok(Edit { offset: 0, duration: Some(1) }));
+        let mut out = BytesMut::new();
+        put(&mut out, &Edit { offset: -3, duration: Some(7) }, coarse, fine);
+        let elst = Body::of_box(0, out.freeze()).unwrap().boxes().find(b"elst").unwrap().unwrap();
+        assert_eq!(read(elst, coarse, fine), Ok(Edit { offset: -3, duration: Some(1_000_000) }));
     }
 
     #[test]

@@ -138,17 +138,19 @@ pub enum Wrong {
     /// There are more tracks than are allowed.
     #[error("there are more than {0} tracks")]
     Tracks(usize),
-    /// A sample of a fragment does not lie in the data that follow it.
-    #[error("sample {number} of the fragment at byte {moof} is not in the data that follow it")]
+    /// A sample does not lie in the data that follow what tells of it.
+    #[error("sample {number} of track {track} should be at byte {at}, where no data are")]
     Outside {
-        /// Which sample, from 0.
-        number: usize,
-        /// Where the fragment began.
-        moof: u64,
+        /// Its track.
+        track: u32,
+        /// Which one, from 0, of its run or of the tables of `moov`.
+        number: u32,
+        /// Where it should begin.
+        at: u64,
     },
-    /// A stream has to be fragmented.
-    #[error("the stream is not fragmented: its samples are found by tables, which needs a file")]
-    NotFragmented,
+    /// In a stream, samples come before what tells of them.
+    #[error("the samples come before the box 'moov', which tells of them: this needs a file, not a stream")]
+    DataFirst,
 }
 
 impl Wrong {

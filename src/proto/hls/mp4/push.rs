@@ -1,20 +1,25 @@
-//! Fragmented MP4 that arrives in pieces, as an encoder sends it: first what the tracks are, then fragments, and their samples as soon
-//! as the `mdat` that holds them is there (ISO/IEC 14496-12 annex A.8, ISO/IEC 23000-19 section 7).
+//! MP4 that arrives in pieces, as an encoder or a web server sends it: first what the tracks are, then their samples, each as soon as
+//! its bytes are there (ISO/IEC 14496-12 annex A.8, ISO/IEC 23000-19 section 7).
 //!
-//! A new `moov` begins a new stream: an encoder that changes its coding sends one. Boxes that tell nothing of samples (`styp`, `sidx`, `prft`,
-//! `mfra`, `free`) are passed over. At most one box is held at a time, and its length has a limit.
+//! What tells of samples has to come before them: fragments, or a `moov` in front of the data. A new `moov` begins a new stream: an
+//! encoder that changes its coding sends one. Boxes that tell nothing of samples (`styp`, `sidx`, `prft`, `mfra`, `free`) are passed over, and
+//! so are data of nobody. What is held is one `moov`, `moof` or sample at a time, and its length has a limit.
+
+mod pending;
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::fragment::{Fragment, Fragments, Run, Samples};
+use self::pending::Pending;
+use super::fragment::{Fragment, Fragments};
 use super::movie::Movie;
 use super::read::Head;
 use super::table::Located;
 use super::{Fault, FourCc, Wrong};
 
-/// The longest box that is held unless told otherwise, in bytes: ten seconds of 50 Mb/s, which is much for a film on a disc.
+/// The longest box or sample that is held unless told otherwise, in bytes. Ten hours of a film have tables of some 30 MiB, and a picture of
+/// cinema has 2.
 pub const MAX_HELD: u64 = 64 * 1024 * 1024;
 
 /// What arrived.
@@ -29,13 +34,13 @@ pub enum Event {
     },
     /// A fragment begins. Its samples follow.
     Fragment(Fragment),
-    /// A sample of the fragment.
+    /// A sample, of the fragment or of the tables of `moov`. They come in the order of their bytes.
     Sample {
         /// Its track.
         track: u32,
         /// Itself: where it is counts from the first byte that was pushed.
         located: Located,
-        /// Its bytes. They keep all bytes of the fragment in memory.
+        /// Its bytes. They share memory with what arrived around them.
         bytes: Bytes,
     },
 }
@@ -52,8 +57,10 @@ pub struct Push {
     fragments: Option<Fragments>,
     /// Samples that are told of and have not been given.
     pending: Pending,
-    /// The inside of the last `mdat`, and where it begins.
-    data: Option<(u64, Bytes)>,
+    /// Where the `mdat` ends in which the stream is.
+    data: Option<u64>,
+    /// Whether the last `mdat` goes on to the end, wherever that is.
+    endless: bool,
     failed: Option<Fault>,
 }
 
@@ -64,7 +71,7 @@ impl Default for Push {
 }
 
 impl Push {
-    /// A reader that holds boxes of up to `limit` bytes.
+    /// A reader that holds boxes and samples of up to `limit` bytes.
     #[must_use]
     pub fn new(limit: u64) -> Self {
         Self {
@@ -75,6 +82,7 @@ impl Push {
             fragments: None,
             pending: Pending::default(),
             data: None,
+            endless: false,
             failed: None,
         }
     }
@@ -87,8 +95,8 @@ impl Push {
     /// What has arrived; `None` when that takes more bytes.
     ///
     /// # Errors
-    /// When the bytes are no fragmented MP4, or samples are told of by tables in front, a box is too long to be held, or a sample is not in the data that follow its fragment. After a fault nothing
-    /// else comes.
+    /// When the bytes are no MP4, samples come before what tells of them, what has to be held is too long, and when a sample is not in the
+    /// data that follow. After a fault nothing else comes.
     pub fn event(&mut self) -> Result<Option<Event>, Fault> {
         if let Some(fault) = &self.failed {
             return Err(fault.clone());
@@ -104,145 +112,139 @@ impl Push {
         if let Some(fault) = &self.failed {
             return Err(fault.clone());
         }
+        if self.endless && self.pending.is_over() {
+            return Ok(());
+        }
         let cut = |name| Wrong::Cut(name).at(self.at + self.held.len() as u64);
+        if self.data.is_some() {
+            return Err(cut(FourCc(*b"mdat")));
+        }
         if let Some(head) = Head::parse(&self.held, self.at)? {
             return Err(cut(head.name));
         }
         if self.skip > 0 || !self.held.is_empty() {
             return Err(cut(FourCc(*b"file")));
         }
-        match self.pending.next.is_some() {
-            true => Err(cut(FourCc(*b"mdat"))),
-            false => Ok(()),
+        match self.pending.is_over() {
+            false => Err(cut(FourCc(*b"mdat"))),
+            true => Ok(()),
         }
     }
 
     fn read(&mut self) -> Result<Option<Event>, Fault> {
         loop {
-            if let Some((at, data)) = &self.data {
-                if let Some(event) = self.pending.take(*at, data)? {
-                    return Ok(Some(event));
-                }
-                self.data = None;
-            }
-            let skipped = self.skip.min(self.held.len() as u64);
-            self.held.advance(skipped as usize);
-            self.skip -= skipped;
-            self.at += skipped;
-            let Some(head) = Head::parse_outer(&self.held, self.at)? else { return Ok(None) };
-            let Some(size) = head.size else {
-                return Err(Wrong::Size { name: head.name, size: 0 }.at(self.at));
-            };
-            let wanted = match &head.name.0 {
-                b"moov" | b"moof" => true,
-                b"mdat" if self.fragments.is_none() => return Err(Wrong::NotFragmented.at(self.at)),
-                b"mdat" => self.pending.next.is_some(),
-                _ => false,
-            };
-            if !wanted {
-                self.skip = size;
-                if self.held.is_empty() {
-                    return Ok(None);
-                }
-                continue;
-            }
-            if size > self.limit {
-                return Err(Wrong::Large { name: head.name, size, limit: self.limit }.at(self.at));
-            }
-            if (self.held.len() as u64) < size {
+            self.pass_over();
+            if self.skip > 0 {
                 return Ok(None);
             }
-            let bytes = self.held.split_to(size as usize).freeze();
-            let at = self.at;
-            self.at += size;
+            if let Some(end) = self.data {
+                match self.sample(end)? {
+                    Data::Sample(event) => return Ok(Some(event)),
+                    Data::More => return Ok(None),
+                    Data::Over => {
+                        (self.data, self.skip) = (None, end - self.at);
+                        continue;
+                    }
+                }
+            }
+            let Some(head) = Head::parse_outer(&self.held, self.at)? else { return Ok(None) };
+            let size = head.size.unwrap_or(u64::MAX - self.at);
             match &head.name.0 {
-                b"mdat" => self.data = Some((at + head.length as u64, bytes.slice(head.length..))),
-                b"moov" => return self.init(at, bytes).map(Some),
-                _ => return self.fragment(at, bytes).map(Some),
+                b"mdat" if self.fragments.is_none() => return Err(Wrong::DataFirst.at(self.at)),
+                b"mdat" => {
+                    let end = self.at.checked_add(size);
+                    let end = end.ok_or_else(|| Wrong::Overflow(head.name).at(self.at))?;
+                    self.endless = head.size.is_none();
+                    (self.data, self.skip) = (Some(end), head.length as u64);
+                }
+                b"moov" | b"moof" => {
+                    let at = self.at;
+                    let Some(bytes) = self.take(head.name, size)? else { return Ok(None) };
+                    let is_init = head.name.0 == *b"moov";
+                    return if is_init { self.init(at, bytes) } else { self.fragment(at, bytes) }.map(Some);
+                }
+                _ => self.skip = size,
             }
         }
+    }
+
+    fn pass_over(&mut self) {
+        let skipped = self.skip.min(self.held.len() as u64);
+        self.held.advance(skipped as usize);
+        self.skip -= skipped;
+        self.at += skipped;
+    }
+
+    /// The next `size` bytes, when they are there.
+    fn take(&mut self, name: FourCc, size: u64) -> Result<Option<Bytes>, Fault> {
+        if size > self.limit {
+            return Err(Wrong::Large { name, size, limit: self.limit }.at(self.at));
+        }
+        if (self.held.len() as u64) < size {
+            return Ok(None);
+        }
+        self.at += size;
+        Ok(Some(self.held.split_to(size as usize).freeze()))
+    }
+
+    /// The next sample, if it is in the data that end at byte `end`.
+    fn sample(&mut self, end: u64) -> Result<Data, Fault> {
+        let Some((track, located)) = self.pending.peek() else { return Ok(Data::Over) };
+        let size = u64::from(located.sample.size);
+        // A sample without bytes is anywhere.
+        if size > 0 && located.at >= end {
+            return Ok(Data::Over);
+        }
+        if size > 0 {
+            if located.at < self.at || located.at.saturating_add(size) > end {
+                return Err(self.outside(track, &located));
+            }
+            self.skip = located.at - self.at;
+            self.pass_over();
+            if self.skip > 0 {
+                return Ok(Data::More);
+            }
+        }
+        let Some(bytes) = self.take(FourCc(*b"mdat"), size)? else { return Ok(Data::More) };
+        self.pending.advance();
+        Ok(Data::Sample(Event::Sample { track, located, bytes }))
     }
 
     fn init(&mut self, at: u64, bytes: Bytes) -> Result<Event, Fault> {
-        self.pending.must_be_over(at)?;
-        let movie = Movie::read(at, bytes.clone())?;
-        if !movie.fragmented || movie.tracks.iter().any(|track| !track.table.is_empty()) {
-            return Err(Wrong::NotFragmented.at(at));
-        }
+        self.must_be_over()?;
+        let movie = Arc::new(Movie::read(at, bytes.clone())?);
         self.fragments = Some(Fragments::new(&movie));
-        Ok(Event::Init { movie: Arc::new(movie), bytes })
+        self.pending = Pending::of_tables(&movie);
+        Ok(Event::Init { movie, bytes })
     }
 
     fn fragment(&mut self, at: u64, bytes: Bytes) -> Result<Event, Fault> {
-        self.pending.must_be_over(at)?;
+        self.must_be_over()?;
         let Some(fragments) = &mut self.fragments else {
             return Err(Wrong::Missing { name: FourCc(*b"moov"), around: FourCc(*b"file") }.at(at));
         };
         let fragment = fragments.read(at, bytes)?;
-        self.pending = Pending::of(&fragment);
+        self.pending = Pending::of_fragment(&fragment);
         Ok(Event::Fragment(fragment))
     }
+
+    fn must_be_over(&self) -> Result<(), Fault> {
+        self.pending.peek().map_or(Ok(()), |(track, located)| Err(self.outside(track, &located)))
+    }
+
+    fn outside(&self, track: u32, located: &Located) -> Fault {
+        Wrong::Outside { track, number: located.number, at: located.at }.at(self.at)
+    }
 }
 
-/// The samples of a fragment that have not been given.
-#[derive(Debug, Default)]
-struct Pending {
-    moof: u64,
-    /// The runs from the next one on, the last one first.
-    runs: Vec<Run>,
-    samples: Option<(u32, Samples)>,
-    next: Option<(u32, Located)>,
-    /// Samples that have been given.
-    given: usize,
-}
-
-impl Pending {
-    fn of(fragment: &Fragment) -> Self {
-        let runs = fragment.runs.iter().rev().cloned().collect();
-        let mut pending = Self { moof: fragment.at, runs, ..Self::default() };
-        pending.advance();
-        pending
-    }
-
-    fn advance(&mut self) {
-        loop {
-            if let Some((track, samples)) = &mut self.samples
-                && let Some(located) = samples.next()
-            {
-                self.next = Some((*track, located));
-                return;
-            }
-            let Some(run) = self.runs.pop() else {
-                (self.samples, self.next) = (None, None);
-                return;
-            };
-            self.samples = Some((run.track, run.samples()));
-        }
-    }
-
-    /// The next sample if it is in `data`, which begin at byte `at`; `None` when it is behind them.
-    fn take(&mut self, at: u64, data: &Bytes) -> Result<Option<Event>, Fault> {
-        let Some((track, located)) = self.next else { return Ok(None) };
-        let end = at + data.len() as u64;
-        let sample_end = located.at.saturating_add(u64::from(located.sample.size));
-        if located.at > end || located.at == end && located.sample.size > 0 {
-            return Ok(None);
-        }
-        let start = located.at.checked_sub(at).filter(|_| sample_end <= end);
-        let Some(start) = start else { return Err(self.outside(at)) };
-        let bytes = data.slice(start as usize..(sample_end - at) as usize);
-        self.given += 1;
-        self.advance();
-        Ok(Some(Event::Sample { track, located, bytes }))
-    }
-
-    fn must_be_over(&self, at: u64) -> Result<(), Fault> {
-        if self.next.is_some() { Err(self.outside(at)) } else { Ok(()) }
-    }
-
-    fn outside(&self, at: u64) -> Fault {
-        Wrong::Outside { number: self.given, moof: self.moof }.at(at)
-    }
+/// What becomes of data.
+enum Data {
+    /// A sample.
+    Sample(Event),
+    /// A sample, when more bytes are there.
+    More,
+    /// No further sample is in them.
+    Over,
 }
 
 #[cfg(test)]

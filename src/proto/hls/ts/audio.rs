@@ -15,8 +15,8 @@ use super::stream::Item;
 /// are within one.
 const TOLERANCE: u32 = 200;
 
-/// Bytes of an access unit of Enhanced AC-3 at most: eight programs of eight frames.
-const MAX_UNIT: usize = 64 * 2048 * 2;
+/// Frames of an access unit of Enhanced AC-3 at most: eight programs of eight substreams, were they all there.
+const MAX_FRAMES: usize = 64;
 
 /// Which coding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,10 +214,10 @@ fn eac3_front(bytes: &[u8]) -> Front {
             return Front::Noise;
         }
         at += head.size;
-        if at > MAX_UNIT {
+        heads.push(head);
+        if heads.len() > MAX_FRAMES {
             return Front::Noise;
         }
-        heads.push(head);
     }
     if at > bytes.len() || blocks < 6 {
         return Front::More;
@@ -379,6 +379,9 @@ mod tests {
             .collect();
         assert_eq!(heard, [(0, 256), (1536, 256), (3072, 256)]);
         assert_eq!(items.len(), 4);
+        items.clear();
+        audio.feed(&[&main[..], &more.repeat(MAX_FRAMES)].concat(), Some(0), &mut items);
+        assert_eq!(items, [Item::Lost(Loss::Elementary, 64 * (MAX_FRAMES as u64 + 1))]);
         let mut items = Vec::new();
         audio.interrupt();
         audio.feed(&more, Some(0), &mut items);

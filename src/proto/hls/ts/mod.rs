@@ -18,7 +18,7 @@ mod video;
 mod write;
 
 #[cfg(test)]
-mod golden;
+mod tests;
 
 /// Bytes of a packet.
 pub const PACKET: usize = 188;

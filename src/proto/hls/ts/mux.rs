@@ -7,7 +7,7 @@
 use super::super::codec::ac3::FRAME_SAMPLES;
 use super::super::codec::access::{Coding, Role};
 use super::super::codec::{Error as CodecError, adts, nal};
-use super::super::track::{Config, Language, Timescale, Track};
+use super::super::track::{Config, Language, MAX_TICKS, Timescale, Track};
 use super::clock::wrap;
 use super::pes;
 use super::psi::{Kind, Map, Stream, write_map, write_programs};
@@ -232,7 +232,10 @@ impl Muxer {
         if frame.pts < frame.dts {
             return Err(Error::Order { track, dts: frame.dts, pts: frame.pts });
         }
-        let time = |ticks| self.options.start.checked_add(target.scale.rescale(ticks, Timescale::MPEG)?);
+        let time = |ticks| {
+            let time = self.options.start.checked_add(target.scale.rescale(ticks, Timescale::MPEG)?)?;
+            (time.unsigned_abs() <= MAX_TICKS.unsigned_abs()).then_some(time)
+        };
         let (Some(dts), Some(pts)) = (time(frame.dts), time(frame.pts)) else {
             return Err(Error::Time { track, dts: frame.dts });
         };
@@ -274,7 +277,8 @@ impl Muxer {
             let unit = unit?;
             match coding.role(unit) {
                 None | Some(Role::Delimiter) => continue,
-                Some(Role::Parameters) => plain = true,
+                // A sample that begins a sequence itself needs no other.
+                Some(Role::Parameters) => plain |= coding.begins_sequence(unit),
                 Some(_) => {}
             }
             parts.extend([&nal::START_CODE[1..], unit]);

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::codec::access::{Coding, Entry};
 use super::super::track::{Config, Language};
+use super::PACKET;
 use super::audio::{Audio, Sound};
 use super::clock::{JUMP, unwrap};
 use super::event::Loss;
@@ -14,6 +15,12 @@ use super::video::Video;
 
 /// How far a decode time may step back before it is another timeline, in ticks of 90 kHz: half a second.
 const BACK: i64 = 45_000;
+
+/// Bytes of a PES packet that is no video at most: their length has to be told, in 16 bits.
+const MAX_PES: usize = 6 + 65_535;
+
+/// Times beyond this, in ticks either way, start over: thousands of years, which only jumps can reach.
+const MAX_TIME: i64 = 1 << 60;
 
 /// When a PES packet is decoded and presented, in ticks of 90 kHz that go on after 33 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -149,6 +156,7 @@ impl Stream {
             return;
         }
         self.held.extend_from_slice(payload);
+        let limit = if matches!(self.reader, Reader::Video(_)) { limit } else { limit.min(MAX_PES + PACKET) };
         match pes::size(&self.held) {
             Some(Some(whole)) if self.held.len() >= whole => {
                 self.held.truncate(whole);
@@ -222,7 +230,7 @@ impl Stream {
 
     /// A decode time among those before it. The first stream that leaves the timeline begins another one, for all.
     fn place(&mut self, time: u64, timeline: &mut Timeline, items: &mut Vec<Item>) -> i64 {
-        let near = self.last.or(timeline.last).unwrap_or(time as i64);
+        let near = self.last.or(timeline.last).filter(|near| near.abs() < MAX_TIME).unwrap_or(time as i64);
         let time = unwrap(time, near);
         // Tags may be hours apart.
         let jumps = self.last.is_some_and(|last| !(-BACK..=JUMP).contains(&(time - last)));

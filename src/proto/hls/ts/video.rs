@@ -15,6 +15,12 @@ use super::stream::{Item, Times};
 /// Bytes in front of a picture that are kept when a PES packet ends before the picture begins.
 const MAX_CARRIED: usize = 64 * 1024;
 
+/// Samples of a PES packet at most; what is more stays with the last. There is one in what encoders make.
+const MAX_UNITS: usize = 256;
+
+/// Parameter sets of a kind at most: H.265 allows 64, and H.264 more than anybody uses.
+const MAX_SETS: usize = 64;
+
 /// The three kinds of parameter sets, in their order in a stream. H.264 has no first.
 type Sets = [Vec<Bytes>; 3];
 
@@ -82,7 +88,7 @@ impl Video {
     fn take(&mut self, nal: &[u8], units: &mut Vec<Unit>) {
         let Some(role) = self.coding.role(nal) else { return };
         let begins = matches!(role, Role::Delimiter | Role::Parameters | Role::Prefix | Role::First(_));
-        if begins && self.unit.picture && !self.interlaced {
+        if begins && self.unit.picture && !self.interlaced && units.len() < MAX_UNITS {
             units.push(std::mem::take(&mut self.unit));
         }
         let unit = &mut self.unit;
@@ -93,7 +99,7 @@ impl Video {
                     // Encoders repeat them: what is known already is not copied again.
                     let known = self.sets[kind].iter().find(|set| **set == nal);
                     let set = known.map_or_else(|| Bytes::copy_from_slice(nal), Bytes::clone);
-                    if !unit.sets[kind].contains(&set) {
+                    if unit.sets[kind].len() < MAX_SETS && !unit.sets[kind].contains(&set) {
                         unit.sets[kind].push(set);
                     }
                     return;
@@ -327,6 +333,14 @@ mod tests {
         let mut items = Vec::new();
         video.feed(&[1, 2, 3], Some(Times { dts: 0, pts: 0 }), &mut items);
         assert_eq!(items, [Item::Lost(Loss::Elementary, 3)]);
+        // Samples and sets without end.
+        let many: Vec<&[u8]> = [SPS, PPS, IDR].into_iter().chain(std::iter::repeat_n(P, 1000)).collect();
+        let items = feed(&mut Video::new(Coding::Avc), &[(Some(0), &many)]);
+        assert_eq!(items.len(), 1 + MAX_UNITS + 1);
+        let sets: Vec<[u8; 2]> = (0..200).map(|at| [0x68, at]).collect();
+        let many: Vec<&[u8]> = sets.iter().map(|set| &set[..]).chain([SPS, IDR]).collect();
+        let items = feed(&mut Video::new(Coding::Avc), &[(Some(0), &many)]);
+        assert!(matches!(&items[0], Item::Config(Config::Avc(config)) if config.pps.len() == MAX_SETS));
         // What never becomes a picture does not grow.
         let long = vec![0x06; 40_000];
         let items = feed(&mut video, &[(Some(0), &[&long]), (Some(0), &[&long])]);

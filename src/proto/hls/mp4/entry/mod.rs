@@ -105,8 +105,9 @@ mod tests {
         let (colr, pasp) =
             (boxed(b"colr", b"nclx\0\x01\0\x01\0\x01\0"), boxed(b"pasp", b"\0\0\0\x04\0\0\0\x03"));
         let uuid = boxed(b"uuid", &[7; 20]);
+        let quicktime = boxed(b"colr", b"nclc\0\x01\0\x01\0\x01");
         for (name, in_band) in [(b"avc1", false), (b"avc3", true)] {
-            let boxes = [&colr[..], &boxed(b"avcC", AVC_C), &uuid, &pasp].concat();
+            let boxes = [&colr[..], &boxed(b"avcC", AVC_C), &uuid, &quicktime, &pasp].concat();
             let entry = read(stsd(0, &[video(name, &boxes)]), scale()).unwrap().unwrap();
             assert!(
                 matches!(&entry.config, Config::Avc(config) if *config == avc::Config::parse(AVC_C).unwrap())

@@ -142,6 +142,8 @@ fn boxes(entry: Body, record: &[u8; 4], shape: &mut Shape) -> Result<(Option<Bod
                     *sample_rate = rate;
                 }
             }
+            // QuickTime has a form of its own, which MP4 does not know; what it says is in the stream, too.
+            b"colr" if whole.get(head.length..head.length + 4) == Some(b"nclc") => {}
             other if KEPT.contains(&other) && head.size.is_some() => kept.extend_from_slice(&whole),
             _ => {}
         }

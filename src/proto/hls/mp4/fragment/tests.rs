@@ -1,6 +1,6 @@
 use bytes::BytesMut;
 
-use super::super::build::{self, audio, boxed, moov, trak_with, video, worded, words};
+use super::super::tests::build::{self, audio, boxed, moov, trak_with, video, worded, words};
 use super::super::{chunk, init};
 use super::*;
 use crate::proto::hls::track::Track;

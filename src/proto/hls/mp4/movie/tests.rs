@@ -1,4 +1,4 @@
-use super::super::build::{self, audio, boxed, moov, tables, trak, trak_with, video, worded};
+use super::super::tests::build::{self, audio, boxed, moov, tables, trak, trak_with, video, worded};
 use super::*;
 use crate::proto::hls::track::Sample;
 

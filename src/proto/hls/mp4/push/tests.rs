@@ -1,4 +1,4 @@
-use super::super::build::{self, audio, boxed, moov, trak, video, worded};
+use super::super::tests::build::{self, audio, boxed, moov, trak, video, worded};
 use super::super::{chunk, init, segment};
 use super::*;
 use crate::proto::hls::track::Sample;
@@ -140,12 +140,13 @@ fn data_in_several_boxes_and_data_of_nobody() {
     out.truncate(out.len() - 8);
     let moof = out.split_off(before);
     let first = boxed(b"mdat", &[b"AAAAA"]);
+    let place = (before + moof.len()) as u64 + 8;
     let init = out.to_vec();
     let seen = |boxes: &[&[u8]]| events([&[&init, &moof[..]].concat(), &boxes.concat()[..]].into_iter());
     let (whole, fault) = seen(&[&boxed(b"mdat", &[b"AAAAABBBBBB"]), &boxed(b"mdat", &[b"of nobody"])]);
     assert_eq!((whole.len(), fault), (4, None));
     // A sample that is in no box, or half in one.
-    let outside = |number| Wrong::Outside { number, moof: before as u64 };
+    let outside = |number: u32| Wrong::Outside { track: 1, number, at: place + u64::from(number) * 5 };
     assert_eq!(seen(&[&first]).1.unwrap().wrong, Wrong::Cut(FourCc(*b"mdat")));
     assert_eq!(seen(&[&first, &moof]).1.unwrap().wrong, outside(1));
     assert_eq!(seen(&[&boxed(b"mdat", &[b"AAAAABBB"])]).1.unwrap().wrong, outside(1));
@@ -156,6 +157,67 @@ fn data_in_several_boxes_and_data_of_nobody() {
     );
 }
 
+/// `moov` of two tracks with the same samples, in chunks of two that take turns from byte `at` on, and the data.
+fn in_front(samples: &[Sample], at: u32) -> (Vec<u8>, Vec<u8>) {
+    let (mut chunks, mut data, mut end) = ([Vec::new(), Vec::new()], Vec::new(), at);
+    for (index, pair) in samples.chunks(2).enumerate() {
+        for (track, chunks) in chunks.iter_mut().enumerate() {
+            chunks.push(end);
+            let size: u32 = pair.iter().map(|sample| sample.size).sum();
+            data.extend(vec![(index * 2 + track) as u8; size as usize]);
+            end += size;
+        }
+    }
+    let tables = chunks.map(|chunks| build::tables(samples, 2, &chunks));
+    let mvex = boxed(b"mvex", &[&worded(b"trex", &[0, 1, 1, 0, 0, 0])]);
+    (moov(&[&trak(&video(1), &tables[0]), &trak(&audio(2), &tables[1]), &mvex]), data)
+}
+
+#[test]
+fn samples_of_tables_in_front_come_in_the_order_of_their_bytes() {
+    let samples = build::samples(&mut fastrand::Rng::with_seed(8), 9);
+    let length = in_front(&samples, 0).0.len() as u32;
+    let (moov, data) = in_front(&samples, length + 8);
+    let size = data.len() as u32 + 8;
+    // To the end of the stream, or with a size and a fragment behind.
+    let mut fragment = BytesMut::new();
+    let run = chunk::Run { track: 1, start: 99_000, samples: &[Sample { size: 1, ..samples[0] }] };
+    chunk::put(&mut fragment, 1, &[run]).unwrap();
+    let open = [&moov[..], b"\0\0\0\0mdat", &data].concat();
+    let closed = [&moov[..], &size.to_be_bytes(), b"mdat", &data, &fragment, b"!"].concat();
+    for (wire, more) in [(open, 0), (closed, 2)] {
+        let (whole, fault) = events([&wire[..]].into_iter());
+        assert_eq!((whole.len(), fault), (1 + 18 + more, None));
+        assert_eq!(events(wire.chunks(1)), (whole.clone(), None));
+        let mut push = Push::default();
+        push.push(&wire);
+        let (mut numbers, mut last) = ([0, 0], 0);
+        while let Some(event) = push.event().unwrap() {
+            let Event::Sample { track, located, bytes } = event else { continue };
+            assert!(located.at >= last);
+            last = located.at;
+            if located.sample.dts < 99_000 {
+                let number = &mut numbers[track as usize - 1];
+                assert_eq!((located.number, located.sample), (*number, samples[*number as usize]));
+                let chunk = *number / 2 * 2 + track - 1;
+                assert!(bytes.iter().all(|byte| u32::from(*byte) == chunk));
+                *number += 1;
+            }
+        }
+        assert_eq!(numbers, [9, 9]);
+        for cut in length as usize + 8..wire.len() - 1 {
+            let (seen, _) = events([&wire[..cut]].into_iter());
+            assert_eq!(whole[..seen.len()], seen, "cut at {cut}");
+        }
+    }
+    // Data that are cut, and samples in front of the data.
+    let (seen, fault) = events([&moov[..], &size.to_be_bytes(), b"mdat", &data[..9]].into_iter());
+    assert!(seen.len() < 19 && matches!(fault.unwrap().wrong, Wrong::Cut(_)));
+    let early = in_front(&samples, 5).0;
+    let (_, fault) = events([&early[..], &size.to_be_bytes(), b"mdat", &data].into_iter());
+    assert!(matches!(fault.unwrap().wrong, Wrong::Outside { track: 1, number: 0, at: 5 }));
+}
+
 #[test]
 fn streams_that_are_none() {
     let (wire, _) = stream(1);
@@ -163,15 +225,12 @@ fn streams_that_are_none() {
     let fault = |bytes: &[u8]| events([bytes].into_iter()).1.unwrap();
     let missing = Wrong::Missing { name: FourCc(*b"moov"), around: FourCc(*b"file") };
     assert_eq!(fault(&wire[moof..]), missing.at(0));
-    assert_eq!(fault(&boxed(b"mdat", &[b"first"])), Wrong::NotFragmented.at(0));
-    let samples = build::samples(&mut fastrand::Rng::with_seed(1), 3);
-    let progressive = moov(&[&trak(&video(1), &build::tables(&samples, 3, &[0]))]);
-    assert_eq!(fault(&[&boxed(b"ftyp", &[])[..], &progressive].concat()), Wrong::NotFragmented.at(8));
-    let tables = trak(&video(1), &build::tables(&samples, 3, &[0]));
-    let hybrid = moov(&[&tables, &boxed(b"mvex", &[])]);
-    assert_eq!(fault(&hybrid), Wrong::NotFragmented.at(0), "the samples of the tables would be lost");
+    assert_eq!(fault(&boxed(b"mdat", &[b"first"])), Wrong::DataFirst.at(0));
     assert_eq!(fault(b"\0\0\0\x05free"), Wrong::Size { name: FourCc(*b"free"), size: 5 }.at(0));
-    assert_eq!(fault(b"\0\0\0\0mdat"), Wrong::Size { name: FourCc(*b"mdat"), size: 0 }.at(0));
+    let large = Wrong::Large { name: FourCc(*b"moof"), size: u64::MAX - 8, limit: MAX_HELD };
+    assert_eq!(fault(b"\0\0\0\x08free\0\0\0\0moof"), large.at(8));
+    let endless = [&wire[..moof], b"\0\0\0\x01mdat\xff\xff\xff\xff\xff\xff\xff\xff"].concat();
+    assert_eq!(fault(&endless), Wrong::Overflow(FourCc(*b"mdat")).at(moof as u64));
     assert_eq!(fault(b"<!DOCTYPE html>"), Wrong::NotMp4(FourCc(*b"CTYP")).at(0));
 }
 
@@ -185,6 +244,19 @@ fn what_is_held_has_a_limit_and_a_fault_stays() {
         push.push(&stream(1).0);
     }
     assert_eq!(push.end(), Err(wrong.at(4008)));
+    // A sample is held until it is whole, and data in front of it are not.
+    let (wire, all) = stream(1);
+    let largest = all.iter().map(|(_, sample, _)| sample.size).max().unwrap();
+    let moov = wire.windows(4).position(|window| window == b"moov").unwrap();
+    let head = u64::from(u32::from_be_bytes(wire[moov - 4..moov].try_into().unwrap()));
+    assert!(u64::from(largest) < head);
+    let mut push = Push::new(head);
+    for byte in wire.chunks(1) {
+        push.push(byte);
+        while push.event().unwrap().is_some() {}
+        assert!(push.held.len() as u64 <= head);
+    }
+    assert_eq!(push.end(), Ok(()));
     // What is passed over is not held.
     let mut push = Push::new(100);
     push.push(b"\0\0\0\x01free\0\0\0\xff\0\0\0\0");

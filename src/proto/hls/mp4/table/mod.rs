@@ -165,6 +165,11 @@ impl Table {
     /// The samples from `number` on.
     #[must_use]
     pub fn from(&self, number: u32) -> Cursor<'_> {
+        Cursor { table: self, position: self.position(number) }
+    }
+
+    /// Where sample `number` is told of.
+    pub(super) fn position(&self, number: u32) -> Position {
         let sample = u64::from(number);
         let place = (number < self.len()).then(|| self.durations.by_number(sample)).flatten();
         let inside = self.chunks.of(sample).map(|chunk| {
@@ -177,7 +182,7 @@ impl Table {
         });
         let offsets = self.offsets.as_ref().and_then(|offsets| offsets.by_number(sample));
         let next_key = self.key_after(number).unwrap_or(u32::MAX);
-        Cursor { table: self, number, durations: place, offsets, inside, next_key }
+        Position { number, durations: place, offsets, inside, next_key }
     }
 
     /// All samples.
@@ -200,6 +205,25 @@ impl<'a> IntoIterator for &'a Table {
 #[derive(Clone, Debug)]
 pub struct Cursor<'a> {
     table: &'a Table,
+    position: Position,
+}
+
+impl Iterator for Cursor<'_> {
+    type Item = Located;
+
+    fn next(&mut self) -> Option<Located> {
+        self.position.next(self.table)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let left = self.table.len().saturating_sub(self.position.number) as usize;
+        (left, Some(left))
+    }
+}
+
+/// A place in all tables of a track at once.
+#[derive(Clone, Debug)]
+pub(super) struct Position {
     number: u32,
     /// `None` behind the last sample.
     durations: Option<Place>,
@@ -216,11 +240,9 @@ struct Inside {
     left: u32,
 }
 
-impl Iterator for Cursor<'_> {
-    type Item = Located;
-
-    fn next(&mut self) -> Option<Located> {
-        let table = self.table;
+impl Position {
+    /// The sample here, in `table`, from which the position is. It goes on to the next one.
+    pub(super) fn next(&mut self, table: &Table) -> Option<Located> {
         let number = self.number;
         if number >= table.len() {
             return None;
@@ -228,6 +250,7 @@ impl Iterator for Cursor<'_> {
         let (durations, inside) = (self.durations.as_mut()?, self.inside.as_mut()?);
         let dts = durations.sum;
         let duration = table.durations.advance(durations);
+        // Version 0 of ctts has no sign, but writers put offsets below 0 there all the same.
         let composition_offset = match (&table.offsets, &mut self.offsets) {
             (Some(offsets), Some(place)) if place.sample < offsets.samples() => {
                 offsets.advance(place).cast_signed()
@@ -248,11 +271,6 @@ impl Iterator for Cursor<'_> {
         }
         self.number += 1;
         Some(Located { number, sample: Sample { dts, composition_offset, duration, size, key }, at })
-    }
-
-    fn size_hint(&self) -> (usize, Option<usize>) {
-        let left = self.table.len().saturating_sub(self.number) as usize;
-        (left, Some(left))
     }
 }
 

@@ -1,4 +1,4 @@
-use super::super::build::{self, worded};
+use super::super::tests::build::{self, worded};
 use super::*;
 
 fn table(boxes: &[u8]) -> Result<Table, Fault> {

@@ -1,6 +1,8 @@
+//! Streams that change, are damaged, or hold what others put there; a stream of packets is made by hand.
+
 use super::super::event::Loss;
-use super::super::golden::{FILES, events, samples, tracks};
 use super::super::psi::{Refused, Stream as Entry, crc32, write_map, write_programs};
+use super::super::tests::{FILES, events, samples, tracks};
 use super::super::{SYNC, pes};
 use super::*;
 use crate::proto::hls::track::Language;

@@ -1,7 +1,9 @@
+//! What stands in the packets that are written: parameter sets, tables, counters, clocks, sound.
+
 use super::super::clock::{WRAP, unwrap};
 use super::super::event::Event;
-use super::super::golden::{FILES, events, samples, tracks};
 use super::super::packet::Packet;
+use super::super::tests::{FILES, events, samples, tracks};
 use super::super::{PACKET, psi};
 use super::*;
 use crate::proto::hls::codec::{aac, avc, opus};
@@ -66,12 +68,13 @@ fn pictures_behind_what_they_need() {
     let sets = [&delimiter[..], &start, SPS, &start, PPS].concat();
     let short = |nal: &[u8]| [&[0, 0, 1], nal].concat();
     type Nals<'a> = &'a [&'a [u8]];
-    let table: [(bool, Nals<'_>, Vec<Vec<u8>>); 5] = [
+    let table: [(bool, Nals<'_>, Vec<Vec<u8>>); 6] = [
         (true, &[IDR], vec![sets.clone(), short(IDR)]),
         (false, &[P, P], vec![delimiter.clone(), short(P), short(P)]),
-        (true, &[&[9, 0x10], &[6, 1], IDR], vec![sets, short(&[6, 1]), short(IDR)]),
+        (true, &[&[9, 0x10], &[6, 1], IDR], vec![sets.clone(), short(&[6, 1]), short(IDR)]),
         // Sets that the sample has itself are not doubled.
         (true, &[SPS, PPS, IDR], vec![delimiter.clone(), short(SPS), short(PPS), short(IDR)]),
+        (true, &[PPS, IDR], vec![sets, short(PPS), short(IDR)]),
         (false, &[], vec![delimiter]),
     ];
     for (key, nals, expected) in table {

@@ -2,27 +2,27 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::entry;
+use super::super::entry;
 use crate::proto::hls::codec::{aac, avc};
 use crate::proto::hls::track::{Config, Edit, Language, Matrix, Sample, Shape, Timescale, Track};
 
 const AVC_C: &[u8] = b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x02\x68\xee\xfd\xf8\xf8\x00";
 
-pub(super) fn words(words: &[u32]) -> Vec<u8> {
+pub(in super::super) fn words(words: &[u32]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_be_bytes()).collect()
 }
 
-pub(super) fn boxed(name: &[u8; 4], inside: &[&[u8]]) -> Vec<u8> {
+pub(in super::super) fn boxed(name: &[u8; 4], inside: &[&[u8]]) -> Vec<u8> {
     let inside = inside.concat();
     [&(inside.len() as u32 + 8).to_be_bytes()[..], name, &inside].concat()
 }
 
 /// A box whose inside is words of 32 bits.
-pub(super) fn worded(name: &[u8; 4], inside: &[u32]) -> Vec<u8> {
+pub(in super::super) fn worded(name: &[u8; 4], inside: &[u32]) -> Vec<u8> {
     boxed(name, &[&words(inside)])
 }
 
-pub(super) fn video(id: u32) -> Track {
+pub(in super::super) fn video(id: u32) -> Track {
     Track {
         id,
         timescale: Timescale::new(12_800).unwrap(),
@@ -36,7 +36,7 @@ pub(super) fn video(id: u32) -> Track {
     }
 }
 
-pub(super) fn audio(id: u32) -> Track {
+pub(in super::super) fn audio(id: u32) -> Track {
     Track {
         id,
         timescale: Timescale::new(48_000).unwrap(),
@@ -51,7 +51,7 @@ pub(super) fn audio(id: u32) -> Track {
 }
 
 /// Samples with random measures that follow each other from decode time 0.
-pub(super) fn samples(dice: &mut fastrand::Rng, count: usize) -> Vec<Sample> {
+pub(in super::super) fn samples(dice: &mut fastrand::Rng, count: usize) -> Vec<Sample> {
     let mut dts = 0;
     let sample = |index| {
         let duration = dice.u32(0..3) * 512;
@@ -69,7 +69,7 @@ pub(super) fn samples(dice: &mut fastrand::Rng, count: usize) -> Vec<Sample> {
 }
 
 /// The boxes of `stbl` behind `stsd`: chunks of `per_chunk` samples each at one of `chunks`.
-pub(super) fn tables(samples: &[Sample], per_chunk: u32, chunks: &[u32]) -> Vec<u8> {
+pub(in super::super) fn tables(samples: &[Sample], per_chunk: u32, chunks: &[u32]) -> Vec<u8> {
     let count = samples.len() as u32;
     let durations: Vec<u32> = samples.iter().flat_map(|sample| [1, sample.duration]).collect();
     let offsets = samples.iter().flat_map(|sample| [1, sample.composition_offset.cast_unsigned()]);
@@ -88,14 +88,14 @@ pub(super) fn tables(samples: &[Sample], per_chunk: u32, chunks: &[u32]) -> Vec<
 }
 
 /// `trak` of a track with those tables.
-pub(super) fn trak(track: &Track, tables: &[u8]) -> Vec<u8> {
+pub(in super::super) fn trak(track: &Track, tables: &[u8]) -> Vec<u8> {
     let mut stsd = BytesMut::new();
     entry::put(&mut stsd, track);
     trak_with(track, &boxed(b"stbl", &[&stsd, tables]))
 }
 
 /// `trak` of a track with that `stbl`.
-pub(super) fn trak_with(track: &Track, stbl: &[u8]) -> Vec<u8> {
+pub(in super::super) fn trak_with(track: &Track, stbl: &[u8]) -> Vec<u8> {
     let language = u32::from(track.language.packed()) << 16;
     let handler = if matches!(track.shape, Shape::Video { .. }) { b"vide" } else { b"soun" };
     let dref = boxed(b"dref", &[&words(&[0, 1]), &worded(b"url ", &[1])]);
@@ -110,7 +110,7 @@ pub(super) fn trak_with(track: &Track, stbl: &[u8]) -> Vec<u8> {
 }
 
 /// `moov` of those boxes behind `mvhd`, with a timescale of 1000.
-pub(super) fn moov(boxes: &[&[u8]]) -> Vec<u8> {
+pub(in super::super) fn moov(boxes: &[&[u8]]) -> Vec<u8> {
     let mvhd = worded(b"mvhd", &[0, 0, 0, 1000, 0]);
     boxed(b"moov", &[&[&mvhd[..]], boxes].concat())
 }

@@ -2,20 +2,20 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::fragment::Fragments;
-use super::movie::Movie;
-use super::push::{Event, Push};
-use super::table::Located;
-use super::walk::{Step, Walk};
-use super::{chunk, init, segment};
+use super::super::fragment::Fragments;
+use super::super::movie::Movie;
+use super::super::push::{Event, Push};
+use super::super::table::Located;
+use super::super::walk::{Step, Walk};
+use super::super::{chunk, init, segment};
 use crate::proto::hls::track::{Config, Edit, Sample, Shape, Track};
 
 macro_rules! file {
     ($name:literal, $extension:literal) => {
         File {
             name: $name,
-            bytes: include_bytes!(concat!("../../../../tests/data/hls/mp4/", $name, $extension)),
-            packets: include_str!(concat!("../../../../tests/data/hls/mp4/", $name, ".packets")),
+            bytes: include_bytes!(concat!("../../../../../tests/data/hls/mp4/", $name, $extension)),
+            packets: include_str!(concat!("../../../../../tests/data/hls/mp4/", $name, ".packets")),
         }
     };
 }
@@ -179,7 +179,7 @@ fn composition_offsets_below_0_say_the_same_as_an_edit_list() {
 
 #[test]
 fn what_arrives_is_what_is_in_the_file() {
-    for name in ["cmaf", "fragmented"] {
+    for name in ["cmaf", "faststart", "fragmented", "hybrid"] {
         let file = File::named(name);
         for piece in [1, 1000, file.bytes.len()] {
             let (mut push, mut packets, mut ids) = (Push::default(), Vec::new(), Vec::new());

@@ -1,0 +1,4 @@
+//! Files for tests, and tests of all parts together.
+
+pub(super) mod build;
+mod golden;

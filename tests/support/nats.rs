@@ -45,8 +45,14 @@ impl Nats {
         let folder = self.folder.path().display().to_string();
         let port = self.port.to_string();
         let mut process =
-            Tool::new("nats-server").args(["-js", "-sd", &folder, "-a", "127.0.0.1", "-p", &port]).start();
+            Tool::new(program()).args(["-js", "-sd", &folder, "-a", "127.0.0.1", "-p", &port]).start();
         process.wait_for_stderr("Server is ready");
         self.process = Some(process);
     }
+}
+
+/// Debian has it where not everybody's `PATH` leads.
+fn program() -> &'static str {
+    const DEBIAN: &str = "/usr/sbin/nats-server";
+    if std::path::Path::new(DEBIAN).exists() { DEBIAN } else { "nats-server" }
 }

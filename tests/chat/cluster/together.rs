@@ -7,7 +7,7 @@ use crate::chat::client::PASSWORD;
 
 #[test]
 fn two_nodes_are_one_chat() {
-    let mut cluster = Cluster::start();
+    let cluster = Cluster::start();
     let (mut ann, mut bob) = (cluster.account(0, "ann"), cluster.account(1, "bob"));
     ann.asks(json!({"t": "create", "room": "#a"}));
     // The other node may not have heard of it yet.

@@ -81,7 +81,9 @@ fn wscat_says_and_hears_what_the_page_shows() {
     wscat.leaves();
     let ended = wscat.wait();
     let heard = ended.text();
-    let heard: Vec<&str> = heard.lines().filter(|line| !line.is_empty()).collect();
+    // In front of some lines there is its prompt.
+    let bare = heard.lines().map(|line| line.trim_start_matches("> "));
+    let heard: Vec<&str> = bare.filter(|line| !line.is_empty()).collect();
     assert_eq!(heard.len(), expected.len(), "{heard:#?}");
     for (line, said) in expected.iter().zip(&heard) {
         assert!(is(line, said), "the page has\n{}\nand wscat prints\n{said}", line.join("..."));

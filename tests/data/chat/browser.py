@@ -119,7 +119,7 @@ def audit(page, where):
 def sound(page, where):
     for scheme in ["light", "dark"]:
         page.ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}, {"name": "prefers-reduced-motion", "value": "reduce"}])
-        for width, height in [(1440, 900), (820, 1100), (390, 844)]:
+        for width, height in [(1440, 900), (820, 1100), (430, 932), (360, 740)]:
             size(page, width, height)
             wide = until(page, f"innerWidth === {width} && document.documentElement.scrollWidth")
             assert wide <= width, (where, width, wide)

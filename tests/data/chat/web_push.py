@@ -12,7 +12,6 @@ class Talk extends WebSocket {
     this.addEventListener('message', ({ data }) => {
       const words = JSON.parse(data);
       if (words.t === 'hello') words.push = { key: 'KEY' };
-      for (const room of [words.room, ...(words.rooms ?? [])]) if (room?.room) room.notify = 'mentions';
       then({ data: JSON.stringify(words) });
     });
     this.answer = words => then({ data: JSON.stringify(words) });

@@ -44,13 +44,13 @@ fn pieces(line: &str) -> Vec<String> {
 
 /// Whether `said` is the line, from its beginning to its end.
 fn is(pieces: &[String], said: &str) -> bool {
-    let (first, last) = (pieces.first().unwrap(), pieces.last().unwrap());
+    let [first, middle @ .., last] = pieces else { return pieces.iter().all(|piece| piece == said) };
     let Some(mut rest) = said.strip_prefix(first.as_str()) else { return false };
-    for piece in &pieces[1..] {
+    for piece in middle {
         let Some(at) = rest.find(piece.as_str()) else { return false };
         rest = &rest[at + piece.len()..];
     }
-    rest.is_empty() || (pieces.len() > 1 && rest.ends_with(last.as_str()))
+    rest.ends_with(last.as_str())
 }
 
 #[test]
@@ -99,6 +99,7 @@ fn a_line_is_compared_from_its_beginning_to_its_end() {
         ("{\"t\":\"ok\",\"seq\":3}", "{\"t\":\"ok\",\"seq\":3} ", false),
         ("{\"a\":1,...,\"z\":2}", "{\"a\":1,\"b\":{},\"z\":2}", true),
         ("{\"a\":1,...,\"z\":2}", "{\"a\":1,\"b\":{},\"z\":3}", false),
+        ("{\"a\":{\"b\":1,...}}", "{\"a\":{\"b\":1,\"c\":{\"d\":2}}}", true),
         ("{\"a\":1,...,\"z\":2}", "{\"a\":2,\"b\":{},\"z\":2}", false),
         ("{\"at\":1795358897496,\"x\":1}", "{\"at\":1895358897111,\"x\":1}", true),
         ("{\"id\":\"01M81VNDARFAKAWWMGN0QX5EEC\"}", "{\"id\":\"01N81VNDARFAKAWWMGN0QX5AAA\"}", true),

@@ -51,7 +51,7 @@ export function browse(chat, actions) {
 export function roomMenu(chat, room, anchor, actions) {
   menu(anchor, [
     room.unread > 0 && { icon: 'check', label: 'Mark as read', act: () => chat.seen(room) },
-    room.notify && { icon: 'bell', label: 'Notify me of…', act: () => levels(chat, room, anchor) },
+    chat.link.hello?.push && chat.me.account && { icon: 'bell', label: 'Notify me of…', act: () => levels(chat, room, anchor) },
     { icon: 'thread', label: 'Threads', act: actions.threads },
     { icon: 'pin', label: 'Pinned messages', act: actions.pins },
     ...(room.direct ? [{ icon: 'person', label: 'Profile', act: () => profile(chat, room.name, actions) }] : [
@@ -71,7 +71,7 @@ export function roomMenu(chat, room, anchor, actions) {
 
 /** Of what one is notified in a room. */
 function levels(chat, room, anchor) {
-  const level = (word, label, icon) => ({ icon, label, checked: room.notify === word, act: async () => {
+  const level = (word, label, icon) => ({ icon, label, checked: (room.notify ?? 'mentions') === word, act: async () => {
     try {
       await chat.link.ask('notify', { room: room.name, level: word });
       room.notify = word;

@@ -49,7 +49,7 @@ export class Room {
   typing = new Map();
   pins = new Set();
   settings = {};
-  /** Of what one is notified here: `all`, `mentions` or `none`; undefined if the server knows no such choice. */
+  /** Of what one is notified here, if that was chosen: `all`, `mentions` or `none`. */
   notify = undefined;
 
   constructor(words) {
@@ -63,10 +63,11 @@ export class Room {
 
   /** Takes what the server says of the room. */
   update(words) {
-    for (const name of ['kind', 'topic', 'role', 'members', 'seq', 'read', 'delivered', 'unread', 'notify']) {
+    for (const name of ['kind', 'topic', 'role', 'members', 'seq', 'read', 'delivered', 'unread']) {
       if (words[name] !== undefined) this[name] = words[name];
     }
     if (words.unread !== undefined) this.mentions = words.mentions ?? 0;
+    if (words.unread !== undefined) this.notify = words.notify;
     this.pins = new Set(words.pins ?? []);
     this.settings = words.settings ?? {};
   }

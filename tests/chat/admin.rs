@@ -213,8 +213,9 @@ fn a_backup_under_load_has_what_was_acknowledged_before() {
     let folder = tempfile::tempdir().unwrap();
     let copy = folder.path().join("chat.db");
     let path = copy.display().to_string();
+    let data = server.folder.path().join("data");
     let said = std::thread::scope(|scope| {
-        let backing = scope.spawn(|| admin(&server, &["backup", &path], ""));
+        let backing = scope.spawn(|| on(&data, &["backup", &path], ""));
         let mut number = UNDERWAY;
         while !backing.is_finished() {
             let request = send(&mut ann, number);

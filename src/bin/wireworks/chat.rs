@@ -4,9 +4,8 @@ use std::error::Error;
 use std::io::Write;
 use std::process::ExitCode;
 
-use clap::Subcommand;
-use wireworks::server::chat::admin::args::{BackupArgs, ExportArgs, NoticeArgs, RoomArgs, UserArgs};
-use wireworks::server::chat::admin::{self, Command};
+use clap::{Command, Subcommand};
+use wireworks::server::chat::admin::{self, Orders};
 use wireworks::server::chat::bench;
 use wireworks::server::chat::command::{self, Args, Config};
 use wireworks::server::chat::connect;
@@ -22,16 +21,8 @@ pub(crate) enum Chat {
     Connect(Box<connect::Args>),
     /// Measure a chat server, and check that nothing is lost, doubled or out of order
     Bench(Box<bench::Args>),
-    /// Make, show, change and remove accounts
-    User(UserArgs),
-    /// Show and close rooms, and forget messages
-    Room(RoomArgs),
-    /// Show notices for absent members that were given up, try them again, or forget them
-    Notices(NoticeArgs),
-    /// Write a copy of the database, while the server runs or not
-    Backup(BackupArgs),
-    /// Write messages as lines of JSON, or as a page
-    Export(ExportArgs),
+    #[command(flatten)]
+    Admin(Orders),
 }
 
 const CONNECT: &str = "\
@@ -57,7 +48,7 @@ member saw every acknowledged message once and in order, 1 when not or when some
 line makes no sense, 130 when interrupted twice.";
 
 /// Gives the subcommands their words.
-pub(crate) fn describe(command: clap::Command) -> clap::Command {
+pub(crate) fn describe(command: Command) -> Command {
     command
         .mut_subcommand("serve", Args::with_defaults)
         .mut_subcommand("connect", |connect| connect.after_help(CONNECT))
@@ -66,17 +57,12 @@ pub(crate) fn describe(command: clap::Command) -> clap::Command {
 
 /// Does what was asked, and says how it went.
 pub(crate) fn run(command: &Chat) -> ExitCode {
-    let order = match command {
-        Chat::Serve(args) => return crate::served(serve(args)),
-        Chat::Connect(args) => return client(|| connect::run(args), connect::ConnectError::status),
-        Chat::Bench(args) => return client(|| bench::run(args), bench::BenchError::status),
-        Chat::User(args) => Command::User(args),
-        Chat::Room(args) => Command::Room(args),
-        Chat::Notices(args) => Command::Notices(args),
-        Chat::Backup(args) => Command::Backup(args),
-        Chat::Export(args) => Command::Export(args),
-    };
-    crate::served(admin::run(&order).map_err(Into::into))
+    match command {
+        Chat::Serve(args) => crate::served(serve(args)),
+        Chat::Admin(orders) => crate::served(admin::run(orders).map_err(Into::into)),
+        Chat::Connect(args) => client(|| connect::run(args), connect::ConnectError::status),
+        Chat::Bench(args) => client(|| bench::run(args), bench::BenchError::status),
+    }
 }
 
 /// Runs a client. Only what its user has to know is logged.

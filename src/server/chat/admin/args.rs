@@ -9,6 +9,21 @@ use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::chat::command::DEFAULT_DATA;
 use crate::server::units::{ByteSize, TimeSpan};
 
+/// The commands.
+#[derive(Subcommand, Clone, Debug)]
+pub enum Orders {
+    /// Make, show, change and remove accounts
+    User(UserArgs),
+    /// Show and close rooms, and forget messages
+    Room(RoomArgs),
+    /// Show notices for absent members that were given up, try them again, or forget them
+    Notices(NoticeArgs),
+    /// Write a copy of the database, while the server runs or not
+    Backup(BackupArgs),
+    /// Write messages as lines of JSON, or as a page
+    Export(ExportArgs),
+}
+
 /// What all of them have.
 #[derive(Args, Clone, Debug)]
 pub struct Common {

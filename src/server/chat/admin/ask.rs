@@ -88,22 +88,37 @@ pub trait Rows {
 /// Why it was not done.
 pub async fn ask(folder: &Path, request: Request, rows: &mut impl Rows) -> Result<String, AskError> {
     let failed = |source| AskError::Folder { path: folder.to_owned(), source };
+    if let Ok(stream) = connect(folder).await {
+        return server(folder, stream, &request, rows).await;
+    }
     let begins = matches!(request, Request::UserAdd { .. });
     // The first account may be there before the server.
     if !begins && !folder.join(DATABASE).try_exists().map_err(failed)? {
         return Err(AskError::NoChat(folder.to_owned()));
     }
     match Sqlite::open(folder, &SqliteConfig::default()) {
-        Err(OpenError::InUse(_)) => server(folder, &request, rows).await,
+        // A server that is about to listen, or to end; or another command.
+        Err(OpenError::InUse(_)) => {
+            let silent = |source| AskError::Silent { folder: folder.to_owned(), source };
+            server(folder, connect(folder).await.map_err(silent)?, &request, rows).await
+        }
         store => here(folder, store?, request, rows).await,
     }
 }
 
+async fn connect(folder: &Path) -> io::Result<UnixStream> {
+    let (path, _folder) = door::path(folder)?;
+    UnixStream::connect(path).await
+}
+
 /// Has the server do it.
-async fn server(folder: &Path, request: &Request, rows: &mut impl Rows) -> Result<String, AskError> {
+async fn server(
+    folder: &Path,
+    stream: UnixStream,
+    request: &Request,
+    rows: &mut impl Rows,
+) -> Result<String, AskError> {
     let silent = |source| AskError::Silent { folder: folder.to_owned(), source };
-    let (path, _folder) = door::path(folder).map_err(silent)?;
-    let stream = UnixStream::connect(path).await.map_err(silent)?;
     let (reader, mut writer) = stream.into_split();
     let mut line = serde_json::to_vec(request).map_err(|error| silent(error.into()))?;
     line.push(b'\n');

@@ -17,6 +17,7 @@ mod run;
 mod show;
 
 pub use self::act::{Act, AdminError};
+pub use self::args::Orders;
 pub use self::ask::{AskError, Rows, ask};
 pub use self::request::{Request, Which};
-pub use self::run::{Command, CommandError, run};
+pub use self::run::{CommandError, run};

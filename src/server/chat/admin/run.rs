@@ -4,10 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
-use super::args::{
-    BackupArgs, Common, ExportArgs, Format, NoticeArgs, NoticeOrder, RoomArgs, RoomOrder, ServerRole,
-    UserArgs, UserOrder,
-};
+use super::args::{Common, ExportArgs, Format, NoticeOrder, Orders, RoomOrder, ServerRole, UserOrder};
 use super::ask::{AskError, Rows, absolute, ask};
 use super::export::Page;
 use super::prompt::{self, PromptError};
@@ -40,35 +37,20 @@ pub enum CommandError {
     Begin(#[source] io::Error),
 }
 
-/// A command.
-#[derive(Clone, Debug)]
-pub enum Command<'a> {
-    /// About accounts.
-    User(&'a UserArgs),
-    /// About rooms.
-    Room(&'a RoomArgs),
-    /// About notices.
-    Notices(&'a NoticeArgs),
-    /// A copy of the database.
-    Backup(&'a BackupArgs),
-    /// Messages.
-    Export(&'a ExportArgs),
-}
-
 /// Runs a command.
 ///
 /// # Errors
 /// Why it has failed.
-pub fn run(command: &Command<'_>) -> Result<(), CommandError> {
-    let (common, request) = match command {
-        Command::User(args) => (&args.common, user(&args.order)?),
-        Command::Room(args) => (&args.common, room(&args.order)),
-        Command::Notices(args) => (&args.common, notices(&args.order)),
-        Command::Backup(args) => {
+pub fn run(orders: &Orders) -> Result<(), CommandError> {
+    let (common, request) = match orders {
+        Orders::User(args) => (&args.common, user(&args.order)?),
+        Orders::Room(args) => (&args.common, room(&args.order)),
+        Orders::Notices(args) => (&args.common, notices(&args.order)),
+        Orders::Backup(args) => {
             let failed = |source| CommandError::File { path: args.file.clone(), source };
             (&args.common, Request::Backup { file: absolute(&args.file).map_err(failed)? })
         }
-        Command::Export(args) => return export(args),
+        Orders::Export(args) => return export(args),
     };
     print(common, request)
 }

@@ -87,6 +87,14 @@ impl Scene {
         (self.house.arrive(&session, face).await.unwrap(), session)
     }
 
+    async fn guests(&self, count: usize) -> Vec<(Arc<User>, Arc<Session>)> {
+        let mut guests = Vec::new();
+        for nth in 0..count {
+            guests.push(self.arrives(&format!("guest{nth}"), None, QUIET).await);
+        }
+        guests
+    }
+
     async fn says(&self, who: &(Arc<User>, Arc<Session>), text: &str, number: u64) {
         let room = self.house.room("#room").unwrap();
         let change = Change::Message(Message { text: text.into(), ..Message::default() });
@@ -252,9 +260,9 @@ async fn without_a_writer_nothing_is_acknowledged() {
 #[tokio::test]
 async fn those_who_come_at_once_share_a_commit() {
     let scene = Scene::new().await;
-    scene.joins(&scene.arrives("ann", None, QUIET)).await;
+    scene.joins(&scene.arrives("ann", None, QUIET).await).await;
     let before = scene.house.stats().commits;
-    let guests: Vec<_> = (0..20).map(|nth| scene.arrives(&format!("guest{nth}"), None, QUIET)).collect();
+    let guests = scene.guests(20).await;
     futures_util::future::join_all(guests.iter().map(|guest| scene.joins(guest))).await;
     let commits = scene.house.stats().commits - before;
     assert!(commits < 20, "{commits} commits for 20 who come");
@@ -264,12 +272,13 @@ async fn those_who_come_at_once_share_a_commit() {
 #[tokio::test]
 async fn those_who_come_at_once_get_no_place_twice() {
     let scene = Scene::new().await;
-    let ann = scene.arrives("ann", None, QUIET);
+    let ann = scene.arrives("ann", None, QUIET).await;
     scene.joins(&ann).await;
     let room = scene.house.room("#room").unwrap();
     // One member, with two sessions.
     let account = scene.account("bob", 1).await;
-    let bob = [QUIET, LOUD].map(|dialect| scene.arrives("bob", Some(&account), dialect));
+    let bob =
+        [scene.arrives("bob", Some(&account), QUIET).await, scene.arrives("bob", Some(&account), LOUD).await];
     let head = room.look(Room::head);
     futures_util::future::join_all(bob.iter().map(|session| scene.joins(session))).await;
     assert_eq!(room.look(Room::head), head + 1, "one of the two has joined");
@@ -277,7 +286,7 @@ async fn those_who_come_at_once_get_no_place_twice() {
     // Two places are left.
     let limit = Change::Set(Setting::Limit(Some(4)));
     scene.house.change(&ann.0, &room, limit, None).await.unwrap();
-    let guests: Vec<_> = (0..10).map(|nth| scene.arrives(&format!("guest{nth}"), None, QUIET)).collect();
+    let guests = scene.guests(10).await;
     let name: RoomName = "#room".parse().unwrap();
     let comes = guests.iter().map(|(user, session)| scene.house.join(user, session, &name, None));
     let entered = futures_util::future::join_all(comes).await;

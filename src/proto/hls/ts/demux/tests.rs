@@ -97,6 +97,21 @@ fn streams_that_come_and_go() {
 }
 
 #[test]
+fn segments_one_by_one() {
+    let file = FILES[0];
+    let count = samples(&events(std::iter::once(file.bytes))).len();
+    let (mut demuxer, mut heard) = (Demuxer::default(), Vec::new());
+    for _ in 0..3 {
+        demuxer.push(file.bytes);
+        demuxer.finish();
+        heard.extend(std::iter::from_fn(|| demuxer.poll()));
+    }
+    assert_eq!(samples(&heard).len(), 3 * count);
+    assert_eq!(heard.iter().filter(|event| **event == Event::Discontinuity).count(), 2);
+    assert_eq!(heard.len(), 3 * count + 3, "the tracks are told once, and nothing is lost");
+}
+
+#[test]
 fn a_program_says_that_its_clock_changes() {
     let mut sound = Sender::new(0x100);
     let tables = tables(&[(0x100, Kind::Aac)]);

@@ -4,7 +4,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 
 use super::bits::Bits;
 use super::hevc_sps::{Profile, Sps};
-use super::{Colour, Error, Ratio};
+use super::{Colour, Error, Ratio, hevc_vps};
 
 const WHAT: &str = "HEVCDecoderConfigurationRecord";
 
@@ -208,8 +208,11 @@ impl Config {
     /// The first sequence parameter set, if there is one and it is understood.
     #[must_use]
     pub fn sequence(&self) -> Option<Sps> {
-        let array = self.arrays.iter().find(|array| array.kind == nal_type::SPS)?;
-        Sps::parse(array.nals.first()?).ok()
+        Sps::parse(self.first(nal_type::SPS)?).ok()
+    }
+
+    fn first(&self, kind: u8) -> Option<&Bytes> {
+        self.arrays.iter().find(|array| array.kind == kind)?.nals.first()
     }
 
     /// Width and height of what is shown, in pixels.
@@ -218,10 +221,11 @@ impl Config {
         self.sequence().map(|sps| (sps.width, sps.height))
     }
 
-    /// Frames a second, where the stream says so.
+    /// Frames a second, where the sequence parameter set says so, or the video parameter set.
     #[must_use]
     pub fn frame_rate(&self) -> Option<Ratio> {
-        self.sequence()?.frame_rate
+        let sequence = self.sequence()?;
+        sequence.frame_rate.or_else(|| hevc_vps::frame_rate(self.first(nal_type::VPS)?).ok().flatten())
     }
 
     /// The shape of a pixel, where the stream says so.

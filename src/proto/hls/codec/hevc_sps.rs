@@ -116,7 +116,7 @@ impl Sps {
 }
 
 /// The rest of `profile_tier_level`: what differs in sub-layers.
-fn skip_sub_layers(bits: &mut Bits<'_>, count: u8) -> Result<(), Error> {
+pub(super) fn skip_sub_layers(bits: &mut Bits<'_>, count: u8) -> Result<(), Error> {
     if count == 0 {
         return Ok(());
     }

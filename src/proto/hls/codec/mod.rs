@@ -16,6 +16,7 @@ pub mod eac3;
 mod error;
 pub mod hevc;
 pub mod hevc_sps;
+pub mod hevc_vps;
 pub mod id3;
 pub mod nal;
 pub mod opus;

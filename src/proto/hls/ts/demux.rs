@@ -99,7 +99,8 @@ impl Demuxer {
         self.framer = framer;
     }
 
-    /// The stream is over: gives what was waiting.
+    /// The stream is over: gives what was waiting. It may go on, as the segments of a playlist do whose counters start over: what was
+    /// before is whole then, and nothing of it is lost.
     pub fn finish(&mut self) {
         let mut framer = std::mem::take(&mut self.framer);
         framer.finish(|found| self.found(found));

@@ -19,6 +19,10 @@ const BACK: i64 = 45_000;
 /// Bytes of a PES packet that is no video at most: their length has to be told, in 16 bits.
 const MAX_PES: usize = 6 + 65_535;
 
+/// PES packets of video with a time, one after the other, after which it is believed that each has one: then a packet that tells its
+/// length is given when it is whole. Before, a packet without a time may go on with the picture in front.
+const CONVINCED: u32 = 50;
+
 /// Times beyond this, in ticks either way, start over: thousands of years, which only jumps can reach.
 const MAX_TIME: i64 = 1 << 60;
 
@@ -80,6 +84,10 @@ pub(super) struct Stream {
     /// A PES packet that is not whole, if one has begun.
     held: BytesMut,
     open: bool,
+    /// How long what is held is when the PES packet is whole, once that is told; `None` inside when the next one ends it.
+    due: Option<Option<usize>>,
+    /// PES packets with a time since the last one without, up to [`CONVINCED`].
+    timed: u32,
     last: Option<i64>,
     epoch: u64,
     reader: Reader,
@@ -113,6 +121,8 @@ impl Stream {
             counter: None,
             held,
             open: false,
+            due: None,
+            timed: 0,
             last: None,
             epoch,
             reader,
@@ -148,23 +158,62 @@ impl Stream {
                 self.drop_held(Loss::Continuity, items);
             }
         }
+        let mut payload = payload;
         if packet.start {
-            self.complete(timeline, items);
-            self.open = true;
+            match self.joins(payload) {
+                Some(rest) if self.open => payload = rest,
+                _ => {
+                    self.complete(timeline, items);
+                    (self.open, self.due) = (true, None);
+                }
+            }
         }
         if !self.open {
             return;
         }
         self.held.extend_from_slice(payload);
-        let limit = if matches!(self.reader, Reader::Video(_)) { limit } else { limit.min(MAX_PES + PACKET) };
-        match pes::size(&self.held) {
-            Some(Some(whole)) if self.held.len() >= whole => {
-                self.held.truncate(whole);
+        let limit = if self.is_video() { limit } else { limit.min(MAX_PES + PACKET) };
+        if self.held.len() > limit {
+            return self.drop_held(Loss::Limit, items);
+        }
+        self.due = self.due.or_else(|| pes::size(&self.held));
+        if let Some(Some(due)) = self.due
+            && self.held.len() >= due
+        {
+            self.held.truncate(due);
+            if !self.may_join() {
                 self.deliver(timeline, items);
             }
-            _ if self.held.len() > limit => self.drop_held(Loss::Limit, items),
-            _ => {}
         }
+    }
+
+    fn is_video(&self) -> bool {
+        matches!(self.reader, Reader::Video(_))
+    }
+
+    /// Whether a PES packet may go on with the picture of the one before.
+    fn may_join(&self) -> bool {
+        self.is_video() && self.timed < CONVINCED
+    }
+
+    /// What stands behind the header of a PES packet that goes on with the picture of the one before: it has no time. Encoders split
+    /// pictures that are longer than a length can tell.
+    fn joins<'a>(&mut self, payload: &'a [u8]) -> Option<&'a [u8]> {
+        let header = pes::Header::parse(payload).ok().filter(|_| self.is_video())?;
+        if header.pts.is_some() {
+            self.timed = (self.timed + 1).min(CONVINCED);
+            return None;
+        }
+        self.timed = 0;
+        let rest = payload.get(header.size..)?;
+        if self.open {
+            if self.due.flatten().is_some_and(|due| self.held.len() < due) {
+                return None; // the end of the one before is missing
+            }
+            let whole = pes::size(payload).flatten();
+            self.due = Some(whole.map(|whole| self.held.len() + whole.saturating_sub(header.size)));
+        }
+        Some(rest)
     }
 
     /// The PES packet is over, since another one begins or nothing comes any more.
@@ -172,8 +221,9 @@ impl Stream {
         if !self.open {
             return;
         }
-        match pes::size(&self.held) {
+        match self.due {
             Some(None) => self.deliver(timeline, items),
+            Some(Some(due)) if self.held.len() >= due => self.deliver(timeline, items),
             _ => self.drop_held(Loss::Short, items),
         }
     }

@@ -97,6 +97,21 @@ fn streams_that_come_and_go() {
 }
 
 #[test]
+fn segments_one_by_one() {
+    let file = FILES[0];
+    let count = samples(&events(std::iter::once(file.bytes))).len();
+    let (mut demuxer, mut heard) = (Demuxer::default(), Vec::new());
+    for _ in 0..3 {
+        demuxer.push(file.bytes);
+        demuxer.finish();
+        heard.extend(std::iter::from_fn(|| demuxer.poll()));
+    }
+    assert_eq!(samples(&heard).len(), 3 * count);
+    assert_eq!(heard.iter().filter(|event| **event == Event::Discontinuity).count(), 2);
+    assert_eq!(heard.len(), 3 * count + 3, "the tracks are told once, and nothing is lost");
+}
+
+#[test]
 fn a_program_says_that_its_clock_changes() {
     let mut sound = Sender::new(0x100);
     let tables = tables(&[(0x100, Kind::Aac)]);
@@ -148,6 +163,62 @@ fn damaged_packets() {
         let expected: &[i64] = if what == "nothing" { &[48_000, 49_024, 50_048] } else { &[48_000, 50_048] };
         assert_eq!(times, expected, "{what}");
     }
+}
+
+#[test]
+fn a_picture_in_several_packets() {
+    let sps: &[u8] = &[
+        0x67, 0x64, 0x00, 0x0c, 0xac, 0xd9, 0x41, 0x41, 0x9f, 0x9f, 0x01, 0x10, 0x00, 0x00, 0x03, 0x00, 0x10,
+        0x00, 0x00, 0x03, 0x03, 0x20, 0xf1, 0x42, 0x99, 0x60,
+    ];
+    let picture = |number: u8| [&[0, 0, 1, 0x65, 0x88][..], &[number | 0x80; 1500]].concat();
+    let untimed = |payload: &[u8]| {
+        let size = (payload.len() + 3) as u16;
+        [&[0, 0, 1, pes::VIDEO][..], &size.to_be_bytes(), &[0x80, 0, 0], payload].concat()
+    };
+    let mut video = Sender::new(0x100);
+    let mut stream = tables(&[(0x100, Kind::Avc)]);
+    for number in 0..120u8 {
+        let whole = [&[0, 0, 1][..], sps, &[0, 0, 1, 0x68, 0xeb], &picture(number)].concat();
+        let time = u64::from(number) * 3600;
+        // The first forty come in three packets, the others in one.
+        let cuts = if number < 40 { [500, 1100] } else { [whole.len(); 2] };
+        stream.extend(video.send(&pes(pes::VIDEO, time, &whole[..cuts[0]]), Some(0)));
+        if number < 40 {
+            stream.extend(video.send(&untimed(&whole[cuts[0]..cuts[1]]), Some(0)));
+            stream.extend(video.send(&untimed(&whole[cuts[1]..]), Some(0)));
+        }
+    }
+    let mut demuxer = Demuxer::default();
+    demuxer.push(&stream);
+    let early = std::iter::from_fn(|| demuxer.poll()).count();
+    demuxer.finish();
+    assert_eq!((early, demuxer.poll()), (121, None), "in the end nothing is waited for");
+    let samples = samples(&hear(&stream));
+    for (number, sample) in samples.iter().enumerate() {
+        assert_eq!((sample.dts, &sample.data[4..]), (number as i64 * 3600, &picture(number as u8)[3..]));
+    }
+    assert_eq!(samples.len(), 120);
+
+    // Packets without a time and without an end, and one that is cut.
+    let mut demuxer = Demuxer::new(Limits { pes: 50_000, ..Limits::default() });
+    demuxer.push(&tables(&[(0x100, Kind::Avc)]));
+    let mut video = Sender::new(0x100);
+    demuxer.push(&video.send(&pes(pes::VIDEO, 0, &[9; 100]), Some(0)));
+    for _ in 0..1000 {
+        demuxer.push(&video.send(&untimed(&[9; 100]), Some(0)));
+    }
+    let lost =
+        |event| if let Event::Lost(Lost { why, bytes, .. }) = event { Some((why, bytes)) } else { None };
+    let heard: Vec<_> = std::iter::from_fn(|| demuxer.poll()).filter_map(lost).collect();
+    assert!(matches!(heard[..], [(Loss::Limit, 50_001..50_200), ..]), "{heard:?}");
+    let mut video = Sender::new(0x100);
+    let mut stream = tables(&[(0x100, Kind::Avc)]);
+    stream.extend(&video.send(&pes(pes::VIDEO, 0, &[9; 1000]), Some(0))[..PACKET]);
+    video.counter = 1;
+    stream.extend(video.send(&untimed(&[9; 100]), Some(0)));
+    let heard: Vec<_> = hear(&stream).into_iter().filter_map(lost).collect();
+    assert!(matches!(heard[..], [(Loss::Short, 176), ..]), "{heard:?}");
 }
 
 #[test]

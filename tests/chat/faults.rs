@@ -64,7 +64,9 @@ fn files_that_may_not_grow_stop_writing_alone() {
         |bytes| prlimit(Some(pid), Resource::Fsize, Rlimit { current: bytes, maximum: None }).unwrap();
     limit(Some(4096));
     // The system says that the file is too large, and not that the disk is full.
-    writes_are_refused(&mut ann, &["store_full", "store_away"], || drop(limit(None)));
+    writes_are_refused(&mut ann, &["store_full", "store_away"], || {
+        limit(None);
+    });
     drop(ann);
     stop(server);
 }

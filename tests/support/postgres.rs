@@ -79,6 +79,7 @@ impl Server {
 
     /// Runs statements.
     #[track_caller]
+    #[allow(dead_code, reason = "the tests of the store have other questions than those over sockets")]
     pub(crate) fn sql(&self, sql: &str) -> String {
         let output = Command::new(program("psql"))
             .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url(), "-c", sql])

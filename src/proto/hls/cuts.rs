@@ -110,13 +110,13 @@ impl Keys {
     }
 
     /// A time of another rendition in own ticks.
-    fn from_other(&self, other: &Self, time: i64) -> i64 {
+    fn in_own_ticks(&self, other: &Self, time: i64) -> i64 {
         other.timescale.rescale(time, self.timescale).unwrap_or(i64::MAX)
     }
 
     /// The key frame that is nearest to a time of another rendition.
     fn nearest(&self, other: &Self, time: i64) -> i64 {
-        let wanted = self.from_other(other, time);
+        let wanted = self.in_own_ticks(other, time);
         let at = self.times.partition_point(|time| *time < wanted);
         let around = self.times[at.saturating_sub(1)..(at + 1).min(self.times.len())].iter().copied();
         around.min_by_key(|time| time.abs_diff(wanted)).unwrap_or(wanted)
@@ -125,16 +125,16 @@ impl Keys {
     /// The key frame at a time of another rendition, if there is one within half a picture.
     fn near(&self, other: &Self, time: i64) -> Option<i64> {
         let found = self.nearest(other, time);
-        let apart = found.abs_diff(self.from_other(other, time));
-        let picture = self.picture.max(self.from_other(other, other.picture));
+        let apart = found.abs_diff(self.in_own_ticks(other, time));
+        let picture = self.picture.max(self.in_own_ticks(other, other.picture));
         (apart <= picture.unsigned_abs() / 2).then_some(found)
     }
 
     /// The first key frame at or behind a time of another rendition, in ticks of that one.
     fn first_from(&self, other: &Self, time: i64) -> Option<i64> {
-        let wanted = self.from_other(other, time);
+        let wanted = self.in_own_ticks(other, time);
         let at = self.times.partition_point(|time| *time < wanted);
-        self.times.get(at).map(|time| other.from_other(self, *time))
+        self.times.get(at).map(|time| other.in_own_ticks(self, *time))
     }
 }
 

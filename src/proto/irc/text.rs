@@ -121,7 +121,8 @@ mod tests {
 
     #[test]
     fn texts_are_cut_where_they_were_written() {
-        let rows: [(&str, &[usize], &[(&str, bool)]); 6] = [
+        type Row = (&'static str, &'static [usize], &'static [(&'static str, bool)]);
+        let rows: [Row; 6] = [
             ("one\ntwo three", &[8], &[("one", false), ("two ", false), ("three", true)]),
             ("one", &[], &[("one", false)]),
             ("", &[], &[("", false)]),

@@ -23,7 +23,7 @@ use super::json::{Door, Words};
 use super::media::{Media, MediaError};
 use super::metrics;
 use super::notify::{Notifier, NotifyError, deliver};
-use super::store::postgres::{self, Postgres, PostgresConfig};
+use super::store::postgres::{self, Postgres, PostgresConfig, PostgresUrl};
 use super::store::shared::NodeId;
 use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Draft, Store, StoreError};
@@ -274,7 +274,7 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, ChatError> {
     Ok(match &config.store {
         Kept::Sqlite => Arc::new(Sqlite::open(&config.data, &SqliteConfig::default())?),
         Kept::Postgres(url) => {
-            let mut url = url.clone();
+            let mut url = PostgresUrl::clone(url);
             if let Some(path) = &config.store_password {
                 let failed = |source| ChatError::Password { path: path.clone(), source };
                 let text = fs::read_to_string(path).map_err(failed)?;
@@ -285,8 +285,11 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, ChatError> {
     })
 }
 
+/// What a bus hears, and the task that carries it.
+type Hearing = (mpsc::Receiver<Heard>, Task);
+
 /// Opens the bus, if there is one.
-fn open_bus(config: &Config, secret: &[u8]) -> (Arc<dyn Bus>, Option<(mpsc::Receiver<Heard>, Task)>) {
+fn open_bus(config: &Config, secret: &[u8]) -> (Arc<dyn Bus>, Option<Hearing>) {
     let Some(url) = config.bus.clone() else { return (Arc::new(Nobody), None) };
     // Chats that share a bus do not hear each other.
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);

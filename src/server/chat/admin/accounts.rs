@@ -8,7 +8,7 @@ use super::act::{Act, AdminError, Out, PAGE, at, put};
 use super::request::Which;
 use crate::proto::chat::event::{Change, RoomKind, Who};
 use crate::proto::chat::id::MessageId;
-use crate::proto::chat::name::Nick;
+use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::chat::store::account::Account;
 
 /// Why an account is suspended while it is being removed.
@@ -55,8 +55,7 @@ impl Act {
     pub(super) async fn user(&self, name: &Nick, out: &Out) -> Result<String, AdminError> {
         let account = self.named(name).await?;
         let rooms = self.house.rooms_of(account.id);
-        let mut names: Vec<_> =
-            rooms.iter().filter_map(|room| room.name()).map(|name| name.as_str()).collect();
+        let mut names: Vec<_> = rooms.iter().filter_map(|room| room.name()).map(RoomName::as_str).collect();
         names.sort_unstable();
         let sessions = self.accounts.sessions(account.id).await?;
         let used = sessions.iter().map(|session| session.used).max();

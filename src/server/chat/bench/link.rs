@@ -17,6 +17,9 @@ use crate::net::io::Io;
 use crate::proto::ws::frame::{FrameHead, Opcode};
 use crate::proto::ws::mask::Mask;
 
+/// Who is shown each unit that is whole, with the time.
+type Hear<'a> = dyn FnMut(Instant, &[u8]) -> Result<(), Fault> + 'a;
+
 /// Bytes that are read at once.
 const READ: usize = 256 << 10;
 
@@ -58,11 +61,7 @@ impl Link {
     }
 
     /// Writes what is queued, reads once, and shows each unit that is whole to `hear`, with the time.
-    pub(super) fn poll(
-        &mut self,
-        cx: &mut Context<'_>,
-        hear: &mut dyn FnMut(Instant, &[u8]) -> Result<(), Fault>,
-    ) -> Poll<Result<(), Fault>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, hear: &mut Hear<'_>) -> Poll<Result<(), Fault>> {
         while !self.out.is_empty() {
             match Pin::new(&mut self.io).poll_write(cx, &self.out) {
                 Poll::Ready(Ok(0)) => return Poll::Ready(Err(Fault::Gone)),
@@ -101,12 +100,7 @@ impl Link {
     }
 
     /// Shows what is whole, and keeps the rest.
-    fn take(
-        &mut self,
-        bytes: &[u8],
-        now: Instant,
-        hear: &mut dyn FnMut(Instant, &[u8]) -> Result<(), Fault>,
-    ) -> Result<(), Fault> {
+    fn take(&mut self, bytes: &[u8], now: Instant, hear: &mut Hear<'_>) -> Result<(), Fault> {
         let used = match self.framing {
             Framing::Frames => self.frames(bytes, now, hear)?,
             Framing::Lines => lines(bytes, now, hear)?,
@@ -119,12 +113,7 @@ impl Link {
         Ok(())
     }
 
-    fn frames(
-        &mut self,
-        bytes: &[u8],
-        now: Instant,
-        hear: &mut dyn FnMut(Instant, &[u8]) -> Result<(), Fault>,
-    ) -> Result<usize, Fault> {
+    fn frames(&mut self, bytes: &[u8], now: Instant, hear: &mut Hear<'_>) -> Result<usize, Fault> {
         let mut at = 0;
         while let Some((head, size)) = FrameHead::parse(&bytes[at..]).map_err(|_| Fault::Framing)? {
             let length = usize::try_from(head.length).map_err(|_| Fault::Long)?;
@@ -145,11 +134,7 @@ impl Link {
     }
 }
 
-fn lines(
-    bytes: &[u8],
-    now: Instant,
-    hear: &mut dyn FnMut(Instant, &[u8]) -> Result<(), Fault>,
-) -> Result<usize, Fault> {
+fn lines(bytes: &[u8], now: Instant, hear: &mut Hear<'_>) -> Result<usize, Fault> {
     let mut at = 0;
     while let Some(length) = memchr::memchr(b'\n', &bytes[at..]) {
         let line = &bytes[at..at + length];

@@ -159,7 +159,7 @@ impl Ears {
             return Err(Fault::Closed(reason.trim_start_matches(':').to_owned()));
         } else if is_refusal(line) {
             tally.refused += 1;
-            let code = line.splitn(4, ' ').nth(1).unwrap_or_default().to_owned();
+            let code = line.split(' ').nth(1).unwrap_or_default().to_owned();
             tally.fault(Fault::Refused { what: "PRIVMSG", code });
         }
         Ok(())

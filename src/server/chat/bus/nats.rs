@@ -150,7 +150,6 @@ impl Bus for Nats {
 }
 
 /// A bus, what it hears, and the task that carries it: until the handles are gone.
-#[must_use]
 pub fn open(config: NatsConfig) -> (Nats, mpsc::Receiver<Heard>, impl Future<Output = ()> + Send) {
     let (sender, telling) = mpsc::channel(QUEUE);
     let (heard, hearing) = mpsc::channel(QUEUE);

@@ -137,7 +137,7 @@ pub enum Kept {
     #[default]
     Sqlite,
     /// In a PostgreSQL, which several nodes may share.
-    Postgres(PostgresUrl),
+    Postgres(Box<PostgresUrl>),
 }
 
 impl Default for Config {
@@ -371,7 +371,7 @@ impl Typed<Kept> for String {
             return Ok(Kept::Sqlite);
         }
         let unfit = |error| Unfit::new(hidden(self), error);
-        PostgresUrl::parse(self).map(Kept::Postgres).map_err(unfit)
+        PostgresUrl::parse(self).map(|url| Kept::Postgres(Box::new(url))).map_err(unfit)
     }
 
     fn show(held: &Kept) -> Self {

@@ -352,7 +352,7 @@ impl House {
                 // Somebody has come in on another node.
                 Ok(false) => self.0.know(room),
                 Err(error) => {
-                    tracing::warn!(room = %name, %error, "a room that nobody is in was not forgotten")
+                    tracing::warn!(room = %name, %error, "a room that nobody is in was not forgotten");
                 }
             }
         }

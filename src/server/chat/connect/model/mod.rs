@@ -273,7 +273,10 @@ impl Model {
             return;
         }
         let (name, direct) = (room.name.clone(), room.is_direct());
-        if !room.is_loaded && self.link == Link::Up && !(direct && !self.is_account) {
+        let is_loaded = room.is_loaded;
+        // What is said to somebody without an account is in no log.
+        let has_log = !direct || self.is_account;
+        if !is_loaded && self.link == Link::Up && has_log {
             self.room_mut().is_loaded = true;
             self.room_mut().is_loading = true;
             let request = json!({"t": "history", "room": name, "limit": PAGE});

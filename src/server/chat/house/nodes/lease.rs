@@ -68,14 +68,14 @@ impl House {
                 _ = beats.tick() => beat = beat.wrapping_add(1),
                 () = nodes.behind.notified() => sleep_until(Instant::now() + PAUSE).await,
             }
-            if beat % RENEW == 0 {
+            if beat.is_multiple_of(RENEW) {
                 match shared.renew(nodes.id, LEASE).await {
                     Ok(renewed) => self.renewed(nodes, renewed).await,
                     Err(error) => tracing::debug!(%error, "the lease of this node is not renewed"),
                 }
             }
             nodes.say(News::Alive);
-            let complete = beat % COMPLETE == 0 || away;
+            let complete = beat.is_multiple_of(COMPLETE) || away;
             let since = if complete { MessageId::first_of(0) } else { recent(self.now()) };
             match shared.changed_since(since).await {
                 Ok(changed) => {

@@ -50,7 +50,7 @@ pub(super) const NOW: Millis = 1_795_305_600_000;
 /// Where a store is.
 enum Bed {
     Sqlite(tempfile::TempDir),
-    Postgres(PostgresUrl),
+    Postgres(Box<PostgresUrl>),
 }
 
 /// A store of either kind.
@@ -78,7 +78,7 @@ impl Bed {
         let schema = format!("bed{}", LAST.fetch_add(1, Ordering::Relaxed));
         SERVER.sql(&format!("CREATE SCHEMA {schema}"));
         let url = format!("{}?options=-csearch_path%3D{schema}", SERVER.url());
-        Self::Postgres(PostgresUrl::parse(&url).unwrap())
+        Self::Postgres(Box::new(PostgresUrl::parse(&url).unwrap()))
     }
 
     /// Another place of the same kind.
@@ -95,7 +95,7 @@ impl Bed {
                 Opened(Box::new(Sqlite::open(folder.path(), &SqliteConfig::default()).unwrap()))
             }
             Self::Postgres(url) => {
-                Opened(Box::new(Postgres::open(PostgresConfig::new(url.clone())).unwrap()))
+                Opened(Box::new(Postgres::open(PostgresConfig::new((**url).clone())).unwrap()))
             }
         }
     }

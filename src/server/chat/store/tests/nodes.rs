@@ -136,7 +136,7 @@ fn what_cannot_be_opened_is_said_in_a_line() {
     let Bed::Postgres(url) = Bed::postgres() else { unreachable!() };
     let nowhere = SERVER.url().replace("/postgres", "/nowhere");
     assert!(said(&nowhere).contains("does not exist"), "{}", said(&nowhere));
-    drop(Postgres::open(PostgresConfig::new(url.clone())).unwrap());
+    drop(Postgres::open(PostgresConfig::new((*url).clone())).unwrap());
     let schema = url.typed().rsplit_once("%3D").unwrap().1.to_owned();
     SERVER.sql(&format!("UPDATE {schema}.schema_version SET version = 99"));
     assert!(said(url.typed()).contains("has version 99 of the schema"), "{}", said(url.typed()));

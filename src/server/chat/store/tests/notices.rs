@@ -63,7 +63,7 @@ fn claimed(store: &Opened, now: Millis) -> Vec<Notice> {
 }
 
 fn kept(store: &Opened) -> &dyn Notices {
-    store.kept().unwrap()
+    store.notices().unwrap()
 }
 
 fn targets(notices: &[Notice]) -> Vec<&str> {

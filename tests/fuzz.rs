@@ -84,6 +84,21 @@ fn lines_of_irc() {
 }
 
 #[test]
+fn configurations_of_codecs() {
+    run("hls_codec", checks::hls_codec::check, 6000);
+}
+
+#[test]
+fn files_of_mp4() {
+    run("hls_mp4", checks::hls_mp4::check, 1500);
+}
+
+#[test]
+fn transport_streams() {
+    run("hls_ts", checks::hls_ts::check, 1000);
+}
+
+#[test]
 fn frames_of_calls() {
     run("rpc_frame", checks::rpc_frame::check, 6000);
 }

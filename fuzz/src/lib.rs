@@ -53,6 +53,21 @@ pub fn irc(data: &[u8]) {
     checks::irc::check(data);
 }
 
+/// Configurations and headers of codecs.
+pub fn hls_codec(data: &[u8]) {
+    checks::hls_codec::check(data);
+}
+
+/// A file of MP4.
+pub fn hls_mp4(data: &[u8]) {
+    checks::hls_mp4::check(data);
+}
+
+/// A transport stream.
+pub fn hls_ts(data: &[u8]) {
+    checks::hls_ts::check(data);
+}
+
 /// Frames of an RPC connection.
 pub fn rpc_frame(data: &[u8]) {
     checks::rpc_frame::check(data);

@@ -82,6 +82,7 @@ impl Client {
             if value["re"] == number {
                 return value;
             }
+            assert_ne!(value["t"], "bye", "before the reply: {value}");
             self.heard.push_back(value);
         }
     }
@@ -137,9 +138,16 @@ impl Client {
 
     #[track_caller]
     fn next(&mut self) -> Value {
-        let (first, payload) = self.hears_frame();
-        assert_eq!(first, 0x81, "{}", String::from_utf8_lossy(&payload));
-        serde_json::from_slice(&payload).unwrap()
+        loop {
+            let (first, payload) = self.hears_frame();
+            // A server asks whether somebody who is silent for long is there.
+            if first == 0x89 {
+                self.frame(0x8a, &payload);
+                continue;
+            }
+            assert_eq!(first, 0x81, "{}", String::from_utf8_lossy(&payload));
+            return serde_json::from_slice(&payload).unwrap();
+        }
     }
 
     /// The next frame: its first byte, and its payload.

@@ -80,6 +80,7 @@ fn nothing_is_lost_doubled_or_disordered() {
         .enumerate()
         .map(|(node, name)| Ear::new(cluster.account(node, name)))
         .collect();
+    let mut homes = [0, 1];
     for round in 0..ROUNDS {
         for writer in &mut writers {
             writer.begins(round);
@@ -88,8 +89,11 @@ fn nothing_is_lost_doubled_or_disordered() {
             0 | 2 => {
                 let node = round / 2 % 2;
                 cluster.kill(node);
-                // Who was there goes on at the other one, without a gap, and comes back later.
-                ears[node].again(cluster.nodes[1 - node].addr);
+                // Who was there goes on at the other one, without a gap.
+                for (ear, home) in ears.iter_mut().zip(&mut homes).filter(|(_, home)| **home == node) {
+                    *home = 1 - node;
+                    ear.again(cluster.nodes[*home].addr);
+                }
             }
             1 => {
                 cluster.nats.end();

@@ -1,7 +1,7 @@
 //! What a playlist should be like, rule by rule, as a streaming engineer would have it checked before it is published.
 //!
 //! A [`Rule`] is a sentence of draft-pantos-hls-rfc8216bis with its section; [`RULES`] is all of them. Whoever reads a playlist is lenient (section 6.3.1), so
-//! [`read`](super::playlist::read) takes much that is checked here. [`media`] and [`multivariant`] look at one playlist, [`renditions`] at those that are played together, and
+//! [`read`](super::playlist::read) takes much that is checked here. [`playlist`] looks at one playlist, [`renditions`] at those that are played together, and
 //! [`reload`] at two versions of the same one.
 
 mod media;

@@ -28,7 +28,7 @@ const MAX_MESSAGE: usize = 16 << 20;
 /// A server, and how to reach it.
 #[derive(clap::Args, Clone, Debug)]
 pub struct Remote {
-    /// Where: ws://HOST[:PORT][/PATH] or wss://...; without a path, that of wireworks
+    /// Where: ws://HOST, ws://HOST:PORT/PATH or wss://...; without a path, that of wireworks
     #[arg(value_name = "URL")]
     pub url: String,
 

@@ -84,7 +84,7 @@ pub struct Options {
     /// A file with the password for the store.
     #[arg(long, value_name = "FILE", help_heading = HOUSE)]
     pub store_password_file: Option<PathBuf>,
-    /// How the machines of a chat tell each other what happens: nats://HOST[:PORT][,...] or tls://...
+    /// How the machines of a chat tell each other what happens: nats://HOST, several with commas between them, or tls://...
     #[arg(long, value_name = "URL", help_heading = HOUSE)]
     pub bus: Option<String>,
     /// A file with the credentials for the bus, as nsc makes it.

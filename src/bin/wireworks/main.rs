@@ -23,7 +23,7 @@ const FAILURE: u8 = 1;
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
-/// Seven network servers on one core; HTTP/1.1, WebSocket, RPC and a load balancer exist, a chat has begun, and two are planned
+/// Seven network servers on one core; HTTP/1.1, WebSocket, RPC, a load balancer and a chat exist, and two are planned
 #[derive(Parser)]
 #[command(
     version,

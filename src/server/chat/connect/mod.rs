@@ -1,7 +1,7 @@
 //! The command `wireworks chat connect`: a client of the JSON door in a terminal.
 //!
 //! `model` is all that the client knows and does, without a terminal and a socket; `view` draws it; `session` is the connection, which is made again when it is
-//! lost; [`tui`] and [`plain`] join them, on a whole screen or line by line. The login is made before the screen is taken, so that a password is asked
+//! lost; `tui` and `plain` join them, on a whole screen or line by line. The login is made before the screen is taken, so that a password is asked
 //! for, and a refusal told, as by any other command.
 
 mod editor;

@@ -13,7 +13,9 @@ use crate::support::tool::Tool;
 use crate::support::wire::Wire;
 
 pub(crate) const MOTO: &str = r#"
-import os, sys
+import logging, os, sys
+# What it logs would stand within the lines that are waited for.
+logging.getLogger("werkzeug").disabled = True
 for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
     os.environ[name] = "test"
 import boto3

@@ -186,7 +186,10 @@ impl Reader {
         }
         let sockets = words.starts_with(&["wireworks", "ws", "serve"]);
         let calls = words.starts_with(&["wireworks", "rpc", "serve"]);
-        if (sockets || calls || words.starts_with(&["wireworks", "http"])) && !words.contains(&"--listen") {
+        let chats = words.starts_with(&["wireworks", "chat", "serve"]);
+        if (sockets || calls || chats || words.starts_with(&["wireworks", "http"]))
+            && !words.contains(&"--listen")
+        {
             words.extend(["--listen", "127.0.0.1:0"]);
         }
         if balances && !words.contains(&"--listen") && !words.contains(&"--config") {
@@ -208,6 +211,8 @@ impl Reader {
             "ws"
         } else if calls {
             "rpc"
+        } else if chats {
+            "chat"
         } else {
             "http"
         });
@@ -334,7 +339,9 @@ fn is_balancer(command: &str) -> bool {
 /// Whether the command is one of our own clients.
 fn is_client(command: &str) -> bool {
     let of_calls = command.contains("wireworks rpc ") && !command.contains("wireworks rpc serve");
+    let of_a_chat = command.contains("wireworks chat ") && !command.contains("wireworks chat serve");
     of_calls
+        || of_a_chat
         || command.contains("wireworks balance ctl ")
         || ["connect", "bench"].iter().any(|client| command.contains(&format!("wireworks ws {client}")))
 }

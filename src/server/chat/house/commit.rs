@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::mailbox::{Mail, Refused, Sent};
+use super::mailbox::{Mail, Refused, Sent, Wakers};
 use super::nodes::Foreign;
 use super::room::RoomCell;
 use super::told::{Place, Told};
@@ -104,8 +104,9 @@ impl House {
                     absent.ring();
                 }
                 self.0.counters.committed(appended.len());
+                let mut wakers = Wakers::default();
                 for (pending, appended) in batch.into_iter().zip(appended) {
-                    self.settle(pending, appended).await;
+                    self.settle(pending, appended, &mut wakers).await;
                 }
             }
             Err(StoreError::Taken) if batch.len() > 1 => {
@@ -125,7 +126,7 @@ impl House {
         }
     }
 
-    async fn settle(&self, pending: Pending, appended: Appended) {
+    async fn settle(&self, pending: Pending, appended: Appended, wakers: &mut Wakers) {
         let drafted = pending.draft.id;
         match appended {
             Appended::New(seq) | Appended::Raised(seq, _) => {
@@ -135,13 +136,14 @@ impl House {
                 self.0.publish(&event, &face);
                 let shared = self.is_shared();
                 if shared {
-                    // Other nodes have written before.
+                    // Other nodes have written before. Reading that may take long: who has news is woken now.
+                    drop(std::mem::take(wakers));
                     if let Err(error) = self.fill(&room, seq).await {
                         tracing::warn!(%error, "what was written before is not known yet");
                         return done.say(Ok(Sent { seq, id, again: false }));
                     }
                 }
-                self.0.happen(&room, &event, &face, user.as_ref(), done);
+                self.0.happen(&room, &event, &face, user.as_ref(), done, wakers);
                 if shared && matches!(event.change, Change::Create { .. }) {
                     // Before the store tells this node of a room that it does not know.
                     self.0.know(&room);
@@ -163,7 +165,7 @@ impl House {
 }
 
 impl Inner {
-    /// Applies an event to its room, and tells those who read it.
+    /// Applies an event to its room, and tells those who read it, when `wakers` wake them.
     pub(super) fn happen(
         &self,
         room: &Arc<RoomCell>,
@@ -171,6 +173,7 @@ impl Inner {
         face: &Face,
         user: Option<&Arc<User>>,
         done: Done,
+        wakers: &mut Wakers,
     ) {
         let sent = Sent { seq: event.seq, id: event.id, again: false };
         let account = face.account_name();
@@ -209,7 +212,7 @@ impl Inner {
         };
         let news = state.publish(&told, instead);
         drop(state);
-        room.ring(news);
+        room.ring(news, wakers);
         self.index(room, event);
         match &event.change {
             Change::Leave { .. } => {

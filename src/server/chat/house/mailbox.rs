@@ -84,6 +84,16 @@ struct News {
 /// Pieces of mail for which a session that waits keeps room.
 pub const FEW: usize = 4;
 
+/// Sessions that have news, and are woken when this is dropped: whoever is told several things of one transaction writes them at once.
+#[derive(Debug, Default)]
+pub(super) struct Wakers(Vec<Waker>);
+
+impl Drop for Wakers {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
+    }
+}
+
 /// What waits for a session.
 #[derive(Debug, Default)]
 pub struct Mailbox(Mutex<Inner>);
@@ -94,14 +104,10 @@ impl Mailbox {
     }
 
     /// There is news in a room.
-    pub(super) fn room(&self, room: Arc<RoomCell>, reader: usize) {
+    pub(super) fn room(&self, room: Arc<RoomCell>, reader: usize, wakers: &mut Wakers) {
         let mut inner = self.lock();
         inner.news.push((room, reader));
-        let waker = inner.waker.take();
-        drop(inner);
-        if let Some(waker) = waker {
-            waker.wake();
-        }
+        wakers.0.extend(inner.waker.take());
     }
 
     /// Puts something behind all that was said in rooms before. Must not be called while a room is locked.

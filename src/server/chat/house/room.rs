@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-use super::mailbox::Mail;
+use super::mailbox::{Mail, Wakers};
 use super::told::{Dialect, Place, Told};
 use super::user::{Face, Session, User, UserId};
 use crate::net::backlog::{Backlog, Lagged, Offset};
@@ -175,13 +175,13 @@ impl RoomCell {
     /// Tells all who read it, after what they were told before. One reader gets its own mail in place of it, if that is given.
     pub(super) fn publish(self: &Arc<Self>, told: &Told<'_>, instead: Option<(usize, Mail)>) {
         let news = self.lock().publish(told, instead);
-        self.ring(news);
+        self.ring(news, &mut Wakers::default());
     }
 
     /// Rings at mailboxes. Not while the room is locked.
-    pub(super) fn ring(self: &Arc<Self>, news: News) {
+    pub(super) fn ring(self: &Arc<Self>, news: News, wakers: &mut Wakers) {
         for (session, reader) in news {
-            session.mailbox.room(Arc::clone(self), reader);
+            session.mailbox.room(Arc::clone(self), reader, wakers);
         }
     }
 

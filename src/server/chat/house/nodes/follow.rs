@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::super::commit::{Done, Waiting};
+use super::super::mailbox::Wakers;
 use super::super::room::RoomCell;
 use super::super::user::{Face, User};
 use super::super::{House, Inner};
@@ -173,7 +174,7 @@ impl Inner {
             }
             early.insert((room.id(), event.by.nick.folded()));
         }
-        self.happen(room, event, face, user.as_ref(), Done::Nobody);
+        self.happen(room, event, face, user.as_ref(), Done::Nobody, &mut Wakers::default());
     }
 
     /// The author of an event, if it is here, on whichever node.

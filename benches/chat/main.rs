@@ -15,6 +15,7 @@ mod crowd;
 mod door;
 mod fanout;
 mod history;
+#[path = "../support/poll.rs"]
 mod poll;
 mod sends;
 mod servers;

@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use crate::connect::{Deflate, Opening, connect_many};
+use crate::connect::{Deflate, Opening, connect_many, ready, watched};
 use crate::frames::{masked, message, plain};
 use crate::poll::Poll;
 use crate::support::Result;
@@ -71,7 +71,7 @@ impl Load {
         let mark = delivery.len() - size;
         Ok(Self {
             receivers: vec![Receiver::default(); sockets.len()],
-            poll: Poll::new(sockets)?,
+            poll: watched(sockets)?,
             senders: (0..senders).map(sender).collect(),
             delivery,
             mark,
@@ -89,7 +89,7 @@ impl Load {
         let mut delivered = before;
         loop {
             let over = Instant::now() > end;
-            for at in self.poll.wait()? {
+            for at in ready(&mut self.poll)? {
                 if at < self.senders.len() {
                     self.speak(at, 0)?;
                 }

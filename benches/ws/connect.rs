@@ -6,16 +6,37 @@ use std::time::Duration;
 
 use socket2::{Domain, Socket, Type};
 
+use crate::poll::Poll;
 use crate::support::{Result, silent};
 
 /// The longest that a server may keep this client waiting.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The longest that all connections may be silent while something is owed.
+const SILENCE: Duration = Duration::from_secs(10);
 /// Connections from one address, well below the number of ports that the system gives out.
 const PER_ADDRESS: usize = 10_000;
 
 /// The key of RFC 6455 section 1.3, and the answer to it.
 const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
+
+/// Looks after connections; they keep their places.
+pub(crate) fn watched(sockets: Vec<TcpStream>) -> Result<Poll> {
+    let mut poll = Poll::new()?;
+    for socket in sockets {
+        poll.add(socket)?;
+    }
+    Ok(poll)
+}
+
+/// Those that may have become readable or writable: at least one.
+pub(crate) fn ready(poll: &mut Poll) -> Result<Vec<usize>> {
+    let ready = poll.wait(SILENCE)?;
+    if ready.is_empty() {
+        return Err(format!("silence for {SILENCE:?}").into());
+    }
+    Ok(ready)
+}
 
 /// What a connection begins with.
 #[derive(Clone, Copy)]

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::connect::{Deflate, Opening, connect_many};
+use crate::connect::{Deflate, Opening, connect_many, ready, watched};
 use crate::frames::{masked, message, plain};
 use crate::poll::Poll;
 use crate::support::Result;
@@ -53,7 +53,7 @@ impl Load {
         };
         let sockets = connect_many(server.addr, opening, echo.connections)?;
         let places = vec![Place::default(); sockets.len()];
-        Ok(Self { poll: Poll::new(sockets)?, places, request, reply, depth: echo.depth })
+        Ok(Self { poll: watched(sockets)?, places, request, reply, depth: echo.depth })
     }
 
     /// Keeps all connections busy for so long, and then until each has its last echo. Says how many messages came back.
@@ -67,7 +67,7 @@ impl Load {
         let mut busy = self.places.len();
         while busy > 0 {
             let over = Instant::now() > end;
-            for at in self.poll.wait()? {
+            for at in ready(&mut self.poll)? {
                 self.send(at)?;
                 if self.receive(at)? {
                     batches += 1;

@@ -18,6 +18,7 @@ mod echo;
 mod frames;
 #[path = "../support/peers.rs"]
 mod peers;
+#[path = "../support/poll.rs"]
 mod poll;
 mod servers;
 #[path = "../support/mod.rs"]

@@ -43,12 +43,14 @@ impl Poll {
 
     /// Numbers of sockets that may have become readable or writable; none when time is up.
     pub(crate) fn wait(&mut self, time: Duration) -> Result<Vec<usize>> {
-        self.events.clear();
         let time = Timespec::try_from(time)?;
-        match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&time)) {
-            Ok(_) => Ok(self.events.iter().map(|event| event.data.u64() as usize).collect()),
-            Err(Errno::INTR) => Ok(Vec::new()),
-            Err(error) => Err(error.into()),
+        loop {
+            self.events.clear();
+            match epoll::wait(&self.epoll, spare_capacity(&mut self.events), Some(&time)) {
+                Ok(_) => return Ok(self.events.iter().map(|event| event.data.u64() as usize).collect()),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

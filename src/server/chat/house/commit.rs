@@ -20,7 +20,7 @@ use crate::proto::chat::room::{Refusal, Room};
 use crate::server::chat::store::{Appended, Draft, StoreError};
 
 /// Changes of one transaction at most.
-const MAX_BATCH: usize = 1024;
+const MAX_BATCH: usize = 4096;
 
 /// What waits for the writer.
 #[derive(Debug)]

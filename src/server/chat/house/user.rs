@@ -1,9 +1,9 @@
 //! Who is here: users, and the sessions that each of them has.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::few::Few;
 use super::mailbox::{End, Mail, Mailbox};
 use super::room::RoomCell;
 use super::told::{Dialect, Presence, Told};
@@ -91,7 +91,7 @@ struct State {
     /// Other nodes where it is, and its numbers there.
     nodes: Vec<(NodeId, u64)>,
     /// Rooms in which it is seen.
-    rooms: HashMap<RoomId, Arc<RoomCell>>,
+    rooms: Few<RoomId, Arc<RoomCell>>,
 }
 
 /// One connection of a user.
@@ -105,7 +105,7 @@ pub struct Session {
     /// The login of an account that it uses, if it came by a token.
     login: std::sync::OnceLock<MessageId>,
     /// Where it reads each room: which reader of the room's lane it is.
-    readers: Mutex<HashMap<RoomId, usize>>,
+    readers: Mutex<Few<RoomId, usize>>,
 }
 
 impl Session {
@@ -142,14 +142,14 @@ impl Session {
         *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
     }
 
-    pub(super) fn readers(&self) -> MutexGuard<'_, HashMap<RoomId, usize>> {
+    pub(super) fn readers(&self) -> MutexGuard<'_, Few<RoomId, usize>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which reader of a room it is, if it reads it.
     #[must_use]
     pub fn readers_of(&self, room: RoomId) -> Option<usize> {
-        self.readers().get(&room).copied()
+        self.readers().get(room).copied()
     }
 
     /// Tells it something, behind all that it was told before.
@@ -185,10 +185,10 @@ impl User {
         let state = State {
             face,
             presence: Presence::Online,
-            status: "".into(),
+            status: Arc::default(),
             sessions,
             nodes: Vec::new(),
-            rooms: HashMap::new(),
+            rooms: Few::default(),
         };
         Arc::new(Self { id: UserId(next()), since, state: Mutex::new(state) })
     }
@@ -276,7 +276,7 @@ impl User {
     /// Whether it is seen in a room.
     #[must_use]
     pub fn is_in(&self, room: RoomId) -> bool {
-        self.lock().rooms.contains_key(&room)
+        self.lock().rooms.get(room).is_some()
     }
 
     pub(super) fn change_face(&self, change: impl FnOnce(&mut Face)) -> Face {
@@ -308,7 +308,7 @@ impl User {
     }
 
     pub(super) fn exit(&self, room: RoomId) -> bool {
-        self.lock().rooms.remove(&room).is_some()
+        self.lock().rooms.remove(room).is_some()
     }
 
     /// Tells all its sessions but `except`, each in its dialect.

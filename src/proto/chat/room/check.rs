@@ -141,7 +141,11 @@ impl Room {
         }
     }
 
-    fn may_moderate(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
+    /// Whether `actor` moderates: sets what is set here, bans, mutes and kicks.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_moderate(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
         match self.rank(actor)? {
             _ if self.kind == RoomKind::Direct => Err(Refusal::Direct),
             Role::Admin | Role::Owner => Ok(()),

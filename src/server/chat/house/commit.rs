@@ -5,6 +5,7 @@
 //! it, in the order of its numbers; only then does its sender hear that it is done.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +22,9 @@ use crate::server::chat::store::{Appended, Draft, StoreError};
 
 /// Changes of one transaction at most.
 const MAX_BATCH: usize = 1024;
+
+/// How long [`House::settled`] waits at most: a store that is stuck keeps nobody from the answer to a `PING`.
+const MAX_SETTLING: Duration = Duration::from_secs(1);
 
 /// What waits for the writer.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(super) struct Pending {
     /// Whose change it is, if that one is still here.
     pub(super) user: Option<Arc<User>>,
     pub(super) done: Done,
+    /// Held until it is told, or refused.
+    pub(super) way: Arc<()>,
 }
 
 /// Who waits for the outcome.
@@ -90,6 +96,22 @@ pub(super) async fn run(house: Weak<Inner>, mut queue: mpsc::Receiver<Waiting>) 
 }
 
 impl House {
+    /// Waits until everybody was told of what was sent before, by whomever: whoever asks for a sign of life after that has read it.
+    /// It takes no time if nothing is under way.
+    pub async fn settled(&self) {
+        if Arc::strong_count(&self.0.way) == 1 {
+            return;
+        }
+        let (sender, done) = oneshot::channel();
+        let told = async {
+            self.0.barrier(sender).await;
+            // Without a writer nothing more is told.
+            let _ = done.await;
+        };
+        // What takes longer is told later.
+        let _ = tokio::time::timeout(MAX_SETTLING, told).await;
+    }
+
     async fn commit(&self, batch: Vec<Pending>) {
         let drafts = batch.iter().map(|pending| pending.draft.clone()).collect();
         let notices = self.notices(&batch);
@@ -131,7 +153,7 @@ impl House {
         match appended {
             Appended::New(seq) | Appended::Raised(seq, _) => {
                 let id = if let Appended::Raised(_, id) = appended { id } else { drafted };
-                let Pending { room, draft, face, user, done } = pending;
+                let Pending { room, draft, face, user, done, way: _way } = pending;
                 let event = Event { room: room.id(), seq, id, by: draft.by, change: draft.change };
                 self.0.publish(&event, &face);
                 let shared = self.is_shared();

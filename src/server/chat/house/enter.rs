@@ -280,7 +280,8 @@ impl House {
         done: Done,
     ) -> Pending {
         let draft = Draft { room: room.id(), id: self.id(), by: face.author(), change, client_id };
-        Pending { room: Arc::clone(room), draft, face, user: Some(Arc::clone(user)), done }
+        let way = Arc::clone(&self.0.way);
+        Pending { room: Arc::clone(room), draft, face, user: Some(Arc::clone(user)), done, way }
     }
 
     /// The message that a change is about: whose it is.

@@ -55,6 +55,8 @@ struct Inner {
     cloak: ring::hmac::Key,
     ids: Mutex<Ids>,
     queue: mpsc::Sender<Waiting>,
+    /// Every change that is under way holds a clone of it.
+    way: Arc<()>,
     people: Mutex<People>,
     rooms: RwLock<Rooms>,
     /// The rooms of each account.
@@ -138,6 +140,7 @@ impl House {
             cloak: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret),
             ids: Mutex::new(Ids::after(last)),
             queue,
+            way: Arc::new(()),
             people: Mutex::default(),
             rooms: RwLock::default(),
             memberships: Mutex::default(),

@@ -41,6 +41,9 @@ use crate::server::chat::store::account::Account;
 /// How long a client gets to take our last words.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// The same when the server ends: it waits for nobody.
+const LAST_GOODBYE: Duration = Duration::from_millis(100);
+
 /// A connection.
 pub(super) struct Client {
     pub(super) door: Arc<Inner>,
@@ -171,7 +174,7 @@ impl Client {
                 break;
             }
         }
-        Box::pin(self.finish()).await;
+        Box::pin(self.finish(drain)).await;
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
@@ -430,7 +433,7 @@ impl Client {
     }
 
     /// The end: what was sent is said, the house is told, and the connection is closed.
-    async fn finish(mut self) {
+    async fn finish(mut self, drain: &Drain) {
         let reason = self.ending.take().unwrap_or_default();
         self.deliver();
         for line in std::mem::take(&mut self.replies) {
@@ -456,6 +459,7 @@ impl Client {
                 door.unknown.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        let _ = tokio::time::timeout(GOODBYE, self.link.close()).await;
+        let goodbye = if drain.is_stopping() { LAST_GOODBYE } else { GOODBYE };
+        let _ = tokio::time::timeout(goodbye, self.link.close()).await;
     }
 }

@@ -116,8 +116,10 @@ impl Client {
 
     fn too_few(&mut self, row: &Row) {
         match row.command {
-            Command::Chathistory
-            | Command::Markread
+            Command::Chathistory => {
+                self.fail(row.name, "INVALID_PARAMS", &[], "Insufficient parameters");
+            }
+            Command::Markread
             | Command::Register
             | Command::Verify
             | Command::Redact => {
@@ -167,6 +169,10 @@ impl Client {
             Command::Part => self.part(message).await,
             Command::Pass => self.pass(message),
             Command::Ping => {
+                if self.user.is_some() {
+                    // What others have said before stands in front of the answer.
+                    self.door.house.settled().await;
+                }
                 let line = Line::new(self.door.name(), "PONG").param(self.door.name());
                 self.replies.push(line.last(message.param(0).unwrap_or_default()));
             }

@@ -56,19 +56,19 @@ impl Client {
             }
             Asked::Targets { from, to, limit } => {
                 if let Err(error) = self.show_targets(from, to, limit).await {
-                    self.history_away(&error);
+                    self.history_away(&error, &[word]);
                 }
             }
         }
     }
 
     fn history_fault(&mut self, fault: Fault, word: &str) {
-        self.fail("CHATHISTORY", fault.code(), &[word], &fault.to_string());
+        self.fail("CHATHISTORY", "INVALID_PARAMS", &[word], &fault.to_string());
     }
 
-    fn history_away(&mut self, error: &StoreError) {
+    fn history_away(&mut self, error: &StoreError, context: &[&str]) {
         tracing::warn!(%error, "history was not read");
-        self.fail("CHATHISTORY", "MESSAGE_ERROR", &[], "Messages could not be retrieved");
+        self.fail("CHATHISTORY", "MESSAGE_ERROR", context, "Messages could not be retrieved");
     }
 
     async fn show_history(&mut self, word: &str, target: &str, request: Request<'_>, limit: usize) {
@@ -86,7 +86,7 @@ impl Client {
         if let Some(room) = room.as_ref().filter(|_| limit > 0) {
             match self.door.house.store().page(Query { room: room.id(), part, which, limit }).await {
                 Ok(page) => events = living(page.entries),
-                Err(error) => return self.history_away(&error),
+                Err(error) => return self.history_away(&error, &[word, target]),
             }
         } else if let Some((account, _)) = self.user.as_ref().and_then(|user| user.face().account) {
             events = self.door.whispers.page(account, target, part, limit);
@@ -207,7 +207,7 @@ impl Client {
         found.truncate(limit);
         let line = |(at, name): &(Millis, String)| {
             let line = Line::new(self.door.name(), "CHATHISTORY").param("TARGETS");
-            line.param(name).param(&format!("timestamp={}", time::format(*at)))
+            line.param(name).param(&time::format(*at))
         };
         let lines = found.iter().map(line).collect();
         self.batch_of(TARGETS, None, lines);

@@ -8,7 +8,7 @@ use super::dialect::{mask, shown as masked};
 use super::registration::MAX_KEY;
 use crate::proto::chat::event::{Change, List, Role, Setting};
 use crate::proto::chat::mask::Mask;
-use crate::proto::chat::room::Settings;
+use crate::proto::chat::room::{Room, Settings};
 use crate::proto::irc::message::Message;
 use crate::proto::irc::mode::{self, Made};
 use crate::proto::irc::numeric;
@@ -43,6 +43,11 @@ impl Client {
         }
         for letter in &asked.lists {
             self.show_list(&room, name, *letter);
+        }
+        let needs_no_right = asked.missing.is_empty() && asked.changes.iter().all(|change| steps_down(&user, change));
+        if !needs_no_right && let Err(refusal) = room.ask(&user.face(), Room::may_moderate) {
+            // Whoever may change nothing is told so, and not what would be wrong with it.
+            return self.refused(name, &refusal.into());
         }
         for letter in &asked.missing {
             let text = "You must give a parameter";
@@ -287,6 +292,12 @@ impl Client {
     pub(super) fn is_invisible(&self, user: &User) -> bool {
         self.door.modes(&user.sessions()) & INVISIBLE != 0
     }
+}
+
+/// Whether somebody gives up what it is itself, which needs no right.
+fn steps_down(user: &User, change: &mode::Change<'_>) -> bool {
+    let own = |param: &str| user.face().nick.as_str().eq_ignore_ascii_case(param);
+    !change.add && matches!(change.letter, 'q' | 'o' | 'v') && change.param.is_some_and(own)
 }
 
 /// What is set in a room. The key is for members.

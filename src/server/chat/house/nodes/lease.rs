@@ -151,6 +151,7 @@ impl House {
                     face: face.clone(),
                     user: None,
                     done: Done::Nobody,
+                    way: Arc::clone(&self.0.way),
                 };
                 let _ = self.0.queue.send(Waiting::Change(Box::new(pending))).await;
                 self.settle_and_drop(&room, &face).await;

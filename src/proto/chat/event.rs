@@ -179,6 +179,14 @@ pub enum Setting {
     Limit(Option<u32>),
     /// Seconds between two messages of a member: `+f`.
     Slow(Option<u32>),
+    /// Only accounts and the voiced speak: `+M`.
+    AccountsSpeak(bool),
+    /// What the unvoiced say is read by admins alone: `+U`.
+    OpModerated(bool),
+    /// No CTCP but actions: `+C`.
+    NoCtcp(bool),
+    /// Where those go who may not enter: `+f` with a room's name.
+    Forward(Option<RoomName>),
 }
 
 /// What an event does.
@@ -215,6 +223,11 @@ pub enum Change {
         to: MessageId,
         /// The same text.
         reaction: String,
+    },
+    /// Tags of IRC without a message, which were meant to be kept: those of a client (`+name`), with their values.
+    Tags {
+        /// The tags.
+        tags: Vec<(String, String)>,
     },
     /// The room begins.
     Create {
@@ -331,6 +344,7 @@ impl Change {
                 | Self::Delete { .. }
                 | Self::React { .. }
                 | Self::Unreact { .. }
+                | Self::Tags { .. }
         )
     }
 }

@@ -23,10 +23,13 @@ pub const CHANNEL: &[(char, Kind, &str)] = &[
     ('e', Kind::List, "who may, in spite of a ban"),
     ('I', Kind::List, "who needs no invitation"),
     ('k', Kind::Always, "what has to be said to enter"),
-    ('f', Kind::WhenSet, "seconds between two messages of a member"),
+    ('f', Kind::WhenSet, "seconds between two messages of a member; or, with a #channel, where those go who may not enter"),
     ('l', Kind::WhenSet, "members at most"),
+    ('C', Kind::Never, "no CTCP but actions"),
+    ('M', Kind::Never, "only accounts and those with + or more speak"),
     ('P', Kind::Never, "it lasts while nobody is in it"),
     ('R', Kind::Never, "only accounts enter"),
+    ('U', Kind::Never, "what those without + say is read by operators alone"),
     ('i', Kind::Never, "only the invited enter"),
     ('m', Kind::Never, "only those with + or more speak"),
     ('n', Kind::Never, "only members speak"),
@@ -40,6 +43,8 @@ pub const CHANNEL: &[(char, Kind, &str)] = &[
 /// User modes: letter, whether a user can set it, and what it means.
 pub const USER: &[(char, bool, &str)] = &[
     ('B', true, "is a bot"),
+    ('R', true, "hears those who are logged in, and whom it has let by ACCEPT"),
+    ('T', true, "is sent no CTCP but actions"),
     ('i', true, "is not found by masks, but by members of the same channels"),
     ('o', false, "operates the server"),
     ('r', false, "is logged in"),

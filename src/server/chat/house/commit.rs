@@ -303,8 +303,10 @@ impl Inner {
         for (me, nick) in &members {
             // With oneself there is one member.
             let with = members.iter().find(|(other, _)| other != me).map_or(nick, |(_, nick)| nick);
-            let place = Place::Direct { with, me: nick };
             for user in self.users_of(&Who::Account(*me)) {
+                // An account may be here under another nick, or under several: each reads its own, and of itself by the one that it has used.
+                let called = if event.by.account == Some(*me) { event.by.nick.clone() } else { (*user.nick()).clone() };
+                let place = Place::Direct { with, me: &called };
                 let told =
                     Told::Event { event, place, account, real: &face.real, bot: face.bot, was: Role::Member };
                 user.tell(&told, except);

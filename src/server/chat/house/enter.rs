@@ -124,6 +124,20 @@ impl House {
         self.open_room(user, session, name, RoomKind::Public, owned).await
     }
 
+    /// Where somebody goes who was not let into a room, if its admins have said so. A wrong key and a full list of rooms lead nowhere.
+    #[must_use]
+    pub fn forward(&self, name: &RoomName, not: &NotEntered) -> Option<RoomName> {
+        let NotEntered::Refused(Refused::Room(
+            Refusal::InviteOnly | Refusal::Full | Refusal::AccountsOnly | Refusal::Banned,
+        )) = not
+        else {
+            return None;
+        };
+        let forward = self.room(name.as_str())?.look(|room| room.settings().forward.clone())?;
+        // It is left where it was when the other room ends.
+        Some(self.room(forward.as_str())?.name()?.clone()).filter(|forward| forward != name)
+    }
+
     /// Brings a session into a room that there is, and that is not dropped meanwhile.
     async fn come_in(
         &self,

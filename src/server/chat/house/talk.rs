@@ -13,7 +13,7 @@ use super::user::{Face, Session, SessionId, User};
 use crate::proto::chat::event::{Change, Message, Role, Who};
 use crate::proto::chat::id::{AccountId, Millis, Seq};
 use crate::proto::chat::name::Nick;
-use crate::proto::chat::room::Target;
+use crate::proto::chat::room::{Refusal, Target};
 use crate::server::chat::store::Cursor;
 
 impl House {
@@ -33,7 +33,18 @@ impl House {
         sending: Sending,
     ) -> Result<(), Refused> {
         let face = user.face();
-        room.ask(&face, |room, actor| room.check(actor, &change, target, self.now()))?;
+        let hushed = room.ask(&face, |room, actor| {
+            room.check(actor, &change, target, self.now())?;
+            Ok::<_, Refused>(room.is_hushed(actor))
+        })?;
+        if let Change::Message(message) = &change
+            && hushed
+        {
+            let (to, shown) = (Role::Admin, Role::Member);
+            let sent = self.tell_those(user, session, room, to, shown, message);
+            session.mailbox.put(Mail::Done(sending.number, Ok(sent)));
+            return Ok(());
+        }
         let done = Done::Session(Arc::clone(session), sending.number);
         let pending = self.pending(user, face, room, change, sending.client_id, done);
         let gone = || crate::server::chat::store::StoreError::Away("the house is closing".into());
@@ -41,8 +52,28 @@ impl House {
         Ok(())
     }
 
-    /// Tells somebody something that is in no log, as one of the two has no account. Their other sessions are told, too.
-    pub fn whisper(&self, from: &Arc<User>, session: &Session, to: &Arc<User>, message: &Message) -> Sent {
+    /// Tells somebody something that is in no log, as one of the two has no account. Their other sessions are told, too. Whoever says
+    /// something is willing to hear the answer.
+    ///
+    /// # Errors
+    /// The other one does not hear guests ([`User::hears`]), or no CTCP.
+    pub fn whisper(
+        &self,
+        from: &Arc<User>,
+        session: &Session,
+        to: &Arc<User>,
+        message: &Message,
+    ) -> Result<Sent, Refused> {
+        if !to.hears(from) {
+            return Err(Refusal::AccountsOnly.into());
+        }
+        if to.is_without_ctcp() && message.text.starts_with('\x01') {
+            return Err(Refusal::NoCtcp.into());
+        }
+        if from.is_reserved() {
+            // One who has let too many hears those who are left.
+            from.accept(to.id(), true);
+        }
         let (face, nick) = (from.face(), to.face().nick);
         let id = self.id();
         let told = Told::Whisper { from: &face, to: &nick, id, message };
@@ -54,7 +85,7 @@ impl House {
             let (from, to, message) = (FaceWords::of(&face), (*nick).clone(), message.clone());
             self.0.say(|| News::Whisper { from, to, id, message });
         }
-        Sent { seq: 0, id, again: false }
+        Ok(Sent { seq: 0, id, again: false })
     }
 
     /// Tells those of a room who have at least this role. It is in no log.
@@ -70,10 +101,23 @@ impl House {
         message: &Message,
     ) -> Result<Sent, Refused> {
         let face = from.face();
-        room.ask(&face, |room, actor| room.may_tag(actor, self.now()))?;
-        let id = self.id();
+        room.ask(&face, |room, actor| room.may_tell(actor, message, self.now()))?;
+        Ok(self.tell_those(from, session, room, role, role, message))
+    }
+
+    /// As [`tell_status`](Self::tell_status), with the role that it is shown to be for.
+    fn tell_those(
+        &self,
+        from: &Arc<User>,
+        session: &Session,
+        room: &Arc<RoomCell>,
+        role: Role,
+        shown: Role,
+        message: &Message,
+    ) -> Sent {
+        let (face, id) = (from.face(), self.id());
         if let Some(name) = room.name() {
-            let told = Told::Status { from: &face, room: name, role, id, message };
+            let told = Told::Status { from: &face, room: name, role: shown, id, message };
             let voiced = |standing: &Standing| role == Role::Voiced && standing.voiced;
             for standing in room.standings() {
                 if standing.role >= role || voiced(&standing) {
@@ -81,7 +125,7 @@ impl House {
                 }
             }
         }
-        Ok(Sent { seq: 0, id, again: false })
+        Sent { seq: 0, id, again: false }
     }
 
     /// Tells a room tags without a message.
@@ -116,13 +160,19 @@ impl House {
     }
 
     /// Tells one user tags without a message.
+    ///
+    /// # Errors
+    /// The other one does not hear guests ([`User::hears`]).
     pub fn tag_user(
         &self,
         from: &Arc<User>,
         session: &Session,
         to: &Arc<User>,
         tags: &[(String, String)],
-    ) -> Sent {
+    ) -> Result<Sent, Refused> {
+        if !to.hears(from) {
+            return Err(Refusal::AccountsOnly.into());
+        }
         let (face, id) = (from.face(), self.id());
         let nick = to.face().nick;
         to.tell(
@@ -133,7 +183,7 @@ impl House {
             let (from, to, tags) = (FaceWords::of(&face), Some((*nick).clone()), tags.to_vec());
             self.0.say(|| News::Tags { from, room: None, to, id, tags });
         }
-        Sent { seq: 0, id, again: false }
+        Ok(Sent { seq: 0, id, again: false })
     }
 
     /// Moves an account's cursor in a room, and tells those whom it concerns: the others how far it is, unless it keeps that to itself, and its other

@@ -1,6 +1,6 @@
 //! Who is here: users, and the sessions that each of them has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -19,6 +19,9 @@ pub struct UserId(pub u64);
 /// A session, as long as the process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
+
+/// Guests whom a reserved user lets talk to it at most. Solanum 20.
+pub const MAX_ACCEPTED: usize = 100;
 
 /// The next number of a user or a session.
 fn next() -> u64 {
@@ -92,6 +95,12 @@ struct State {
     nodes: Vec<(NodeId, u64)>,
     /// Rooms in which it is seen.
     rooms: HashMap<RoomId, Arc<RoomCell>>,
+    /// Guests say nothing to it but those whom it has let.
+    reserved: bool,
+    /// It hears no CTCP but actions.
+    no_ctcp: bool,
+    /// Whom it has let.
+    accepted: HashSet<UserId>,
 }
 
 /// One connection of a user.
@@ -189,6 +198,9 @@ impl User {
             sessions,
             nodes: Vec::new(),
             rooms: HashMap::new(),
+            reserved: false,
+            no_ctcp: false,
+            accepted: HashSet::new(),
         };
         Arc::new(Self { id: UserId(next()), since, state: Mutex::new(state) })
     }
@@ -309,6 +321,62 @@ impl User {
 
     pub(super) fn exit(&self, room: RoomId) -> bool {
         self.lock().rooms.remove(&room).is_some()
+    }
+
+    /// Whether guests say nothing to it but those whom it has let.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.lock().reserved
+    }
+
+    /// Guests say nothing to it from now on, or whatever they want. Says whether that is new.
+    pub fn set_reserved(&self, on: bool) -> bool {
+        let mut state = self.lock();
+        let changed = state.reserved != on;
+        state.reserved = on;
+        changed
+    }
+
+    /// Whether it hears no CTCP but actions.
+    #[must_use]
+    pub fn is_without_ctcp(&self) -> bool {
+        self.lock().no_ctcp
+    }
+
+    /// It hears no CTCP but actions from now on, or any. Says whether that is new.
+    pub fn set_without_ctcp(&self, on: bool) -> bool {
+        let mut state = self.lock();
+        let changed = state.no_ctcp != on;
+        state.no_ctcp = on;
+        changed
+    }
+
+    /// Lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that.
+    pub fn accept(&self, other: UserId, on: bool) -> bool {
+        let mut state = self.lock();
+        if !on {
+            state.accepted.remove(&other);
+            return true;
+        }
+        if state.accepted.len() >= MAX_ACCEPTED && !state.accepted.contains(&other) {
+            return false;
+        }
+        state.accepted.insert(other);
+        true
+    }
+
+    /// Whether it has let somebody.
+    #[must_use]
+    pub fn has_accepted(&self, other: UserId) -> bool {
+        self.lock().accepted.contains(&other)
+    }
+
+    /// Whether somebody may say something to it: whoever has an account, and else if it is not reserved, or has let that one.
+    #[must_use]
+    pub fn hears(&self, other: &Self) -> bool {
+        let guest = other.face().account.is_none() && other.id() != self.id();
+        let state = self.lock();
+        !guest || !state.reserved || state.accepted.contains(&other.id)
     }
 
     /// Tells all its sessions but `except`, each in its dialect.

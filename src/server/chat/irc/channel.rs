@@ -47,15 +47,23 @@ impl Client {
         let mut keys = message.param(1).unwrap_or_default().split(',');
         for name in target::split(names).take(MAX_CHANNELS) {
             let key = keys.next().filter(|key| !key.is_empty());
-            self.join_one(&user, name, key).await;
+            if let Some(forward) = self.join_one(&user, name, key).await {
+                self.reply(numeric::ERR_LINKCHANNEL, &[name, forward.as_str()]);
+                // Nobody is sent on twice.
+                if self.join_one(&user, forward.as_str(), None).await.is_some() {
+                    self.reply(numeric::ERR_INVITEONLYCHAN, &[forward.as_str()]);
+                }
+            }
         }
     }
 
-    async fn join_one(&mut self, user: &Arc<User>, name: &str, key: Option<&str>) {
+    /// Enters a channel. Gives another one if that is where the client is to go instead.
+    async fn join_one(&mut self, user: &Arc<User>, name: &str, key: Option<&str>) -> Option<RoomName> {
         let Ok(room_name) = name.parse::<RoomName>() else {
             let odd = name.starts_with('#') && name.len() <= MAX_ROOM_NAME;
             let numeric = if odd { numeric::ERR_BADCHANMASK } else { numeric::ERR_NOSUCHCHANNEL };
-            return self.reply(numeric, &[name]);
+            self.reply(numeric, &[name]);
+            return None;
         };
         let session = Arc::clone(self.session());
         match self.door.house.join_unowned(user, &session, &room_name, key).await {
@@ -70,8 +78,15 @@ impl Client {
                 self.entered(&entered.room).await;
                 self.play_back(&entered.room).await;
             }
-            Err(not) => self.not_entered(name, not),
+            Err(not) => {
+                let forward = self.door.house.forward(&room_name, &not);
+                if forward.is_none() {
+                    self.not_entered(name, not);
+                }
+                return forward;
+            }
         }
+        None
     }
 
     /// Whoever comes and is away says so.

@@ -439,6 +439,10 @@ impl Client {
         for line in std::mem::take(&mut self.replies) {
             self.say(&line);
         }
+        if let Some(user) = &self.user {
+            let quit = Line::new(&super::dialect::mask(&user.face()), "QUIT").last(&reason);
+            self.say(&quit);
+        }
         let error = Line::new("", "ERROR").last(&format!("Closing link: {reason}"));
         self.say(&error);
         let (door, session) = (Arc::clone(&self.door), Arc::clone(self.session()));

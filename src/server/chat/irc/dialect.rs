@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::proto::chat::event::{Change, Event, List, Message, Role, Setting, Style};
 use crate::proto::chat::id::MessageId;
-use crate::proto::chat::name::Nick;
+use crate::proto::chat::name::{Nick, RoomName};
 use crate::proto::irc::batch::{CONCAT, MULTILINE};
 use crate::proto::irc::cap::{Cap, Caps};
 use crate::proto::irc::mode::{self, Made};
@@ -192,9 +192,8 @@ impl Irc {
         place: Place<'_>,
         account: Option<&str>,
     ) -> Vec<Line> {
-        // What it has said itself is a part of the past, too.
         let stamp = Stamp {
-            caps: caps.with(Cap::EchoMessage),
+            caps,
             id: Some(event.id),
             time: event.id.time(),
             account,
@@ -217,11 +216,6 @@ impl Irc {
         let caps = stamp.caps;
         let source = event.by.mask();
         let to = target(place, &event.by.nick);
-        // What one says on another device is shown to clients that know what to do with it.
-        let own = matches!(place, Place::Direct { me, .. } if *me == event.by.nick);
-        if own && !caps.has(Cap::EchoMessage) {
-            return Vec::new();
-        }
         let line = |command: &str| Line::new(&source, command).param(to);
         let modes = |made: &[Made]| -> Vec<Line> {
             mode::lines(&source, to, made).into_iter().map(|line| stamp.on(line, &[])).collect()
@@ -244,6 +238,7 @@ impl Irc {
             Change::Unreact { to: of, reaction } if caps.has(Cap::MessageTags) => {
                 vec![stamp.on(line("TAGMSG"), &reaction_tags("+draft/unreact", *of, reaction))]
             }
+            Change::Tags { tags } if caps.has(Cap::MessageTags) => vec![stamp.on(line("TAGMSG"), tags)],
             Change::Join => {
                 let joined = if caps.has(Cap::ExtendedJoin) {
                     line("JOIN").param(stamp.account.unwrap_or("*")).last(real)
@@ -396,6 +391,10 @@ fn set(setting: &Setting) -> Made {
         Setting::Key(None) => Made::new(false, 'k', Some("*")),
         Setting::Limit(limit) => number('l', *limit),
         Setting::Slow(seconds) => number('f', *seconds),
+        Setting::AccountsSpeak(on) => Made::new(*on, 'M', None),
+        Setting::OpModerated(on) => Made::new(*on, 'U', None),
+        Setting::NoCtcp(on) => Made::new(*on, 'C', None),
+        Setting::Forward(name) => Made::new(name.is_some(), 'f', name.as_ref().map(RoomName::as_str)),
     }
 }
 

@@ -52,6 +52,35 @@ impl Client {
         self.reply(if away { numeric::RPL_NOWAWAY } else { numeric::RPL_UNAWAY }, &[]);
     }
 
+    /// `ACCEPT` (Solanum's caller-id): who may write to a user who hears accounts only.
+    pub(super) fn accept(&mut self, message: &Message<'_>) {
+        let Some(user) = self.user.clone() else { return };
+        let asked = message.params()[0];
+        if asked == "*" {
+            let mut nicks: Vec<String> = self
+                .door
+                .house
+                .users()
+                .iter()
+                .filter(|other| user.has_accepted(other.id()))
+                .map(|other| other.nick().to_string())
+                .collect();
+            nicks.sort();
+            for nick in &nicks {
+                self.reply_bare(numeric::RPL_ACCEPTLIST, &[nick]);
+            }
+            return self.reply(numeric::RPL_ENDOFACCEPT, &[]);
+        }
+        for word in target::split(asked).take(MAX_NICKS) {
+            let (nick, on) = word.strip_prefix('-').map_or((word, true), |nick| (nick, false));
+            match self.door.house.user(nick) {
+                None => self.reply(numeric::ERR_NOSUCHNICK, &[nick]),
+                Some(other) if !user.accept(other.id(), on) => self.reply(numeric::ERR_ACCEPTFULL, &[]),
+                Some(_) => {}
+            }
+        }
+    }
+
     pub(super) fn setname(&mut self, message: &Message<'_>) {
         let Some(user) = self.user.clone() else { return };
         let real = message.params()[0];

@@ -7,7 +7,7 @@ use super::dialect::{MAX_CLIENT_TAGS, mask};
 use super::login::NICKSERV;
 use super::registration::MAX_TARGETS;
 use crate::proto::chat::event::{Change, Event, Message as Said, Role, Style};
-use crate::proto::chat::id::{MessageId, RoomId};
+use crate::proto::chat::id::{AccountId, MessageId, RoomId};
 use crate::proto::chat::name::{Nick, RoomName};
 use crate::proto::chat::room::Refusal;
 use crate::proto::irc::batch::{self, Fault, MULTILINE, Multiline, Verb};
@@ -196,6 +196,14 @@ impl Client {
             // Somebody with an account reads it later.
             None => self.account_called(nick).await,
         };
+        if let (Some((me, _)), Some((them, _))) = (&own, &account)
+            && self.is_blocked(*me, *them).await
+        {
+            if !notice {
+                self.blocked(nick);
+            }
+            return;
+        }
         // What is asked of a program, and what it answers, is not kept.
         let kept = !said.text.starts_with('\x01');
         let (Some((me, my_name)), Some((them, their_name)), true) = (own, account, kept) else {
@@ -217,7 +225,24 @@ impl Client {
         }
     }
 
-    async fn account_called(&self, nick: &str) -> Option<(crate::proto::chat::id::AccountId, Nick)> {
+    /// Whether one of two accounts does not hear the other.
+    async fn is_blocked(&self, me: AccountId, them: AccountId) -> bool {
+        for (one, other) in [(me, them), (them, me)] {
+            if let Ok(Some(account)) = self.door.accounts.account(one).await
+                && account.profile.blocked.contains(&other)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn blocked(&mut self, nick: &str) {
+        let text = "Cannot send to this user: one of you does not hear the other";
+        self.reply_text(numeric::ERR_CANNOTSENDTOUSER, &[nick], text);
+    }
+
+    async fn account_called(&self, nick: &str) -> Option<(AccountId, Nick)> {
         let nick = nick.parse::<Nick>().ok()?;
         let account = self.door.accounts.account_named(&nick).await.ok()??;
         Some((account.id, account.name.clone()))
@@ -225,7 +250,11 @@ impl Client {
 
     fn whisper(&mut self, user: &Arc<User>, other: &Arc<User>, notice: bool, said: Said) {
         let session = Arc::clone(self.session());
-        let sent = self.door.house.whisper(user, &session, other, &said);
+        let sent = match self.door.house.whisper(user, &session, other, &said) {
+            Ok(sent) => sent,
+            Err(_) if notice => return,
+            Err(refused) => return self.unheard(other, &refused),
+        };
         let (face, to) = (user.face(), other.face().nick);
         self.remember_whisper(&face, &other.face(), sent.id, &said);
         let told = Told::Whisper { from: &face, to: &to, id: sent.id, message: &said };
@@ -239,6 +268,16 @@ impl Client {
         if !notice {
             self.tell_away(other);
         }
+    }
+
+    /// Tells why somebody was not told something: it hears accounts only, or no CTCP.
+    fn unheard(&mut self, other: &User, refused: &Refused) {
+        let text = format!("Cannot send to this user: {refused}");
+        let numeric = match refused {
+            Refused::Room(Refusal::NoCtcp) => numeric::ERR_CANNOTSENDTOUSER,
+            _ => numeric::ERR_NEEDREGGEDNICK,
+        };
+        self.reply_text(numeric, &[other.face().nick.as_str()], &text);
     }
 
     /// The one of two who has an account may ask for it later.
@@ -325,7 +364,7 @@ impl Client {
             if target.starts_with('#') {
                 self.tag_channel(target, &tags).await;
             } else {
-                self.tag_nick(target, &tags);
+                self.tag_nick(target, &tags).await;
             }
         }
     }
@@ -342,6 +381,10 @@ impl Client {
         {
             return self.send_change(&room, To::Room(shown), change, false).await;
         }
+        if is_kept(tags) {
+            let change = Change::Tags { tags: tags.to_vec() };
+            return self.send_change(&room, To::Room(shown), change, false).await;
+        }
         let session = Arc::clone(self.session());
         match self.door.house.tag_room(&user, &session, &room, tags) {
             Ok(sent) => {
@@ -355,13 +398,33 @@ impl Client {
         }
     }
 
-    fn tag_nick(&mut self, nick: &str, tags: &[(String, String)]) {
+    async fn tag_nick(&mut self, nick: &str, tags: &[(String, String)]) {
         let Some(user) = self.user.clone() else { return };
         let Some(other) = self.door.house.user(nick) else {
             return self.reply(numeric::ERR_NOSUCHNICK, &[nick]);
         };
+        let accounts = user.face().account.zip(other.face().account);
+        if let Some(((me, _), (them, _))) = &accounts
+            && self.is_blocked(*me, *them).await
+        {
+            return self.blocked(nick);
+        }
+        if let Some(((me, my_name), (them, their_name))) = accounts
+            && me != them
+            && is_kept(tags)
+        {
+            let to = To::Nick((*other.face().nick).clone());
+            let change = Change::Tags { tags: tags.to_vec() };
+            return match self.door.house.open_direct(&user, (me, &my_name), (them, &their_name)).await {
+                Ok(room) => self.send_change(&room, to, change, false).await,
+                Err(refused) => self.unsaid(&to, &refused),
+            };
+        }
         let session = Arc::clone(self.session());
-        let sent = self.door.house.tag_user(&user, &session, &other, tags);
+        let sent = match self.door.house.tag_user(&user, &session, &other, tags) {
+            Ok(sent) => sent,
+            Err(refused) => return self.unheard(&other, &refused),
+        };
         let (face, to) = (user.face(), other.face().nick);
         let place = Place::Direct { with: &to, me: &face.nick };
         let lines =
@@ -465,6 +528,11 @@ impl Client {
             }
         }
     }
+}
+
+/// Whether tags are to be kept as a message is (IRCv3 chathistory, `draft/persist`).
+fn is_kept(tags: &[(String, String)]) -> bool {
+    tags.iter().any(|(key, _)| key == "+draft/persist")
 }
 
 /// The reaction that tags are, if they are one: `+draft/react` and the message that it answers.

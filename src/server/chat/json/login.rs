@@ -50,6 +50,9 @@ impl Talk {
         device: Option<&str>,
     ) -> Reply {
         self.not_in()?;
+        if self.door.house.user(account.as_str()).is_some() {
+            return Err(Failure::new("name_taken", "somebody who is here has that name"));
+        }
         let new = NewUser {
             name: account.as_str(),
             password,

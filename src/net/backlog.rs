@@ -92,10 +92,17 @@ impl Backlog {
     }
 
     /// Forgets all bytes: nobody is behind.
-    pub fn clear(&mut self) {
+    pub fn forget(&mut self) {
         self.pieces.clear();
-        self.tail = BytesMut::new();
+        self.tail.clear();
         self.kept = 0;
+    }
+
+    /// Forgets all bytes, and gives back the memory for more: nobody reads any longer.
+    pub fn clear(&mut self) {
+        self.forget();
+        self.pieces = VecDeque::new();
+        self.tail = BytesMut::new();
     }
 
     fn seal(&mut self) {
@@ -159,11 +166,13 @@ mod tests {
         assert_eq!(read(&mut backlog, &mut slow), Err(Lagged));
         let mut within = 16;
         assert_eq!(read(&mut backlog, &mut within).unwrap(), "00040005", "the limit is kept at least");
-        backlog.clear();
-        assert_eq!(read(&mut backlog, &mut quick).unwrap(), "");
-        put(&mut backlog, "x");
-        assert_eq!(read(&mut backlog, &mut quick).unwrap(), "x");
-        assert_eq!(read(&mut backlog, &mut within).unwrap(), "x");
+        for forget in [Backlog::forget, Backlog::clear] {
+            forget(&mut backlog);
+            assert_eq!(read(&mut backlog, &mut quick).unwrap(), "");
+            put(&mut backlog, "x");
+            assert_eq!(read(&mut backlog, &mut quick).unwrap(), "x");
+            assert_eq!(read(&mut backlog, &mut within).unwrap(), "x");
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use crate::proto::chat::room::{Refusal, Room};
 use crate::server::chat::store::{Appended, Draft, StoreError};
 
 /// Changes of one transaction at most.
-const MAX_BATCH: usize = 1024;
+const MAX_BATCH: usize = 4096;
 
 /// How long [`House::settled`] waits at most: a store that is stuck keeps nobody from the answer to a `PING`.
 const MAX_SETTLING: Duration = Duration::from_secs(1);

@@ -25,7 +25,7 @@ impl House {
             nick: Arc::new(nick),
             user: "server".into(),
             host: self.settings().name.as_str().into(),
-            real: "".into(),
+            real: Arc::default(),
             account: None,
             operator: true,
             bot: true,

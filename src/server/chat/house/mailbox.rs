@@ -81,9 +81,6 @@ struct News {
     others: Vec<(Arc<RoomCell>, usize)>,
 }
 
-/// Pieces of mail for which a session that waits keeps room.
-pub const FEW: usize = 4;
-
 /// Sessions that have news, and are woken when this is dropped: whoever is told several things of one transaction writes them at once.
 #[derive(Debug, Default)]
 pub(super) struct Wakers(Vec<Waker>);

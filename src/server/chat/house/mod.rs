@@ -7,6 +7,7 @@
 pub mod absent;
 pub mod decree;
 pub mod enter;
+mod few;
 pub mod mailbox;
 pub mod nodes;
 pub mod people;

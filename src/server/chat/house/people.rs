@@ -301,7 +301,7 @@ impl House {
         if session.dialect() == dialect {
             return;
         }
-        let rooms: Vec<_> = session.readers().keys().copied().collect();
+        let rooms: Vec<_> = session.readers().keys().collect();
         let rooms: Vec<_> = rooms.into_iter().filter_map(|id| self.room_by_id(id)).collect();
         for room in &rooms {
             room.unsubscribe(session);

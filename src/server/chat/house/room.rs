@@ -200,7 +200,7 @@ impl RoomCell {
 
     /// It reads no longer; what it had not got is fetched before.
     pub(super) fn unsubscribe(self: &Arc<Self>, session: &Session) {
-        let Some(reader) = session.readers().remove(&self.id) else { return };
+        let Some(reader) = session.readers().remove(self.id) else { return };
         session.mailbox.leave(self, reader);
         self.lock().unsubscribe(reader);
     }
@@ -298,6 +298,9 @@ impl State {
         }
         lane.backlog.read(&mut reader.at, Offset::MAX, |bytes| take(Mail::Bytes(bytes)))?;
         lane.idle.push(key);
+        if lane.idle.len() == lane.readers {
+            lane.backlog.forget();
+        }
         Ok(())
     }
 

@@ -1,9 +1,9 @@
 //! Who is here: users, and the sessions that each of them has.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::few::Few;
 use super::mailbox::{End, Mail, Mailbox};
 use super::room::RoomCell;
 use super::told::{Dialect, Presence, Told};
@@ -20,7 +20,7 @@ pub struct UserId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
-/// Guests whom a reserved user lets talk to it at most. Solanum 20.
+/// People whom a reserved user lets talk to it at most. Solanum 20.
 pub const MAX_ACCEPTED: usize = 100;
 
 /// The next number of a user or a session.
@@ -94,13 +94,13 @@ struct State {
     /// Other nodes where it is, and its numbers there.
     nodes: Vec<(NodeId, u64)>,
     /// Rooms in which it is seen.
-    rooms: HashMap<RoomId, Arc<RoomCell>>,
+    rooms: Few<RoomId, Arc<RoomCell>>,
     /// Guests say nothing to it but those whom it has let.
     reserved: bool,
     /// It hears no CTCP but actions.
     no_ctcp: bool,
     /// Whom it has let.
-    accepted: HashSet<UserId>,
+    accepted: Few<UserId, ()>,
 }
 
 /// One connection of a user.
@@ -114,7 +114,7 @@ pub struct Session {
     /// The login of an account that it uses, if it came by a token.
     login: std::sync::OnceLock<MessageId>,
     /// Where it reads each room: which reader of the room's lane it is.
-    readers: Mutex<HashMap<RoomId, usize>>,
+    readers: Mutex<Few<RoomId, usize>>,
 }
 
 impl Session {
@@ -151,14 +151,14 @@ impl Session {
         *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
     }
 
-    pub(super) fn readers(&self) -> MutexGuard<'_, HashMap<RoomId, usize>> {
+    pub(super) fn readers(&self) -> MutexGuard<'_, Few<RoomId, usize>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which reader of a room it is, if it reads it.
     #[must_use]
     pub fn readers_of(&self, room: RoomId) -> Option<usize> {
-        self.readers().get(&room).copied()
+        self.readers().get(room).copied()
     }
 
     /// Tells it something, behind all that it was told before.
@@ -194,13 +194,13 @@ impl User {
         let state = State {
             face,
             presence: Presence::Online,
-            status: "".into(),
+            status: Arc::default(),
             sessions,
             nodes: Vec::new(),
-            rooms: HashMap::new(),
+            rooms: Few::default(),
             reserved: false,
             no_ctcp: false,
-            accepted: HashSet::new(),
+            accepted: Few::default(),
         };
         Arc::new(Self { id: UserId(next()), since, state: Mutex::new(state) })
     }
@@ -288,7 +288,7 @@ impl User {
     /// Whether it is seen in a room.
     #[must_use]
     pub fn is_in(&self, room: RoomId) -> bool {
-        self.lock().rooms.contains_key(&room)
+        self.lock().rooms.get(room).is_some()
     }
 
     pub(super) fn change_face(&self, change: impl FnOnce(&mut Face)) -> Face {
@@ -320,7 +320,7 @@ impl User {
     }
 
     pub(super) fn exit(&self, room: RoomId) -> bool {
-        self.lock().rooms.remove(&room).is_some()
+        self.lock().rooms.remove(room).is_some()
     }
 
     /// Whether guests say nothing to it but those whom it has let.
@@ -355,20 +355,20 @@ impl User {
     pub fn accept(&self, other: UserId, on: bool) -> bool {
         let mut state = self.lock();
         if !on {
-            state.accepted.remove(&other);
+            state.accepted.remove(other);
             return true;
         }
-        if state.accepted.len() >= MAX_ACCEPTED && !state.accepted.contains(&other) {
+        if state.accepted.get(other).is_none() && state.accepted.keys().count() >= MAX_ACCEPTED {
             return false;
         }
-        state.accepted.insert(other);
+        state.accepted.insert(other, ());
         true
     }
 
     /// Whether it has let somebody.
     #[must_use]
     pub fn has_accepted(&self, other: UserId) -> bool {
-        self.lock().accepted.contains(&other)
+        self.lock().accepted.get(other).is_some()
     }
 
     /// Whether somebody may say something to it: whoever has an account, and else if it is not reserved, or has let that one.
@@ -376,7 +376,7 @@ impl User {
     pub fn hears(&self, other: &Self) -> bool {
         let guest = other.face().account.is_none() && other.id() != self.id();
         let state = self.lock();
-        !guest || !state.reserved || state.accepted.contains(&other.id)
+        !guest || !state.reserved || state.accepted.get(other.id).is_some()
     }
 
     /// Tells all its sessions but `except`, each in its dialect.

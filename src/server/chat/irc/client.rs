@@ -33,7 +33,7 @@ use crate::proto::irc::numeric::{self, Numeric};
 use crate::proto::irc::reply::{Severity, labeled, standard};
 use crate::proto::irc::write::Line;
 use crate::server::chat::accounts::{self, Exchange};
-use crate::server::chat::house::mailbox::{End, FEW, Mail};
+use crate::server::chat::house::mailbox::{End, Mail};
 use crate::server::chat::house::told::Dialect;
 use crate::server::chat::house::user::{Session, User};
 use crate::server::chat::store::account::Account;
@@ -104,13 +104,13 @@ enum Next {
 }
 
 impl Client {
-    pub(super) fn new(door: Arc<Inner>, link: Link, about: accounts::Client, tls: bool) -> Self {
+    pub(super) fn new(door: Arc<Inner>, link: Link, about: accounts::Client, tls: bool) -> Box<Self> {
         let session = Session::new(Dialect { language: door.language, variant: variant(Caps::NONE) });
         let now = Instant::now();
         let handle =
             Handle { session, modes: AtomicU8::new(0), secure: tls, spoke: AtomicU64::new(door.house.now()) };
         door.unknown.fetch_add(1, Ordering::Relaxed);
-        Self {
+        Box::new(Self {
             timer: Box::pin(tokio::time::sleep_until(now + door.settings.patience)),
             bucket: door.settings.rate.map(|rate| Bucket::full(rate, now.into_std())),
             door,
@@ -143,7 +143,7 @@ impl Client {
             heard: now,
             pinged: false,
             ending: None,
-        }
+        })
     }
 
     pub(super) fn session(&self) -> &Arc<Session> {
@@ -151,7 +151,7 @@ impl Client {
     }
 
     /// Serves the connection to its end.
-    pub(super) async fn run(mut self, drain: &Drain) {
+    pub(super) async fn run(mut self: Box<Self>, drain: &Drain) {
         let mut stopping = Box::pin(drain.stopping());
         loop {
             let next = poll_fn(|cx| {
@@ -324,7 +324,8 @@ impl Client {
                 }
             }
         }
-        mail.shrink_to(FEW);
+        // Few are told much: between two times the memory goes.
+        mail.shrink_to_fit();
         self.mail = mail;
     }
 
@@ -433,7 +434,7 @@ impl Client {
     }
 
     /// The end: what was sent is said, the house is told, and the connection is closed.
-    async fn finish(mut self, drain: &Drain) {
+    async fn finish(mut self: Box<Self>, drain: &Drain) {
         let reason = self.ending.take().unwrap_or_default();
         self.deliver();
         for line in std::mem::take(&mut self.replies) {

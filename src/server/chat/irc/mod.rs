@@ -191,22 +191,33 @@ impl Door {
     }
 
     /// Serves a connection of TCP or TLS, to its end.
-    pub async fn serve(self, arrival: Arrival, clock: Clock, drain: Drain) {
+    #[expect(clippy::needless_pass_by_value, reason = "its timer is made of it, once")]
+    pub fn serve(
+        self,
+        arrival: Arrival,
+        clock: Clock,
+        drain: Drain,
+    ) -> impl Future<Output = ()> + Send + 'static {
         let peer = Peer::of(&arrival);
         let (about, tls) = (accounts::Client::of(&peer), peer.tls);
         let link = Link::Stream(Box::new(Conn::new(arrival.io, Lines::new(), clock.timer())));
-        Client::new(Arc::clone(&self.0), link, about, tls).run(&drain).await;
-        drop(arrival.place);
+        let client = Client::new(self.0, link, about, tls);
+        let place = arrival.place;
+        // The future is what an idle connection costs: it has pointers alone.
+        async move {
+            client.run(&drain).await;
+            drop(place);
+        }
     }
 
     /// Serves a connection of WebSocket, to its end. It speaks one of the [`SUBPROTOCOLS`].
-    pub async fn serve_socket(self, socket: Socket, drain: Drain) {
+    pub fn serve_socket(self, socket: Socket, drain: Drain) -> impl Future<Output = ()> + Send + 'static {
         let peer = socket.peer().cloned();
         let about = peer.as_deref().map(accounts::Client::of).unwrap_or_default();
         let tls = peer.is_some_and(|peer| peer.tls);
         let binary = socket.subprotocol() == Some(SUBPROTOCOLS[1]);
-        let link = Link::Socket(Box::new(socket), binary);
-        Client::new(Arc::clone(&self.0), link, about, tls).run(&drain).await;
+        let client = Client::new(self.0, Link::Socket(Box::new(socket), binary), about, tls);
+        async move { client.run(&drain).await }
     }
 }
 

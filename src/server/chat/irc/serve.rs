@@ -25,8 +25,8 @@ struct Serve {
 }
 
 impl Accept for Serve {
-    async fn connection(self: Arc<Self>, arrival: Arrival, clock: Clock) {
-        self.door.clone().serve(arrival, clock, self.drain.clone()).await;
+    fn connection(self: Arc<Self>, arrival: Arrival, clock: Clock) -> impl Future<Output = ()> + Send {
+        self.door.clone().serve(arrival, clock, self.drain.clone())
     }
 
     fn drain(&self) -> &Drain {

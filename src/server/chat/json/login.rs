@@ -34,7 +34,7 @@ impl Talk {
         if self.door.accounts.account_named(&name).await?.is_some() || self.door.accounts.is_reserved(&name) {
             return Err(Failure::new("name_taken", "the name belongs to an account"));
         }
-        let face = self.door.house.face(name, None, self.client.address);
+        let face = self.door.house.face(name, None, self.client().address);
         let user = self.door.house.arrive(&self.session, face).await?;
         let me = json!({"name": user.face().nick.as_str()});
         self.me = Some(Me { user, account: None });
@@ -59,7 +59,7 @@ impl Talk {
             email: email.unwrap_or(""),
             invitation: code.unwrap_or(""),
         };
-        let account = self.door.accounts.register(new, &self.client).await?;
+        let account = self.door.accounts.register(new, &self.client()).await?;
         self.begin(account, device, None).await
     }
 
@@ -71,13 +71,13 @@ impl Talk {
         resume: Resume,
     ) -> Reply {
         self.not_in()?;
-        let account = self.door.accounts.log_in(account.as_str(), password, &self.client).await?;
+        let account = self.door.accounts.log_in(account.as_str(), password, &self.client()).await?;
         self.begin(account, device, resume).await
     }
 
     pub(super) async fn jwt(&mut self, jwt: &str, device: Option<&str>, resume: Resume) -> Reply {
         self.not_in()?;
-        let account = self.door.accounts.log_in_by_jwt(jwt, &self.client).await?;
+        let account = self.door.accounts.log_in_by_jwt(jwt, &self.client()).await?;
         self.begin(account, device, resume).await
     }
 
@@ -114,10 +114,13 @@ impl Talk {
         let house = self.door.house.clone();
         // It may have been on another node until now.
         house.refresh().await;
-        let face = house.face(account.name.clone(), Some(&account), self.client.address);
+        let face = house.face(account.name.clone(), Some(&account), self.client().address);
         let user = house.arrive(&self.session, face).await?;
         self.session.logged_in(session.id);
-        self.me = Some(Me { user: Arc::clone(&user), account: Some((Arc::clone(&account), Some(session))) });
+        self.me = Some(Me {
+            user: Arc::clone(&user),
+            account: Some((Arc::clone(&account), Some(Box::new(session)))),
+        });
         let cursors: std::collections::HashMap<_, _> =
             house.store().cursors(account.id).await?.into_iter().collect();
         let mut rooms = Vec::new();
@@ -282,7 +285,7 @@ impl Talk {
         let account = Arc::clone(self.account()?);
         let session =
             self.me()?.account.as_ref().and_then(|(_, session)| session.as_ref().map(|session| session.id));
-        self.door.accounts.change_password(&account, old, new, session, &self.client).await?;
+        self.door.accounts.change_password(&account, old, new, session, &self.client()).await?;
         Ok(Map::new())
     }
 

@@ -17,8 +17,8 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use self::session::Talk;
+use super::accounts::Accounts;
 use super::accounts::config::Registration;
-use super::accounts::{Accounts, Client};
 use super::house::House;
 use super::media::Media;
 use super::notify::Notifier;
@@ -94,9 +94,7 @@ impl Door {
         let door = Arc::new(self);
         Ok(move |request: Request| {
             let door = Arc::clone(&door);
-            let client = Client::of(request.peer());
-            let response =
-                upgrade.accept(request, move |socket: Socket| Talk::serve(Arc::clone(&door), socket, client));
+            let response = upgrade.accept(request, move |socket: Socket| Talk::serve(door, socket));
             std::future::ready(response)
         })
     }

@@ -42,7 +42,8 @@ impl Talk {
         }
         let mut words = Map::new();
         words.insert("name".into(), name.as_str().into());
-        let (presence, status) = user.as_ref().map_or((Presence::Offline, "".into()), |user| user.presence());
+        let (presence, status) =
+            user.as_ref().map_or((Presence::Offline, std::sync::Arc::default()), |user| user.presence());
         words.insert("presence".into(), presence.word().into());
         if presence != Presence::Offline && !status.is_empty() {
             words.insert("status".into(), (*status).into());

@@ -15,7 +15,7 @@ use crate::proto::chat::json::verbs::{Access, Request, VERBS};
 use crate::proto::chat::json::words::ok;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::accounts::Client;
-use crate::server::chat::house::mailbox::{End, FEW, Mail};
+use crate::server::chat::house::mailbox::{End, Mail};
 use crate::server::chat::house::user::{Session, User};
 use crate::server::chat::store::account::{self, Account};
 use crate::server::ws::{CloseCode, CloseReason, Event, Message, Socket, SocketError};
@@ -28,13 +28,12 @@ const MAX_UNDERWAY: usize = 256;
 pub(super) struct Me {
     pub(super) user: Arc<User>,
     /// The account, and the session of it that this connection uses.
-    pub(super) account: Option<(Arc<Account>, Option<account::Session>)>,
+    pub(super) account: Option<(Arc<Account>, Option<Box<account::Session>>)>,
 }
 
 /// A connection.
 pub(super) struct Talk {
     pub(super) door: Arc<Door>,
-    pub(super) client: Client,
     pub(super) session: Arc<Session>,
     pub(super) me: Option<Me>,
     socket: Socket,
@@ -72,12 +71,11 @@ pub(super) enum Answer {
 
 impl Talk {
     /// Serves one connection to its end.
-    pub(super) async fn serve(door: Arc<Door>, socket: Socket, client: Client) {
+    pub(super) fn serve(door: Arc<Door>, socket: Socket) -> impl Future<Output = ()> + Send + 'static {
         let session = Session::new(language::DIALECT);
         let pace = door.pace.map(|rate| Bucket::full(rate, Instant::now()));
         let mut talk = Self {
             door,
-            client,
             session,
             me: None,
             socket,
@@ -88,12 +86,20 @@ impl Talk {
             watched: Vec::new(),
             ending: None,
         };
-        let over = talk.run().await;
+        // The future is what an idle connection costs, so whatever is not waiting is boxed.
+        async move {
+            let over = talk.run().await;
+            Box::pin(talk.finish(over)).await;
+        }
+    }
+
+    /// The house is told, and the connection is closed.
+    async fn finish(self, over: Over) {
         let reason = match &over {
             Over::Closed => "Connection closed".to_owned(),
             Over::Close(_, reason) => reason.clone(),
         };
-        let Self { door, session, me, mut socket, watched, .. } = talk;
+        let Self { door, session, me, mut socket, watched, .. } = self;
         for nick in &watched {
             door.house.unwatch(session.id, nick);
         }
@@ -103,6 +109,11 @@ impl Talk {
         if let Over::Close(code, reason) = over {
             let _ = socket.close(CloseReason::new(code, &reason)).await;
         }
+    }
+
+    /// What is known of the client's connection.
+    pub(super) fn client(&self) -> Client {
+        self.socket.peer().map(|peer| Client::of(peer)).unwrap_or_default()
     }
 
     async fn run(&mut self) -> Over {
@@ -174,7 +185,8 @@ impl Talk {
                 }
             }
         }
-        self.mail.shrink_to(FEW);
+        // Few are told much: between two times the memory goes.
+        self.mail.shrink_to_fit();
         Ok(())
     }
 

@@ -28,13 +28,13 @@ const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!(
 const BUSY: Duration = Duration::from_secs(10);
 
 /// Pages of the write-ahead log (of 4 KiB) before they are copied into the database. SQLite has 1000; more makes fewer and larger copies.
-const CHECKPOINT_PAGES: i64 = 4000;
+const CHECKPOINT_PAGES: i64 = 16_000;
 
 /// Bytes to which the write-ahead log shrinks after it was longer.
 const LOG_BYTES: i64 = 64 * 1024 * 1024;
 
 /// KiB of pages that the writing connection keeps, and each reading one.
-const WRITER_CACHE: i64 = 16 * 1024;
+const WRITER_CACHE: i64 = 64 * 1024;
 const READER_CACHE: i64 = 4 * 1024;
 
 /// Prepared statements that a connection keeps: more than there are.

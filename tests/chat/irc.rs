@@ -319,3 +319,13 @@ fn tags_that_are_kept_are_an_event() {
     let history = web.asks(json!({"t": "history", "room": "#a"}));
     assert_eq!(history["events"], json!([]), "it is no message");
 }
+
+#[test]
+fn a_line_without_an_end_ends_the_connection() {
+    let mut server = both();
+    let mut ann = server.registered("ann");
+    ann.says(&format!("PRIVMSG ann :{}", "a".repeat(1000)));
+    ann.hears("417");
+    ann.says(&format!("PRIVMSG ann :{}", "a".repeat(20_000)));
+    assert!(ann.hears("ERROR").contains("ReadQ exceeded"));
+}

@@ -185,6 +185,8 @@ pub enum Setting {
     OpModerated(bool),
     /// No CTCP but actions: `+C`.
     NoCtcp(bool),
+    /// IRC clients that do not moderate are shown admins and the voiced alone: `+u`.
+    Auditorium(bool),
     /// Where those go who may not enter: `+f` with a room's name.
     Forward(Option<RoomName>),
 }

@@ -35,6 +35,7 @@ pub const CHANNEL: &[(char, Kind, &str)] = &[
     ('n', Kind::Never, "only members speak"),
     ('s', Kind::Never, "not listed, and unseen by others"),
     ('t', Kind::Never, "only operators set the topic"),
+    ('u', Kind::Never, "operators and those with + alone are shown, but to operators"),
     ('o', Kind::Prefix, "operator, @"),
     ('q', Kind::Prefix, "owner, ~"),
     ('v', Kind::Prefix, "voiced, +"),

@@ -355,6 +355,8 @@ verbs! {
         op_moderated: Option<bool>,
         /// No CTCP of IRC but actions.
         no_ctcp: Option<bool>,
+        /// IRC clients that do not moderate are shown admins and the voiced alone.
+        auditorium: Option<bool>,
         /// Another room, for those who may not enter; one moderates both.
         forward: Option<String>,
     }

@@ -2,8 +2,9 @@
 //!
 //! | what | who |
 //! |---|---|
-//! | read, react, invite to a public room | members |
+//! | read, invite to a public room | members |
 //! | speak | members who are not silenced; outsiders, if `members_only` is off; no guests, if `accounts_speak` is on, but the voiced |
+//! | speak to all, edit, react | the same; the voiced alone, if `op_moderated` is on |
 //! | edit | whose message it is |
 //! | delete | whose message it is; admins |
 //! | pin, set the topic | admins; any member, if `topic_locked` is off |
@@ -71,11 +72,15 @@ impl Room {
                 self.may_speak(actor, now)?;
                 self.may_hold(message)
             }
-            Change::Tags { .. } => self.may_speak(actor, now),
+            Change::Tags { .. } => {
+                self.may_speak(actor, now)?;
+                self.may_be_heard(actor)
+            }
             Change::Join => self.may_enter(actor, now),
             Change::Leave { .. } | Change::Rename { .. } => self.rank(actor).map(drop),
             Change::Edit { .. } => {
                 self.may_speak_at_all(actor, now)?;
+                self.may_be_heard(actor)?;
                 self.own(actor, target)
             }
             Change::Delete { .. } => {
@@ -87,6 +92,7 @@ impl Room {
             }
             Change::React { .. } | Change::Unreact { .. } => {
                 self.may_speak_at_all(actor, now)?;
+                self.may_be_heard(actor)?;
                 living(target).map(drop)
             }
             Change::Pin { message } => {
@@ -149,6 +155,11 @@ impl Room {
     pub fn is_hushed(&self, actor: &Actor<'_>) -> bool {
         let role = self.members.get(&actor.author.who()).map_or(Role::Member, |member| member.role);
         self.settings.op_moderated && role < Role::Voiced
+    }
+
+    /// What is kept is read by all.
+    fn may_be_heard(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
+        if self.is_hushed(actor) { Err(Refusal::Silenced) } else { Ok(()) }
     }
 
     /// Whether such a message is said here at all.

@@ -101,6 +101,8 @@ pub struct Settings {
     pub op_moderated: bool,
     /// No CTCP but actions.
     pub no_ctcp: bool,
+    /// IRC clients that do not moderate are shown admins and the voiced alone.
+    pub auditorium: bool,
     /// Where those go who may not enter.
     pub forward: Option<RoomName>,
 }
@@ -227,6 +229,12 @@ impl Room {
     #[must_use]
     pub fn member(&self, who: &Who) -> Option<&Member> {
         self.members.get(who)
+    }
+
+    /// Whether IRC clients that do not moderate are not shown that somebody is here.
+    #[must_use]
+    pub fn is_veiled(&self, who: &Who) -> bool {
+        self.settings.auditorium && self.members.get(who).is_none_or(|member| member.role < Role::Voiced)
     }
 
     /// The messages that are pinned, the last one last.
@@ -439,6 +447,7 @@ impl Settings {
             Setting::Slow(seconds) => self.slow = *seconds,
             Setting::AccountsSpeak(on) => self.accounts_speak = *on,
             Setting::OpModerated(on) => self.op_moderated = *on,
+            Setting::Auditorium(on) => self.auditorium = *on,
             Setting::NoCtcp(on) => self.no_ctcp = *on,
             Setting::Forward(name) => self.forward.clone_from(name),
         }

@@ -300,6 +300,29 @@ fn whom_admins_alone_hear() {
     assert_eq!(hushed(&scene), [false; 6]);
     scene.does(&people()[0], Change::Set(Setting::OpModerated(true)));
     assert_eq!(hushed(&scene), [false, false, false, true, true, true]);
+    // What is kept is read by all: they say nothing that is.
+    let [.., vera, mira, _, _] = people();
+    let target = Target { by: mira.who(), deleted: false };
+    let of = MessageId::new(1, 1);
+    let kept = [
+        Change::React { to: of, reaction: "+".into() },
+        Change::Edit { of, text: "e".into() },
+        Change::Tags { tags: Vec::new() },
+    ];
+    for change in kept {
+        assert_eq!(scene.may_about(&mira, &change, Some(&target)), Err(Refusal::Silenced), "{change:?}");
+    }
+    let reaction = Change::React { to: of, reaction: "+".into() };
+    assert_eq!(scene.may_about(&vera, &reaction, Some(&target)), Ok(()));
+}
+
+#[test]
+fn who_is_shown_in_an_auditorium() {
+    let mut scene = Scene::crowded();
+    let veiled = |scene: &Scene| people().map(|person| scene.room.is_veiled(&person.who()));
+    assert_eq!(veiled(&scene), [false; 6]);
+    scene.does(&people()[0], Change::Set(Setting::Auditorium(true)));
+    assert_eq!(veiled(&scene), [false, false, false, true, true, true]);
 }
 
 #[test]

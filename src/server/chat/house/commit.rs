@@ -215,7 +215,7 @@ impl Inner {
         let mut state = room.lock();
         let was = state.role_before(event);
         let told = Told::Event { event, place, account, real: &face.real, bot: face.bot, was };
-        state.happen(event);
+        let veiled = state.happen(event);
         let instead = match done {
             Done::Session(session, number) => {
                 let reader = session.readers_of(room.id());
@@ -232,9 +232,15 @@ impl Inner {
                 None
             }
         };
-        let news = state.publish(&told, instead);
+        let news = match &veiled {
+            Some(_) => state.publish(&Told::Veiled(&told), instead),
+            None => state.publish(&told, instead),
+        };
         drop(state);
         room.ring(news, wakers);
+        if let Some(who) = &veiled {
+            room.unveil(who, &told);
+        }
         self.index(room, event);
         match &event.change {
             Change::Leave { .. } => {
@@ -300,13 +306,17 @@ impl Inner {
             let members = room.members();
             members.filter_map(|(who, member)| Some((account(who)?, member.nick.clone()))).collect::<Vec<_>>()
         });
-        for (me, nick) in &members {
+        let by = |account: AccountId| event.by.account == Some(account);
+        for (me, name) in &members {
             // With oneself there is one member.
-            let with = members.iter().find(|(other, _)| other != me).map_or(nick, |(_, nick)| nick);
+            let (other, with) =
+                members.iter().find(|(other, _)| other != me).map_or((me, name), |(other, name)| (other, name));
+            // An account may be here under another nick than its name, or under several.
+            let called = self.called(&Who::Account(*other), with);
+            let nick = if by(*other) { &event.by.nick } else { called.as_deref().unwrap_or(with) };
             for user in self.users_of(&Who::Account(*me)) {
-                // An account may be here under another nick, or under several: each reads its own, and of itself by the one that it has used.
-                let called = if event.by.account == Some(*me) { event.by.nick.clone() } else { (*user.nick()).clone() };
-                let place = Place::Direct { with, me: &called };
+                let own = user.nick();
+                let place = Place::Direct { with, nick, me: if by(*me) { &event.by.nick } else { &own } };
                 let told =
                     Told::Event { event, place, account, real: &face.real, bot: face.bot, was: Role::Member };
                 user.tell(&told, except);

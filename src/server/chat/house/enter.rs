@@ -232,7 +232,7 @@ impl House {
         }
         let told = Told::Appeared { who: &face, room: name, role };
         if appears {
-            room.publish(&told, None);
+            room.publish_of(&face.who(), &told);
         } else {
             session.tell(&told);
         }

@@ -210,6 +210,12 @@ impl House {
         self.0.people().by_account.get(&account).cloned().unwrap_or_default()
     }
 
+    /// What somebody is called now: by its name, if one of those with that account is here under it, or if none is here.
+    #[must_use]
+    pub fn called(&self, who: &Who, name: &Nick) -> Nick {
+        self.0.called(who, name).map_or_else(|| name.clone(), |nick| (*nick).clone())
+    }
+
     /// All who are here.
     #[must_use]
     pub fn users(&self) -> Vec<Arc<User>> {
@@ -304,6 +310,12 @@ impl Inner {
             Who::Account(account) => people.by_account.get(account).cloned().unwrap_or_default(),
             Who::Guest(nick) => people.by_nick.get(nick).cloned().into_iter().collect(),
         }
+    }
+
+    /// What somebody is called now, if it is here: by its name, if one of those with that account is.
+    fn called(&self, who: &Who, name: &Nick) -> Option<Arc<Nick>> {
+        let nicks: Vec<_> = self.users_of(who).iter().map(|user| user.nick()).collect();
+        nicks.iter().find(|nick| ***nick == *name).or(nicks.first()).cloned()
     }
 
     /// Knows a room from now on.

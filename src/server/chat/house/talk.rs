@@ -7,7 +7,7 @@ use super::House;
 use super::commit::{Done, Waiting};
 use super::mailbox::{Mail, Refused, Sent};
 use super::nodes::{FaceWords, News};
-use super::room::{RoomCell, Standing};
+use super::room::RoomCell;
 use super::told::{Place, Told};
 use super::user::{Face, Session, SessionId, User};
 use crate::proto::chat::event::{Change, Message, Role, Who};
@@ -40,8 +40,7 @@ impl House {
         if let Change::Message(message) = &change
             && hushed
         {
-            let (to, shown) = (Role::Admin, Role::Member);
-            let sent = self.tell_those(user, session, room, to, shown, message);
+            let sent = self.tell_those(&face, session, room, (Role::Admin, Role::Member), message);
             session.mailbox.put(Mail::Done(sending.number, Ok(sent)));
             return Ok(());
         }
@@ -102,28 +101,23 @@ impl House {
     ) -> Result<Sent, Refused> {
         let face = from.face();
         room.ask(&face, |room, actor| room.may_tell(actor, message, self.now()))?;
-        Ok(self.tell_those(from, session, room, role, role, message))
+        Ok(self.tell_those(&face, session, room, (role, role), message))
     }
 
-    /// As [`tell_status`](Self::tell_status), with the role that it is shown to be for.
+    /// Tells those of a room who have the first of two roles; the other one is shown to be meant.
     fn tell_those(
         &self,
-        from: &Arc<User>,
+        face: &Face,
         session: &Session,
-        room: &Arc<RoomCell>,
-        role: Role,
-        shown: Role,
+        room: &RoomCell,
+        (role, shown): (Role, Role),
         message: &Message,
     ) -> Sent {
-        let (face, id) = (from.face(), self.id());
+        let id = self.id();
         if let Some(name) = room.name() {
-            let told = Told::Status { from: &face, room: name, role: shown, id, message };
-            let voiced = |standing: &Standing| role == Role::Voiced && standing.voiced;
-            for standing in room.standings() {
-                if standing.role >= role || voiced(&standing) {
-                    standing.user.tell(&told, Some(session.id));
-                }
-            }
+            room.tell_role(role, &Told::Status { from: face, room: name, role: shown, id, message }, Some(session.id));
+            let (from, message) = (|| FaceWords::of(face), || message.clone());
+            self.0.say(|| News::Status { from: from(), room: room.id(), role, shown, id, message: message() });
         }
         Sent { seq: 0, id, again: false }
     }
@@ -140,21 +134,24 @@ impl House {
         tags: &[(String, String)],
     ) -> Result<Sent, Refused> {
         let face = from.face();
-        room.ask(&face, |room, actor| room.may_tag(actor, self.now()))?;
+        let hushed = room.ask(&face, |room, actor| {
+            room.may_tag(actor, self.now())?;
+            Ok::<_, Refused>(room.is_hushed(actor))
+        })?;
+        let role = if hushed { Role::Admin } else { Role::Member };
         let id = self.id();
         let sent = Sent { seq: 0, id, again: false };
         if let Some(place) = room.place() {
-            let nothing = Mail::Bytes(bytes::Bytes::new());
-            let instead = session.readers_of(room.id()).map(|reader| (reader, nothing));
-            room.publish(&Told::Tags { from: &face, place, id, tags }, instead);
-            let tags = || tags.to_vec();
-            self.0.say(|| News::Tags {
-                from: FaceWords::of(&face),
-                room: Some(room.id()),
-                to: None,
-                id,
-                tags: tags(),
-            });
+            let told = Told::Tags { from: &face, place, id, tags };
+            if hushed {
+                room.tell_role(role, &told, Some(session.id));
+            } else {
+                let nothing = Mail::Bytes(bytes::Bytes::new());
+                let instead = session.readers_of(room.id()).map(|reader| (reader, nothing));
+                room.publish(&told, instead);
+            }
+            let (from, tags) = (|| FaceWords::of(&face), || tags.to_vec());
+            self.0.say(|| News::Tags { from: from(), room: Some(room.id()), role, to: None, id, tags: tags() });
         }
         Ok(sent)
     }
@@ -175,13 +172,11 @@ impl House {
         }
         let (face, id) = (from.face(), self.id());
         let nick = to.face().nick;
-        to.tell(
-            &Told::Tags { from: &face, place: Place::Direct { with: &face.nick, me: &nick }, id, tags },
-            Some(session.id),
-        );
+        let place = Place::Direct { with: face.lasting_name(), nick: &face.nick, me: &nick };
+        to.tell(&Told::Tags { from: &face, place, id, tags }, Some(session.id));
         if to.is_elsewhere() {
             let (from, to, tags) = (FaceWords::of(&face), Some((*nick).clone()), tags.to_vec());
-            self.0.say(|| News::Tags { from, room: None, to, id, tags });
+            self.0.say(|| News::Tags { from, room: None, role: Role::Member, to, id, tags });
         }
         Ok(Sent { seq: 0, id, again: false })
     }
@@ -238,14 +233,18 @@ impl House {
             None => {
                 for (who, nick) in names.iter().filter(|(who, _)| tell && *who != face.who()) {
                     for other in self.0.users_of(who) {
-                        other.tell(&told(Place::Direct { with: &face.nick, me: nick }), None);
+                        let place = Place::Direct { with: face.lasting_name(), nick: &face.nick, me: nick };
+                        other.tell(&told(place), None);
                     }
                 }
             }
         }
         if cursor.read > 0 {
-            let with = names.iter().find(|(who, _)| *who != face.who()).map_or(&*face.nick, |(_, nick)| nick);
-            let place = room.place().unwrap_or(Place::Direct { with, me: &face.nick });
+            let other = names.iter().find(|(who, _)| *who != face.who());
+            let with = other.map_or(face.lasting_name(), |(_, name)| name);
+            let called = other.and_then(|(who, name)| self.0.called(who, name));
+            let nick = called.as_deref().unwrap_or(with);
+            let place = room.place().unwrap_or(Place::Direct { with, nick, me: &face.nick });
             self.tell_read(account, place, cursor.read, cursor.read_at, except);
         }
     }

@@ -69,6 +69,12 @@ impl Face {
         }
     }
 
+    /// The name by which it is found again: the account's, or the nick of who has none.
+    #[must_use]
+    pub fn lasting_name(&self) -> &Nick {
+        self.account_name().unwrap_or(&self.nick)
+    }
+
     /// The name of the account.
     #[must_use]
     pub fn account_name(&self) -> Option<&Nick> {

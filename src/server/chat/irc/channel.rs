@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::client::Client;
 use super::dialect::{marker, mask, prefixes};
-use crate::proto::chat::event::{Change, Who};
+use crate::proto::chat::event::{Change, Role, Who};
 use crate::proto::chat::mask::glob;
 use crate::proto::chat::name::{MAX_ROOM_NAME, RoomName};
 use crate::proto::chat::room::{Refusal, Room};
@@ -31,6 +31,18 @@ impl Client {
         let face = user.face();
         let seen = user.is_in(room.id()) || face.operator || room.look(Room::is_listed);
         seen.then_some(room)
+    }
+
+    /// Whether the client is shown admins and the voiced alone in a channel, and itself.
+    pub(super) fn is_veiled(&self, room: &RoomCell) -> bool {
+        let Some(user) = &self.user else { return true };
+        room.look(|room| room.settings().auditorium) && room.ask(&user.face(), Room::may_moderate).is_err()
+    }
+
+    /// Whether the client sees somebody in a channel that it is in.
+    pub(super) fn sees(&self, room: &RoomCell, other: &User) -> bool {
+        let own = self.user.as_ref().is_some_and(|user| user.id() == other.id());
+        own || !room.look(|room| room.is_veiled(&other.who())) || !self.is_veiled(room)
     }
 
     pub(super) async fn join(&mut self, message: &Message<'_>) {
@@ -316,6 +328,9 @@ impl Client {
         let several = self.caps.has(Cap::MultiPrefix);
         let mut standings = room.standings();
         standings.retain(|standing| inside || !self.is_invisible(&standing.user));
+        if self.is_veiled(room) {
+            standings.retain(|standing| standing.role >= Role::Voiced || standing.user.id() == user.id());
+        }
         standings
             .sort_by_cached_key(|standing| (std::cmp::Reverse(standing.role), standing.user.nick().folded()));
         let word = |standing: &Standing| {

@@ -249,6 +249,7 @@ impl Client {
                 self.reply(numeric::ERR_INPUTTOOLONG, &[]);
                 self.settle(None).await;
             }
+            Heard::Flood => self.end("ReadQ exceeded"),
             Heard::Nul => {
                 let text = "The line holds a character that no line has";
                 self.reply_text(numeric::ERR_UNKNOWNERROR, &["*"], text);

@@ -126,6 +126,7 @@ impl Irc {
             Told::Host { who, is } if caps.has(Cap::Chghost) => {
                 vec![Line::new(&mask(who), "CHGHOST").param(&is.user).param(&is.host)]
             }
+            Told::Unveiled(told) => self.lines(caps, told),
             Told::Watched(told) if caps.has(Cap::ExtendedMonitor) => self.lines(caps, told),
             Told::Closed { nick, room } => {
                 let line = Line::new(&self.server, "KICK").param(room.as_str()).param(nick.as_str());
@@ -176,7 +177,7 @@ impl Irc {
             Told::Read { place, time: read, .. } if caps.has(Cap::ReadMarker) => {
                 let name = match place {
                     Place::Room(room) => room.as_str(),
-                    Place::Direct { with, .. } => with.as_str(),
+                    Place::Direct { nick, .. } => nick.as_str(),
                 };
                 vec![marker(&self.server, name, Some(*read))]
             }
@@ -276,7 +277,7 @@ impl Irc {
 fn target<'a>(place: Place<'a>, by: &Nick) -> &'a str {
     match place {
         Place::Room(room) => room.as_str(),
-        Place::Direct { with, me } if me == by => with.as_str(),
+        Place::Direct { nick, me, .. } if me == by => nick.as_str(),
         Place::Direct { me, .. } => me.as_str(),
     }
 }
@@ -394,6 +395,7 @@ fn set(setting: &Setting) -> Made {
         Setting::AccountsSpeak(on) => Made::new(*on, 'M', None),
         Setting::OpModerated(on) => Made::new(*on, 'U', None),
         Setting::NoCtcp(on) => Made::new(*on, 'C', None),
+        Setting::Auditorium(on) => Made::new(*on, 'u', None),
         Setting::Forward(name) => Made::new(name.is_some(), 'f', name.as_ref().map(RoomName::as_str)),
     }
 }

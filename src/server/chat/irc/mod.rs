@@ -17,6 +17,7 @@ mod operator;
 mod people;
 mod registration;
 mod serve;
+mod tags;
 mod talk;
 #[cfg(test)]
 mod tests;

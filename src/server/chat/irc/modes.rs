@@ -228,6 +228,7 @@ impl Client {
             'M' => flag(is.accounts_speak, Setting::AccountsSpeak(add)),
             'U' => flag(is.op_moderated, Setting::OpModerated(add)),
             'C' => flag(is.no_ctcp, Setting::NoCtcp(add)),
+            'u' => flag(is.auditorium, Setting::Auditorium(add)),
             'f' if asked.param.is_some_and(|param| param.starts_with('#')) => {
                 self.forward_change(user, name, asked, is.forward.as_ref())
             }
@@ -356,6 +357,7 @@ fn set_modes(settings: &Settings, inside: bool) -> Vec<Made> {
         ('n', settings.members_only),
         ('s', settings.secret),
         ('t', settings.topic_locked),
+        ('u', settings.auditorium),
     ];
     let mut made: Vec<Made> =
         flags.into_iter().filter(|(_, on)| *on).map(|(letter, _)| Made::new(true, letter, None)).collect();

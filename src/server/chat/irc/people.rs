@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::MAX_MONITOR;
 use super::client::Client;
 use super::dialect::{mask, prefixes};
-use super::registration::MAX_REAL;
+use super::registration::{MAX_REAL, MAX_TARGETS};
 use crate::proto::chat::name::Nick;
 use crate::proto::chat::room::Room;
 use crate::proto::irc::cap::Cap;
@@ -204,14 +204,14 @@ impl Client {
         if own && let Some(address) = self.about.address {
             let text = format!("is connecting from *@{address} {address}");
             self.reply_text(numeric::RPL_WHOISHOST, &[&nick], &text);
+            let mask = format!("{}@{}", face.user, face.host);
+            self.reply(numeric::RPL_WHOISACTUALLY, &[&nick, &mask, &address.to_string()]);
         }
         if own || user.face().operator {
             let modes = self.user_modes(other);
             self.reply_text(numeric::RPL_WHOISMODES, &[&nick], &format!("is using modes {modes}"));
         }
-        if own || user.face().operator || !self.is_invisible(other) {
-            self.show_channels(&user, other, &nick);
-        }
+        self.show_channels(&user, other, &nick);
         let info = self.door.house.settings().network.clone();
         let server = self.door.name().to_owned();
         self.reply_text(numeric::RPL_WHOISSERVER, &[&nick, &server], &info);
@@ -243,7 +243,9 @@ impl Client {
         let mut channels = Vec::new();
         for room in other.rooms() {
             let Some(name) = room.name() else { continue };
-            if room.look(Room::is_listed) || user.is_in(room.id()) || user.face().operator {
+            let shared = user.is_in(room.id()) || user.face().operator;
+            let open = room.look(Room::is_listed) && !self.is_invisible(other);
+            if (shared || open) && self.sees(&room, other) {
                 let standing = room.standing(other);
                 let before = standing.map(|standing| prefixes(&standing, several)).unwrap_or_default();
                 channels.push(format!("{before}{name}"));
@@ -256,13 +258,17 @@ impl Client {
         }
     }
 
+    /// Several nicks have one answer, with the last who has gone first.
     pub(super) fn whowas(&mut self, message: &Message<'_>) {
         let Some(nick) = message.given(0) else {
             return self.reply(numeric::ERR_NONICKNAMEGIVEN, &[]);
         };
         let count = message.param(1).and_then(|count| count.parse::<usize>().ok()).filter(|count| *count > 0);
         let count = count.unwrap_or(MAX_WAS).min(MAX_WAS);
-        let is = |was: &&super::Was| was.face.nick.as_str().eq_ignore_ascii_case(nick);
+        let is = |was: &&super::Was| {
+            let mut asked = target::split(nick).take(MAX_TARGETS);
+            asked.any(|nick| was.face.nick.as_str().eq_ignore_ascii_case(nick))
+        };
         let found: Vec<_> = self.door.whowas().iter().filter(is).take(count).cloned().collect();
         if found.is_empty() {
             self.reply(numeric::ERR_WASNOSUCHNICK, &[nick]);

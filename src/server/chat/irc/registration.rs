@@ -267,7 +267,7 @@ impl Client {
     pub(super) fn isupport(&mut self) {
         let settings = self.door.house.settings();
         let targets = format!(
-            "NAMES:,LIST:,KICK:,WHOIS:1,PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},TAGMSG:{MAX_TARGETS},JOIN:,PART:,MONITOR:"
+            "NAMES:,LIST:,KICK:,WHOIS:1,WHOWAS:{MAX_TARGETS},PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},TAGMSG:{MAX_TARGETS},JOIN:,PART:,MONITOR:"
         );
         let tokens = Tokens::new()
             .value("ACCOUNTEXTBAN", "a")

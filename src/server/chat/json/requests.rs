@@ -73,9 +73,10 @@ impl Talk {
                 accounts_speak,
                 op_moderated,
                 no_ctcp,
+                auditorium,
                 forward,
             } => {
-                let switches: [(Switch, Option<bool>); 9] = [
+                let switches: [(Switch, Option<bool>); 10] = [
                     (Setting::InviteOnly, invite_only),
                     (Setting::Secret, secret),
                     (Setting::Moderated, moderated),
@@ -85,6 +86,7 @@ impl Talk {
                     (Setting::AccountsSpeak, accounts_speak),
                     (Setting::OpModerated, op_moderated),
                     (Setting::NoCtcp, no_ctcp),
+                    (Setting::Auditorium, auditorium),
                 ];
                 let switched = switches.into_iter().filter_map(|(kind, on)| on.map(kind)).collect();
                 now(self.set(&room, switched, key, limit, slow, forward).await)

@@ -36,6 +36,7 @@ pub(super) fn settings(settings: &Settings) -> Value {
         ("accounts_speak", settings.accounts_speak),
         ("op_moderated", settings.op_moderated),
         ("no_ctcp", settings.no_ctcp),
+        ("auditorium", settings.auditorium),
         ("permanent", settings.permanent),
         ("key", settings.key.is_some()),
     ] {

@@ -14,6 +14,7 @@ use super::super::user::{Face, User};
 use super::follow::Foreign;
 use super::lock;
 use super::news::{EventNews, News, Said};
+use crate::proto::chat::event::Role;
 use crate::server::chat::accounts::{Accounts, Ending};
 use crate::server::chat::bus::Heard;
 use crate::server::chat::store::Cursor;
@@ -134,19 +135,32 @@ impl House {
             News::Dropped { room } => {
                 let _ = self.0.queue.send(Waiting::Foreign(Foreign::Dropped(room))).await;
             }
-            News::Tags { from, room, to, id, tags } => {
+            News::Tags { from, room, role, to, id, tags } => {
                 let face = from.face();
                 if let Some(room) = room.and_then(|room| self.room_by_id(room))
                     && let Some(place) = room.place()
                 {
-                    room.publish(&Told::Tags { from: &face, place, id, tags: &tags }, None);
+                    let told = Told::Tags { from: &face, place, id, tags: &tags };
+                    match role {
+                        Role::Member => room.publish(&told, None),
+                        role => room.tell_role(role, &told, None),
+                    }
                 }
                 if let Some(user) = to.and_then(|to| self.user(to.as_str()))
                     && self.may_reach(&face, &user)
                 {
                     let nick = user.face().nick;
-                    let place = Place::Direct { with: &face.nick, me: &nick };
+                    let place = Place::Direct { with: face.lasting_name(), nick: &face.nick, me: &nick };
                     user.tell(&Told::Tags { from: &face, place, id, tags: &tags }, None);
+                }
+            }
+            News::Status { from, room, role, shown, id, message } => {
+                if let Some(room) = self.room_by_id(room)
+                    && let Some(name) = room.name()
+                {
+                    let face = from.face();
+                    let told = Told::Status { from: &face, room: name, role: shown, id, message: &message };
+                    room.tell_role(role, &told, None);
                 }
             }
             News::Whisper { from, to, id, message } => {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::told::Presence;
 use super::super::user::{Face, User};
-use crate::proto::chat::event::{Author, Change, Event, Message};
+use crate::proto::chat::event::{Author, Change, Event, Message, Role};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
 use crate::proto::chat::level::Level;
 use crate::proto::chat::name::Nick;
@@ -91,12 +91,17 @@ pub(in super::super) enum News {
     Tags {
         from: FaceWords,
         room: Option<RoomId>,
+        /// In a room, the lowest role that is told.
+        #[serde(default)]
+        role: Role,
         to: Option<Nick>,
         id: MessageId,
         tags: Vec<(String, String)>,
     },
     /// A message that is in no log.
     Whisper { from: FaceWords, to: Nick, id: MessageId, message: Message },
+    /// A message that is in no log, to those of a room who have a role; another one may be shown to be meant.
+    Status { from: FaceWords, room: RoomId, role: Role, shown: Role, id: MessageId, message: Message },
     /// How far an account is in a room.
     Cursor {
         from: FaceWords,

@@ -139,6 +139,7 @@ fn every_change_is_read_as_it_was_written(bed: &Bed) {
         Setting::AccountsSpeak(true),
         Setting::OpModerated(true),
         Setting::NoCtcp(true),
+        Setting::Auditorium(true),
         Setting::Forward(Some("#b".parse().unwrap())),
         Setting::Forward(None),
     ];

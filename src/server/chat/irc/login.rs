@@ -192,7 +192,7 @@ impl Client {
                 }
             }
             ("SAREGISTER", [_, name, password]) if self.user.as_ref().is_some_and(|user| user.face().operator) => {
-                match self.door.accounts.create(name, Some(password), false).await {
+                match self.door.accounts.create(name, Some(*password), false).await {
                     Ok(account) => self.notice(&format!("Account created: {}", account.name)),
                     Err(refusal) => self.notice(&format!("Not registered: {}.", sentence(&refusal))),
                 }

@@ -203,3 +203,129 @@ fn clients_are_told_when_the_server_stops() {
     let (_server, _) = server.stopped_and_started();
     assert!(ann.hears("ERROR").contains("shutting down"));
 }
+
+#[test]
+fn passwords_beside_those_of_accounts() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (door, oper) = (file("door", "open sesame\n"), file("oper", "let me\n"));
+    let more = ["--irc-password-file", &door, "--irc-oper", "root", "--irc-oper-password-file", &oper];
+    let mut server = Server::with(&[&["--no-limits", "--irc", "127.0.0.1:0"], &more[..]].concat());
+    let greets = |irc: &mut Irc, pass: &str| {
+        if !pass.is_empty() {
+            irc.says(&format!("PASS :{pass}"));
+        }
+        irc.says("NICK ann");
+        irc.says("USER ann 0 * :Ann");
+    };
+    for wrong in ["", "open", "open sesame "] {
+        let mut irc = server.irc();
+        greets(&mut irc, wrong);
+        irc.hears("464");
+        irc.hears("ERROR");
+    }
+    let mut irc = server.irc();
+    greets(&mut irc, "open sesame");
+    irc.hears("001");
+    irc.says("OPER root :let me");
+    irc.hears("381");
+    assert!(irc.hears("MODE").ends_with(" MODE ann +o"));
+    irc.says("OPER root :let me in");
+    irc.hears("464");
+    irc.hears("ERROR");
+}
+
+#[test]
+fn who_is_blocked_or_not_let_is_heard_by_neither_door() {
+    let mut server = both();
+    let mut bob = server.account("bob");
+    let mut ann = server.irc();
+    ann.says("NICK ann");
+    ann.says("USER ann 0 * :Ann");
+    ann.hears("001");
+    // A guest may write, unless that is not wanted.
+    ann.says("PRIVMSG bob :one");
+    assert_eq!(bob.hears_a("message")["text"], "one");
+    bob.asks(json!({"t": "accept", "guests": false}));
+    ann.says("PRIVMSG bob :two");
+    ann.hears("477");
+    let mut gast = server.guest("gast");
+    assert_eq!(gast.is_refused(json!({"t": "send", "room": "bob", "text": "three"})), "accounts_only");
+    bob.asks(json!({"t": "accept", "name": "ann"}));
+    ann.says("PRIVMSG bob :four");
+    assert_eq!(bob.hears_a("message")["text"], "four");
+    bob.asks(json!({"t": "accept", "name": "ann", "on": false}));
+    ann.says("PRIVMSG bob :five");
+    ann.hears("477");
+    assert_eq!(bob.is_refused(json!({"t": "accept", "name": "nobody"})), "no_such_user");
+    // With an account she may, unless she is blocked.
+    ann.says("REGISTER * * a-long-password");
+    ann.hears("900");
+    ann.says("PRIVMSG bob :six");
+    assert_eq!(bob.hears_a("message")["text"], "six");
+    bob.asks(json!({"t": "block", "name": "ann", "on": true}));
+    ann.says("PRIVMSG bob :seven");
+    ann.hears("531");
+}
+
+#[test]
+fn what_is_set_by_one_door_holds_at_the_other() {
+    let mut server = both();
+    let mut web = server.account("wanda");
+    for room in ["#a", "#b"] {
+        web.asks(json!({"t": "create", "room": room}));
+    }
+    let mut ivan = server.registered("ivan");
+    ivan.says("JOIN #a");
+    ivan.hears("366");
+    web.asks(json!({"t": "set", "room": "#a", "accounts_speak": true, "no_ctcp": true, "forward": "#B"}));
+    assert!(ivan.hears("MODE").ends_with(" MODE #a +M"));
+    assert!(ivan.hears("MODE").ends_with(" MODE #a +C"));
+    assert!(ivan.hears("MODE").ends_with(" MODE #a +f #b"));
+    ivan.says("PRIVMSG #a :unheard");
+    ivan.hears("404");
+    let settings = web.asks(json!({"t": "room", "room": "#a"}))["room"]["settings"].clone();
+    assert_eq!((&settings["accounts_speak"], &settings["forward"]), (&json!(true), &json!("#b")));
+    web.asks(json!({"t": "set", "room": "#a", "invite_only": true}));
+    let mut gast = server.guest("gast");
+    let refused = gast.tries(json!({"t": "join", "room": "#a"}));
+    assert_eq!((&refused["code"], &refused["forward"]), (&json!("invite_only"), &json!("#b")));
+    gast.asks(json!({"t": "join", "room": "#b"}));
+    assert_eq!(gast.is_refused(json!({"t": "set", "room": "#b", "forward": "#a"})), "not_a_member");
+    assert_eq!(web.is_refused(json!({"t": "set", "room": "#a", "forward": "#none"})), "no_such_room");
+    web.asks(json!({"t": "set", "room": "#a", "forward": "", "accounts_speak": false, "op_moderated": true}));
+    ivan.says("PRIVMSG #a :for admins");
+    let heard = web.hears_a("message");
+    assert_eq!((&heard["text"], heard.get("seq")), (&json!("for admins"), None));
+}
+
+#[test]
+fn tags_that_are_kept_are_an_event() {
+    let mut server = both();
+    let mut web = server.account("wanda");
+    web.asks(json!({"t": "create", "room": "#a"}));
+    let mut ivan = server.irc();
+    for line in ["CAP REQ :message-tags", "NICK ivan", "USER i 0 * :i", "CAP END", "JOIN #a"] {
+        ivan.says(line);
+    }
+    ivan.hears("366");
+    ivan.says("@+test=1;+draft/persist TAGMSG #a");
+    let heard = web.hears_a("tags");
+    assert_eq!((&heard["tags"], &heard["from"]), (&json!({"+test": "1", "+draft/persist": ""}), &json!("ivan")));
+    let history = web.asks(json!({"t": "history", "room": "#a"}));
+    assert_eq!(history["events"], json!([]), "it is no message");
+}
+
+#[test]
+fn a_line_without_an_end_ends_the_connection() {
+    let mut server = both();
+    let mut ann = server.registered("ann");
+    ann.says(&format!("PRIVMSG ann :{}", "a".repeat(1000)));
+    ann.hears("417");
+    ann.says(&format!("PRIVMSG ann :{}", "a".repeat(20_000)));
+    assert!(ann.hears("ERROR").contains("ReadQ exceeded"));
+}

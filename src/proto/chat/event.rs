@@ -46,7 +46,7 @@ pub enum Who {
     /// An account, on however many devices.
     Account(AccountId),
     /// A guest, by the nickname in lower case. A guest who has gone is forgotten.
-    Guest(String),
+    Guest(Arc<str>),
 }
 
 impl Author {
@@ -179,6 +179,16 @@ pub enum Setting {
     Limit(Option<u32>),
     /// Seconds between two messages of a member: `+f`.
     Slow(Option<u32>),
+    /// Only accounts and the voiced speak: `+M`.
+    AccountsSpeak(bool),
+    /// What the unvoiced say is read by admins alone: `+U`.
+    OpModerated(bool),
+    /// No CTCP but actions: `+C`.
+    NoCtcp(bool),
+    /// IRC clients that do not moderate are shown admins and the voiced alone: `+u`.
+    Auditorium(bool),
+    /// Where those go who may not enter: `+f` with a room's name.
+    Forward(Option<RoomName>),
 }
 
 /// What an event does.
@@ -215,6 +225,11 @@ pub enum Change {
         to: MessageId,
         /// The same text.
         reaction: String,
+    },
+    /// Tags of IRC without a message, which were meant to be kept: those of a client (`+name`), with their values.
+    Tags {
+        /// The tags.
+        tags: Vec<(String, String)>,
     },
     /// The room begins.
     Create {
@@ -331,6 +346,7 @@ impl Change {
                 | Self::Delete { .. }
                 | Self::React { .. }
                 | Self::Unreact { .. }
+                | Self::Tags { .. }
         )
     }
 }

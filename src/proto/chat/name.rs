@@ -1,6 +1,7 @@
 //! Names: of accounts and of who has none (nicknames), and of rooms.
 //!
-//! A nickname is also the name of an account. It follows RFC 2812, section 2.3.1, so that every IRC client can write it. A room's name
+//! A nickname is also the name of an account. It follows RFC 2812, section 2.3.1, so that every IRC client can write it, but may begin
+//! with a digit: no server of IRC links to this one, where that would be a user's number. A room's name
 //! begins with `#`, and may hold any script. Names that differ in ASCII case only are one name (`CASEMAPPING=ascii`); what is shown is
 //! how its owner writes it.
 
@@ -26,8 +27,8 @@ pub enum NotAName {
     /// Longer than [`MAX_NICK`] or [`MAX_ROOM_NAME`].
     #[error("it is longer than {0} bytes")]
     Long(usize),
-    /// A nickname that begins with a digit or a hyphen.
-    #[error("it begins with a digit or a hyphen")]
+    /// A nickname that begins with a hyphen.
+    #[error("it begins with a hyphen")]
     Start,
     /// A room's name that does not begin with `#`.
     #[error("it does not begin with #")]
@@ -50,10 +51,13 @@ macro_rules! name {
                 &self.0
             }
 
-            /// In lower case: equal for names that are the same.
+            /// In lower case: equal for names that are the same. Most are written so, and then no memory is needed.
             #[must_use]
-            pub fn folded(&self) -> String {
-                self.0.to_ascii_lowercase()
+            pub fn folded(&self) -> Arc<str> {
+                match self.0.bytes().any(|byte| byte.is_ascii_uppercase()) {
+                    true => self.0.to_ascii_lowercase().into(),
+                    false => Arc::clone(&self.0),
+                }
             }
         }
 
@@ -118,7 +122,7 @@ fn check_nick(text: &str) -> Result<(), NotAName> {
     if text.len() > MAX_NICK {
         return Err(NotAName::Long(MAX_NICK));
     }
-    if first.is_ascii_digit() || first == b'-' {
+    if first == b'-' {
         return Err(NotAName::Start);
     }
     let fits = |found: char| found.is_ascii_alphanumeric() || "-[]\\`^{}|_".contains(found);
@@ -155,14 +159,13 @@ mod tests {
     #[test]
     fn nicknames() {
         let long = "a".repeat(MAX_NICK);
-        for text in ["a", "Alice", "[x]", "a-1", "_", "`^{|}\\", &long] {
+        for text in ["a", "Alice", "[x]", "a-1", "_", "`^{|}\\", "1", "1a", &long] {
             assert_eq!(text.parse::<Nick>().unwrap().as_str(), text);
         }
         let too_long = "a".repeat(MAX_NICK + 1);
         let rows = [
             ("", NotAName::Empty),
             (&too_long, NotAName::Long(MAX_NICK)),
-            ("1a", NotAName::Start),
             ("-a", NotAName::Start),
             ("a b", NotAName::Character(' ')),
             ("a!b", NotAName::Character('!')),
@@ -209,6 +212,6 @@ mod tests {
         assert_eq!(names.len(), 2);
         let rooms: HashSet<RoomName> = ["#Ä", "#ä", "#A", "#a"].map(|name| name.parse().unwrap()).into();
         assert_eq!(rooms.len(), 3);
-        assert_eq!("Alice".parse::<Nick>().unwrap().folded(), "alice");
+        assert_eq!("Alice".parse::<Nick>().unwrap().folded().as_ref(), "alice");
     }
 }

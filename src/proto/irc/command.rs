@@ -49,6 +49,7 @@ macro_rules! commands {
 }
 
 commands! {
+    Accept "ACCEPT" 1 Registered "[-]nick[,[-]nick...]|*" "Lets people without an account write to you though you have the user mode R, or with - no longer; * lists them."
     Admin "ADMIN" 0 Registered "[server]" "Shows who runs the server."
     Authenticate "AUTHENTICATE" 1 Always "mechanism|data|*" "Logs in by SASL; * gives up."
     Away "AWAY" 0 Always "[text]" "Marks you as away, or without a text as back."
@@ -67,7 +68,7 @@ commands! {
     Kill "KILL" 1 Registered "nick [reason]" "Ends somebody's connections. For operators."
     Links "LINKS" 0 Registered "[mask]" "Is answered with an empty list: which servers there are is not shown."
     List "LIST" 0 Registered "[channel[,channel...]|condition[,condition...]]" "Lists channels: by mask, *!mask*, <users, >users, C<minutes, C>minutes, T<minutes or T>minutes."
-    Lusers "LUSERS" 0 Registered "" "Counts users and channels."
+    Lusers "LUSERS" 0 Registered "[mask [server]]" "Counts users and channels."
     Markread "MARKREAD" 1 Registered "target [timestamp=time]" "Shows, or moves forward, how far you have read."
     Mode "MODE" 1 Registered "target [modes [params...]]" "Shows or changes the modes of a channel, or your own."
     Monitor "MONITOR" 1 Registered "+ nicks|- nicks|C|L|S" "Tells you when people come online and leave."
@@ -76,6 +77,7 @@ commands! {
     Nick "NICK" 0 Always "nick" "Sets your nickname."
     Nickserv "NICKSERV" 0 Registered "command [params...]" "The same as a message to NickServ: REGISTER password [email], IDENTIFY [account] password, HELP."
     Notice "NOTICE" 0 Registered "target[,target...] text" "Sends a message that no program answers."
+    Ns "NS" 0 Registered "command [params...]" "The same as NICKSERV."
     Oper "OPER" 2 Registered "name password" "Makes you an operator, by an account that is one."
     Part "PART" 1 Registered "channel[,channel...] [reason]" "Leaves channels."
     Pass "PASS" 1 Before "[account:]password" "Logs in with the password of your account, before NICK and USER."

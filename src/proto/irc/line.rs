@@ -2,7 +2,8 @@
 //!
 //! A line ends with CR LF, or with CR or LF alone (Modern IRC, "Message Format"; RFC 1459, section 8). Empty lines are skipped. A line
 //! holds at most 512 bytes with its end, and before that 4094 bytes of tags between `@` and a space (IRCv3 message-tags, "Size limit").
-//! A line that is too long, is not UTF-8 (IRCv3 UTF8ONLY) or holds a NUL is an item of its own: the client is told, and stays.
+//! A line that is too long, is not UTF-8 (IRCv3 UTF8ONLY) or holds a NUL is an item of its own: the client is told, and stays. One that
+//! does not end at all is a flood.
 
 use std::convert::Infallible;
 
@@ -22,6 +23,9 @@ pub const MAX_TAGS: usize = 8191;
 /// Bytes of a line that a client may send, without its end.
 const MAX_LINE: usize = 1 + MAX_CLIENT_TAGS + 1 + MAX_BODY - 2;
 
+/// Bytes of a line that are thrown away before the connection ends. Ergo 16 KiB.
+const MAX_FLOOD: usize = 16 * 1024;
+
 /// What a client said.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Heard {
@@ -29,6 +33,8 @@ pub enum Heard {
     Line(Text),
     /// A line that is longer than [`MAX_BODY`], or whose tags are longer than [`MAX_CLIENT_TAGS`].
     TooLong,
+    /// The rest of such a line, which is longer than any client sends.
+    Flood,
     /// A line that is not UTF-8, with U+FFFD for what is none.
     NotUtf8(Text),
     /// A line with a NUL in it.
@@ -83,8 +89,8 @@ impl Heard {
 pub struct Lines {
     /// Bytes at the front of the input without a line end.
     searched: usize,
-    /// The rest of a line that was too long is thrown away.
-    skipping: bool,
+    /// Bytes of a line that is too long, which are thrown away as the rest of it will be.
+    skipped: usize,
 }
 
 impl Lines {
@@ -92,6 +98,20 @@ impl Lines {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// Counts what is thrown away of a line. Says whether that is too much from now on.
+    fn skip(&mut self, bytes: usize) -> bool {
+        let before = self.skipped;
+        self.skipped = before.saturating_add(bytes);
+        before <= MAX_FLOOD && self.skipped > MAX_FLOOD
+    }
+
+    /// Throws away what is longer than a line can be; the rest of it goes the same way.
+    fn cut(&mut self, src: &mut BytesMut) -> Heard {
+        src.advance(MAX_LINE + 1);
+        (self.searched, self.skipped) = (0, MAX_LINE + 1);
+        Heard::TooLong
     }
 }
 
@@ -103,22 +123,35 @@ impl Codec for Lines {
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Heard>, Infallible> {
         loop {
             let Some(found) = memchr::memchr2(b'\r', b'\n', &src[self.searched..]) else {
-                if self.skipping {
+                if self.skipped > 0 {
+                    let flood = self.skip(src.len());
                     src.clear();
-                } else if src.len() > MAX_LINE {
-                    self.skipping = true;
                     self.searched = 0;
-                    src.clear();
-                    return Ok(Some(Heard::TooLong));
+                    return Ok(flood.then_some(Heard::Flood));
+                }
+                if src.len() > MAX_LINE {
+                    return Ok(Some(self.cut(src)));
                 }
                 self.searched = src.len();
                 return Ok(None);
             };
             let end = self.searched + found;
             self.searched = 0;
-            if std::mem::take(&mut self.skipping) || end == 0 {
+            if self.skipped > 0 {
+                let flood = self.skip(end);
+                self.skipped = 0;
                 src.advance(end + 1);
+                if flood {
+                    return Ok(Some(Heard::Flood));
+                }
                 continue;
+            }
+            if end == 0 {
+                src.advance(1);
+                continue;
+            }
+            if end > MAX_LINE {
+                return Ok(Some(self.cut(src)));
             }
             let line = src.split_to(end).freeze();
             src.advance(1);
@@ -180,7 +213,7 @@ mod tests {
             (format!("@{} {}", body(4094), body(511)), false),
             (format!("@{} {}", body(4095), body(10)), false),
             (format!("@{}", body(4095)), false),
-            (body(100_000), false),
+            (body(MAX_FLOOD), false),
             (format!("@a {}", body(511)), false),
         ];
         for (text, fits) in rows {
@@ -194,15 +227,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_longer_than_any_line_is_a_flood() {
+        for length in [MAX_FLOOD + 1, 100_000] {
+            let wire = format!("{}\r\nPING a\r\n", "x".repeat(length));
+            for step in [1, 7, 512, 4096, MAX_FLOOD, length, wire.len()] {
+                let expected = vec![Heard::TooLong, Heard::Flood, line("PING a")];
+                assert_eq!(hear(wire.as_bytes(), step), (expected, 0), "{length} {step}");
+            }
+        }
+    }
+
+    #[test]
     fn a_peer_cannot_make_the_buffer_grow() {
-        let (mut codec, mut src) = (Lines::new(), BytesMut::new());
-        let mut told = 0;
+        let (mut codec, mut src, mut told) = (Lines::new(), BytesMut::new(), Vec::new());
         for _ in 0..1000 {
             src.extend_from_slice(&[b'x'; 1000]);
-            told += usize::from(codec.decode(&mut src).unwrap().is_some());
+            told.extend(codec.decode(&mut src).unwrap());
             assert!(src.len() <= MAX_LINE);
         }
-        assert_eq!(told, 1, "a line without an end is answered once");
+        assert_eq!(told, [Heard::TooLong, Heard::Flood], "a line without an end is answered once");
     }
 
     #[test]

@@ -80,7 +80,7 @@ pub enum ChatError {
     /// The store that nodes share cannot be opened.
     #[error(transparent)]
     Shared(#[from] postgres::OpenError),
-    /// The password for the store cannot be read.
+    /// A password cannot be read.
     #[error("cannot read the password in {}", path.display())]
     Password {
         /// Which file.
@@ -232,6 +232,7 @@ impl Chat {
         let about = irc::Settings {
             rate: config.irc_rate.map_or(irc::Settings::default().rate, rate).filter(|_| config.limits),
             playback: config.irc_playback,
+            passwords: passwords(config)?,
             sts: config.ircs.first().and_then(port).zip(config.sts_duration.map(|span| span.0)),
             motd: words.motd.clone(),
             admin: [String::new(), String::new(), words.contact.clone().unwrap_or_default()],
@@ -269,6 +270,24 @@ impl Chat {
     }
 }
 
+/// The passwords of the IRC door.
+fn passwords(config: &Config) -> Result<irc::Passwords, ChatError> {
+    let server = config.irc_password.as_deref().map(password).transpose()?;
+    let secret = config.irc_oper_password.as_deref().map(password).transpose()?;
+    Ok(irc::Passwords { server, oper: config.irc_oper.clone().zip(secret) })
+}
+
+/// The password in a file: its text without the end of the line. An empty one is none.
+fn password(path: &Path) -> Result<String, ChatError> {
+    let failed = |source| ChatError::Password { path: path.to_owned(), source };
+    let text = fs::read_to_string(path).map_err(failed)?;
+    let text = text.trim_end_matches(['\r', '\n']);
+    if text.is_empty() {
+        return Err(failed(io::Error::other("it is empty")));
+    }
+    Ok(text.to_owned())
+}
+
 /// Opens the store.
 fn open_store(config: &Config) -> Result<Arc<dyn Store>, ChatError> {
     Ok(match &config.store {
@@ -276,9 +295,7 @@ fn open_store(config: &Config) -> Result<Arc<dyn Store>, ChatError> {
         Kept::Postgres(url) => {
             let mut url = PostgresUrl::clone(url);
             if let Some(path) = &config.store_password {
-                let failed = |source| ChatError::Password { path: path.clone(), source };
-                let text = fs::read_to_string(path).map_err(failed)?;
-                url = url.with_password(text.trim_end_matches(['\r', '\n']));
+                url = url.with_password(&password(path)?);
             }
             Arc::new(Postgres::open(PostgresConfig::new(url))?)
         }

@@ -61,6 +61,13 @@ fn two_nodes_are_one_chat() {
     let mut here = cluster.client(0);
     while here.tries(json!({"t": "guest", "name": "Gina"}))["t"] != "ok" {}
 
+    // What is for moderators alone finds them there, too.
+    ann.asks(json!({"t": "set", "room": "#a", "op_moderated": true}));
+    bob.hears_a("set");
+    bob.asks(json!({"t": "send", "room": "#a", "text": "for moderators"}));
+    assert_eq!(ann.hears_a("message")["text"], "for moderators");
+    ann.asks(json!({"t": "set", "room": "#a", "op_moderated": false}));
+
     // An account that is on both nodes is one, and hears itself.
     let mut device = cluster.client(1);
     device.asks(json!({"t": "login", "account": "ann", "password": PASSWORD}));

@@ -225,6 +225,15 @@ verbs! {
         /// Whether it is so from now on.
         on: bool,
     }
+    /// Says whether guests may write to one, as long as one is here, and which of them may in any case. Whoever is written to may answer.
+    Accept "accept" User r#"{"t":"accept","guests":false}"# {
+        /// Whether guests may.
+        guests: Option<bool>,
+        /// A guest who may.
+        name: Option<Nick>,
+        /// With `false`, no longer.
+        on: Option<bool>,
+    }
     /// Sets one's presence: `online`, `away`, `busy`, or `offline` to be unseen.
     Presence "presence" User r#"{"t":"presence","presence":"away","status":"Lunch"}"# {
         /// Which.
@@ -318,7 +327,7 @@ verbs! {
         /// The text.
         topic: String,
     }
-    /// Sets how a room is. What is not named stays; a key, limit or pace is removed by an empty key or 0.
+    /// Sets how a room is. What is not named stays; a key, limit, pace or way on is removed by an empty text or 0.
     Set "set" User r##"{"t":"set","room":"#garden","slow":10}"## {
         /// Which.
         room: RoomName,
@@ -340,6 +349,16 @@ verbs! {
         limit: Option<u64>,
         /// Seconds between two messages of a member.
         slow: Option<u64>,
+        /// Only accounts and the voiced speak.
+        accounts_speak: Option<bool>,
+        /// What the unvoiced say is read by admins alone.
+        op_moderated: Option<bool>,
+        /// No CTCP of IRC but actions.
+        no_ctcp: Option<bool>,
+        /// IRC clients that do not moderate are shown admins and the voiced alone.
+        auditorium: Option<bool>,
+        /// Another room, for those who may not enter; one moderates both.
+        forward: Option<String>,
     }
     /// Puts a mask into a list: `bans`, `ban_exceptions`, `invite_exceptions` or `mutes`. A nick, `nick!user@host` with `*` and `?`, or `$a:account`.
     List "list" User r##"{"t":"list","room":"#garden","list":"mutes","mask":"mallory","seconds":600}"## {

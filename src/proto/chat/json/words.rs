@@ -51,6 +51,8 @@ pub struct EventWords<'a> {
     until: Option<Millis>,
     #[serde(skip_serializing_if = "Option::is_none")]
     set: Option<&'a Setting>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty", serialize_with = "as_object")]
+    tags: &'a [(String, String)],
     /// What became of it since, in a page of history.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     since: Option<Since>,
@@ -87,6 +89,10 @@ fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
+fn as_object<S: serde::Serializer>(tags: &[(String, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(tags.iter().map(|(name, value)| (name, value)))
+}
+
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
 fn is_text(style: &Style) -> bool {
     *style == Style::Text
@@ -118,6 +124,7 @@ impl<'a> EventWords<'a> {
             mask: None,
             until: None,
             set: None,
+            tags: &[],
             since: None,
         }
     }
@@ -150,6 +157,7 @@ impl<'a> EventWords<'a> {
             Change::Unreact { to, reaction } => {
                 Self { message: Some(*to), reaction: Some(reaction), ..new("unreact") }
             }
+            Change::Tags { tags } => Self { tags, ..new("tags") },
             Change::Create { kind, .. } => Self { kind: Some(*kind), ..new("create") },
             Change::Join => new("join"),
             Change::Leave { reason, .. } => Self { reason: reason.as_deref(), ..new("leave") },
@@ -277,6 +285,11 @@ mod tests {
                 Change::React { to: of, reaction: "+".into() },
                 r#""t":"react""#,
                 r#""message":"01ARYZ6S410000000000000000","reaction":"+""#,
+            ),
+            (
+                Change::Tags { tags: vec![("+a".into(), "b".into())] },
+                r#""t":"tags""#,
+                r#""tags":{"+a":"b"}"#,
             ),
             (Change::Join, r#""t":"join""#, ""),
             (

@@ -2,8 +2,9 @@
 //!
 //! | what | who |
 //! |---|---|
-//! | read, react, invite to a public room | members |
-//! | speak | members who are not silenced; outsiders, if `members_only` is off |
+//! | read, invite to a public room | members |
+//! | speak | members who are not silenced; outsiders, if `members_only` is off; no guests, if `accounts_speak` is on, but the voiced |
+//! | speak to all, edit, react | the same; the voiced alone, if `op_moderated` is on |
 //! | edit | whose message it is |
 //! | delete | whose message it is; admins |
 //! | pin, set the topic | admins; any member, if `topic_locked` is off |
@@ -14,7 +15,7 @@
 //!
 //! An operator of the server may what an owner may, but does not speak for others.
 
-use super::super::event::{Author, Change, List, Role, RoomKind, Setting, Who};
+use super::super::event::{Author, Change, List, Message, Role, RoomKind, Setting, Who};
 use super::super::id::Millis;
 use super::super::mask::Subject;
 use super::super::name::Nick;
@@ -67,11 +68,19 @@ impl Room {
         }
         match change {
             Change::Create { .. } => Ok(()),
-            Change::Message(_) => self.may_speak(actor, now),
+            Change::Message(message) => {
+                self.may_speak(actor, now)?;
+                self.may_hold(message)
+            }
+            Change::Tags { .. } => {
+                self.may_speak(actor, now)?;
+                self.may_be_heard(actor)
+            }
             Change::Join => self.may_enter(actor, now),
             Change::Leave { .. } | Change::Rename { .. } => self.rank(actor).map(drop),
             Change::Edit { .. } => {
                 self.may_speak_at_all(actor, now)?;
+                self.may_be_heard(actor)?;
                 self.own(actor, target)
             }
             Change::Delete { .. } => {
@@ -83,6 +92,7 @@ impl Room {
             }
             Change::React { .. } | Change::Unreact { .. } => {
                 self.may_speak_at_all(actor, now)?;
+                self.may_be_heard(actor)?;
                 living(target).map(drop)
             }
             Change::Pin { message } => {
@@ -131,6 +141,32 @@ impl Room {
         self.may_speak_at_all(actor, now)
     }
 
+    /// Whether `actor` may say this to some of those who are here, without its being kept. Slow mode does not count.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_tell(&self, actor: &Actor<'_>, message: &Message, now: Millis) -> Result<(), Refusal> {
+        self.may_speak_at_all(actor, now)?;
+        self.may_hold(message)
+    }
+
+    /// Whether what `actor` says is read by admins alone, and not kept.
+    #[must_use]
+    pub fn is_hushed(&self, actor: &Actor<'_>) -> bool {
+        let role = self.members.get(&actor.author.who()).map_or(Role::Member, |member| member.role);
+        self.settings.op_moderated && role < Role::Voiced
+    }
+
+    /// What is kept is read by all.
+    fn may_be_heard(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
+        if self.is_hushed(actor) { Err(Refusal::Silenced) } else { Ok(()) }
+    }
+
+    /// Whether such a message is said here at all.
+    fn may_hold(&self, message: &Message) -> Result<(), Refusal> {
+        if self.settings.no_ctcp && message.text.starts_with('\x01') { Err(Refusal::NoCtcp) } else { Ok(()) }
+    }
+
     /// The role that `actor` acts in.
     fn rank(&self, actor: &Actor<'_>) -> Result<Role, Refusal> {
         match self.members.get(&actor.author.who()) {
@@ -141,7 +177,11 @@ impl Room {
         }
     }
 
-    fn may_moderate(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
+    /// Whether `actor` moderates: sets what is set here, bans, mutes and kicks.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_moderate(&self, actor: &Actor<'_>) -> Result<(), Refusal> {
         match self.rank(actor)? {
             _ if self.kind == RoomKind::Direct => Err(Refusal::Direct),
             Role::Admin | Role::Owner => Ok(()),
@@ -178,6 +218,9 @@ impl Room {
         if role >= Role::Voiced {
             return Ok(());
         }
+        if self.settings.accounts_speak && actor.author.account.is_none() {
+            return Err(Refusal::AccountsOnly);
+        }
         let subject = actor.subject();
         let listed = self.fits(List::Mutes, subject, now) || self.fits(List::Bans, subject, now);
         let silenced = listed && !self.fits(List::BanExceptions, subject, now);
@@ -196,9 +239,10 @@ impl Room {
             return Ok(());
         }
         let subject = actor.subject();
-        // An invitation opens what is closed to all, and not what is closed to one.
+        // An invitation opens what is closed to all; one by a moderator, what was closed to one.
         let invited = self.invited.contains(&who);
-        if self.fits(List::Bans, subject, now) && !self.fits(List::BanExceptions, subject, now) {
+        let banned = self.fits(List::Bans, subject, now) && !self.fits(List::BanExceptions, subject, now);
+        if banned && !self.pardoned.contains(&who) {
             return Err(Refusal::Banned);
         }
         if self.settings.accounts_only && actor.author.account.is_none() {

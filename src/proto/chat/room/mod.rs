@@ -95,6 +95,16 @@ pub struct Settings {
     pub limit: Option<u32>,
     /// Seconds between two messages of a member.
     pub slow: Option<u32>,
+    /// Only accounts and the voiced speak.
+    pub accounts_speak: bool,
+    /// What the unvoiced say is read by admins alone.
+    pub op_moderated: bool,
+    /// No CTCP but actions.
+    pub no_ctcp: bool,
+    /// IRC clients that do not moderate are shown admins and the voiced alone.
+    pub auditorium: bool,
+    /// Where those go who may not enter.
+    pub forward: Option<RoomName>,
 }
 
 /// A room as it is after some event.
@@ -115,6 +125,9 @@ pub struct Room {
     pins: Vec<MessageId>,
     /// The last that was invited comes last.
     invited: Vec<Who>,
+    /// Those of them who were invited by a moderator: bans that are older do not hold them.
+    #[serde(default)]
+    pardoned: Vec<Who>,
 }
 
 /// JSON has no maps by anything but text.
@@ -155,6 +168,7 @@ impl Room {
             listed: Vec::new(),
             pins: Vec::new(),
             invited: Vec::new(),
+            pardoned: Vec::new(),
         }
     }
 
@@ -217,6 +231,12 @@ impl Room {
         self.members.get(who)
     }
 
+    /// Whether IRC clients that do not moderate are not shown that somebody is here.
+    #[must_use]
+    pub fn is_veiled(&self, who: &Who) -> bool {
+        self.settings.auditorium && self.members.get(who).is_none_or(|member| member.role < Role::Voiced)
+    }
+
     /// The messages that are pinned, the last one last.
     #[must_use]
     pub fn pins(&self) -> &[MessageId] {
@@ -260,7 +280,7 @@ impl Room {
         self.head = event.seq;
         let now = event.id.time();
         match &event.change {
-            Change::Message(_) => {
+            Change::Message(_) | Change::Tags { .. } => {
                 if let Some(member) = self.members.get_mut(&event.by.who()) {
                     member.spoke = now;
                 }
@@ -275,11 +295,11 @@ impl Room {
             Change::Rename { nick, account } => self.rename(&event.by, nick, *account),
             Change::Kick { who, .. } => drop(self.members.remove(who)),
             Change::Invite { who, .. } => {
-                self.invited.retain(|invited| invited != who);
-                if self.invited.len() >= MAX_INVITED {
-                    self.invited.remove(0);
+                put_last(&mut self.invited, who);
+                let by = self.members.get(&event.by.who());
+                if by.is_some_and(|by| by.role >= Role::Admin) {
+                    put_last(&mut self.pardoned, who);
                 }
-                self.invited.push(who.clone());
             }
             Change::Role { who, role, .. } => {
                 if let Some(member) = self.members.get_mut(who) {
@@ -303,6 +323,9 @@ impl Room {
                 self.topic = (!text.is_empty()).then(topic);
             }
             Change::Listed { list, mask, until, reason } => {
+                if *list == List::Bans {
+                    self.pardoned.clear();
+                }
                 self.unlist(*list, mask);
                 self.listed.retain(|listed| listed.holds(now));
                 let (by, reason) = (event.by.mask(), reason.clone());
@@ -350,6 +373,7 @@ impl Room {
     fn join(&mut self, by: &Author, seq: Seq) {
         let who = by.who();
         self.invited.retain(|invited| *invited != who);
+        self.pardoned.retain(|pardoned| *pardoned != who);
         // Whoever opens a room that nobody owns moderates it, as in IRC.
         let role =
             if self.members.is_empty() && !self.settings.permanent { Role::Admin } else { Role::Member };
@@ -370,7 +394,8 @@ impl Room {
             let role = member.role.max(known);
             self.members.insert(to.clone(), Member { nick: nick.clone(), role, ..member });
         }
-        for invited in self.invited.iter_mut().filter(|invited| **invited == from) {
+        let invited = self.invited.iter_mut().chain(&mut self.pardoned);
+        for invited in invited.filter(|invited| **invited == from) {
             *invited = to.clone();
         }
     }
@@ -388,7 +413,17 @@ impl Room {
         };
         self.members.retain(|who, _| keep(who));
         self.invited.retain(keep);
+        self.pardoned.retain(keep);
     }
+}
+
+/// Puts somebody behind the others, of whom the oldest is forgotten if there are too many.
+fn put_last(list: &mut Vec<Who>, who: &Who) {
+    list.retain(|other| other != who);
+    if list.len() >= MAX_INVITED {
+        list.remove(0);
+    }
+    list.push(who.clone());
 }
 
 impl Listed {
@@ -410,6 +445,11 @@ impl Settings {
             Setting::Key(key) => self.key.clone_from(key),
             Setting::Limit(limit) => self.limit = *limit,
             Setting::Slow(seconds) => self.slow = *seconds,
+            Setting::AccountsSpeak(on) => self.accounts_speak = *on,
+            Setting::OpModerated(on) => self.op_moderated = *on,
+            Setting::Auditorium(on) => self.auditorium = *on,
+            Setting::NoCtcp(on) => self.no_ctcp = *on,
+            Setting::Forward(name) => self.forward.clone_from(name),
         }
     }
 }

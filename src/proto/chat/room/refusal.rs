@@ -44,9 +44,12 @@ pub enum Refusal {
     /// As many members as it may have.
     #[error("the room is full")]
     Full,
-    /// Only accounts come in.
-    #[error("the room is for accounts")]
+    /// Only accounts come in, speak, or are heard.
+    #[error("that is for accounts")]
     AccountsOnly,
+    /// CTCP is not spoken here.
+    #[error("CTCP is not spoken here")]
+    NoCtcp,
     /// Only the voiced speak, and a mute or a ban silences.
     #[error("you may not speak here")]
     Silenced,

@@ -124,6 +124,7 @@ fn who_may_do_what() {
         ),
         (Change::Delete { of, reason: None }, [yes, yes, yes, Err(NotYours), Err(NotYours), out]),
         (Change::React { to: of, reaction: "+".into() }, [yes, yes, yes, yes, yes, out]),
+        (Change::Tags { tags: Vec::new() }, [yes, yes, yes, yes, yes, out]),
         (Change::Pin { message: of }, [yes, yes, no, no, no, out]),
         (Change::Unpin { message: of }, [yes, yes, no, no, no, out]),
         (Change::Topic { text: "t".into() }, [yes, yes, no, no, no, out]),
@@ -199,6 +200,12 @@ fn who_may_enter() {
             vec![listed(List::Bans, "*!*@host.example"), invited(&guest)],
             None,
             Err(Refusal::Banned),
+            Ok(()),
+        ),
+        (
+            vec![invited(&guest), listed(List::Bans, "*!*@host.example")],
+            None,
+            Err(Refusal::Banned),
             Err(Refusal::Banned),
         ),
         (
@@ -249,6 +256,73 @@ fn who_may_speak() {
     assert_eq!(scene.room.may_read(&actor), Err(Refusal::NotAMember));
     scene.does(&adam, Change::Set(Setting::Secret(true)));
     assert_eq!(scene.room.may_read(&actor), Err(Refusal::NoSuchRoom));
+}
+
+#[test]
+fn an_invitation_by_a_moderator_lifts_a_ban_once() {
+    let mut scene = Scene::crowded();
+    let [_, adam, _, mira, _, otto] = people();
+    let invite = Change::Invite { who: otto.who(), nick: otto.nick.clone() };
+    scene.does(&adam, listed(List::Bans, "otto"));
+    scene.does(&mira, invite.clone());
+    assert_eq!(scene.may(&otto, &Change::Join), Err(Refusal::Banned), "a member lifts none");
+    scene.does(&adam, invite);
+    assert_eq!(scene.may(&otto, &Change::Join), Ok(()));
+    scene.does(&otto, Change::Join);
+    scene.does(&adam, kick(&otto));
+    assert_eq!(scene.may(&otto, &Change::Join), Err(Refusal::Banned));
+}
+
+#[test]
+fn guests_may_be_kept_from_speaking() {
+    let mut scene = Scene::crowded();
+    let [olga, .., gast, otto] = people();
+    scene.does(&olga, Change::Set(Setting::AccountsSpeak(true)));
+    let everybody = people().map(|person| scene.may(&person, &says("hi")).err());
+    let (guest, out) = (Some(Refusal::AccountsOnly), Some(Refusal::NotAMember));
+    assert_eq!(everybody, [None, None, None, None, guest, out]);
+    scene.does(&olga, role(&gast, Role::Voiced));
+    assert_eq!(scene.may(&gast, &says("hi")), Ok(()));
+    scene.does(&olga, Change::Set(Setting::NoCtcp(true)));
+    assert_eq!(scene.may(&olga, &says("\x01PING\x01")), Err(Refusal::NoCtcp));
+    assert_eq!(scene.may(&otto, &says("\x01PING\x01")), Err(Refusal::NotAMember));
+}
+
+#[test]
+fn whom_admins_alone_hear() {
+    let mut scene = Scene::crowded();
+    let hushed = |scene: &Scene| {
+        people().map(|person| {
+            let actor = Actor { author: &person, account: None, operator: false, key: None };
+            scene.room.is_hushed(&actor)
+        })
+    };
+    assert_eq!(hushed(&scene), [false; 6]);
+    scene.does(&people()[0], Change::Set(Setting::OpModerated(true)));
+    assert_eq!(hushed(&scene), [false, false, false, true, true, true]);
+    // What is kept is read by all: they say nothing that is.
+    let [.., vera, mira, _, _] = people();
+    let target = Target { by: mira.who(), deleted: false };
+    let of = MessageId::new(1, 1);
+    let kept = [
+        Change::React { to: of, reaction: "+".into() },
+        Change::Edit { of, text: "e".into() },
+        Change::Tags { tags: Vec::new() },
+    ];
+    for change in kept {
+        assert_eq!(scene.may_about(&mira, &change, Some(&target)), Err(Refusal::Silenced), "{change:?}");
+    }
+    let reaction = Change::React { to: of, reaction: "+".into() };
+    assert_eq!(scene.may_about(&vera, &reaction, Some(&target)), Ok(()));
+}
+
+#[test]
+fn who_is_shown_in_an_auditorium() {
+    let mut scene = Scene::crowded();
+    let veiled = |scene: &Scene| people().map(|person| scene.room.is_veiled(&person.who()));
+    assert_eq!(veiled(&scene), [false; 6]);
+    scene.does(&people()[0], Change::Set(Setting::Auditorium(true)));
+    assert_eq!(veiled(&scene), [false, false, false, true, true, true]);
 }
 
 #[test]
@@ -319,7 +393,7 @@ fn lists_and_pins_are_bounded() {
     scene.does(olga, Change::Delete { of: MessageId::new(3, 0), reason: None });
     assert_eq!(scene.room.pins().len(), MAX_PINS - 1, "what is deleted is pinned no longer");
     for number in 0..MAX_INVITED as u64 + 1 {
-        let who = Who::Guest(format!("g{number}"));
+        let who = Who::Guest(format!("g{number}").into());
         scene.does(olga, Change::Invite { who, nick: nick("x") });
     }
     assert!(!scene.room.is_invited(&Who::Guest("g0".into())));

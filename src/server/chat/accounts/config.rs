@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::net::bucket::Rate;
 use crate::server::jwt::Rules;
 
-/// Names that nobody can register: they would be taken for the server or for a service of it, or mean many at once in a mention. Ergo and Libera
+/// Names that nobody can have, as an account or without one: they would be taken for the server or for a service of it, or mean many at once in a mention. Ergo and Libera
 /// reserve those of services.
 pub const RESERVED: &[&str] = &[
     "ChanServ",
@@ -26,11 +26,12 @@ pub const RESERVED: &[&str] = &[
     "everyone",
     "here",
     "moderator",
-    "nobody",
     "operator",
-    "root",
     "support",
 ];
+
+/// Names that nobody can register, but guests can have: clients of IRC take them from the user of the system that they run as.
+pub const SYSTEM_USERS: &[&str] = &["nobody", "root"];
 
 /// Bytes of a password at most. Ergo 600; NIST SP 800-63B asks for 64 characters at least.
 pub const MAX_PASSWORD: usize = 1024;
@@ -153,7 +154,7 @@ impl IssuerConfig {
 pub struct Config {
     /// Who may make an account.
     pub registration: Registration,
-    /// Names that cannot be registered, beside [`RESERVED`]; in any case.
+    /// Names that nobody can have, beside [`RESERVED`]; in any case.
     pub reserved: Vec<String>,
     /// Characters of a password at least. NIST SP 800-63B: 8.
     pub shortest_password: usize,

@@ -101,7 +101,7 @@ impl Accounts {
         if known.is_some() || !issuer.creates() {
             return Ok(known);
         }
-        if self.is_reserved(&name) {
+        if self.is_barred(&name) {
             return Err(Refusal::Reserved);
         }
         match self.make(name.clone(), None, Profile::default(), false).await {

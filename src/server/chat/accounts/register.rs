@@ -5,7 +5,7 @@ use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
 use super::super::store::account::{Account, Profile};
-use super::config::{MAX_PASSWORD, RESERVED, Registration};
+use super::config::{MAX_PASSWORD, RESERVED, Registration, SYSTEM_USERS};
 use super::refusal::Weak;
 use super::{Accounts, Client, Refusal};
 use crate::proto::chat::name::Nick;
@@ -54,7 +54,7 @@ impl Accounts {
             }
         }
         let name: Nick = new.name.parse()?;
-        if self.is_reserved(&name) {
+        if self.is_barred(&name) {
             return Err(Refusal::Reserved);
         }
         self.judge(new.password, &name)?;
@@ -92,11 +92,17 @@ impl Accounts {
         self.make(name, password, Profile::default(), operator).await.map(Arc::new)
     }
 
-    /// Whether clients can have this name, as an account or without one.
+    /// Whether clients cannot have this name, as an account or without one.
     #[must_use]
     pub fn is_reserved(&self, name: &Nick) -> bool {
         let reserved = RESERVED.iter().copied().chain(self.0.config.reserved.iter().map(String::as_str));
         reserved.into_iter().any(|reserved| reserved.eq_ignore_ascii_case(name.as_str()))
+    }
+
+    /// Whether clients cannot make an account of this name.
+    pub(super) fn is_barred(&self, name: &Nick) -> bool {
+        let system = SYSTEM_USERS.iter().any(|user| user.eq_ignore_ascii_case(name.as_str()));
+        system || self.is_reserved(name)
     }
 
     /// Whether a password can be chosen.

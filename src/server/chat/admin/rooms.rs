@@ -122,7 +122,7 @@ impl Act {
                         let account = self.accounts.account(*id).await?;
                         by.extend(account.map(|account| account.name.as_str().to_owned()));
                     }
-                    Who::Guest(nick) => by.push(nick.clone()),
+                    Who::Guest(nick) => by.push(nick.to_string()),
                 }
             }
             reactions.push(Reactions { reaction: reaction.text.clone(), by });

@@ -75,6 +75,15 @@ pub struct Options {
     /// Messages of a channel that IRC clients are shown when they enter it, unless they ask for them by CHATHISTORY.
     #[arg(long, value_name = "N", help_heading = HOUSE)]
     pub irc_playback: Option<usize>,
+    /// A file with the password that IRC clients say by PASS to be let in.
+    #[arg(long, value_name = "FILE", help_heading = HOUSE)]
+    pub irc_password_file: Option<PathBuf>,
+    /// The name by which OPER makes somebody an operator who has no operator's account.
+    #[arg(long, value_name = "NAME", help_heading = HOUSE)]
+    pub irc_oper: Option<String>,
+    /// A file with the password of --irc-oper.
+    #[arg(long, value_name = "FILE", help_heading = HOUSE)]
+    pub irc_oper_password_file: Option<PathBuf>,
     /// The folder where all is kept.
     #[arg(long, value_name = "DIR", help_heading = HOUSE)]
     pub data: Option<PathBuf>,

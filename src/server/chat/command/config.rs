@@ -42,6 +42,12 @@ pub struct Config {
     pub sts_duration: Option<TimeSpan>,
     /// Messages that IRC clients are shown when they enter a channel.
     pub irc_playback: usize,
+    /// The file with the password that IRC clients say.
+    pub irc_password: Option<PathBuf>,
+    /// The name of an operator without an account.
+    pub irc_oper: Option<String>,
+    /// The file with that one's password.
+    pub irc_oper_password: Option<PathBuf>,
     /// How many lines an IRC client may send, if not the default.
     pub irc_rate: Option<Frequency>,
     /// The folder where all is kept, but for what the store keeps.
@@ -148,6 +154,9 @@ impl Default for Config {
             ircs: Vec::new(),
             sts_duration: None,
             irc_playback: irc::Settings::default().playback,
+            irc_password: None,
+            irc_oper: None,
+            irc_oper_password: None,
             irc_rate: None,
             data: PathBuf::from(DEFAULT_DATA),
             store: Kept::default(),
@@ -206,6 +215,9 @@ impl Configured for Config {
         way.value("ircs", &mut o.ircs, &mut c.ircs)?;
         way.maybe("sts-duration", &mut o.sts_duration, &mut c.sts_duration)?;
         way.range("irc-playback", &mut o.irc_playback, &mut c.irc_playback, 0..=MAX_PAGE)?;
+        way.maybe("irc-password-file", &mut o.irc_password_file, &mut c.irc_password)?;
+        way.maybe("irc-oper", &mut o.irc_oper, &mut c.irc_oper)?;
+        way.maybe("irc-oper-password-file", &mut o.irc_oper_password_file, &mut c.irc_oper_password)?;
         way.maybe("irc-rate", &mut o.irc_rate, &mut c.irc_rate)?;
         way.value("data", &mut o.data, &mut c.data)?;
         way.value("store", &mut o.store, &mut c.store)?;
@@ -258,6 +270,9 @@ impl Configured for Config {
         command::useful(&needing, shared, "--store postgres://...")?;
         command::useful(&[("bus-credentials", self.bus_credentials.is_some())], self.bus.is_some(), "--bus")?;
         command::useful(&[("sts-duration", self.sts_duration.is_some())], !self.ircs.is_empty(), "--ircs")?;
+        let (oper, secret) = (self.irc_oper.is_some(), self.irc_oper_password.is_some());
+        command::useful(&[("irc-oper", oper)], secret, "--irc-oper-password-file")?;
+        command::useful(&[("irc-oper-password-file", secret)], oper, "--irc-oper")?;
         let certificate = "--tls-cert or --tls-self-signed";
         command::useful(&[("ircs", !self.ircs.is_empty())], self.server.tls.is_on(), certificate)?;
         self.check_files(typed)?;
@@ -449,6 +464,9 @@ mod tests {
                 .unwrap();
         assert_eq!(config.sts_duration, Some("30d".parse().unwrap()));
         assert_eq!((config.irc_playback, config.irc_rate), (7, Some("5/s".parse().unwrap())));
+        let config = load("--irc-password-file p --irc-oper root --irc-oper-password-file o").unwrap();
+        assert_eq!((config.irc_password, config.irc_oper), (Some("p".into()), Some("root".to_owned())));
+        assert_eq!(config.irc_oper_password, Some("o".into()));
         assert_eq!(load("").unwrap(), Config::default());
     }
 
@@ -531,6 +549,8 @@ mod tests {
             ("--push-allow-private", "--push-allow-private"),
             ("--irc 127.0.0.1:6667 --sts-duration 1d", "--sts-duration"),
             ("--irc-playback 100000", "--irc-playback"),
+            ("--irc-oper a", "--irc-oper does nothing without --irc-oper-password-file"),
+            ("--irc-oper-password-file f", "--irc-oper-password-file does nothing without --irc-oper"),
         ] {
             let error = load(line).unwrap_err();
             assert!(error.contains(expected), "{line}: {error}");

@@ -5,6 +5,7 @@
 //! it, in the order of its numbers; only then does its sender hear that it is done.
 
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -21,6 +22,9 @@ use crate::server::chat::store::{Appended, Draft, StoreError};
 
 /// Changes of one transaction at most.
 const MAX_BATCH: usize = 4096;
+
+/// How long [`House::settled`] waits at most: a store that is stuck keeps nobody from the answer to a `PING`.
+const MAX_SETTLING: Duration = Duration::from_secs(1);
 
 /// What waits for the writer.
 #[derive(Debug)]
@@ -42,6 +46,8 @@ pub(super) struct Pending {
     /// Whose change it is, if that one is still here.
     pub(super) user: Option<Arc<User>>,
     pub(super) done: Done,
+    /// Held until it is told, or refused.
+    pub(super) way: Arc<()>,
 }
 
 /// Who waits for the outcome.
@@ -90,6 +96,22 @@ pub(super) async fn run(house: Weak<Inner>, mut queue: mpsc::Receiver<Waiting>) 
 }
 
 impl House {
+    /// Waits until everybody was told of what was sent before, by whomever: whoever asks for a sign of life after that has read it.
+    /// It takes no time if nothing is under way.
+    pub async fn settled(&self) {
+        if Arc::strong_count(&self.0.way) == 1 {
+            return;
+        }
+        let (sender, done) = oneshot::channel();
+        let told = async {
+            self.0.barrier(sender).await;
+            // Without a writer nothing more is told.
+            let _ = done.await;
+        };
+        // What takes longer is told later.
+        let _ = tokio::time::timeout(MAX_SETTLING, told).await;
+    }
+
     async fn commit(&self, batch: Vec<Pending>) {
         let drafts = batch.iter().map(|pending| pending.draft.clone()).collect();
         let notices = self.notices(&batch);
@@ -131,7 +153,7 @@ impl House {
         match appended {
             Appended::New(seq) | Appended::Raised(seq, _) => {
                 let id = if let Appended::Raised(_, id) = appended { id } else { drafted };
-                let Pending { room, draft, face, user, done } = pending;
+                let Pending { room, draft, face, user, done, way: _way } = pending;
                 let event = Event { room: room.id(), seq, id, by: draft.by, change: draft.change };
                 self.0.publish(&event, &face);
                 let shared = self.is_shared();
@@ -193,7 +215,7 @@ impl Inner {
         let mut state = room.lock();
         let was = state.role_before(event);
         let told = Told::Event { event, place, account, real: &face.real, bot: face.bot, was };
-        state.happen(event);
+        let veiled = state.happen(event);
         let instead = match done {
             Done::Session(session, number) => {
                 let reader = session.readers_of(room.id());
@@ -210,9 +232,15 @@ impl Inner {
                 None
             }
         };
-        let news = state.publish(&told, instead);
+        let news = match &veiled {
+            Some(_) => state.publish(&Told::Veiled(&told), instead),
+            None => state.publish(&told, instead),
+        };
         drop(state);
         room.ring(news, wakers);
+        if let Some(who) = &veiled {
+            room.unveil(who, &told);
+        }
         self.index(room, event);
         match &event.change {
             Change::Leave { .. } => {
@@ -278,11 +306,17 @@ impl Inner {
             let members = room.members();
             members.filter_map(|(who, member)| Some((account(who)?, member.nick.clone()))).collect::<Vec<_>>()
         });
-        for (me, nick) in &members {
+        let by = |account: AccountId| event.by.account == Some(account);
+        for (me, name) in &members {
             // With oneself there is one member.
-            let with = members.iter().find(|(other, _)| other != me).map_or(nick, |(_, nick)| nick);
-            let place = Place::Direct { with, me: nick };
+            let (other, with) =
+                members.iter().find(|(other, _)| other != me).map_or((me, name), |(other, name)| (other, name));
+            // An account may be here under another nick than its name, or under several.
+            let called = self.called(&Who::Account(*other), with);
+            let nick = if by(*other) { &event.by.nick } else { called.as_ref().unwrap_or(with) };
             for user in self.users_of(&Who::Account(*me)) {
+                let own = user.nick();
+                let place = Place::Direct { with, nick, me: if by(*me) { &event.by.nick } else { &own } };
                 let told =
                     Told::Event { event, place, account, real: &face.real, bot: face.bot, was: Role::Member };
                 user.tell(&told, except);

@@ -22,7 +22,7 @@ impl House {
         let gone = || Refused::from(StoreError::Away("the house is closing".into()));
         let nick: Nick = "server".parse().map_err(|_| gone())?;
         let face = Face {
-            nick: Arc::new(nick),
+            nick,
             user: "server".into(),
             host: self.settings().name.as_str().into(),
             real: Arc::default(),
@@ -33,7 +33,7 @@ impl House {
         let (sender, outcome) = oneshot::channel();
         let draft = Draft { room: room.id(), id: self.id(), by: face.author(), change, client_id: None };
         let done = Done::Task(sender);
-        let pending = Pending { room: Arc::clone(room), draft, face, user: None, done };
+        let pending = Pending { room: Arc::clone(room), draft, face, user: None, done, way: Arc::clone(&self.0.way) };
         self.0.queue.send(Waiting::Change(Box::new(pending))).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
     }

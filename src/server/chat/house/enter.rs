@@ -124,6 +124,20 @@ impl House {
         self.open_room(user, session, name, RoomKind::Public, owned).await
     }
 
+    /// Where somebody goes who was not let into a room, if its admins have said so. A wrong key and a full list of rooms lead nowhere.
+    #[must_use]
+    pub fn forward(&self, name: &RoomName, not: &NotEntered) -> Option<RoomName> {
+        let NotEntered::Refused(Refused::Room(
+            Refusal::InviteOnly | Refusal::Full | Refusal::AccountsOnly | Refusal::Banned,
+        )) = not
+        else {
+            return None;
+        };
+        let forward = self.room(name.as_str())?.look(|room| room.settings().forward.clone())?;
+        // It is left where it was when the other room ends.
+        Some(self.room(forward.as_str())?.name()?.clone()).filter(|forward| forward != name)
+    }
+
     /// Brings a session into a room that there is, and that is not dropped meanwhile.
     async fn come_in(
         &self,
@@ -188,7 +202,7 @@ impl House {
         }
         let face = user.face();
         let owner = face.account.iter().filter(|_| owned);
-        let members = owner.map(|_| (face.who(), (*face.nick).clone())).collect();
+        let members = owner.map(|_| (face.who(), face.nick.clone())).collect();
         let room = RoomCell::new(Room::new(RoomId(fastrand::u64(1..1 << 53))), Some(name.clone()));
         let create = Change::Create { kind, name: Some(name.clone()), members };
         self.append(user, &room, create).await.map_err(taken)?;
@@ -218,7 +232,7 @@ impl House {
         }
         let told = Told::Appeared { who: &face, room: name, role };
         if appears {
-            room.publish(&told, None);
+            room.publish_of(&face.who(), &told);
         } else {
             session.tell(&told);
         }
@@ -280,7 +294,8 @@ impl House {
         done: Done,
     ) -> Pending {
         let draft = Draft { room: room.id(), id: self.id(), by: face.author(), change, client_id };
-        Pending { room: Arc::clone(room), draft, face, user: Some(Arc::clone(user)), done }
+        let way = Arc::clone(&self.0.way);
+        Pending { room: Arc::clone(room), draft, face, user: Some(Arc::clone(user)), done, way }
     }
 
     /// The message that a change is about: whose it is.

@@ -56,6 +56,8 @@ struct Inner {
     cloak: ring::hmac::Key,
     ids: Mutex<Ids>,
     queue: mpsc::Sender<Waiting>,
+    /// Every change that is under way holds a clone of it.
+    way: Arc<()>,
     people: Mutex<People>,
     rooms: RwLock<Rooms>,
     /// The rooms of each account.
@@ -75,7 +77,7 @@ struct Inner {
 #[derive(Default)]
 struct People {
     /// By the nick, in lower case.
-    by_nick: HashMap<String, Arc<User>>,
+    by_nick: HashMap<Arc<str>, Arc<User>>,
     by_account: HashMap<AccountId, Vec<Arc<User>>>,
 }
 
@@ -84,7 +86,7 @@ struct People {
 struct Rooms {
     by_id: HashMap<RoomId, Arc<RoomCell>>,
     /// By the name, in lower case.
-    by_name: HashMap<String, Arc<RoomCell>>,
+    by_name: HashMap<Arc<str>, Arc<RoomCell>>,
     /// Direct rooms by the accounts, the lower number first.
     direct: HashMap<(AccountId, AccountId), Arc<RoomCell>>,
 }
@@ -139,6 +141,7 @@ impl House {
             cloak: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret),
             ids: Mutex::new(Ids::after(last)),
             queue,
+            way: Arc::new(()),
             people: Mutex::default(),
             rooms: RwLock::default(),
             memberships: Mutex::default(),
@@ -198,13 +201,19 @@ impl House {
     /// The user of this nick, if it is here.
     #[must_use]
     pub fn user(&self, nick: &str) -> Option<Arc<User>> {
-        self.0.people().by_nick.get(&nick.to_ascii_lowercase()).cloned()
+        self.0.people().by_nick.get(nick.to_ascii_lowercase().as_str()).cloned()
     }
 
     /// Users of an account that are here.
     #[must_use]
     pub fn users_of(&self, account: AccountId) -> Vec<Arc<User>> {
         self.0.people().by_account.get(&account).cloned().unwrap_or_default()
+    }
+
+    /// What somebody is called now: by its name, if one of those with that account is here under it, or if none is here.
+    #[must_use]
+    pub fn called(&self, who: &Who, name: &Nick) -> Nick {
+        self.0.called(who, name).unwrap_or_else(|| name.clone())
     }
 
     /// All who are here.
@@ -222,7 +231,7 @@ impl House {
     /// The room of this name.
     #[must_use]
     pub fn room(&self, name: &str) -> Option<Arc<RoomCell>> {
-        self.0.rooms().by_name.get(&name.to_ascii_lowercase()).cloned()
+        self.0.rooms().by_name.get(name.to_ascii_lowercase().as_str()).cloned()
     }
 
     /// A room by its number.
@@ -301,6 +310,12 @@ impl Inner {
             Who::Account(account) => people.by_account.get(account).cloned().unwrap_or_default(),
             Who::Guest(nick) => people.by_nick.get(nick).cloned().into_iter().collect(),
         }
+    }
+
+    /// What somebody is called now, if it is here: by its name, if one of those with that account is.
+    fn called(&self, who: &Who, name: &Nick) -> Option<Nick> {
+        let nicks: Vec<_> = self.users_of(who).iter().map(|user| user.nick()).collect();
+        nicks.iter().find(|nick| *nick == name).or(nicks.first()).cloned()
     }
 
     /// Knows a room from now on.

@@ -10,13 +10,20 @@ use super::room::{RoomCell, Written};
 use super::told::{Presence, Told};
 use super::user::{Face, Session, SessionId, User};
 use super::{House, NoNick};
-use crate::proto::chat::event::{Change, Who};
+use crate::proto::chat::event::{Change, Role, Who};
 use crate::proto::chat::id::AccountId;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::store::account::Account;
 
 /// Hexadecimal digits by which a guest's address is shown.
 const CLOAK: usize = 12;
+
+/// A session that is told of a user.
+struct Neighbour {
+    session: Arc<Session>,
+    /// They are in the same room only where that one does not see the user.
+    veiled: bool,
+}
 
 impl House {
     /// What others see of somebody who comes from this address. Of the address they see a digest with a key: guests from one place look
@@ -31,10 +38,10 @@ impl House {
         let real = account.map_or("", |account| account.profile.display.as_str());
         Face {
             user: format!("~{}", &nick.folded()[..nick.as_str().len().min(9)]).into(),
-            nick: Arc::new(nick),
+            nick,
             host: host.into(),
             real: real.into(),
-            account: account.map(|account| (account.id, Arc::new(account.name.clone()))),
+            account: account.map(|account| (account.id, account.name.clone())),
             operator: account.is_some_and(|account| account.operator),
             bot: false,
         }
@@ -52,7 +59,7 @@ impl House {
     /// # Errors
     /// Somebody else is called so, or the account has as many sessions as it may.
     pub async fn arrive(&self, session: &Arc<Session>, face: Face) -> Result<Arc<User>, NoNick> {
-        let nick = Arc::clone(&face.nick);
+        let nick = face.nick.clone();
         let outcome = {
             let _order = self.0.opening(&format!("nick {nick}")).write().await;
             let account = face.account.as_ref().map(|(id, _)| *id);
@@ -69,7 +76,7 @@ impl House {
 
     fn let_in(&self, session: &Arc<Session>, face: Face) -> Result<Arc<User>, NoNick> {
         let mut people = self.0.people();
-        let taken = || NoNick::Taken((*face.nick).clone());
+        let taken = || NoNick::Taken(face.nick.clone());
         if let Some(user) = people.by_nick.get(&face.nick.folded()) {
             let same = user.face().account.map(|(id, _)| id) == face.account.as_ref().map(|(id, _)| *id);
             if face.account.is_none() || !same || user.sessions().len() >= self.settings().max_sessions {
@@ -181,7 +188,7 @@ impl House {
         }
         people.by_nick.remove(&before.nick.folded());
         people.by_nick.insert(key, Arc::clone(user));
-        user.change_face(|face| face.nick = Arc::new(to.clone()));
+        user.change_face(|face| face.nick = to.clone());
         Ok(before)
     }
 
@@ -189,7 +196,7 @@ impl House {
     pub async fn set_account(
         &self,
         user: &Arc<User>,
-        account: Option<(AccountId, Arc<Nick>)>,
+        account: Option<(AccountId, Nick)>,
         operator: bool,
     ) {
         let (before, after) = {
@@ -266,33 +273,45 @@ impl House {
         self.tell_neighbours(user, told, None);
         let watched = Told::Watched(told);
         for session in self.watchers(&user.face().nick) {
-            if !known.contains_key(&session.id) {
+            if known.get(&session.id).is_none_or(|neighbour| neighbour.veiled) {
                 session.tell(&watched);
             }
         }
     }
 
-    fn neighbours(&self, user: &Arc<User>) -> HashMap<SessionId, Arc<Session>> {
-        let mut sessions: HashMap<SessionId, Arc<Session>> =
-            user.sessions().into_iter().map(|session| (session.id, session)).collect();
+    fn neighbours(&self, user: &Arc<User>) -> HashMap<SessionId, Neighbour> {
+        let sees = |session: Arc<Session>| (session.id, Neighbour { session, veiled: false });
+        let mut neighbours: HashMap<SessionId, Neighbour> = user.sessions().into_iter().map(sees).collect();
+        let who = user.who();
         for room in user.rooms() {
+            let veiled = room.look(|room| room.is_veiled(&who));
             room.sessions(|session| {
-                sessions.entry(session.id).or_insert_with(|| Arc::clone(session));
+                let neighbour = || Neighbour { session: Arc::clone(session), veiled };
+                neighbours.entry(session.id).or_insert_with(neighbour).veiled &= veiled;
             });
+            if veiled {
+                let admins = room.here().into_iter().filter(|(_, role)| *role >= Role::Admin);
+                neighbours.extend(admins.flat_map(|(admin, _)| admin.sessions()).map(sees));
+            }
         }
-        sessions
+        neighbours
     }
 
     /// Tells all sessions that see `user`, each once, and its own.
     pub fn tell_neighbours(&self, user: &Arc<User>, told: &Told<'_>, except: Option<SessionId>) {
-        let mut sessions = self.neighbours(user);
+        let mut neighbours = self.neighbours(user);
         if let Some(except) = except {
-            sessions.remove(&except);
+            neighbours.remove(&except);
         }
-        let mut written = Written::default();
-        for session in sessions.values() {
-            let bytes = written.get(session.dialect(), told);
-            session.mailbox.put(Mail::Bytes(bytes));
+        let (mut written, mut veiled) = (Written::default(), Written::default());
+        for Neighbour { session, veiled: unseen } in neighbours.values() {
+            let bytes = match unseen {
+                false => written.get(session.dialect(), told),
+                true => veiled.get(session.dialect(), &Told::Veiled(told)),
+            };
+            if !bytes.is_empty() {
+                session.mailbox.put(Mail::Bytes(bytes));
+            }
         }
     }
 

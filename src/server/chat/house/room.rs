@@ -10,9 +10,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::mailbox::{Mail, Wakers};
 use super::told::{Dialect, Place, Told};
-use super::user::{Face, Session, User, UserId};
+use super::user::{Face, Session, SessionId, User, UserId};
 use crate::net::backlog::{Backlog, Lagged, Offset};
-use crate::proto::chat::event::{Event, Role};
+use crate::proto::chat::event::{Change, Event, Role, Who};
 use crate::proto::chat::id::{MessageId, RoomId, Seq};
 use crate::proto::chat::name::RoomName;
 use crate::proto::chat::room::{Actor, Room, Target};
@@ -185,6 +185,37 @@ impl RoomCell {
         }
     }
 
+    /// As [`publish`](Self::publish), something about one who is there, whom not all may see.
+    pub(super) fn publish_of(self: &Arc<Self>, who: &Who, told: &Told<'_>) {
+        if self.look(|room| room.is_veiled(who)) {
+            self.publish(&Told::Veiled(told), None);
+            self.unveil(who, told);
+        } else {
+            self.publish(told, None);
+        }
+    }
+
+    /// Tells those who see somebody in an auditorium, where they read it.
+    pub(super) fn unveil(&self, who: &Who, told: &Told<'_>) {
+        let (told, mut written) = (Told::Unveiled(told), Written::default());
+        let mut seeing = self.standings();
+        seeing.retain(|standing| standing.role >= Role::Admin || standing.user.who() == *who);
+        for session in seeing.iter().flat_map(|standing| standing.user.sessions()) {
+            if session.readers_of(self.id).is_some() {
+                session.mailbox.put(Mail::Bytes(written.get(session.dialect(), &told)));
+            }
+        }
+    }
+
+    /// Tells those who are seen in it and have this role or a higher one, or are voiced if that is it.
+    pub(super) fn tell_role(&self, role: Role, told: &Told<'_>, except: Option<SessionId>) {
+        for standing in self.standings() {
+            if standing.role >= role || role == Role::Voiced && standing.voiced {
+                standing.user.tell(told, except);
+            }
+        }
+    }
+
     /// Hands to `take` what a reader has not got.
     pub(super) fn read(&self, reader: usize, take: impl FnMut(Mail)) -> Result<(), Lagged> {
         self.lock().read(reader, take)
@@ -222,22 +253,31 @@ impl State {
     /// For an event that gives a role: which one the member has had.
     pub(super) fn role_before(&self, event: &Event) -> Role {
         match &event.change {
-            crate::proto::chat::event::Change::Role { who, .. } => {
+            Change::Role { who, .. } => {
                 self.room.member(who).map_or(Role::Member, |member| member.role)
             }
             _ => Role::Member,
         }
     }
 
-    /// Applies an event.
-    pub(super) fn happen(&mut self, event: &Event) {
+    /// Applies an event. Gives whom it has brought in or taken out, if not all see that one.
+    pub(super) fn happen(&mut self, event: &Event) -> Option<Who> {
+        let veiled = |room: &Room, who: Who| room.is_veiled(&who).then_some(who);
+        let gone = match &event.change {
+            Change::Leave { .. } => veiled(&self.room, event.by.who()),
+            Change::Kick { who, .. } => veiled(&self.room, who.clone()),
+            _ => None,
+        };
         self.room.apply(event);
         self.remember(event);
+        match &event.change {
+            Change::Join => veiled(&self.room, event.by.who()),
+            _ => gone,
+        }
     }
 
     /// Notes whose message it is, for edits and reactions to come.
     fn remember(&mut self, event: &Event) {
-        use crate::proto::chat::event::Change;
         match &event.change {
             Change::Message(_) => {
                 if self.targets.len() >= REMEMBERED {

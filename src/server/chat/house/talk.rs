@@ -7,13 +7,13 @@ use super::House;
 use super::commit::{Done, Waiting};
 use super::mailbox::{Mail, Refused, Sent};
 use super::nodes::{FaceWords, News};
-use super::room::{RoomCell, Standing};
+use super::room::RoomCell;
 use super::told::{Place, Told};
 use super::user::{Face, Session, SessionId, User};
 use crate::proto::chat::event::{Change, Message, Role, Who};
 use crate::proto::chat::id::{AccountId, Millis, Seq};
 use crate::proto::chat::name::Nick;
-use crate::proto::chat::room::Target;
+use crate::proto::chat::room::{Refusal, Target};
 use crate::server::chat::store::Cursor;
 
 impl House {
@@ -33,7 +33,17 @@ impl House {
         sending: Sending,
     ) -> Result<(), Refused> {
         let face = user.face();
-        room.ask(&face, |room, actor| room.check(actor, &change, target, self.now()))?;
+        let hushed = room.ask(&face, |room, actor| {
+            room.check(actor, &change, target, self.now())?;
+            Ok::<_, Refused>(room.is_hushed(actor))
+        })?;
+        if let Change::Message(message) = &change
+            && hushed
+        {
+            let sent = self.tell_those(&face, session, room, (Role::Admin, Role::Member), message);
+            session.mailbox.put(Mail::Done(sending.number, Ok(sent)));
+            return Ok(());
+        }
         let done = Done::Session(Arc::clone(session), sending.number);
         let pending = self.pending(user, face, room, change, sending.client_id, done);
         let gone = || crate::server::chat::store::StoreError::Away("the house is closing".into());
@@ -41,8 +51,28 @@ impl House {
         Ok(())
     }
 
-    /// Tells somebody something that is in no log, as one of the two has no account. Their other sessions are told, too.
-    pub fn whisper(&self, from: &Arc<User>, session: &Session, to: &Arc<User>, message: &Message) -> Sent {
+    /// Tells somebody something that is in no log, as one of the two has no account. Their other sessions are told, too. Whoever says
+    /// something is willing to hear the answer.
+    ///
+    /// # Errors
+    /// The other one does not hear guests ([`User::hears`]), or no CTCP.
+    pub fn whisper(
+        &self,
+        from: &Arc<User>,
+        session: &Session,
+        to: &Arc<User>,
+        message: &Message,
+    ) -> Result<Sent, Refused> {
+        if !to.hears(from) {
+            return Err(Refusal::AccountsOnly.into());
+        }
+        if to.is_without_ctcp() && message.text.starts_with('\x01') {
+            return Err(Refusal::NoCtcp.into());
+        }
+        if from.is_reserved() {
+            // One who has let too many hears those who are left.
+            from.accept(to.id(), true);
+        }
         let (face, nick) = (from.face(), to.face().nick);
         let id = self.id();
         let told = Told::Whisper { from: &face, to: &nick, id, message };
@@ -51,10 +81,10 @@ impl House {
             from.tell(&told, Some(session.id));
         }
         if from.is_elsewhere() || to.is_elsewhere() {
-            let (from, to, message) = (FaceWords::of(&face), (*nick).clone(), message.clone());
+            let (from, to, message) = (FaceWords::of(&face), nick.clone(), message.clone());
             self.0.say(|| News::Whisper { from, to, id, message });
         }
-        Sent { seq: 0, id, again: false }
+        Ok(Sent { seq: 0, id, again: false })
     }
 
     /// Tells those of a room who have at least this role. It is in no log.
@@ -70,18 +100,26 @@ impl House {
         message: &Message,
     ) -> Result<Sent, Refused> {
         let face = from.face();
-        room.ask(&face, |room, actor| room.may_tag(actor, self.now()))?;
+        room.ask(&face, |room, actor| room.may_tell(actor, message, self.now()))?;
+        Ok(self.tell_those(&face, session, room, (role, role), message))
+    }
+
+    /// Tells those of a room who have the first of two roles; the other one is shown to be meant.
+    fn tell_those(
+        &self,
+        face: &Face,
+        session: &Session,
+        room: &RoomCell,
+        (role, shown): (Role, Role),
+        message: &Message,
+    ) -> Sent {
         let id = self.id();
         if let Some(name) = room.name() {
-            let told = Told::Status { from: &face, room: name, role, id, message };
-            let voiced = |standing: &Standing| role == Role::Voiced && standing.voiced;
-            for standing in room.standings() {
-                if standing.role >= role || voiced(&standing) {
-                    standing.user.tell(&told, Some(session.id));
-                }
-            }
+            room.tell_role(role, &Told::Status { from: face, room: name, role: shown, id, message }, Some(session.id));
+            let (from, message) = (|| FaceWords::of(face), || message.clone());
+            self.0.say(|| News::Status { from: from(), room: room.id(), role, shown, id, message: message() });
         }
-        Ok(Sent { seq: 0, id, again: false })
+        Sent { seq: 0, id, again: false }
     }
 
     /// Tells a room tags without a message.
@@ -96,44 +134,51 @@ impl House {
         tags: &[(String, String)],
     ) -> Result<Sent, Refused> {
         let face = from.face();
-        room.ask(&face, |room, actor| room.may_tag(actor, self.now()))?;
+        let hushed = room.ask(&face, |room, actor| {
+            room.may_tag(actor, self.now())?;
+            Ok::<_, Refused>(room.is_hushed(actor))
+        })?;
+        let role = if hushed { Role::Admin } else { Role::Member };
         let id = self.id();
         let sent = Sent { seq: 0, id, again: false };
         if let Some(place) = room.place() {
-            let nothing = Mail::Bytes(bytes::Bytes::new());
-            let instead = session.readers_of(room.id()).map(|reader| (reader, nothing));
-            room.publish(&Told::Tags { from: &face, place, id, tags }, instead);
-            let tags = || tags.to_vec();
-            self.0.say(|| News::Tags {
-                from: FaceWords::of(&face),
-                room: Some(room.id()),
-                to: None,
-                id,
-                tags: tags(),
-            });
+            let told = Told::Tags { from: &face, place, id, tags };
+            if hushed {
+                room.tell_role(role, &told, Some(session.id));
+            } else {
+                let nothing = Mail::Bytes(bytes::Bytes::new());
+                let instead = session.readers_of(room.id()).map(|reader| (reader, nothing));
+                room.publish(&told, instead);
+            }
+            let (from, tags) = (|| FaceWords::of(&face), || tags.to_vec());
+            self.0.say(|| News::Tags { from: from(), room: Some(room.id()), role, to: None, id, tags: tags() });
         }
         Ok(sent)
     }
 
     /// Tells one user tags without a message.
+    ///
+    /// # Errors
+    /// The other one does not hear guests ([`User::hears`]).
     pub fn tag_user(
         &self,
         from: &Arc<User>,
         session: &Session,
         to: &Arc<User>,
         tags: &[(String, String)],
-    ) -> Sent {
+    ) -> Result<Sent, Refused> {
+        if !to.hears(from) {
+            return Err(Refusal::AccountsOnly.into());
+        }
         let (face, id) = (from.face(), self.id());
         let nick = to.face().nick;
-        to.tell(
-            &Told::Tags { from: &face, place: Place::Direct { with: &face.nick, me: &nick }, id, tags },
-            Some(session.id),
-        );
+        let place = Place::Direct { with: face.lasting_name(), nick: &face.nick, me: &nick };
+        to.tell(&Told::Tags { from: &face, place, id, tags }, Some(session.id));
         if to.is_elsewhere() {
-            let (from, to, tags) = (FaceWords::of(&face), Some((*nick).clone()), tags.to_vec());
-            self.0.say(|| News::Tags { from, room: None, to, id, tags });
+            let (from, to, tags) = (FaceWords::of(&face), Some(nick.clone()), tags.to_vec());
+            self.0.say(|| News::Tags { from, room: None, role: Role::Member, to, id, tags });
         }
-        Sent { seq: 0, id, again: false }
+        Ok(Sent { seq: 0, id, again: false })
     }
 
     /// Moves an account's cursor in a room, and tells those whom it concerns: the others how far it is, unless it keeps that to itself, and its other
@@ -188,14 +233,18 @@ impl House {
             None => {
                 for (who, nick) in names.iter().filter(|(who, _)| tell && *who != face.who()) {
                     for other in self.0.users_of(who) {
-                        other.tell(&told(Place::Direct { with: &face.nick, me: nick }), None);
+                        let place = Place::Direct { with: face.lasting_name(), nick: &face.nick, me: nick };
+                        other.tell(&told(place), None);
                     }
                 }
             }
         }
         if cursor.read > 0 {
-            let with = names.iter().find(|(who, _)| *who != face.who()).map_or(&*face.nick, |(_, nick)| nick);
-            let place = room.place().unwrap_or(Place::Direct { with, me: &face.nick });
+            let other = names.iter().find(|(who, _)| *who != face.who());
+            let with = other.map_or(face.lasting_name(), |(_, name)| name);
+            let called = other.and_then(|(who, name)| self.0.called(who, name));
+            let nick = called.as_ref().unwrap_or(with);
+            let place = room.place().unwrap_or(Place::Direct { with, nick, me: &face.nick });
             self.tell_read(account, place, cursor.read, cursor.read_at, except);
         }
     }

@@ -159,7 +159,8 @@ async fn what_is_for_one_alone_comes_after_what_was_said_before() {
     hears(&ann.1);
     scene.says(&bob, "bye", 1).await;
     scene.settles().await;
-    scene.house.whisper(&bob.0, &bob.1, &ann.0, &Message { text: "psst".into(), ..Message::default() });
+    let psst = Message { text: "psst".into(), ..Message::default() };
+    scene.house.whisper(&bob.0, &bob.1, &ann.0, &psst).unwrap();
     scene.house.rename(&bob.0, &nick("rob")).await.unwrap();
     scene.house.depart(&bob.0, &bob.1, "home").await;
     scene.settles().await;

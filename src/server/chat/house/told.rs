@@ -50,11 +50,13 @@ impl Presence {
 pub enum Place<'a> {
     /// A room.
     Room(&'a RoomName),
-    /// A direct room: the other one's name, and one's own.
+    /// A direct room: the other one, and oneself.
     Direct {
-        /// The other one.
+        /// The other one's account, or the nick of who has none: it lasts.
         with: &'a Nick,
-        /// Whoever is told.
+        /// What the other one is called now.
+        nick: &'a Nick,
+        /// What whoever is told is called now; of what it has said itself, what it was called then.
         me: &'a Nick,
     },
 }
@@ -184,6 +186,10 @@ pub enum Told<'a> {
     },
     /// Something about a user whom the session watches, and sees in no room.
     Watched(&'a Told<'a>),
+    /// Something about somebody who is in an auditorium: to all who are there.
+    Veiled(&'a Told<'a>),
+    /// The same, to those who see that one there: it moderates, or is the one.
+    Unveiled(&'a Told<'a>),
     /// Whoever is told was in a room that has ended.
     Closed {
         /// Its own name.

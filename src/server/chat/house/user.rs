@@ -20,6 +20,9 @@ pub struct UserId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SessionId(pub u64);
 
+/// People whom a reserved user lets talk to it at most. Solanum 20.
+pub const MAX_ACCEPTED: usize = 100;
+
 /// The next number of a user or a session.
 fn next() -> u64 {
     static LAST: AtomicU64 = AtomicU64::new(0);
@@ -30,7 +33,7 @@ fn next() -> u64 {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Face {
     /// The name.
-    pub nick: Arc<Nick>,
+    pub nick: Nick,
     /// What IRC shows between `!` and `@`.
     pub user: Arc<str>,
     /// What IRC shows behind `@`: never an address.
@@ -38,7 +41,7 @@ pub struct Face {
     /// The name beside the name.
     pub real: Arc<str>,
     /// The account.
-    pub account: Option<(AccountId, Arc<Nick>)>,
+    pub account: Option<(AccountId, Nick)>,
     /// Whether it operates the server.
     pub operator: bool,
     /// Whether it says of itself that it is a program.
@@ -50,7 +53,7 @@ impl Face {
     #[must_use]
     pub fn author(&self) -> Author {
         Author {
-            nick: (*self.nick).clone(),
+            nick: self.nick.clone(),
             account: self.account.as_ref().map(|(id, _)| *id),
             user: Arc::clone(&self.user),
             host: Arc::clone(&self.host),
@@ -66,10 +69,16 @@ impl Face {
         }
     }
 
+    /// The name by which it is found again: the account's, or the nick of who has none.
+    #[must_use]
+    pub fn lasting_name(&self) -> &Nick {
+        self.account_name().unwrap_or(&self.nick)
+    }
+
     /// The name of the account.
     #[must_use]
     pub fn account_name(&self) -> Option<&Nick> {
-        self.account.as_ref().map(|(_, name)| &**name)
+        self.account.as_ref().map(|(_, name)| name)
     }
 }
 
@@ -92,6 +101,12 @@ struct State {
     nodes: Vec<(NodeId, u64)>,
     /// Rooms in which it is seen.
     rooms: Few<RoomId, Arc<RoomCell>>,
+    /// Guests say nothing to it but those whom it has let.
+    reserved: bool,
+    /// It hears no CTCP but actions.
+    no_ctcp: bool,
+    /// Whom it has let.
+    accepted: Few<UserId, ()>,
 }
 
 /// One connection of a user.
@@ -189,6 +204,9 @@ impl User {
             sessions,
             nodes: Vec::new(),
             rooms: Few::default(),
+            reserved: false,
+            no_ctcp: false,
+            accepted: Few::default(),
         };
         Arc::new(Self { id: UserId(next()), since, state: Mutex::new(state) })
     }
@@ -223,8 +241,8 @@ impl User {
 
     /// What it is called.
     #[must_use]
-    pub fn nick(&self) -> Arc<Nick> {
-        Arc::clone(&self.lock().face.nick)
+    pub fn nick(&self) -> Nick {
+        self.lock().face.nick.clone()
     }
 
     /// Its presence, and what it says about it.
@@ -309,6 +327,62 @@ impl User {
 
     pub(super) fn exit(&self, room: RoomId) -> bool {
         self.lock().rooms.remove(room).is_some()
+    }
+
+    /// Whether guests say nothing to it but those whom it has let.
+    #[must_use]
+    pub fn is_reserved(&self) -> bool {
+        self.lock().reserved
+    }
+
+    /// Guests say nothing to it from now on, or whatever they want. Says whether that is new.
+    pub fn set_reserved(&self, on: bool) -> bool {
+        let mut state = self.lock();
+        let changed = state.reserved != on;
+        state.reserved = on;
+        changed
+    }
+
+    /// Whether it hears no CTCP but actions.
+    #[must_use]
+    pub fn is_without_ctcp(&self) -> bool {
+        self.lock().no_ctcp
+    }
+
+    /// It hears no CTCP but actions from now on, or any. Says whether that is new.
+    pub fn set_without_ctcp(&self, on: bool) -> bool {
+        let mut state = self.lock();
+        let changed = state.no_ctcp != on;
+        state.no_ctcp = on;
+        changed
+    }
+
+    /// Lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that.
+    pub fn accept(&self, other: UserId, on: bool) -> bool {
+        let mut state = self.lock();
+        if !on {
+            state.accepted.remove(other);
+            return true;
+        }
+        if state.accepted.get(other).is_none() && state.accepted.keys().count() >= MAX_ACCEPTED {
+            return false;
+        }
+        state.accepted.insert(other, ());
+        true
+    }
+
+    /// Whether it has let somebody.
+    #[must_use]
+    pub fn has_accepted(&self, other: UserId) -> bool {
+        self.lock().accepted.get(other).is_some()
+    }
+
+    /// Whether somebody may say something to it: whoever has an account, and else if it is not reserved, or has let that one.
+    #[must_use]
+    pub fn hears(&self, other: &Self) -> bool {
+        let guest = other.face().account.is_none() && other.id() != self.id();
+        let state = self.lock();
+        !guest || !state.reserved || state.accepted.get(other.id).is_some()
     }
 
     /// Tells all its sessions but `except`, each in its dialect.

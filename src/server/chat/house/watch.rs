@@ -10,10 +10,10 @@ use crate::proto::chat::name::Nick;
 
 /// Watchers, by the nick in lower case.
 #[derive(Debug, Default)]
-pub(super) struct Watched(Mutex<HashMap<String, Vec<Arc<Session>>>>);
+pub(super) struct Watched(Mutex<HashMap<Arc<str>, Vec<Arc<Session>>>>);
 
 impl Watched {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Vec<Arc<Session>>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Vec<Arc<Session>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::client::Client;
 use super::dialect::{marker, mask, prefixes};
-use crate::proto::chat::event::{Change, Who};
+use crate::proto::chat::event::{Change, Role, Who};
 use crate::proto::chat::mask::glob;
 use crate::proto::chat::name::{MAX_ROOM_NAME, RoomName};
 use crate::proto::chat::room::{Refusal, Room};
@@ -33,6 +33,18 @@ impl Client {
         seen.then_some(room)
     }
 
+    /// Whether the client is shown admins and the voiced alone in a channel, and itself.
+    pub(super) fn is_veiled(&self, room: &RoomCell) -> bool {
+        let Some(user) = &self.user else { return true };
+        room.look(|room| room.settings().auditorium) && room.ask(&user.face(), Room::may_moderate).is_err()
+    }
+
+    /// Whether the client sees somebody in a channel that it is in.
+    pub(super) fn sees(&self, room: &RoomCell, other: &User) -> bool {
+        let own = self.user.as_ref().is_some_and(|user| user.id() == other.id());
+        own || !room.look(|room| room.is_veiled(&other.who())) || !self.is_veiled(room)
+    }
+
     pub(super) async fn join(&mut self, message: &Message<'_>) {
         let Some(user) = self.user.clone() else { return };
         let Some(names) = message.given(0) else {
@@ -47,15 +59,23 @@ impl Client {
         let mut keys = message.param(1).unwrap_or_default().split(',');
         for name in target::split(names).take(MAX_CHANNELS) {
             let key = keys.next().filter(|key| !key.is_empty());
-            self.join_one(&user, name, key).await;
+            if let Some(forward) = self.join_one(&user, name, key).await {
+                self.reply(numeric::ERR_LINKCHANNEL, &[name, forward.as_str()]);
+                // Nobody is sent on twice.
+                if self.join_one(&user, forward.as_str(), None).await.is_some() {
+                    self.reply(numeric::ERR_INVITEONLYCHAN, &[forward.as_str()]);
+                }
+            }
         }
     }
 
-    async fn join_one(&mut self, user: &Arc<User>, name: &str, key: Option<&str>) {
+    /// Enters a channel. Gives another one if that is where the client is to go instead.
+    async fn join_one(&mut self, user: &Arc<User>, name: &str, key: Option<&str>) -> Option<RoomName> {
         let Ok(room_name) = name.parse::<RoomName>() else {
             let odd = name.starts_with('#') && name.len() <= MAX_ROOM_NAME;
             let numeric = if odd { numeric::ERR_BADCHANMASK } else { numeric::ERR_NOSUCHCHANNEL };
-            return self.reply(numeric, &[name]);
+            self.reply(numeric, &[name]);
+            return None;
         };
         let session = Arc::clone(self.session());
         match self.door.house.join_unowned(user, &session, &room_name, key).await {
@@ -70,8 +90,15 @@ impl Client {
                 self.entered(&entered.room).await;
                 self.play_back(&entered.room).await;
             }
-            Err(not) => self.not_entered(name, not),
+            Err(not) => {
+                let forward = self.door.house.forward(&room_name, &not);
+                if forward.is_none() {
+                    self.not_entered(name, not);
+                }
+                return forward;
+            }
         }
+        None
     }
 
     /// Whoever comes and is away says so.
@@ -201,7 +228,7 @@ impl Client {
         if let Some(user) = self.door.house.user(nick) {
             let face = user.face();
             let who = face.who();
-            return room.look(|room| room.member(&who).is_some()).then(|| (who, (*face.nick).clone()));
+            return room.look(|room| room.member(&who).is_some()).then(|| (who, face.nick.clone()));
         }
         room.look(|room| {
             let found = room.members().find(|(_, member)| member.nick.as_str().eq_ignore_ascii_case(nick));
@@ -237,7 +264,7 @@ impl Client {
         if room.look(|room| room.member(&face.who()).is_some()) {
             return self.reply(numeric::ERR_USERONCHANNEL, &[nick, name]);
         }
-        let invite = Change::Invite { who: face.who(), nick: (*face.nick).clone() };
+        let invite = Change::Invite { who: face.who(), nick: face.nick.clone() };
         match self.door.house.change(&user, &room, invite, None).await {
             Ok(_) => {
                 let shown = room.name().map(ToString::to_string).unwrap_or_default();
@@ -301,6 +328,9 @@ impl Client {
         let several = self.caps.has(Cap::MultiPrefix);
         let mut standings = room.standings();
         standings.retain(|standing| inside || !self.is_invisible(&standing.user));
+        if self.is_veiled(room) {
+            standings.retain(|standing| standing.role >= Role::Voiced || standing.user.id() == user.id());
+        }
         standings
             .sort_by_cached_key(|standing| (std::cmp::Reverse(standing.role), standing.user.nick().folded()));
         let word = |standing: &Standing| {

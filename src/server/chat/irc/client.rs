@@ -41,6 +41,9 @@ use crate::server::chat::store::account::Account;
 /// How long a client gets to take our last words.
 const GOODBYE: Duration = Duration::from_secs(2);
 
+/// The same when the server ends: it waits for nobody.
+const LAST_GOODBYE: Duration = Duration::from_millis(100);
+
 /// A connection. Its sets are trees, which need a third of the memory of tables as long as they are empty, as nearly all are.
 pub(super) struct Client {
     pub(super) door: Arc<Inner>,
@@ -76,7 +79,7 @@ pub(super) struct Client {
     pub(super) multiline: Option<Multiline>,
     /// What it said before registration about being away (IRCv3 pre-away).
     pub(super) away: Option<String>,
-    pub(super) watched: BTreeSet<String>,
+    pub(super) watched: BTreeSet<Arc<str>>,
     /// Rooms that it was brought into when it came, and has not joined by itself.
     pub(super) restored: BTreeSet<RoomId>,
     /// How far a guest has read, by the folded name of the target.
@@ -171,7 +174,7 @@ impl Client {
                 break;
             }
         }
-        Box::pin(self.finish()).await;
+        Box::pin(self.finish(drain)).await;
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
@@ -246,6 +249,7 @@ impl Client {
                 self.reply(numeric::ERR_INPUTTOOLONG, &[]);
                 self.settle(None).await;
             }
+            Heard::Flood => self.end("ReadQ exceeded"),
             Heard::Nul => {
                 let text = "The line holds a character that no line has";
                 self.reply_text(numeric::ERR_UNKNOWNERROR, &["*"], text);
@@ -431,11 +435,15 @@ impl Client {
     }
 
     /// The end: what was sent is said, the house is told, and the connection is closed.
-    async fn finish(mut self: Box<Self>) {
+    async fn finish(mut self: Box<Self>, drain: &Drain) {
         let reason = self.ending.take().unwrap_or_default();
         self.deliver();
         for line in std::mem::take(&mut self.replies) {
             self.say(&line);
+        }
+        if let Some(user) = &self.user {
+            let quit = Line::new(&super::dialect::mask(&user.face()), "QUIT").last(&reason);
+            self.say(&quit);
         }
         let error = Line::new("", "ERROR").last(&format!("Closing link: {reason}"));
         self.say(&error);
@@ -457,6 +465,7 @@ impl Client {
                 door.unknown.fetch_sub(1, Ordering::Relaxed);
             }
         }
-        let _ = tokio::time::timeout(GOODBYE, self.link.close()).await;
+        let goodbye = if drain.is_stopping() { LAST_GOODBYE } else { GOODBYE };
+        let _ = tokio::time::timeout(goodbye, self.link.close()).await;
     }
 }

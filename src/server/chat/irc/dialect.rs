@@ -7,7 +7,7 @@ use bytes::{BufMut, BytesMut};
 
 use crate::proto::chat::event::{Change, Event, List, Message, Role, Setting, Style};
 use crate::proto::chat::id::MessageId;
-use crate::proto::chat::name::Nick;
+use crate::proto::chat::name::{Nick, RoomName};
 use crate::proto::irc::batch::{CONCAT, MULTILINE};
 use crate::proto::irc::cap::{Cap, Caps};
 use crate::proto::irc::mode::{self, Made};
@@ -126,6 +126,7 @@ impl Irc {
             Told::Host { who, is } if caps.has(Cap::Chghost) => {
                 vec![Line::new(&mask(who), "CHGHOST").param(&is.user).param(&is.host)]
             }
+            Told::Unveiled(told) => self.lines(caps, told),
             Told::Watched(told) if caps.has(Cap::ExtendedMonitor) => self.lines(caps, told),
             Told::Closed { nick, room } => {
                 let line = Line::new(&self.server, "KICK").param(room.as_str()).param(nick.as_str());
@@ -176,7 +177,7 @@ impl Irc {
             Told::Read { place, time: read, .. } if caps.has(Cap::ReadMarker) => {
                 let name = match place {
                     Place::Room(room) => room.as_str(),
-                    Place::Direct { with, .. } => with.as_str(),
+                    Place::Direct { nick, .. } => nick.as_str(),
                 };
                 vec![marker(&self.server, name, Some(*read))]
             }
@@ -192,9 +193,8 @@ impl Irc {
         place: Place<'_>,
         account: Option<&str>,
     ) -> Vec<Line> {
-        // What it has said itself is a part of the past, too.
         let stamp = Stamp {
-            caps: caps.with(Cap::EchoMessage),
+            caps,
             id: Some(event.id),
             time: event.id.time(),
             account,
@@ -217,11 +217,6 @@ impl Irc {
         let caps = stamp.caps;
         let source = event.by.mask();
         let to = target(place, &event.by.nick);
-        // What one says on another device is shown to clients that know what to do with it.
-        let own = matches!(place, Place::Direct { me, .. } if *me == event.by.nick);
-        if own && !caps.has(Cap::EchoMessage) {
-            return Vec::new();
-        }
         let line = |command: &str| Line::new(&source, command).param(to);
         let modes = |made: &[Made]| -> Vec<Line> {
             mode::lines(&source, to, made).into_iter().map(|line| stamp.on(line, &[])).collect()
@@ -244,6 +239,7 @@ impl Irc {
             Change::Unreact { to: of, reaction } if caps.has(Cap::MessageTags) => {
                 vec![stamp.on(line("TAGMSG"), &reaction_tags("+draft/unreact", *of, reaction))]
             }
+            Change::Tags { tags } if caps.has(Cap::MessageTags) => vec![stamp.on(line("TAGMSG"), tags)],
             Change::Join => {
                 let joined = if caps.has(Cap::ExtendedJoin) {
                     line("JOIN").param(stamp.account.unwrap_or("*")).last(real)
@@ -281,7 +277,7 @@ impl Irc {
 fn target<'a>(place: Place<'a>, by: &Nick) -> &'a str {
     match place {
         Place::Room(room) => room.as_str(),
-        Place::Direct { with, me } if me == by => with.as_str(),
+        Place::Direct { nick, me, .. } if me == by => nick.as_str(),
         Place::Direct { me, .. } => me.as_str(),
     }
 }
@@ -396,6 +392,11 @@ fn set(setting: &Setting) -> Made {
         Setting::Key(None) => Made::new(false, 'k', Some("*")),
         Setting::Limit(limit) => number('l', *limit),
         Setting::Slow(seconds) => number('f', *seconds),
+        Setting::AccountsSpeak(on) => Made::new(*on, 'M', None),
+        Setting::OpModerated(on) => Made::new(*on, 'U', None),
+        Setting::NoCtcp(on) => Made::new(*on, 'C', None),
+        Setting::Auditorium(on) => Made::new(*on, 'u', None),
+        Setting::Forward(name) => Made::new(name.is_some(), 'f', name.as_ref().map(RoomName::as_str)),
     }
 }
 

@@ -6,7 +6,7 @@ use super::client::Client;
 use crate::proto::irc::batch;
 use crate::proto::irc::cap::Cap;
 use crate::proto::irc::command::{self, Command, Row, Stage};
-use crate::proto::irc::message::{Message, NotAMessage};
+use crate::proto::irc::message::Message;
 use crate::proto::irc::numeric;
 use crate::proto::irc::write::Line;
 
@@ -16,14 +16,7 @@ const MAX_LABEL: usize = 64;
 impl Client {
     /// Handles a line, and sends the answers.
     pub(super) async fn line(&mut self, text: &str) {
-        let message = match Message::parse(text) {
-            Ok(message) => message,
-            Err(NotAMessage::NoCommand) => return,
-            Err(NotAMessage::Command) => {
-                self.reply(numeric::ERR_UNKNOWNCOMMAND, &["*"]);
-                return self.settle(None).await;
-            }
-        };
+        let Ok(message) = Message::parse(text) else { return };
         let label = self.label(&message);
         if self.in_batch(&message).await {
             return;
@@ -116,8 +109,10 @@ impl Client {
 
     fn too_few(&mut self, row: &Row) {
         match row.command {
-            Command::Chathistory
-            | Command::Markread
+            Command::Chathistory => {
+                self.fail(row.name, "INVALID_PARAMS", &[], "Insufficient parameters");
+            }
+            Command::Markread
             | Command::Register
             | Command::Verify
             | Command::Redact => {
@@ -131,7 +126,8 @@ impl Client {
 
     async fn call(&mut self, row: &Row, message: &Message<'_>) -> bool {
         match row.command {
-            Command::Admin => self.admin(),
+            Command::Accept => self.accept(message),
+            Command::Admin => self.admin(message),
             Command::Authenticate => self.authenticate(message).await,
             Command::Away if self.user.is_none() => self.away_before(message),
             Command::Away => self.away(message),
@@ -142,7 +138,7 @@ impl Client {
                 self.reply(numeric::ERR_NOPRIVILEGES, &[]);
             }
             Command::Help | Command::Helpop => self.help(message),
-            Command::Info => self.info(),
+            Command::Info => self.info(message),
             Command::Invite => self.invite(message).await,
             Command::Isupport => self.isupport_command(),
             Command::Ison => self.ison(message),
@@ -151,14 +147,14 @@ impl Client {
             Command::Kill => self.kill(message),
             Command::Links => self.links(),
             Command::List => self.list(message),
-            Command::Lusers => self.lusers(),
+            Command::Lusers => self.lusers_command(message),
             Command::Markread => self.markread(message).await,
             Command::Mode => self.mode(message).await,
             Command::Monitor => self.monitor(message),
             Command::Motd => self.motd(message),
             Command::Names => self.names(message),
             Command::Nick => self.change_nick(message).await,
-            Command::Nickserv => {
+            Command::Nickserv | Command::Ns => {
                 let text = message.params().join(" ");
                 self.nickserv(&text).await;
             }
@@ -167,6 +163,10 @@ impl Client {
             Command::Part => self.part(message).await,
             Command::Pass => self.pass(message),
             Command::Ping => {
+                if self.user.is_some() {
+                    // What others have said before stands in front of the answer.
+                    self.door.house.settled().await;
+                }
                 let line = Line::new(self.door.name(), "PONG").param(self.door.name());
                 self.replies.push(line.last(message.param(0).unwrap_or_default()));
             }
@@ -181,12 +181,12 @@ impl Client {
             Command::Setname => self.setname(message),
             Command::Stats => self.stats(message),
             Command::Tagmsg => self.tagmsg(message).await,
-            Command::Time => self.time(),
+            Command::Time => self.time(message),
             Command::Topic => self.topic(message).await,
             Command::User => self.user_command(message).await,
             Command::Userhost => self.userhost(message),
             Command::Verify => self.verify(message),
-            Command::Version => self.version_command(),
+            Command::Version => self.version_command(message),
             Command::Wallops => self.wallops(message),
             Command::Who => self.who(message),
             Command::Whois => self.whois(message),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::client::Client;
 use super::dialect::marker;
-use crate::proto::chat::event::Event;
+use crate::proto::chat::event::{Change, Event, Who};
 use crate::proto::chat::id::{AccountId, Millis, RoomId};
 use crate::proto::chat::name::Nick;
 use crate::proto::irc::cap::Cap;
@@ -56,19 +56,19 @@ impl Client {
             }
             Asked::Targets { from, to, limit } => {
                 if let Err(error) = self.show_targets(from, to, limit).await {
-                    self.history_away(&error);
+                    self.history_away(&error, &[word]);
                 }
             }
         }
     }
 
     fn history_fault(&mut self, fault: Fault, word: &str) {
-        self.fail("CHATHISTORY", fault.code(), &[word], &fault.to_string());
+        self.fail("CHATHISTORY", "INVALID_PARAMS", &[word], &fault.to_string());
     }
 
-    fn history_away(&mut self, error: &StoreError) {
+    fn history_away(&mut self, error: &StoreError, context: &[&str]) {
         tracing::warn!(%error, "history was not read");
-        self.fail("CHATHISTORY", "MESSAGE_ERROR", &[], "Messages could not be retrieved");
+        self.fail("CHATHISTORY", "MESSAGE_ERROR", context, "Messages could not be retrieved");
     }
 
     async fn show_history(&mut self, word: &str, target: &str, request: Request<'_>, limit: usize) {
@@ -86,7 +86,7 @@ impl Client {
         if let Some(room) = room.as_ref().filter(|_| limit > 0) {
             match self.door.house.store().page(Query { room: room.id(), part, which, limit }).await {
                 Ok(page) => events = living(page.entries),
-                Err(error) => return self.history_away(&error),
+                Err(error) => return self.history_away(&error, &[word, target]),
             }
         } else if let Some((account, _)) = self.user.as_ref().and_then(|user| user.face().account) {
             events = self.door.whispers.page(account, target, part, limit);
@@ -118,20 +118,24 @@ impl Client {
         let face = user.face();
         // As the other one is written, and not as it was typed.
         let with = match self.door.house.user(target) {
-            Some(other) => Some((*other.face().nick).clone()),
+            Some(other) => Some(other.nick()),
             None => self.other_member(room).or_else(|| target.parse().ok()),
         };
         let names = self.account_names(events).await;
+        let veil = room.filter(|room| self.is_veiled(room));
         let mut lines = Vec::new();
         for event in events {
+            if veil.is_some_and(|room| comes_or_goes_unseen(room, event, &face.who())) {
+                continue;
+            }
             let account = event.by.account.and_then(|id| names.get(&id)).map(Nick::as_str);
             // In a direct room the name of the author may have changed since then.
             let place = match (room.and_then(RoomCell::name), &with) {
                 (Some(name), _) => Where::Room(name),
                 (None, Some(with)) if face.account.as_ref().map(|(id, _)| *id) == event.by.account => {
-                    Where::Direct { with, me: &event.by.nick }
+                    Where::Direct { with, nick: with, me: &event.by.nick }
                 }
-                (None, Some(with)) => Where::Direct { with, me: &face.nick },
+                (None, Some(with)) => Where::Direct { with, nick: with, me: &face.nick },
                 (None, None) => continue,
             };
             lines.extend(self.door.language.past(self.caps, event, place, account));
@@ -193,8 +197,10 @@ impl Client {
                     room.look(|room| {
                         let me = face.who();
                         let other = room.members().find(|(who, _)| **who != me);
-                        other.map_or_else(|| face.nick.to_string(), |(_, member)| member.nick.to_string())
+                        other.map(|(who, member)| (who.clone(), member.nick.clone()))
                     })
+                    .map_or_else(|| face.nick.clone(), |(who, name)| self.door.house.called(&who, &name))
+                    .to_string()
                 };
                 found.push((last, room.name().map_or_else(other, ToString::to_string)));
             }
@@ -207,7 +213,7 @@ impl Client {
         found.truncate(limit);
         let line = |(at, name): &(Millis, String)| {
             let line = Line::new(self.door.name(), "CHATHISTORY").param("TARGETS");
-            line.param(name).param(&format!("timestamp={}", time::format(*at)))
+            line.param(name).param(&time::format(*at))
         };
         let lines = found.iter().map(line).collect();
         self.batch_of(TARGETS, None, lines);
@@ -302,6 +308,16 @@ impl Client {
 /// The events of a page whose messages were not deleted.
 fn living(entries: Vec<Entry>) -> Vec<Event> {
     entries.into_iter().filter(|entry| entry.deleted.is_none()).map(|entry| entry.event).collect()
+}
+
+/// Whether somebody has come or gone who is not shown in a channel, and is not the one who asks.
+fn comes_or_goes_unseen(room: &RoomCell, event: &Event, own: &Who) -> bool {
+    let who = match &event.change {
+        Change::Join | Change::Leave { .. } | Change::Rename { .. } => event.by.who(),
+        Change::Kick { who, .. } => who.clone(),
+        _ => return false,
+    };
+    who != *own && room.look(|room| room.is_veiled(&who))
 }
 
 /// The part of a log that is asked for.

@@ -29,7 +29,10 @@ pub(super) struct Census {
 }
 
 impl Client {
-    pub(super) fn admin(&mut self) {
+    pub(super) fn admin(&mut self, message: &Message<'_>) {
+        if self.is_elsewhere(message.given(0)) {
+            return;
+        }
         let server = self.door.name().to_owned();
         let [place, organisation, mail] = self.door.settings.admin.clone();
         let or = |text: String, otherwise: &str| if text.is_empty() { otherwise.to_owned() } else { text };
@@ -78,7 +81,10 @@ impl Client {
         self.reply(numeric::RPL_ENDOFHELP, &[topic]);
     }
 
-    pub(super) fn info(&mut self) {
+    pub(super) fn info(&mut self, message: &Message<'_>) {
+        if self.is_elsewhere(message.given(0)) {
+            return;
+        }
         let lines = [
             format!("{}: a chat server for IRC, and for JSON over WebSocket", version()),
             format!("Running since {}", time::format(self.door.since)),
@@ -92,6 +98,12 @@ impl Client {
     pub(super) fn links(&mut self) {
         // How many machines serve the network, and how they are called, is nobody's business.
         self.reply(numeric::RPL_ENDOFLINKS, &["*"]);
+    }
+
+    pub(super) fn lusers_command(&mut self, message: &Message<'_>) {
+        if !self.is_elsewhere(message.given(1)) {
+            self.lusers();
+        }
     }
 
     pub(super) fn lusers(&mut self) {
@@ -129,10 +141,16 @@ impl Client {
     }
 
     pub(super) fn motd(&mut self, message: &Message<'_>) {
-        match message.given(0) {
-            Some(server) if !self.is_us(server) => self.reply(numeric::ERR_NOSUCHSERVER, &[server]),
-            _ => self.motd_lines(),
+        if !self.is_elsewhere(message.given(0)) {
+            self.motd_lines();
         }
+    }
+
+    /// Whether another server is asked, which is told to be unknown.
+    fn is_elsewhere(&mut self, server: Option<&str>) -> bool {
+        let Some(server) = server.filter(|server| !self.is_us(server)) else { return false };
+        self.reply(numeric::ERR_NOSUCHSERVER, &[server]);
+        true
     }
 
     fn is_us(&self, server: &str) -> bool {
@@ -157,6 +175,9 @@ impl Client {
         let Some(query) = message.given(0) else {
             return self.reply(numeric::ERR_NEEDMOREPARAMS, &["STATS"]);
         };
+        if self.is_elsewhere(message.given(1)) {
+            return;
+        }
         match query {
             "u" => {
                 let seconds = self.door.house.now().saturating_sub(self.door.since) / 1000;
@@ -178,13 +199,19 @@ impl Client {
         self.reply(numeric::RPL_ENDOFSTATS, &[query]);
     }
 
-    pub(super) fn time(&mut self) {
+    pub(super) fn time(&mut self, message: &Message<'_>) {
+        if self.is_elsewhere(message.given(0)) {
+            return;
+        }
         let server = self.door.name().to_owned();
         let now = self.door.house.now();
         self.reply_text(numeric::RPL_TIME, &[&server, &(now / 1000).to_string(), "0"], &time::format(now));
     }
 
-    pub(super) fn version_command(&mut self) {
+    pub(super) fn version_command(&mut self, message: &Message<'_>) {
+        if self.is_elsewhere(message.given(0)) {
+            return;
+        }
         let server = self.door.name().to_owned();
         self.reply_text(numeric::RPL_VERSION, &[&version(), &server], "IRC and IRCv3");
         self.isupport();

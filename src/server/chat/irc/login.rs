@@ -54,8 +54,7 @@ impl Client {
                 }
             }
             Ok(Step::Done(account)) => {
-                self.logged_in(account).await;
-                self.reply(numeric::RPL_SASLSUCCESS, &[]);
+                self.logged_in(account, true).await;
             }
             Err(refusal) => {
                 let text = sentence(&refusal);
@@ -80,23 +79,25 @@ impl Client {
         }
     }
 
-    /// The client has shown that an account is its own.
-    async fn logged_in(&mut self, account: Arc<Account>) {
+    /// The client has shown that an account is its own: it is told so before those are told who see it, and it among them.
+    async fn logged_in(&mut self, account: Arc<Account>, sasl: bool) {
         let mask = match &self.user {
             Some(user) => super::dialect::mask(&user.face()),
             None => format!("{}!{}@*", self.called(), self.user_name.as_deref().unwrap_or("*")),
         };
         let name = account.name.clone();
-        if let Some(user) = self.user.clone() {
-            let known = Some((account.id, Arc::new(name.clone())));
-            self.door.house.set_account(&user, known, account.operator).await;
+        let text = format!("You are now logged in as {name}");
+        self.reply_text(numeric::RPL_LOGGEDIN, &[&mask, name.as_str()], &text);
+        if sasl {
+            self.reply(numeric::RPL_SASLSUCCESS, &[]);
         }
-        self.account = Some(account);
-        self.reply_text(
-            numeric::RPL_LOGGEDIN,
-            &[&mask, name.as_str()],
-            &format!("You are now logged in as {name}"),
-        );
+        self.account = Some(Arc::clone(&account));
+        let Some(user) = self.user.clone() else { return };
+        if !self.collecting {
+            self.settle(None).await;
+        }
+        let known = Some((account.id, name));
+        self.door.house.set_account(&user, known, account.operator).await;
     }
 
     /// Logs in by `PASS`: `account:password`, or the password of the account that is called like the nick.
@@ -125,13 +126,16 @@ impl Client {
         if name == "*" {
             return self.fail("REGISTER", "NEED_NICK", &["*"], "Say NICK before, or name the account");
         }
+        if self.is_anothers(name) {
+            return self.fail("REGISTER", "USERNAME_EXISTS", &[name], "Somebody else is called so");
+        }
         let email = if email == "*" { "" } else { email };
         match self.new_account(name, email, password).await {
             Ok(account) => {
                 let line =
                     Line::new(self.door.name(), "REGISTER").param("SUCCESS").param(account.name.as_str());
                 self.replies.push(line.last("Account created"));
-                self.logged_in(account).await;
+                self.logged_in(account, false).await;
             }
             Err(refusal) => {
                 let code = match &refusal {
@@ -147,10 +151,15 @@ impl Client {
         }
     }
 
+    /// Whether somebody else is here under this name: it is nobody's account, or that one's alone. Who has not come in yet has no name.
+    fn is_anothers(&self, name: &str) -> bool {
+        let user = self.user.as_ref().map(|user| user.id());
+        self.door.house.user(name).is_some_and(|other| Some(other.id()) != user)
+    }
+
     /// Somebody who has the nick now is the only one who can take it for an account.
     async fn new_account(&self, name: &str, email: &str, password: &str) -> Result<Arc<Account>, Refusal> {
-        let own = self.called().eq_ignore_ascii_case(name);
-        if !own && self.door.house.user(name).is_some() {
+        if self.is_anothers(name) {
             return Err(Refusal::Taken);
         }
         let new = NewUser { name, password, email, invitation: "" };
@@ -176,9 +185,15 @@ impl Client {
                 match self.new_account(&name, email, password).await {
                     Ok(account) => {
                         self.notice("Account created");
-                        self.logged_in(account).await;
+                        self.logged_in(account, false).await;
                         self.notice(&format!("You're now logged in as {name}."));
                     }
+                    Err(refusal) => self.notice(&format!("Not registered: {}.", sentence(&refusal))),
+                }
+            }
+            ("SAREGISTER", [_, name, password]) if self.user.as_ref().is_some_and(|user| user.face().operator) => {
+                match self.door.accounts.create(name, Some(*password), false).await {
+                    Ok(account) => self.notice(&format!("Account created: {}", account.name)),
                     Err(refusal) => self.notice(&format!("Not registered: {}.", sentence(&refusal))),
                 }
             }
@@ -203,7 +218,7 @@ impl Client {
         match self.door.accounts.log_in(name, password, &self.about).await {
             Ok(account) => {
                 let name = account.name.clone();
-                self.logged_in(account).await;
+                self.logged_in(account, false).await;
                 self.notice(&format!("You're now logged in as {name}."));
             }
             Err(refusal) => self.notice(&format!("Not logged in: {}.", sentence(&refusal))),

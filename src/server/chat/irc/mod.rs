@@ -17,6 +17,7 @@ mod operator;
 mod people;
 mod registration;
 mod serve;
+mod tags;
 mod talk;
 #[cfg(test)]
 mod tests;
@@ -74,6 +75,23 @@ pub struct Settings {
     /// Messages of a channel that clients are shown when they come in, if they know `server-time` and do not ask by `CHATHISTORY`. Ergo and
     /// ZNC 50.
     pub playback: usize,
+    /// Passwords beside those of accounts.
+    pub passwords: Passwords,
+}
+
+/// Passwords beside those of accounts. They are shown to nobody.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Passwords {
+    /// What every client has to say by `PASS` to be let in.
+    pub server: Option<String>,
+    /// The name and the password that make somebody an operator by `OPER`, without an account.
+    pub oper: Option<(String, String)>,
+}
+
+impl std::fmt::Debug for Passwords {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Passwords").finish_non_exhaustive()
+    }
 }
 
 impl Default for Settings {
@@ -86,6 +104,7 @@ impl Default for Settings {
             patience: Duration::from_secs(60),
             sts: None,
             playback: 50,
+            passwords: Passwords::default(),
         }
     }
 }

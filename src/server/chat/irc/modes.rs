@@ -8,7 +8,8 @@ use super::dialect::{mask, shown as masked};
 use super::registration::MAX_KEY;
 use crate::proto::chat::event::{Change, List, Role, Setting};
 use crate::proto::chat::mask::Mask;
-use crate::proto::chat::room::Settings;
+use crate::proto::chat::name::RoomName;
+use crate::proto::chat::room::{Room, Settings};
 use crate::proto::irc::message::Message;
 use crate::proto::irc::mode::{self, Made};
 use crate::proto::irc::numeric;
@@ -43,6 +44,11 @@ impl Client {
         }
         for letter in &asked.lists {
             self.show_list(&room, name, *letter);
+        }
+        let needs_no_right = asked.missing.is_empty() && asked.changes.iter().all(|change| steps_down(&user, change));
+        if !needs_no_right && let Err(refusal) = room.ask(&user.face(), Room::may_moderate) {
+            // Whoever may change nothing is told so, and not what would be wrong with it.
+            return self.refused(name, &refusal.into());
         }
         for letter in &asked.missing {
             let text = "You must give a parameter";
@@ -109,12 +115,15 @@ impl Client {
         let change = match asked.letter {
             'b' | 'e' | 'I' => self.mask_change(room, name, asked),
             'q' | 'o' | 'v' => self.role_change(room, name, asked),
-            _ => self.setting_change(room, name, asked),
+            _ => self.setting_change(user, room, name, asked),
         };
-        match change {
-            Some(change) => self.door.house.change(user, room, change, None).await.map(drop),
-            None => Ok(()),
+        let Some(change) = change else { return Ok(()) };
+        let both = matches!(change, Change::Set(Setting::Forward(None)));
+        self.door.house.change(user, room, change, None).await?;
+        if both && room.look(|room| room.settings().slow.is_some()) {
+            self.door.house.change(user, room, Change::Set(Setting::Slow(None)), None).await?;
         }
+        Ok(())
     }
 
     fn bad_param(&mut self, name: &str, asked: &mode::Change<'_>, text: &str) {
@@ -177,7 +186,34 @@ impl Client {
         Some(Change::Role { who, nick: shown, role })
     }
 
-    fn setting_change(&mut self, room: &RoomCell, name: &str, asked: &mode::Change<'_>) -> Option<Change> {
+    /// Where those go who may not enter: to another channel, which the same operator has.
+    fn forward_change(
+        &mut self,
+        user: &User,
+        name: &str,
+        asked: &mode::Change<'_>,
+        is: Option<&RoomName>,
+    ) -> Option<Change> {
+        let target = asked.param.unwrap_or_default();
+        let found = self.visible(target).filter(|_| !target.eq_ignore_ascii_case(name));
+        let Some((room, to)) = found.and_then(|room| Some((room.clone(), room.name()?.clone()))) else {
+            self.bad_param(name, asked, "There is no such channel to go on to");
+            return None;
+        };
+        if let Err(refusal) = room.ask(&user.face(), Room::may_moderate) {
+            self.refused(target, &refusal.into());
+            return None;
+        }
+        (is != Some(&to)).then_some(Change::Set(Setting::Forward(Some(to))))
+    }
+
+    fn setting_change(
+        &mut self,
+        user: &User,
+        room: &RoomCell,
+        name: &str,
+        asked: &mode::Change<'_>,
+    ) -> Option<Change> {
         let is = room.look(|room| room.settings().clone());
         let add = asked.add;
         let flag = |was: bool, setting: Setting| (was != add).then_some(Change::Set(setting));
@@ -189,6 +225,13 @@ impl Client {
             't' => flag(is.topic_locked, Setting::TopicLocked(add)),
             'P' => flag(is.permanent, Setting::Permanent(add)),
             'R' => flag(is.accounts_only, Setting::AccountsOnly(add)),
+            'M' => flag(is.accounts_speak, Setting::AccountsSpeak(add)),
+            'U' => flag(is.op_moderated, Setting::OpModerated(add)),
+            'C' => flag(is.no_ctcp, Setting::NoCtcp(add)),
+            'u' => flag(is.auditorium, Setting::Auditorium(add)),
+            'f' if asked.param.is_some_and(|param| param.starts_with('#')) => {
+                self.forward_change(user, name, asked, is.forward.as_ref())
+            }
             'k' if add => {
                 let key = asked.param.unwrap_or_default();
                 let fits = (1..=MAX_KEY).contains(&key.len()) && !key.contains([' ', ',', ':']);
@@ -213,6 +256,8 @@ impl Client {
                 (was != Some(number)).then_some(Change::Set(setting))
             }
             'l' => is.limit.is_some().then_some(Change::Set(Setting::Limit(None))),
+            // Both are taken away by the same letter, one after the other.
+            'f' if is.forward.is_some() => Some(Change::Set(Setting::Forward(None))),
             'f' => is.slow.is_some().then_some(Change::Set(Setting::Slow(None))),
             _ => None,
         }
@@ -252,6 +297,8 @@ impl Client {
                 self.door.house.set_bot(user, add);
                 return changed;
             }
+            'R' => return user.set_reserved(add),
+            'T' => return user.set_without_ctcp(add),
             'o' if !add && user.face().operator => {
                 self.door.house.set_operator(user, false);
                 return true;
@@ -274,6 +321,8 @@ impl Client {
         let mut modes = "+".to_owned();
         let on = |letter: char| match letter {
             'B' => face.bot,
+            'R' => user.is_reserved(),
+            'T' => user.is_without_ctcp(),
             'i' => bits & INVISIBLE != 0,
             'o' => face.operator,
             'r' => face.account.is_some(),
@@ -289,16 +338,26 @@ impl Client {
     }
 }
 
+/// Whether somebody gives up what it is itself, which needs no right.
+fn steps_down(user: &User, change: &mode::Change<'_>) -> bool {
+    let own = |param: &str| user.face().nick.as_str().eq_ignore_ascii_case(param);
+    !change.add && matches!(change.letter, 'q' | 'o' | 'v') && change.param.is_some_and(own)
+}
+
 /// What is set in a room. The key is for members.
 fn set_modes(settings: &Settings, inside: bool) -> Vec<Made> {
     let flags = [
+        ('C', settings.no_ctcp),
+        ('M', settings.accounts_speak),
         ('P', settings.permanent),
         ('R', settings.accounts_only),
+        ('U', settings.op_moderated),
         ('i', settings.invite_only),
         ('m', settings.moderated),
         ('n', settings.members_only),
         ('s', settings.secret),
         ('t', settings.topic_locked),
+        ('u', settings.auditorium),
     ];
     let mut made: Vec<Made> =
         flags.into_iter().filter(|(_, on)| *on).map(|(letter, _)| Made::new(true, letter, None)).collect();
@@ -309,6 +368,9 @@ fn set_modes(settings: &Settings, inside: bool) -> Vec<Made> {
         if let Some(value) = value {
             made.push(Made::new(true, letter, Some(&value.to_string())));
         }
+    }
+    if let Some(forward) = &settings.forward {
+        made.push(Made::new(true, 'f', Some(forward.as_str())));
     }
     made
 }

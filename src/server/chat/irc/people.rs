@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use super::MAX_MONITOR;
 use super::client::Client;
 use super::dialect::{mask, prefixes};
-use super::registration::MAX_REAL;
+use super::registration::{MAX_REAL, MAX_TARGETS};
 use crate::proto::chat::name::Nick;
 use crate::proto::chat::room::Room;
 use crate::proto::irc::cap::Cap;
@@ -50,6 +50,35 @@ impl Client {
         self.away = message.given(0).map(|text| cut(text, limit).to_owned());
         let away = self.away.is_some();
         self.reply(if away { numeric::RPL_NOWAWAY } else { numeric::RPL_UNAWAY }, &[]);
+    }
+
+    /// `ACCEPT` (Solanum's caller-id): who may write to a user who hears accounts only.
+    pub(super) fn accept(&mut self, message: &Message<'_>) {
+        let Some(user) = self.user.clone() else { return };
+        let asked = message.params()[0];
+        if asked == "*" {
+            let mut nicks: Vec<String> = self
+                .door
+                .house
+                .users()
+                .iter()
+                .filter(|other| user.has_accepted(other.id()))
+                .map(|other| other.nick().to_string())
+                .collect();
+            nicks.sort();
+            for nick in &nicks {
+                self.reply_bare(numeric::RPL_ACCEPTLIST, &[nick]);
+            }
+            return self.reply(numeric::RPL_ENDOFACCEPT, &[]);
+        }
+        for word in target::split(asked).take(MAX_NICKS) {
+            let (nick, on) = word.strip_prefix('-').map_or((word, true), |nick| (nick, false));
+            match self.door.house.user(nick) {
+                None => self.reply(numeric::ERR_NOSUCHNICK, &[nick]),
+                Some(other) if !user.accept(other.id(), on) => self.reply(numeric::ERR_ACCEPTFULL, &[]),
+                Some(_) => {}
+            }
+        }
     }
 
     pub(super) fn setname(&mut self, message: &Message<'_>) {
@@ -97,14 +126,14 @@ impl Client {
                 }
             }
             Request::List => {
-                for line in pack_commas(self.watched.iter().cloned().collect()) {
+                for line in pack_commas(self.watched.iter().map(ToString::to_string).collect()) {
                     self.reply_text(numeric::RPL_MONLIST, &[], &line);
                 }
                 self.reply(numeric::RPL_ENDOFMONLIST, &[]);
             }
             Request::Status => {
                 let names = self.watched.clone();
-                self.show_status(names.iter().map(String::as_str));
+                self.show_status(names.iter().map(|name| &**name));
             }
         }
     }
@@ -172,14 +201,14 @@ impl Client {
         if own && let Some(address) = self.about.address {
             let text = format!("is connecting from *@{address} {address}");
             self.reply_text(numeric::RPL_WHOISHOST, &[&nick], &text);
+            let mask = format!("{}@{}", face.user, face.host);
+            self.reply(numeric::RPL_WHOISACTUALLY, &[&nick, &mask, &address.to_string()]);
         }
         if own || user.face().operator {
             let modes = self.user_modes(other);
             self.reply_text(numeric::RPL_WHOISMODES, &[&nick], &format!("is using modes {modes}"));
         }
-        if own || user.face().operator || !self.is_invisible(other) {
-            self.show_channels(&user, other, &nick);
-        }
+        self.show_channels(&user, other, &nick);
         let info = self.door.house.settings().network.clone();
         let server = self.door.name().to_owned();
         self.reply_text(numeric::RPL_WHOISSERVER, &[&nick, &server], &info);
@@ -211,7 +240,9 @@ impl Client {
         let mut channels = Vec::new();
         for room in other.rooms() {
             let Some(name) = room.name() else { continue };
-            if room.look(Room::is_listed) || user.is_in(room.id()) || user.face().operator {
+            let shared = user.is_in(room.id()) || user.face().operator;
+            let open = room.look(Room::is_listed) && !self.is_invisible(other);
+            if (shared || open) && self.sees(&room, other) {
                 let standing = room.standing(other);
                 let before = standing.map(|standing| prefixes(&standing, several)).unwrap_or_default();
                 channels.push(format!("{before}{name}"));
@@ -224,13 +255,17 @@ impl Client {
         }
     }
 
+    /// Several nicks have one answer, with the last who has gone first.
     pub(super) fn whowas(&mut self, message: &Message<'_>) {
         let Some(nick) = message.given(0) else {
             return self.reply(numeric::ERR_NONICKNAMEGIVEN, &[]);
         };
         let count = message.param(1).and_then(|count| count.parse::<usize>().ok()).filter(|count| *count > 0);
         let count = count.unwrap_or(MAX_WAS).min(MAX_WAS);
-        let is = |was: &&super::Was| was.face.nick.as_str().eq_ignore_ascii_case(nick);
+        let is = |was: &&super::Was| {
+            let mut asked = target::split(nick).take(MAX_TARGETS);
+            asked.any(|nick| was.face.nick.as_str().eq_ignore_ascii_case(nick))
+        };
         let found: Vec<_> = self.door.whowas().iter().filter(is).take(count).cloned().collect();
         if found.is_empty() {
             self.reply(numeric::ERR_WASNOSUCHNICK, &[nick]);

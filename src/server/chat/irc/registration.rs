@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use subtle::ConstantTimeEq as _;
+
 use super::MAX_MONITOR;
 use super::client::Client;
 use super::dialect::variant;
@@ -59,7 +61,9 @@ impl Client {
                 let line = self.cap_line(word).last(list);
                 // The answer is in the old dialect, and so is what was said before it.
                 self.replies.push(line);
-                self.settle(None).await;
+                if !self.collecting {
+                    self.settle(None).await;
+                }
                 let notified = self.version >= 302;
                 self.set_caps(if notified { caps.with(Cap::CapNotify) } else { caps });
             }
@@ -176,7 +180,14 @@ impl Client {
             return;
         }
         let (Some(nick), Some(user_name)) = (self.nick.clone(), self.user_name.clone()) else { return };
-        if let Some(password) = self.password.take()
+        let said = self.password.take();
+        if let Some(known) = &self.door.settings.passwords.server {
+            // It is the server's, and says nothing of an account.
+            if !said.is_some_and(|said| fits(known, &said)) {
+                self.reply(numeric::ERR_PASSWDMISMATCH, &[]);
+                return self.end("Password incorrect");
+            }
+        } else if let Some(password) = said
             && !self.log_in_by_pass(&nick, &password).await
         {
             self.reply(numeric::ERR_PASSWDMISMATCH, &[]);
@@ -258,7 +269,7 @@ impl Client {
     pub(super) fn isupport(&mut self) {
         let settings = self.door.house.settings();
         let targets = format!(
-            "NAMES:,LIST:,KICK:,WHOIS:1,PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},TAGMSG:{MAX_TARGETS},JOIN:,PART:,MONITOR:"
+            "NAMES:,LIST:,KICK:,WHOIS:1,WHOWAS:{MAX_TARGETS},PRIVMSG:{MAX_TARGETS},NOTICE:{MAX_TARGETS},TAGMSG:{MAX_TARGETS},JOIN:,PART:,MONITOR:"
         );
         let tokens = Tokens::new()
             .value("ACCOUNTEXTBAN", "a")
@@ -307,6 +318,11 @@ impl Client {
             self.replies.extend(lines);
         }
     }
+}
+
+/// Whether a password is the one that is known. It takes as long for one as for another of the same length.
+pub(super) fn fits(known: &str, said: &str) -> bool {
+    known.as_bytes().ct_eq(said.as_bytes()).into()
 }
 
 /// The server's version.

@@ -1,4 +1,4 @@
-//! What is said: PRIVMSG, NOTICE and TAGMSG, messages of several lines (BATCH), and REDACT.
+//! What is said: PRIVMSG and NOTICE, and messages of several lines (BATCH).
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::dialect::{MAX_CLIENT_TAGS, mask};
 use super::login::NICKSERV;
 use super::registration::MAX_TARGETS;
 use crate::proto::chat::event::{Change, Event, Message as Said, Role, Style};
-use crate::proto::chat::id::{MessageId, RoomId};
+use crate::proto::chat::id::{AccountId, MessageId, RoomId};
 use crate::proto::chat::name::{Nick, RoomName};
 use crate::proto::chat::room::Refusal;
 use crate::proto::irc::batch::{self, Fault, MULTILINE, Multiline, Verb};
@@ -39,7 +39,7 @@ pub(super) struct Pending {
 
 /// To whom it was sent.
 #[derive(Clone)]
-enum To {
+pub(super) enum To {
     Room(RoomName),
     Nick(Nick),
 }
@@ -143,7 +143,7 @@ impl Client {
     }
 
     /// Sends a change to a room. Its outcome comes out of the mailbox.
-    async fn send_change(&mut self, room: &Arc<RoomCell>, to: To, change: Change, notice: bool) {
+    pub(super) async fn send_change(&mut self, room: &Arc<RoomCell>, to: To, change: Change, notice: bool) {
         let Some(user) = self.user.clone() else { return };
         let session = Arc::clone(self.session());
         let number = self.next_number();
@@ -169,7 +169,7 @@ impl Client {
     }
 
     /// Tells why something was not said.
-    fn unsaid(&mut self, to: &To, refused: &Refused) {
+    pub(super) fn unsaid(&mut self, to: &To, refused: &Refused) {
         let name = match to {
             To::Room(name) => name.as_str().to_owned(),
             To::Nick(nick) => nick.as_str().to_owned(),
@@ -189,13 +189,21 @@ impl Client {
     async fn say_to(&mut self, nick: &str, notice: bool, said: Said) {
         let Some(user) = self.user.clone() else { return };
         let face = user.face();
-        let own = face.account.as_ref().map(|(id, name)| (*id, Arc::clone(name)));
+        let own = face.account.clone();
         let other = self.door.house.user(nick);
         let account = match &other {
-            Some(other) => other.face().account.map(|(id, name)| (id, (*name).clone())),
+            Some(other) => other.face().account,
             // Somebody with an account reads it later.
             None => self.account_called(nick).await,
         };
+        if let (Some((me, _)), Some((them, _))) = (&own, &account)
+            && self.is_blocked(*me, *them).await
+        {
+            if !notice {
+                self.blocked(nick);
+            }
+            return;
+        }
         // What is asked of a program, and what it answers, is not kept.
         let kept = !said.text.starts_with('\x01');
         let (Some((me, my_name)), Some((them, their_name)), true) = (own, account, kept) else {
@@ -207,7 +215,7 @@ impl Client {
             };
             return self.whisper(&user, &other, notice, said);
         };
-        let shown = other.as_ref().map_or_else(|| their_name.clone(), |other| (*other.face().nick).clone());
+        let shown = other.as_ref().map_or_else(|| their_name.clone(), |other| other.nick());
         match self.door.house.open_direct(&user, (me, &my_name), (them, &their_name)).await {
             Ok(room) => self.send_change(&room, To::Nick(shown), Change::Message(said), notice).await,
             Err(refused) => self.unsaid(&To::Nick(shown), &refused),
@@ -217,7 +225,24 @@ impl Client {
         }
     }
 
-    async fn account_called(&self, nick: &str) -> Option<(crate::proto::chat::id::AccountId, Nick)> {
+    /// Whether one of two accounts does not hear the other.
+    pub(super) async fn is_blocked(&self, me: AccountId, them: AccountId) -> bool {
+        for (one, other) in [(me, them), (them, me)] {
+            if let Ok(Some(account)) = self.door.accounts.account(one).await
+                && account.profile.blocked.contains(&other)
+            {
+                return true;
+            }
+        }
+        false
+    }
+
+    pub(super) fn blocked(&mut self, nick: &str) {
+        let text = "Cannot send to this user: one of you does not hear the other";
+        self.reply_text(numeric::ERR_CANNOTSENDTOUSER, &[nick], text);
+    }
+
+    async fn account_called(&self, nick: &str) -> Option<(AccountId, Nick)> {
         let nick = nick.parse::<Nick>().ok()?;
         let account = self.door.accounts.account_named(&nick).await.ok()??;
         Some((account.id, account.name.clone()))
@@ -225,7 +250,11 @@ impl Client {
 
     fn whisper(&mut self, user: &Arc<User>, other: &Arc<User>, notice: bool, said: Said) {
         let session = Arc::clone(self.session());
-        let sent = self.door.house.whisper(user, &session, other, &said);
+        let sent = match self.door.house.whisper(user, &session, other, &said) {
+            Ok(sent) => sent,
+            Err(_) if notice => return,
+            Err(refused) => return self.unheard(other, &refused),
+        };
         let (face, to) = (user.face(), other.face().nick);
         self.remember_whisper(&face, &other.face(), sent.id, &said);
         let told = Told::Whisper { from: &face, to: &to, id: sent.id, message: &said };
@@ -239,6 +268,16 @@ impl Client {
         if !notice {
             self.tell_away(other);
         }
+    }
+
+    /// Tells why somebody was not told something: it hears accounts only, or no CTCP.
+    pub(super) fn unheard(&mut self, other: &User, refused: &Refused) {
+        let text = format!("Cannot send to this user: {refused}");
+        let numeric = match refused {
+            Refused::Room(Refusal::NoCtcp) => numeric::ERR_CANNOTSENDTOUSER,
+            _ => numeric::ERR_NEEDREGGEDNICK,
+        };
+        self.reply_text(numeric, &[other.face().nick.as_str()], &text);
     }
 
     /// The one of two who has an account may ask for it later.
@@ -283,7 +322,7 @@ impl Client {
         let face = user.face();
         let Pending { to, room, change } = pending;
         if let (To::Nick(nick), Change::Message(message)) = (&to, &change)
-            && *nick == *face.nick
+            && *nick == face.nick
         {
             let told = Told::Whisper { from: &face, to: nick, id: sent.id, message };
             let copy = self.door.language.lines(self.caps, &told);
@@ -297,81 +336,23 @@ impl Client {
     }
 
     fn with_echo(&self, face: &Face, to: &To, room: RoomId, change: Change, sent: Sent) -> Vec<Line> {
-        if !self.caps.has(Cap::EchoMessage) {
-            return Vec::new();
+        match self.caps.has(Cap::EchoMessage) {
+            true => self.own_change(face, to, room, change, sent),
+            false => Vec::new(),
         }
+    }
+
+    /// A change of the client's own, as it is told of it.
+    pub(super) fn own_change(&self, face: &Face, to: &To, room: RoomId, change: Change, sent: Sent) -> Vec<Line> {
         let event = Event { room, seq: sent.seq, id: sent.id, by: face.author(), change };
         let place = match to {
             To::Room(name) => Place::Room(name),
-            To::Nick(nick) => Place::Direct { with: nick, me: &face.nick },
+            To::Nick(nick) => Place::Direct { with: nick, nick, me: &face.nick },
         };
         let account = face.account_name();
         let (real, bot, was) = (&*face.real, face.bot, Role::Member);
         let told = Told::Event { event: &event, place, account, real, bot, was };
         self.door.language.lines(self.caps, &told)
-    }
-
-    pub(super) async fn tagmsg(&mut self, message: &Message<'_>) {
-        let mut tags = message.tags.client_only();
-        tags.truncate(MAX_CLIENT_TAGS);
-        let targets = message.params()[0];
-        let Some(targets) = target::distinct(targets, MAX_TARGETS) else {
-            return self.reply(numeric::ERR_TOOMANYTARGETS, &[targets]);
-        };
-        if tags.is_empty() || !self.caps.has(Cap::MessageTags) {
-            return;
-        }
-        for target in targets {
-            if target.starts_with('#') {
-                self.tag_channel(target, &tags).await;
-            } else {
-                self.tag_nick(target, &tags);
-            }
-        }
-    }
-
-    async fn tag_channel(&mut self, name: &str, tags: &[(String, String)]) {
-        let Some(user) = self.user.clone() else { return };
-        let Some(room) = self.door.house.room(name) else {
-            return self.reply(numeric::ERR_NOSUCHCHANNEL, &[name]);
-        };
-        let Some(shown) = room.name().cloned() else { return };
-        if let Some(change) = reaction(tags)
-            && let Change::React { to, .. } | Change::Unreact { to, .. } = &change
-            && matches!(self.door.house.target(&room, *to).await, Ok(Some(_)))
-        {
-            return self.send_change(&room, To::Room(shown), change, false).await;
-        }
-        let session = Arc::clone(self.session());
-        match self.door.house.tag_room(&user, &session, &room, tags) {
-            Ok(sent) => {
-                let face = user.face();
-                let told = Told::Tags { from: &face, place: Place::Room(&shown), id: sent.id, tags };
-                if self.caps.has(Cap::EchoMessage) {
-                    self.replies.extend(self.door.language.lines(self.caps, &told));
-                }
-            }
-            Err(refused) => self.unsaid(&To::Room(shown), &refused),
-        }
-    }
-
-    fn tag_nick(&mut self, nick: &str, tags: &[(String, String)]) {
-        let Some(user) = self.user.clone() else { return };
-        let Some(other) = self.door.house.user(nick) else {
-            return self.reply(numeric::ERR_NOSUCHNICK, &[nick]);
-        };
-        let session = Arc::clone(self.session());
-        let sent = self.door.house.tag_user(&user, &session, &other, tags);
-        let (face, to) = (user.face(), other.face().nick);
-        let place = Place::Direct { with: &to, me: &face.nick };
-        let lines =
-            self.door.language.lines(self.caps, &Told::Tags { from: &face, place, id: sent.id, tags });
-        if user.id() == other.id() {
-            self.after.extend(lines.iter().cloned());
-        }
-        if self.caps.has(Cap::EchoMessage) {
-            self.replies.extend(lines);
-        }
     }
 
     /// `BATCH`. Says whether it is not to be answered yet.
@@ -436,46 +417,4 @@ impl Client {
         };
         self.fail("BATCH", fault.code(), &context, &fault.to_string());
     }
-
-    pub(super) async fn redact(&mut self, message: &Message<'_>) {
-        let Some(user) = self.user.clone() else { return };
-        let (target, id) = (message.params()[0], message.params()[1]);
-        let Some(room) = self.log_of(target).await else {
-            let text = "You cannot delete messages there";
-            return self.fail("REDACT", "INVALID_TARGET", &[target], text);
-        };
-        let unknown = "This message does not exist, or is too old";
-        let Ok(of) = id.parse::<MessageId>() else {
-            return self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown);
-        };
-        let found = match self.door.house.target(&room, of).await {
-            Ok(Some(found)) => found,
-            _ => return self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown),
-        };
-        let limit = self.door.house.settings().max_reason;
-        let reason = message.given(2).map(|reason| text::cut(reason, limit).to_owned());
-        match self.door.house.change(&user, &room, Change::Delete { of, reason }, Some(&found)).await {
-            Ok(_) => {}
-            Err(Refused::Room(Refusal::Deleted | Refusal::NoSuchMessage)) => {
-                self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown);
-            }
-            Err(refused) => {
-                let text = refused.to_string();
-                self.fail("REDACT", "REDACT_FORBIDDEN", &[target, id], &text);
-            }
-        }
-    }
-}
-
-/// The reaction that tags are, if they are one: `+draft/react` and the message that it answers.
-fn reaction(tags: &[(String, String)]) -> Option<Change> {
-    let value = |names: [&str; 2]| {
-        let found = tags.iter().find(|(key, value)| names.contains(&key.as_str()) && !value.is_empty());
-        found.map(|(_, value)| value.clone())
-    };
-    let to: MessageId = value(["+draft/reply", "+reply"])?.parse().ok()?;
-    if let Some(reaction) = value(["+draft/react", "+react"]) {
-        return Some(Change::React { to, reaction });
-    }
-    value(["+draft/unreact", "+unreact"]).map(|reaction| Change::Unreact { to, reaction })
 }

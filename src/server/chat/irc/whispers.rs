@@ -18,10 +18,18 @@ const MAX_MESSAGES: usize = 100;
 
 /// Talks, by account and the other one's folded name.
 #[derive(Debug, Default)]
-pub(super) struct Whispers(Mutex<HashMap<(AccountId, String), VecDeque<Event>>>);
+pub(super) struct Whispers(Mutex<HashMap<(AccountId, String), Talk>>);
+
+/// What an account and somebody have said to each other.
+#[derive(Debug, Default)]
+struct Talk {
+    /// The other one's name, as it was written last.
+    with: String,
+    events: VecDeque<Event>,
+}
 
 impl Whispers {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(AccountId, String), VecDeque<Event>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(AccountId, String), Talk>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -30,23 +38,24 @@ impl Whispers {
         let key = (account, with.to_ascii_lowercase());
         let mut talks = self.lock();
         if talks.len() >= MAX_TALKS && !talks.contains_key(&key) {
-            let silent = talks.iter().min_by_key(|(_, talk)| talk.back().map(|event| event.id));
+            let silent = talks.iter().min_by_key(|(_, talk)| talk.events.back().map(|event| event.id));
             if let Some(silent) = silent.map(|(key, _)| key.clone()) {
                 talks.remove(&silent);
             }
         }
         let talk = talks.entry(key).or_default();
-        if talk.len() >= MAX_MESSAGES {
-            talk.pop_front();
+        with.clone_into(&mut talk.with);
+        if talk.events.len() >= MAX_MESSAGES {
+            talk.events.pop_front();
         }
-        talk.push_back(event);
+        talk.events.push_back(event);
     }
 
     /// A part of a talk, the oldest message first.
     pub(super) fn page(&self, account: AccountId, with: &str, part: Part, limit: usize) -> Vec<Event> {
         let talks = self.lock();
         let Some(talk) = talks.get(&(account, with.to_ascii_lowercase())) else { return Vec::new() };
-        let all: Vec<Event> = talk.iter().cloned().collect();
+        let all: Vec<Event> = talk.events.iter().cloned().collect();
         drop(talks);
         cut(all, part, limit)
     }
@@ -55,7 +64,7 @@ impl Whispers {
     pub(super) fn talks(&self, account: AccountId) -> Vec<(Millis, String)> {
         let talks = self.lock();
         let own = talks.iter().filter(|((whose, _), _)| *whose == account);
-        own.filter_map(|((_, with), talk)| Some((talk.back()?.id.time(), with.clone()))).collect()
+        own.filter_map(|(_, talk)| Some((talk.events.back()?.id.time(), talk.with.clone()))).collect()
     }
 }
 
@@ -139,7 +148,7 @@ mod tests {
             assert_eq!(found, expected, "{part:?} {limit}");
         }
         assert!(whispers.page(AccountId(8), "bob", Part::Latest, 9).is_empty());
-        assert_eq!(whispers.talks(account), [(5, "bob".to_owned())]);
+        assert_eq!(whispers.talks(account), [(5, "Bob".to_owned())]);
     }
 
     #[test]

@@ -26,8 +26,8 @@ impl Client {
                 let inside = user.is_in(room.id());
                 for standing in room.standings() {
                     let other = &standing.user;
-                    if (inside || !self.is_invisible(other)) && (!request.operators || other.face().operator)
-                    {
+                    let seen = (inside || !self.is_invisible(other)) && self.sees(&room, other);
+                    if seen && (!request.operators || other.face().operator) {
                         self.who_row(&request, Some((&room, &standing)), other);
                     }
                 }
@@ -51,7 +51,7 @@ impl Client {
         let seen = |other: &Arc<User>| {
             other.id() == user.id()
                 || !self.is_invisible(other)
-                || mine.iter().any(|room| other.is_in(room.id()))
+                || mine.iter().any(|room| other.is_in(room.id()) && self.sees(room, other))
         };
         let fits = |other: &Arc<User>| {
             let face = other.face();

@@ -201,7 +201,7 @@ impl Talk {
                         let account = self.door.accounts.account(*id).await?;
                         by.extend(account.map(|account| account.name.as_str().to_owned()));
                     }
-                    Who::Guest(nick) => by.push(nick.clone()),
+                    Who::Guest(nick) => by.push(nick.to_string()),
                 }
             }
             reactions.push(Reactions { reaction: reaction.text.clone(), by });

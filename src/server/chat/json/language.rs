@@ -26,6 +26,12 @@ fn name(place: Place<'_>) -> &str {
 
 impl Language for Json {
     fn write(&self, _: u32, told: &Told<'_>, out: &mut BytesMut) {
+        let told = match told {
+            // This door shows who is in a room to all who are.
+            Told::Veiled(told) => *told,
+            Told::Unveiled(_) => return,
+            told => told,
+        };
         let text = match told {
             Told::Event { event, place, account, .. } => {
                 let account = account.map(Nick::as_str);
@@ -62,7 +68,8 @@ fn rare(told: &Told<'_>) -> Option<String> {
         Told::Event { .. } | Told::Whisper { .. } | Told::Status { .. } => return None,
         // The room's own event says that it has ended, and hosts are not shown.
         Told::Host { .. } | Told::Closed { .. } => return None,
-        Told::Watched(told) => return rare(told),
+        Told::Watched(told) | Told::Veiled(told) => return rare(told),
+        Told::Unveiled(_) => return None,
         Told::Tags { from, place, tags, .. } => {
             // Of what IRC clients send without words, typing has a meaning here.
             let (_, state) = tags.iter().find(|(key, _)| key == "+typing")?;

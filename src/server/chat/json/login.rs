@@ -50,6 +50,9 @@ impl Talk {
         device: Option<&str>,
     ) -> Reply {
         self.not_in()?;
+        if self.door.house.user(account.as_str()).is_some() {
+            return Err(Failure::new("name_taken", "somebody who is here has that name"));
+        }
         let new = NewUser {
             name: account.as_str(),
             password,
@@ -202,7 +205,7 @@ impl Talk {
         let other = |room: &crate::proto::chat::room::Room| {
             let mut members = room.members();
             let other = members.find(|(who, _)| **who != me.who()).map(|(_, member)| member.nick.clone());
-            other.unwrap_or_else(|| (*me.nick).clone())
+            other.unwrap_or_else(|| me.nick.clone())
         };
         let mut words = room.look(|room| {
             let name =

@@ -81,7 +81,7 @@ impl Talk {
                         let to = self.door.house.user(nick.as_str());
                         let to =
                             to.ok_or_else(|| Failure::new("no_such_user", "there is nobody of that name"))?;
-                        let sent = self.door.house.whisper(&user, &self.session, &to, &message);
+                        let sent = self.door.house.whisper(&user, &self.session, &to, &message)?;
                         return Ok(Answer::Now(fields([
                             ("seq", 0.into()),
                             ("id", sent.id.to_string().into()),
@@ -134,7 +134,7 @@ impl Talk {
             Target::Nick(nick) => {
                 let to = self.door.house.user(nick.as_str());
                 if let Some(to) = to {
-                    self.door.house.tag_user(&user, &self.session, &to, &tags);
+                    self.door.house.tag_user(&user, &self.session, &to, &tags)?;
                 }
             }
         }

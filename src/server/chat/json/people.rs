@@ -128,6 +128,22 @@ impl Talk {
         Ok(Map::new())
     }
 
+    /// Whom one hears: all, or accounts and those whom one has let.
+    pub(super) fn accept(&mut self, guests: Option<bool>, name: Option<&Nick>, on: bool) -> Reply {
+        let user = &self.me()?.user;
+        if let Some(name) = name {
+            let other = self.door.house.user(name.as_str());
+            let other = other.ok_or_else(|| Failure::new("no_such_user", "there is nobody of that name"))?;
+            if !user.accept(other.id(), on) {
+                return Err(Failure::new("list_full", "the list is full"));
+            }
+        }
+        if let Some(guests) = guests {
+            user.set_reserved(!guests);
+        }
+        Ok(Map::new())
+    }
+
     fn keep_account(&mut self, account: std::sync::Arc<crate::server::chat::store::account::Account>) {
         if let Some((mine, _)) = self.me.as_mut().and_then(|me| me.account.as_mut()) {
             *mine = account;

@@ -4,6 +4,7 @@ use serde_json::{Map, Value};
 
 use crate::proto::chat::json::words::error;
 use crate::proto::chat::json::{BadRequest, Id};
+use crate::proto::chat::name::RoomName;
 use crate::proto::chat::room;
 use crate::server::chat::accounts;
 use crate::server::chat::house::NoNick;
@@ -18,6 +19,8 @@ pub(super) struct Failure {
     message: String,
     /// Milliseconds to wait.
     wait: Option<u64>,
+    /// The room to go to instead.
+    forward: Option<RoomName>,
 }
 
 /// The fields of a reply.
@@ -25,11 +28,15 @@ pub(super) type Reply = Result<Map<String, Value>, Failure>;
 
 impl Failure {
     pub(super) fn new(code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), wait: None }
+        Self { code, message: message.into(), wait: None, forward: None }
     }
 
     pub(super) fn waiting(self, wait: std::time::Duration) -> Self {
         Self { wait: Some(u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)), ..self }
+    }
+
+    pub(super) fn forwarding(self, forward: Option<RoomName>) -> Self {
+        Self { forward, ..self }
     }
 
     /// The reply.
@@ -37,6 +44,9 @@ impl Failure {
         let mut fields = Map::new();
         if let Some(wait) = self.wait {
             fields.insert("wait_ms".into(), wait.into());
+        }
+        if let Some(forward) = &self.forward {
+            fields.insert("forward".into(), forward.as_str().into());
         }
         error(re, self.code, &self.message, fields)
     }
@@ -61,6 +71,7 @@ pub(super) fn code(refusal: room::Refusal) -> &'static str {
         R::Full => "full",
         R::AccountsOnly => "accounts_only",
         R::Silenced => "silenced",
+        R::NoCtcp => "no_ctcp",
         R::TooSoon(_) => "too_soon",
         R::ListFull => "list_full",
         R::Direct => "direct",

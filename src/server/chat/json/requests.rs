@@ -2,8 +2,11 @@
 
 use super::reply::{Failure, Reply};
 use super::session::{Answer, Talk};
-use crate::proto::chat::event::{Change, Role};
+use crate::proto::chat::event::{Change, Role, Setting};
 use crate::proto::chat::json::verbs::Request;
+
+/// What a switch of a room sets.
+type Switch = fn(bool) -> Setting;
 
 fn now(reply: Reply) -> Result<Answer, Failure> {
     reply.map(Answer::Now)
@@ -32,6 +35,7 @@ impl Talk {
             R::Profile { display, about, avatar, read_receipts } => {
                 now(self.profile(display, about, avatar, read_receipts).await)
             }
+            R::Accept { guests, name, on } => now(self.accept(guests, name.as_ref(), on.unwrap_or(true))),
             R::Block { name, on } => now(self.block(&name, on).await),
             R::Presence { presence, status } => {
                 now(self.presence(&presence, status.as_deref().unwrap_or("")))
@@ -66,9 +70,26 @@ impl Talk {
                 key,
                 limit,
                 slow,
+                accounts_speak,
+                op_moderated,
+                no_ctcp,
+                auditorium,
+                forward,
             } => {
-                let switches = [invite_only, secret, moderated, members_only, topic_locked, accounts_only];
-                now(self.set(&room, switches, key, limit, slow).await)
+                let switches: [(Switch, Option<bool>); 10] = [
+                    (Setting::InviteOnly, invite_only),
+                    (Setting::Secret, secret),
+                    (Setting::Moderated, moderated),
+                    (Setting::MembersOnly, members_only),
+                    (Setting::TopicLocked, topic_locked),
+                    (Setting::AccountsOnly, accounts_only),
+                    (Setting::AccountsSpeak, accounts_speak),
+                    (Setting::OpModerated, op_moderated),
+                    (Setting::NoCtcp, no_ctcp),
+                    (Setting::Auditorium, auditorium),
+                ];
+                let switched = switches.into_iter().filter_map(|(kind, on)| on.map(kind)).collect();
+                now(self.set(&room, switched, key, limit, slow, forward).await)
             }
             R::List { room, list, mask, seconds, reason } => {
                 now(self.list(&room, list, &mask, seconds, reason).await)

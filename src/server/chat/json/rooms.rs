@@ -10,7 +10,7 @@ use super::session::Talk;
 use crate::proto::chat::event::{Change, List, Role, RoomKind, Setting, Who};
 use crate::proto::chat::json::asked::Target;
 use crate::proto::chat::mask::Mask;
-use crate::proto::chat::name::{Nick, RoomName};
+use crate::proto::chat::name::{Nick, NotAName, RoomName};
 use crate::proto::chat::room::{Refusal, Room, Settings};
 use crate::server::chat::house::room::RoomCell;
 
@@ -33,6 +33,10 @@ pub(super) fn settings(settings: &Settings) -> Value {
         ("members_only", settings.members_only),
         ("topic_locked", settings.topic_locked),
         ("accounts_only", settings.accounts_only),
+        ("accounts_speak", settings.accounts_speak),
+        ("op_moderated", settings.op_moderated),
+        ("no_ctcp", settings.no_ctcp),
+        ("auditorium", settings.auditorium),
         ("permanent", settings.permanent),
         ("key", settings.key.is_some()),
     ] {
@@ -45,6 +49,9 @@ pub(super) fn settings(settings: &Settings) -> Value {
     }
     if let Some(slow) = settings.slow {
         words.insert("slow".into(), slow.into());
+    }
+    if let Some(forward) = &settings.forward {
+        words.insert("forward".into(), forward.as_str().into());
     }
     words.into()
 }
@@ -119,7 +126,7 @@ impl Talk {
         let search = search.unwrap_or_default().to_lowercase();
         let found = |text: &str| text.to_lowercase().contains(&search);
         let after = after.map(RoomName::folded).unwrap_or_default();
-        let mut rooms: Vec<(String, Value)> = self
+        let mut rooms: Vec<(Arc<str>, Value)> = self
             .door
             .house
             .rooms()
@@ -163,7 +170,13 @@ impl Talk {
 
     pub(super) async fn join(&mut self, room: &RoomName, key: Option<&str>) -> Reply {
         let user = Arc::clone(&self.me()?.user);
-        let entered = self.door.house.join(&user, &self.session, room, key).await?;
+        let entered = match self.door.house.join(&user, &self.session, room, key).await {
+            Ok(entered) => entered,
+            Err(not) => {
+                let forward = self.door.house.forward(room, &not);
+                return Err(Failure::from(not).forwarding(forward));
+            }
+        };
         let head = entered.room.look(Room::head);
         Ok(fields([("room", self.room_words(&entered.room, head, None).await?)]))
     }
@@ -257,21 +270,12 @@ impl Talk {
     pub(super) async fn set(
         &mut self,
         room: &RoomName,
-        switches: [Option<bool>; 6],
+        mut changes: Vec<Setting>,
         key: Option<String>,
         limit: Option<u64>,
         slow: Option<u64>,
+        forward: Option<String>,
     ) -> Reply {
-        let kinds = [
-            Setting::InviteOnly,
-            Setting::Secret,
-            Setting::Moderated,
-            Setting::MembersOnly,
-            Setting::TopicLocked,
-            Setting::AccountsOnly,
-        ];
-        let mut changes: Vec<Setting> =
-            kinds.iter().zip(switches).filter_map(|(kind, on)| on.map(kind)).collect();
         if let Some(key) = key {
             let unfit = |found: char| found.is_control() || found.is_whitespace() || found == ',';
             if key.len() > MAX_KEY || key.contains(unfit) || key.starts_with(':') {
@@ -286,6 +290,17 @@ impl Talk {
         if let Some(slow) = slow {
             let slow = u32::try_from(slow.min(MAX_SLOW)).unwrap_or_default();
             changes.push(Setting::Slow(Some(slow).filter(|slow| *slow > 0)));
+        }
+        match forward.as_deref() {
+            None => {}
+            Some("") => changes.push(Setting::Forward(None)),
+            Some(name) => {
+                let unfit = |error: NotAName| Failure::new("bad_request", format!("forward: {error}"));
+                let name = name.parse::<RoomName>().map_err(unfit)?;
+                let to = self.known(&name)?;
+                to.ask(&self.me()?.user.face(), Room::may_moderate)?;
+                changes.push(Setting::Forward(Some(to.name().unwrap_or(&name).clone())));
+            }
         }
         let mut reply = Map::new();
         for setting in changes {

@@ -41,7 +41,7 @@ pub enum Which {
     All,
     /// Messages as they are now, with the places of deleted ones.
     Messages,
-    /// Those, and who came and went, what the topic was, and other changes of state.
+    /// Those, reactions and other tags, and who came and went, what the topic was, and other changes of state.
     MessagesAndState,
     /// The messages of a thread, its first one among them.
     Thread(MessageId),

@@ -132,6 +132,8 @@ function settings(page, { chat, room }) {
     ['members_only', 'Only members speak', 'Nobody says something from outside, as IRC allows.'],
     ['topic_locked', 'Only admins set the topic', ''],
     ['accounts_only', 'No guests', 'Only those with an account enter.'],
+    ['accounts_speak', 'Guests only read', 'Unless they are voiced.'],
+    ['op_moderated', 'Only admins read the unvoiced', 'Nothing of that is kept.'],
     ['invite_only', 'Only the invited enter', ''],
     ['secret', 'Not listed', 'It is found by its name alone.'],
   ];

@@ -102,6 +102,7 @@ export class Room {
   put(event) {
     switch (event.t) {
       case 'message': return this.#insert(message(event));
+      case 'tags': return null;
       case 'edit': case 'delete': case 'react': case 'unreact': return this.#change(event);
       default: return event.seq ? this.#insert({ ...event, kind: 'note', rev: 0, order: event.seq }) : null;
     }

@@ -1,6 +1,7 @@
 //! What other nodes say.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::broadcast::error::RecvError;
@@ -9,9 +10,11 @@ use tokio::sync::mpsc;
 use super::super::House;
 use super::super::commit::Waiting;
 use super::super::told::{Place, Told};
+use super::super::user::{Face, User};
 use super::follow::Foreign;
 use super::lock;
 use super::news::{EventNews, News, Said};
+use crate::proto::chat::event::Role;
 use crate::server::chat::accounts::{Accounts, Ending};
 use crate::server::chat::bus::Heard;
 use crate::server::chat::store::Cursor;
@@ -103,6 +106,12 @@ impl House {
         self.hear_news(node, news, accounts).await;
     }
 
+    /// Whether somebody on another node may say something to a user here, which decides that.
+    fn may_reach(&self, from: &Face, to: &User) -> bool {
+        from.account.is_some()
+            || self.user(from.nick.as_str()).map_or(!to.is_reserved(), |from| to.hears(&from))
+    }
+
     async fn hear_news(&self, node: NodeId, news: News, accounts: &Accounts) {
         let Some(nodes) = &self.0.nodes else { return };
         match news {
@@ -126,22 +135,42 @@ impl House {
             News::Dropped { room } => {
                 let _ = self.0.queue.send(Waiting::Foreign(Foreign::Dropped(room))).await;
             }
-            News::Tags { from, room, to, id, tags } => {
+            News::Tags { from, room, role, to, id, tags } => {
                 let face = from.face();
                 if let Some(room) = room.and_then(|room| self.room_by_id(room))
                     && let Some(place) = room.place()
                 {
-                    room.publish(&Told::Tags { from: &face, place, id, tags: &tags }, None);
+                    let told = Told::Tags { from: &face, place, id, tags: &tags };
+                    match role {
+                        Role::Member => room.publish(&told, None),
+                        role => room.tell_role(role, &told, None),
+                    }
                 }
-                if let Some(user) = to.and_then(|to| self.user(to.as_str())) {
+                if let Some(user) = to.and_then(|to| self.user(to.as_str()))
+                    && self.may_reach(&face, &user)
+                {
                     let nick = user.face().nick;
-                    let place = Place::Direct { with: &face.nick, me: &nick };
+                    let place = Place::Direct { with: face.lasting_name(), nick: &face.nick, me: &nick };
                     user.tell(&Told::Tags { from: &face, place, id, tags: &tags }, None);
+                }
+            }
+            News::Status { from, room, role, shown, id, message } => {
+                if let Some(room) = self.room_by_id(room)
+                    && let Some(name) = room.name()
+                {
+                    let face = from.face();
+                    let told = Told::Status { from: &face, room: name, role: shown, id, message: &message };
+                    room.tell_role(role, &told, None);
                 }
             }
             News::Whisper { from, to, id, message } => {
                 let face = from.face();
                 let told = Told::Whisper { from: &face, to: &to, id, message: &message };
+                let ctcp = message.text.starts_with('\x01');
+                let deaf = |to: Arc<User>| !self.may_reach(&face, &to) || ctcp && to.is_without_ctcp();
+                if self.user(to.as_str()).is_some_and(deaf) {
+                    return;
+                }
                 let both = [self.user(to.as_str()), self.user(face.nick.as_str())];
                 let mut last = None;
                 for user in both.into_iter().flatten().filter(|user| user.is_local()) {

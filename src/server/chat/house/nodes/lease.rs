@@ -135,7 +135,7 @@ impl House {
             if self.user(&nick).is_some_and(|user| user.is_local()) {
                 continue;
             }
-            let who = Who::Guest(nick);
+            let who = Who::Guest(nick.into());
             let rooms: Vec<Arc<RoomCell>> = self.0.rooms().by_id.values().cloned().collect();
             for room in rooms {
                 let Some(nick) = room.look(|room| room.member(&who).map(|member| member.nick.clone())) else {
@@ -151,6 +151,7 @@ impl House {
                     face: face.clone(),
                     user: None,
                     done: Done::Nobody,
+                    way: Arc::clone(&self.0.way),
                 };
                 let _ = self.0.queue.send(Waiting::Change(Box::new(pending))).await;
                 self.settle_and_drop(&room, &face).await;

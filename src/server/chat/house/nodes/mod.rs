@@ -59,7 +59,7 @@ pub(super) struct Nodes {
     said: AtomicU64,
     heard: Mutex<HashMap<NodeId, u64>>,
     /// Who has joined a room and is not known yet: it was told already.
-    early: Mutex<HashSet<(RoomId, String)>>,
+    early: Mutex<HashSet<(RoomId, Arc<str>)>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

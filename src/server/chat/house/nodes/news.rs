@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::told::Presence;
 use super::super::user::{Face, User};
-use crate::proto::chat::event::{Author, Change, Event, Message};
+use crate::proto::chat::event::{Author, Change, Event, Message, Role};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
 use crate::proto::chat::level::Level;
 use crate::proto::chat::name::Nick;
@@ -51,11 +51,11 @@ impl EventNews {
 /// What the author of an event looks like.
 pub(super) fn face_of(by: &Author, account: Option<Nick>, real: &str) -> Face {
     Face {
-        nick: Arc::new(by.nick.clone()),
+        nick: by.nick.clone(),
         user: Arc::clone(&by.user),
         host: Arc::clone(&by.host),
         real: real.into(),
-        account: by.account.zip(account).map(|(id, name)| (id, Arc::new(name))),
+        account: by.account.zip(account),
         operator: false,
         bot: false,
     }
@@ -91,12 +91,17 @@ pub(in super::super) enum News {
     Tags {
         from: FaceWords,
         room: Option<RoomId>,
+        /// In a room, the lowest role that is told.
+        #[serde(default)]
+        role: Role,
         to: Option<Nick>,
         id: MessageId,
         tags: Vec<(String, String)>,
     },
     /// A message that is in no log.
     Whisper { from: FaceWords, to: Nick, id: MessageId, message: Message },
+    /// A message that is in no log, to those of a room who have a role; another one may be shown to be meant.
+    Status { from: FaceWords, room: RoomId, role: Role, shown: Role, id: MessageId, message: Message },
     /// How far an account is in a room.
     Cursor {
         from: FaceWords,
@@ -161,11 +166,11 @@ pub(in super::super) struct FaceWords {
 impl FaceWords {
     pub(in super::super) fn of(face: &Face) -> Self {
         Self {
-            nick: (*face.nick).clone(),
+            nick: face.nick.clone(),
             user: face.user.to_string(),
             host: face.host.to_string(),
             real: face.real.to_string(),
-            account: face.account.as_ref().map(|(id, name)| (*id, (**name).clone())),
+            account: face.account.clone(),
             operator: face.operator,
             bot: face.bot,
         }
@@ -173,11 +178,11 @@ impl FaceWords {
 
     pub(super) fn face(&self) -> Face {
         Face {
-            nick: Arc::new(self.nick.clone()),
+            nick: self.nick.clone(),
             user: self.user.as_str().into(),
             host: self.host.as_str().into(),
             real: self.real.as_str().into(),
-            account: self.account.as_ref().map(|(id, name)| (*id, Arc::new(name.clone()))),
+            account: self.account.clone(),
             operator: self.operator,
             bot: self.bot,
         }

@@ -129,7 +129,7 @@ impl House {
             room.lock().here.insert(user.id(), Arc::clone(user));
             let joined = |nodes: &super::Nodes| lock(&nodes.early).remove(&(*id, face.nick.folded()));
             if !self.0.nodes.as_ref().is_some_and(joined) {
-                room.publish(&Told::Appeared { who: face, room: name, role }, None);
+                room.publish_of(&face.who(), &Told::Appeared { who: face, room: name, role });
             }
         }
     }

@@ -283,7 +283,7 @@ async fn history_and_markers() {
         bob.ask("CHATHISTORY LATEST #none * 10").await[0]
             .contains("FAIL CHATHISTORY INVALID_TARGET LATEST #none")
     );
-    assert!(bob.ask("CHATHISTORY FOO #a").await[0].contains("FAIL CHATHISTORY UNKNOWN_COMMAND FOO"));
+    assert!(bob.ask("CHATHISTORY FOO #a").await[0].contains("FAIL CHATHISTORY INVALID_PARAMS FOO"));
     assert!(bob.ask(&format!("REDACT #a {id}")).await[0].contains("FAIL REDACT REDACT_FORBIDDEN #a"));
     assert_eq!(bares(&ann.ask(&format!("REDACT #a {id} :typo")).await), [format!("REDACT #a {id} :typo")]);
     assert_eq!(bares(&bob.told().await), [format!("REDACT #a {id} :typo")]);

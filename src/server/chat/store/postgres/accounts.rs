@@ -36,7 +36,7 @@ pub(super) async fn create(db: Db, new: Arc<NewAccount>) -> Result<Account, Faul
             &[
                 &bits(new.id.0),
                 &new.name.as_str(),
-                &new.name.folded(),
+                &&*new.name.folded(),
                 &password,
                 &to_json(&new.profile)?,
                 &clean(&new.profile.avatar),
@@ -54,7 +54,7 @@ pub(super) async fn create(db: Db, new: Arc<NewAccount>) -> Result<Account, Faul
 /// The account of this name.
 pub(super) async fn by_name(db: Db, name: Arc<Nick>) -> Result<Option<Account>, Fault> {
     let sql = format!("SELECT {ACCOUNT} FROM accounts a WHERE a.folded = $1");
-    db.row(&sql, &[&name.folded()]).await?.map(|row| account(&row, 0)).transpose()
+    db.row(&sql, &[&&*name.folded()]).await?.map(|row| account(&row, 0)).transpose()
 }
 
 async fn by_id(db: &Db, id: AccountId) -> Result<Option<Account>, Fault> {
@@ -77,7 +77,7 @@ pub(super) async fn list(db: Db, about: Arc<(Option<Nick>, usize)>) -> Result<Ve
     let (after, limit) = &*about;
     let sql = format!("SELECT {ACCOUNT} FROM accounts a WHERE a.folded > $1 ORDER BY a.folded LIMIT $2");
     let after = after.as_ref().map(Nick::folded).unwrap_or_default();
-    db.rows(&sql, &[&after, &int(*limit as u64)]).await?.iter().map(|row| account(row, 0)).collect()
+    db.rows(&sql, &[&&*after, &int(*limit as u64)]).await?.iter().map(|row| account(row, 0)).collect()
 }
 
 /// Changes an account.

@@ -274,6 +274,6 @@ fn key(kind: RoomKind, name: Option<&RoomName>, members: &[(Who, Nick)]) -> Opti
         (RoomKind::Direct, _, [(Who::Account(one), _), (Who::Account(other), _)]) => {
             Some(format!("{} {}", one.0.min(other.0), one.0.max(other.0)))
         }
-        (_, name, _) => name.map(RoomName::folded),
+        (_, name, _) => name.map(|name| name.folded().to_string()),
     }
 }

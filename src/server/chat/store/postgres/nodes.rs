@@ -47,7 +47,7 @@ pub(super) async fn renew(db: Db, about: Arc<(NodeId, Duration)>) -> Result<Rene
 /// Takes a nick.
 pub(super) async fn claim(db: Db, about: Arc<(NodeId, Nick, Option<AccountId>)>) -> Result<bool, Fault> {
     let (node, nick, account) = &*about;
-    let (nick, account) = (nick.folded(), account.map(|account| bits(account.0)));
+    let (nick, account) = (&*nick.folded(), account.map(|account| bits(account.0)));
     // Two nodes that ask for the same one wait for each other, others seldom do.
     db.row("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))::text", &[&nick]).await?;
     let sql = "SELECT 1 FROM nicks c JOIN nodes n ON n.id = c.node AND n.until >= now()
@@ -64,7 +64,7 @@ pub(super) async fn claim(db: Db, about: Arc<(NodeId, Nick, Option<AccountId>)>)
 /// Gives a nick back.
 pub(super) async fn release(db: Db, about: Arc<(NodeId, Nick)>) -> Result<(), Fault> {
     let (node, nick) = &*about;
-    db.run("DELETE FROM nicks WHERE nick = $1 AND node = $2", &[&nick.folded(), &bits(node.0)]).await?;
+    db.run("DELETE FROM nicks WHERE nick = $1 AND node = $2", &[&&*nick.folded(), &bits(node.0)]).await?;
     Ok(())
 }
 

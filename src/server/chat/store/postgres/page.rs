@@ -105,7 +105,7 @@ impl Log<'_> {
             Which::All => self.select(span, order, &values).await?,
             Which::Messages => self.select(&format!("{span} AND e.kind = 0"), order, &values).await?,
             Which::MessagesAndState => {
-                self.select(&format!("{span} AND e.kind IN (0, 5)"), order, &values).await?
+                self.select(&format!("{span} AND e.kind IN (0, 2, 3, 5)"), order, &values).await?
             }
             Which::Thread(first) => {
                 let id = id_bytes(first);

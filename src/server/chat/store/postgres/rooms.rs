@@ -29,7 +29,7 @@ pub(super) async fn all(db: Db, _: Arc<()>) -> Result<Vec<StoredRoom>, Fault> {
 
 /// The one of this name.
 pub(super) async fn by_name(db: Db, name: Arc<RoomName>) -> Result<Option<StoredRoom>, Fault> {
-    let rooms = found(&db, &format!("{OPEN} AND r.key = $1"), &[&name.folded()]).await?;
+    let rooms = found(&db, &format!("{OPEN} AND r.key = $1"), &[&&*name.folded()]).await?;
     Ok(rooms.into_iter().next())
 }
 

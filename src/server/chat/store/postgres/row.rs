@@ -14,12 +14,12 @@ use crate::proto::chat::id::{AccountId, MessageId, RoomId, Seq};
 /// What the table calls a room.
 pub(super) type RoomN = i64;
 
-/// The kind of an event: 0 message, 1 edit, 2 reaction, 3 withdrawn reaction, 4 deletion, 5 change of state.
+/// The kind of an event: 0 message, 1 edit, 2 reaction or other tags, 3 withdrawn reaction, 4 deletion, 5 change of state.
 pub(super) fn kind(change: &Change) -> i16 {
     match change {
         Change::Message(_) => 0,
         Change::Edit { .. } => 1,
-        Change::React { .. } => 2,
+        Change::React { .. } | Change::Tags { .. } => 2,
         Change::Unreact { .. } => 3,
         Change::Delete { .. } => 4,
         _ => 5,
@@ -96,7 +96,7 @@ pub(super) fn who_of(text: &str) -> Result<Who, StoreError> {
     let account = |digits: &str| digits.parse().ok().map(|number| Who::Account(AccountId(number)));
     match text.split_at_checked(1) {
         Some(("a", digits)) => account(digits),
-        Some(("g", nick)) => Some(Who::Guest(nick.to_owned())),
+        Some(("g", nick)) => Some(Who::Guest(nick.into())),
         _ => None,
     }
     .ok_or_else(|| StoreError::Broken(format!("{text:?} names nobody")))

@@ -109,7 +109,7 @@ impl Log<'_> {
                 self.select(&format!("{span} AND e.kind = 0"), order, params![self.n, start, end, count])?
             }
             Which::MessagesAndState => self.select(
-                &format!("{span} AND e.kind IN (0, 5)"),
+                &format!("{span} AND e.kind IN (0, 2, 3, 5)"),
                 order,
                 params![self.n, start, end, count],
             )?,

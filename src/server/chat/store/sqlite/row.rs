@@ -18,6 +18,7 @@ pub(super) struct RoomN(pub(super) i64);
 pub(super) enum Kind {
     Message = 0,
     Edit = 1,
+    /// Or other tags.
     React = 2,
     Unreact = 3,
     Delete = 4,
@@ -29,7 +30,7 @@ impl Kind {
         match change {
             Change::Message(_) => Self::Message,
             Change::Edit { .. } => Self::Edit,
-            Change::React { .. } => Self::React,
+            Change::React { .. } | Change::Tags { .. } => Self::React,
             Change::Unreact { .. } => Self::Unreact,
             Change::Delete { .. } => Self::Delete,
             _ => Self::State,
@@ -143,7 +144,7 @@ pub(super) fn who_of(text: &str) -> Result<Who, StoreError> {
     let account = |digits: &str| digits.parse().ok().map(|number| Who::Account(AccountId(number)));
     match text.split_at_checked(1) {
         Some(("a", digits)) => account(digits),
-        Some(("g", nick)) => Some(Who::Guest(nick.to_owned())),
+        Some(("g", nick)) => Some(Who::Guest(nick.into())),
         _ => None,
     }
     .ok_or_else(|| StoreError::Broken(format!("{text:?} names nobody")))

@@ -136,6 +136,12 @@ fn every_change_is_read_as_it_was_written(bed: &Bed) {
         Setting::Limit(Some(u32::MAX)),
         Setting::Limit(None),
         Setting::Slow(Some(5)),
+        Setting::AccountsSpeak(true),
+        Setting::OpModerated(true),
+        Setting::NoCtcp(true),
+        Setting::Auditorium(true),
+        Setting::Forward(Some("#b".parse().unwrap())),
+        Setting::Forward(None),
     ];
     let mut changes = vec![
         create("#all"),
@@ -144,6 +150,7 @@ fn every_change_is_read_as_it_was_written(bed: &Bed) {
         Change::Delete { of: id(500), reason: Some("why".into()) },
         Change::React { to: id(500), reaction: "👍".into() },
         Change::Unreact { to: id(500), reaction: "👍".into() },
+        Change::Tags { tags: vec![("+a".into(), "b;c".into())] },
         Change::Join,
         Change::Leave { reason: None, quit: false },
         Change::Leave { reason: Some("bye".into()), quit: true },

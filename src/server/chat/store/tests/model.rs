@@ -251,7 +251,10 @@ fn is_message(entry: &Entry) -> bool {
 fn fits(entry: &Entry, which: Which) -> bool {
     match (which, &entry.event.change) {
         (Which::All, _) | (Which::Messages | Which::MessagesAndState, Change::Message(_)) => true,
-        (Which::MessagesAndState, change) => change.is_state(),
+        (Which::MessagesAndState, change) => {
+            let tags = matches!(change, Change::React { .. } | Change::Unreact { .. } | Change::Tags { .. });
+            tags || change.is_state()
+        }
         (Which::Thread(first), Change::Message(message)) => {
             message.thread == Some(first) || entry.event.id == first
         }

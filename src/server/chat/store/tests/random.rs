@@ -72,6 +72,7 @@ impl Game {
             34 => Change::Set(Setting::Limit(None)),
             35 => Change::Topic { text: self.text() },
             36 => Change::Pin { message: self.id() },
+            39 => Change::Tags { tags: vec![("+a".into(), self.text())] },
             37 => Change::Leave { reason: Some("bye".into()), quit: true },
             38 if self.chance.u8(..32) == 0 => Change::Close,
             _ => Change::Rename { nick: "later".parse().unwrap(), account: None },

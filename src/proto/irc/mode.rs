@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn the_token_names_all_modes() {
-        assert_eq!(chanmodes(), "beI,k,fl,PRimnst");
+        assert_eq!(chanmodes(), "beI,k,fl,CMPRUimnstu");
     }
 
     #[test]

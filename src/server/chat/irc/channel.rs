@@ -329,7 +329,8 @@ impl Client {
         let mut standings = room.standings();
         standings.retain(|standing| inside || !self.is_invisible(&standing.user));
         if self.is_veiled(room) {
-            standings.retain(|standing| standing.role >= Role::Voiced || standing.user.id() == user.id());
+            // Whoever has come in knows of itself by its JOIN; Ergo leaves it out, too.
+            standings.retain(|standing| standing.role >= Role::Voiced);
         }
         standings
             .sort_by_cached_key(|standing| (std::cmp::Reverse(standing.role), standing.user.nick().folded()));

@@ -200,8 +200,8 @@ impl Client {
             self.bad_param(name, asked, "There is no such channel to go on to");
             return None;
         };
-        if let Err(refusal) = room.ask(&user.face(), Room::may_moderate) {
-            self.refused(target, &refusal.into());
+        if room.ask(&user.face(), Room::may_moderate).is_err() {
+            self.reply(numeric::ERR_CHANOPRIVSNEEDED, &[target]);
             return None;
         }
         (is != Some(&to)).then_some(Change::Set(Setting::Forward(Some(to))))

@@ -126,16 +126,13 @@ impl Client {
                 }
             }
             Request::List => {
-                let mut names: Vec<String> = self.watched.iter().cloned().collect();
-                names.sort();
-                for line in pack_commas(names) {
+                for line in pack_commas(self.watched.iter().cloned().collect()) {
                     self.reply_text(numeric::RPL_MONLIST, &[], &line);
                 }
                 self.reply(numeric::RPL_ENDOFMONLIST, &[]);
             }
             Request::Status => {
-                let mut names: Vec<String> = self.watched.iter().cloned().collect();
-                names.sort();
+                let names = self.watched.clone();
                 self.show_status(names.iter().map(String::as_str));
             }
         }

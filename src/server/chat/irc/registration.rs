@@ -207,6 +207,8 @@ impl Client {
             return self.reply(numeric::ERR_NICKNAMEINUSE, &[nick.as_str()]);
         };
         self.user = Some(user);
+        // The user has them now.
+        (self.user_name, self.real) = (None, String::new());
         self.door.unknown.fetch_sub(1, Ordering::Relaxed);
         self.door.clients().insert(session.id, Arc::clone(&self.handle));
         self.door.peak.fetch_max(self.door.house.population(), Ordering::Relaxed);

@@ -150,7 +150,8 @@ mod tests {
             assert_eq!(Message::parse(line).unwrap_err(), NotAMessage::NoCommand, "{line:?}");
         }
         // What is no command is a word all the same, by which it is refused.
-        let words = [("PI-NG", "PI-NG"), ("?", "?"), ("PÏNG x", "PÏNG"), ("\u{1}x", "\u{1}x"), (":a :b", ":b")];
+        let words =
+            [("PI-NG", "PI-NG"), ("?", "?"), ("PÏNG x", "PÏNG"), ("\u{1}x", "\u{1}x"), (":a :b", ":b")];
         for (line, word) in words {
             assert_eq!(Message::parse(line).unwrap().command, word, "{line:?}");
         }

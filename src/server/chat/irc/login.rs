@@ -191,7 +191,9 @@ impl Client {
                     Err(refusal) => self.notice(&format!("Not registered: {}.", sentence(&refusal))),
                 }
             }
-            ("SAREGISTER", [_, name, password]) if self.user.as_ref().is_some_and(|user| user.face().operator) => {
+            ("SAREGISTER", [_, name, password])
+                if self.user.as_ref().is_some_and(|user| user.face().operator) =>
+            {
                 match self.door.accounts.create(name, Some(*password), false).await {
                     Ok(account) => self.notice(&format!("Account created: {}", account.name)),
                     Err(refusal) => self.notice(&format!("Not registered: {}.", sentence(&refusal))),

@@ -45,7 +45,8 @@ impl Client {
         for letter in &asked.lists {
             self.show_list(&room, name, *letter);
         }
-        let needs_no_right = asked.missing.is_empty() && asked.changes.iter().all(|change| steps_down(&user, change));
+        let needs_no_right =
+            asked.missing.is_empty() && asked.changes.iter().all(|change| steps_down(&user, change));
         if !needs_no_right && let Err(refusal) = room.ask(&user.face(), Room::may_moderate) {
             // Whoever may change nothing is told so, and not what would be wrong with it.
             return self.refused(name, &refusal.into());

@@ -61,6 +61,10 @@ impl Client {
             let key = keys.next().filter(|key| !key.is_empty());
             if let Some(forward) = self.join_one(&user, name, key).await {
                 self.reply(numeric::ERR_LINKCHANNEL, &[name, forward.as_str()]);
+                if !self.collecting {
+                    // It stands in front of what is seen there.
+                    self.settle(None).await;
+                }
                 // Nobody is sent on twice.
                 if self.join_one(&user, forward.as_str(), None).await.is_some() {
                     self.reply(numeric::ERR_INVITEONLYCHAN, &[forward.as_str()]);

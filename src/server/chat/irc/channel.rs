@@ -295,7 +295,12 @@ impl Client {
             return self.reply(numeric::ERR_NOTONCHANNEL, &[name]);
         }
         let text = cut(text, self.door.house.settings().max_topic).to_owned();
-        if let Err(refused) = self.door.house.change(&user, &room, Change::Topic { text }, None).await {
+        let same = room.look(|room| room.topic().map_or("", |topic| &topic.text) == text);
+        let (change, now) = (Change::Topic { text }, self.door.house.now());
+        if same && room.ask(&user.face(), |room, actor| room.check(actor, &change, None, now)).is_ok() {
+            return;
+        }
+        if let Err(refused) = self.door.house.change(&user, &room, change, None).await {
             self.refused(name, &refused);
         }
     }

@@ -315,7 +315,10 @@ fn tags_that_are_kept_are_an_event() {
     ivan.hears("366");
     ivan.says("@+test=1;+draft/persist TAGMSG #a");
     let heard = web.hears_a("tags");
-    assert_eq!((&heard["tags"], &heard["from"]), (&json!({"+test": "1", "+draft/persist": ""}), &json!("ivan")));
+    assert_eq!(
+        (&heard["tags"], &heard["from"]),
+        (&json!({"+test": "1", "+draft/persist": ""}), &json!("ivan"))
+    );
     let history = web.asks(json!({"t": "history", "room": "#a"}));
     assert_eq!(history["events"], json!([]), "it is no message");
 }

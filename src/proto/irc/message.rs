@@ -47,7 +47,8 @@ impl<'a> Message<'a> {
             (source, rest) = (Some(raw), after.trim_start_matches(' '));
         }
         let (command, mut rest) = word(rest);
-        if command.is_empty() {
+        // A second source, or tags behind one, are no command either.
+        if command.is_empty() || command.starts_with([':', '@']) {
             return Err(NotAMessage::NoCommand);
         }
         let mut message = Self { tags, source, command, params: [""; MAX_PARAMS], count: 0 };
@@ -146,11 +147,11 @@ mod tests {
 
     #[test]
     fn lines_that_are_no_messages() {
-        for line in ["", "   ", "@a=b", "@a=b ", ":dan", ":dan  ", "@ :"] {
+        for line in ["", "   ", "@a=b", "@a=b ", ":dan", ":dan  ", "@ :", ":a :b", ":a @b", "@a :b :c"] {
             assert_eq!(Message::parse(line).unwrap_err(), NotAMessage::NoCommand, "{line:?}");
         }
         // What is no command is a word all the same, by which it is refused.
-        let words = [("PI-NG", "PI-NG"), ("?", "?"), ("PÏNG x", "PÏNG"), ("\u{1}x", "\u{1}x"), (":a :b", ":b")];
+        let words = [("PI-NG", "PI-NG"), ("?", "?"), ("PÏNG x", "PÏNG"), ("\u{1}x", "\u{1}x")];
         for (line, word) in words {
             assert_eq!(Message::parse(line).unwrap().command, word, "{line:?}");
         }

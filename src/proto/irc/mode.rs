@@ -23,7 +23,11 @@ pub const CHANNEL: &[(char, Kind, &str)] = &[
     ('e', Kind::List, "who may, in spite of a ban"),
     ('I', Kind::List, "who needs no invitation"),
     ('k', Kind::Always, "what has to be said to enter"),
-    ('f', Kind::WhenSet, "seconds between two messages of a member; or, with a #channel, where those go who may not enter"),
+    (
+        'f',
+        Kind::WhenSet,
+        "seconds between two messages of a member; or, with a #channel, where those go who may not enter",
+    ),
     ('l', Kind::WhenSet, "members at most"),
     ('C', Kind::Never, "no CTCP but actions"),
     ('M', Kind::Never, "only accounts and those with + or more speak"),
@@ -297,7 +301,7 @@ mod tests {
 
     #[test]
     fn the_token_names_all_modes() {
-        assert_eq!(chanmodes(), "beI,k,fl,PRimnst");
+        assert_eq!(chanmodes(), "beI,k,fl,CMPRUimnstu");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub(crate) fn check(wire: &[u8]) -> bool {
     let heard = heard.unwrap_or_default();
     let texts = heard.iter().map(|item| match item {
         Heard::Line(text) => Some(text.as_str()),
-        Heard::TooLong | Heard::NotUtf8(_) | Heard::Nul => None,
+        Heard::TooLong | Heard::Flood | Heard::NotUtf8(_) | Heard::Nul => None,
     });
     let sound: Vec<bool> = texts.map(|text| text.is_some_and(is_message)).collect();
     !sound.is_empty() && sound.iter().all(|sound| *sound)

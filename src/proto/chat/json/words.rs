@@ -286,11 +286,7 @@ mod tests {
                 r#""t":"react""#,
                 r#""message":"01ARYZ6S410000000000000000","reaction":"+""#,
             ),
-            (
-                Change::Tags { tags: vec![("+a".into(), "b".into())] },
-                r#""t":"tags""#,
-                r#""tags":{"+a":"b"}"#,
-            ),
+            (Change::Tags { tags: vec![("+a".into(), "b".into())] }, r#""t":"tags""#, r#""tags":{"+a":"b"}"#),
             (Change::Join, r#""t":"join""#, ""),
             (
                 Change::Kick { who: who.clone(), nick: bob(), reason: Some("r".into()) },

@@ -309,8 +309,10 @@ impl Inner {
         let by = |account: AccountId| event.by.account == Some(account);
         for (me, name) in &members {
             // With oneself there is one member.
-            let (other, with) =
-                members.iter().find(|(other, _)| other != me).map_or((me, name), |(other, name)| (other, name));
+            let (other, with) = members
+                .iter()
+                .find(|(other, _)| other != me)
+                .map_or((me, name), |(other, name)| (other, name));
             // An account may be here under another nick than its name, or under several.
             let called = self.called(&Who::Account(*other), with);
             let nick = if by(*other) { &event.by.nick } else { called.as_ref().unwrap_or(with) };

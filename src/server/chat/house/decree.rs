@@ -33,7 +33,8 @@ impl House {
         let (sender, outcome) = oneshot::channel();
         let draft = Draft { room: room.id(), id: self.id(), by: face.author(), change, client_id: None };
         let done = Done::Task(sender);
-        let pending = Pending { room: Arc::clone(room), draft, face, user: None, done, way: Arc::clone(&self.0.way) };
+        let pending =
+            Pending { room: Arc::clone(room), draft, face, user: None, done, way: Arc::clone(&self.0.way) };
         self.0.queue.send(Waiting::Change(Box::new(pending))).await.map_err(|_| gone())?;
         outcome.await.map_err(|_| gone())?
     }

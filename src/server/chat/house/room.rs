@@ -253,9 +253,7 @@ impl State {
     /// For an event that gives a role: which one the member has had.
     pub(super) fn role_before(&self, event: &Event) -> Role {
         match &event.change {
-            Change::Role { who, .. } => {
-                self.room.member(who).map_or(Role::Member, |member| member.role)
-            }
+            Change::Role { who, .. } => self.room.member(who).map_or(Role::Member, |member| member.role),
             _ => Role::Member,
         }
     }

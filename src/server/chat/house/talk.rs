@@ -115,9 +115,20 @@ impl House {
     ) -> Sent {
         let id = self.id();
         if let Some(name) = room.name() {
-            room.tell_role(role, &Told::Status { from: face, room: name, role: shown, id, message }, Some(session.id));
+            room.tell_role(
+                role,
+                &Told::Status { from: face, room: name, role: shown, id, message },
+                Some(session.id),
+            );
             let (from, message) = (|| FaceWords::of(face), || message.clone());
-            self.0.say(|| News::Status { from: from(), room: room.id(), role, shown, id, message: message() });
+            self.0.say(|| News::Status {
+                from: from(),
+                room: room.id(),
+                role,
+                shown,
+                id,
+                message: message(),
+            });
         }
         Sent { seq: 0, id, again: false }
     }
@@ -151,7 +162,14 @@ impl House {
                 room.publish(&told, instead);
             }
             let (from, tags) = (|| FaceWords::of(&face), || tags.to_vec());
-            self.0.say(|| News::Tags { from: from(), room: Some(room.id()), role, to: None, id, tags: tags() });
+            self.0.say(|| News::Tags {
+                from: from(),
+                room: Some(room.id()),
+                role,
+                to: None,
+                id,
+                tags: tags(),
+            });
         }
         Ok(sent)
     }

@@ -61,6 +61,10 @@ impl Client {
             let key = keys.next().filter(|key| !key.is_empty());
             if let Some(forward) = self.join_one(&user, name, key).await {
                 self.reply(numeric::ERR_LINKCHANNEL, &[name, forward.as_str()]);
+                if !self.collecting {
+                    // It stands in front of what is seen there.
+                    self.settle(None).await;
+                }
                 // Nobody is sent on twice.
                 if self.join_one(&user, forward.as_str(), None).await.is_some() {
                     self.reply(numeric::ERR_INVITEONLYCHAN, &[forward.as_str()]);
@@ -291,7 +295,12 @@ impl Client {
             return self.reply(numeric::ERR_NOTONCHANNEL, &[name]);
         }
         let text = cut(text, self.door.house.settings().max_topic).to_owned();
-        if let Err(refused) = self.door.house.change(&user, &room, Change::Topic { text }, None).await {
+        let same = room.look(|room| room.topic().map_or("", |topic| &topic.text) == text);
+        let (change, now) = (Change::Topic { text }, self.door.house.now());
+        if same && room.ask(&user.face(), |room, actor| room.check(actor, &change, None, now)).is_ok() {
+            return;
+        }
+        if let Err(refused) = self.door.house.change(&user, &room, change, None).await {
             self.refused(name, &refused);
         }
     }
@@ -329,7 +338,8 @@ impl Client {
         let mut standings = room.standings();
         standings.retain(|standing| inside || !self.is_invisible(&standing.user));
         if self.is_veiled(room) {
-            standings.retain(|standing| standing.role >= Role::Voiced || standing.user.id() == user.id());
+            // Whoever has come in knows of itself by its JOIN; Ergo leaves it out, too.
+            standings.retain(|standing| standing.role >= Role::Voiced);
         }
         standings
             .sort_by_cached_key(|standing| (std::cmp::Reverse(standing.role), standing.user.nick().folded()));

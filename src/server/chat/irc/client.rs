@@ -275,8 +275,7 @@ impl Client {
         }
         let mut out = BytesMut::new();
         if let Some(label) = label {
-            let mut own = Vec::new();
-            self.split_mail(&mut own);
+            let mut own = self.own_lines();
             own.append(&mut self.replies);
             let batch = format!("r{}", self.next_number());
             for line in labeled(self.door.name(), label, &batch, own) {
@@ -348,15 +347,14 @@ impl Client {
 
     /// What the mailbox holds of the client's own doings, as lines; the rest is sent.
     pub(super) fn own_lines(&mut self) -> Vec<Line> {
-        let mut own = Vec::new();
-        self.split_mail(&mut own);
-        own
+        let nick = self.user.as_ref().map(|user| user.nick());
+        nick.map(|nick| self.lines_of(nick.as_str())).unwrap_or_default()
     }
 
-    /// As [`deliver`](Self::deliver), but lines about the client itself become answers.
-    fn split_mail(&mut self, own: &mut Vec<Line>) {
-        let source = self.user.as_ref().map(|user| format!("{}!", user.face().nick)).unwrap_or_default();
-        let server = format!("{} ", self.door.name());
+    /// As [`deliver`](Self::deliver), but lines about the client itself, which is called so, are given back: they become answers.
+    pub(super) fn lines_of(&mut self, nick: &str) -> Vec<Line> {
+        let mut own = Vec::new();
+        let (source, server) = (format!("{nick}!"), format!("{} ", self.door.name()));
         let mut mail = std::mem::take(&mut self.mail);
         self.handle.session.mailbox.take(&mut mail);
         for piece in mail.drain(..) {
@@ -367,7 +365,7 @@ impl Client {
                 let from =
                     |source: &str| line.body().strip_prefix(':').is_some_and(|body| body.starts_with(source));
                 // The server says which role a member has who comes.
-                if !source.is_empty() && (from(&source) || from(&server)) {
+                if from(&source) || from(&server) {
                     own.push(line);
                 } else {
                     self.say(&line);
@@ -375,6 +373,7 @@ impl Client {
             }
         }
         self.mail = mail;
+        own
     }
 
     /// Waits until it is known what became of everything that was sent.

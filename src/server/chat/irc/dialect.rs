@@ -193,13 +193,7 @@ impl Irc {
         place: Place<'_>,
         account: Option<&str>,
     ) -> Vec<Line> {
-        let stamp = Stamp {
-            caps,
-            id: Some(event.id),
-            time: event.id.time(),
-            account,
-            bot: false,
-        };
+        let stamp = Stamp { caps, id: Some(event.id), time: event.id.time(), account, bot: false };
         let source = event.by.mask();
         match &event.change {
             Change::Leave { quit: true, reason } => {

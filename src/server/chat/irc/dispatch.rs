@@ -112,10 +112,7 @@ impl Client {
             Command::Chathistory => {
                 self.fail(row.name, "INVALID_PARAMS", &[], "Insufficient parameters");
             }
-            Command::Markread
-            | Command::Register
-            | Command::Verify
-            | Command::Redact => {
+            Command::Markread | Command::Register | Command::Verify | Command::Redact => {
                 self.fail(row.name, "NEED_MORE_PARAMS", &[], "Not enough parameters");
             }
             Command::Ping => self.reply(numeric::ERR_NOORIGIN, &[]),
@@ -164,7 +161,8 @@ impl Client {
             Command::Pass => self.pass(message),
             Command::Ping => {
                 if self.user.is_some() {
-                    // What others have said before stands in front of the answer.
+                    // What others have said before stands in front of the answer: what has arrived is read, and what was read is told.
+                    tokio::task::yield_now().await;
                     self.door.house.settled().await;
                 }
                 let line = Line::new(self.door.name(), "PONG").param(self.door.name());

@@ -126,7 +126,7 @@ impl Client {
         if name == "*" {
             return self.fail("REGISTER", "NEED_NICK", &["*"], "Say NICK before, or name the account");
         }
-        if self.is_anothers(name) {
+        if self.is_anothers(name) && !self.is_account(name).await {
             return self.fail("REGISTER", "USERNAME_EXISTS", &[name], "Somebody else is called so");
         }
         let email = if email == "*" { "" } else { email };
@@ -155,6 +155,12 @@ impl Client {
     fn is_anothers(&self, name: &str) -> bool {
         let user = self.user.as_ref().map(|user| user.id());
         self.door.house.user(name).is_some_and(|other| Some(other.id()) != user)
+    }
+
+    /// Whether there is an account of this name.
+    async fn is_account(&self, name: &str) -> bool {
+        let Ok(name) = name.parse::<Nick>() else { return false };
+        self.door.accounts.account_named(&name).await.is_ok_and(|found| found.is_some())
     }
 
     /// Somebody who has the nick now is the only one who can take it for an account.
@@ -191,7 +197,9 @@ impl Client {
                     Err(refusal) => self.notice(&format!("Not registered: {}.", sentence(&refusal))),
                 }
             }
-            ("SAREGISTER", [_, name, password]) if self.user.as_ref().is_some_and(|user| user.face().operator) => {
+            ("SAREGISTER", [_, name, password])
+                if self.user.as_ref().is_some_and(|user| user.face().operator) =>
+            {
                 match self.door.accounts.create(name, Some(*password), false).await {
                     Ok(account) => self.notice(&format!("Account created: {}", account.name)),
                     Err(refusal) => self.notice(&format!("Not registered: {}.", sentence(&refusal))),

@@ -45,7 +45,8 @@ impl Client {
         for letter in &asked.lists {
             self.show_list(&room, name, *letter);
         }
-        let needs_no_right = asked.missing.is_empty() && asked.changes.iter().all(|change| steps_down(&user, change));
+        let needs_no_right =
+            asked.missing.is_empty() && asked.changes.iter().all(|change| steps_down(&user, change));
         if !needs_no_right && let Err(refusal) = room.ask(&user.face(), Room::may_moderate) {
             // Whoever may change nothing is told so, and not what would be wrong with it.
             return self.refused(name, &refusal.into());
@@ -200,8 +201,8 @@ impl Client {
             self.bad_param(name, asked, "There is no such channel to go on to");
             return None;
         };
-        if let Err(refusal) = room.ask(&user.face(), Room::may_moderate) {
-            self.refused(target, &refusal.into());
+        if room.ask(&user.face(), Room::may_moderate).is_err() {
+            self.reply(numeric::ERR_CHANOPRIVSNEEDED, &[target]);
             return None;
         }
         (is != Some(&to)).then_some(Change::Set(Setting::Forward(Some(to))))

@@ -156,6 +156,11 @@ impl Client {
         if !self.owns(&nick).await || self.door.house.rename(&user, &nick).await.is_err() {
             return self.reply(numeric::ERR_NICKNAMEINUSE, &[text]);
         }
+        if self.collecting {
+            // The answer is what it reads of itself by the nick that it had.
+            let told = self.lines_of(face.nick.as_str());
+            self.replies.extend(told);
+        }
         self.door.remember(face);
     }
 

@@ -9,6 +9,7 @@ use crate::net::drain::Drain;
 use crate::net::limits::ConnectionLimits;
 use crate::net::serve::{Arrival, Gate, GateSettings};
 use crate::net::tls::TlsConfig;
+use crate::proto::http::list::FieldLines;
 use crate::server::RunError;
 use crate::server::http::handler::Handler;
 use crate::server::http::request::Request;
@@ -40,10 +41,14 @@ impl Door {
     /// # Errors
     /// A subprotocol cannot have such a name.
     pub fn route(&self, upgrade: Upgrade, drain: Drain) -> Result<impl Handler, BadSubprotocol> {
-        let upgrade = SUBPROTOCOLS.iter().try_fold(upgrade, |upgrade, name| upgrade.subprotocol(name))?;
+        let offering = |[first, second]: [&str; 2]| upgrade.clone().subprotocol(first)?.subprotocol(second);
+        let [text, binary] = SUBPROTOCOLS;
+        let (by_text, by_binary) = (offering([text, binary])?, offering([binary, text])?);
         let door = self.clone();
         Ok(move |request: Request| {
             let (door, drain) = (door.clone(), drain.clone());
+            let named = request.head().lines("sec-websocket-protocol");
+            let upgrade = if is_binary_first(named) { &by_binary } else { &by_text };
             std::future::ready(
                 upgrade.accept(request, move |socket: Socket| door.serve_socket(socket, drain)),
             )
@@ -69,5 +74,32 @@ impl Door {
         let serve = Serve { door: self.clone(), drain: process.drain.clone() };
         process.parts.push(Arc::new(Listening::new(serve, gate, sockets)));
         Ok(())
+    }
+}
+
+/// Whether a client names the subprotocol of binary messages before the other one: what it names first, it prefers (RFC 6455, section 4.1).
+fn is_binary_first<'a>(lines: impl Iterator<Item = &'a [u8]>) -> bool {
+    let mut names = lines.flat_map(|line| line.split(|byte| *byte == b',')).map(<[u8]>::trim_ascii);
+    let known = names.find(|name| SUBPROTOCOLS.iter().any(|known| known.as_bytes() == *name));
+    known == Some(SUBPROTOCOLS[1].as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_chooses() {
+        let rows: [(&[&str], bool); 6] = [
+            (&[], false),
+            (&["text.ircv3.net"], false),
+            (&["binary.ircv3.net"], true),
+            (&["text.ircv3.net, binary.ircv3.net"], false),
+            (&["chat, binary.ircv3.net,text.ircv3.net"], true),
+            (&["chat", "binary.ircv3.net", "text.ircv3.net"], true),
+        ];
+        for (lines, expected) in rows {
+            assert_eq!(is_binary_first(lines.iter().map(|line| line.as_bytes())), expected, "{lines:?}");
+        }
     }
 }

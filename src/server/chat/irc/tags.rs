@@ -131,7 +131,8 @@ impl Client {
             Ok(sent) => {
                 // Whoever reads the channel is told as all are.
                 if let Some(name) = room.name().filter(|_| !user.is_in(room.id())) {
-                    let lines = self.own_change(&user.face(), &To::Room(name.clone()), room.id(), change, sent);
+                    let lines =
+                        self.own_change(&user.face(), &To::Room(name.clone()), room.id(), change, sent);
                     self.replies.extend(lines);
                 }
             }

@@ -343,7 +343,14 @@ impl Client {
     }
 
     /// A change of the client's own, as it is told of it.
-    pub(super) fn own_change(&self, face: &Face, to: &To, room: RoomId, change: Change, sent: Sent) -> Vec<Line> {
+    pub(super) fn own_change(
+        &self,
+        face: &Face,
+        to: &To,
+        room: RoomId,
+        change: Change,
+        sent: Sent,
+    ) -> Vec<Line> {
         let event = Event { room, seq: sent.seq, id: sent.id, by: face.author(), change };
         let place = match to {
             To::Room(name) => Place::Room(name),

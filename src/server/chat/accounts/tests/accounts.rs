@@ -22,12 +22,15 @@ async fn registrations() {
         ("dave", &long[1..], "ok"),
         ("eve_eve_", "EVE_EVE_", "bad-password"),
         ("", PASSWORD, "bad-name"),
-        ("1st", PASSWORD, "bad-name"),
+        ("1st", PASSWORD, "ok"),
+        ("-st", PASSWORD, "bad-name"),
         ("#room", PASSWORD, "bad-name"),
         ("zoë", PASSWORD, "bad-name"),
         ("NickServ", PASSWORD, "name-reserved"),
         ("EVERYONE", PASSWORD, "name-reserved"),
         ("boss", PASSWORD, "name-reserved"),
+        // Guests can be called so.
+        ("Root", PASSWORD, "name-reserved"),
     ];
     for (name, password, expected) in rows {
         let new = NewUser { name, password, ..NewUser::default() };

@@ -159,7 +159,7 @@ async fn a_client_is_welcomed() {
         "NICKLEN=32",
         "CASEMAPPING=ascii",
         "PREFIX=(qov)~@+",
-        "CHANMODES=beI,k,fl,PRimnst",
+        "CHANMODES=beI,k,fl,CMPRUimnstu",
         "UTF8ONLY",
         "WHOX",
         "MONITOR=100",
@@ -176,8 +176,8 @@ async fn nicks_are_somebodys() {
     let mut wire = scene.connect();
     wire.say("NICK Ann\r\nUSER x 0 * :x").await;
     assert!(wire.line().await.contains(" 433 * Ann "));
-    wire.say("NICK 1x").await;
-    assert!(wire.line().await.contains(" 432 * 1x "));
+    wire.say("NICK -x").await;
+    assert!(wire.line().await.contains(" 432 * -x "));
     wire.say("NICK").await;
     assert!(wire.line().await.contains(" 431 * "));
     wire.say("JOIN #a").await;

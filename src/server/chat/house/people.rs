@@ -193,12 +193,7 @@ impl House {
     }
 
     /// A user has logged in to an account, or out of it (`None`), and tells all who see it. Its rooms are the account's from now on.
-    pub async fn set_account(
-        &self,
-        user: &Arc<User>,
-        account: Option<(AccountId, Nick)>,
-        operator: bool,
-    ) {
+    pub async fn set_account(&self, user: &Arc<User>, account: Option<(AccountId, Nick)>, operator: bool) {
         let (before, after) = {
             let mut people = self.0.people();
             let before = user.face();

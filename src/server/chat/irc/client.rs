@@ -76,7 +76,7 @@ pub(super) struct Client {
     pub(super) number: u64,
     /// What becomes of changes is an answer to the command.
     pub(super) collecting: bool,
-    pub(super) multiline: Option<Multiline>,
+    pub(super) multiline: Option<Box<Multiline>>,
     /// What it said before registration about being away (IRCv3 pre-away).
     pub(super) away: Option<String>,
     pub(super) watched: BTreeSet<Arc<str>>,

@@ -379,7 +379,8 @@ impl Client {
             }
             let label = message.tags.value("label").map(std::borrow::Cow::into_owned);
             let label = label.filter(|_| self.caps.has(Cap::LabeledResponse));
-            self.multiline = Some(Multiline::open(reference, target, message.tags.client_only(), label));
+            let open = Multiline::open(reference, target, message.tags.client_only(), label);
+            self.multiline = Some(Box::new(open));
             return true;
         }
         let open = self.multiline.take_if(|open| reference.strip_prefix('-') == Some(open.reference()));

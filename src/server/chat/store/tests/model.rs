@@ -44,7 +44,7 @@ impl Model {
                     "{:?}",
                     [&one.0, &other.0].iter().max().zip([&one.0, &other.0].iter().min())
                 )),
-                _ => name.as_ref().map(RoomName::folded),
+                _ => name.as_ref().map(|name| name.folded().to_string()),
             };
             let taken = self.rooms.values().any(|room| key.is_some() && room.key == key);
             if taken || self.rooms.contains_key(&draft.room) {

@@ -1,0 +1,5 @@
+//! Live streams by name: who publishes, and what viewers get.
+
+mod streams;
+
+pub use self::streams::{About, Ended, Publisher, Refused, Streams};

@@ -1,0 +1,3 @@
+//! HLS: media for players, from files and live.
+
+pub mod live;

@@ -89,6 +89,8 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("balance", "http"),
     ("chat", "http"),
     ("chat", "ws"),
+    ("bucket", "http"),
+    ("hls", "http"),
     ("status", "http"),
     ("site", "http"),
     ("site", "ws"),

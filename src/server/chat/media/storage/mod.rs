@@ -5,7 +5,6 @@
 
 pub mod bucket;
 pub mod folder;
-mod web;
 
 use std::future::Future;
 use std::io;

@@ -1,0 +1,10 @@
+//! Who may publish, and who may watch.
+
+pub mod link;
+mod options;
+mod publishers;
+mod viewers;
+
+pub use self::options::AccessOptions;
+pub use self::publishers::{StreamKeys, WrongKey};
+pub use self::viewers::{AccessError, Guarded, Viewers};

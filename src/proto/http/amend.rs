@@ -221,7 +221,7 @@ mod tests {
             ("GET http://a/x?y HTTP/1.1\nHost: a", "GET /b/c?y HTTP/1.1\nHost: a"),
         ];
         for (before, after) in rows {
-            assert_eq!(text(&amendment.apply(&head(before)).unwrap()), after, "{before}");
+            assert_eq!(amended(&amendment, before), after, "{before}");
         }
         amendment.path("/b c\r\nX: y");
         assert!(amendment.apply(&head("GET / HTTP/1.1\nHost: a")).is_err());

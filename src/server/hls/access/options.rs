@@ -18,12 +18,8 @@ pub struct AccessOptions {
     #[arg(long, value_name = "FILE", help_heading = HEADING)]
     pub link_keys: Option<PathBuf>,
     /// Let those watch who show a token: NAME:TOKEN, or a file of such lines; repeatable.
-    #[arg(long, value_name = "NAME:TOKEN|FILE", value_parser = secret, help_heading = HEADING)]
+    #[arg(long, value_name = "NAME:TOKEN|FILE", help_heading = HEADING)]
     pub view_token: Option<Vec<Secret>>,
-}
-
-fn secret(typed: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::from(typed.to_owned()))
 }
 
 impl AccessOptions {

@@ -21,15 +21,11 @@ pub struct RtmpOptions {
     #[arg(long, value_name = "ADDR", help_heading = HEADING)]
     pub rtmps: Option<Vec<ListenAddr>>,
     /// Who may publish a stream: NAME:KEY, or a file of such lines; repeatable. Without it anybody may.
-    #[arg(long, value_name = "NAME:KEY|FILE", value_parser = secret, help_heading = HEADING)]
+    #[arg(long, value_name = "NAME:KEY|FILE", help_heading = HEADING)]
     pub stream_key: Option<Vec<Secret>>,
     /// An encoder that sends no media for so long is gone.
     #[arg(long, value_name = "TIME", help_heading = HEADING)]
     pub rtmp_idle: Option<TimeSpan>,
-}
-
-fn secret(typed: &str) -> Result<Secret, std::convert::Infallible> {
-    Ok(Secret::from(typed.to_owned()))
 }
 
 impl RtmpOptions {

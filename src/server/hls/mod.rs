@@ -3,3 +3,4 @@
 pub mod access;
 pub mod live;
 pub mod rtmp;
+pub mod upload;

@@ -1,0 +1,110 @@
+//! The server's own routes, asked from within the process.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::net::addr::PeerAddr;
+use crate::proto::hls::playlist::MAX_PLAYLIST;
+use crate::proto::http::limits::Limits;
+use crate::proto::http::parse::parse;
+use crate::server::http::body::Body;
+use crate::server::http::handler::{Handler, SharedHandler};
+use crate::server::http::request::Request;
+use crate::server::peer::Peer;
+
+/// Bytes of a segment, at most: 20 s at 100 Mbit/s. Longer ones are not uploaded.
+pub(super) const MAX_SEGMENT: u64 = 256 << 20;
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Unanswered {
+    /// It is not there, or not any more.
+    #[error("{0} is not there")]
+    Gone(String),
+    /// Another status.
+    #[error("{path}: status {status}")]
+    Status {
+        path: String,
+        status: u16,
+    },
+    /// The body did not come, or is too long.
+    #[error("{0} cannot be read")]
+    Body(String),
+}
+
+/// Asks the routes of a server.
+#[derive(Clone)]
+pub(super) struct Origin(SharedHandler);
+
+impl Origin {
+    pub(super) fn new(handler: SharedHandler) -> Self {
+        Self(handler)
+    }
+
+    /// The playlist at a path, with a query.
+    pub(super) async fn playlist(&self, target: &str) -> Result<Bytes, Unanswered> {
+        self.ask(target, MAX_PLAYLIST as u64).await
+    }
+
+    /// The bytes at a path.
+    pub(super) async fn resource(&self, path: &str) -> Result<Bytes, Unanswered> {
+        self.ask(path, MAX_SEGMENT).await
+    }
+
+    async fn ask(&self, target: &str, limit: u64) -> Result<Bytes, Unanswered> {
+        let text = format!("GET {target} HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        let gone = || Unanswered::Gone(target.to_owned());
+        let (head, _) = parse(text.into(), &Limits::default()).map_err(|_| gone())?;
+        let peer = Arc::new(Peer::new(PeerAddr::Unix, false, 0));
+        let mut response = self.0.handle(Request::new(head, Body::empty(), peer)).await;
+        match response.code() {
+            200 => {}
+            404 | 410 => return Err(gone()),
+            status => return Err(Unanswered::Status { path: target.to_owned(), status }),
+        }
+        let body = std::mem::take(response.body_mut());
+        body.collect(limit).await.map_err(|_| Unanswered::Body(target.to_owned()))
+    }
+}
+
+/// The path that a reference in the playlist at `base` means; `None` for one that leads to another server or out of the tree.
+pub(super) fn resolve(base: &str, reference: &str) -> Option<String> {
+    let reference = reference.split(['?', '#']).next().unwrap_or_default();
+    let scheme = reference.find(':').is_some_and(|colon| !reference[..colon].contains('/'));
+    if reference.is_empty() || scheme || reference.starts_with("//") {
+        return None;
+    }
+    let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let mut parts: Vec<&str> = if reference.starts_with('/') { Vec::new() } else { folder.split('/').skip(1).collect() };
+    for part in reference.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(format!("/{}", parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn references_are_resolved() {
+        for (base, reference, expected) in [
+            ("/live/stage/index.m3u8", "video/a.m3u8", Some("/live/stage/video/a.m3u8")),
+            ("/live/stage/video/a.m3u8", "../audio/1.m4s?x=1", Some("/live/stage/audio/1.m4s")),
+            ("/live/stage/video/a.m3u8", "./1.m4s", Some("/live/stage/video/1.m4s")),
+            ("/a.m3u8", "1.m4s", Some("/1.m4s")),
+            ("/live/a.m3u8", "/b/1.m4s", Some("/b/1.m4s")),
+            ("/live/a.m3u8", "../../1.m4s", None),
+            ("/live/a.m3u8", "https://elsewhere/1.m4s", None),
+            ("/live/a.m3u8", "//elsewhere/1.m4s", None),
+            ("/live/a.m3u8", "", None),
+        ] {
+            assert_eq!(resolve(base, reference).as_deref(), expected, "{base} {reference}");
+        }
+    }
+}

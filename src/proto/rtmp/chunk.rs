@@ -384,7 +384,10 @@ mod tests {
     #[test]
     fn what_is_too_much() {
         let long = b"\x04\0\0\0\xff\xff\xff\x09\0\0\0\0";
-        assert_eq!(all(&mut Reader::default(), long), Err(ChunkError::Message { bytes: 0xff_ffff, largest: MAX_MESSAGE }));
+        assert_eq!(
+            all(&mut Reader::default(), long),
+            Err(ChunkError::Message { bytes: 0xff_ffff, largest: MAX_MESSAGE })
+        );
         let mut reader = Reader::default();
         reader.set_largest(10);
         let eleven = b"\x04\0\0\0\0\0\x0b\x09\0\0\0\0";

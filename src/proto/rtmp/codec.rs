@@ -84,13 +84,7 @@ impl Default for ServerCodec {
     fn default() -> Self {
         let mut reader = chunk::Reader::default();
         reader.set_largest(MAX_COMMAND);
-        Self {
-            phase: Phase::Challenge,
-            reader,
-            received: 0,
-            acknowledged: 0,
-            window: 2_500_000,
-        }
+        Self { phase: Phase::Challenge, reader, received: 0, acknowledged: 0, window: 2_500_000 }
     }
 }
 

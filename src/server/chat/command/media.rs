@@ -86,8 +86,9 @@ mod tests {
 
     #[test]
     fn places_are_read_as_they_are_shown() {
-        let bucket =
-            |bucket: &str, prefix: &str| Place::Bucket(S3Place { bucket: bucket.into(), prefix: prefix.into() });
+        let bucket = |bucket: &str, prefix: &str| {
+            Place::Bucket(S3Place { bucket: bucket.into(), prefix: prefix.into() })
+        };
         for (text, expected) in [
             ("off", Place::Off),
             ("/srv/files", Place::Folder("/srv/files".into())),

@@ -36,7 +36,9 @@ pub enum BadLink {
     #[error("this link has expired")]
     Expired,
     /// No path that can be signed.
-    #[error("a path that begins with / can be signed, of at most {MAX_DEPTH} parts, without empty ones, . and ..")]
+    #[error(
+        "a path that begins with / can be signed, of at most {MAX_DEPTH} parts, without empty ones, . and .."
+    )]
     Path,
 }
 
@@ -54,7 +56,7 @@ pub struct Link<'a> {
 ///
 /// # Errors
 /// It cannot be signed.
-pub fn sign(keys: &Keys, path: &str, expires: u64) -> Result<String, BadLink> {
+pub(in crate::server) fn sign(keys: &Keys, path: &str, expires: u64) -> Result<String, BadLink> {
     let plain = path.split('?').next().unwrap_or_default();
     let (folder, _) = plain.rsplit_once('/').ok_or(BadLink::Path)?;
     let depth = folder.split('/').count() - 1;
@@ -81,7 +83,12 @@ impl<'a> Link<'a> {
             if parts.next().is_some() || !digits(expires) || !digits(depth) {
                 return None;
             }
-            Some(Self { expires: expires.parse().ok()?, depth: depth.parse().ok()?, signature, path: &rest[at..] })
+            Some(Self {
+                expires: expires.parse().ok()?,
+                depth: depth.parse().ok()?,
+                signature,
+                path: &rest[at..],
+            })
         };
         Some(parse().ok_or(BadLink::Forged))
     }
@@ -90,7 +97,7 @@ impl<'a> Link<'a> {
     ///
     /// # Errors
     /// It is not.
-    pub fn open(&self, keys: &Keys, now: u64) -> Result<&'a str, BadLink> {
+    pub(in crate::server) fn open(&self, keys: &Keys, now: u64) -> Result<&'a str, BadLink> {
         let signature = BASE64.decode(self.signature).map_err(|_| BadLink::Forged)?;
         // What leads out of the folder again is not below it, whatever stands in front of it.
         if self.depth > MAX_DEPTH || signature.len() != SIGNATURE || !is_plain(self.path) {

@@ -57,7 +57,9 @@ impl StreamKeys {
         for (stream, secret) in &self.0 {
             let shown = key.unwrap_or(name);
             let right = bool::from(secret.ct_eq(shown.as_bytes()));
-            let of_stream = name.strip_prefix(stream.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+            let of_stream = name
+                .strip_prefix(stream.as_str())
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             match key {
                 Some(_) if right && of_stream => found = Ok(name),
                 None if right => found = Ok(stream),
@@ -104,7 +106,10 @@ mod tests {
         let path = folder.path().join("keys");
         std::fs::write(&path, "# streams\nstage:one\n\nstage:two\n").unwrap();
         let keys = StreamKeys::load(&[Secret::from(path.to_str().unwrap().to_owned())]).unwrap();
-        assert_eq!((keys.admit("stage", Some("one")), keys.admit("stage", Some("two"))), (Ok("stage"), Ok("stage")));
+        assert_eq!(
+            (keys.admit("stage", Some("one")), keys.admit("stage", Some("two"))),
+            (Ok("stage"), Ok("stage"))
+        );
         for bad in ["stage:", ":key", "stage"] {
             let error = StreamKeys::load(&[Secret::from(bad.to_owned())]).unwrap_err().to_string();
             assert!(error.contains("--stream-key") && !error.contains(bad), "{error}");

@@ -94,7 +94,11 @@ impl Viewers {
             };
         }
         // Browsers ask whether they may ask without showing anything (Fetch, section 4.8).
-        if self.is_open() || *request.method() == Method::OPTIONS || !reads(request) || !watched(request.path()) {
+        if self.is_open()
+            || *request.method() == Method::OPTIONS
+            || !reads(request)
+            || !watched(request.path())
+        {
             return ControlFlow::Continue(());
         }
         match &self.0.tokens {
@@ -184,7 +188,7 @@ mod tests {
         };
         let mut response = viewers.guard(handler, watched).handle(request(line, fields, "")).await;
         let body = std::mem::take(response.body_mut()).collect(1 << 20).await.unwrap();
-        (response.code(), String::from_utf8_lossy(&body).into_owned())
+        (response.code().as_u16(), String::from_utf8_lossy(&body).into_owned())
     }
 
     #[tokio::test]

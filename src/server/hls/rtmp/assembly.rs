@@ -101,7 +101,12 @@ impl Assembly {
     ///
     /// # Errors
     /// It cannot be used.
-    pub(super) fn audio(&mut self, timestamp: u32, body: &Bytes, out: &mut Vec<Feed>) -> Result<(), MediaError> {
+    pub(super) fn audio(
+        &mut self,
+        timestamp: u32,
+        body: &Bytes,
+        out: &mut Vec<Feed>,
+    ) -> Result<(), MediaError> {
         // Some encoders send tags of no bytes when they have nothing.
         if body.is_empty() {
             return Ok(());
@@ -137,7 +142,12 @@ impl Assembly {
     ///
     /// # Errors
     /// It cannot be used.
-    pub(super) fn video(&mut self, timestamp: u32, body: &Bytes, out: &mut Vec<Feed>) -> Result<(), MediaError> {
+    pub(super) fn video(
+        &mut self,
+        timestamp: u32,
+        body: &Bytes,
+        out: &mut Vec<Feed>,
+    ) -> Result<(), MediaError> {
         if body.is_empty() {
             return Ok(());
         }
@@ -212,7 +222,9 @@ impl Assembly {
             self.put(Feed::Discontinuity, out);
         }
         let lane = if track == VIDEO { &mut self.video } else { &mut self.audio };
-        let Some(sample) = lane.as_mut().and_then(|lane| lane.sample(at, composition, key, &data)) else { return };
+        let Some(sample) = lane.as_mut().and_then(|lane| lane.sample(at, composition, key, &data)) else {
+            return;
+        };
         self.held_bytes += if self.told { 0 } else { data.len() };
         let since = *self.held_since.get_or_insert(at);
         self.put(Feed::Sample { track, sample, data }, out);

@@ -105,7 +105,6 @@ impl Door {
             conversation: Conversation::default(),
             assembly: Assembly::default(),
             publishing: None,
-            left_out: LeftOut::default(),
         };
         let end = session.run().await;
         session.finish(end).await;
@@ -127,8 +126,6 @@ struct Session<'a> {
     conversation: Conversation,
     assembly: Assembly,
     publishing: Option<Publishing>,
-    /// What was counted already.
-    left_out: LeftOut,
 }
 
 impl Session<'_> {
@@ -264,11 +261,18 @@ impl Session<'_> {
                     publisher.finish();
                 }
             }
-            None => tracing::debug!(peer = ?self.from, why = %end, "an RTMP connection ended before it published"),
+            None => {
+                tracing::debug!(peer = ?self.from, why = %end, "an RTMP connection ended before it published")
+            }
         }
         let told = match &end {
             // These were told already, or do not hear any more.
-            End::Unpublished | End::Key(_) | End::Refused(_) | End::Closed | End::Connection(_) | End::Torn => Vec::new(),
+            End::Unpublished
+            | End::Key(_)
+            | End::Refused(_)
+            | End::Closed
+            | End::Connection(_)
+            | End::Torn => Vec::new(),
             End::Deaf => return,
             end => self.conversation.end(&end.to_string()),
         };

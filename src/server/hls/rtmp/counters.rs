@@ -30,9 +30,13 @@ const ROWS: [Row; 5] = [
     ("hls_rtmp_refused", "Publishers that were not let in, by their key or by the name", |counters| {
         &counters.refused
     }),
-    ("hls_rtmp_faults", "RTMP connections that ended by what the encoder did wrong", |counters| &counters.faults),
+    ("hls_rtmp_faults", "RTMP connections that ended by what the encoder did wrong", |counters| {
+        &counters.faults
+    }),
     ("hls_rtmp_media_bytes", "Bytes of media that came by RTMP", |counters| &counters.bytes),
-    ("hls_rtmp_frames_left_out", "Frames that came by RTMP and could not be placed", |counters| &counters.left_out),
+    ("hls_rtmp_frames_left_out", "Frames that came by RTMP and could not be placed", |counters| {
+        &counters.left_out
+    }),
 ];
 
 impl Counters {

@@ -108,13 +108,7 @@ impl Lane {
     }
 
     /// A sample at so many milliseconds; `None` if it cannot be placed behind the last one within reason.
-    pub(super) fn sample(
-        &mut self,
-        at: i64,
-        composition: i32,
-        key: bool,
-        data: &[u8],
-    ) -> Option<Sample> {
+    pub(super) fn sample(&mut self, at: i64, composition: i32, key: bool, data: &[u8]) -> Option<Sample> {
         let scale = self.track.timescale;
         let said = Timescale::MILLIS.rescale(at, scale)?;
         let frame = frame_length(&self.track.config, data);

@@ -28,7 +28,9 @@ const ROWS: [Row; 5] = [
     ("hls_upload_bytes", "Their bytes", |counters| &counters.bytes),
     ("hls_upload_removed", "Objects that were removed from the store", |counters| &counters.removed),
     ("hls_upload_failures", "Attempts to put or remove an object that failed", |counters| &counters.failures),
-    ("hls_upload_missed", "Segments that the store did not take before they were gone", |counters| &counters.missed),
+    ("hls_upload_missed", "Segments that the store did not take before they were gone", |counters| {
+        &counters.missed
+    }),
 ];
 
 impl Counters {

@@ -16,8 +16,7 @@ use super::{Counters, LOOK};
 use crate::net::drain::Drain;
 use crate::net::resilience::backoff::{Backoff, Growth, Jitter, Policy};
 use crate::proto::hls::playlist::media::{MediaPlaylist, ServerControl};
-use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;
-use crate::proto::hls::playlist::read::ReadError;
+use crate::proto::hls::playlist::read::{Playlist, ReadError};
 use crate::proto::hls::playlist::variables::Variables;
 
 /// Objects of a playlist that are put at the same time. Their bytes are those of the origin, not copies.
@@ -44,6 +43,8 @@ enum Failed {
     Store(#[from] StoreError),
     #[error(transparent)]
     Playlist(#[from] ReadError),
+    #[error("{0} is another kind of playlist than it should be")]
+    Kind(String),
 }
 
 /// A stream, by the path of its multivariant playlist.
@@ -69,7 +70,9 @@ impl Stream {
                 Ok(text) if ready.values().all(|ready| ready.load(Ordering::Acquire)) => {
                     match self.store.put(&self.path, text.clone(), Kind::Playlist(2)).await {
                         Ok(()) => put = text,
-                        Err(error) => tracing::warn!(%error, path = self.path, "a playlist was not put into the store"),
+                        Err(error) => {
+                            tracing::warn!(%error, path = self.path, "a playlist was not put into the store")
+                        }
                     }
                 }
                 Ok(_) => {}
@@ -95,7 +98,9 @@ impl Stream {
         drain: &Drain,
     ) -> Result<Bytes, Failed> {
         let text = self.origin.playlist(&self.path).await?;
-        let playlist = MultivariantPlaylist::read(&text, Variables::default())?;
+        let Playlist::Multivariant(playlist) = Playlist::read(&text, Variables::default())? else {
+            return Err(Failed::Kind(self.path.clone()));
+        };
         let variants = playlist.variants.iter().chain(&playlist.i_frames).map(|variant| variant.uri.as_str());
         let media = playlist.media.iter().filter_map(|media| media.uri.as_deref());
         for path in variants.chain(media).filter_map(|uri| resolve(&self.path, uri)) {
@@ -103,7 +108,8 @@ impl Stream {
                 continue;
             }
             let flag = Arc::<AtomicBool>::default();
-            let rendition = Rendition::new(path.clone(), self.origin.clone(), self.store.clone(), Arc::clone(&flag));
+            let rendition =
+                Rendition::new(path.clone(), self.origin.clone(), self.store.clone(), Arc::clone(&flag));
             ready.insert(path, flag);
             let drain = drain.clone();
             followers.spawn(async move { rendition.run(&drain).await });
@@ -175,7 +181,9 @@ impl Rendition {
     async fn round(&mut self, awaited: Option<u64>) -> Result<MediaPlaylist, Failed> {
         let query = awaited.map(|msn| format!("?_HLS_msn={msn}")).unwrap_or_default();
         let text = self.origin.playlist(&format!("{}{query}", self.path)).await?;
-        let playlist = MediaPlaylist::read(&text, Variables::default())?;
+        let Playlist::Media(playlist) = Playlist::read(&text, Variables::default())? else {
+            return Err(Failed::Kind(self.path.clone()));
+        };
         let named = self.named(&playlist);
         let new: Vec<_> = named.iter().filter(|path| !self.there.contains(*path)).cloned().collect();
         let (origin, store) = (&self.origin, &self.store);
@@ -206,7 +214,9 @@ impl Rendition {
         let (mut named, mut seen) = (Vec::new(), HashSet::new());
         for segment in playlist.segments.iter().filter(|segment| !segment.gap) {
             let map = segment.map.as_ref().map(|map| map.uri.as_str());
-            for path in map.into_iter().chain([segment.uri.as_str()]).filter_map(|uri| resolve(&self.path, uri)) {
+            for path in
+                map.into_iter().chain([segment.uri.as_str()]).filter_map(|uri| resolve(&self.path, uri))
+            {
                 if seen.insert(path.clone()) {
                     named.push(path);
                 }

@@ -24,10 +24,7 @@ pub(super) enum Unanswered {
     Gone(String),
     /// Another status.
     #[error("{path}: status {status}")]
-    Status {
-        path: String,
-        status: u16,
-    },
+    Status { path: String, status: u16 },
     /// The body did not come, or is too long.
     #[error("{0} cannot be read")]
     Body(String),
@@ -58,7 +55,7 @@ impl Origin {
         let (head, _) = parse(text.into(), &Limits::default()).map_err(|_| gone())?;
         let peer = Arc::new(Peer::new(PeerAddr::Unix, false, 0));
         let mut response = self.0.handle(Request::new(head, Body::empty(), peer)).await;
-        match response.code() {
+        match response.code().as_u16() {
             200 => {}
             404 | 410 => return Err(gone()),
             status => return Err(Unanswered::Status { path: target.to_owned(), status }),
@@ -76,7 +73,8 @@ pub(super) fn resolve(base: &str, reference: &str) -> Option<String> {
         return None;
     }
     let folder = base.rsplit_once('/').map_or("", |(folder, _)| folder);
-    let mut parts: Vec<&str> = if reference.starts_with('/') { Vec::new() } else { folder.split('/').skip(1).collect() };
+    let mut parts: Vec<&str> =
+        if reference.starts_with('/') { Vec::new() } else { folder.split('/').skip(1).collect() };
     for part in reference.split('/') {
         match part {
             "" | "." => {}

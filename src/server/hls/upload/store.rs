@@ -75,7 +75,8 @@ impl Store {
         let length = bytes.len() as u64;
         let options = PutOptions { attributes, ..PutOptions::default() };
         let put = self.store.put_opts(&object, PutPayload::from_bytes(bytes), options);
-        let result = timeout(ATTEMPT, put).await.map_err(|_| StoreError::Late).and_then(|put| Ok(put.map(drop)?));
+        let result =
+            timeout(ATTEMPT, put).await.map_err(|_| StoreError::Late).and_then(|put| Ok(put.map(drop)?));
         match &result {
             Ok(()) => {
                 Counters::add(&self.counters.objects, 1);

@@ -93,7 +93,10 @@ impl Test {
     /// The playlist in the store, of which everything has to be there.
     async fn playlist(&self) -> Option<String> {
         let text = self.get("cdn/live/s/v/index.m3u8").await?;
-        assert!(!text.contains("PART") && !text.contains("SERVER-CONTROL") && !text.contains("HINT"), "{text}");
+        assert!(
+            !text.contains("PART") && !text.contains("SERVER-CONTROL") && !text.contains("HINT"),
+            "{text}"
+        );
         assert!(self.get("cdn/live/s/v/init.mp4").await.is_some());
         for name in text.lines().filter(|line| !line.starts_with('#')) {
             let number = name.strip_suffix(".m4s").unwrap();

@@ -45,7 +45,8 @@ impl Bucket {
         workers: Blocking,
     ) -> Result<Self, StorageError> {
         let prefix = options.prefix.clone();
-        let store = bucket::open(options, connector).map_err(|error| StorageError::Broken(error.to_string()))?;
+        let store =
+            bucket::open(options, connector).map_err(|error| StorageError::Broken(error.to_string()))?;
         Self::over(store, &prefix, workers)
     }
 

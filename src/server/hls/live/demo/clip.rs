@@ -84,7 +84,12 @@ impl Clip {
         self.length
     }
 
-    fn add(&mut self, MovieTrack { track, table, .. }: &MovieTrack, seconds: i64, file: &Bytes) -> Result<(), ClipError> {
+    fn add(
+        &mut self,
+        MovieTrack { track, table, .. }: &MovieTrack,
+        seconds: i64,
+        file: &Bytes,
+    ) -> Result<(), ClipError> {
         let ticks = i64::from(track.timescale.ticks());
         let (turn, shift) = (ticks * seconds, track.edit.offset + ticks * LEAD);
         let mut end = None;

@@ -10,8 +10,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::{Instant, sleep_until};
 
-use self::clip::{Clip, Due};
 pub use self::clip::ClipError;
+use self::clip::{Clip, Due};
 use super::{About, Ended, Publisher, Refused, Streams};
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
@@ -187,8 +187,13 @@ mod tests {
     fn renditions_have_their_key_frames_at_the_same_times() {
         let clips = clips();
         let keys = |rendition: usize| -> Vec<i64> {
-            let video = clips[rendition].tracks().iter().find(|track| matches!(track.shape, Shape::Video { .. })).unwrap();
-            let of_it = clips[rendition].samples().iter().filter(|due| due.track == video.id && due.sample.key);
+            let video = clips[rendition]
+                .tracks()
+                .iter()
+                .find(|track| matches!(track.shape, Shape::Video { .. }))
+                .unwrap();
+            let of_it =
+                clips[rendition].samples().iter().filter(|due| due.track == video.id && due.sample.key);
             of_it.map(|due| due.sample.pts()).collect()
         };
         assert_eq!(keys(0).len(), 8);

@@ -10,8 +10,6 @@ pub mod record;
 mod settings;
 mod stream;
 mod streams;
-#[cfg(test)]
-mod tests;
 pub mod viewers;
 
 pub use self::settings::{Limits, Settings};

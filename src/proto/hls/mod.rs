@@ -8,3 +8,4 @@ pub mod mp4;
 pub mod playlist;
 pub mod track;
 pub mod ts;
+pub mod vod;

@@ -1,6 +1,13 @@
-//! HLS: media for players, from files and live.
+//! HTTP Live Streaming: media that are whole are packaged, and live ones are cut as they come.
+//!
+//! The languages are in [`proto::hls`](crate::proto::hls). [`vod`] opens media and plans renditions and segments of them,
+//! [`package`] writes those into a folder, [`live`] has live streams, which also come by [`rtmp`] and can go to storage by [`upload`], [`access`] says who may
+//! publish and watch, and [`command`] has the commands of `wireworks hls`.
 
 pub mod access;
+pub mod command;
 pub mod live;
+pub mod package;
 pub mod rtmp;
 pub mod upload;
+pub mod vod;

@@ -40,13 +40,19 @@ pub fn watch(router: &mut Router, streams: &Streams) -> Result<(), RouteError> {
     let known = streams.clone();
     let get = http::Method::GET;
     router.add(get.clone(), &format!("{BASE}/{{name}}/{MULTIVARIANT}"), move |request: Request| {
-        let streams = known.clone();
-        async move { answer(multivariant(&streams, &request)) }
+        let reply = answer(multivariant(&known, &request));
+        async move { reply }
     })?;
     let known = streams.clone();
     router.add(get, &format!("{BASE}/{{name}}/{{rendition}}/{{file}}"), move |request: Request| {
         let streams = known.clone();
-        async move { answer(file(&streams, &request).await) }
+        let asked = Asked::of(&request);
+        async move {
+            answer(match asked {
+                Ok(asked) => file(&streams, asked).await,
+                Err(problem) => Err(problem),
+            })
+        }
     })
 }
 
@@ -90,25 +96,40 @@ fn not_there() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "there is nothing of that name")
 }
 
-fn stream(streams: &Streams, request: &Request) -> Result<Arc<Stream>, Problem> {
-    streams.find(&request.param::<String>("name")?).ok_or_else(not_there)
+/// What was asked for, without the request, whose body cannot be looked at from several threads.
+struct Asked {
+    stream: String,
+    rendition: String,
+    file: String,
+    query: String,
+}
+
+impl Asked {
+    fn of(request: &Request) -> Result<Self, Problem> {
+        Ok(Self {
+            stream: request.param("name")?,
+            rendition: request.param("rendition")?,
+            file: request.param("file")?,
+            query: request.head().query().unwrap_or_default().to_owned(),
+        })
+    }
 }
 
 fn multivariant(streams: &Streams, request: &Request) -> Result<Response, Problem> {
-    let text = stream(streams, request)?.multivariant().ok_or_else(not_there)?;
+    let stream = streams.find(&request.param::<String>("name")?).ok_or_else(not_there)?;
+    let text = stream.multivariant().ok_or_else(not_there)?;
     Ok(Response::of(M3U8, text).with(CACHE_CONTROL, HeaderValue::from_static("public, max-age=1")))
 }
 
-async fn file(streams: &Streams, request: &Request) -> Result<Response, Problem> {
-    let stream = stream(streams, request)?;
-    let rendition: String = request.param("rendition")?;
-    let file = request.raw_param("file").unwrap_or_default();
+async fn file(streams: &Streams, asked: Asked) -> Result<Response, Problem> {
+    let Asked { stream, rendition, file, query } = asked;
+    let stream = streams.find(&stream).ok_or_else(not_there)?;
     if file == PLAYLIST {
         let editions = stream.editions(&rendition).ok_or_else(not_there)?;
         drop(stream);
-        return playlist(editions, request.head().query().unwrap_or_default()).await;
+        return playlist(editions, &query).await;
     }
-    let name = Name::read(file, stream.run).ok_or_else(not_there)?;
+    let name = Name::read(&file, stream.run).ok_or_else(not_there)?;
     let bytes = match (stream.resource(&rendition, name), name) {
         (Some(bytes), _) => bytes,
         (None, Name::Part(msn, part)) => hinted(&stream, &rendition, msn, part).await?,
@@ -121,6 +142,7 @@ async fn file(streams: &Streams, request: &Request) -> Result<Response, Problem>
 async fn playlist(mut editions: watch::Receiver<Newest>, query: &str) -> Result<Response, Problem> {
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let directives = Directives::parse(pairs.iter().map(|(name, value)| (&**name, &**value)));
+    drop(pairs);
     let first = editions.borrow_and_update().clone().ok_or_else(not_there)?;
     let bad = |error: &dyn std::error::Error| Problem::new(StatusCode::BAD_REQUEST, error.to_string());
     // Of a playlist that has ended, directives are ignored (section 6.2.5).

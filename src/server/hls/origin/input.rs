@@ -59,12 +59,18 @@ impl Input {
         }
         // `.` and `..` have a name elsewhere.
         let real = self.path.canonicalize();
-        let path = if self.path.file_name().is_none() { real.as_deref().unwrap_or(&self.path) } else { &self.path };
+        let path =
+            if self.path.file_name().is_none() { real.as_deref().unwrap_or(&self.path) } else { &self.path };
         let last = if path.is_dir() { path.file_name() } else { path.file_stem() };
         let fitting = |letter: char| if is_unreserved(letter) { letter } else { '-' };
-        let name: String = last.and_then(OsStr::to_str).unwrap_or_default().chars().map(fitting).take(MAX_NAME).collect();
+        let name: String =
+            last.and_then(OsStr::to_str).unwrap_or_default().chars().map(fitting).take(MAX_NAME).collect();
         let name = name.trim_start_matches('.');
-        if name.is_empty() || TAKEN.contains(&name) { format!("media-{name}").trim_end_matches('-').to_owned() } else { name.to_owned() }
+        if name.is_empty() || TAKEN.contains(&name) {
+            format!("media-{name}").trim_end_matches('-').to_owned()
+        } else {
+            name.to_owned()
+        }
     }
 }
 
@@ -125,7 +131,9 @@ mod tests {
         }
         let here: Input = ".".parse().unwrap();
         assert_eq!(here.name(), std::env::current_dir().unwrap().file_name().unwrap().to_str().unwrap());
-        for (text, expected) in [("", BadInput::Empty), ("a=", BadInput::Empty), ("player=a", BadInput::Taken("player".into()))] {
+        for (text, expected) in
+            [("", BadInput::Empty), ("a=", BadInput::Empty), ("player=a", BadInput::Taken("player".into()))]
+        {
             assert_eq!(text.parse::<Input>(), Err(expected), "{text}");
         }
     }

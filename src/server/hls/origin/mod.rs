@@ -27,7 +27,7 @@ pub use self::reply::Ages;
 use self::segments::Segments;
 use self::tree::Tree;
 use super::player::{self, Stream};
-use super::vod::{Format, MediaError, PlanError};
+use super::vod::{self, Format, MediaError, PlanError};
 use crate::net::workers::{Blocking, Priority};
 use crate::proto::http::path::{FilePath, encode_segment};
 use crate::server::http::files::FilesError;
@@ -55,6 +55,15 @@ pub struct Settings {
     pub memory: u64,
     /// How long caches keep what is served.
     pub ages: Ages,
+}
+
+impl Settings {
+    /// Inputs, served by the defaults: fMP4 segments as long as the packager makes them, [`MEMORY`], and [`Ages`].
+    #[must_use]
+    pub fn of(inputs: Vec<Input>) -> Self {
+        let vod::Settings { format, target, .. } = vod::Settings::default();
+        Self { inputs, format, target, memory: MEMORY, ages: Ages::default() }
+    }
 }
 
 /// Why an origin cannot be opened.
@@ -179,9 +188,11 @@ impl Origin {
             kitchen.segments.asked()
         });
         let kitchen = Arc::clone(&self.0.kitchen);
-        metrics.register_counter("hls_segments_cut", "Segments of films that were not in memory", move || {
-            kitchen.segments.cut()
-        });
+        metrics.register_counter(
+            "hls_segments_cut",
+            "Segments of films that were not in memory",
+            move || kitchen.segments.cut(),
+        );
         let kitchen = Arc::clone(&self.0.kitchen);
         metrics.register_gauge("hls_segments_bytes", "Bytes of segments of films in memory", move || {
             kitchen.segments.bytes()
@@ -265,12 +276,14 @@ mod tests {
         std::fs::create_dir(at("a")).unwrap();
         let gather = |inputs: &[String]| {
             let inputs = inputs.iter().map(|input| input.parse().unwrap()).collect();
-            gathered(inputs).map(|found| {
-                found.into_iter().map(|(name, paths)| (name, paths.len())).collect::<Vec<_>>()
-            })
+            gathered(inputs)
+                .map(|found| found.into_iter().map(|(name, paths)| (name, paths.len())).collect::<Vec<_>>())
         };
         let film = |name: &str| format!("film={}", at(name));
-        assert_eq!(gather(&[film("a.mp4"), film("b.mp4"), at("b.mp4")]).unwrap(), [("b".into(), 1), ("film".into(), 2)]);
+        assert_eq!(
+            gather(&[film("a.mp4"), film("b.mp4"), at("b.mp4")]).unwrap(),
+            [("b".into(), 1), ("film".into(), 2)]
+        );
         for (inputs, expected) in [
             (vec![], "there is nothing to serve"),
             (vec![at("a.mp4"), at("a.mov")], "two inputs are called a: write NAME="),

@@ -116,7 +116,8 @@ impl Ready {
         fields.append(CACHE_CONTROL, ages.cache_control(self.kind));
         let (etag, last_modified) = (self.etag, self.modified);
         let length = self.bytes.len() as u64;
-        Representation { fields, etag, last_modified, length, source: Source::Memory(self.bytes) }.answer(head)
+        Representation { fields, etag, last_modified, length, source: Source::Memory(self.bytes) }
+            .answer(head)
     }
 }
 
@@ -137,7 +138,11 @@ mod tests {
             ("ts", None, "no-cache"),
         ] {
             let (found, kind) = of_name(name);
-            assert_eq!((found, ages.cache_control(kind)), (media, HeaderValue::from_static(cached)), "{name}");
+            assert_eq!(
+                (found, ages.cache_control(kind)),
+                (media, HeaderValue::from_static(cached)),
+                "{name}"
+            );
         }
         let complete = Kind::Playlist { complete: true };
         assert_eq!(ages.cache_control(complete), "public, max-age=60");

@@ -57,8 +57,11 @@ impl Segments {
     pub(super) fn new(memory: u64) -> Self {
         let shards = 1 << (memory / SHARD).clamp(1, MAX_SHARDS).ilog2();
         let items = usize::try_from(memory / USUAL).unwrap_or(usize::MAX).clamp(64, 1 << 20);
-        let options =
-            OptionsBuilder::new().weight_capacity(memory).estimated_items_capacity(items).shards(shards).build();
+        let options = OptionsBuilder::new()
+            .weight_capacity(memory)
+            .estimated_items_capacity(items)
+            .shards(shards)
+            .build();
         let lifecycle = DefaultLifecycle::default();
         let cache = match options {
             Ok(options) => Cache::with_options(options, Weigh, RandomState::new(), lifecycle),

@@ -1,9 +1,12 @@
 //! HTTP Live Streaming: media that are whole are packaged, and live ones are cut as they come.
 //!
 //! The languages are in [`proto::hls`](crate::proto::hls). [`vod`] opens media and plans renditions and segments of them,
-//! [`package`] writes those into a folder, [`live`] has live streams, and [`command`] has the commands of `wireworks hls`.
+//! [`package`] writes those into a folder, [`origin`] serves folders and cuts segments when somebody asks for them, [`live`] has live streams, [`player`]
+//! is the page that plays what is served, and [`command`] has the commands of `wireworks hls`.
 
 pub mod command;
 pub mod live;
+pub mod origin;
 pub mod package;
+pub mod player;
 pub mod vod;

@@ -1,9 +1,12 @@
 //! The doors of `wireworks hls`.
 
+use std::error::Error;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Command;
-use wireworks::server::hls::command::{Hls, package};
+use wireworks::server::hls::command::{Hls, package, serve};
+use wireworks::server::log;
 
 use crate::failure;
 
@@ -20,7 +23,9 @@ status: 0 when the output is in its place, 1 when not, 64 when the command line 
 
 /// Gives the subcommands their words.
 pub(crate) fn describe(command: Command) -> Command {
-    command.mut_subcommand("package", |package| package.after_help(PACKAGE))
+    command
+        .mut_subcommand("package", |package| package.after_help(PACKAGE))
+        .mut_subcommand("serve", serve::Args::with_defaults)
 }
 
 /// Does what was asked, and says how it went.
@@ -29,5 +34,18 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
         Hls::Package(args) => {
             package::run(args).map_or_else(|error| failure(&error, error.status()), |()| ExitCode::SUCCESS)
         }
+        Hls::Serve(args) => crate::served(serve(args)),
     }
+}
+
+/// Serves, or prints the configuration.
+fn serve(args: &serve::Args) -> Result<(), Box<dyn Error>> {
+    let config = serve::Config::load(args)?;
+    if args.file.print_config {
+        std::io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        return Ok(());
+    }
+    log::init(config.server.log)?;
+    serve::run(&config)?;
+    Ok(())
 }

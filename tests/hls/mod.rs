@@ -1,0 +1,4 @@
+//! `wireworks hls`, as its users meet it.
+
+mod origin;
+mod player;

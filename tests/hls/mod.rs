@@ -1,4 +1,8 @@
 //! `wireworks hls`, as its users meet it.
 
+mod access;
+mod encoder;
 mod origin;
 mod player;
+mod rtmp;
+mod upload;

@@ -32,18 +32,18 @@ pub(super) fn package(out: &Path, args: &[&str]) {
     wireworks(&[&["hls", "package", "--quiet", "--out", &out], args].concat()).wait().success();
 }
 
-fn ask(address: SocketAddr, line: &str, fields: &str) -> Response {
+pub(super) fn ask(address: SocketAddr, line: &str, fields: &str) -> Response {
     let mut wire = Wire::connect(address);
     wire.send(format!("{line} HTTP/1.1\r\nHost: test\r\n{fields}\r\n"));
     wire.read_response_to(line.split(' ').next().unwrap())
 }
 
-fn get(address: SocketAddr, path: &str) -> Response {
+pub(super) fn get(address: SocketAddr, path: &str) -> Response {
     ask(address, &format!("GET {path}"), "")
 }
 
 /// Asks until the answer is as it should be.
-fn until(address: SocketAddr, path: &str, wanted: impl Fn(&Response) -> bool) -> Response {
+pub(super) fn until(address: SocketAddr, path: &str, wanted: impl Fn(&Response) -> bool) -> Response {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let reply = get(address, path);

@@ -5,10 +5,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Command;
-use wireworks::server::hls::command::{Hls, package, serve};
+use wireworks::server::hls::command::{Hls, latency, link, package, serve};
 use wireworks::server::log;
 
-use crate::failure;
+use crate::{FAILURE, USAGE, failure};
 
 const PACKAGE: &str = "\
 Examples:
@@ -35,6 +35,20 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
             package::run(args).map_or_else(|error| failure(&error, error.status()), |()| ExitCode::SUCCESS)
         }
         Hls::Serve(args) => crate::served(serve(args)),
+        Hls::Link(args) => said(link::run(args), |error| if error.is_usage() { USAGE } else { FAILURE }),
+        Hls::Latency(args) => said(latency::run(args), |_| FAILURE),
+    }
+}
+
+/// Prints what a command has to say, or why it says nothing.
+fn said<E: Error>(outcome: Result<String, E>, status: impl Fn(&E) -> u8) -> ExitCode {
+    match outcome {
+        Ok(text) => {
+            // Who closed the output does not want to know.
+            let _ = std::io::stdout().write_all(text.as_bytes());
+            ExitCode::SUCCESS
+        }
+        Err(error) => failure(&error, status(&error)),
     }
 }
 

@@ -24,7 +24,7 @@ pub struct NotABucket;
 
 /// A bucket cannot be opened without this variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a bucket of files needs the variable {0} in the environment")]
+#[error("a bucket needs the variable {0} in the environment")]
 pub struct MissingVariable(pub &'static str);
 
 impl FromStr for S3Place {

@@ -5,9 +5,18 @@
 
 use std::fmt;
 
+use http::header::WWW_AUTHENTICATE;
+use http::{HeaderValue, StatusCode};
+use percent_encoding::percent_decode_str;
 use subtle::ConstantTimeEq;
 
+use crate::proto::http::credentials::Credentials as Offered;
 use crate::server::credentials::{Credentials, CredentialsError, Scheme, Secret};
+use crate::server::http::problem::Problem;
+use crate::server::http::request::Request;
+
+/// How a key is asked for over HTTP (RFC 6750 section 3).
+const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"wireworks hls\"");
 
 /// The keys of all streams.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -68,11 +77,64 @@ impl StreamKeys {
         }
         found
     }
+
+    /// Lets a request publish the stream `name`, or a rendition of it, by the key that it shows: behind `Bearer`, or as `key` in the query, for clients
+    /// that send no fields.
+    ///
+    /// # Errors
+    /// 401 when it shows none, or a wrong one.
+    pub fn admit_request(&self, name: &str, request: &Request) -> Result<(), Problem> {
+        if self.is_open() {
+            return Ok(());
+        }
+        let offered = request.field("authorization").map(|value| Offered::parse(value.as_bytes()));
+        let shown = match offered {
+            Some(Ok(Offered::Bearer(token))) => Some(token),
+            _ => shown_in(request.head().query().unwrap_or_default()),
+        };
+        match self.admit(name, Some(&shown.unwrap_or_default())) {
+            Ok(_) => Ok(()),
+            Err(wrong) => {
+                Err(Problem::new(StatusCode::UNAUTHORIZED, wrong.to_string())
+                    .with(WWW_AUTHENTICATE, CHALLENGE))
+            }
+        }
+    }
+}
+
+/// The key in a query. A plus sign is one: keys are typed as they are, and not as forms have them.
+pub(in crate::server::hls) fn shown_in(query: &str) -> Option<String> {
+    let shown = query.split('&').find_map(|pair| pair.strip_prefix("key="))?;
+    Some(percent_decode_str(shown).decode_utf8_lossy().into_owned())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::http::testing::request;
+
+    #[test]
+    fn keys_are_shown_over_http() {
+        let keys = StreamKeys::load(&[Secret::from("stage:s3 cret+".to_owned())]).unwrap();
+        let plain = StreamKeys::load(&[Secret::from("stage:s3cret".to_owned())]).unwrap();
+        for (keys, name, line, field, expected) in [
+            (&plain, "stage", "PUT /live/stage", Some("Bearer s3cret"), true),
+            (&plain, "stage/720p", "PUT /live/stage/720p", Some("Bearer s3cret"), true),
+            (&plain, "stage", "PUT /live/stage", Some("Bearer wrong"), false),
+            (&plain, "stage", "PUT /live/stage", Some("Basic c3RhZ2U6czNjcmV0"), false),
+            (&plain, "other", "PUT /live/other", Some("Bearer s3cret"), false),
+            (&plain, "stage", "PUT /live/stage", None, false),
+            (&plain, "s3cret", "PUT /live/s3cret", None, false),
+            (&plain, "stage", "PUT /live/stage?key=s3cret", None, true),
+            (&keys, "stage", "PUT /live/stage?x=1&key=s3%20cret+", None, true),
+            (&StreamKeys::default(), "stage", "PUT /live/stage", None, true),
+        ] {
+            let fields: Vec<_> = field.map(|value| ("Authorization", value)).into_iter().collect();
+            let admitted = keys.admit_request(name, &request(line, &fields, ""));
+            assert_eq!(admitted.is_ok(), expected, "{line} {field:?}");
+            assert!(admitted.err().is_none_or(|problem| problem.status() == StatusCode::UNAUTHORIZED));
+        }
+    }
 
     #[test]
     fn a_key_opens_its_stream_and_no_other() {

@@ -1,7 +1,7 @@
 //! Who may watch: whoever has a signed link, or shows a token.
 //!
 //! A [`Guarded`] handler stands in front of a router. A request behind a [signature](super::link) goes on without it; others have to show a token
-//! (RFC 6750). Only what is watched is guarded: publishers show the key of their stream to the door that they come by, and a page without a stream is no secret.
+//! (RFC 6750). Only reading is guarded: publishers show the key of their stream to the door that they come by, and a page without a stream is no secret.
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -80,13 +80,13 @@ impl Viewers {
         self.0.links.is_none() && self.0.tokens.is_none()
     }
 
-    /// Lets nobody else have the paths that are `watched` from `handler`.
-    pub fn guard(&self, handler: impl Handler, watched: fn(&str) -> bool) -> Guarded {
-        Guarded { viewers: self.clone(), handler: Box::new(handler), watched }
+    /// Lets nobody else read from `handler`, but for the paths that are `public`.
+    pub fn guard(&self, handler: impl Handler, public: fn(&str) -> bool) -> Guarded {
+        Guarded { viewers: self.clone(), handler: Box::new(handler), public }
     }
 
     /// Lets a request in, without its signature, or says why not.
-    fn admit(&self, request: &mut Request, watched: fn(&str) -> bool) -> ControlFlow<Response> {
+    fn admit(&self, request: &mut Request, public: fn(&str) -> bool) -> ControlFlow<Response> {
         if let Some(link) = Link::of(request.path()) {
             return match self.open(link) {
                 Ok(path) => enter(request, &path),
@@ -94,10 +94,7 @@ impl Viewers {
             };
         }
         // Browsers ask whether they may ask without showing anything (Fetch, section 4.8).
-        if self.is_open()
-            || *request.method() == Method::OPTIONS
-            || !reads(request)
-            || !watched(request.path())
+        if self.is_open() || *request.method() == Method::OPTIONS || !reads(request) || public(request.path())
         {
             return ControlFlow::Continue(());
         }
@@ -139,7 +136,7 @@ fn refuse(why: &str) -> ControlFlow<Response> {
     ControlFlow::Break(Problem::new(StatusCode::FORBIDDEN, why.to_owned()).into_response())
 }
 
-/// Reads the keys again, on SIGHUP: after a rotation by `wireworks hls sign --rotate`.
+/// Reads the keys again, on SIGHUP: after a rotation by `wireworks hls link --rotate`.
 impl Part for Viewers {
     fn serve(self: Arc<Self>, _shard: usize, _clock: Clock) -> Serving {
         Box::pin(std::future::ready(Ok(())))
@@ -158,12 +155,12 @@ impl Part for Viewers {
 pub struct Guarded {
     viewers: Viewers,
     handler: Box<dyn Handler>,
-    watched: fn(&str) -> bool,
+    public: fn(&str) -> bool,
 }
 
 impl Handler for Guarded {
     fn handle(&self, mut request: Request) -> HandlerFuture<'_> {
-        match self.viewers.admit(&mut request, self.watched) {
+        match self.viewers.admit(&mut request, self.public) {
             ControlFlow::Continue(()) => self.handler.handle(request),
             ControlFlow::Break(response) => Box::pin(std::future::ready(response)),
         }
@@ -176,8 +173,8 @@ mod tests {
     use super::*;
     use crate::server::http::testing::request;
 
-    fn watched(path: &str) -> bool {
-        path.starts_with("/live/")
+    fn public(path: &str) -> bool {
+        path == "/player.js"
     }
 
     /// The status of a request, and the path that the handler saw.
@@ -186,7 +183,7 @@ mod tests {
             let query = request.head().query().map(|query| format!("?{query}")).unwrap_or_default();
             format!("{}{query}", request.path())
         };
-        let mut response = viewers.guard(handler, watched).handle(request(line, fields, "")).await;
+        let mut response = viewers.guard(handler, public).handle(request(line, fields, "")).await;
         let body = std::mem::take(response.body_mut()).collect(1 << 20).await.unwrap();
         (response.code().as_u16(), String::from_utf8_lossy(&body).into_owned())
     }
@@ -212,6 +209,7 @@ mod tests {
             ("GET /live/stage/a.m3u8".to_owned(), &[], 401, ""),
             ("GET /live/stage/a.m3u8".to_owned(), &bearer, 200, "/live/stage/a.m3u8"),
             ("GET /live/stage/a.m3u8".to_owned(), &[("Authorization", "Bearer abd")], 401, ""),
+            ("GET /%6Cive/stage/a.m3u8".to_owned(), &[], 401, ""),
             ("OPTIONS /live/stage/a.m3u8".to_owned(), &[], 200, "/live/stage/a.m3u8"),
             ("PUT /live/stage/a.ts".to_owned(), &[], 200, "/live/stage/a.ts"),
             ("GET /player.js".to_owned(), &[], 200, "/player.js"),

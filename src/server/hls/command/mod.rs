@@ -1,5 +1,7 @@
 //! The commands of `wireworks hls`: one file each, with its arguments.
 
+pub mod latency;
+pub mod link;
 pub mod package;
 pub mod serve;
 
@@ -10,4 +12,8 @@ pub enum Hls {
     Package(Box<package::Args>),
     /// Serve packaged folders, and media that are packaged while they are watched, with a page that plays them
     Serve(Box<serve::Args>),
+    /// Sign links, for a server that shows its streams to those only who have one
+    Link(link::Args),
+    /// Measure how far behind the encoder a live stream can be watched
+    Latency(latency::Args),
 }

@@ -4,7 +4,7 @@
 //! are three; people type the server and the key into two fields. Put together again it is a path: its first part is the application, of which any
 //! is taken, and the rest is the name.
 
-use percent_encoding::percent_decode_str;
+use crate::server::hls::access::shown_in;
 
 /// What is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,10 +21,7 @@ impl Asked {
         let (path, query) = key.split_once('?').map_or((key, None), |(path, query)| (path, Some(query)));
         let parts = app.split('/').chain(path.split('/')).filter(|part| !part.is_empty());
         let name = parts.skip(1).collect::<Vec<_>>().join("/");
-        let shown = query.and_then(|query| query.split('&').find_map(|pair| pair.strip_prefix("key=")));
-        // A plus sign is one: keys are typed as they are, and not as forms have them.
-        let key = shown.map(|shown| percent_decode_str(shown).decode_utf8_lossy().into_owned());
-        Self { name, key }
+        Self { name, key: query.and_then(shown_in) }
     }
 }
 

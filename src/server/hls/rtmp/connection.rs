@@ -1,6 +1,5 @@
 //! One connection: the handshake, the conversation until it may publish, and its media from then on.
 
-use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -93,15 +92,11 @@ impl Door {
         self.0.counters.connections.fetch_add(1, Ordering::Relaxed);
         let mut conn = Conn::new(io, ServerCodec::default(), clock.timer());
         conn.read_limit(READ_LIMIT);
-        let from = match peer {
-            PeerAddr::Ip(address) => Some(address),
-            PeerAddr::Unix => None,
-        };
         let mut session = Session {
             door: &self.0,
             conn,
             drain: &drain,
-            from,
+            peer,
             conversation: Conversation::default(),
             assembly: Assembly::default(),
             publishing: None,
@@ -122,7 +117,7 @@ struct Session<'a> {
     door: &'a Inner,
     conn: Conn<Io, ServerCodec>,
     drain: &'a Drain,
-    from: Option<SocketAddr>,
+    peer: PeerAddr,
     conversation: Conversation,
     assembly: Assembly,
     publishing: Option<Publishing>,
@@ -216,7 +211,7 @@ impl Session<'_> {
 
     fn publish(&mut self, app: &str, key: &str) -> Result<(), End> {
         let asked = Asked::of(app, key);
-        let about = About { by: "rtmp", peer: self.from };
+        let about = About { by: "rtmp", peer: Some(self.peer) };
         let admitted = self.door.keys.admit(&asked.name, asked.key.as_deref());
         let let_in = admitted.map_err(End::from).and_then(|name| {
             let publisher = self.door.streams.publish(name, about)?;
@@ -224,7 +219,6 @@ impl Session<'_> {
         });
         match let_in {
             Ok(publishing) => {
-                tracing::info!(stream = publishing.name, peer = ?self.from, "an encoder publishes by RTMP");
                 self.publishing = Some(publishing);
                 self.door.counters.publishers.fetch_add(1, Ordering::Relaxed);
                 self.conn.codec_mut().take_media();
@@ -234,6 +228,8 @@ impl Session<'_> {
             }
             Err(end) => {
                 self.door.counters.refused.fetch_add(1, Ordering::Relaxed);
+                // What was asked for may be a key.
+                tracing::warn!(peer = %self.peer, why = %end, "an encoder was refused");
                 let said = self.conversation.refuse(&end.to_string());
                 self.say(said)?;
                 Err(end)
@@ -256,13 +252,13 @@ impl Session<'_> {
         match self.publishing.take() {
             Some(Publishing { name, publisher }) => {
                 self.door.counters.publishers.fetch_sub(1, Ordering::Relaxed);
-                tracing::info!(stream = name, peer = ?self.from, why = %end, left_out, "an encoder has gone");
+                tracing::info!(stream = name, peer = %self.peer, why = %end, left_out, "an encoder has gone");
                 if end.is_complete() {
                     publisher.finish();
                 }
             }
             None => {
-                tracing::debug!(peer = ?self.from, why = %end, "an RTMP connection ended before it published")
+                tracing::debug!(peer = %self.peer, why = %end, "an RTMP connection ended before it published")
             }
         }
         let told = match &end {

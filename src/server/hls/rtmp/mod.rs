@@ -19,7 +19,7 @@ use std::time::Duration;
 
 pub use self::assembly::MediaError;
 pub use self::counters::Counters;
-pub use self::options::RtmpOptions;
+pub use self::options::{RtmpConfig, RtmpOptions};
 use super::access::StreamKeys;
 use super::live::Streams;
 

@@ -1,11 +1,13 @@
-//! The options of the RTMP door, as typed.
+//! The options of the RTMP door, and what they come to.
+
+use std::time::Duration;
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::Settings;
 use crate::net::addr::ListenAddr;
-use crate::server::credentials::Secret;
+use crate::server::command::{ConfigError, HOUR, Way};
 use crate::server::units::TimeSpan;
 
 const HEADING: &str = "RTMP";
@@ -20,19 +22,36 @@ pub struct RtmpOptions {
     /// Where they do with TLS, by the certificates of the server; repeatable.
     #[arg(long, value_name = "ADDR", help_heading = HEADING)]
     pub rtmps: Option<Vec<ListenAddr>>,
-    /// Who may publish a stream: NAME:KEY, or a file of such lines; repeatable. Without it anybody may.
-    #[arg(long, value_name = "NAME:KEY|FILE", help_heading = HEADING)]
-    pub stream_key: Option<Vec<Secret>>,
     /// An encoder that sends no media for so long is gone.
     #[arg(long, value_name = "TIME", help_heading = HEADING)]
     pub rtmp_idle: Option<TimeSpan>,
 }
 
-impl RtmpOptions {
-    /// What they say of the door.
+/// What they come to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RtmpConfig {
+    /// Where encoders connect.
+    pub listen: Vec<ListenAddr>,
+    /// Where they connect with TLS.
+    pub listen_tls: Vec<ListenAddr>,
+    /// What is decided about connections.
+    pub settings: Settings,
+}
+
+impl RtmpConfig {
+    /// The options, walked one way or the other.
+    ///
+    /// # Errors
+    /// A value out of its range.
+    pub(in crate::server) fn walk(way: Way, o: &mut RtmpOptions, c: &mut Self) -> Result<(), ConfigError> {
+        way.value("rtmp", &mut o.rtmp, &mut c.listen)?;
+        way.value("rtmps", &mut o.rtmps, &mut c.listen_tls)?;
+        way.range("rtmp-idle", &mut o.rtmp_idle, &mut c.settings.idle, Duration::from_secs(1)..=HOUR)
+    }
+
+    /// Whether encoders can connect anywhere.
     #[must_use]
-    pub fn settings(&self) -> Settings {
-        let settings = Settings::default();
-        Settings { idle: self.rtmp_idle.map_or(settings.idle, |span| span.0), ..settings }
+    pub fn is_on(&self) -> bool {
+        !self.listen.is_empty() || !self.listen_tls.is_empty()
     }
 }

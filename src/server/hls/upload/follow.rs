@@ -10,7 +10,7 @@ use futures_util::{StreamExt, stream};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::origin::{Origin, Unanswered, resolve};
+use super::origin::{Origin, Unanswered};
 use super::store::{Kind, Store, StoreError};
 use super::{Counters, LOOK};
 use crate::net::drain::Drain;
@@ -18,6 +18,7 @@ use crate::net::resilience::backoff::{Backoff, Growth, Jitter, Policy};
 use crate::proto::hls::playlist::media::{MediaPlaylist, ServerControl};
 use crate::proto::hls::playlist::read::{Playlist, ReadError};
 use crate::proto::hls::playlist::variables::Variables;
+use crate::server::hls::reference::resolve;
 
 /// Objects of a playlist that are put at the same time. Their bytes are those of the origin, not copies.
 const AT_ONCE: usize = 4;

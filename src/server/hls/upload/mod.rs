@@ -22,7 +22,7 @@ use tokio::time::sleep;
 
 pub use self::counters::Counters;
 use self::follow::Stream;
-pub use self::options::{UploadError, UploadOptions};
+pub use self::options::{UploadConfig, UploadError, UploadOptions};
 use self::origin::Origin;
 pub use self::store::Store;
 use crate::net::clock::Clock;

@@ -1,11 +1,12 @@
-//! Where streams are put, as typed.
+//! Where streams are put, as typed, and what it comes to.
 
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
 use crate::net::client::Connector;
-use crate::server::bucket::{self, MissingVariable, NotABucket, S3Place};
+use crate::server::bucket::{self, MissingVariable, S3Place};
+use crate::server::command::{ConfigError, Typed, Unfit, Way};
 
 /// The options of the upload.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, Args)]
@@ -17,12 +18,13 @@ pub struct UploadOptions {
     pub upload: Option<String>,
 }
 
+/// What they come to: a bucket, or nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UploadConfig(pub Option<S3Place>);
+
 /// Why nothing can be put there.
 #[derive(Debug, thiserror::Error)]
 pub enum UploadError {
-    /// It is no bucket.
-    #[error("--upload: {0}")]
-    Place(#[from] NotABucket),
     /// A key is missing.
     #[error(transparent)]
     Variable(#[from] MissingVariable),
@@ -31,19 +33,37 @@ pub enum UploadError {
     Store(#[from] object_store::Error),
 }
 
-impl UploadOptions {
+impl UploadConfig {
+    /// The options, walked one way or the other.
+    ///
+    /// # Errors
+    /// It is not the name of a bucket.
+    pub(in crate::server) fn walk(way: Way, o: &mut UploadOptions, c: &mut Self) -> Result<(), ConfigError> {
+        way.maybe("upload", &mut o.upload, &mut c.0)
+    }
+
     /// The store, if there is one; nothing is asked yet. `variable` reads the environment.
     ///
     /// # Errors
-    /// It is not the name of a bucket, or what it needs is missing.
+    /// What it needs is missing in the environment.
     pub fn store(
         &self,
         connector: Connector,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Option<Store>, UploadError> {
-        let Some(typed) = &self.upload else { return Ok(None) };
-        let options = typed.parse::<S3Place>()?.options(variable)?;
+        let Some(place) = &self.0 else { return Ok(None) };
+        let options = place.options(variable)?;
         let prefix = options.prefix.clone();
         Ok(Some(Store::new(bucket::open(options, connector)?, &prefix)?))
+    }
+}
+
+impl Typed<S3Place> for String {
+    fn hold(&self) -> Result<S3Place, Unfit> {
+        self.parse().map_err(|error| Unfit::new(self.as_str(), error))
+    }
+
+    fn show(held: &S3Place) -> Self {
+        held.to_string()
     }
 }

@@ -2,6 +2,7 @@
 
 mod access;
 mod encoder;
+mod latency;
 mod origin;
 mod player;
 mod rtmp;

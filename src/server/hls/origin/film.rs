@@ -33,7 +33,7 @@ use crate::server::one_line;
 pub(super) const MASTER: &str = "master.m3u8";
 
 /// How long media are taken to be the same without a look.
-const FRESH: Duration = Duration::from_secs(1);
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 /// Numbers of opened films.
 static OPENED: AtomicU64 = AtomicU64::new(0);

@@ -28,7 +28,7 @@ use self::segments::Segments;
 use self::tree::Tree;
 use super::player::{self, Stream};
 use super::vod::{self, Format, MediaError, PlanError};
-use crate::net::workers::{Blocking, Priority};
+use crate::net::workers::Blocking;
 use crate::proto::http::path::{FilePath, encode_segment};
 use crate::server::http::files::FilesError;
 use crate::server::http::problem::Problem;
@@ -160,7 +160,7 @@ impl Origin {
         })
     }
 
-    /// What there is to play, by name. Folders are looked through again when somebody asks.
+    /// What there is to play, by name. Folders are looked through again when somebody asks, but not again at once.
     pub async fn streams(&self) -> Vec<Stream> {
         let mut streams = Vec::new();
         for (name, source) in &self.0.sources {
@@ -170,12 +170,7 @@ impl Origin {
                     url: format!("{name}/{}", film::MASTER),
                     live: false,
                 }),
-                Source::Tree(tree) => {
-                    let tree = Arc::clone(tree);
-                    let job = self.0.kitchen.blocking.submit(Priority::Low, move || tree.streams());
-                    let Ok(job) = job else { continue };
-                    streams.extend(job.await.unwrap_or_default());
-                }
+                Source::Tree(tree) => streams.extend(tree.streams().await),
             }
         }
         streams

@@ -9,13 +9,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
-use super::film::Film;
+use super::film::{FRESH, Film};
 use super::reply::{self, Kind, PLAYLIST, Ready};
 use super::{Kitchen, OriginError, list};
+use crate::net::workers::Priority;
 use crate::proto::http::date;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::limits::Limits;
@@ -31,6 +33,9 @@ use crate::server::http::response::Response;
 /// Bytes of a playlist that is looked at. A day of segments of 2 s has 3 MB.
 const MAX_PLAYLIST: u64 = 16 << 20;
 
+/// How long a list of streams is taken to be the same.
+const LISTED: Duration = Duration::from_secs(2);
+
 /// Films of one folder that are open at once.
 const MAX_FILMS: usize = 64;
 
@@ -45,14 +50,24 @@ pub(super) struct Tree {
     files: Files,
     kitchen: Arc<Kitchen>,
     films: Mutex<Films>,
+    /// What there was to play when somebody looked. Held by who looks; the others wait.
+    listed: tokio::sync::Mutex<Option<(Instant, Vec<Stream>)>>,
 }
 
-/// Films by path, with when they were asked for last.
+/// Films by path.
 #[derive(Default)]
 struct Films {
-    open: HashMap<PathBuf, (Arc<Film>, u64)>,
+    open: HashMap<PathBuf, Open>,
     /// Counts requests.
     time: u64,
+}
+
+struct Open {
+    film: Arc<Film>,
+    /// When it was asked for last, in requests.
+    asked: u64,
+    /// When its path was looked at last.
+    looked: Instant,
 }
 
 impl Tree {
@@ -66,12 +81,30 @@ impl Tree {
         let options = FilesOptions { prefix: format!("/{name}"), ..FilesOptions::default() };
         let files =
             Files::new(&root, options, kitchen.blocking.clone()).map_err(|error: FilesError| error)?;
-        Ok(Self { name: name.to_owned(), root, files, kitchen: Arc::clone(kitchen), films: Mutex::default() })
+        Ok(Self {
+            name: name.to_owned(),
+            root,
+            files,
+            kitchen: Arc::clone(kitchen),
+            films: Mutex::default(),
+            listed: tokio::sync::Mutex::default(),
+        })
     }
 
-    /// What there is to play. Blocks.
-    pub(super) fn streams(&self) -> Vec<Stream> {
-        list::streams(&self.root, &self.name)
+    /// What there is to play, as it is or was a moment ago: each page that is open asks for it every few seconds.
+    pub(super) async fn streams(self: &Arc<Self>) -> Vec<Stream> {
+        let mut listed = self.listed.lock().await;
+        if let Some((looked, streams)) = &*listed
+            && looked.elapsed() < LISTED
+        {
+            return streams.clone();
+        }
+        let tree = Arc::clone(self);
+        let look = move || list::streams(&tree.root, &tree.name);
+        let Ok(job) = self.kitchen.blocking.submit(Priority::Low, look) else { return Vec::new() };
+        let streams = job.await.unwrap_or_default();
+        *listed = Some((Instant::now(), streams.clone()));
+        streams
     }
 
     /// Answers GET or HEAD for what is at `path`, which is not empty.
@@ -129,25 +162,30 @@ impl Tree {
         }
         let mut full = self.root.clone();
         full.extend(path.iter().map(|segment| OsStr::from_bytes(segment.as_bytes())));
-        let real = full.canonicalize().is_ok_and(|real| real == full);
+        let now = Instant::now();
         let mut films = self.films.lock().unwrap_or_else(PoisonError::into_inner);
-        if !real || !full.is_file() {
+        films.time += 1;
+        let time = films.time;
+        if let Some(open) = films.open.get_mut(&full)
+            && now.duration_since(open.looked) < FRESH
+        {
+            open.asked = time;
+            return Some(Arc::clone(&open.film));
+        }
+        if !full.canonicalize().is_ok_and(|real| real == full) || !full.is_file() {
             films.open.remove(&full);
             return None;
         }
-        films.time += 1;
-        let time = films.time;
         if films.open.len() >= MAX_FILMS && !films.open.contains_key(&full) {
-            let oldest = films.open.iter().min_by_key(|(_, (_, asked))| *asked).map(|(path, _)| path.clone());
+            let oldest = films.open.iter().min_by_key(|(_, open)| open.asked).map(|(path, _)| path.clone());
             oldest.and_then(|path| films.open.remove(&path));
         }
-        let kitchen = &self.kitchen;
-        let (film, asked) = films
-            .open
-            .entry(full)
-            .or_insert_with_key(|path| (Arc::new(Film::closed(vec![path.clone()], kitchen)), time));
-        *asked = time;
-        Some(Arc::clone(film))
+        let open = films.open.entry(full).or_insert_with_key(|path| {
+            let film = Arc::new(Film::closed(vec![path.clone()], &self.kitchen));
+            Open { film, asked: time, looked: now }
+        });
+        (open.asked, open.looked) = (time, now);
+        Some(Arc::clone(&open.film))
     }
 }
 

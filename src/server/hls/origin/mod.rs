@@ -109,7 +109,7 @@ enum Source {
 }
 
 /// What all films need.
-struct Kitchen {
+struct Packager {
     format: Format,
     target: Duration,
     ages: Ages,
@@ -123,7 +123,7 @@ pub struct Origin(Arc<Shared>);
 
 struct Shared {
     sources: BTreeMap<String, Source>,
-    kitchen: Arc<Kitchen>,
+    packager: Arc<Packager>,
 }
 
 impl Origin {
@@ -134,16 +134,16 @@ impl Origin {
     pub fn open(settings: Settings, blocking: &Blocking) -> Result<Self, OriginError> {
         let Settings { inputs, format, target, memory, ages } = settings;
         let blocking = blocking.clone();
-        let kitchen = Arc::new(Kitchen { format, target, ages, segments: Segments::new(memory), blocking });
+        let packager = Arc::new(Packager { format, target, ages, segments: Segments::new(memory), blocking });
         let mut sources = BTreeMap::new();
         for (name, paths) in gathered(inputs)? {
             let source = match paths.as_slice() {
-                [path] if path.is_dir() => Source::Tree(Arc::new(Tree::open(&name, path, &kitchen)?)),
-                _ => Source::Film(Arc::new(Film::open(paths, &kitchen)?)),
+                [path] if path.is_dir() => Source::Tree(Arc::new(Tree::open(&name, path, &packager)?)),
+                _ => Source::Film(Arc::new(Film::open(paths, &packager)?)),
             };
             sources.insert(name, source);
         }
-        Ok(Self(Arc::new(Shared { sources, kitchen })))
+        Ok(Self(Arc::new(Shared { sources, packager })))
     }
 
     /// The player page with the list of what there is, and all inputs below their names.
@@ -178,19 +178,19 @@ impl Origin {
 
     /// Shows what becomes of requests for segments of films.
     pub fn register(&self, metrics: &Metrics) {
-        let kitchen = Arc::clone(&self.0.kitchen);
+        let packager = Arc::clone(&self.0.packager);
         metrics.register_counter("hls_segments_served", "Segments of films that were asked for", move || {
-            kitchen.segments.asked()
+            packager.segments.asked()
         });
-        let kitchen = Arc::clone(&self.0.kitchen);
+        let packager = Arc::clone(&self.0.packager);
         metrics.register_counter(
             "hls_segments_cut",
             "Segments of films that were not in memory",
-            move || kitchen.segments.cut(),
+            move || packager.segments.cut(),
         );
-        let kitchen = Arc::clone(&self.0.kitchen);
+        let packager = Arc::clone(&self.0.packager);
         metrics.register_gauge("hls_segments_bytes", "Bytes of segments of films in memory", move || {
-            kitchen.segments.bytes()
+            packager.segments.bytes()
         });
     }
 }

@@ -16,7 +16,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::film::{FRESH, Film};
 use super::reply::{self, Kind, PLAYLIST, Ready};
-use super::{Kitchen, OriginError, list};
+use super::{Packager, OriginError, list};
 use crate::net::workers::Priority;
 use crate::proto::http::date;
 use crate::proto::http::etag::EntityTag;
@@ -48,7 +48,7 @@ pub(super) struct Tree {
     /// Without symbolic links.
     root: PathBuf,
     files: Files,
-    kitchen: Arc<Kitchen>,
+    packager: Arc<Packager>,
     films: Mutex<Films>,
     /// What there was to play when somebody looked. Held by who looks; the others wait.
     listed: tokio::sync::Mutex<Option<(Instant, Vec<Stream>)>>,
@@ -75,17 +75,17 @@ impl Tree {
     ///
     /// # Errors
     /// It cannot be read.
-    pub(super) fn open(name: &str, path: &Path, kitchen: &Arc<Kitchen>) -> Result<Self, OriginError> {
+    pub(super) fn open(name: &str, path: &Path, packager: &Arc<Packager>) -> Result<Self, OriginError> {
         let root =
             path.canonicalize().map_err(|source| OriginError::Open { path: path.to_owned(), source })?;
         let options = FilesOptions { prefix: format!("/{name}"), ..FilesOptions::default() };
         let files =
-            Files::new(&root, options, kitchen.blocking.clone()).map_err(|error: FilesError| error)?;
+            Files::new(&root, options, packager.blocking.clone()).map_err(|error: FilesError| error)?;
         Ok(Self {
             name: name.to_owned(),
             root,
             files,
-            kitchen: Arc::clone(kitchen),
+            packager: Arc::clone(packager),
             films: Mutex::default(),
             listed: tokio::sync::Mutex::default(),
         })
@@ -101,7 +101,7 @@ impl Tree {
         }
         let tree = Arc::clone(self);
         let look = move || list::streams(&tree.root, &tree.name);
-        let Ok(job) = self.kitchen.blocking.submit(Priority::Low, look) else { return Vec::new() };
+        let Ok(job) = self.packager.blocking.submit(Priority::Low, look) else { return Vec::new() };
         let streams = job.await.unwrap_or_default();
         *listed = Some((Instant::now(), streams.clone()));
         streams
@@ -125,7 +125,7 @@ impl Tree {
         let mut response = self.files.handle(again(request, true)?).await;
         let status = response.code();
         if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
-            response.fields_mut().set(CACHE_CONTROL, self.kitchen.ages.cache_control(kind));
+            response.fields_mut().set(CACHE_CONTROL, self.packager.ages.cache_control(kind));
         }
         let typed = response.fields().find("content-type").map(HeaderValue::as_bytes);
         let several = typed.is_some_and(|media| media.starts_with(b"multipart/byteranges"));
@@ -152,7 +152,7 @@ impl Tree {
         let modified = response.fields().find("last-modified");
         let modified = modified.and_then(|value| date::parse(value.as_bytes(), std::time::SystemTime::now()));
         let kind = Kind::Playlist { complete: reply::is_complete(&bytes) };
-        Ready { media: PLAYLIST, kind, bytes, etag, modified }.answer(request.head(), &self.kitchen.ages)
+        Ready { media: PLAYLIST, kind, bytes, etag, modified }.answer(request.head(), &self.packager.ages)
     }
 
     /// The film at `path`, which is opened when it is answered for. No link leads out of the folder, and none to a film within it.
@@ -181,7 +181,7 @@ impl Tree {
             oldest.and_then(|path| films.open.remove(&path));
         }
         let open = films.open.entry(full).or_insert_with_key(|path| {
-            let film = Arc::new(Film::closed(vec![path.clone()], &self.kitchen));
+            let film = Arc::new(Film::closed(vec![path.clone()], &self.packager));
             Open { film, asked: time, looked: now }
         });
         (open.asked, open.looked) = (time, now);

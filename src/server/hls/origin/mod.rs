@@ -32,7 +32,7 @@ use crate::net::workers::Blocking;
 use crate::proto::http::path::{FilePath, encode_segment};
 use crate::server::http::files::FilesError;
 use crate::server::http::problem::Problem;
-use crate::server::http::request::Request;
+use crate::server::http::request::{Parts, Request};
 use crate::server::http::response::{IntoResponse, Response};
 use crate::server::http::router::Router;
 use crate::server::metrics::Metrics;
@@ -156,7 +156,9 @@ impl Origin {
         });
         router.fallback(move |request: Request| {
             let origin = served.clone();
-            async move { origin.0.answer(request).await.unwrap_or_else(IntoResponse::into_response) }
+            // Bodies are not wanted, and cannot be shared between threads.
+            let (parts, _) = request.into_parts();
+            async move { origin.0.answer(&parts).await.unwrap_or_else(IntoResponse::into_response) }
         })
     }
 
@@ -202,16 +204,17 @@ impl std::fmt::Debug for Origin {
 }
 
 impl Shared {
-    async fn answer(&self, request: Request) -> Result<Response, Problem> {
-        match *request.method() {
+    async fn answer(&self, request: &Parts) -> Result<Response, Problem> {
+        let head = request.head();
+        match *head.method() {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS => return Ok(Response::empty(StatusCode::NO_CONTENT).with(ALLOW, METHODS)),
             _ => {
-                let refused = format!("{} is not allowed here", request.method());
+                let refused = format!("{} is not allowed here", head.method());
                 return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, refused).with(ALLOW, METHODS));
             }
         }
-        let path = FilePath::parse(request.path().as_bytes())
+        let path = FilePath::parse(head.path().as_bytes())
             .map_err(|error| Problem::bad_request(error.to_string()))?;
         let mut segments = path.segments().map(|segment| std::str::from_utf8(segment).ok());
         let name = segments.next().flatten().ok_or_else(Problem::not_found)?;
@@ -223,8 +226,8 @@ impl Shared {
             return Ok(Response::redirect(StatusCode::TEMPORARY_REDIRECT, &page));
         }
         match source {
-            Source::Film(film) => film.answer(request.head(), &rest).await,
-            Source::Tree(tree) => tree.answer(&request, &rest).await,
+            Source::Film(film) => film.answer(head, &rest).await,
+            Source::Tree(tree) => tree.answer(request, &rest).await,
         }
     }
 }

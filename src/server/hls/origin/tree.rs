@@ -27,7 +27,7 @@ use crate::server::http::body::Body;
 use crate::server::http::files::{Files, FilesError, FilesOptions};
 use crate::server::http::handler::Handler as _;
 use crate::server::http::problem::Problem;
-use crate::server::http::request::Request;
+use crate::server::http::request::{Parts, Request};
 use crate::server::http::response::Response;
 
 /// Bytes of a playlist that is looked at. A day of segments of 2 s has 3 MB.
@@ -111,7 +111,7 @@ impl Tree {
     ///
     /// # Errors
     /// There is no such thing, or it cannot be made.
-    pub(super) async fn answer(&self, request: &Request, path: &[&str]) -> Result<Response, Problem> {
+    pub(super) async fn answer(&self, request: &Parts, path: &[&str]) -> Result<Response, Problem> {
         let film = path.iter().position(|segment| is_film(segment)).filter(|at| at + 1 < path.len());
         if let Some(at) = film
             && let Some(found) = self.film(&path[..=at])
@@ -135,7 +135,7 @@ impl Tree {
         Ok(response)
     }
 
-    async fn playlist(&self, request: &Request) -> Result<Response, Problem> {
+    async fn playlist(&self, request: &Parts) -> Result<Response, Problem> {
         let mut response = self.files.handle(again(request, false)?).await;
         if response.code() != StatusCode::OK {
             return Ok(response);
@@ -196,13 +196,12 @@ pub(super) fn is_film(name: &str) -> bool {
 }
 
 /// The request once more, for the file server: as it is, or for the whole file whatever the client has of it.
-fn again(request: &Request, as_it_is: bool) -> Result<Request, Problem> {
-    let head = if as_it_is {
-        request.head().clone()
-    } else {
-        let text = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", request.path());
+fn again(request: &Parts, as_it_is: bool) -> Result<Request, Problem> {
+    let mut again = request.to_request(Body::empty());
+    if !as_it_is {
+        let text = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", request.head().path());
         let parsed = parse(text.into(), &Limits::default());
-        parsed.map_err(|error| Problem::internal(format!("a request of our own: {error}")))?.0
-    };
-    Ok(Request::new(head, Body::empty(), Arc::clone(request.peer())))
+        again.replace_head(parsed.map_err(|error| Problem::internal(format!("a request of our own: {error}")))?.0);
+    }
+    Ok(again)
 }

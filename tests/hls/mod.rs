@@ -3,6 +3,7 @@
 mod access;
 mod encoder;
 mod latency;
+mod live;
 mod origin;
 mod player;
 mod rtmp;

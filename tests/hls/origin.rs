@@ -1,5 +1,6 @@
 //! `wireworks hls serve` over sockets: what players and caches are told, and films that are packaged while they are asked for.
 
+use std::collections::HashMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::support::command::{metric, stop, wireworks};
 use crate::support::process::Process;
 use crate::support::response::Response;
+use crate::support::tool::Tool;
 use crate::support::wire::Wire;
 
 /// How long something may take that is seen by asking again.
@@ -78,7 +80,7 @@ fn players_and_caches_are_told_what_they_need() {
     let dir = tree();
     let (server, address) = serve(&[&format!("show={}", dir.path().display())]);
     const SHORT: &str = "public, max-age=60";
-    const LONG: &str = "public, max-age=86400";
+    const LONG: &str = "public, max-age=86400, immutable";
     for (path, kind, cached) in [
         ("/show/master.m3u8", "application/vnd.apple.mpegurl", SHORT),
         ("/show/v/index.m3u8", "application/vnd.apple.mpegurl", SHORT),
@@ -217,14 +219,54 @@ fn a_film_is_what_the_packager_writes_byte_for_byte() {
 #[test]
 fn segments_of_transport_stream_are_cut_as_well() {
     let film = format!("film={}", media("360p.mp4"));
-    let (server, address) = serve(&[&film]);
+    let (server, address) = serve(&[&film, "--segment", "2s"]);
     let master = get(address, "/film/ts/master.m3u8");
     assert!(master.text().contains("360p/index.m3u8"), "{}", master.text());
     let playlist = get(address, "/film/ts/360p/index.m3u8");
-    assert!(playlist.text().ends_with("#EXT-X-ENDLIST\n") && playlist.text().contains("00002.ts"));
-    let segment = get(address, "/film/ts/360p/00002.ts");
-    assert_eq!(segment.header("content-type"), Some("video/mp2t"));
-    assert!(segment.body.len() % 188 == 0 && segment.body.chunks(188).all(|packet| packet[0] == 0x47));
+    assert!(playlist.text().ends_with("#EXT-X-ENDLIST\n") && playlist.text().contains("00008.ts"));
+    // Each is cut by itself, the last one first; their counters go on from one to the next all the same.
+    let segments: Vec<Response> =
+        (1..=8).rev().map(|number| get(address, &format!("/film/ts/360p/{number:05}.ts"))).collect();
+    let mut counters: HashMap<u16, u8> = HashMap::new();
+    for segment in segments.iter().rev() {
+        assert_eq!((segment.status, segment.header("content-type")), (200, Some("video/mp2t")));
+        assert_eq!(segment.body.len() % 188, 0);
+        for packet in segment.body.chunks(188).inspect(|packet| assert_eq!(packet[0], 0x47)) {
+            let (id, has_payload) = (u16::from_be_bytes([packet[1] & 0x1f, packet[2]]), packet[3] & 0x10 != 0);
+            let before = if has_payload { counters.insert(id, packet[3] & 0x0f) } else { None };
+            assert!(before.is_none_or(|before| (before + 1) & 0x0f == packet[3] & 0x0f), "{id:#x}");
+        }
+    }
+    assert_eq!(counters.len(), 4, "the tables, pictures and sound: {counters:?}");
+    stop(server);
+}
+
+/// What ffmpeg decodes of the pictures, by their hashes. It must have nothing to say of them.
+fn decoded(input: &str) -> Vec<String> {
+    let args = ["-v", "warning", "-xerror", "-i", input, "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "framemd5", "-"];
+    let ended = Tool::new("ffmpeg").args(args).within(PATIENCE).run().success();
+    assert_eq!(ended.stderr, "", "{input}");
+    let frames = ended.text().lines().filter(|line| !line.starts_with('#'));
+    frames.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
+}
+
+#[test]
+fn ffmpeg_plays_films_of_both_kinds_picture_by_picture() {
+    let (film, modern) = (format!("film={}", media("480p.mp4")), format!("modern={}", media("hevc.mp4")));
+    let (server, address) = serve(&[&film, &modern, "--segment", "2s"]);
+    for (source, paths) in
+        [("480p.mp4", &["film/master.m3u8", "film/ts/master.m3u8"][..]), ("hevc.mp4", &["modern/master.m3u8"])]
+    {
+        let pictures = decoded(&media(source));
+        assert!(pictures.len() >= 90, "{source} has {}", pictures.len());
+        for path in paths {
+            let url = format!("http://{address}/{path}");
+            assert_eq!(decoded(&url), pictures, "{path}");
+            let all = ["-v", "error", "-xerror", "-i", &url, "-map", "0", "-f", "null", "-"];
+            let ended = Tool::new("ffmpeg").args(all).within(PATIENCE).run().success();
+            assert_eq!(ended.stderr, "", "{path}");
+        }
+    }
     stop(server);
 }
 

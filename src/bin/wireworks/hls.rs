@@ -5,7 +5,7 @@ use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::Command;
-use wireworks::server::hls::command::{Hls, latency, link, package, serve};
+use wireworks::server::hls::command::{Hls, latency, link, live, package, serve};
 use wireworks::server::log;
 
 use crate::{FAILURE, USAGE, failure};
@@ -26,6 +26,7 @@ pub(crate) fn describe(command: Command) -> Command {
     command
         .mut_subcommand("package", |package| package.after_help(PACKAGE))
         .mut_subcommand("serve", serve::Args::with_defaults)
+        .mut_subcommand("live", live::Args::with_defaults)
 }
 
 /// Does what was asked, and says how it went.
@@ -35,6 +36,7 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
             package::run(args).map_or_else(|error| failure(&error, error.status()), |()| ExitCode::SUCCESS)
         }
         Hls::Serve(args) => crate::served(serve(args)),
+        Hls::Live(args) => crate::served(live(args)),
         Hls::Link(args) => said(link::run(args), |error| if error.is_usage() { USAGE } else { FAILURE }),
         Hls::Latency(args) => said(latency::run(args), |_| FAILURE),
     }
@@ -61,5 +63,17 @@ fn serve(args: &serve::Args) -> Result<(), Box<dyn Error>> {
     }
     log::init(config.server.log)?;
     serve::run(&config)?;
+    Ok(())
+}
+
+/// Serves live streams, or prints the configuration.
+fn live(args: &live::Args) -> Result<(), Box<dyn Error>> {
+    let config = live::Config::load(args)?;
+    if args.file.print_config {
+        std::io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        return Ok(());
+    }
+    log::init(config.server.log)?;
+    live::run(&config)?;
     Ok(())
 }

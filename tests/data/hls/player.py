@@ -1,5 +1,5 @@
 """Watches what the player page offers. Stands behind devtools.py; is given the address of DevTools, that of the page, axe-core and a folder
-for pictures. A browser without H.264 is told from one that plays nothing by the first line, which names the codec that is used."""
+for pictures. The first line names the codec that is used: a browser without H.264 is shown AV1, and no more."""
 
 import base64
 import os
@@ -62,12 +62,33 @@ def look(name, width, height, scheme):
 until("document.readyState === 'complete'")
 with open(axe) as file:
     evaluate(file.read() + "; 0")
-evaluate("window.VIDEO = document.getElementById('video'); 0")
+evaluate("window.VIDEO = document.getElementById('video'); VIDEO.loop = true; 0")
 avc = evaluate("MediaSource.isTypeSupported('video/mp4; codecs=\"avc1.64001e\"')")
-print("codec:", "avc1" if avc else "none")
-assert avc, "this browser does not decode H.264"
-
+print("codec:", "avc1" if avc else "av01")
 until("document.querySelectorAll('.stream').length")
+
+
+def stream(name):
+    evaluate(f"location.hash = {json.dumps('#' + name)}; 0")
+    until(f"document.querySelector('.about h2').innerText === {json.dumps(name)}")
+    plays(1)
+    print(name, "plays")
+
+
+def statistics(words):
+    """Opens them, and waits until all words are in them and something was drawn."""
+    evaluate("document.querySelector('[title^=\"Statistics (s)\"]').click()")
+    for word in words:
+        until(f"document.getElementById('stats').innerText.includes({json.dumps(word)})")
+    until("(canvas => canvas.width && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value))(document.querySelector('#stats canvas'))")
+
+
+if not avc:
+    stream("av1")
+    statistics(["av01"])
+    print("in the statistics: a drawing")
+    sys.exit()
+
 print("streams:", evaluate("[...document.querySelectorAll('.stream .name')].map(node => node.innerText).join(', ')"))
 plays(1)
 print("film plays")
@@ -75,9 +96,9 @@ print("qualities:", menu("Quality"))
 choose("240p")
 until("VIDEO.videoHeight === 240")
 print("chosen: 240 high")
-evaluate("document.querySelector('[title^=\"Statistics (s)\"]').click()")
-until("document.getElementById('stats').innerText.includes('240p')")
-print("in the statistics: 240p")
+statistics(["240p", "avc1", "hls.js"])
+until("[...document.querySelectorAll('#stats dl div')].find(row => row.innerText.startsWith('Switches')).innerText.match(/[1-9]/)")
+print("in the statistics: 240p, 1 switch, a drawing")
 menu("Quality")
 choose("Auto")
 until("VIDEO.videoHeight === 480")
@@ -119,10 +140,12 @@ evaluate("document.querySelector('dialog').close()")
 done.append("help")
 print("keys:", ", ".join(done))
 
-evaluate("location.hash = '#packaged'; 0")
-until("document.querySelector('.about h2').innerText === 'packaged'")
-plays(1)
-print("packaged plays")
+stream("packaged")
+stream("av1")
+evaluate("location.hash = '#live'; 0")
+until("document.querySelector('.about h2').innerText === 'live' && !document.querySelector('button.live').hidden && VIDEO.currentTime > 1")
+shown = until("document.querySelector('button.live').innerText.match(/^(Live) · [0-9.]+ s$/)?.[1]")
+print(f"live: {shown},", until("document.querySelector('button.live').title.match(/latency by the dates of the stream/)?.[0]"))
 
 # The same page, told of other streams.
 evaluate("""window.fetched = window.fetch; window.fetch = (url, options) => url === 'streams.json'

@@ -65,6 +65,8 @@ pub struct About {
     pub size: Option<(u16, u16)>,
     /// Pictures a second.
     pub frame_rate: Option<f64>,
+    /// Channels of its sound; 0 when it has none.
+    pub channels: u16,
 }
 
 impl About {
@@ -75,7 +77,11 @@ impl About {
             Shape::Video { width, height } => Some((width, height)),
             _ => None,
         });
+        let channels = tracks.iter().find_map(|track| match track.shape {
+            Shape::Audio { channels, .. } => Some(channels),
+            _ => None,
+        });
         let frame_rate = size.filter(|_| picture > 0.0).map(|_| (1000.0 / picture).round() / 1000.0);
-        Self { codecs: codecs.join(","), size, frame_rate }
+        Self { codecs: codecs.join(","), size, frame_rate, channels: channels.unwrap_or(0) }
     }
 }

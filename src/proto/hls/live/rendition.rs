@@ -30,6 +30,13 @@ pub struct Change {
     pub complete: Vec<Complete>,
 }
 
+impl Change {
+    fn add(&mut self, later: Self) {
+        self.playlist |= later.playlist;
+        self.complete.extend(later.complete);
+    }
+}
+
 /// A rendition.
 #[derive(Debug)]
 pub struct Rendition {
@@ -45,6 +52,8 @@ pub struct Rendition {
     /// Nothing has come since the last gap.
     away: bool,
     gaps: u64,
+    /// What changed when the feed failed, and was not said yet.
+    unsaid: Change,
 }
 
 /// Segments that are looked at for the peak: enough for one and a half target durations of half a second each, and then some.
@@ -68,24 +77,30 @@ impl Rendition {
             total: (0, Duration::ZERO),
             away: false,
             gaps: 0,
+            unsaid: Change::default(),
         }
     }
 
     /// Takes what comes next, at `now`, in microseconds since 1970.
     ///
     /// # Errors
-    /// The feed cannot be served. What was good of it has come out.
+    /// The feed cannot be served. What was good of it comes out when it [pauses](Self::pause).
     pub fn push(&mut self, feed: Feed, now: Micros, shared: &mut Shared) -> Result<Change, Unusable> {
         let pushed = self.segmenter.push(feed, now, &mut shared.line, &mut shared.targets);
         let change = self.collect(now, shared);
-        pushed.map(|()| change)
+        if let Err(unusable) = pushed {
+            self.unsaid.add(change);
+            return Err(unusable);
+        }
+        Ok(change)
     }
 
     /// The feed is over for now.
     pub fn pause(&mut self, now: Micros, shared: &mut Shared) -> Change {
         // A part that cannot be written is lost with the feed.
         let _ = self.segmenter.flush(now, &mut shared.line, &mut shared.targets);
-        let mut change = self.collect(now, shared);
+        let mut change = std::mem::take(&mut self.unsaid);
+        change.add(self.collect(now, shared));
         if let Some(complete) = self.window.as_mut().and_then(|window| window.end(now)) {
             self.measure(&complete, shared);
             change.complete.push(complete);
@@ -187,6 +202,12 @@ impl Rendition {
     /// The same, to give memory back.
     pub fn window_mut(&mut self) -> Option<&mut Window> {
         self.window.as_mut()
+    }
+
+    /// Bytes of memory, about: of segments, and of samples that wait for their part.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.window.as_ref().map_or(0, Window::bytes) + self.segmenter.held() as u64
     }
 
     /// What it is.

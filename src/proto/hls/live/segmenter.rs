@@ -174,6 +174,12 @@ impl Segmenter {
         self.end
     }
 
+    /// Bytes of samples that wait for their part.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        [&self.main, &self.sound].into_iter().flatten().map(|lane| lane.bytes).sum()
+    }
+
     /// Leaves out the time until `end`: what comes next begins there or later.
     pub fn leave_out(&mut self, end: Micros) {
         self.end = self.end.max(end);
@@ -291,8 +297,7 @@ impl Segmenter {
             self.begin(now, line);
         }
         self.bound_sound();
-        let held = [&self.main, &self.sound].into_iter().flatten().map(|lane| lane.bytes).sum::<usize>();
-        if held > self.settings.held {
+        if self.held() > self.settings.held {
             return Err(Unusable::TooMuch(self.settings.held));
         }
         self.advance(false, now, line, targets)

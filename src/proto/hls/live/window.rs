@@ -240,6 +240,12 @@ impl Window {
         }
     }
 
+    /// Whether every segment so far can be decoded without another one.
+    #[must_use]
+    pub fn independent(&self) -> bool {
+        self.independent
+    }
+
     /// Bytes of memory, about.
     #[must_use]
     pub fn bytes(&self) -> u64 {

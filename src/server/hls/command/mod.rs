@@ -1,5 +1,6 @@
 //! The commands of `wireworks hls`: one file each, with its arguments.
 
+pub mod live;
 pub mod latency;
 pub mod link;
 pub mod package;
@@ -12,6 +13,8 @@ pub enum Hls {
     Package(Box<package::Args>),
     /// Serve packaged folders, and media that are packaged while they are watched, with a page that plays them
     Serve(Box<serve::Args>),
+    /// Take live feeds, and serve them with low latency, with a page that plays them
+    Live(Box<live::Args>),
     /// Sign links, for a server that shows its streams to those only who have one
     Link(link::Args),
     /// Measure how far behind the encoder a live stream can be watched

@@ -1,8 +1,11 @@
-//! A state of a media playlist, written once for all who ask for it.
+//! A state of a media playlist, written once for all who ask for it, and compressed once when somebody first asks for it so.
 
-use std::sync::Arc;
+use std::io::Write as _;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use tokio::sync::watch;
 
 use crate::proto::hls::live::window::Window;
@@ -13,11 +16,37 @@ use crate::proto::hls::playlist::media::{MediaPlaylist, RenditionReport};
 #[derive(Debug)]
 pub(super) struct Edition {
     /// All of it.
-    pub(super) text: Bytes,
+    pub(super) whole: Text,
     /// Without what a client knows, if that may be left out.
-    pub(super) delta: Option<Bytes>,
+    pub(super) delta: Option<Text>,
     /// Its end: enough to know what is there.
     pub(super) tail: MediaPlaylist,
+}
+
+/// A text, and the same compressed.
+#[derive(Debug)]
+pub(super) struct Text {
+    pub(super) plain: Bytes,
+    gzip: OnceLock<Option<Bytes>>,
+}
+
+/// Bytes below which a text is sent as it is: its packet is the same.
+const LEAST: usize = 1200;
+
+impl Text {
+    fn new(text: String) -> Self {
+        Self { plain: text.into(), gzip: OnceLock::new() }
+    }
+
+    /// By gzip, if that is worth it.
+    pub(super) fn gzip(&self) -> Option<Bytes> {
+        let pack = || {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(&self.plain).ok()?;
+            encoder.finish().ok().map(Bytes::from)
+        };
+        self.gzip.get_or_init(|| if self.plain.len() < LEAST { None } else { pack() }).clone()
+    }
 }
 
 /// The newest edition; `None` before the first one.
@@ -33,7 +62,7 @@ impl Edition {
         if !window.ended() {
             playlist.reports = reports;
         }
-        let delta = playlist.delta(Skip::Segments, &[]).map(|delta| delta.write().into());
-        Self { text: playlist.write().into(), delta, tail: window.tail() }
+        let delta = playlist.delta(Skip::Segments, &[]).map(|delta| Text::new(delta.write()));
+        Self { whole: Text::new(playlist.write()), delta, tail: window.tail() }
     }
 }

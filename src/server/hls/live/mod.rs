@@ -7,12 +7,14 @@ pub mod demo;
 mod edition;
 pub mod ingest;
 pub mod metrics;
+mod name;
 pub mod record;
 mod settings;
 mod stream;
 mod streams;
 pub mod viewers;
 
+pub use self::name::{BadName, LONGEST, MAIN, StreamName};
 pub use self::settings::{Limits, Settings};
 pub use self::stream::{Ended, Listed};
 pub use self::streams::{About, Publisher, Refused, Streams};

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, OwnedPermit};
 
 use crate::net::drain::Guard;
 use crate::net::workers::{Blocking, Priority};
@@ -28,7 +28,13 @@ const VERSION: u32 = 7;
 
 /// What keeps a stream. Dropped without an end, it keeps what was written.
 #[derive(Debug)]
-pub(super) struct Recording(mpsc::Sender<Piece>);
+pub(super) struct Recording {
+    pieces: mpsc::Sender<Piece>,
+    /// A place for the end, whatever waits in front of it.
+    end: OwnedPermit<Piece>,
+    /// A segment was lost: those behind it are not kept.
+    cut: bool,
+}
 
 #[derive(Debug)]
 enum Piece {
@@ -37,29 +43,29 @@ enum Piece {
 }
 
 impl Recording {
-    /// Keeps a segment, with its initialization section. False when the disk does not keep up: the recording is over then.
-    pub(super) fn segment(&self, rendition: &str, complete: Complete, init: Option<Bytes>) -> bool {
+    /// Keeps a segment, with its initialization section. When the disk does not keep up, the recording is over.
+    pub(super) fn segment(&mut self, rendition: &str, complete: Complete, init: Option<Bytes>) {
+        if self.cut {
+            return;
+        }
         let piece = Piece::Segment { rendition: rendition.to_owned(), complete, init };
-        match self.0.try_send(piece) {
-            Ok(()) => true,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                tracing::error!("the disk does not keep up: the recording ends here");
-                false
-            }
-            // It has said why.
-            Err(mpsc::error::TrySendError::Closed(_)) => false,
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.pieces.try_send(piece) {
+            tracing::error!("the disk does not keep up: the recording ends here");
+            self.cut = true;
         }
     }
 
     /// The stream has ended.
     pub(super) fn finish(self, multivariant: MultivariantPlaylist) {
-        let _ = self.0.try_send(Piece::End(multivariant));
+        drop(self.end.send(Piece::End(multivariant)));
     }
 }
 
 /// Begins to keep a stream in `folder`. The guard is held until all is written.
-pub(super) fn start(folder: &Path, name: &str, run: u64, workers: Blocking, guard: Guard) -> Recording {
-    let (sender, pieces) = mpsc::channel(WAITING);
+pub(super) fn start(folder: &Path, name: &str, run: u64, workers: Blocking, guard: Guard) -> Option<Recording> {
+    let (sender, pieces) = mpsc::channel(WAITING + 1);
+    // The channel is new: there is room.
+    let end = sender.clone().try_reserve_owned().ok()?;
     let stamp = chrono::DateTime::from_timestamp(i64::try_from(run).unwrap_or(0), 0).unwrap_or_default();
     let stem = format!("{name}-{}", stamp.format("%Y%m%dT%H%M%SZ"));
     let tape = Tape { aside: folder.join(format!(".{stem}.partial")), whole: folder.join(stem), ..Tape::default() };
@@ -67,12 +73,13 @@ pub(super) fn start(folder: &Path, name: &str, run: u64, workers: Blocking, guar
         keep(tape, pieces, &workers).await;
         drop(guard);
     });
-    Recording(sender)
+    Some(Recording { pieces: sender, end, cut: false })
 }
 
 /// Writes pieces until there are no more, each when the one before is written.
 async fn keep(mut tape: Tape, mut pieces: mpsc::Receiver<Piece>, workers: &Blocking) {
     let mut multivariant = None;
+    let mut over = false;
     while let Some(piece) = pieces.recv().await {
         let (rendition, complete, init) = match piece {
             Piece::Segment { rendition, complete, init } => (rendition, complete, init),
@@ -81,12 +88,16 @@ async fn keep(mut tape: Tape, mut pieces: mpsc::Receiver<Piece>, workers: &Block
                 break;
             }
         };
+        // What is behind a hole is not kept.
+        if over {
+            continue;
+        }
         let (back, written) = on(workers, tape, move |tape| tape.segment(&rendition, complete, init)).await;
         let Some(back) = back else { return };
         tape = back;
         if let Err(error) = written {
             tracing::error!(folder = %tape.aside.display(), %error, "the recording ends here");
-            break;
+            over = true;
         }
     }
     drop(pieces);

@@ -29,6 +29,8 @@ pub struct Limits {
     pub renditions: usize,
     /// Bytes of memory for the segments of all streams together. Where it is not enough, windows become shorter.
     pub bytes: u64,
+    /// How long a publisher may say nothing before it is taken to have left.
+    pub silence: Duration,
     /// How far a publisher may be ahead of the clock: a faster one is made to wait.
     pub ahead: Duration,
 }
@@ -47,7 +49,7 @@ impl Default for Settings {
 
 impl Default for Limits {
     fn default() -> Self {
-        // Half a GiB is a minute and a half of ten renditions of 5 Mb/s each.
-        Self { streams: 100, renditions: 10, bytes: 512 << 20, ahead: Duration::from_secs(2) }
+        // Silence: nginx-rtmp 60 s, MediaMTX 10 s. Half a GiB is a minute and a half of ten renditions of 5 Mb/s each.
+        Self { streams: 100, renditions: 10, bytes: 512 << 20, silence: Duration::from_secs(30), ahead: Duration::from_secs(2) }
     }
 }

@@ -16,18 +16,19 @@ use super::record::Recording;
 use super::settings::Settings;
 use super::streams::Refused;
 use crate::proto::hls::live::feed::Feed;
+use crate::proto::hls::live::ladder::{Rung, multivariant};
 use crate::proto::hls::live::names::Name;
 use crate::proto::hls::live::rendition::{Change, Rendition, Shared};
 use crate::proto::hls::live::segmenter::Unusable;
 use crate::proto::hls::live::timeline::{Micros, Timeline};
 use crate::proto::hls::playlist::media::RenditionReport;
-use crate::proto::hls::playlist::multivariant::{MultivariantPlaylist, Resolution, Variant};
+use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;
 
 /// Where the timeline of a stream begins at least: so far back may sound begin before the first picture.
 const LEAD: Duration = Duration::from_secs(10);
 
-/// The version of the protocol that multivariant playlists need.
-const VERSION: u32 = 6;
+/// How long a rendition that can be played waits for those that cannot yet.
+const GATHER: Micros = 5_000_000;
 
 /// The feed is over, whatever its publisher has still to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +71,8 @@ struct State {
     renditions: BTreeMap<String, Entry>,
     ended: Option<Micros>,
     recording: Option<Recording>,
+    /// When there was something to play first.
+    opened: Option<Micros>,
     /// Bytes in memory.
     bytes: u64,
     next_publisher: u64,
@@ -112,6 +115,7 @@ impl Stream {
             renditions: BTreeMap::new(),
             ended: None,
             recording,
+            opened: None,
             bytes: 0,
             next_publisher: 0,
         };
@@ -264,12 +268,12 @@ impl Stream {
         for complete in change.complete {
             let uri = complete.segment.map.as_ref().map_or("", |map| map.uri.as_str());
             let init = Name::read(uri, self.run).and_then(|init| window.resource(init));
-            let kept = state.recording.as_mut().is_none_or(|recording| recording.segment(name, complete, init));
-            if !kept {
-                state.recording = None;
+            if let Some(recording) = &mut state.recording {
+                recording.segment(name, complete, init);
             }
         }
         if change.playlist && window.is_playable() {
+            state.opened.get_or_insert_with(now);
             let others = state.renditions.iter().filter(|(other, _)| *other != name);
             let reports = others.filter_map(|(other, entry)| {
                 let (last_msn, last_part) = entry.rendition.window()?.last()?;
@@ -290,7 +294,12 @@ impl Stream {
         if excess == 0 {
             return Ok(());
         }
-        let mut left = excess;
+        if self.give(state, excess, now) == 0 { Ok(()) } else { Err(Ended::Memory(most)) }
+    }
+
+    /// Gives memory back: windows become shorter. How much of it could not be given.
+    fn give(&self, state: &mut State, bytes: u64, now: Micros) -> u64 {
+        let mut left = bytes;
         for entry in state.renditions.values_mut() {
             let Some(window) = entry.rendition.window_mut() else { continue };
             let before = window.bytes();
@@ -298,12 +307,21 @@ impl Stream {
             left = left.saturating_sub(before - window.bytes());
         }
         self.count(state);
-        if left == 0 { Ok(()) } else { Err(Ended::Memory(most)) }
+        left
+    }
+
+    /// Gives so much memory back for the others, if it can. How much it could not.
+    pub(super) fn shrink(&self, bytes: u64) -> u64 {
+        self.give(&mut self.lock(), bytes, now())
+    }
+
+    /// Bytes in memory.
+    pub(super) fn bytes(&self) -> u64 {
+        self.lock().bytes
     }
 
     fn count(&self, state: &mut State) {
-        let windows = state.renditions.values().filter_map(|entry| entry.rendition.window());
-        let bytes = windows.map(|window| window.bytes()).sum();
+        let bytes = state.renditions.values().map(|entry| entry.rendition.bytes()).sum();
         self.counters.memory.fetch_add(bytes, Ordering::Relaxed);
         self.counters.memory.fetch_sub(std::mem::replace(&mut state.bytes, bytes), Ordering::Relaxed);
     }
@@ -320,33 +338,28 @@ impl Stream {
 
     /// The multivariant playlist; `None` before there is anything to play.
     pub(super) fn multivariant(&self) -> Option<String> {
-        let playlist = self.multivariant_of(&self.lock());
+        let state = self.lock();
+        if !is_gathered(&state, now()) {
+            return None;
+        }
+        let playlist = self.multivariant_of(&state);
         (!playlist.variants.is_empty()).then(|| playlist.write())
     }
 
     fn multivariant_of(&self, state: &State) -> MultivariantPlaylist {
-        let mut independent = true;
-        let mut variants = Vec::new();
-        for (name, entry) in &state.renditions {
-            let rendition = &entry.rendition;
-            let Some(window) = rendition.window().filter(|window| window.is_playable()) else { continue };
-            independent &= window.tail().independent_segments;
-            let (bandwidth, average) = rendition.rates();
-            let about = rendition.about();
-            let resolution = about.size.map(|(width, height)| Resolution { width: width.into(), height: height.into() });
-            variants.push(Variant {
+        let rungs: Vec<Rung> = state.renditions.iter().filter_map(|(name, entry)| {
+            let window = entry.rendition.window().filter(|window| window.is_playable())?;
+            let (peak, average) = entry.rendition.rates();
+            Some(Rung {
+                name,
                 uri: format!("{name}/{PLAYLIST}"),
-                bandwidth,
-                average_bandwidth: Some(average),
-                codecs: Some(about.codecs.clone()),
-                resolution,
-                frame_rate: about.frame_rate,
-                ..Variant::default()
-            });
-        }
-        // Players begin with the first one.
-        variants.sort_by_key(|variant| std::cmp::Reverse(variant.bandwidth));
-        MultivariantPlaylist { version: VERSION, independent_segments: independent, variants, ..MultivariantPlaylist::default() }
+                about: entry.rendition.about(),
+                independent: window.independent(),
+                peak,
+                average,
+            })
+        }).collect();
+        multivariant(&rungs)
     }
 
     /// What it is; `None` before there is anything to play.
@@ -355,7 +368,7 @@ impl Stream {
         let playable = |entry: &Entry| entry.rendition.window().is_some_and(|window| window.is_playable());
         let names = state.renditions.iter().filter(|(_, entry)| playable(entry)).map(|(name, _)| name.clone());
         let renditions: Vec<String> = names.collect();
-        (!renditions.is_empty()).then(|| Listed {
+        (!renditions.is_empty() && is_gathered(&state, now())).then(|| Listed {
             name: self.name.clone(),
             url: format!("{base}/{}/{MULTIVARIANT}", self.name),
             live: state.ended.is_none(),
@@ -373,6 +386,16 @@ impl Stream {
     pub(super) fn has_ended(&self) -> bool {
         self.lock().ended.is_some()
     }
+}
+
+/// Whether there is something to play of all renditions that are being published, or those have had their time. Players ask for
+/// the multivariant playlist once: a rendition that they do not find in it they never know.
+fn is_gathered(state: &State, now: Micros) -> bool {
+    let waits = |entry: &Entry| {
+        entry.publisher.is_some() && !entry.rendition.window().is_some_and(|window| window.is_playable())
+    };
+    let opened = state.opened.unwrap_or(now);
+    now.saturating_sub(opened) >= GATHER || state.ended.is_some() || !state.renditions.values().any(waits)
 }
 
 impl Drop for Stream {

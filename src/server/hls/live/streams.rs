@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use super::name::{BadName, StreamName};
 use super::record;
 use super::settings::Settings;
 use super::stream::{Counters, Ended, Listed, Stream, now};
@@ -12,12 +13,6 @@ use crate::net::addr::PeerAddr;
 use crate::net::drain::Drain;
 use crate::net::workers::Blocking;
 use crate::proto::hls::live::feed::Feed;
-
-/// The rendition of a publisher that names none.
-pub const MAIN: &str = "main";
-
-/// Bytes of a name at most.
-const NAME: usize = 64;
 
 /// How often streams look at the clock.
 const TICK: Duration = Duration::from_millis(250);
@@ -55,9 +50,9 @@ pub struct About {
 /// Why a publisher is not let in.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refused {
-    /// The name is not `NAME` or `NAME/RENDITION`, each of letters, digits, `-`, `_` and `.`, of 64 bytes at most and without a dot in front.
-    #[error("not the name of a stream: {0:?}")]
-    Name(String),
+    /// The name is none.
+    #[error(transparent)]
+    Name(#[from] BadName),
     /// Somebody publishes it already.
     #[error("{0} is being published already")]
     Taken(String),
@@ -102,7 +97,8 @@ impl Streams {
     /// # Errors
     /// See [`Refused`].
     pub fn publish(&self, name: &str, about: About) -> Result<Publisher, Refused> {
-        let (name, rendition) = split(name).ok_or_else(|| Refused::Name(name.chars().take(NAME).collect()))?;
+        let full: StreamName = name.parse()?;
+        let (name, rendition) = (full.stream(), full.rendition());
         let stream = self.stream_for(name)?;
         let number = stream.enter(rendition)?;
         let from = about.peer.map(|peer| peer.to_string()).unwrap_or_default();
@@ -129,7 +125,7 @@ impl Streams {
         table.run = seconds.max(table.run + 1);
         let run = table.run;
         let recording = inner.settings.record.as_ref();
-        let recording = recording.map(|folder| record::start(folder, name, run, inner.workers.clone(), inner.drain.guard()));
+        let recording = recording.and_then(|folder| record::start(folder, name, run, inner.workers.clone(), inner.drain.guard()));
         let (settings, counters) = (Arc::clone(&inner.settings), Arc::clone(&inner.counters));
         let stream = Arc::new(Stream::new(name.to_owned(), run, settings, counters, recording));
         table.streams.insert(name.to_owned(), Arc::clone(&stream));
@@ -152,6 +148,11 @@ impl Streams {
         found.map(|stream| stream.end()).is_some()
     }
 
+    /// When the server goes down, and all streams end.
+    pub(super) async fn stopping(&self) {
+        self.0.drain.stopping().await;
+    }
+
     /// All streams that can be watched, below the path `base`.
     #[must_use]
     pub fn list(&self, base: &str) -> Vec<Listed> {
@@ -167,14 +168,29 @@ impl Streams {
                 () = self.0.drain.stopping() => break,
                 _ = ticks.tick() => {}
             }
-            for stream in self.all() {
+            let streams = self.all();
+            for stream in &streams {
                 if !stream.idle() {
-                    self.forget(&stream);
+                    self.forget(stream);
                 }
             }
+            self.make_room(streams);
         }
         self.0.table.write().unwrap_or_else(PoisonError::into_inner).leaving = true;
         self.all().iter().for_each(|stream| stream.end());
+    }
+
+    /// Takes memory from the largest streams before there is none: one that has just begun has nothing to give.
+    fn make_room(&self, mut streams: Vec<Arc<Stream>>) {
+        let most = self.0.settings.limits.bytes / 10 * 9;
+        let mut excess = self.count(Count::Memory).saturating_sub(most);
+        if excess == 0 {
+            return;
+        }
+        streams.sort_by_key(|stream| std::cmp::Reverse(stream.bytes()));
+        for stream in streams {
+            excess = stream.shrink(excess);
+        }
     }
 
     fn forget(&self, stream: &Arc<Stream>) {
@@ -209,16 +225,6 @@ pub(super) enum Count {
     Samples,
     Bytes,
     Gaps,
-}
-
-/// `NAME` or `NAME/RENDITION`, taken apart.
-fn split(full: &str) -> Option<(&str, &str)> {
-    let (name, rendition) = full.split_once('/').unwrap_or((full, MAIN));
-    let fits = |name: &str| {
-        let known = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        (1..=NAME).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(known)
-    };
-    (fits(name) && fits(rendition)).then_some((name, rendition))
 }
 
 impl Publisher {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, CACHE_CONTROL, RETRY_AFTER};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, RETRY_AFTER, VARY};
 use http::{HeaderValue, StatusCode};
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -18,9 +18,11 @@ use super::stream::{MULTIVARIANT, PLAYLIST, Stream};
 use super::streams::Streams;
 use crate::proto::hls::live::names::Name;
 use crate::proto::hls::playlist::reload::{Awaited, Directives};
+use crate::proto::http::list::FieldLines as _;
+use crate::proto::http::negotiate::{AcceptEncoding, Coding};
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
-use crate::server::http::response::Response;
+use crate::server::http::response::{IntoResponse, Response};
 use crate::server::http::router::{RouteError, Router};
 
 /// Where streams are.
@@ -29,7 +31,6 @@ pub const BASE: &str = "/live";
 const M3U8: HeaderValue = HeaderValue::from_static("application/vnd.apple.mpegurl");
 const MP4: HeaderValue = HeaderValue::from_static("video/mp4");
 const FOR_EVER: HeaderValue = HeaderValue::from_static("public, max-age=3600, immutable");
-const ANYBODY: HeaderValue = HeaderValue::from_static("*");
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 
 /// Adds the routes of viewers: playlists, segments and parts below [`BASE`].
@@ -77,19 +78,14 @@ pub fn publish(router: &mut Router, streams: &Streams) -> Result<(), RouteError>
     })
 }
 
-/// Any page may read it, whatever it is.
+/// What is not there may be there soon: nobody should remember it.
 fn answer(reply: Result<Response, Problem>) -> Response {
-    use crate::server::http::response::IntoResponse;
-    let reply = match reply {
-        Ok(reply) => reply,
-        Err(problem) => {
-            let soon = problem.status() == StatusCode::NOT_FOUND;
-            let reply = problem.into_response();
-            let reply = if soon { reply.with(RETRY_AFTER, HeaderValue::from_static("1")) } else { reply };
-            reply.with(CACHE_CONTROL, NO_STORE)
-        }
-    };
-    reply.with(ACCESS_CONTROL_ALLOW_ORIGIN, ANYBODY)
+    reply.unwrap_or_else(|problem| {
+        let soon = problem.status() == StatusCode::NOT_FOUND;
+        let reply = problem.into_response();
+        let reply = if soon { reply.with(RETRY_AFTER, HeaderValue::from_static("1")) } else { reply };
+        reply.with(CACHE_CONTROL, NO_STORE)
+    })
 }
 
 fn not_there() -> Problem {
@@ -102,6 +98,7 @@ struct Asked {
     rendition: String,
     file: String,
     query: String,
+    gzip: bool,
 }
 
 impl Asked {
@@ -111,6 +108,7 @@ impl Asked {
             rendition: request.param("rendition")?,
             file: request.param("file")?,
             query: request.head().query().unwrap_or_default().to_owned(),
+            gzip: AcceptEncoding::parse(request.head().lines(ACCEPT_ENCODING.as_str())).accepts(Coding::Gzip),
         })
     }
 }
@@ -122,12 +120,12 @@ fn multivariant(streams: &Streams, request: &Request) -> Result<Response, Proble
 }
 
 async fn file(streams: &Streams, asked: Asked) -> Result<Response, Problem> {
-    let Asked { stream, rendition, file, query } = asked;
+    let Asked { stream, rendition, file, query, gzip } = asked;
     let stream = streams.find(&stream).ok_or_else(not_there)?;
     if file == PLAYLIST {
         let editions = stream.editions(&rendition).ok_or_else(not_there)?;
         drop(stream);
-        return playlist(editions, &query).await;
+        return playlist(editions, &query, gzip).await;
     }
     let name = Name::read(&file, stream.run).ok_or_else(not_there)?;
     let bytes = match (stream.resource(&rendition, name), name) {
@@ -139,7 +137,7 @@ async fn file(streams: &Streams, asked: Asked) -> Result<Response, Problem> {
 }
 
 /// A media playlist, when what was asked for is there.
-async fn playlist(mut editions: watch::Receiver<Newest>, query: &str) -> Result<Response, Problem> {
+async fn playlist(mut editions: watch::Receiver<Newest>, query: &str, gzip: bool) -> Result<Response, Problem> {
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let directives = Directives::parse(pairs.iter().map(|(name, value)| (&**name, &**value)));
     drop(pairs);
@@ -165,10 +163,18 @@ async fn playlist(mut editions: watch::Receiver<Newest>, query: &str) -> Result<
     };
     let cached = HeaderValue::try_from(format!("public, max-age={age}")).unwrap_or(NO_STORE);
     let text = match (&edition.delta, directives.skip) {
-        (Some(delta), Some(_)) if !edition.tail.ended => delta.clone(),
-        _ => edition.text.clone(),
+        (Some(delta), Some(_)) => delta,
+        _ => &edition.whole,
     };
-    Ok(Response::of(M3U8, text).with(CACHE_CONTROL, cached))
+    let packed = if gzip { text.gzip() } else { None };
+    let coding = packed.is_some().then(|| HeaderValue::from_static(Coding::Gzip.name()));
+    let reply = Response::of(M3U8, packed.unwrap_or_else(|| text.plain.clone()))
+        .with(CACHE_CONTROL, cached)
+        .with(VARY, HeaderValue::from_static("accept-encoding"));
+    Ok(match coding {
+        Some(coding) => reply.with(CONTENT_ENCODING, coding),
+        None => reply,
+    })
 }
 
 /// The first edition that has what is awaited: at once, or within three target durations.
@@ -196,11 +202,13 @@ async fn hinted(stream: &Stream, rendition: &str, msn: u64, part: u64) -> Result
     let mut editions = stream.editions(rendition).ok_or_else(not_there)?;
     let awaited = Awaited { msn, part: Some(part) };
     let newest = editions.borrow().clone().ok_or_else(not_there)?;
-    let hinted = newest.tail.preload_hints.iter().any(|hint| Name::read(&hint.uri, stream.run) == Some(Name::Part(msn, part)));
+    let name = Name::Part(msn, part);
+    let hinted = newest.tail.preload_hints.iter().any(|hint| Name::read(&hint.uri, stream.run) == Some(name));
     if !hinted {
-        return Err(not_there());
+        // It may have come since somebody looked.
+        return stream.resource(rendition, name).ok_or_else(not_there);
     }
     // The part may also never come, when the segment ends before it.
     wait(&mut editions, awaited).await.map_err(|_| not_there())?;
-    stream.resource(rendition, Name::Part(msn, part)).ok_or_else(not_there)
+    stream.resource(rendition, name).ok_or_else(not_there)
 }

@@ -20,7 +20,7 @@ use ring::digest::{Context, SHA256};
 
 use super::reply::{self, Kind, PLAYLIST, Ready};
 use super::segments::Key;
-use super::{Kitchen, OriginError};
+use super::{Packager, OriginError};
 use crate::net::workers::Priority;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::head::Head;
@@ -33,7 +33,7 @@ use crate::server::one_line;
 pub(super) const MASTER: &str = "master.m3u8";
 
 /// How long media are taken to be the same without a look.
-const FRESH: Duration = Duration::from_secs(1);
+pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 /// Numbers of opened films.
 static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -41,7 +41,7 @@ static OPENED: AtomicU64 = AtomicU64::new(0);
 /// Media that are renditions of one another.
 pub(super) struct Film {
     paths: Vec<PathBuf>,
-    kitchen: Arc<Kitchen>,
+    packager: Arc<Packager>,
     /// By the kind of segments.
     fmp4: Slot,
     ts: Slot,
@@ -87,16 +87,16 @@ impl Film {
     ///
     /// # Errors
     /// They cannot be read, or not be packaged together.
-    pub(super) fn open(paths: Vec<PathBuf>, kitchen: &Arc<Kitchen>) -> Result<Self, OriginError> {
-        let film = Self::closed(paths, kitchen);
-        let opened = open(&film.paths, kitchen.format, kitchen.target)?;
-        film.slot(kitchen.format).keep(opened);
+    pub(super) fn open(paths: Vec<PathBuf>, packager: &Arc<Packager>) -> Result<Self, OriginError> {
+        let film = Self::closed(paths, packager);
+        let opened = open(&film.paths, packager.format, packager.target)?;
+        film.slot(packager.format).keep(opened);
         Ok(film)
     }
 
     /// Media that are opened when somebody asks.
-    pub(super) fn closed(paths: Vec<PathBuf>, kitchen: &Arc<Kitchen>) -> Self {
-        Self { paths, kitchen: Arc::clone(kitchen), fmp4: Slot::default(), ts: Slot::default() }
+    pub(super) fn closed(paths: Vec<PathBuf>, packager: &Arc<Packager>) -> Self {
+        Self { paths, packager: Arc::clone(packager), fmp4: Slot::default(), ts: Slot::default() }
     }
 
     fn slot(&self, format: Format) -> &Slot {
@@ -111,7 +111,7 @@ impl Film {
     /// # Errors
     /// There is no such thing, or it cannot be made.
     pub(super) async fn answer(&self, head: &Head, path: &[&str]) -> Result<Response, Problem> {
-        let (format, folder, name) = place(path, self.kitchen.format).ok_or_else(Problem::not_found)?;
+        let (format, folder, name) = place(path, self.packager.format).ok_or_else(Problem::not_found)?;
         let opened = self.opened(format).await?;
         let (_, kind) = reply::of_name(name);
         let (bytes, kind) = match opened.ready.get(&(folder.to_owned(), name.to_owned())) {
@@ -128,7 +128,7 @@ impl Film {
         let etag = EntityTag::strong(format!("{}-{folder}-{name}", opened.tag))
             .or_else(|_| EntityTag::strong(opened.tag.clone()))
             .map_err(|error| Problem::internal(format!("an entity tag: {error}")))?;
-        Ready { media, kind, bytes, etag, modified: opened.modified }.answer(head, &self.kitchen.ages)
+        Ready { media, kind, bytes, etag, modified: opened.modified }.answer(head, &self.packager.ages)
     }
 
     /// A segment from memory, or cut by a worker.
@@ -142,7 +142,7 @@ impl Film {
         let key = Key { film: opened.number, rendition, segment };
         let cut = async {
             let film = Arc::clone(opened);
-            let job = self.kitchen.blocking.submit(Priority::Normal, move || {
+            let job = self.packager.blocking.submit(Priority::Normal, move || {
                 film.presentation.renditions().get(rendition).map(|rendition| rendition.segment(segment))
             });
             let cut = job.map_err(|_| busy())?.await.map_err(|error| failed(&error))?;
@@ -152,7 +152,7 @@ impl Film {
                 failed(&error)
             })
         };
-        self.kitchen.segments.get(key, cut).await
+        self.packager.segments.get(key, cut).await
     }
 
     /// The film as its files are now.
@@ -172,8 +172,8 @@ impl Film {
         if let Some(opened) = slot.same(&stamps) {
             return Ok(opened);
         }
-        let (paths, target) = (self.paths.clone(), self.kitchen.target);
-        let job = self.kitchen.blocking.submit(Priority::Normal, move || open(&paths, format, target));
+        let (paths, target) = (self.paths.clone(), self.packager.target);
+        let job = self.packager.blocking.submit(Priority::Normal, move || open(&paths, format, target));
         let opened = job
             .map_err(|_| busy())?
             .await

@@ -28,11 +28,11 @@ use self::segments::Segments;
 use self::tree::Tree;
 use super::player::{self, Stream};
 use super::vod::{self, Format, MediaError, PlanError};
-use crate::net::workers::{Blocking, Priority};
+use crate::net::workers::Blocking;
 use crate::proto::http::path::{FilePath, encode_segment};
 use crate::server::http::files::FilesError;
 use crate::server::http::problem::Problem;
-use crate::server::http::request::Request;
+use crate::server::http::request::{Parts, Request};
 use crate::server::http::response::{IntoResponse, Response};
 use crate::server::http::router::Router;
 use crate::server::metrics::Metrics;
@@ -109,7 +109,7 @@ enum Source {
 }
 
 /// What all films need.
-struct Kitchen {
+struct Packager {
     format: Format,
     target: Duration,
     ages: Ages,
@@ -123,7 +123,7 @@ pub struct Origin(Arc<Shared>);
 
 struct Shared {
     sources: BTreeMap<String, Source>,
-    kitchen: Arc<Kitchen>,
+    packager: Arc<Packager>,
 }
 
 impl Origin {
@@ -134,16 +134,16 @@ impl Origin {
     pub fn open(settings: Settings, blocking: &Blocking) -> Result<Self, OriginError> {
         let Settings { inputs, format, target, memory, ages } = settings;
         let blocking = blocking.clone();
-        let kitchen = Arc::new(Kitchen { format, target, ages, segments: Segments::new(memory), blocking });
+        let packager = Arc::new(Packager { format, target, ages, segments: Segments::new(memory), blocking });
         let mut sources = BTreeMap::new();
         for (name, paths) in gathered(inputs)? {
             let source = match paths.as_slice() {
-                [path] if path.is_dir() => Source::Tree(Arc::new(Tree::open(&name, path, &kitchen)?)),
-                _ => Source::Film(Arc::new(Film::open(paths, &kitchen)?)),
+                [path] if path.is_dir() => Source::Tree(Arc::new(Tree::open(&name, path, &packager)?)),
+                _ => Source::Film(Arc::new(Film::open(paths, &packager)?)),
             };
             sources.insert(name, source);
         }
-        Ok(Self(Arc::new(Shared { sources, kitchen })))
+        Ok(Self(Arc::new(Shared { sources, packager })))
     }
 
     /// The player page with the list of what there is, and all inputs below their names.
@@ -156,11 +156,13 @@ impl Origin {
         });
         router.fallback(move |request: Request| {
             let origin = served.clone();
-            async move { origin.0.answer(request).await.unwrap_or_else(IntoResponse::into_response) }
+            // Bodies are not wanted, and cannot be shared between threads.
+            let (parts, _) = request.into_parts();
+            async move { origin.0.answer(&parts).await.unwrap_or_else(IntoResponse::into_response) }
         })
     }
 
-    /// What there is to play, by name. Folders are looked through again when somebody asks.
+    /// What there is to play, by name. Folders are looked through again when somebody asks, but not again at once.
     pub async fn streams(&self) -> Vec<Stream> {
         let mut streams = Vec::new();
         for (name, source) in &self.0.sources {
@@ -170,12 +172,7 @@ impl Origin {
                     url: format!("{name}/{}", film::MASTER),
                     live: false,
                 }),
-                Source::Tree(tree) => {
-                    let tree = Arc::clone(tree);
-                    let job = self.0.kitchen.blocking.submit(Priority::Low, move || tree.streams());
-                    let Ok(job) = job else { continue };
-                    streams.extend(job.await.unwrap_or_default());
-                }
+                Source::Tree(tree) => streams.extend(tree.streams().await),
             }
         }
         streams
@@ -183,19 +180,19 @@ impl Origin {
 
     /// Shows what becomes of requests for segments of films.
     pub fn register(&self, metrics: &Metrics) {
-        let kitchen = Arc::clone(&self.0.kitchen);
+        let packager = Arc::clone(&self.0.packager);
         metrics.register_counter("hls_segments_served", "Segments of films that were asked for", move || {
-            kitchen.segments.asked()
+            packager.segments.asked()
         });
-        let kitchen = Arc::clone(&self.0.kitchen);
+        let packager = Arc::clone(&self.0.packager);
         metrics.register_counter(
             "hls_segments_cut",
             "Segments of films that were not in memory",
-            move || kitchen.segments.cut(),
+            move || packager.segments.cut(),
         );
-        let kitchen = Arc::clone(&self.0.kitchen);
+        let packager = Arc::clone(&self.0.packager);
         metrics.register_gauge("hls_segments_bytes", "Bytes of segments of films in memory", move || {
-            kitchen.segments.bytes()
+            packager.segments.bytes()
         });
     }
 }
@@ -207,16 +204,17 @@ impl std::fmt::Debug for Origin {
 }
 
 impl Shared {
-    async fn answer(&self, request: Request) -> Result<Response, Problem> {
-        match *request.method() {
+    async fn answer(&self, request: &Parts) -> Result<Response, Problem> {
+        let head = request.head();
+        match *head.method() {
             Method::GET | Method::HEAD => {}
             Method::OPTIONS => return Ok(Response::empty(StatusCode::NO_CONTENT).with(ALLOW, METHODS)),
             _ => {
-                let refused = format!("{} is not allowed here", request.method());
+                let refused = format!("{} is not allowed here", head.method());
                 return Err(Problem::new(StatusCode::METHOD_NOT_ALLOWED, refused).with(ALLOW, METHODS));
             }
         }
-        let path = FilePath::parse(request.path().as_bytes())
+        let path = FilePath::parse(head.path().as_bytes())
             .map_err(|error| Problem::bad_request(error.to_string()))?;
         let mut segments = path.segments().map(|segment| std::str::from_utf8(segment).ok());
         let name = segments.next().flatten().ok_or_else(Problem::not_found)?;
@@ -228,8 +226,8 @@ impl Shared {
             return Ok(Response::redirect(StatusCode::TEMPORARY_REDIRECT, &page));
         }
         match source {
-            Source::Film(film) => film.answer(request.head(), &rest).await,
-            Source::Tree(tree) => tree.answer(&request, &rest).await,
+            Source::Film(film) => film.answer(head, &rest).await,
+            Source::Tree(tree) => tree.answer(request, &rest).await,
         }
     }
 }

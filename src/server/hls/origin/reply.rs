@@ -84,9 +84,10 @@ impl Ages {
             Kind::Key => return HeaderValue::from_static("private, no-cache"),
             Kind::Playlist { complete: false } | Kind::Other => return HeaderValue::from_static("no-cache"),
         };
-        let value = match age.as_secs() {
-            0 => "no-cache".to_owned(),
-            seconds => format!("public, max-age={seconds}"),
+        let value = match (age.as_secs(), kind) {
+            (0, _) => "no-cache".to_owned(),
+            (seconds, Kind::Segment) => format!("public, max-age={seconds}, immutable"),
+            (seconds, _) => format!("public, max-age={seconds}"),
         };
         HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("no-cache"))
     }
@@ -130,9 +131,9 @@ mod tests {
         let ages = Ages::default();
         for (name, media, cached) in [
             ("master.m3u8", Some("application/vnd.apple.mpegurl"), "no-cache"),
-            ("a/00001.M4S", Some("video/iso.segment"), "public, max-age=86400"),
-            ("1.ts", Some("video/mp2t"), "public, max-age=86400"),
-            ("en.vtt", Some("text/vtt; charset=utf-8"), "public, max-age=86400"),
+            ("a/00001.M4S", Some("video/iso.segment"), "public, max-age=86400, immutable"),
+            ("1.ts", Some("video/mp2t"), "public, max-age=86400, immutable"),
+            ("en.vtt", Some("text/vtt; charset=utf-8"), "public, max-age=86400, immutable"),
             ("k.key", Some("application/octet-stream"), "private, no-cache"),
             ("index.html", None, "no-cache"),
             ("ts", None, "no-cache"),

@@ -9,13 +9,15 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
-use super::film::Film;
+use super::film::{FRESH, Film};
 use super::reply::{self, Kind, PLAYLIST, Ready};
-use super::{Kitchen, OriginError, list};
+use super::{Packager, OriginError, list};
+use crate::net::workers::Priority;
 use crate::proto::http::date;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::limits::Limits;
@@ -25,11 +27,14 @@ use crate::server::http::body::Body;
 use crate::server::http::files::{Files, FilesError, FilesOptions};
 use crate::server::http::handler::Handler as _;
 use crate::server::http::problem::Problem;
-use crate::server::http::request::Request;
+use crate::server::http::request::{Parts, Request};
 use crate::server::http::response::Response;
 
 /// Bytes of a playlist that is looked at. A day of segments of 2 s has 3 MB.
 const MAX_PLAYLIST: u64 = 16 << 20;
+
+/// How long a list of streams is taken to be the same.
+const LISTED: Duration = Duration::from_secs(2);
 
 /// Films of one folder that are open at once.
 const MAX_FILMS: usize = 64;
@@ -43,16 +48,26 @@ pub(super) struct Tree {
     /// Without symbolic links.
     root: PathBuf,
     files: Files,
-    kitchen: Arc<Kitchen>,
+    packager: Arc<Packager>,
     films: Mutex<Films>,
+    /// What there was to play when somebody looked. Held by who looks; the others wait.
+    listed: tokio::sync::Mutex<Option<(Instant, Vec<Stream>)>>,
 }
 
-/// Films by path, with when they were asked for last.
+/// Films by path.
 #[derive(Default)]
 struct Films {
-    open: HashMap<PathBuf, (Arc<Film>, u64)>,
+    open: HashMap<PathBuf, Open>,
     /// Counts requests.
     time: u64,
+}
+
+struct Open {
+    film: Arc<Film>,
+    /// When it was asked for last, in requests.
+    asked: u64,
+    /// When its path was looked at last.
+    looked: Instant,
 }
 
 impl Tree {
@@ -60,25 +75,43 @@ impl Tree {
     ///
     /// # Errors
     /// It cannot be read.
-    pub(super) fn open(name: &str, path: &Path, kitchen: &Arc<Kitchen>) -> Result<Self, OriginError> {
+    pub(super) fn open(name: &str, path: &Path, packager: &Arc<Packager>) -> Result<Self, OriginError> {
         let root =
             path.canonicalize().map_err(|source| OriginError::Open { path: path.to_owned(), source })?;
         let options = FilesOptions { prefix: format!("/{name}"), ..FilesOptions::default() };
         let files =
-            Files::new(&root, options, kitchen.blocking.clone()).map_err(|error: FilesError| error)?;
-        Ok(Self { name: name.to_owned(), root, files, kitchen: Arc::clone(kitchen), films: Mutex::default() })
+            Files::new(&root, options, packager.blocking.clone()).map_err(|error: FilesError| error)?;
+        Ok(Self {
+            name: name.to_owned(),
+            root,
+            files,
+            packager: Arc::clone(packager),
+            films: Mutex::default(),
+            listed: tokio::sync::Mutex::default(),
+        })
     }
 
-    /// What there is to play. Blocks.
-    pub(super) fn streams(&self) -> Vec<Stream> {
-        list::streams(&self.root, &self.name)
+    /// What there is to play, as it is or was a moment ago: each page that is open asks for it every few seconds.
+    pub(super) async fn streams(self: &Arc<Self>) -> Vec<Stream> {
+        let mut listed = self.listed.lock().await;
+        if let Some((looked, streams)) = &*listed
+            && looked.elapsed() < LISTED
+        {
+            return streams.clone();
+        }
+        let tree = Arc::clone(self);
+        let look = move || list::streams(&tree.root, &tree.name);
+        let Ok(job) = self.packager.blocking.submit(Priority::Low, look) else { return Vec::new() };
+        let streams = job.await.unwrap_or_default();
+        *listed = Some((Instant::now(), streams.clone()));
+        streams
     }
 
     /// Answers GET or HEAD for what is at `path`, which is not empty.
     ///
     /// # Errors
     /// There is no such thing, or it cannot be made.
-    pub(super) async fn answer(&self, request: &Request, path: &[&str]) -> Result<Response, Problem> {
+    pub(super) async fn answer(&self, request: &Parts, path: &[&str]) -> Result<Response, Problem> {
         let film = path.iter().position(|segment| is_film(segment)).filter(|at| at + 1 < path.len());
         if let Some(at) = film
             && let Some(found) = self.film(&path[..=at])
@@ -92,7 +125,7 @@ impl Tree {
         let mut response = self.files.handle(again(request, true)?).await;
         let status = response.code();
         if matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT | StatusCode::NOT_MODIFIED) {
-            response.fields_mut().set(CACHE_CONTROL, self.kitchen.ages.cache_control(kind));
+            response.fields_mut().set(CACHE_CONTROL, self.packager.ages.cache_control(kind));
         }
         let typed = response.fields().find("content-type").map(HeaderValue::as_bytes);
         let several = typed.is_some_and(|media| media.starts_with(b"multipart/byteranges"));
@@ -102,7 +135,7 @@ impl Tree {
         Ok(response)
     }
 
-    async fn playlist(&self, request: &Request) -> Result<Response, Problem> {
+    async fn playlist(&self, request: &Parts) -> Result<Response, Problem> {
         let mut response = self.files.handle(again(request, false)?).await;
         if response.code() != StatusCode::OK {
             return Ok(response);
@@ -119,7 +152,7 @@ impl Tree {
         let modified = response.fields().find("last-modified");
         let modified = modified.and_then(|value| date::parse(value.as_bytes(), std::time::SystemTime::now()));
         let kind = Kind::Playlist { complete: reply::is_complete(&bytes) };
-        Ready { media: PLAYLIST, kind, bytes, etag, modified }.answer(request.head(), &self.kitchen.ages)
+        Ready { media: PLAYLIST, kind, bytes, etag, modified }.answer(request.head(), &self.packager.ages)
     }
 
     /// The film at `path`, which is opened when it is answered for. No link leads out of the folder, and none to a film within it.
@@ -129,25 +162,30 @@ impl Tree {
         }
         let mut full = self.root.clone();
         full.extend(path.iter().map(|segment| OsStr::from_bytes(segment.as_bytes())));
-        let real = full.canonicalize().is_ok_and(|real| real == full);
+        let now = Instant::now();
         let mut films = self.films.lock().unwrap_or_else(PoisonError::into_inner);
-        if !real || !full.is_file() {
+        films.time += 1;
+        let time = films.time;
+        if let Some(open) = films.open.get_mut(&full)
+            && now.duration_since(open.looked) < FRESH
+        {
+            open.asked = time;
+            return Some(Arc::clone(&open.film));
+        }
+        if !full.canonicalize().is_ok_and(|real| real == full) || !full.is_file() {
             films.open.remove(&full);
             return None;
         }
-        films.time += 1;
-        let time = films.time;
         if films.open.len() >= MAX_FILMS && !films.open.contains_key(&full) {
-            let oldest = films.open.iter().min_by_key(|(_, (_, asked))| *asked).map(|(path, _)| path.clone());
+            let oldest = films.open.iter().min_by_key(|(_, open)| open.asked).map(|(path, _)| path.clone());
             oldest.and_then(|path| films.open.remove(&path));
         }
-        let kitchen = &self.kitchen;
-        let (film, asked) = films
-            .open
-            .entry(full)
-            .or_insert_with_key(|path| (Arc::new(Film::closed(vec![path.clone()], kitchen)), time));
-        *asked = time;
-        Some(Arc::clone(film))
+        let open = films.open.entry(full).or_insert_with_key(|path| {
+            let film = Arc::new(Film::closed(vec![path.clone()], &self.packager));
+            Open { film, asked: time, looked: now }
+        });
+        (open.asked, open.looked) = (time, now);
+        Some(Arc::clone(&open.film))
     }
 }
 
@@ -158,13 +196,12 @@ pub(super) fn is_film(name: &str) -> bool {
 }
 
 /// The request once more, for the file server: as it is, or for the whole file whatever the client has of it.
-fn again(request: &Request, as_it_is: bool) -> Result<Request, Problem> {
-    let head = if as_it_is {
-        request.head().clone()
-    } else {
-        let text = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", request.path());
+fn again(request: &Parts, as_it_is: bool) -> Result<Request, Problem> {
+    let mut again = request.to_request(Body::empty());
+    if !as_it_is {
+        let text = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", request.head().path());
         let parsed = parse(text.into(), &Limits::default());
-        parsed.map_err(|error| Problem::internal(format!("a request of our own: {error}")))?.0
-    };
-    Ok(Request::new(head, Body::empty(), Arc::clone(request.peer())))
+        again.replace_head(parsed.map_err(|error| Problem::internal(format!("a request of our own: {error}")))?.0);
+    }
+    Ok(again)
 }

@@ -8,6 +8,9 @@ import { Stats } from './stats.js';
 /** Milliseconds between questions for the list. */
 const AGAIN = 5000;
 
+/** Streams above which there is a field to find one. */
+const MANY = 8;
+
 const KEYS = [
   ['Space, K', 'Play, pause'], ['← →', '5 seconds back, on; with Shift 30'], ['J, L', '10 seconds back, on'], ['↑ ↓', 'Louder, softer'],
   ['Home, End', 'To the beginning, to the end or the live edge'], ['M', 'Sound off, on'], ['C', 'Subtitles'], ['S', 'Statistics'], ['F', 'Full screen'], ['?', 'This list'],
@@ -46,12 +49,18 @@ async function list() {
 /** Draws the list, and plays what the address names, or the first that there is: live ones before others. */
 function shown() {
   at('none').hidden = streams.length > 0;
-  const key = JSON.stringify([streams, playing?.name]);
+  at('find').hidden = streams.length <= MANY;
+  const words = at('find').hidden ? [] : at('find').value.toLowerCase().split(' ');
+  const found = streams.filter(stream => words.every(word => stream.name.toLowerCase().includes(word)));
+  at('nothing').hidden = found.length > 0 || !streams.length;
+  const key = JSON.stringify([found, playing?.name]);
   if (key !== shown.key) {
     shown.key = key;
-    at('streams').replaceChildren(...streams.map(row));
+    at('streams').replaceChildren(...found.map(row));
   }
-  const wanted = streams.find(stream => stream.name === named());
+  // The address of a folder stands for the first stream in it.
+  const name = named();
+  const wanted = streams.find(stream => stream.name === name) ?? (name ? streams.find(stream => stream.name.startsWith(`${name}/`)) : undefined);
   if (wanted && wanted.url !== playing?.url) play(wanted);
   else if (!playing && streams.length) play(streams.find(stream => stream.live) ?? streams[0]);
 }
@@ -129,15 +138,17 @@ engine.addEventListener('well', () => {
 });
 video.addEventListener('playing', () => quiet());
 window.addEventListener('hashchange', () => shown());
+at('find').addEventListener('input', () => shown());
 
 document.addEventListener('keydown', event => {
   if (event.defaultPrevented || event.ctrlKey || event.altKey || event.metaKey || document.querySelector('dialog[open]')) return;
-  if (event.key === '?') return help();
   // What has the focus keeps the keys that it needs.
   const focus = document.activeElement;
   const moves = event.key.startsWith('Arrow') || event.key === 'Home' || event.key === 'End';
   if (focus.matches('button, a') && (event.key === ' ' || event.key === 'Enter')) return undefined;
   if (focus.matches('input.volume') && moves) return undefined;
+  if (focus.matches('input[type=search]')) return undefined;
+  if (event.key === '?') return help();
   if (controls.key(event)) event.preventDefault();
   return undefined;
 });

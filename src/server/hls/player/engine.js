@@ -6,8 +6,9 @@
 /** Milliseconds after which a stream that is not there is asked for again. */
 const AGAIN = 3000;
 
-/** How often a decoder is begun anew before the viewer is told. */
+/** How often a decoder is begun anew within a minute before the viewer is told. */
 const RECOVERIES = 3;
+const MINUTE = 60_000;
 
 const TROUBLES = {
   manifestLoadError: 'The stream cannot be loaded',
@@ -29,7 +30,7 @@ export class Engine extends EventTarget {
     this.hls = null;
     this.url = null;
     this.switches = 0;
-    this.failures = 0;
+    this.recoveries = [];
     this.retry = 0;
     video.addEventListener('error', () => this.#mediaFailed());
     video.addEventListener('playing', () => this.#well());
@@ -48,7 +49,8 @@ export class Engine extends EventTarget {
   load(url) {
     this.stop();
     this.url = url;
-    this.switches = this.failures = 0;
+    this.switches = 0;
+    this.recoveries = [];
     if (Engine.#mse) this.#attach(url);
     else this.video.src = url;
   }
@@ -84,8 +86,10 @@ export class Engine extends EventTarget {
     if (!data.fatal) return;
     const status = data.response?.code;
     const name = TROUBLES[data.details] ?? 'The stream cannot be played';
-    if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && this.failures < RECOVERIES) {
-      this.failures += 1;
+    const now = Date.now();
+    this.recoveries = this.recoveries.filter(time => time > now - MINUTE);
+    if (data.type === window.Hls.ErrorTypes.MEDIA_ERROR && this.recoveries.length < RECOVERIES) {
+      this.recoveries.push(now);
       this.hls.recoverMediaError();
       return;
     }
@@ -130,7 +134,7 @@ export class Engine extends EventTarget {
 
   /** The rendition that was chosen by the viewer, -1 if the bandwidth decides. */
   get chosen() {
-    return this.hls?.autoLevelEnabled === false ? this.hls.nextLevel : -1;
+    return this.hls?.manualLevel ?? -1;
   }
 
   /** Plays this rendition from the next segment on. */

@@ -22,11 +22,16 @@ pub async fn take(streams: &Streams, mut request: Request) -> Result<Response, P
     let mut publisher = streams.publish(&name, about).map_err(|refused| refusal(&refused))?;
     let mut container = Container::default();
     let fed = async {
-        while let Some(bytes) = request.body_mut().data().await {
+        loop {
+            let bytes = tokio::select! {
+                bytes = request.body_mut().data() => bytes,
+                () = streams.stopping() => return Err(problem(Ended::Stream.into())),
+            };
             match bytes {
-                Ok(bytes) => feed(&mut container, &mut publisher, &bytes).await.map_err(problem)?,
+                None => break,
+                Some(Ok(bytes)) => feed(&mut container, &mut publisher, &bytes).await.map_err(problem)?,
                 // The connection is lost: what is there is all that there is.
-                Err(error) => {
+                Some(Err(error)) => {
                     let _ = finish(&mut container, &mut publisher).await;
                     return Err(error.into());
                 }

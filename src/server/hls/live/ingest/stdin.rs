@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 
 use super::container::Container;
 use super::{feed, finish};
+use crate::server::hls::live::name::StreamName;
 use crate::server::hls::live::streams::{About, Streams};
 
 /// Bytes that are read at once.
@@ -15,7 +16,8 @@ const READ: usize = 64 * 1024;
 const WAITING: usize = 4;
 
 /// Publishes what comes on the standard input as the stream `name`, to its end, which is the end of the stream.
-pub async fn take(streams: Streams, name: String) {
+pub async fn take(streams: Streams, name: StreamName) {
+    let name = name.to_string();
     let (sender, mut pieces) = mpsc::channel::<Bytes>(WAITING);
     // A read of the standard input cannot be cut short: the thread ends with its input, or with the process.
     let reading = std::thread::Builder::new().name("stdin".into()).spawn(move || read(&sender));
@@ -32,7 +34,12 @@ pub async fn take(streams: Streams, name: String) {
     };
     let mut container = Container::default();
     let fed = async {
-        while let Some(bytes) = pieces.recv().await {
+        loop {
+            let bytes = tokio::select! {
+                bytes = pieces.recv() => bytes,
+                () = streams.stopping() => None,
+            };
+            let Some(bytes) = bytes else { break };
             feed(&mut container, &mut publisher, &bytes).await?;
         }
         finish(&mut container, &mut publisher).await

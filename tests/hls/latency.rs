@@ -39,7 +39,8 @@ fn a_browser_is_behind_by_less_than_segments() {
 fn the_command_follows_the_parts() {
     let mut server = wireworks(&["hls", "live", "--listen", "127.0.0.1:0", "--rtmp", "127.0.0.1:0"]);
     let (address, rtmp) = (server.address("hls"), server.address("rtmp"));
-    let encoder = ffmpeg(&["-re", "-stream_loop", "-1"], "240p.mp4", &format!("rtmp://{rtmp}/live/stage")).start();
+    let encoder =
+        ffmpeg(&["-re", "-stream_loop", "-1"], "240p.mp4", &format!("rtmp://{rtmp}/live/stage")).start();
     until(address, "/live/stage/main/playlist.m3u8", |reply| reply.status == 200);
     let url = format!("http://{address}/live/stage/index.m3u8");
     let said = wireworks(&["hls", "latency", "--for", "3s", "--json", &url]).wait().success().text();

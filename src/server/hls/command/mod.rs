@@ -1,8 +1,8 @@
 //! The commands of `wireworks hls`: one file each, with its arguments.
 
-pub mod live;
 pub mod latency;
 pub mod link;
+pub mod live;
 pub mod package;
 pub mod serve;
 

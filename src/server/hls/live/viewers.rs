@@ -20,6 +20,7 @@ use crate::proto::hls::live::names::Name;
 use crate::proto::hls::playlist::reload::{Awaited, Directives};
 use crate::proto::http::list::FieldLines as _;
 use crate::proto::http::negotiate::{AcceptEncoding, Coding};
+use crate::server::hls::access::StreamKeys;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
@@ -57,23 +58,24 @@ pub fn watch(router: &mut Router, streams: &Streams) -> Result<(), RouteError> {
     })
 }
 
-/// Adds the routes of publishers: `PUT` and `POST` of feeds, and `DELETE` of streams.
+/// Adds the routes of publishers, who show a key: `PUT` and `POST` of feeds, and `DELETE` of streams.
 ///
 /// # Errors
 /// The router has one of the routes already.
-pub fn publish(router: &mut Router, streams: &Streams) -> Result<(), RouteError> {
+pub fn publish(router: &mut Router, streams: &Streams, keys: &StreamKeys) -> Result<(), RouteError> {
     for path in [format!("{BASE}/{{name}}"), format!("{BASE}/{{name}}/{{rendition}}")] {
         for method in [http::Method::PUT, http::Method::POST] {
-            let known = streams.clone();
+            let (known, keys) = (streams.clone(), keys.clone());
             router.add(method, &path, move |request: Request| {
-                let streams = known.clone();
-                async move { ingest::http::take(&streams, request).await }
+                let (streams, admitted) = (known.clone(), ingest::http::admit(&keys, &request));
+                async move { ingest::http::take(&streams, &admitted?, request).await }
             })?;
         }
     }
-    let known = streams.clone();
+    let (known, keys) = (streams.clone(), keys.clone());
     router.add(http::Method::DELETE, &format!("{BASE}/{{name}}"), move |request: Request| {
-        let ended = ingest::http::end(&known, &request);
+        let admitted = ingest::http::admit(&keys, &request);
+        let ended = admitted.and_then(|name| ingest::http::end(&known, &name));
         async move { ended }
     })
 }
@@ -137,7 +139,11 @@ async fn file(streams: &Streams, asked: Asked) -> Result<Response, Problem> {
 }
 
 /// A media playlist, when what was asked for is there.
-async fn playlist(mut editions: watch::Receiver<Newest>, query: &str, gzip: bool) -> Result<Response, Problem> {
+async fn playlist(
+    mut editions: watch::Receiver<Newest>,
+    query: &str,
+    gzip: bool,
+) -> Result<Response, Problem> {
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let directives = Directives::parse(pairs.iter().map(|(name, value)| (&**name, &**value)));
     drop(pairs);
@@ -191,7 +197,10 @@ async fn wait(editions: &mut watch::Receiver<Newest>, awaited: Awaited) -> Resul
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(not_there()),
             Err(_) => {
-                return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "nothing new came for three target durations"));
+                return Err(Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "nothing new came for three target durations",
+                ));
             }
         }
     }

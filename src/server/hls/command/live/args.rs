@@ -10,6 +10,9 @@ use super::config::Config;
 use crate::server::command::{
     Configured, FileArgs, LIMITS, ListenOptions, LogOptions, OptionSet, merged, with_defaults,
 };
+use crate::server::hls::access::AccessOptions;
+use crate::server::hls::rtmp::RtmpOptions;
+use crate::server::hls::upload::UploadOptions;
 use crate::server::units::{ByteSize, TimeSpan};
 
 /// The command line of `wireworks hls live`.
@@ -31,6 +34,10 @@ Examples:
   ffmpeg -re -i film.mp4 -c copy -f mpegts - | wireworks hls live --stdin stage
   wireworks hls live --tcp stage=:9000 --record /srv/recordings
   ffmpeg -re -i film.mp4 -c copy -f mpegts tcp://127.0.0.1:9000
+  wireworks hls live --demo                         a test picture, for ever
+  wireworks hls live --rtmp :1935 --stream-key stage:SECRET
+  ffmpeg -re -i film.mp4 -c copy -f flv 'rtmp://127.0.0.1/live/stage?key=SECRET'
+  wireworks hls live --rtmp :1935 --link-keys link.keys --upload s3://bucket/cdn
   wireworks hls live --window 2h --memory 4GiB      viewers can go two hours back
   wireworks hls live --part 0s --segment 6s         without low latency
 
@@ -58,6 +65,10 @@ pub struct Options {
     /// Take feeds over TCP: each connection is the stream NAME, or one called tcp-1 and so on; repeatable.
     #[arg(long, value_name = "[NAME=]ADDR", help_heading = FEEDS)]
     pub tcp: Option<Vec<String>>,
+    /// Play a clip that is part of the program for ever, as the stream demo.
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          hide_possible_values = true, help_heading = FEEDS)]
+    pub demo: Option<bool>,
     /// Publish the standard input as this stream.
     #[arg(long, value_name = "NAME", help_heading = FEEDS)]
     pub stdin: Option<String>,
@@ -110,6 +121,18 @@ pub struct Options {
     #[arg(long, value_name = "TIME", help_heading = LIMITS)]
     pub ahead: Option<TimeSpan>,
 
+    /// Encoders that speak RTMP.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub rtmp: RtmpOptions,
+    /// Who may publish and watch.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub access: AccessOptions,
+    /// A bucket for a CDN.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub upload: UploadOptions,
     /// Where to listen, and how.
     #[command(flatten)]
     #[serde(skip)]
@@ -123,10 +146,15 @@ pub struct Options {
 impl OptionSet for Options {
     fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         let (listening, logs) = (toml::from_str(text)?, toml::from_str(text)?);
-        Ok(Self { listening, logs, ..toml::from_str(text)? })
+        let (rtmp, access, upload) = (toml::from_str(text)?, toml::from_str(text)?, toml::from_str(text)?);
+        Ok(Self { listening, logs, rtmp, access, upload, ..toml::from_str(text)? })
     }
 
     fn table(&self) -> Result<Table, toml::ser::Error> {
-        merged(self, &self.listening, &self.logs)
+        let mut table = merged(self, &self.listening, &self.logs)?;
+        table.extend(Table::try_from(&self.rtmp)?);
+        table.extend(Table::try_from(&self.access)?);
+        table.extend(Table::try_from(&self.upload)?);
+        Ok(table)
     }
 }

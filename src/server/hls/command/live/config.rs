@@ -8,8 +8,11 @@ use super::args::{Args, Options};
 use crate::net::addr::ListenAddr;
 use crate::proto::hls::live::settings::History;
 use crate::server::command::{self, ConfigError, Configured, DAY, HOUR, ServerConfig, Typed, Unfit, Way};
+use crate::server::hls::access::AccessConfig;
 use crate::server::hls::live::ingest::tcp::TcpDoor;
 use crate::server::hls::live::{Settings, StreamName};
+use crate::server::hls::rtmp::RtmpConfig;
+use crate::server::hls::upload::UploadConfig;
 use crate::server::http::middleware::cors::Origins;
 use crate::server::units::TimeSpan;
 
@@ -44,8 +47,16 @@ pub struct Config {
     pub event: bool,
     /// Where feeds come over TCP.
     pub tcp: Vec<TcpDoor>,
+    /// Where they come by RTMP.
+    pub rtmp: RtmpConfig,
+    /// Whether the stream demo is played.
+    pub demo: bool,
     /// The stream that the standard input is.
     pub stdin: Option<StreamName>,
+    /// Who may publish and watch.
+    pub access: AccessConfig,
+    /// The bucket that streams are put into.
+    pub upload: UploadConfig,
     /// Pages that may play it.
     pub cors: Origins,
 }
@@ -60,7 +71,11 @@ impl Default for Config {
             event: false,
             streams,
             tcp: Vec::new(),
+            rtmp: RtmpConfig::default(),
+            demo: false,
             stdin: None,
+            access: AccessConfig::default(),
+            upload: UploadConfig::default(),
             cors: Origins::Any,
         }
     }
@@ -107,6 +122,10 @@ impl Configured for Config {
 
     fn walk(way: Way, o: &mut Options, c: &mut Self) -> Result<(), ConfigError> {
         way.value("tcp", &mut o.tcp, &mut c.tcp)?;
+        RtmpConfig::walk(way, &mut o.rtmp, &mut c.rtmp)?;
+        way.value("demo", &mut o.demo, &mut c.demo)?;
+        AccessConfig::walk(way, &mut o.access, &mut c.access)?;
+        UploadConfig::walk(way, &mut o.upload, &mut c.upload)?;
         way.maybe("stdin", &mut o.stdin, &mut c.stdin)?;
         let Settings { media, reconnect, linger, record, limits } = &mut c.streams;
         way.range("reconnect", &mut o.reconnect, reconnect, Duration::ZERO..=DAY)?;
@@ -131,7 +150,8 @@ impl Configured for Config {
 
     fn check(&self, typed: &Options) -> Result<(), ConfigError> {
         let media = &self.streams.media;
-        let span = |least: Duration, most: Duration| (TimeSpan(least).to_string(), TimeSpan(most).to_string());
+        let span =
+            |least: Duration, most: Duration| (TimeSpan(least).to_string(), TimeSpan(most).to_string());
         let range = |name, value: Duration, (least, most)| {
             Err(ConfigError::Range { name, value: TimeSpan(value).to_string(), least, most })
         };
@@ -141,6 +161,10 @@ impl Configured for Config {
         if !self.part.is_zero() && !(SHORTEST_PART..=media.segment).contains(&self.part) {
             return range("part", self.part, span(SHORTEST_PART, media.segment));
         }
+        let idle = [("rtmp-idle", typed.rtmp.rtmp_idle.is_some())];
+        command::useful(&idle, self.rtmp.is_on(), "--rtmp or --rtmps")?;
+        let tls = [("rtmps", !self.rtmp.listen_tls.is_empty())];
+        command::useful(&tls, self.server.tls.is_on(), "--tls-cert or --tls-self-signed")?;
         self.server.check_use(&typed.listening)
     }
 }
@@ -188,8 +212,28 @@ mod tests {
         assert_eq!(load(&[]), Ok(Config::default()));
         assert_eq!(load(&[]).unwrap().settings(), Settings::default());
         let typed = [
-            "--tcp", "stage/hd=127.0.0.1:9000", "--tcp", ":9001", "--stdin", "in", "--part", "0s", "--event", "--record", "/srv", "--ahead",
+            "--tcp",
+            "stage/hd=127.0.0.1:9000",
+            "--tcp",
+            ":9001",
+            "--stdin",
+            "in",
+            "--part",
+            "0s",
+            "--event",
+            "--record",
+            "/srv",
+            "--ahead",
             "10s",
+            "--rtmp",
+            ":1935",
+            "--rtmp-idle",
+            "5s",
+            "--demo",
+            "--link-keys",
+            "/keys",
+            "--upload",
+            "s3://bucket/cdn",
         ];
         let config = load(&typed).unwrap();
         assert_eq!((config.settings().media.part, config.settings().media.history), (None, History::Event));
@@ -211,6 +255,10 @@ mod tests {
             (&["--stdin", "../x"], "--stdin"),
             (&["--memory", "1k"], "--memory"),
             (&["--max-streams", "0"], "--max-streams"),
+            (&["--rtmps", ":1936"], "--rtmps"),
+            (&["--rtmp-idle", "5s"], "--rtmp-idle"),
+            (&["--rtmp", ":1935", "--rtmp-idle", "5ms"], "--rtmp-idle"),
+            (&["--upload", "bucket"], "--upload"),
         ] {
             let error = load(line).unwrap_err();
             assert!(error.contains(name), "{line:?}: {error}");

@@ -5,6 +5,7 @@
 mod args;
 mod config;
 
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use http::Method;
@@ -12,13 +13,20 @@ use http::header::{CONTENT_LENGTH, DATE, RETRY_AFTER};
 
 pub use self::args::{Args, Options};
 pub use self::config::{Config, DEFAULT_LISTEN};
+use crate::net::client::Connector;
 use crate::net::clock::Clock;
 use crate::net::pace::MinRate;
+use crate::net::tls::{CertPair, TlsConfig};
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
+use crate::server::hls::access::{AccessError, StreamKeys};
+use crate::server::hls::live::demo::{ClipError, Demo};
 use crate::server::hls::live::ingest::{stdin, tcp};
 use crate::server::hls::live::{Streams, metrics, viewers};
 use crate::server::hls::player;
+use crate::server::hls::rtmp::Door;
+use crate::server::hls::upload::{Upload, UploadError};
+use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;
 use crate::server::http::middleware::access_log::Format;
 use crate::server::http::middleware::cors::{Cors, CorsConfig, CorsError};
@@ -39,15 +47,25 @@ pub enum LiveError {
     /// Two parts of the server want the same path.
     #[error(transparent)]
     Route(#[from] RouteError),
+    /// It cannot be told who may publish and watch.
+    #[error(transparent)]
+    Access(#[from] AccessError),
+    /// Nothing can be put into the bucket.
+    #[error(transparent)]
+    Upload(#[from] UploadError),
+    /// The stream demo cannot be played.
+    #[error(transparent)]
+    Clip(#[from] ClipError),
     /// The server cannot run.
     #[error(transparent)]
     Run(#[from] RunError),
 }
 
-/// Serves until a signal. Prints a line `listening hls ADDR` for each listener, and `listening hls-ts ADDR` for each of `--tcp`, when it is ready.
+/// Serves until a signal. Prints a line `listening hls ADDR` for each listener, and `listening hls-ts ADDR` for each of `--tcp`, and `listening rtmp ADDR`
+/// and `listening rtmps ADDR` for those of encoders, when it is ready.
 ///
 /// # Errors
-/// An address cannot be listened on.
+/// An address cannot be listened on, or a file not be used.
 pub fn run(config: &Config) -> Result<Outcome, LiveError> {
     let common = &config.server;
     let mut process = Process::new(common.threading, common.threads, common.drain_timeout);
@@ -62,7 +80,9 @@ pub fn run(config: &Config) -> Result<Outcome, LiveError> {
 pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> {
     let workers = Blocking::new(BlockingConfig::default());
     let streams = Streams::new(config.settings(), workers.clone(), process.drain.clone());
-    let mut server = Server::new(router(&streams)?)
+    let (publishers, watching) = (config.access.publishers()?, config.access.viewers()?);
+    let routes: SharedHandler = Arc::new(router(&streams, &publishers)?);
+    let mut server = Server::new(watching.guard(Arc::clone(&routes), is_page))
         .name("hls")
         .stack(stack(config)?)
         .configured(&config.server)
@@ -71,15 +91,68 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> 
     if let Some(target) = config.server.access_log.clone() {
         server = server.access_log(Format::Combined, target);
     }
-    let shown = streams.clone();
-    server.show(move |metrics| metrics::register(&shown, metrics)).prepare(process)?;
-    tcp::prepare(&config.tcp, &streams, config.server.connections, process)?;
+    let door = Door::new(streams.clone(), publishers, config.rtmp.settings);
+    let upload = upload(config, routes, &streams, process)?;
+    let (shown, heard) = (streams.clone(), config.rtmp.is_on().then(|| Arc::clone(door.counters())));
+    let put = upload.as_ref().map(|upload| Arc::clone(upload.counters()));
+    let server = server.show(move |metrics| {
+        metrics::register(&shown, metrics);
+        heard.iter().for_each(|counters| counters.register(metrics));
+        put.iter().for_each(|counters| counters.register(metrics));
+    });
+    server.prepare(process)?;
+    let limits = config.server.connections;
+    tcp::prepare(&config.tcp, &streams, limits, process)?;
+    if !config.rtmp.listen.is_empty() {
+        door.prepare(&config.rtmp.listen, None, limits, process)?;
+    }
+    if !config.rtmp.listen_tls.is_empty() {
+        door.prepare(&config.rtmp.listen_tls, Some(tls(config)), limits, process)?;
+    }
+    process.parts.push(Arc::new(watching));
+    if config.demo {
+        process.parts.push(Arc::new(Demo::new(streams.clone(), process.drain.clone())?));
+    }
+    process.parts.extend(upload.map(|upload| Arc::new(upload) as Arc<dyn Part>));
     process.parts.push(Arc::new(Aside(Mutex::new(Some((streams, config.stdin.clone()))))));
     Ok(())
 }
 
+/// What everybody may see: the page, which shows nothing without the list of streams, and its files.
+fn is_page(path: &str) -> bool {
+    path == "/" || path.starts_with("/player/") && !path.contains("..") && !path.contains('%')
+}
+
+/// What puts streams into a bucket, if there is one. It watches them as they are, whoever else may.
+fn upload(
+    config: &Config,
+    routes: SharedHandler,
+    streams: &Streams,
+    process: &Process,
+) -> Result<Option<Upload>, UploadError> {
+    let store = config.upload.store(Connector::default(), |name| std::env::var(name).ok())?;
+    let streams = streams.clone();
+    let list = move || {
+        let live = streams.list(viewers::BASE).into_iter().filter(|stream| stream.live);
+        live.map(|stream| stream.url).collect()
+    };
+    Ok(store.map(|store| Upload::new(routes, Box::new(list), store, process.drain.clone())))
+}
+
+/// The certificates of the server, for encoders.
+fn tls(config: &Config) -> TlsConfig {
+    let files = &config.server.tls;
+    let pair = |(cert, key): (&PathBuf, &PathBuf)| CertPair { cert: cert.clone(), key: key.clone() };
+    TlsConfig {
+        certificates: files.certs.iter().zip(&files.keys).map(pair).collect(),
+        self_signed: files.self_signed,
+        client_auth: files.client_auth().unwrap_or_default(),
+        ..TlsConfig::default()
+    }
+}
+
 /// The player page with the list of streams, what viewers get, and where publishers send.
-fn router(streams: &Streams) -> Result<Router, RouteError> {
+fn router(streams: &Streams, publishers: &StreamKeys) -> Result<Router, RouteError> {
     let listed = streams.clone();
     let mut router = player::routes(Router::new(), move || {
         let page = |stream: crate::server::hls::live::Listed| player::Stream {
@@ -90,7 +163,7 @@ fn router(streams: &Streams) -> Result<Router, RouteError> {
         std::future::ready(listed.list(viewers::BASE).into_iter().map(page).collect())
     });
     viewers::watch(&mut router, streams)?;
-    viewers::publish(&mut router, streams)?;
+    viewers::publish(&mut router, streams, publishers)?;
     Ok(router)
 }
 
@@ -98,7 +171,8 @@ fn stack(config: &Config) -> Result<Stack, CorsError> {
     // Players on other sites measure by sizes, and how far behind they are by the date.
     let exposed = vec![CONTENT_LENGTH, DATE, RETRY_AFTER];
     let methods = vec![Method::GET, Method::HEAD];
-    let cors = Cors::new(CorsConfig { origins: config.cors.clone(), methods, exposed, ..CorsConfig::default() })?;
+    let cors =
+        Cors::new(CorsConfig { origins: config.cors.clone(), methods, exposed, ..CorsConfig::default() })?;
     Ok(Stack { catch_panics: true, cors: Some(cors), ..Stack::default() })
 }
 

@@ -5,21 +5,31 @@ use http::StatusCode;
 use super::container::{Container, Malformed};
 use super::{Failed, feed, finish};
 use crate::proto::hls::live::segmenter::Unusable;
+use crate::server::hls::access::StreamKeys;
 use crate::server::hls::live::stream::Ended;
 use crate::server::hls::live::streams::{About, Refused, Streams};
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 
-/// Takes the body of a request as a feed of the stream that its path names. 204 at its end.
+/// The name of the stream that the path of a request names, which its publisher may publish.
+///
+/// # Errors
+/// 401 when it may not.
+pub fn admit(keys: &StreamKeys, request: &Request) -> Result<String, Problem> {
+    let name = name(request)?;
+    keys.admit_request(&name, request)?;
+    Ok(name)
+}
+
+/// Takes the body of a request as a feed of the stream `name`. 204 at its end.
 ///
 /// # Errors
 /// 400 when the name or the bytes are no good, 409 when the stream is taken, 410 when it has ended, 415 for another container, 422 when it cannot be served, 503 when there is no room
 /// for it, 507 when there is no memory.
-pub async fn take(streams: &Streams, mut request: Request) -> Result<Response, Problem> {
-    let name = name(&request)?;
+pub async fn take(streams: &Streams, name: &str, mut request: Request) -> Result<Response, Problem> {
     let about = About { by: "http", peer: Some(request.peer().addr) };
-    let mut publisher = streams.publish(&name, about).map_err(|refused| refusal(&refused))?;
+    let mut publisher = streams.publish(name, about).map_err(|refused| refusal(&refused))?;
     let mut container = Container::default();
     let fed = async {
         loop {
@@ -50,9 +60,8 @@ pub async fn take(streams: &Streams, mut request: Request) -> Result<Response, P
 ///
 /// # Errors
 /// 404 when there is none of that name.
-pub fn end(streams: &Streams, request: &Request) -> Result<Response, Problem> {
-    let name: String = request.param("name")?;
-    if streams.end(&name) {
+pub fn end(streams: &Streams, name: &str) -> Result<Response, Problem> {
+    if streams.end(name) {
         return Ok(Response::empty(StatusCode::NO_CONTENT));
     }
     Err(Problem::new(StatusCode::NOT_FOUND, "no such stream goes on"))
@@ -83,8 +92,12 @@ fn problem(failed: Failed) -> Problem {
         Failed::Malformed(Malformed::Unknown) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Failed::Malformed(Malformed::Mp4(_) | Malformed::Ts(_)) => StatusCode::BAD_REQUEST,
         Failed::Ended(Ended::Stream) => StatusCode::GONE,
-        Failed::Ended(Ended::Unusable(Unusable::TooMuch(_) | Unusable::TooLong)) => StatusCode::PAYLOAD_TOO_LARGE,
-        Failed::Ended(Ended::Unusable(Unusable::NoTracks | Unusable::NoKey(_))) => StatusCode::UNPROCESSABLE_ENTITY,
+        Failed::Ended(Ended::Unusable(Unusable::TooMuch(_) | Unusable::TooLong)) => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+        Failed::Ended(Ended::Unusable(Unusable::NoTracks | Unusable::NoKey(_))) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Failed::Ended(Ended::Memory(_)) => StatusCode::INSUFFICIENT_STORAGE,
     };
     Problem::new(status, failed.to_string())

@@ -254,3 +254,147 @@ impl Assembly {
         self.held_bytes = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::hls::track::Sample;
+
+    /// `avcC` of x264, 320x180 at 25 frames a second.
+    const AVC_C: &[u8] = b"\x01\x64\x00\x0c\xff\xe1\x00\x1a\x67\x64\x00\x0c\xac\xd9\x41\x41\x9f\x9f\x01\x10\x00\x00\x03\x00\x10\x00\x00\
+        \x03\x03\x20\xf1\x42\x99\x60\x01\x00\x06\x68\xeb\xe3\xcb\x22\xc0\xfd\xf8\xf8\x00";
+
+    #[derive(Default)]
+    struct Test {
+        assembly: Assembly,
+        out: Vec<Feed>,
+    }
+
+    impl Test {
+        /// The metadata of an encoder that has tracks of these kinds.
+        fn promises(&mut self, kinds: &[&str]) {
+            let entries: Vec<_> = kinds.iter().map(|kind| ((*kind).to_owned(), Value::Number(7.0))).collect();
+            self.assembly.metadata(&entries);
+        }
+
+        fn video(&mut self, timestamp: u32, body: &[u8]) {
+            self.assembly.video(timestamp, &Bytes::copy_from_slice(body), &mut self.out).unwrap();
+        }
+
+        fn audio(&mut self, timestamp: u32, body: &[u8]) {
+            self.assembly.audio(timestamp, &Bytes::copy_from_slice(body), &mut self.out).unwrap();
+        }
+
+        fn avc(&mut self) {
+            self.video(0, &[b"\x17\0\0\0\0", AVC_C].concat());
+        }
+
+        /// AAC at 44.1 kHz.
+        fn aac(&mut self) {
+            self.audio(0, b"\xaf\0\x12\x10");
+        }
+
+        fn picture(&mut self, timestamp: u32) {
+            self.video(timestamp, b"\x27\x01\0\0\x28abcd");
+        }
+
+        fn sound(&mut self, timestamp: u32) {
+            self.audio(timestamp, b"\xaf\x01abcd");
+        }
+
+        /// What came out: `T2` for two tracks, `V40` and `A1024` for samples at their times, `D`.
+        fn said(&mut self) -> String {
+            let name = |feed: Feed| match feed {
+                Feed::Tracks(tracks) => format!("T{}", tracks.len()),
+                Feed::Sample { track, sample: Sample { dts, .. }, .. } => {
+                    format!("{}{dts}", if track == VIDEO { 'V' } else { 'A' })
+                }
+                Feed::Discontinuity => "D".to_owned(),
+                Feed::Metadata { .. } => "M".to_owned(),
+            };
+            self.out.drain(..).map(name).collect::<Vec<_>>().join(" ")
+        }
+    }
+
+    #[test]
+    fn tracks_are_told_when_all_are_known() {
+        let mut test = Test::default();
+        test.promises(&["videocodecid", "audiocodecid"]);
+        test.avc();
+        test.picture(0);
+        assert_eq!(test.said(), "", "sound is to come");
+        test.aac();
+        assert_eq!(test.said(), "T2 V0");
+        test.sound(0);
+        test.picture(40);
+        assert_eq!(test.said(), "A0 V40");
+        // A configuration that is repeated changes nothing, another one has all tracks told again.
+        test.avc();
+        assert_eq!(test.said(), "");
+        test.audio(40, b"\xaf\0\x11\x90");
+        assert_eq!(test.said(), "T2");
+    }
+
+    #[test]
+    fn one_track_is_enough_when_no_other_was_promised_or_comes() {
+        let mut test = Test::default();
+        test.promises(&["videocodecid"]);
+        test.avc();
+        assert_eq!(test.said(), "T1");
+        let mut test = Test::default();
+        test.aac();
+        for timestamp in (0..PATIENCE as u32 / 100).map(|n| n * 100) {
+            test.sound(timestamp);
+            assert_eq!(test.said(), "");
+        }
+        test.sound(PATIENCE as u32);
+        assert!(test.said().starts_with("T1 A0 "));
+        // One that comes later is told then.
+        test.avc();
+        assert_eq!(test.said(), "T2");
+        let mut test = Test::default();
+        test.avc();
+        test.picture(0);
+        test.assembly.finish(&mut test.out);
+        assert_eq!(test.said(), "T1 V0");
+    }
+
+    #[test]
+    fn sound_is_counted_in_samples_and_keeps_its_order() {
+        let mut test = Test::default();
+        test.promises(&["audiocodecid"]);
+        test.aac();
+        // Frames of 23.22 ms, in whole milliseconds; then a pause, and a step back.
+        for timestamp in [0, 23, 46, 70, 500, 490] {
+            test.sound(timestamp);
+        }
+        assert_eq!(test.said(), "T1 A0 A1024 A2048 A3072 A22050 A22051");
+    }
+
+    #[test]
+    fn jumps_are_marked_and_what_has_no_configuration_is_left_out() {
+        let mut test = Test::default();
+        test.picture(0);
+        test.promises(&["videocodecid", "audiocodecid"]);
+        (test.avc(), test.aac());
+        test.picture(1000);
+        test.sound(1000);
+        test.picture(60_000);
+        test.sound(1020);
+        test.picture(60_040);
+        test.picture(200_000);
+        assert_eq!(test.said(), "T2 V1000 A44100 D V60000 V60040 D V200000");
+        assert_eq!(test.assembly.left_out(), LeftOut { unconfigured: 1, late: 1 });
+    }
+
+    #[test]
+    fn what_cannot_be_a_stream_is_named() {
+        let mut test = Test::default();
+        let bytes = Bytes::copy_from_slice;
+        let vp6 = test.assembly.video(0, &bytes(b"\x14\0\0\0"), &mut test.out).unwrap_err();
+        assert_eq!(vp6, MediaError::Flv(FlvError::Codec(4)));
+        let torn = test.assembly.video(0, &bytes(b"\x17\0\0\0\0\x01\x64"), &mut test.out);
+        assert!(matches!(torn, Err(MediaError::Codec(_))));
+        assert_eq!(test.assembly.audio(0, &Bytes::new(), &mut test.out), Ok(()));
+    }
+}

@@ -123,7 +123,7 @@ impl Client {
         }
         let is_tls = scheme == "https";
         let port = authority.port_u16().unwrap_or(if is_tls { 443 } else { 80 });
-        let alpn = is_tls.then_some(&[&b"http/1.1"[..]][..]);
+        let alpn: Option<&[&[u8]]> = if is_tls { Some(&[b"http/1.1"]) } else { None };
         let io = self.connector.connect(authority.host(), port, alpn).await?;
         let limits = Limits { body: u64::MAX, ..Limits::default() };
         let conn = Box::new(Conn::new(io, ClientCodec::new(limits), self.clock.timer()));

@@ -347,7 +347,7 @@ impl Stream {
     }
 
     fn multivariant_of(&self, state: &State) -> MultivariantPlaylist {
-        let rungs: Vec<Rung> = state.renditions.iter().filter_map(|(name, entry)| {
+        let rungs: Vec<Rung<'_>> = state.renditions.iter().filter_map(|(name, entry)| {
             let window = entry.rendition.window().filter(|window| window.is_playable())?;
             let (peak, average) = entry.rendition.rates();
             Some(Rung {

@@ -137,7 +137,11 @@ async fn file(streams: &Streams, asked: Asked) -> Result<Response, Problem> {
 }
 
 /// A media playlist, when what was asked for is there.
-async fn playlist(mut editions: watch::Receiver<Newest>, query: &str, gzip: bool) -> Result<Response, Problem> {
+async fn playlist(
+    mut editions: watch::Receiver<Newest>,
+    query: &str,
+    gzip: bool,
+) -> Result<Response, Problem> {
     let pairs: Vec<_> = form_urlencoded::parse(query.as_bytes()).collect();
     let directives = Directives::parse(pairs.iter().map(|(name, value)| (&**name, &**value)));
     drop(pairs);
@@ -191,7 +195,10 @@ async fn wait(editions: &mut watch::Receiver<Newest>, awaited: Awaited) -> Resul
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(not_there()),
             Err(_) => {
-                return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "nothing new came for three target durations"));
+                return Err(Problem::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "nothing new came for three target durations",
+                ));
             }
         }
     }

@@ -131,7 +131,8 @@ impl Configured for Config {
 
     fn check(&self, typed: &Options) -> Result<(), ConfigError> {
         let media = &self.streams.media;
-        let span = |least: Duration, most: Duration| (TimeSpan(least).to_string(), TimeSpan(most).to_string());
+        let span =
+            |least: Duration, most: Duration| (TimeSpan(least).to_string(), TimeSpan(most).to_string());
         let range = |name, value: Duration, (least, most)| {
             Err(ConfigError::Range { name, value: TimeSpan(value).to_string(), least, most })
         };
@@ -188,7 +189,18 @@ mod tests {
         assert_eq!(load(&[]), Ok(Config::default()));
         assert_eq!(load(&[]).unwrap().settings(), Settings::default());
         let typed = [
-            "--tcp", "stage/hd=127.0.0.1:9000", "--tcp", ":9001", "--stdin", "in", "--part", "0s", "--event", "--record", "/srv", "--ahead",
+            "--tcp",
+            "stage/hd=127.0.0.1:9000",
+            "--tcp",
+            ":9001",
+            "--stdin",
+            "in",
+            "--part",
+            "0s",
+            "--event",
+            "--record",
+            "/srv",
+            "--ahead",
             "10s",
         ];
         let config = load(&typed).unwrap();

@@ -98,7 +98,8 @@ fn stack(config: &Config) -> Result<Stack, CorsError> {
     // Players on other sites measure by sizes, and how far behind they are by the date.
     let exposed = vec![CONTENT_LENGTH, DATE, RETRY_AFTER];
     let methods = vec![Method::GET, Method::HEAD];
-    let cors = Cors::new(CorsConfig { origins: config.cors.clone(), methods, exposed, ..CorsConfig::default() })?;
+    let cors =
+        Cors::new(CorsConfig { origins: config.cors.clone(), methods, exposed, ..CorsConfig::default() })?;
     Ok(Stack { catch_panics: true, cors: Some(cors), ..Stack::default() })
 }
 

@@ -129,10 +129,10 @@ fn is_mp4(bytes: &[u8]) -> bool {
     bytes.get(4..8).is_some_and(|name| FIRST.contains(&name))
 }
 
-/// Whether packets are in it: two that follow each other, wherever the first one begins.
+/// Whether packets are in it: two that follow each other, wherever the first one begins, or one that is all of the rest.
 fn is_ts(bytes: &[u8]) -> bool {
     let sync = |at: usize| bytes.get(at) == Some(&SYNC);
-    (0..PACKET.min(bytes.len())).any(|at| sync(at) && (at + PACKET >= bytes.len() || sync(at + PACKET)))
+    (0..PACKET.min(bytes.len())).any(|at| sync(at) && (at + PACKET == bytes.len() || sync(at + PACKET)))
 }
 
 fn of_ts(event: Event, lost: &mut u64) -> Result<Option<Feed>, Malformed> {
@@ -201,7 +201,9 @@ mod tests {
     #[test]
     fn what_is_neither_is_refused_and_nothing_is_nothing() {
         assert_eq!(all(b"", 1), Ok(Vec::new()));
-        for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 5000], &[0xff; 752], b"#EXTM3U\n", b"\x00\x00\x00\x10mdat"] {
+        for garbage in
+            [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 5000], &[0xff; 752], b"#EXTM3U\n", b"\x00\x00\x00\x10mdat"]
+        {
             for step in [1, 7, 5000] {
                 assert_eq!(all(garbage, step), Err(Malformed::Unknown), "{garbage:?}");
             }

@@ -83,8 +83,12 @@ fn problem(failed: Failed) -> Problem {
         Failed::Malformed(Malformed::Unknown) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Failed::Malformed(Malformed::Mp4(_) | Malformed::Ts(_)) => StatusCode::BAD_REQUEST,
         Failed::Ended(Ended::Stream) => StatusCode::GONE,
-        Failed::Ended(Ended::Unusable(Unusable::TooMuch(_) | Unusable::TooLong)) => StatusCode::PAYLOAD_TOO_LARGE,
-        Failed::Ended(Ended::Unusable(Unusable::NoTracks | Unusable::NoKey(_))) => StatusCode::UNPROCESSABLE_ENTITY,
+        Failed::Ended(Ended::Unusable(Unusable::TooMuch(_) | Unusable::TooLong)) => {
+            StatusCode::PAYLOAD_TOO_LARGE
+        }
+        Failed::Ended(Ended::Unusable(Unusable::NoTracks | Unusable::NoKey(_))) => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         Failed::Ended(Ended::Memory(_)) => StatusCode::INSUFFICIENT_STORAGE,
     };
     Problem::new(status, failed.to_string())

@@ -67,7 +67,7 @@ export class Stats {
       ['Bandwidth', rate(engine.bandwidth)],
       ['Buffer', seconds(engine.buffered)],
       ['Latency', latency ? `${seconds(latency.seconds, 2)}${latency.dated ? '' : ' behind the playlist\u2019s end'}` : 'not live'],
-      ['Frames', played ? `${played.totalVideoFrames - played.droppedVideoFrames} shown, ${played.droppedVideoFrames} dropped` : '–'],
+      ['Frames', played ? `${played.totalVideoFrames}, ${played.droppedVideoFrames} dropped` : '–'],
       ['Switches', String(Math.max(0, engine.switches - 1))],
       ['Segments', target ? `${target} s${part ? `, parts ${part} s` : ''}` : '–'],
       ['Played by', name],

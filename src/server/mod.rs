@@ -5,6 +5,7 @@ pub mod chat;
 pub mod command;
 pub mod credentials;
 mod error;
+pub mod hls;
 pub mod http;
 pub mod jwt;
 mod lines;

@@ -90,6 +90,7 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("chat", "http"),
     ("chat", "ws"),
     ("status", "http"),
+    ("hls", "http"),
     ("site", "http"),
     ("site", "ws"),
     ("suite", "http"),

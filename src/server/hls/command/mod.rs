@@ -1,0 +1,3 @@
+//! The commands of `wireworks hls`.
+
+pub mod check;

@@ -1,0 +1,4 @@
+//! HLS: packaging, serving and checking.
+
+pub mod check;
+pub mod command;

@@ -89,6 +89,7 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("balance", "http"),
     ("chat", "http"),
     ("chat", "ws"),
+    ("hls", "http"),
     ("status", "http"),
     ("hls", "http"),
     ("site", "http"),

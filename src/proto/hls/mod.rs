@@ -7,3 +7,4 @@ pub mod mp4;
 pub mod playlist;
 pub mod track;
 pub mod ts;
+pub mod vod;

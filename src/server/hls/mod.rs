@@ -1,4 +1,9 @@
-//! HLS: packaging, serving and checking.
+//! HTTP Live Streaming: media that are whole are packaged, live ones are cut as they come, and what anybody publishes is checked.
+//!
+//! The languages are in [`proto::hls`](crate::proto::hls). [`vod`] opens media and plans renditions and segments of them,
+//! [`package`] writes those into a folder, [`check`] reads playlists and what they name, and [`command`] has the commands of `wireworks hls`.
 
 pub mod check;
 pub mod command;
+pub mod package;
+pub mod vod;

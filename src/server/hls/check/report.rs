@@ -35,7 +35,7 @@ pub struct Report {
     pub more: u64,
     /// Playlists that were read, each version counted.
     pub playlists: u64,
-    /// Segments and parts that were read.
+    /// Segments that were read.
     pub segments: u64,
     /// Bytes that were read.
     pub bytes: u64,

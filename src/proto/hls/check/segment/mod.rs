@@ -10,7 +10,8 @@ mod timeline;
 mod transport;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
+
 
 use std::time::Duration;
 

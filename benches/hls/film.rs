@@ -13,10 +13,38 @@ const SIZE: u64 = 1_000_000_000;
 
 /// Full HD at 8 Mb/s with B-frames, and sound. Noise, so that the encoder needs its bits.
 const CLIP: &[&str] = &[
-    "-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=30:duration=20,noise=alls=12:allf=t,format=yuv420p",
-    "-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=20",
-    "-c:v", "libx264", "-preset", "veryfast", "-b:v", "8M", "-maxrate", "8M", "-bufsize", "8M", "-g", "60",
-    "-keyint_min", "60", "-sc_threshold", "0", "-bf", "3", "-c:a", "aac", "-b:a", "128k", "-ac", "2",
+    "-f",
+    "lavfi",
+    "-i",
+    "testsrc2=size=1920x1080:rate=30:duration=20,noise=alls=12:allf=t,format=yuv420p",
+    "-f",
+    "lavfi",
+    "-i",
+    "sine=frequency=440:sample_rate=48000:duration=20",
+    "-c:v",
+    "libx264",
+    "-preset",
+    "veryfast",
+    "-b:v",
+    "8M",
+    "-maxrate",
+    "8M",
+    "-bufsize",
+    "8M",
+    "-g",
+    "60",
+    "-keyint_min",
+    "60",
+    "-sc_threshold",
+    "0",
+    "-bf",
+    "3",
+    "-c:a",
+    "aac",
+    "-b:a",
+    "128k",
+    "-ac",
+    "2",
 ];
 
 /// Makes the film when it is first needed.
@@ -63,6 +91,7 @@ fn made() -> Result<PathBuf> {
 fn ffmpeg(args: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-y"]);
-    let status = args(&mut command).status().map_err(|error| format!("ffmpeg (Debian package ffmpeg): {error}"))?;
+    let status =
+        args(&mut command).status().map_err(|error| format!("ffmpeg (Debian package ffmpeg): {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("ffmpeg: {status}").into()) }
 }

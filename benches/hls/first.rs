@@ -4,9 +4,9 @@ use std::time::{Duration, Instant};
 
 use crate::film::Film;
 use crate::package::peak_memory;
+use crate::support::Result;
 use crate::support::rounds::Sample;
 use crate::support::server::{Server, on_its_cpu};
-use crate::support::Result;
 use crate::web;
 
 /// Starts a server, and asks for segments of the kind `format`.
@@ -23,7 +23,15 @@ pub(crate) fn turn(format: &str, film: &Film) -> Result<Sample> {
 
 fn start(film: &Film) -> Result<Server> {
     let mut command = on_its_cpu();
-    command.args([env!("CARGO_BIN_EXE_wireworks"), "hls", "serve", "--listen", "127.0.0.1:0", "--threads", "1"]);
+    command.args([
+        env!("CARGO_BIN_EXE_wireworks"),
+        "hls",
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--threads",
+        "1",
+    ]);
     command.arg(format!("film={}", film.path()?.display()));
     Server::start(command, tempfile::tempdir()?, None)
 }

@@ -9,9 +9,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 use crate::film::{Film, folder};
+use crate::support::Result;
 use crate::support::rounds::Sample;
 use crate::support::server::on_its_cpu;
-use crate::support::Result;
 
 /// What is made.
 #[derive(Clone, Copy, PartialEq)]
@@ -119,10 +119,8 @@ fn watch(child: &Child, begun: Instant) -> Result<Spent> {
     let pid = Pid::from_child(child);
     let mut peak = 0.0;
     loop {
-        let ended = waitid(
-            WaitId::Pid(pid),
-            WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG,
-        )?;
+        let ended =
+            waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG)?;
         if ended.is_some() {
             break;
         }
@@ -139,6 +137,7 @@ fn watch(child: &Child, begun: Instant) -> Result<Spent> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", child.id()))?;
     // Behind the name, which may have spaces.
     let fields: Vec<&str> = stat.rsplit(") ").next().unwrap_or_default().split(' ').collect();
-    let seconds = |nth: usize| -> Result<f64> { Ok(fields.get(nth).ok_or("no account")?.parse::<f64>()? / TICKS) };
+    let seconds =
+        |nth: usize| -> Result<f64> { Ok(fields.get(nth).ok_or("no account")?.parse::<f64>()? / TICKS) };
     Ok(Spent { user: seconds(11)?, system: seconds(12)?, wall, peak })
 }

@@ -24,7 +24,15 @@ const STREAM: &str = "/live/bench";
 /// One turn.
 pub(crate) fn turn(count: usize, seconds: u64) -> Result<Sample> {
     let mut command = on_its_cpu();
-    command.args([env!("CARGO_BIN_EXE_wireworks"), "hls", "live", "--listen", "127.0.0.1:0", "--threads", "1"]);
+    command.args([
+        env!("CARGO_BIN_EXE_wireworks"),
+        "hls",
+        "live",
+        "--listen",
+        "127.0.0.1:0",
+        "--threads",
+        "1",
+    ]);
     let server = Server::start(command, tempfile::tempdir()?, None)?;
     let _publisher = Publisher::start(&server)?;
     let playlist = media_playlist(&server)?;

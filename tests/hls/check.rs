@@ -28,7 +28,12 @@ fn check(args: &[&str]) -> Ended {
 #[test]
 fn a_package_is_good_on_a_disk_and_over_the_web() {
     let folder = tempfile::tempdir().unwrap();
-    for more in [&[][..], &["--format", "ts"], &["--single-file"], &["--format", "ts", "--encrypt", "--key-rotate", "2"]] {
+    for more in [
+        &[][..],
+        &["--format", "ts"],
+        &["--single-file"],
+        &["--format", "ts", "--encrypt", "--key-rotate", "2"],
+    ] {
         let out = packaged(folder.path(), more);
         let said = check(&["--strict", &out]).success().text();
         assert!(said.starts_with("0 errors, 0 warnings: "), "{more:?}: {said}");
@@ -54,7 +59,8 @@ fn what_is_wrong_is_told_as_a_table_and_as_json() {
     let table = ended.text();
     assert!(table.starts_with("VERDICT  RULE "), "{table}");
     let rule = |line: &str| line.split_whitespace().nth(1).map(str::to_owned);
-    let rules: Vec<String> = table.lines().filter(|line| line.starts_with("error ")).filter_map(rule).collect();
+    let rules: Vec<String> =
+        table.lines().filter(|line| line.starts_with("error ")).filter_map(rule).collect();
     assert!(rules.contains(&"target-duration".to_owned()), "{table}");
     assert!(rules.contains(&"same-target-duration".to_owned()), "{table}");
 

@@ -1,3 +1,5 @@
 //! `wireworks hls`, as its users meet it.
 
 mod check;
+mod origin;
+mod player;

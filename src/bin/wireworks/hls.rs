@@ -1,11 +1,13 @@
 //! The doors of `wireworks hls`.
 
+use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Command;
 use wireworks::server::hls::command::check::{self, CheckError};
-use wireworks::server::hls::command::{Hls, package};
+use wireworks::server::hls::command::{Hls, package, serve};
+use wireworks::server::log;
 
 use crate::{FAILURE, USAGE, failure};
 
@@ -36,6 +38,7 @@ pub(crate) fn describe(command: Command) -> Command {
     command
         .mut_subcommand("package", |package| package.after_help(PACKAGE))
         .mut_subcommand("check", |check| check.after_help(CHECK))
+        .mut_subcommand("serve", serve::Args::with_defaults)
 }
 
 /// Does what was asked, and says how it went.
@@ -45,6 +48,7 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
             package::run(args).map_or_else(|error| failure(&error, error.status()), |()| ExitCode::SUCCESS)
         }
         Hls::Check(args) => checked(args),
+        Hls::Serve(args) => crate::served(serve(args)),
     }
 }
 
@@ -59,4 +63,16 @@ fn checked(args: &check::Args) -> ExitCode {
         Err(error @ CheckError::Location(_)) => failure(&error, USAGE),
         Err(error) => failure(&error, FAILURE),
     }
+}
+
+/// Serves, or prints the configuration.
+fn serve(args: &serve::Args) -> Result<(), Box<dyn Error>> {
+    let config = serve::Config::load(args)?;
+    if args.file.print_config {
+        io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        return Ok(());
+    }
+    log::init(config.server.log)?;
+    serve::run(&config)?;
+    Ok(())
 }

@@ -78,7 +78,10 @@ fn what_the_packager_writes_is_good() {
         let folder = packaged(options);
         let report = checked(&folder.path().join("package").display().to_string(), &Settings::default());
         assert_eq!(report.problems, [], "{options:?}\n{}", report.table());
-        assert!(report.playlists >= 2 && report.segments >= 2 && report.bytes > 10_000, "{options:?} {report:?}");
+        assert!(
+            report.playlists >= 2 && report.segments >= 2 && report.bytes > 10_000,
+            "{options:?} {report:?}"
+        );
     }
 }
 
@@ -140,7 +143,12 @@ type Row = (&'static str, Options, fn(&Path), &'static [&'static str]);
 const ROWS: &[Row] = &[
     ("segment-format", FMP4, |at| bytes(at, "240p/00004.m4s", |it| it.truncate(it.len() - 9)), &[]),
     ("segment-format", FMP4, |at| bytes(at, "240p/00004.m4s", |it| it[3] = 4), &[]),
-    ("segment-format", FMP4, |at| bytes(at, "240p/00002.m4s", |it| *it = b"<html></html>".to_vec()), &["i-frame"]),
+    (
+        "segment-format",
+        FMP4,
+        |at| bytes(at, "240p/00002.m4s", |it| *it = b"<html></html>".to_vec()),
+        &["i-frame"],
+    ),
     ("segment-format", FMP4, |at| text(at, "subtitles/00002.vtt", "-->", "->"), &[]),
     ("segment-format", TS, |at| bytes(at, "240p/00004.ts", |it| it.extend(*b"tail")), &[]),
     (
@@ -158,7 +166,8 @@ const ROWS: &[Row] = &[
         TS,
         |at| {
             bytes(at, "240p/00003.ts", |it| {
-                packets_of(it, 0x100).for_each(|packet| packet[3] = packet[3] & 0xf0 | (packet[3] + 5) & 0x0f);
+                packets_of(it, 0x100)
+                    .for_each(|packet| packet[3] = packet[3] & 0xf0 | (packet[3] + 5) & 0x0f);
             });
         },
         &[],
@@ -169,12 +178,7 @@ const ROWS: &[Row] = &[
         |at| bytes(at, "240p/00003.m4s", |it| no_keys(it, 9)),
         &["i-frame", "independent-segments"],
     ),
-    (
-        "independent-segments",
-        FMP4,
-        |at| bytes(at, "240p/00003.m4s", |it| no_keys(it, 1)),
-        &["i-frame"],
-    ),
+    ("independent-segments", FMP4, |at| bytes(at, "240p/00003.m4s", |it| no_keys(it, 1)), &["i-frame"]),
     (
         "i-frame",
         FMP4,
@@ -187,12 +191,7 @@ const ROWS: &[Row] = &[
         },
         &[],
     ),
-    (
-        "byte-range",
-        FMP4,
-        |at| text(at, "240p/iframes.m3u8", "#EXT-X-BYTERANGE:", "#EXT-X-BYTERANGE:99"),
-        &[],
-    ),
+    ("byte-range", FMP4, |at| text(at, "240p/iframes.m3u8", "#EXT-X-BYTERANGE:", "#EXT-X-BYTERANGE:99"), &[]),
     (
         "ts-program",
         TS,
@@ -269,7 +268,11 @@ const ROWS: &[Row] = &[
     (
         "fragment-addresses",
         FMP4,
-        |at| bytes(at, "240p/00004.m4s", |it| add_at(it, boxes_named(it, b"tfhd")[0], 0u32.wrapping_sub(0x02_0000))),
+        |at| {
+            bytes(at, "240p/00004.m4s", |it| {
+                add_at(it, boxes_named(it, b"tfhd")[0], 0u32.wrapping_sub(0x02_0000))
+            })
+        },
         &[],
     ),
     (
@@ -378,7 +381,8 @@ fn live_server(manner: Manner) -> SocketAddr {
     serve(move |target| {
         let mut last = last.lock().unwrap();
         let query = target.split_once('?').map_or("", |(_, query)| query);
-        let directive = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
+        let directive =
+            |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
         let kind = "application/vnd.apple.mpegurl";
         match (directive("_HLS_msn"), directive("_HLS_part"), directive("_HLS_skip")) {
             (None, Some(_), _) if !bad => ("400 Bad Request", kind, Vec::new()),
@@ -397,9 +401,7 @@ fn live_server(manner: Manner) -> SocketAddr {
 }
 
 /// A server that answers one request a connection, for as long as the process runs.
-fn serve(
-    answer: impl Fn(&str) -> (&'static str, &'static str, Vec<u8>) + Send + 'static,
-) -> SocketAddr {
+fn serve(answer: impl Fn(&str) -> (&'static str, &'static str, Vec<u8>) + Send + 'static) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = listener.local_addr().unwrap();
     thread::spawn(move || {

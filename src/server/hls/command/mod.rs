@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod package;
+pub mod serve;
 
 /// What a user may type after `wireworks hls`.
 #[derive(clap::Subcommand, Debug)]
@@ -10,4 +11,6 @@ pub enum Hls {
     Package(Box<package::Args>),
     /// Read playlists and what they name, as a player would, and say which rules of HLS they break
     Check(check::Args),
+    /// Serve packaged folders, and media that are packaged while they are watched, with a page that plays them
+    Serve(Box<serve::Args>),
 }

@@ -133,7 +133,8 @@ pub fn package(args: &Args) -> Result<Summary, PackageError> {
     }
     let aside = Aside::new(&args.out)?;
     let ladder = ladder(args, &programs, &aside)?;
-    let files = ladder.as_ref().map(|ladder| ladder.files.iter().map(|file| file.display().to_string()).collect());
+    let files =
+        ladder.as_ref().map(|ladder| ladder.files.iter().map(|file| file.display().to_string()).collect());
     let films: Vec<String> = files.unwrap_or_else(|| args.inputs.clone());
     let inputs = open(args, &films)?;
     if !args.quiet {
@@ -199,7 +200,9 @@ fn thumbnails(
     folder: &Path,
 ) -> Result<(), PackageError> {
     let mut renditions = presentation.renditions().iter();
-    let Some((variant, size)) = renditions.find_map(|one| Some((one, one.resolution()?))) else { return Ok(()) };
+    let Some((variant, size)) = renditions.find_map(|one| Some((one, one.resolution()?))) else {
+        return Ok(());
+    };
     let duration = (0..variant.len()).map(|n| variant.duration(n)).sum();
     let wanted = Thumbnails { every, duration, size: (size.width, size.height) };
     Ok(tools::thumbnails(programs, film, &wanted, folder)?)

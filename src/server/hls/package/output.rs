@@ -92,8 +92,7 @@ fn remove_left(parent: &Path, name: &str) {
         let file = entry.file_name();
         let file = file.to_string_lossy();
         let rest = file.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
-        let process =
-            rest.and_then(|rest| {
+        let process = rest.and_then(|rest| {
             let (process, kind) = rest.strip_prefix('.')?.split_once('.')?;
             matches!(kind, "part" | LADDER).then(|| process.parse::<u32>().ok())?
         });

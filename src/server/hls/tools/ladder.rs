@@ -135,7 +135,10 @@ mod tests {
     fn renditions_that_suit_a_film() {
         let auto = Ladder::Auto;
         let of = |width, height| sizes(&auto, &film(width, height));
-        assert_eq!(of(1920, 1080), [(1920, 1080), (1280, 720), (960, 540), (768, 432), (640, 360), (416, 234)]);
+        assert_eq!(
+            of(1920, 1080),
+            [(1920, 1080), (1280, 720), (960, 540), (768, 432), (640, 360), (416, 234)]
+        );
         // Upright.
         assert_eq!(of(720, 1280), [(720, 1280), (540, 960), (432, 768), (360, 640), (234, 416)]);
         // Between two of the known ones, and nearly one of them.

@@ -29,7 +29,8 @@ fn packaged(words: &[&str], out: &Path) -> Result<package::Summary, package::Pac
 /// The problems of a package, in words.
 fn problems(folder: &Path) -> String {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let report = runtime.block_on(check::check(&Location::File(folder.to_owned()), &check::Settings::default()));
+    let report =
+        runtime.block_on(check::check(&Location::File(folder.to_owned()), &check::Settings::default()));
     match report.problems.is_empty() {
         true => String::new(),
         false => report.table(),
@@ -54,7 +55,9 @@ fn a_ladder_is_made_and_packaged_with_pictures_for_a_seek_bar() {
     assert_eq!(entries(&out), ["180p", "90p", "audio-main", "master.m3u8", "thumbnails"]);
     assert_eq!(problems(&out), "");
     let master = fs::read_to_string(out.join("master.m3u8")).unwrap();
-    for part in ["RESOLUTION=320x180", "RESOLUTION=160x90", "\"wireworks.thumbnails\",VALUE=\"thumbnails/index.vtt\""] {
+    for part in
+        ["RESOLUTION=320x180", "RESOLUTION=160x90", "\"wireworks.thumbnails\",VALUE=\"thumbnails/index.vtt\""]
+    {
         assert!(master.contains(part), "{part}\n{master}");
     }
     // Sixteen seconds, one each three.
@@ -135,9 +138,7 @@ fn what_makes_no_sense() {
     let out = folder.path().join("out");
     let error = packaged(&[&input, &input, "--ladder", "auto"], &out).unwrap_err();
     assert_eq!(error.status(), 64, "{error}");
-    for error in [
-        packaged(&["-", "--ladder", "auto"], &out).unwrap_err(),
-    ] {
+    for error in [packaged(&["-", "--ladder", "auto"], &out).unwrap_err()] {
         assert!(error.to_string().contains("not the standard input"), "{error}");
     }
     assert_eq!(entries(folder.path()), [""; 0]);

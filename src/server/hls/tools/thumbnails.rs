@@ -131,16 +131,23 @@ mod tests {
 
     #[test]
     fn how_pictures_lie_in_sprites() {
-        for (every, duration, count, rows, sprites) in
-            [(10, 16, 2, 1, 1), (10, 100, 10, 1, 1), (10, 101, 11, 2, 1), (1, 100, 100, 10, 1), (1, 101, 101, 10, 2)]
-        {
+        for (every, duration, count, rows, sprites) in [
+            (10, 16, 2, 1, 1),
+            (10, 100, 10, 1, 1),
+            (10, 101, 11, 2, 1),
+            (1, 100, 100, 10, 1),
+            (1, 101, 101, 10, 2),
+        ] {
             let plan = plan(every, duration);
             assert_eq!((plan.count, plan.rows, plan.sprites()), (count, rows, sprites), "{every} {duration}");
             assert_eq!(plan.height, 90);
         }
         // A week is not a picture each second.
         let week = plan(1, 7 * 86_400);
-        assert!(week.count <= 5000 && week.sprites() <= SPRITES && week.every > Duration::from_secs(100), "{week:?}");
+        assert!(
+            week.count <= 5000 && week.sprites() <= SPRITES && week.every > Duration::from_secs(100),
+            "{week:?}"
+        );
     }
 
     #[test]

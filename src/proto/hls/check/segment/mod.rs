@@ -12,7 +12,6 @@ mod transport;
 #[cfg(test)]
 pub(super) mod tests;
 
-
 use std::time::Duration;
 
 use bytes::Bytes;

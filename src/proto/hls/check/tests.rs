@@ -310,3 +310,15 @@ fn each_rule_has_a_test_and_a_name_of_its_own() {
         assert!(RULES[..index].iter().all(|other| other.name != rule.name), "{}", rule.name);
     }
 }
+
+#[test]
+fn the_page_of_rules_has_them_all() {
+    let rows = RULES.iter().map(|Rule { name, section, level, text }| {
+        let verdict = if *level == Level::Must { "error" } else { "warning" };
+        format!("| `{name}` | {section} | {verdict} | {text} |\n")
+    });
+    let rows: String = rows.collect();
+    assert!(include_str!("../../../../docs/hls-check.md").contains(&rows), "the table is:\n{rows}");
+    let numbers = |rule: &Rule| rule.section.split('.').map(|n| n.parse().unwrap()).collect::<Vec<u32>>();
+    assert!(RULES.is_sorted_by_key(numbers));
+}

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::program::{ToolError, Tools};
 
 /// Pixels from left to right of one picture.
-pub const WIDTH: u32 = 160;
+const WIDTH: u32 = 160;
 
 /// Pictures beside each other in a sprite, and rows of them.
 const COLUMNS: u32 = 10;

@@ -127,7 +127,13 @@ fn starts(layout: &Layout, n: usize) -> Vec<Begin> {
     begins
 }
 
-fn fragment(layout: &Layout, n: usize, begin: &Begin, end: Option<&Begin>, sequence: u32) -> Result<Fragment, Unwritable> {
+fn fragment(
+    layout: &Layout,
+    n: usize,
+    begin: &Begin,
+    end: Option<&Begin>,
+    sequence: u32,
+) -> Result<Fragment, Unwritable> {
     let scale = layout.timescale();
     let mut samples: Vec<Sample> = Vec::new();
     let mut runs: Vec<(usize, Range<usize>)> = Vec::with_capacity(layout.lanes.len());
@@ -140,7 +146,9 @@ fn fragment(layout: &Layout, n: usize, begin: &Begin, end: Option<&Begin>, seque
         for Located { sample, at, .. } in layout.lanes[lane].samples.from(range.start).take(range.len()) {
             samples.push(sample);
             match extents.last_mut() {
-                Some(last) if last.lane == lane && last.at + last.bytes == at => last.bytes += u64::from(sample.size),
+                Some(last) if last.lane == lane && last.at + last.bytes == at => {
+                    last.bytes += u64::from(sample.size)
+                }
                 _ => extents.push(Extent { lane, at, bytes: u64::from(sample.size) }),
             }
         }
@@ -167,7 +175,14 @@ fn fragment(layout: &Layout, n: usize, begin: &Begin, end: Option<&Begin>, seque
 }
 
 /// The samples of a track in the fragment of segment `n` from one begin to the next.
-fn part(layout: &Layout, lane: usize, n: usize, begin: &Begin, end: Option<&Begin>, scale: Timescale) -> Range<u32> {
+fn part(
+    layout: &Layout,
+    lane: usize,
+    n: usize,
+    begin: &Begin,
+    end: Option<&Begin>,
+    scale: Timescale,
+) -> Range<u32> {
     let it = &layout.lanes[lane];
     let whole = it.range(n);
     if lane == layout.lead {

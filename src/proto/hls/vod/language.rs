@@ -63,6 +63,8 @@ pub fn tag(language: Language) -> Option<String> {
 #[must_use]
 pub fn own_name(tag: &str) -> Option<&'static str> {
     let primary = tag.split('-').next().unwrap_or(tag);
-    let known = KNOWN.iter().find(|(long, short, _)| [*long, *short].iter().any(|code| code.eq_ignore_ascii_case(primary)));
+    let known = KNOWN
+        .iter()
+        .find(|(long, short, _)| [*long, *short].iter().any(|code| code.eq_ignore_ascii_case(primary)));
     known.map(|(_, _, name)| *name)
 }

@@ -120,9 +120,8 @@ impl Layout {
     /// A rendition of one track that is cut at its samples: segments last until the first sample of the next one.
     #[must_use]
     pub fn of_sound(lane: Lane, end: i64) -> Self {
-        let starts = (0..lane.firsts.len() - 1).map(|n| {
-            lane.presented_at(lane.firsts[n]).unwrap_or(end).clamp(0, end.max(0))
-        });
+        let starts = (0..lane.firsts.len() - 1)
+            .map(|n| lane.presented_at(lane.firsts[n]).unwrap_or(end).clamp(0, end.max(0)));
         let starts = starts.collect();
         Self::new(vec![lane], 0, starts, end)
     }
@@ -217,8 +216,13 @@ impl Iterator for InOrder<'_> {
         {
             return Some(taken);
         }
-        let with_time = self.heads.iter().enumerate().filter_map(|(at, head)| Some((at, head.dts()?, head.track.timescale)));
-        let earliest = with_time.min_by(|(_, a, a_scale), (_, b, b_scale)| a_scale.compare(*a, *b_scale, *b))?;
+        let with_time = self
+            .heads
+            .iter()
+            .enumerate()
+            .filter_map(|(at, head)| Some((at, head.dts()?, head.track.timescale)));
+        let earliest =
+            with_time.min_by(|(_, a, a_scale), (_, b, b_scale)| a_scale.compare(*a, *b_scale, *b))?;
         self.heads[earliest.0].take()
     }
 }

@@ -269,5 +269,8 @@ fn languages_have_tags_and_names() {
     assert_eq!(of("deu").as_deref(), Some("de"));
     assert_eq!(of("gsw").as_deref(), Some("gsw"));
     assert_eq!(of("und"), None);
-    assert_eq!((own_name("pt-BR"), own_name("DEU"), own_name("xx")), (Some("Português"), Some("Deutsch"), None));
+    assert_eq!(
+        (own_name("pt-BR"), own_name("DEU"), own_name("xx")),
+        (Some("Português"), Some("Deutsch"), None)
+    );
 }

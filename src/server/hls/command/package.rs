@@ -160,7 +160,8 @@ fn date(text: &str) -> Result<Date, String> {
 
 fn pair(text: &str) -> Result<(String, String), String> {
     let pair = text.split_once('=').filter(|(id, _)| !id.is_empty());
-    pair.map(|(id, value)| (id.to_owned(), value.to_owned())).ok_or_else(|| "it looks like ID=VALUE".to_owned())
+    pair.map(|(id, value)| (id.to_owned(), value.to_owned()))
+        .ok_or_else(|| "it looks like ID=VALUE".to_owned())
 }
 
 fn vector(text: &str) -> Result<[u8; 16], String> {

@@ -42,7 +42,11 @@ pub(super) struct Keys {
 
 impl Keys {
     /// Makes keys for so many segments, and writes them where players get them; `None` when nothing is to be encrypted.
-    pub(super) fn make(wanted: &Encryption, segments: usize, aside: &Aside) -> Result<Option<Self>, PackageError> {
+    pub(super) fn make(
+        wanted: &Encryption,
+        segments: usize,
+        aside: &Aside,
+    ) -> Result<Option<Self>, PackageError> {
         if !wanted.encrypt {
             return Ok(None);
         }

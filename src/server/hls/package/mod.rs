@@ -103,7 +103,8 @@ pub fn run(args: &Args) -> Result<(), PackageError> {
     if !args.quiet {
         let Summary { renditions, segments, bytes } = summary;
         let master = args.out.join(MASTER);
-        let line = format!("{}: renditions {renditions}, segments {segments}, bytes {bytes}\n", master.display());
+        let line =
+            format!("{}: renditions {renditions}, segments {segments}, bytes {bytes}\n", master.display());
         // Who closed the output does not want to know.
         let _ = io::Write::write_all(&mut io::stdout(), line.as_bytes());
     }
@@ -131,7 +132,8 @@ pub fn package(args: &Args) -> Result<Summary, PackageError> {
     let mut playlists = Vec::new();
     for rendition in renditions {
         let folder = aside.folder().join(rendition.folder());
-        let order = write::Order { folder: &folder, single_file: args.single_file, keys: keys.as_ref(), bar: &bar };
+        let order =
+            write::Order { folder: &folder, single_file: args.single_file, keys: keys.as_ref(), bar: &bar };
         let written = order.rendition(rendition)?;
         playlists.extend(written.playlists);
         measured.push(written.measured);

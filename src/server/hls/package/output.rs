@@ -53,7 +53,12 @@ impl Aside {
         // An empty folder is replaced, too.
         match fs::rename(&self.folder, &self.wanted) {
             Ok(()) => {}
-            Err(error) if matches!(error.kind(), io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::DirectoryNotEmpty | io::ErrorKind::AlreadyExists
+                ) =>
+            {
                 let exchanged = renameat_with(CWD, &self.folder, CWD, &self.wanted, RenameFlags::EXCHANGE);
                 if exchanged.is_err() {
                     // File systems that cannot exchange: there is a moment without either.
@@ -87,7 +92,8 @@ fn remove_left(parent: &Path, name: &str) {
         let file = entry.file_name();
         let file = file.to_string_lossy();
         let rest = file.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
-        let process = rest.and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".part")?.parse::<u32>().ok());
+        let process =
+            rest.and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".part")?.parse::<u32>().ok());
         if process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
             let _ = fs::remove_dir_all(entry.path());
         }

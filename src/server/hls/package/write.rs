@@ -10,7 +10,9 @@ use indicatif::ProgressBar;
 use super::PackageError;
 use super::encrypt::Keys;
 use crate::proto::hls::playlist::media::{ByteRange, Map, MediaPlaylist};
-use crate::server::hls::vod::{I_FRAME_PLAYLIST, Kind, MEDIA_PLAYLIST, Measured, Rendition, SegmentError, Writer, Written};
+use crate::server::hls::vod::{
+    I_FRAME_PLAYLIST, Kind, MEDIA_PLAYLIST, Measured, Rendition, SegmentError, Writer, Written,
+};
 
 /// How a rendition is to be written.
 #[derive(Clone, Copy)]
@@ -80,7 +82,11 @@ impl Order<'_> {
     }
 
     /// One file, of which segments are ranges; the playlist is told of them.
-    fn one_file(&self, rendition: &Rendition, playlist: &mut MediaPlaylist) -> Result<Measured, PackageError> {
+    fn one_file(
+        &self,
+        rendition: &Rendition,
+        playlist: &mut MediaPlaylist,
+    ) -> Result<Measured, PackageError> {
         let init = rendition.init();
         let name = format!("media.{}", if init.is_some() { "mp4" } else { rendition.extension() });
         let path = self.folder.join(&name);

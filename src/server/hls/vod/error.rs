@@ -55,7 +55,9 @@ pub enum MediaError {
         fault: Fault,
     },
     /// It is an MP4 without `moov`.
-    #[error("{name}: there is no box 'moov' up to byte {at}, where the file ends: it was cut, or its writer did not finish")]
+    #[error(
+        "{name}: there is no box 'moov' up to byte {at}, where the file ends: it was cut, or its writer did not finish"
+    )]
     NoMovie {
         /// The input.
         name: String,

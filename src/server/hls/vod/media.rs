@@ -90,8 +90,8 @@ impl Media {
             return Self::from_stream("-", std::io::stdin().lock());
         }
         if input.starts_with("http://") || input.starts_with("https://") {
-            let remote = Remote::open(input)
-                .map_err(|source| MediaError::Open { name: input.to_owned(), source })?;
+            let remote =
+                Remote::open(input).map_err(|source| MediaError::Open { name: input.to_owned(), source })?;
             return Self::from_source(Source::remote(input.to_owned(), remote));
         }
         Self::from_source(Source::open(Path::new(input))?)
@@ -150,7 +150,8 @@ impl Media {
         if first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first).starts_with(b"WEBVTT") {
             let file = source.up_to(0, webvtt::MAX_FILE as u64 + 1)?;
             let name = source.name().to_owned();
-            let document = Document::parse(&file).map_err(|why| MediaError::Text { name: name.clone(), why })?;
+            let document =
+                Document::parse(&file).map_err(|why| MediaError::Text { name: name.clone(), why })?;
             return Ok(Self { name, content: Content::Text(Arc::new(document)), warnings: Vec::new() });
         }
         mp4(Arc::new(source), &first)
@@ -181,12 +182,16 @@ fn is_transport_stream(first: &[u8]) -> bool {
     const PACKET: usize = crate::proto::hls::ts::PACKET;
     const SYNC: u8 = crate::proto::hls::ts::SYNC;
     // A name of a box stands where packets would have nothing of the kind.
-    if first.get(4..8).is_some_and(|name| name.iter().all(u8::is_ascii_alphanumeric)) && first.first() != Some(&SYNC) {
+    if first.get(4..8).is_some_and(|name| name.iter().all(u8::is_ascii_alphanumeric))
+        && first.first() != Some(&SYNC)
+    {
         return false;
     }
     (0..PACKET).any(|from| {
         let mut packets = first.iter().skip(from).step_by(PACKET);
-        first.len() > from && packets.clone().count() >= 2.min(first.len() / PACKET).max(1) && packets.all(|byte| *byte == SYNC)
+        first.len() > from
+            && packets.clone().count() >= 2.min(first.len() / PACKET).max(1)
+            && packets.all(|byte| *byte == SYNC)
     })
 }
 
@@ -232,7 +237,8 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
                     return movie_media(movie, Vec::new(), &source);
                 }
                 let fragments = Fragments::new(&movie);
-                let listed = movie.tracks.iter().map(|track| listed(track, &name)).collect::<Result<_, _>>()?;
+                let listed =
+                    movie.tracks.iter().map(|track| listed(track, &name)).collect::<Result<_, _>>()?;
                 found = Some((movie, fragments, listed));
             }
             (b"moof", Some((movie, fragments, indexes))) => {

@@ -283,7 +283,13 @@ impl Planner<'_> {
         }
         for (about, document) in sorted.texts {
             let kind = Kind::Subtitles { group: "subtitles".to_owned() };
-            self.renditions.push(Rendition::of_text(about, kind, document, &lead.spans(), self.subtitle_start()));
+            self.renditions.push(Rendition::of_text(
+                about,
+                kind,
+                document,
+                &lead.spans(),
+                self.subtitle_start(),
+            ));
         }
         Ok(())
     }

@@ -68,7 +68,12 @@ impl Presentation {
     /// The multivariant playlist, by what the segments of each rendition came to.
     #[must_use]
     pub fn multivariant_of(&self, measured: &[Measured], i_frames: bool) -> MultivariantPlaylist {
-        let rates: Vec<Rates> = self.renditions.iter().zip(measured).map(|(rendition, written)| rates(rendition, written)).collect();
+        let rates: Vec<Rates> = self
+            .renditions
+            .iter()
+            .zip(measured)
+            .map(|(rendition, written)| rates(rendition, written))
+            .collect();
         let mut playlist = MultivariantPlaylist {
             independent_segments: self.renditions.iter().all(Rendition::is_independent),
             session_data: self.session_data.iter().map(session_data).collect(),

@@ -179,7 +179,8 @@ impl Client {
                 return Err(refused(status));
             };
             let strong = |etag: &&[u8]| !etag.starts_with(b"W/");
-            let validator = answer.head.field("etag").filter(strong).or_else(|| answer.head.field("last-modified"));
+            let validator =
+                answer.head.field("etag").filter(strong).or_else(|| answer.head.field("last-modified"));
             client.validator = validator.and_then(|value| HeaderValue::from_bytes(value).ok());
             let first = whole(answer, BLOCK.min(length)).await?;
             return Ok((client, length, first));
@@ -205,7 +206,8 @@ impl Client {
             return Err(io::Error::other(format!("{} is no address of the web", self.uri)));
         };
         let path = self.uri.path_and_query().map_or("/", |target| target.as_str());
-        let mut writer = RequestWriter::new(&Method::GET, path, authority.as_str()).map_err(io::Error::other)?;
+        let mut writer =
+            RequestWriter::new(&Method::GET, path, authority.as_str()).map_err(io::Error::other)?;
         let range = HeaderValue::from_str(&format!("bytes={from}-{}", to.saturating_sub(1)));
         writer.field(&RANGE, &range.map_err(io::Error::other)?);
         writer.field(&ACCEPT_ENCODING, &HeaderValue::from_static("identity"));
@@ -271,7 +273,8 @@ fn content_range(value: Option<&str>) -> Option<(u64, u64, u64)> {
 
 /// Where `place` leads from `base`.
 fn target(base: &Uri, place: &str) -> io::Result<Uri> {
-    let (scheme, authority) = (base.scheme_str().unwrap_or("http"), base.authority().map_or("", |it| it.as_str()));
+    let (scheme, authority) =
+        (base.scheme_str().unwrap_or("http"), base.authority().map_or("", |it| it.as_str()));
     let whole = if place.contains("://") {
         place.to_owned()
     } else if let Some(rest) = place.strip_prefix("//") {

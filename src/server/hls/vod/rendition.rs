@@ -253,7 +253,8 @@ impl Rendition {
                     _ => None,
                 };
                 let (width, height) = coded.unwrap_or((width.into(), height.into()));
-                let (width, height) = if track.matrix.is_sideways() { (height, width) } else { (width, height) };
+                let (width, height) =
+                    if track.matrix.is_sideways() { (height, width) } else { (width, height) };
                 Some(Resolution { width: width.into(), height: height.into() })
             }
             Shape::Audio { .. } | Shape::Text => None,
@@ -300,9 +301,9 @@ impl Rendition {
     /// Its media playlist.
     #[must_use]
     pub fn playlist(&self) -> MediaPlaylist {
-        let map = self.init_name().map(|uri| {
-            Arc::new(Map { uri: uri.to_owned(), byte_range: None, keys: Vec::new() })
-        });
+        let map = self
+            .init_name()
+            .map(|uri| Arc::new(Map { uri: uri.to_owned(), byte_range: None, keys: Vec::new() }));
         let mut at = Duration::ZERO;
         let segments = (0..self.len()).map(|n| {
             let duration = self.duration(n);
@@ -348,7 +349,8 @@ impl Rendition {
         playlist.segments = segments;
         playlist.i_frames_only = true;
         playlist.independent_segments = false;
-        let every = (0..self.len()).all(|n| written.get(n).is_some_and(|written| !written.i_frames.is_empty()));
+        let every =
+            (0..self.len()).all(|n| written.get(n).is_some_and(|written| !written.i_frames.is_empty()));
         (every && !playlist.segments.is_empty()).then_some(playlist)
     }
 
@@ -482,4 +484,3 @@ fn transport_bytes(layout: &Layout, n: usize) -> u64 {
     }
     bytes
 }
-

@@ -140,10 +140,16 @@ impl Taken<'_> {
     fn finish(mut self) -> Result<Media, MediaError> {
         let mut warnings = Vec::new();
         if let Some((at, bytes, why)) = &self.lost {
-            warnings.push(format!("{}: {bytes} bytes could not be used, the first at byte {at}: {why}", self.name));
+            warnings.push(format!(
+                "{}: {bytes} bytes could not be used, the first at byte {at}: {why}",
+                self.name
+            ));
         }
         if self.moved > 0 {
-            warnings.push(format!("{}: {} samples were decoded before the ones in front of them", self.name, self.moved));
+            warnings.push(format!(
+                "{}: {} samples were decoded before the ones in front of them",
+                self.name, self.moved
+            ));
         }
         for taking in &self.tracks {
             if taking.index.is_empty() {

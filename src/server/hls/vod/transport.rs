@@ -65,7 +65,14 @@ impl Transport {
         Ok(sizes)
     }
 
-    fn sample(&mut self, place: usize, lane: &Lane, located: &Located, source: &Source, lead: i64) -> Result<(), SegmentError> {
+    fn sample(
+        &mut self,
+        place: usize,
+        lane: &Lane,
+        located: &Located,
+        source: &Source,
+        lead: i64,
+    ) -> Result<(), SegmentError> {
         let Located { number, sample, at } = *located;
         let data = self.ahead[place].bytes(source, at, sample.size as usize, || near(lane, number, at))?;
         let decoded = sample.dts.saturating_add(lane.track.edit.offset);
@@ -75,9 +82,12 @@ impl Transport {
             key: sample.key,
             data,
         };
-        self.muxer
-            .write(place, &frame, &mut self.out)
-            .map_err(|why| SegmentError::Mux { name: source.name().to_owned(), number, at, why })
+        self.muxer.write(place, &frame, &mut self.out).map_err(|why| SegmentError::Mux {
+            name: source.name().to_owned(),
+            number,
+            at,
+            why,
+        })
     }
 
     fn write(&mut self, out: &mut impl Write) -> Result<u64, SegmentError> {

@@ -1,5 +1,6 @@
 //! `wireworks hls`, as its users meet it.
 
 mod check;
+mod live;
 mod origin;
 mod player;

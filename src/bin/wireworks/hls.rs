@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use wireworks::server::hls::command::check::{self, CheckError};
-use wireworks::server::hls::command::{Hls, package, serve};
+use wireworks::server::hls::command::{Hls, live, package, serve};
 use wireworks::server::log;
 
 use crate::{FAILURE, USAGE, failure};
@@ -39,6 +39,7 @@ pub(crate) fn describe(command: Command) -> Command {
         .mut_subcommand("package", |package| package.after_help(PACKAGE))
         .mut_subcommand("check", |check| check.after_help(CHECK))
         .mut_subcommand("serve", serve::Args::with_defaults)
+        .mut_subcommand("live", live::Args::with_defaults)
 }
 
 /// Does what was asked, and says how it went.
@@ -49,6 +50,7 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
         }
         Hls::Check(args) => checked(args),
         Hls::Serve(args) => crate::served(serve(args)),
+        Hls::Live(args) => crate::served(live(args)),
     }
 }
 
@@ -74,5 +76,17 @@ fn serve(args: &serve::Args) -> Result<(), Box<dyn Error>> {
     }
     log::init(config.server.log)?;
     serve::run(&config)?;
+    Ok(())
+}
+
+/// Serves live streams, or prints the configuration.
+fn live(args: &live::Args) -> Result<(), Box<dyn Error>> {
+    let config = live::Config::load(args)?;
+    if args.file.print_config {
+        std::io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        return Ok(());
+    }
+    log::init(config.server.log)?;
+    live::run(&config)?;
     Ok(())
 }

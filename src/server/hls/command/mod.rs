@@ -1,6 +1,7 @@
 //! The commands of `wireworks hls`: one file each, with its arguments.
 
 pub mod check;
+pub mod live;
 pub mod package;
 pub mod serve;
 
@@ -13,4 +14,6 @@ pub enum Hls {
     Check(check::Args),
     /// Serve packaged folders, and media that are packaged while they are watched, with a page that plays them
     Serve(Box<serve::Args>),
+    /// Take live feeds, and serve them with low latency, with a page that plays them
+    Live(Box<live::Args>),
 }

@@ -16,7 +16,8 @@ use self::encrypt::Keys;
 use self::output::{Aside, MASTER};
 use super::command::package::{Args, Container, Sound as SoundArg, Spec};
 use super::vod::{
-    Format, Input, Media, MediaError, PlanError, Presentation, Rendition, Role, SegmentError, Settings, Sound,
+    Format, INIT_NAME, Input, Media, MediaError, PlanError, Presentation, Rendition, Role, SegmentError,
+    Settings, Sound,
 };
 
 /// Why there is no package.
@@ -49,6 +50,9 @@ pub enum PackageError {
     /// The output would replace something else.
     #[error("{} holds something that is no package (there is no {MASTER}): remove it, or choose another folder", .0.display())]
     Occupied(PathBuf),
+    /// The output is where a file system begins, and cannot be replaced.
+    #[error("{} is a file system of its own, which cannot be replaced: choose a folder in it", .0.display())]
+    Mounted(PathBuf),
     /// A key file cannot be read.
     #[error("cannot read the key {}", path.display())]
     KeyFile {
@@ -116,6 +120,9 @@ pub fn run(args: &Args) -> Result<(), PackageError> {
 /// # Errors
 /// As for [`run`].
 pub fn package(args: &Args) -> Result<Summary, PackageError> {
+    if args.format == Container::Ts && (args.index || args.init.is_some()) {
+        return Err(PackageError::Usage("--index and --init are for segments of fMP4".to_owned()));
+    }
     let inputs = open(args)?;
     if !args.quiet {
         for warning in inputs.iter().flat_map(|(_, media)| &media.warnings) {
@@ -145,6 +152,9 @@ pub fn package(args: &Args) -> Result<Summary, PackageError> {
     let master = aside.folder().join(MASTER);
     let text = presentation.multivariant_of(&measured, keys.is_none()).write();
     std::fs::write(&master, text).map_err(|source| PackageError::write(&master, source))?;
+    if let Some(keys) = &keys {
+        keys.publish()?;
+    }
     aside.place()?;
     Ok(Summary {
         renditions: renditions.len(),
@@ -184,6 +194,7 @@ fn settings(args: &Args) -> Settings {
         index: args.index,
         date_time: args.date_time,
         session_data: args.session_data.clone(),
+        init_name: args.init.clone().unwrap_or_else(|| INIT_NAME.to_owned()),
     }
 }
 

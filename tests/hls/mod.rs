@@ -1,0 +1,3 @@
+//! `wireworks hls`, as its users meet it.
+
+mod package;

@@ -1,3 +1,6 @@
 //! `wireworks hls`, as its users meet it.
 
+mod check;
+mod origin;
 mod package;
+mod player;

@@ -22,8 +22,8 @@ use crate::support::process::{Ended, Process};
 /// Commands that cannot be typed here: the first installs, the second runs these tests.
 const NOT_HERE: [&str; 2] = ["cargo install ", "./scripts/test"];
 
-/// Options with which a server does not serve.
-const ENDS: [&str; 3] = [" --help", " --print-config", " --check"];
+/// Options with which a server does not serve, and commands that are none.
+const ENDS: [&str; 5] = [" --help", " --print-config", " --check", " hls package ", " hls check "];
 
 /// Folders of files in the page, all of which are in the reader's folder here.
 const FOLDERS: [(&str, &str); 3] = [("/srv/www", "public"), ("/etc/ssl/", ""), ("/var/log/web/", "")];
@@ -66,6 +66,7 @@ impl Reader {
             fs::create_dir(folder.path().join(name)).unwrap();
             write(&format!("{name}/index.html"), &"<p>A page\n".repeat(40));
         }
+        std::os::unix::fs::symlink(root().join("media"), folder.path().join("media")).unwrap();
         write(".curlrc", CURLRC);
         write("README.md", "A page\n");
         write("docs/http.md", "A page\n");

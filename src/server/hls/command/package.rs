@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::proto::hls::playlist::media::Date;
 pub use crate::server::hls::package::{PackageError, run};
+use crate::server::hls::tools::Ladder;
 use crate::server::units::TimeSpan;
 
 /// What a user may type after `wireworks hls package`.
@@ -58,6 +59,14 @@ pub struct Args {
     /// A fact about the presentation, for EXT-X-SESSION-DATA: com.example.title=Text; may be repeated
     #[arg(long, value_name = "ID=VALUE", value_parser = pair)]
     pub session_data: Vec<(String, String)>,
+
+    /// Make renditions of the input, which may be anything that the ffmpeg program reads: auto, or their heights such as 720,480,240
+    #[arg(long, value_name = "auto|HEIGHTS")]
+    pub ladder: Option<Ladder>,
+
+    /// Write pictures for a seek bar, one each 10 s or so long, by the ffmpeg program: sprites, and an index in WebVTT
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "10s")]
+    pub thumbnails: Option<TimeSpan>,
 
     /// How segments are encrypted.
     #[command(flatten)]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::PackageError;
+use super::{LADDER, PackageError};
 
 /// The file by which an older package is known.
 pub(super) const MASTER: &str = "master.m3u8";
@@ -99,8 +99,10 @@ fn remove_left(parent: &Path, name: &str) {
         let file = entry.file_name();
         let file = file.to_string_lossy();
         let rest = file.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
-        let process =
-            rest.and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".part")?.parse::<u32>().ok());
+        let process = rest.and_then(|rest| {
+            let (process, kind) = rest.strip_prefix('.')?.split_once('.')?;
+            matches!(kind, "part" | LADDER).then(|| process.parse::<u32>().ok())?
+        });
         if process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
             let _ = fs::remove_dir_all(entry.path());
         }

@@ -378,7 +378,7 @@ impl Rendition {
         Ok(Writer { rendition: self, transport, copier: Copier::default() })
     }
 
-    /// Segment `n` by itself. In MPEG-TS the counters of its packets begin anew.
+    /// Segment `n` by itself. In MPEG-TS the counters of its packets go on from segment to segment when all are made so.
     ///
     /// # Errors
     /// There is none of that number, or its samples cannot be read.
@@ -388,7 +388,9 @@ impl Rendition {
             let bytes = planned.get(n).map_or(0, |planned| planned.written.bytes);
             out.reserve(usize::try_from(bytes).unwrap_or(0));
         }
-        self.writer()?.write(n, &mut out)?;
+        let mut writer = self.writer()?;
+        writer.transport = writer.transport.map(|transport| transport.apart(n));
+        writer.write(n, &mut out)?;
         Ok(out.into())
     }
 }
@@ -468,7 +470,8 @@ fn transport_bytes(layout: &Layout, n: usize) -> u64 {
     const SOUND: u64 = 14 + 92;
     let packets = |bytes: u64| bytes.div_ceil(PACKET.1) * PACKET.0;
     let tags = layout.tags[layout.tags_in(n)].iter().map(|tag| packets(tag.data.len() as u64 + FRONT));
-    let mut bytes = 2 * PACKET.0 + tags.sum::<u64>();
+    // Segments that are made by themselves have up to 15 packets more of each track.
+    let mut bytes = (2 + 15 * layout.lanes.len() as u64) * PACKET.0 + tags.sum::<u64>();
     for lane in &layout.lanes {
         let sets: u64 = match &lane.track.config {
             Config::Avc(config) => config.sps.iter().chain(&config.pps).map(|set| set.len() as u64 + 4).sum(),

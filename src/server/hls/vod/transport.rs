@@ -40,6 +40,11 @@ impl Transport {
         Ok(Self { muxer, ahead, out: Vec::with_capacity(WRITE + WRITE / 4) })
     }
 
+    /// For segment `n` alone: its counters go on from those of the segment before, when that was written so as well.
+    pub(super) fn apart(self, n: usize) -> Self {
+        Self { muxer: self.muxer.apart(n), ..self }
+    }
+
     /// Writes segment `n`. `lead` says by how much samples are decoded earlier than they say, track by track, so that none is presented before.
     pub(super) fn segment(
         &mut self,
@@ -59,7 +64,8 @@ impl Transport {
             while let Some(tag) = tags.next_if(|tag| !is_first && is_due(tag, lane, decoded)) {
                 self.tag(tag, source)?;
             }
-            self.sample(place, lane, &located, source, lead.get(place).copied().unwrap_or(0))?;
+            let is_last = located.number.checked_add(1) == Some(lane.range(n).end);
+            self.sample(place, lane, &located, is_last, source, lead.get(place).copied().unwrap_or(0))?;
             if std::mem::take(&mut is_first) {
                 let is_picture = matches!(lane.track.shape, Shape::Video { .. });
                 sizes.first = (is_picture && located.sample.key).then_some(self.out.len() as u64);
@@ -82,6 +88,7 @@ impl Transport {
         place: usize,
         lane: &Lane,
         located: &Located,
+        is_last: bool,
         source: &Source,
         lead: i64,
     ) -> Result<(), SegmentError> {
@@ -94,7 +101,8 @@ impl Transport {
             key: sample.key,
             data,
         };
-        self.muxer.write(place, &frame, &mut self.out).map_err(|why| SegmentError::Mux {
+        let write = if is_last { Muxer::write_last } else { Muxer::write };
+        write(&mut self.muxer, place, &frame, &mut self.out).map_err(|why| SegmentError::Mux {
             name: source.name().to_owned(),
             number,
             at,

@@ -10,7 +10,7 @@ mod timeline;
 mod transport;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::time::Duration;
 

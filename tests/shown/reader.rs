@@ -188,7 +188,8 @@ impl Reader {
         let sockets = words.starts_with(&["wireworks", "ws", "serve"]);
         let calls = words.starts_with(&["wireworks", "rpc", "serve"]);
         let chats = words.starts_with(&["wireworks", "chat", "serve"]);
-        if (sockets || calls || chats || words.starts_with(&["wireworks", "http"]))
+        let films = words.starts_with(&["wireworks", "hls"]);
+        if (sockets || calls || chats || films || words.starts_with(&["wireworks", "http"]))
             && !words.contains(&"--listen")
         {
             words.extend(["--listen", "127.0.0.1:0"]);
@@ -214,6 +215,8 @@ impl Reader {
             "rpc"
         } else if chats {
             "chat"
+        } else if films {
+            "hls"
         } else {
             "http"
         });
@@ -304,8 +307,11 @@ impl Server {
             let admin = self.admin.get_or_insert_with(|| process.address("admin"));
             return format!("{command} --admin {admin}");
         }
-        let shown: &[&str] =
-            if is_balancer(&self.command) { &["8000", "8080"] } else { &["8080", "8443", "443"] };
+        let shown: &[&str] = match self.command.split(' ').nth(1) {
+            Some("balance") => &["8000", "8080"],
+            Some("hls") => &["8084", "8085"],
+            _ => &["8080", "8443", "443"],
+        };
         let command = with_port(command, shown, self.http);
         let command = self.ws.map_or(command.clone(), |ws| with_port(&command, &["8081"], ws));
         let command = self.rpc.map_or(command.clone(), |rpc| with_port(&command, &["7000"], rpc));

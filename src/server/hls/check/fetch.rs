@@ -154,7 +154,7 @@ impl Fetcher {
             }
         }
         let request = writer.finish(Finish { length: None, upgrade: None, close: true });
-        let io = self.connector.connect(parsed.host(), port, tls.then_some(&[b"http/1.1"][..])).await?;
+        let io = self.connector.connect(parsed.host(), port, tls.then_some(&[&b"http/1.1"[..]][..])).await?;
         let limits = Limits { body: u64::MAX, ..Limits::default() };
         let conn = Conn::new(io, ClientCodec::new(limits), Clock::new().timer());
         let timeouts = Timeouts { response: patience, idle: patience };

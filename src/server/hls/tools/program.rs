@@ -108,7 +108,7 @@ impl Tools {
         command.args(["-v", "error", "-print_format", "json", "-show_format", "-show_streams"]);
         command.args(["-select_streams", "v:0", "-i", input]);
         let mut text = String::new();
-        run(PROGRAM, command, |mut out| out.read_to_string(&mut text).map(drop))?;
+        run(PROGRAM, command, |out| out.read_to_string(&mut text).map(drop))?;
         let said: Value = serde_json::from_str(&text).unwrap_or_default();
         film(&said).ok_or_else(|| ToolError::NoPictures(input.to_owned()))
     }

@@ -3,4 +3,5 @@
 mod check;
 mod live;
 mod origin;
+mod package;
 mod player;

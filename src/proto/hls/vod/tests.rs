@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::fmp4::{self, Options};
 use super::index::{Index, IndexError};
-use super::layout::{Cut, Lane, Layout, span};
+use super::layout::{Cut, Lane, Layout, Tag, span};
 use super::samples::Samples;
 use super::scan::{Key, scan};
 use crate::proto::hls::codec::{aac, avc};
@@ -231,6 +231,63 @@ fn segments_are_laid_out_to_the_byte() {
             seen[1] += read_again(&file.freeze(), &layout, n);
         }
         assert_eq!(seen, [1000, 470]);
+    }
+}
+
+#[test]
+fn tags_are_in_the_fragment_in_which_they_count() {
+    let (video, audio) = film();
+    let mut layout = Layout::new(vec![video, audio], 0, vec![0, 400, 800], 1000);
+    let plain: Vec<u64> =
+        (0..3).map(|n| fmp4::segment(&layout, n, 1, Options::default()).unwrap().bytes()).collect();
+    // Before the beginning, at a cut, a tick before the next one, in the middle, and behind the end; a second has 90000 ticks.
+    let times = [-5, 360_000, 719_999, 720_000, 810_000, 9_000_000];
+    let tag = |at: &i64| Tag { at: *at, data: Bytes::from(format!("ID3 {at}")) };
+    layout.tags = times.iter().map(tag).collect();
+    assert_eq!((0..3).map(|n| layout.tags_in(n)).collect::<Vec<_>>(), [0..1, 1..3, 3..6]);
+    let heads = |n: usize| {
+        let segment = fmp4::segment(&layout, n, 1, Options { index: true }).unwrap();
+        let heads = segment.fragments.iter().map(|fragment| {
+            let text = String::from_utf8_lossy(&fragment.head).into_owned();
+            assert!(fragment.i_frame > Some(fragment.head.len() as u64));
+            times.into_iter().filter(|at| text.contains(&format!("\0ID3 {at}"))).collect::<Vec<_>>()
+        });
+        (heads.collect::<Vec<_>>(), segment.bytes())
+    };
+    assert_eq!(heads(0).0, [vec![-5], vec![], vec![], vec![]]);
+    assert_eq!(heads(1).0, [vec![360_000], vec![], vec![], vec![719_999]]);
+    assert_eq!(heads(2).0, [vec![720_000], vec![810_000, 9_000_000]]);
+    assert!((0..3).all(|n| heads(n).1 > plain[n]));
+}
+
+#[test]
+fn a_track_that_begins_later_is_decoded_later() {
+    let (video, mut audio) = film();
+    audio.track.edit.offset = 24_000;
+    let layout = Layout::new(vec![video, audio], 0, vec![0, 400, 800], 1000);
+    let mut file = BytesMut::from(&fmp4::initialization(&layout)[..]);
+    for fragment in fmp4::segment(&layout, 0, 1, Options::default()).unwrap().fragments {
+        file.extend_from_slice(&fragment.head);
+        file.resize(file.len() + (fragment.bytes as usize - fragment.head.len()), 0);
+    }
+    let file = file.freeze();
+    let mut walk = Walk::new(file.len() as u64, &[b"moov", b"moof"]);
+    let mut fragments = None;
+    loop {
+        match walk.step().unwrap() {
+            Step::Read(range) => walk.give(file.slice(range.start as usize..range.end as usize)),
+            Step::Found(found) if found.name.0 == *b"moov" => {
+                let movie = Movie::read(found.at, found.bytes).unwrap();
+                assert!(movie.tracks.iter().all(|track| track.track.edit == Edit::default()));
+                fragments = Some(Fragments::new(&movie));
+            }
+            Step::Found(found) => {
+                let runs = fragments.as_mut().unwrap().read(found.at, found.bytes).unwrap().runs;
+                assert_eq!((runs[0].start, runs[1].start), (0, 24_000));
+                return;
+            }
+            Step::End => panic!("there is no fragment"),
+        }
     }
 }
 

@@ -18,7 +18,8 @@ use self::output::{Aside, MASTER};
 use super::command::package::{Args, Container, Sound as SoundArg, Spec};
 use super::tools::{self, Encoded, Thumbnails, ToolError, Tools};
 use super::vod::{
-    Format, Input, Media, MediaError, PlanError, Presentation, Rendition, Role, SegmentError, Settings, Sound,
+    Format, INIT_NAME, Input, Media, MediaError, PlanError, Presentation, Rendition, Role, SegmentError,
+    Settings, Sound,
 };
 
 /// The folder of pictures for a seek bar, in the output.
@@ -57,6 +58,9 @@ pub enum PackageError {
     /// The output would replace something else.
     #[error("{} holds something that is no package (there is no {MASTER}): remove it, or choose another folder", .0.display())]
     Occupied(PathBuf),
+    /// The output is where a file system begins, and cannot be replaced.
+    #[error("{} is a file system of its own, which cannot be replaced: choose a folder in it", .0.display())]
+    Mounted(PathBuf),
     /// A key file cannot be read.
     #[error("cannot read the key {}", path.display())]
     KeyFile {
@@ -127,6 +131,9 @@ pub fn run(args: &Args) -> Result<(), PackageError> {
 /// # Errors
 /// As for [`run`].
 pub fn package(args: &Args) -> Result<Summary, PackageError> {
+    if args.format == Container::Ts && (args.index || args.init.is_some()) {
+        return Err(PackageError::Usage("--index and --init are for segments of fMP4".to_owned()));
+    }
     let programs = Tools::default();
     if args.thumbnails.is_some() {
         programs.present()?; // rather than when all else is done
@@ -173,6 +180,9 @@ pub fn package(args: &Args) -> Result<Summary, PackageError> {
     let master = aside.folder().join(MASTER);
     let text = presentation.multivariant_of(&measured, keys.is_none()).write();
     std::fs::write(&master, text).map_err(|source| PackageError::write(&master, source))?;
+    if let Some(keys) = &keys {
+        keys.publish()?;
+    }
     aside.place()?;
     Ok(Summary {
         renditions: renditions.len(),
@@ -243,6 +253,7 @@ fn settings(args: &Args) -> Settings {
         index: args.index,
         date_time: args.date_time,
         session_data,
+        init_name: args.init.clone().unwrap_or_else(|| INIT_NAME.to_owned()),
     }
 }
 

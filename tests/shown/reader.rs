@@ -107,7 +107,7 @@ impl Reader {
             return self.stays(command);
         }
         match command.split(' ').next().unwrap() {
-            "cargo" | "wireworks" if ENDS.iter().any(|option| command.contains(option)) => {
+            "cargo" | "wireworks" | "cat" if ENDS.iter().any(|option| command.contains(option)) => {
                 self.said = self.start(command).wait().success().text();
             }
             _ if is_client(command) => self.asks(command),

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod codec;
 pub mod cuts;
+pub mod live;
 pub mod mp4;
 pub mod playlist;
 pub mod track;

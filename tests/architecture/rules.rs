@@ -91,6 +91,7 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("chat", "ws"),
     ("hls", "http"),
     ("status", "http"),
+    ("hls", "http"),
     ("site", "http"),
     ("site", "ws"),
     ("suite", "http"),

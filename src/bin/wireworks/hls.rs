@@ -1,14 +1,15 @@
 //! The doors of `wireworks hls`.
 
 use std::error::Error;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Command;
+use wireworks::server::hls::command::check::{self, CheckError};
 use wireworks::server::hls::command::{Hls, live, package, serve};
 use wireworks::server::log;
 
-use crate::failure;
+use crate::{FAILURE, USAGE, failure};
 
 const PACKAGE: &str = "\
 Examples:
@@ -21,10 +22,22 @@ Examples:
 The output is written aside and takes its place when it is whole. Durations are written as 500ms, 6s, 2m. Exit
 status: 0 when the output is in its place, 1 when not, 64 when the command line makes no sense.";
 
+const CHECK: &str = "\
+Examples:
+  wireworks hls check film/master.m3u8
+  wireworks hls check film
+  wireworks hls check https://example.org/live/master.m3u8 --reloads 5
+  wireworks hls check --json --strict film | jq '.[].report.problems'
+
+Each line of the table is a rule of draft-pantos-hls-rfc8216bis that is broken, and where. An error is what players rely on,
+a warning what they should be able to. Exit status: 0 when there is no error (with --strict: and no warning), 1 when
+there is one, 64 when the command line makes no sense.";
+
 /// Gives the subcommands their words.
 pub(crate) fn describe(command: Command) -> Command {
     command
         .mut_subcommand("package", |package| package.after_help(PACKAGE))
+        .mut_subcommand("check", |check| check.after_help(CHECK))
         .mut_subcommand("serve", serve::Args::with_defaults)
         .mut_subcommand("live", live::Args::with_defaults)
 }
@@ -35,8 +48,22 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
         Hls::Package(args) => {
             package::run(args).map_or_else(|error| failure(&error, error.status()), |()| ExitCode::SUCCESS)
         }
+        Hls::Check(args) => checked(args),
         Hls::Serve(args) => crate::served(serve(args)),
         Hls::Live(args) => crate::served(live(args)),
+    }
+}
+
+/// Prints what was found.
+fn checked(args: &check::Args) -> ExitCode {
+    match check::run(args) {
+        Ok(outcome) => {
+            // Who closed the output does not want to know.
+            let _ = io::stdout().write_all(outcome.text.as_bytes());
+            if outcome.good { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
+        }
+        Err(error @ CheckError::Location(_)) => failure(&error, USAGE),
+        Err(error) => failure(&error, FAILURE),
     }
 }
 
@@ -44,7 +71,7 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
 fn serve(args: &serve::Args) -> Result<(), Box<dyn Error>> {
     let config = serve::Config::load(args)?;
     if args.file.print_config {
-        std::io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        io::stdout().write_all(config.to_toml()?.as_bytes())?;
         return Ok(());
     }
     log::init(config.server.log)?;

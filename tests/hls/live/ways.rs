@@ -50,7 +50,7 @@ fn every_picture_of_a_feed_is_seen_whatever_way_it_came() {
     let index = get(address, "/live/put/index.m3u8");
     for part in [
         "RESOLUTION=426x240",
-        "FRAME-RATE=25.000",
+        "FRAME-RATE=25",
         "CODECS=\"avc1.",
         "mp4a.40.2",
         "AVERAGE-BANDWIDTH=",

@@ -32,6 +32,9 @@ pub enum Malformed {
     /// MP4 that is wrong.
     #[error("MP4: {0}")]
     Mp4(#[from] mp4::Fault),
+    /// MP4 whose samples are in tables.
+    #[error("MP4 that is not fragmented: there is no fragment in it")]
+    Whole,
     /// No packets, for too long.
     #[error("MPEG-TS: nothing of use in the {MAX_LOST} bytes before byte {0}")]
     Ts(u64),
@@ -44,7 +47,11 @@ pub struct Container(Kind);
 enum Kind {
     Unknown(BytesMut),
     Ts { demuxer: Box<Demuxer>, lost: u64 },
-    Mp4(Box<Push>),
+    Mp4 {
+        push: Box<Push>,
+        /// Whether a sample has come.
+        fed: bool,
+    },
 }
 
 impl Default for Kind {
@@ -62,7 +69,7 @@ impl Container {
                 self.look(false);
             }
             Kind::Ts { demuxer, .. } => demuxer.push(bytes),
-            Kind::Mp4(push) => push.push(bytes),
+            Kind::Mp4 { push, .. } => push.push(bytes),
         }
     }
 
@@ -79,7 +86,10 @@ impl Container {
                 demuxer.finish();
                 Ok(())
             }
-            Kind::Mp4(push) => Ok(push.end()?),
+            Kind::Mp4 { push, fed } => {
+                push.end()?;
+                if *fed { Ok(()) } else { Err(Malformed::Whole) }
+            }
         }
     }
 
@@ -96,9 +106,12 @@ impl Container {
                     None => return Ok(None),
                     Some(event) => of_ts(event, lost)?,
                 },
-                Kind::Mp4(push) => match push.event()? {
+                Kind::Mp4 { push, fed } => match push.event()? {
                     None => return Ok(None),
-                    Some(event) => of_mp4(event),
+                    Some(event) => {
+                        *fed |= matches!(event, push::Event::Sample { .. });
+                        of_mp4(event)
+                    }
                 },
             };
             if event.is_some() {
@@ -114,7 +127,7 @@ impl Container {
         if is_mp4(&held) {
             let mut push = Push::new(MAX_BOX);
             push.push(&held);
-            self.0 = Kind::Mp4(Box::new(push));
+            self.0 = Kind::Mp4 { push: Box::new(push), fed: false };
         } else if (over || held.len() >= ENOUGH) && is_ts(&held) {
             let mut demuxer = Demuxer::new(LIMITS);
             demuxer.push(&held);

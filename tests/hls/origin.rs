@@ -68,7 +68,17 @@ fn tree() -> tempfile::TempDir {
     let segments = "#EXTINF:6,\n1.ts\n".repeat(100);
     write("v/index.m3u8", &format!("#EXTM3U\n#EXT-X-TARGETDURATION:6\n{segments}#EXT-X-ENDLIST\n"));
     write("v/live.m3u8", &format!("#EXTM3U\n#EXT-X-TARGETDURATION:6\n{segments}"));
-    for name in ["v/1.ts", "v/1.m4s", "v/init.mp4", "v/1.aac", "v/1.vtt", "keys/1.key", "thumbs.jpg", "notes.txt", ".secret.ts"] {
+    for name in [
+        "v/1.ts",
+        "v/1.m4s",
+        "v/init.mp4",
+        "v/1.aac",
+        "v/1.vtt",
+        "keys/1.key",
+        "thumbs.jpg",
+        "notes.txt",
+        ".secret.ts",
+    ] {
         write(name, "0123456789");
     }
     std::os::unix::fs::symlink(media("240p.mp4"), dir.path().join("link.mp4")).unwrap();
@@ -207,11 +217,16 @@ fn a_film_is_what_the_packager_writes_byte_for_byte() {
     // Below a folder the same film has the same bytes, at its own path.
     let (other, folder) = serve(&[&format!("all={}", media("")), "--segment", "4s"]);
     for name in ["240p/00002.m4s", "240p/init.mp4"] {
-        let (one, below) = (get(address, &format!("/film/{name}")), get(folder, &format!("/all/240p.mp4/{name}")));
+        let (one, below) =
+            (get(address, &format!("/film/{name}")), get(folder, &format!("/all/240p.mp4/{name}")));
         assert!(one.status == 200 && one.body == below.body, "{name}");
     }
     let listed = get(folder, "/streams.json");
-    assert!(listed.text().contains(r#"{"name":"all/240p.mp4","url":"all/240p.mp4/master.m3u8","live":false}"#), "{}", listed.text());
+    assert!(
+        listed.text().contains(r#"{"name":"all/240p.mp4","url":"all/240p.mp4/master.m3u8","live":false}"#),
+        "{}",
+        listed.text()
+    );
     stop(server);
     stop(other);
 }
@@ -232,7 +247,8 @@ fn segments_of_transport_stream_are_cut_as_well() {
         assert_eq!((segment.status, segment.header("content-type")), (200, Some("video/mp2t")));
         assert_eq!(segment.body.len() % 188, 0);
         for packet in segment.body.chunks(188).inspect(|packet| assert_eq!(packet[0], 0x47)) {
-            let (id, has_payload) = (u16::from_be_bytes([packet[1] & 0x1f, packet[2]]), packet[3] & 0x10 != 0);
+            let (id, has_payload) =
+                (u16::from_be_bytes([packet[1] & 0x1f, packet[2]]), packet[3] & 0x10 != 0);
             let before = if has_payload { counters.insert(id, packet[3] & 0x0f) } else { None };
             assert!(before.is_none_or(|before| (before + 1) & 0x0f == packet[3] & 0x0f), "{id:#x}");
         }
@@ -243,10 +259,24 @@ fn segments_of_transport_stream_are_cut_as_well() {
 
 /// What ffmpeg decodes of the pictures, by their hashes. It must have nothing to say of them.
 fn decoded(input: &str) -> Vec<String> {
-    let args = ["-v", "warning", "-xerror", "-i", input, "-map", "0:v:0", "-fps_mode", "passthrough", "-f", "framemd5", "-"];
+    let args = [
+        "-v",
+        "warning",
+        "-xerror",
+        "-i",
+        input,
+        "-map",
+        "0:v:0",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "framemd5",
+        "-",
+    ];
     let ended = Tool::new("ffmpeg").args(args).within(PATIENCE).run().success();
     assert_eq!(ended.stderr, "", "{input}");
-    let frames = ended.text().lines().filter(|line| !line.starts_with('#'));
+    let text = ended.text();
+    let frames = text.lines().filter(|line| !line.starts_with('#'));
     frames.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
 }
 
@@ -254,9 +284,10 @@ fn decoded(input: &str) -> Vec<String> {
 fn ffmpeg_plays_films_of_both_kinds_picture_by_picture() {
     let (film, modern) = (format!("film={}", media("480p.mp4")), format!("modern={}", media("hevc.mp4")));
     let (server, address) = serve(&[&film, &modern, "--segment", "2s"]);
-    for (source, paths) in
-        [("480p.mp4", &["film/master.m3u8", "film/ts/master.m3u8"][..]), ("hevc.mp4", &["modern/master.m3u8"])]
-    {
+    for (source, paths) in [
+        ("480p.mp4", &["film/master.m3u8", "film/ts/master.m3u8"][..]),
+        ("hevc.mp4", &["modern/master.m3u8"]),
+    ] {
         let pictures = decoded(&media(source));
         assert!(pictures.len() >= 90, "{source} has {}", pictures.len());
         for path in paths {
@@ -273,7 +304,8 @@ fn ffmpeg_plays_films_of_both_kinds_picture_by_picture() {
 #[test]
 fn a_segment_is_cut_once_for_all_who_ask() {
     let film = format!("film={}", media("480p.mp4"));
-    let mut server = wireworks(&["hls", "serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", &film]);
+    let mut server =
+        wireworks(&["hls", "serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", &film]);
     let (address, metrics) = (server.address("hls"), server.address("metrics"));
     let mut wires: Vec<Wire> = (0..40).map(|_| Wire::connect(address)).collect();
     for wire in &mut wires {
@@ -292,7 +324,8 @@ fn a_film_that_changes_is_opened_again() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("a.mp4");
     fs::copy(media("240p.mp4"), &path).unwrap();
-    let (mut server, address) = serve(&[&format!("film={}", path.display()), &format!("all={}", dir.path().display())]);
+    let (mut server, address) =
+        serve(&[&format!("film={}", path.display()), &format!("all={}", dir.path().display())]);
     let before = [get(address, "/film/a/init.mp4"), get(address, "/all/a.mp4/a/init.mp4")];
     let aside = dir.path().join("b");
     fs::copy(media("480p.mp4"), &aside).unwrap();
@@ -328,8 +361,15 @@ fn what_cannot_be_served_is_said_before_anything_runs() {
         assert!(ended.stderr.contains(expected), "{args:?}: {}", ended.stderr);
         assert_eq!(ended.status.code(), Some(status), "{args:?}: {}", ended.stderr);
     }
-    let printed = wireworks(&["hls", "serve", "film=/a.mp4", "--segment", "4s", "--print-config"]).wait().success();
-    for line in ["input = [\"film=/a.mp4\"]", "segment = \"4s\"", "memory = \"256MiB\"", "cors = [\"*\"]", "format = \"fmp4\""] {
+    let printed =
+        wireworks(&["hls", "serve", "film=/a.mp4", "--segment", "4s", "--print-config"]).wait().success();
+    for line in [
+        "input = [\"film=/a.mp4\"]",
+        "segment = \"4s\"",
+        "memory = \"256MiB\"",
+        "cors = [\"*\"]",
+        "format = \"fmp4\"",
+    ] {
         assert!(printed.text().contains(line), "{}", printed.text());
     }
 }

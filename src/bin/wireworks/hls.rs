@@ -1,10 +1,11 @@
 //! The doors of `wireworks hls`.
 
 use std::error::Error;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Command;
+use wireworks::server::hls::command::check::{self, CheckError};
 use wireworks::server::hls::command::{Hls, latency, link, live, package, serve};
 use wireworks::server::log;
 
@@ -35,6 +36,7 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
         Hls::Package(args) => {
             package::run(args).map_or_else(|error| failure(&error, error.status()), |()| ExitCode::SUCCESS)
         }
+        Hls::Check(args) => checked(args),
         Hls::Serve(args) => crate::served(serve(args)),
         Hls::Live(args) => crate::served(live(args)),
         Hls::Link(args) => said(link::run(args), |error| if error.is_usage() { USAGE } else { FAILURE }),
@@ -47,10 +49,23 @@ fn said<E: Error>(outcome: Result<String, E>, status: impl Fn(&E) -> u8) -> Exit
     match outcome {
         Ok(text) => {
             // Who closed the output does not want to know.
-            let _ = std::io::stdout().write_all(text.as_bytes());
+            let _ = io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
         Err(error) => failure(&error, status(&error)),
+    }
+}
+
+/// Prints what was found.
+fn checked(args: &check::Args) -> ExitCode {
+    match check::run(args) {
+        Ok(outcome) => {
+            // Who closed the output does not want to know.
+            let _ = io::stdout().write_all(outcome.text.as_bytes());
+            if outcome.good { ExitCode::SUCCESS } else { ExitCode::from(FAILURE) }
+        }
+        Err(error @ CheckError::Location(_)) => failure(&error, USAGE),
+        Err(error) => failure(&error, FAILURE),
     }
 }
 
@@ -58,7 +73,7 @@ fn said<E: Error>(outcome: Result<String, E>, status: impl Fn(&E) -> u8) -> Exit
 fn serve(args: &serve::Args) -> Result<(), Box<dyn Error>> {
     let config = serve::Config::load(args)?;
     if args.file.print_config {
-        std::io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        io::stdout().write_all(config.to_toml()?.as_bytes())?;
         return Ok(());
     }
     log::init(config.server.log)?;
@@ -70,7 +85,7 @@ fn serve(args: &serve::Args) -> Result<(), Box<dyn Error>> {
 fn live(args: &live::Args) -> Result<(), Box<dyn Error>> {
     let config = live::Config::load(args)?;
     if args.file.print_config {
-        std::io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        io::stdout().write_all(config.to_toml()?.as_bytes())?;
         return Ok(());
     }
     log::init(config.server.log)?;

@@ -48,7 +48,7 @@ enum Door {
     /// Serve a chat, talk in one, measure one
     #[command(subcommand)]
     Chat(chat::Chat),
-    /// Package media for HTTP Live Streaming
+    /// Package media for HTTP Live Streaming, and check what others have packaged
     #[command(subcommand)]
     Hls(wireworks::server::hls::command::Hls),
     /// Balance connections, or requests of HTTP, over backends

@@ -18,7 +18,10 @@ pub(crate) fn check(wire: &[u8]) -> bool {
         let now = hear(&pieces);
         // Not compared as values: they may hold NaN, which is not itself.
         let said = |(messages, error): &(Vec<Message>, Option<RtmpError>)| format!("{messages:?} {error:?}");
-        assert!(heard.as_ref().is_none_or(|before| said(before) == said(&now)), "messages depend on how they arrive");
+        assert!(
+            heard.as_ref().is_none_or(|before| said(before) == said(&now)),
+            "messages depend on how they arrive"
+        );
         heard = Some(now);
     }
     let (messages, error) = heard.unwrap_or_default();

@@ -156,7 +156,8 @@ fn memory_has_an_end() {
     assert!(metric(page, "wireworks_hls_live_memory_bytes") <= 1 << 20);
     drop(publisher);
     // A stream that keeps all of itself ends where there is no more.
-    let (second, address) = live(&[&FAST[..], &["--memory", "1MiB", "--event", "--reconnect", "0s"]].concat());
+    let (second, address) =
+        live(&[&FAST[..], &["--memory", "1MiB", "--event", "--reconnect", "0s"]].concat());
     let mut publisher = Publisher::put(address, "stage");
     publisher.send(&feed[..feed.len() * 9 / 10]);
     assert_eq!(publisher.told().status, 507);

@@ -214,7 +214,10 @@ fn a_playlist_says_what_it_can_and_leaves_out_what_is_known() {
         list.segments.iter().map(|segment| segment.program_date_time).collect()
     };
     let (ours, theirs) = (starts(&list), starts(&other));
-    assert!(theirs.iter().filter(|start| ours.contains(start)).count() + 1 >= theirs.len(), "{ours:?} {theirs:?}");
+    assert!(
+        theirs.iter().filter(|start| ours.contains(start)).count() + 1 >= theirs.len(),
+        "{ours:?} {theirs:?}"
+    );
     // Compressed for those who like that.
     let mut wire = Wire::connect(stage.address);
     wire.send(format!("GET {PLAYLIST} HTTP/1.1\r\nHost: test\r\nAccept-Encoding: gzip\r\n\r\n"));
@@ -234,7 +237,8 @@ fn a_window_slides_and_what_has_left_it_can_still_be_had() {
     assert!(list.media_sequence > 0 && list.segments.len() <= 5, "{}", list.media_sequence);
     assert!(list.duration() >= Duration::from_secs(6));
     let first = &list.segments[0].uri;
-    let before = first.replace(&format!("-{}.m4s", list.media_sequence), &format!("-{}.m4s", list.media_sequence - 1));
+    let before =
+        first.replace(&format!("-{}.m4s", list.media_sequence), &format!("-{}.m4s", list.media_sequence - 1));
     assert_eq!(get(stage.address, &format!("/live/stage/low/{before}")).status, 200);
     drop((low, high));
     stop(stage.server);

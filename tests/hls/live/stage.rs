@@ -52,7 +52,8 @@ pub(super) const FMP4: [&str; 4] = ["-movflags", "frag_keyframe+empty_moov+defau
 #[track_caller]
 pub(super) fn quick(seconds: u32) -> Vec<u8> {
     let source = format!("testsrc2=size=160x90:rate=24:duration={seconds}");
-    let coding = ["-c:v", "libx264", "-preset", "ultrafast", "-g", "12", "-sc_threshold", "0", "-pix_fmt", "yuv420p"];
+    let coding =
+        ["-c:v", "libx264", "-preset", "ultrafast", "-g", "12", "-sc_threshold", "0", "-pix_fmt", "yuv420p"];
     let args = ["-v", "error", "-f", "lavfi", "-i", &source];
     Tool::new("ffmpeg").args(args).args(coding).args(TS).args(["-"]).run().success().stdout
 }
@@ -127,7 +128,12 @@ pub(super) fn until(address: SocketAddr, path: &str, wanted: impl Fn(&Response) 
         if wanted(&reply) {
             return reply;
         }
-        assert!(Instant::now() < deadline, "{path} is still answered with {}:\n{}", reply.status, reply.text());
+        assert!(
+            Instant::now() < deadline,
+            "{path} is still answered with {}:\n{}",
+            reply.status,
+            reply.text()
+        );
         std::thread::yield_now();
     }
 }

@@ -14,7 +14,7 @@ pub mod segment;
 mod streams;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::playlist::MAX_PLAYLIST;
 use super::playlist::lines::{Line, lines};
@@ -122,7 +122,6 @@ fn uri_lines(lines: &[Line<'_>]) -> Vec<usize> {
     lines.iter().filter(|line| matches!(line.kind, Kind::Uri(_))).map(|line| line.number).collect()
 }
 
-/// Whether a playlist is of this kind: for those who check one of each.
 impl Report {
     /// The media playlist, if it is one.
     #[must_use]

@@ -95,13 +95,13 @@ pub const RULES: &[Rule] = &[
         Must,
         "With EXT-X-INDEPENDENT-SEGMENTS each segment begins with a picture that needs no other one.",
     ),
-    rule("define-unused", "4.4.2.3", Should, "A variable that is defined is used."),
     rule(
         "start-offset",
         "4.4.2.2",
         Should,
         "EXT-X-START is within the playlist, and in a live one not in its last three target durations.",
     ),
+    rule("define-unused", "4.4.2.3", Should, "A variable that is defined is used."),
     rule(
         "target-duration",
         "4.4.3.1",
@@ -117,6 +117,18 @@ pub const RULES: &[Rule] = &[
         "EXT-X-DISCONTINUITY-SEQUENCE stands before the first segment and before any EXT-X-DISCONTINUITY.",
     ),
     rule("vod-ends", "4.4.3.5", Should, "A playlist of type VOD has EXT-X-ENDLIST."),
+    rule(
+        "i-frames-map",
+        "4.4.3.6",
+        Must,
+        "Segments of an I-frame playlist are byte ranges, or have an initialization section.",
+    ),
+    rule(
+        "i-frame",
+        "4.4.3.6",
+        Must,
+        "A segment of an I-frame playlist is one picture, which needs no other one.",
+    ),
     rule("part-inf", "4.4.3.7", Must, "A playlist with parts has EXT-X-PART-INF."),
     rule("can-skip-until", "4.4.3.8", Must, "CAN-SKIP-UNTIL is at least six target durations."),
     rule("can-skip-dateranges", "4.4.3.8", Must, "CAN-SKIP-DATERANGES needs CAN-SKIP-UNTIL."),
@@ -150,23 +162,12 @@ pub const RULES: &[Rule] = &[
     ),
     rule("map-iv", "4.4.4.5", Must, "The key of an encrypted initialization section has an IV."),
     rule(
-        "i-frames-map",
-        "4.4.3.6",
-        Must,
-        "Segments of an I-frame playlist are byte ranges, or have an initialization section.",
-    ),
-    rule(
-        "i-frame",
-        "4.4.3.6",
-        Must,
-        "A segment of an I-frame playlist is one picture, which needs no other one.",
-    ),
-    rule(
         "date-order",
         "4.4.4.6",
         Should,
         "EXT-X-PROGRAM-DATE-TIME grows by the durations between two of them, unless there is a discontinuity.",
     ),
+    rule("part-gap", "4.4.4.7", Should, "The parts of a segment that is a gap are gaps."),
     rule("part-target", "4.4.4.9", Must, "No part is longer than PART-TARGET."),
     rule(
         "part-length",
@@ -181,7 +182,6 @@ pub const RULES: &[Rule] = &[
         Must,
         "Keys, initialization sections, dates and discontinuities stand before the first part of their segment.",
     ),
-    rule("part-gap", "4.4.4.7", Should, "The parts of a segment that is a gap are gaps."),
     rule("daterange-date", "4.4.5.1", Must, "A playlist with EXT-X-DATERANGE has EXT-X-PROGRAM-DATE-TIME."),
     rule("daterange-end", "4.4.5.1", Must, "END-DATE is not before START-DATE, and agrees with DURATION."),
     rule(
@@ -203,13 +203,6 @@ pub const RULES: &[Rule] = &[
         "A preload hint is not of a part that is there, and there is none when the playlist has ended.",
     ),
     rule("media-uri", "4.4.6.1", Must, "Captions have no URI, subtitles have one."),
-    rule("media-names", "4.4.6.1.1", Must, "The renditions of a group have different names."),
-    rule(
-        "media-default",
-        "4.4.6.1.1",
-        Must,
-        "A group has one default at most, and that one may be selected automatically.",
-    ),
     rule("media-forced", "4.4.6.1", Must, "FORCED is of subtitles only."),
     rule(
         "media-instream-id",
@@ -218,6 +211,13 @@ pub const RULES: &[Rule] = &[
         "Captions have an INSTREAM-ID (CC1 to CC4, SERVICE1 to SERVICE63), others have none.",
     ),
     rule("media-channels", "4.4.6.1", Should, "Audio renditions have CHANNELS."),
+    rule("media-names", "4.4.6.1.1", Must, "The renditions of a group have different names."),
+    rule(
+        "media-default",
+        "4.4.6.1.1",
+        Must,
+        "A group has one default at most, and that one may be selected automatically.",
+    ),
     rule("bandwidth", "4.4.6.2", Must, "BANDWIDTH is positive and at least AVERAGE-BANDWIDTH."),
     rule("average-bandwidth", "4.4.6.2", Should, "Variants have AVERAGE-BANDWIDTH."),
     rule("codecs", "4.4.6.2", Should, "Variants have CODECS."),
@@ -241,6 +241,8 @@ pub const RULES: &[Rule] = &[
         "If CLOSED-CAPTIONS of one variant is NONE, it is so of all.",
     ),
     rule("same-variant", "4.4.6.2", Should, "No two variants are the same."),
+    rule("peak-bandwidth", "4.4.6.2", Must, "BANDWIDTH is at least the peak of what is played together."),
+    rule("average-measured", "4.4.6.2", Should, "AVERAGE-BANDWIDTH is within 10 % of what is measured."),
     rule(
         "i-frame-attributes",
         "4.4.6.3",
@@ -302,6 +304,4 @@ pub const RULES: &[Rule] = &[
         Must,
         "A request with _HLS_part and without _HLS_msn is answered with 400.",
     ),
-    rule("peak-bandwidth", "4.4.6.2", Must, "BANDWIDTH is at least the peak of what is played together."),
-    rule("average-measured", "4.4.6.2", Should, "AVERAGE-BANDWIDTH is within 10 % of what is measured."),
 ];

@@ -19,7 +19,8 @@ pub fn streams(playlist: &MultivariantPlaylist, held: &[Held<'_>]) -> Vec<Findin
     let mut found = Findings::default();
     let of = |uri: &str| held.iter().find(|held| held.uri == uri);
     for variant in &playlist.variants {
-        let Some(own) = of(&variant.uri) else { continue };
+        // Where nothing could be read, other rules say why.
+        let Some(own) = of(&variant.uri).filter(|own| !own.tracks.is_empty()) else { continue };
         let mut tracks: Vec<&Content> = own.tracks.iter().collect();
         let mut complete = true;
         for (kind, group) in [
@@ -31,8 +32,10 @@ pub fn streams(playlist: &MultivariantPlaylist, held: &[Held<'_>]) -> Vec<Findin
             let members = playlist.media.iter().filter(|media| media.kind == kind && media.group == *group);
             for uri in members.filter_map(|media| media.uri.as_deref()) {
                 match of(uri) {
-                    Some(held) => tracks.extend(held.tracks),
-                    None => complete = false,
+                    Some(held) if kind == MediaKind::Subtitles || !held.tracks.is_empty() => {
+                        tracks.extend(held.tracks);
+                    }
+                    _ => complete = false,
                 }
             }
         }
@@ -41,12 +44,11 @@ pub fn streams(playlist: &MultivariantPlaylist, held: &[Held<'_>]) -> Vec<Findin
     }
     for variant in &playlist.i_frames {
         let Some(own) = of(&variant.uri) else { continue };
-        codecs(
-            variant,
-            &own.tracks.iter().filter(|track| track.sense == Sense::Video).collect::<Vec<_>>(),
-            true,
-            &mut found,
-        );
+        let tracks: Vec<&Content> = own.tracks.iter().filter(|track| track.sense == Sense::Video).collect();
+        if tracks.is_empty() {
+            continue;
+        }
+        codecs(variant, &tracks, true, &mut found);
         resolution(variant, own.tracks, &mut found);
     }
     found.0

@@ -43,7 +43,8 @@ impl Rung<'_> {
 #[must_use]
 pub fn multivariant(rungs: &[Rung<'_>]) -> MultivariantPlaylist {
     let apart = rungs.iter().any(Rung::is_mute);
-    let (sounds, pictures): (Vec<&Rung<'_>>, Vec<_>) = rungs.iter().partition(|rung| apart && rung.is_sound());
+    let (sounds, pictures): (Vec<&Rung<'_>>, Vec<_>) =
+        rungs.iter().partition(|rung| apart && rung.is_sound());
     let mut variants: Vec<Variant> = pictures.iter().map(|rung| variant(rung, &sounds)).collect();
     variants.sort_by_key(|variant| std::cmp::Reverse(variant.bandwidth));
     let media = sounds.iter().enumerate().map(|(index, rung)| Media {
@@ -120,12 +121,17 @@ mod tests {
             about("avc1.64001f,mp4a.40.2", Some((1280, 720)), 2),
             about("mp4a.40.2", None, 2),
         );
-        let rungs = [rung("180p", &small, 300_000), rung("720p", &large, 3_000_000), rung("radio", &radio, 130_000)];
+        let rungs =
+            [rung("180p", &small, 300_000), rung("720p", &large, 3_000_000), rung("radio", &radio, 130_000)];
         let playlist = written(&rungs);
         assert!(playlist.media.is_empty() && playlist.independent_segments);
-        let uris: Vec<_> = playlist.variants.iter().map(|variant| (variant.uri.as_str(), variant.bandwidth)).collect();
-        let expected =
-            [("720p/playlist.m3u8", 3_000_000), ("180p/playlist.m3u8", 300_000), ("radio/playlist.m3u8", 130_000)];
+        let uris: Vec<_> =
+            playlist.variants.iter().map(|variant| (variant.uri.as_str(), variant.bandwidth)).collect();
+        let expected = [
+            ("720p/playlist.m3u8", 3_000_000),
+            ("180p/playlist.m3u8", 300_000),
+            ("radio/playlist.m3u8", 130_000),
+        ];
         assert_eq!(uris, expected);
         let dependent = Rung { independent: false, ..rung("180p", &small, 1) };
         assert!(!multivariant(&[dependent, rung("720p", &large, 1)]).independent_segments);
@@ -133,20 +139,34 @@ mod tests {
 
     #[test]
     fn tracks_that_come_apart_are_played_together() {
-        let (small, large) = (about("avc1.42c015", Some((320, 180)), 0), about("hvc1.1.6.L93.B0", Some((640, 360)), 0));
+        let (small, large) =
+            (about("avc1.42c015", Some((320, 180)), 0), about("hvc1.1.6.L93.B0", Some((640, 360)), 0));
         let (english, german) = (about("mp4a.40.2", None, 2), about("opus", None, 6));
-        let rungs =
-            [rung("de", &german, 200_000), rung("en", &english, 100_000), rung("v1", &small, 300_000), rung("v2", &large, 900_000)];
+        let rungs = [
+            rung("de", &german, 200_000),
+            rung("en", &english, 100_000),
+            rung("v1", &small, 300_000),
+            rung("v2", &large, 900_000),
+        ];
         let playlist = written(&rungs);
-        let sound: Vec<_> =
-            playlist.media.iter().map(|media| (media.name.as_str(), media.default, media.channels.as_deref())).collect();
+        let sound: Vec<_> = playlist
+            .media
+            .iter()
+            .map(|media| (media.name.as_str(), media.default, media.channels.as_deref()))
+            .collect();
         assert_eq!(sound, [("de", true, Some("6")), ("en", false, Some("2"))]);
-        let variants: Vec<_> =
-            playlist.variants.iter().map(|variant| (variant.bandwidth, variant.average_bandwidth, variant.codecs.as_deref())).collect();
-        assert_eq!(variants, [
-            (1_100_000, Some(550_000), Some("hvc1.1.6.L93.B0,opus,mp4a.40.2")),
-            (500_000, Some(250_000), Some("avc1.42c015,opus,mp4a.40.2")),
-        ]);
+        let variants: Vec<_> = playlist
+            .variants
+            .iter()
+            .map(|variant| (variant.bandwidth, variant.average_bandwidth, variant.codecs.as_deref()))
+            .collect();
+        assert_eq!(
+            variants,
+            [
+                (1_100_000, Some(550_000), Some("hvc1.1.6.L93.B0,opus,mp4a.40.2")),
+                (500_000, Some(250_000), Some("avc1.42c015,opus,mp4a.40.2")),
+            ]
+        );
         assert!(playlist.variants.iter().all(|variant| variant.audio.as_deref() == Some("sound")));
     }
 }

@@ -65,7 +65,16 @@ impl Lane {
             (_, Shape::Audio { sample_rate, .. }) => frames(1024, sample_rate, track.timescale),
             _ => track.timescale.ticks() / 25,
         };
-        Self { source: source.id, track, edit, samples: VecDeque::new(), last: None, step, steady: false, bytes: 0 }
+        Self {
+            source: source.id,
+            track,
+            edit,
+            samples: VecDeque::new(),
+            last: None,
+            step,
+            steady: false,
+            bytes: 0,
+        }
     }
 
     /// Takes a sample, unless it jumps.
@@ -75,7 +84,8 @@ impl Lane {
         let mut order = Order::Follows;
         if let Some(last) = self.last {
             let ahead = sample.dts.saturating_sub(last);
-            let most = if self.steady { (HOLE * second).max(4 * i64::from(self.step)) } else { SLOWEST * second };
+            let most =
+                if self.steady { (HOLE * second).max(4 * i64::from(self.step)) } else { SLOWEST * second };
             if ahead < -second || holes && ahead > most {
                 return Order::Jumps;
             }

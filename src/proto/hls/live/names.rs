@@ -64,8 +64,22 @@ mod tests {
             assert_eq!(Name::read(&name.write(run), run + 1), None);
         }
         let no_names = [
-            "", ".", "seg.m4s", "seg-1.m4s", "seg-1-2.mp4", "seg-1-02.m4s", "seg-1-+2.m4s", "seg-1-2-3.m4s", "part-1-2.m4s", "init-1-2.m4s",
-            "seg-1--2.m4s", "seg-1-2.m4s.", "SEG-1-2.m4s", "part-1-2-3-4.m4s", "seg-1-18446744073709551616.m4s", "gap-1-.m4s",
+            "",
+            ".",
+            "seg.m4s",
+            "seg-1.m4s",
+            "seg-1-2.mp4",
+            "seg-1-02.m4s",
+            "seg-1-+2.m4s",
+            "seg-1-2-3.m4s",
+            "part-1-2.m4s",
+            "init-1-2.m4s",
+            "seg-1--2.m4s",
+            "seg-1-2.m4s.",
+            "SEG-1-2.m4s",
+            "part-1-2-3-4.m4s",
+            "seg-1-18446744073709551616.m4s",
+            "gap-1-.m4s",
         ];
         for name in no_names {
             assert_eq!(Name::read(name, 1), None, "{name}");

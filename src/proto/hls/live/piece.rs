@@ -26,14 +26,11 @@ pub(super) fn initialization(tracks: &[Track]) -> Bytes {
 }
 
 /// A part: the first of its segment or another one, with tags of ID3 and their times in 90 kHz. `None` for more than 2 GiB.
-pub(super) fn part(
-    first: bool,
-    sequence: u32,
-    tags: &[(i64, Bytes)],
-    taken: &[Taken<'_>],
-) -> Option<Bytes> {
+pub(super) fn part(first: bool, sequence: u32, tags: &[(i64, Bytes)], taken: &[Taken<'_>]) -> Option<Bytes> {
     let payload: usize = taken.iter().flat_map(|taken| &taken.samples).map(|held| held.data.len()).sum();
-    let mut out = BytesMut::with_capacity(payload + 1024 + taken.iter().map(|taken| taken.samples.len() * 16).sum::<usize>());
+    let mut out = BytesMut::with_capacity(
+        payload + 1024 + taken.iter().map(|taken| taken.samples.len() * 16).sum::<usize>(),
+    );
     if first {
         put_type(&mut out, Piece::Segment);
     }

@@ -194,7 +194,13 @@ impl Segmenter {
     ///
     /// # Errors
     /// The feed cannot be served, and is over.
-    pub fn push(&mut self, feed: Feed, now: Micros, line: &mut Timeline, targets: &mut Option<Targets>) -> Result<(), Unusable> {
+    pub fn push(
+        &mut self,
+        feed: Feed,
+        now: Micros,
+        line: &mut Timeline,
+        targets: &mut Option<Targets>,
+    ) -> Result<(), Unusable> {
         match feed {
             Feed::Tracks(tracks) => self.tracks(&tracks, now, line, targets),
             Feed::Sample { track, sample, data } => self.sample(track, sample, data, now, line, targets),
@@ -212,7 +218,12 @@ impl Segmenter {
     ///
     /// # Errors
     /// As for [`Segmenter::push`].
-    pub fn flush(&mut self, now: Micros, line: &mut Timeline, targets: &mut Option<Targets>) -> Result<(), Unusable> {
+    pub fn flush(
+        &mut self,
+        now: Micros,
+        line: &mut Timeline,
+        targets: &mut Option<Targets>,
+    ) -> Result<(), Unusable> {
         if self.era.is_some() {
             self.advance(true, now, line, targets)?;
             if let Some(open) = self.era.as_mut().and_then(|era| era.segment.as_mut()) {
@@ -226,12 +237,23 @@ impl Segmenter {
         Ok(())
     }
 
-    fn begin_again(&mut self, now: Micros, line: &mut Timeline, targets: &mut Option<Targets>) -> Result<(), Unusable> {
+    fn begin_again(
+        &mut self,
+        now: Micros,
+        line: &mut Timeline,
+        targets: &mut Option<Targets>,
+    ) -> Result<(), Unusable> {
         self.counts.discontinuities += u64::from(self.era.is_some());
         self.flush(now, line, targets)
     }
 
-    fn tracks(&mut self, tracks: &[Track], now: Micros, line: &mut Timeline, targets: &mut Option<Targets>) -> Result<(), Unusable> {
+    fn tracks(
+        &mut self,
+        tracks: &[Track],
+        now: Micros,
+        line: &mut Timeline,
+        targets: &mut Option<Targets>,
+    ) -> Result<(), Unusable> {
         let servable = |track: &&Track| !matches!(track.config, Config::Wvtt(_));
         let is_video = |track: &&Track| matches!(track.shape, Shape::Video { .. });
         let is_sound = |track: &&Track| matches!(track.shape, Shape::Audio { .. });
@@ -305,7 +327,8 @@ impl Segmenter {
 
     /// An era begins with the sample of the main track that is there.
     fn begin(&mut self, now: Micros, line: &mut Timeline) {
-        let Some((lane, held)) = self.main.as_ref().and_then(|lane| Some((lane, lane.samples.front()?))) else {
+        let Some((lane, held)) = self.main.as_ref().and_then(|lane| Some((lane, lane.samples.front()?)))
+        else {
             return;
         };
         let source = lane.micros(held.sample.pts());
@@ -330,7 +353,13 @@ impl Segmenter {
     }
 
     /// Gives all parts that can be given.
-    fn advance(&mut self, over: bool, now: Micros, line: &mut Timeline, targets: &mut Option<Targets>) -> Result<(), Unusable> {
+    fn advance(
+        &mut self,
+        over: bool,
+        now: Micros,
+        line: &mut Timeline,
+        targets: &mut Option<Targets>,
+    ) -> Result<(), Unusable> {
         if targets.is_none() {
             *targets = self.learn(over);
             match targets {
@@ -450,7 +479,13 @@ impl Segmenter {
     }
 
     /// Gives the part that is to be closed, unless its sound has to come first: then false.
-    fn give(&mut self, over: bool, now: Micros, line: &mut Timeline, targets: &Targets) -> Result<bool, Unusable> {
+    fn give(
+        &mut self,
+        over: bool,
+        now: Micros,
+        line: &mut Timeline,
+        targets: &Targets,
+    ) -> Result<bool, Unusable> {
         let (Some(lane), Some(era)) = (&mut self.main, &mut self.era) else { return Ok(false) };
         let Some(open) = &mut era.segment else { return Ok(false) };
         if open.taken > 0 {
@@ -467,11 +502,18 @@ impl Segmenter {
                     return Ok(false);
                 }
             }
-            let tracks: Vec<Track> =
-                [Some(&*lane), self.sound.as_ref()].into_iter().flatten().map(|lane| lane.track.clone()).collect();
+            let tracks: Vec<Track> = [Some(&*lane), self.sound.as_ref()]
+                .into_iter()
+                .flatten()
+                .map(|lane| lane.track.clone())
+                .collect();
             if tracks != self.told {
-                let picture = lane.duration(0, true).map_or(0.0, |took| lane.track.timescale.seconds(took.into()));
-                self.out.push(Output::Init { bytes: piece::initialization(&tracks), about: About::of(&tracks, picture) });
+                let picture =
+                    lane.duration(0, true).map_or(0.0, |took| lane.track.timescale.seconds(took.into()));
+                self.out.push(Output::Init {
+                    bytes: piece::initialization(&tracks),
+                    about: About::of(&tracks, picture),
+                });
                 self.told = tracks;
             }
             let duration = ticks_duration(open.elapsed, lane.track.timescale);
@@ -492,7 +534,9 @@ impl Segmenter {
                     }
                 }
             }
-            let mpeg = |at: i64| at.saturating_add(Timescale::MICROS.rescale(era.shift, Timescale::MPEG).unwrap_or(0));
+            let mpeg = |at: i64| {
+                at.saturating_add(Timescale::MICROS.rescale(era.shift, Timescale::MPEG).unwrap_or(0))
+            };
             let limit = Timescale::MICROS.rescale(until, Timescale::MPEG).unwrap_or(i64::MAX);
             let (tags, later): (Vec<_>, Vec<_>) = self.tags.drain(..).partition(|(at, _)| mpeg(*at) < limit);
             self.tags = later;

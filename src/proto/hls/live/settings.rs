@@ -54,7 +54,6 @@ pub struct Targets {
 /// The least that a part has of its target, in percent, unless it is the last one of its segment or an independent one follows (section 4.4.4.9).
 const LEAST: u128 = 85;
 
-
 impl Targets {
     /// Targets for a stream whose first segment has this duration, and whose pictures, or frames of sound, take so long.
     #[must_use]
@@ -67,7 +66,8 @@ impl Targets {
             let picture = picture.max(Duration::from_millis(1)).as_nanos();
             let pictures = ((2 * part.as_nanos() + picture) / (2 * picture)).max(1);
             // As long as may be, so that six pictures and a late one still fit.
-            let millis = (pictures * picture * 100 / (LEAST * 1_000_000)).max((pictures * picture).div_ceil(1_000_000));
+            let millis = (pictures * picture * 100 / (LEAST * 1_000_000))
+                .max((pictures * picture).div_ceil(1_000_000));
             Duration::from_millis(u64::try_from(millis).unwrap_or(u64::MAX)).min(Duration::from_secs(segment))
         });
         Self { segment, part }

@@ -23,8 +23,7 @@ use crate::proto::hls::track::{Config, Edit, Language, Matrix, Sample, Shape, Ti
 const SECOND: Micros = 1_000_000;
 const NOW: Micros = 1_800_000_000 * SECOND;
 const RUN: u64 = 1_800_000_000;
-const AVC_C: &[u8] =
-    b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x02\x68\xee\xfd\xf8\xf8\x00";
+const AVC_C: &[u8] = b"\x01\x64\x00\x1f\xff\xe1\x00\x04\x67\x64\x00\x1f\x01\x00\x02\x68\xee\xfd\xf8\xf8\x00";
 
 fn track(id: u32, config: Config, ticks: u32, shape: Shape) -> Track {
     Track {

@@ -328,7 +328,11 @@ impl Muxer {
         let writer = &mut self.writers[track];
         let clock = (track == self.clock).then(|| tick(&mut self.last_clock, dts, writer, out));
         let marks = Marks { clock, random_access: frame.key };
-        if align { writer.put_aligned(&parts, marks, out) } else { writer.put(&parts, marks, out) }
+        if align {
+            writer.put_aligned(&parts, marks, out)
+        } else {
+            writer.put(&parts, marks, out)
+        }
         Ok(())
     }
 
@@ -369,7 +373,11 @@ impl Muxer {
         let clock = (track == self.clock).then(|| tick(&mut self.last_clock, from, writer, out));
         let marks = Marks { clock, random_access: clock.is_some() };
         let parts = [&header[..length], &sound.held];
-        if align { writer.put_aligned(&parts, marks, out) } else { writer.put(&parts, marks, out) }
+        if align {
+            writer.put_aligned(&parts, marks, out)
+        } else {
+            writer.put(&parts, marks, out)
+        }
         sound.held.clear();
     }
 }

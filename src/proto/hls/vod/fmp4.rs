@@ -1,17 +1,20 @@
 //! Segments of CMAF, laid out: fragments with their heads, and where the bytes of their samples lie (ISO/IEC 23000-19 section 7.3).
 //!
 //! A fragment begins at each key picture, but not sooner than a second after the one before: so a playlist of I-frames can name each of them as a range of bytes, which
-//! begins with a `moof`. All sizes are known without reading a sample.
+//! begins with a `moof`, or with the ID3 tags in front of it. All sizes are known without reading a sample.
+//!
+//! A track that begins later than the presentation is decoded later, too: players of the web pass over a pause in an edit list.
 
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
 
-use super::layout::{Layout, span};
+use super::layout::{Layout, Tag, span};
 use crate::proto::hls::mp4::chunk::{self, Run, Unwritable};
+use crate::proto::hls::mp4::init;
 use crate::proto::hls::mp4::segment::{self, Entry, Piece};
 use crate::proto::hls::mp4::table::Located;
-use crate::proto::hls::track::{Sample, Timescale};
+use crate::proto::hls::track::{Sample, Timescale, Track};
 
 /// Bytes of one track that lie together in its file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -63,6 +66,16 @@ pub struct Options {
     pub index: bool,
 }
 
+/// The initialization section of all segments.
+#[must_use]
+pub fn initialization(layout: &Layout) -> Bytes {
+    let mut tracks: Vec<Track> = layout.lanes.iter().map(|lane| lane.track.clone()).collect();
+    tracks.iter_mut().for_each(|track| track.edit.offset = track.edit.offset.min(0));
+    let mut out = BytesMut::new();
+    init::put(&mut out, &tracks);
+    out.freeze()
+}
+
 /// How many fragments segment `n` has.
 #[must_use]
 pub fn count(layout: &Layout, n: usize) -> u32 {
@@ -95,7 +108,7 @@ pub fn segment(layout: &Layout, n: usize, sequence: u32, options: Options) -> Re
         };
         let entries: Vec<Entry> = fragments.iter().enumerate().map(entry).collect();
         // The index counts on the timeline of the media, in front of the edit list.
-        let start = layout.start(n).saturating_sub(lane.track.edit.offset).max(0).unsigned_abs();
+        let start = layout.start(n).saturating_sub(lane.track.edit.offset.min(0)).max(0).unsigned_abs();
         segment::put_index(&mut head, lane.track.id, lane.track.timescale, start, &entries)?;
     }
     Ok(Segment { head: head.freeze(), fragments })
@@ -158,11 +171,19 @@ fn fragment(
         .into_iter()
         .map(|(lane, range)| {
             let samples = &samples[range];
-            let start = samples.first().map_or(0, |first| first.dts.max(0).unsigned_abs());
-            Run { track: layout.lanes[lane].track.id, start, samples }
+            let Track { id, edit, .. } = &layout.lanes[lane].track;
+            let start = samples.first().map_or(0, |first| first.dts.saturating_add(edit.offset.max(0)));
+            Run { track: *id, start: start.max(0).unsigned_abs(), samples }
         })
         .collect();
     let mut head = BytesMut::new();
+    let is_first = n == 0 && begin.number == layout.lanes[layout.lead].range(0).start;
+    let behind = end.map(|end| end.time).or_else(|| (n + 1 < layout.len()).then(|| layout.start(n + 1)));
+    for number in layout.tags_between((!is_first).then_some(begin.time), behind) {
+        let Tag { at, data } = &layout.tags[number];
+        let time = u64::try_from(*at).unwrap_or(0);
+        segment::put_id3(&mut head, Timescale::MPEG, time, number as u32, data);
+    }
     let payload = chunk::put(&mut head, sequence, &runs)?;
     let first = samples.first().map_or(0, |sample| u64::from(sample.size));
     Ok(Fragment {

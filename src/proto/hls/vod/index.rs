@@ -9,6 +9,9 @@ use crate::proto::hls::track::{MAX_TICKS, Sample};
 /// Samples from one mark to the next.
 const STRIDE: usize = 64;
 
+/// Samples that are listed at most: those of four days of sound, in 192 MiB.
+pub const MAX_SAMPLES: u32 = 1 << 24;
+
 /// The bit of a size that says that decoding can begin at the sample.
 const KEY: u32 = 1 << 31;
 
@@ -34,8 +37,8 @@ pub enum IndexError {
     /// It has 2 GiB or more.
     #[error("sample {0} is too long")]
     Long(u32),
-    /// There are 4 Gi of them.
-    #[error("there are too many samples")]
+    /// There are more than [`MAX_SAMPLES`].
+    #[error("there are more than {MAX_SAMPLES} samples")]
     Many,
 }
 
@@ -72,7 +75,10 @@ impl Index {
     /// # Errors
     /// [`IndexError`]; the list is as before then.
     pub fn push(&mut self, sample: &Sample, at: u64) -> Result<(), IndexError> {
-        let number = u32::try_from(self.entries.len()).map_err(|_| IndexError::Many)?;
+        let number = self.len();
+        if number >= MAX_SAMPLES {
+            return Err(IndexError::Many);
+        }
         if sample.size >= KEY {
             return Err(IndexError::Long(number));
         }

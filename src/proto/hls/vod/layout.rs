@@ -8,6 +8,8 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::samples::{Cursor, Samples};
 use crate::proto::hls::mp4::table::Located;
 use crate::proto::hls::track::{Timescale, Track};
@@ -97,6 +99,15 @@ pub fn presented_from(track: &Track, samples: &Samples, scale: Timescale, time: 
     samples.first_from(time)
 }
 
+/// An ID3 tag, timed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tag {
+    /// When it counts, in ticks of 90 kHz from the beginning of the presentation.
+    pub at: i64,
+    /// The tag.
+    pub data: Bytes,
+}
+
 /// A rendition, cut.
 #[derive(Clone, Debug)]
 pub struct Layout {
@@ -104,6 +115,8 @@ pub struct Layout {
     pub lanes: Vec<Lane>,
     /// Which of them leads.
     pub lead: usize,
+    /// Its ID3 tags, by when they count.
+    pub tags: Arc<[Tag]>,
     /// When each segment begins, and when the last one ends, in ticks of the track that leads.
     starts: Vec<i64>,
 }
@@ -114,7 +127,7 @@ impl Layout {
     pub fn new(lanes: Vec<Lane>, lead: usize, mut starts: Vec<i64>, end: i64) -> Self {
         let last = starts.last().copied().unwrap_or(0);
         starts.push(end.max(last));
-        Self { lanes, lead, starts }
+        Self { lanes, lead, tags: Arc::new([]), starts }
     }
 
     /// A rendition of one track that is cut at its samples: segments last until the first sample of the next one.
@@ -154,6 +167,23 @@ impl Layout {
     #[must_use]
     pub fn duration(&self, n: usize) -> Duration {
         span(self.timescale(), self.start(n), self.start(n + 1))
+    }
+
+    /// The numbers of the tags that count in segment `n`. What counts before the first one is in that, and what counts later than the last one is in that.
+    #[must_use]
+    pub fn tags_in(&self, n: usize) -> Range<usize> {
+        let from = (n > 0).then(|| self.start(n));
+        let to = (n + 1 < self.len()).then(|| self.start(n + 1));
+        self.tags_between(from, to)
+    }
+
+    /// The numbers of the tags that count from one time to another one, in ticks of the track that leads.
+    pub(super) fn tags_between(&self, from: Option<i64>, to: Option<i64>) -> Range<usize> {
+        let scale = self.timescale();
+        let before =
+            |time| self.tags.partition_point(|tag| Timescale::MPEG.compare(tag.at, scale, time).is_lt());
+        let from = from.map_or(0, before);
+        from..to.map_or(self.tags.len(), before).max(from)
     }
 
     /// The samples of segment `n` of all tracks, in the order in which they are decoded, each with the place of its track. A sample of the track that leads comes first.

@@ -1,5 +1,6 @@
 //! The commands of `wireworks hls`: one file each, with its arguments.
 
+pub mod check;
 pub mod latency;
 pub mod link;
 pub mod live;
@@ -11,6 +12,8 @@ pub mod serve;
 pub enum Hls {
     /// Cut media into segments and write their playlists: a folder that any web server can serve
     Package(Box<package::Args>),
+    /// Read playlists and what they name, as a player would, and say which rules of HLS they break
+    Check(check::Args),
     /// Serve packaged folders, and media that are packaged while they are watched, with a page that plays them
     Serve(Box<serve::Args>),
     /// Take live feeds, and serve them with low latency, with a page that plays them

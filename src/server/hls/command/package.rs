@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::proto::hls::playlist::media::Date;
 pub use crate::server::hls::package::{PackageError, run};
+use crate::server::hls::tools::Ladder;
 use crate::server::units::TimeSpan;
 
 /// What a user may type after `wireworks hls package`.
@@ -43,6 +44,10 @@ pub struct Args {
     #[arg(long)]
     pub single_file: bool,
 
+    /// File name of the initialization sections of fMP4 [default: init.mp4]
+    #[arg(long, value_name = "NAME", value_parser = file_name, conflicts_with = "single_file")]
+    pub init: Option<String>,
+
     /// Put an index (sidx) in front of each fMP4 segment
     #[arg(long)]
     pub index: bool,
@@ -54,6 +59,14 @@ pub struct Args {
     /// A fact about the presentation, for EXT-X-SESSION-DATA: com.example.title=Text; may be repeated
     #[arg(long, value_name = "ID=VALUE", value_parser = pair)]
     pub session_data: Vec<(String, String)>,
+
+    /// Make renditions of the input, which may be anything that the ffmpeg program reads: auto, or their heights such as 720,480,240
+    #[arg(long, value_name = "auto|HEIGHTS")]
+    pub ladder: Option<Ladder>,
+
+    /// Write pictures for a seek bar, one each 10 s or so long, by the ffmpeg program: sprites, and an index in WebVTT
+    #[arg(long, value_name = "DURATION", num_args = 0..=1, require_equals = true, default_missing_value = "10s")]
+    pub thumbnails: Option<TimeSpan>,
 
     /// How segments are encrypted.
     #[command(flatten)]
@@ -80,7 +93,7 @@ pub struct Encryption {
     pub key_rotate: Option<u64>,
 
     /// Where players get keys; {key} stands for the number of the key. Without it, keys are in the folder keys of the output
-    #[arg(long, value_name = "URI", requires = "encrypt")]
+    #[arg(long, value_name = "URI", requires = "encrypt", value_parser = quotable)]
     pub key_uri: Option<String>,
 
     /// Folder for the keys, with --key-uri: players do not get them from the output then
@@ -138,8 +151,8 @@ impl FromStr for Spec {
         let mut input = text;
         while let Some((before, word)) = input.rsplit_once(',') {
             match word.split_once('=') {
-                Some(("name", name)) if spec.name.is_none() => spec.name = Some(name.to_owned()),
-                Some(("lang", tag)) if spec.language.is_none() => spec.language = Some(tag.to_owned()),
+                Some(("name", name)) if spec.name.is_none() => spec.name = Some(quotable(name)?),
+                Some(("lang", tag)) if spec.language.is_none() => spec.language = Some(quotable(tag)?),
                 None if word == "default" => spec.default = true,
                 None if word == "forced" => spec.forced = true,
                 _ => break,
@@ -159,9 +172,30 @@ fn date(text: &str) -> Result<Date, String> {
 }
 
 fn pair(text: &str) -> Result<(String, String), String> {
+    let text = quotable(text)?;
     let pair = text.split_once('=').filter(|(id, _)| !id.is_empty());
-    pair.map(|(id, value)| (id.to_owned(), value.to_owned()))
-        .ok_or_else(|| "it looks like ID=VALUE".to_owned())
+    let pair = pair.map(|(id, value)| (id.to_owned(), value.to_owned()));
+    pair.ok_or_else(|| "it looks like ID=VALUE".to_owned())
+}
+
+/// What can stand in quotation marks in a playlist (section 4.2).
+fn quotable(text: &str) -> Result<String, String> {
+    match text.chars().any(|char| char == '"' || char.is_control()) {
+        true => Err("a playlist cannot have quotation marks or line ends there".to_owned()),
+        false => Ok(text.to_owned()),
+    }
+}
+
+/// A name of a file that is none of the others in a folder of a rendition.
+fn file_name(text: &str) -> Result<String, String> {
+    let plain = |char: char| char.is_ascii_alphanumeric() || matches!(char, '.' | '-' | '_');
+    let is_taken = text.ends_with(".m3u8") || text.ends_with(".m4s");
+    match !text.is_empty() && !text.starts_with('.') && text.chars().all(plain) && !is_taken {
+        true => Ok(text.to_owned()),
+        false => {
+            Err("it is a name of letters, digits, '.', '-' and '_', and no other file has it".to_owned())
+        }
+    }
 }
 
 fn vector(text: &str) -> Result<[u8; 16], String> {
@@ -195,8 +229,19 @@ mod tests {
         ] {
             assert_eq!(text.parse(), Ok(expected), "{text}");
         }
+        for wrong in ["a,name=\"b\"", "a,lang=d\ne"] {
+            assert!(wrong.parse::<Spec>().is_err(), "{wrong}");
+        }
         for wrong in ["", ",lang=de", "lang=de,default"] {
             assert_eq!(wrong.parse::<Spec>().is_ok(), wrong == "lang=de,default", "{wrong}");
+        }
+    }
+
+    #[test]
+    fn names_of_files() {
+        assert_eq!(file_name("start-1_b.mp4"), Ok("start-1_b.mp4".to_owned()));
+        for wrong in ["", ".init", "../init.mp4", "a b", "index.m3u8", "00001.m4s", "a\"b"] {
+            assert!(file_name(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -208,7 +253,7 @@ mod tests {
             assert!(vector(wrong).is_err(), "{wrong}");
         }
         assert_eq!(pair("a=b=c"), Ok(("a".into(), "b=c".into())));
-        assert!(pair("=b").is_err() && pair("ab").is_err());
+        assert!(pair("=b").is_err() && pair("ab").is_err() && pair("a=\"b\"").is_err());
         assert!(date("2026-01-31T12:00:00Z").is_ok() && date("2026-01-31").is_err());
     }
 }

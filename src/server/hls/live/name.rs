@@ -64,14 +64,32 @@ mod tests {
     #[test]
     fn names_are_safe_in_paths_of_all_kinds() {
         let long = "a".repeat(LONGEST);
-        for (text, stream, rendition) in
-            [("stage", "stage", MAIN), ("a/b", "a", "b"), ("A-1_2.x/720p", "A-1_2.x", "720p"), (&long, &long, MAIN)]
-        {
+        for (text, stream, rendition) in [
+            ("stage", "stage", MAIN),
+            ("a/b", "a", "b"),
+            ("A-1_2.x/720p", "A-1_2.x", "720p"),
+            (&long, &long, MAIN),
+        ] {
             let name: StreamName = text.parse().unwrap();
             assert_eq!((name.stream(), name.rendition()), (stream, rendition));
             assert_eq!(name.to_string(), text);
         }
-        for text in ["", "/", "a/", "/b", "a/b/c", ".a", "a/.b", "..", "a/..", "a b", "ä", "a%", "a\0", &format!("{long}a")] {
+        for text in [
+            "",
+            "/",
+            "a/",
+            "/b",
+            "a/b/c",
+            ".a",
+            "a/.b",
+            "..",
+            "a/..",
+            "a b",
+            "ä",
+            "a%",
+            "a\0",
+            &format!("{long}a"),
+        ] {
             assert!(text.parse::<StreamName>().is_err(), "{text:?}");
         }
         assert!("x".repeat(5000).parse::<StreamName>().unwrap_err().to_string().len() < 300);

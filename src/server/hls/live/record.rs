@@ -62,13 +62,20 @@ impl Recording {
 }
 
 /// Begins to keep a stream in `folder`. The guard is held until all is written.
-pub(super) fn start(folder: &Path, name: &str, run: u64, workers: Blocking, guard: Guard) -> Option<Recording> {
+pub(super) fn start(
+    folder: &Path,
+    name: &str,
+    run: u64,
+    workers: Blocking,
+    guard: Guard,
+) -> Option<Recording> {
     let (sender, pieces) = mpsc::channel(WAITING + 1);
     // The channel is new: there is room.
     let end = sender.clone().try_reserve_owned().ok()?;
     let stamp = chrono::DateTime::from_timestamp(i64::try_from(run).unwrap_or(0), 0).unwrap_or_default();
     let stem = format!("{name}-{}", stamp.format("%Y%m%dT%H%M%SZ"));
-    let tape = Tape { aside: folder.join(format!(".{stem}.partial")), whole: folder.join(stem), ..Tape::default() };
+    let tape =
+        Tape { aside: folder.join(format!(".{stem}.partial")), whole: folder.join(stem), ..Tape::default() };
     tokio::spawn(async move {
         keep(tape, pieces, &workers).await;
         drop(guard);
@@ -108,7 +115,9 @@ async fn keep(mut tape: Tape, mut pieces: mpsc::Receiver<Piece>, workers: &Block
     let Some(tape) = tape else { return };
     match finished {
         Ok(()) => tracing::info!(folder = %tape.whole.display(), "the recording is complete"),
-        Err(error) => tracing::error!(folder = %tape.aside.display(), %error, "the recording cannot be completed"),
+        Err(error) => {
+            tracing::error!(folder = %tape.aside.display(), %error, "the recording cannot be completed")
+        }
     }
 }
 
@@ -173,7 +182,8 @@ impl Tape {
         self.renditions.retain(|_, written| !written.segments.is_empty());
         let mut rates = BTreeMap::new();
         for (name, written) in &self.renditions {
-            let longest = written.segments.iter().map(|segment| segment.duration.as_secs_f64().round() as u64).max();
+            let longest =
+                written.segments.iter().map(|segment| segment.duration.as_secs_f64().round() as u64).max();
             let playlist = MediaPlaylist {
                 version: VERSION,
                 target_duration: longest.unwrap_or(0).max(1),

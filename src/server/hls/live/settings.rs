@@ -50,6 +50,12 @@ impl Default for Settings {
 impl Default for Limits {
     fn default() -> Self {
         // Silence: nginx-rtmp 60 s, MediaMTX 10 s. Half a GiB is a minute and a half of ten renditions of 5 Mb/s each.
-        Self { streams: 100, renditions: 10, bytes: 512 << 20, silence: Duration::from_secs(30), ahead: Duration::from_secs(2) }
+        Self {
+            streams: 100,
+            renditions: 10,
+            bytes: 512 << 20,
+            silence: Duration::from_secs(30),
+            ahead: Duration::from_secs(2),
+        }
     }
 }

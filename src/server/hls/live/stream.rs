@@ -105,7 +105,13 @@ pub struct Listed {
 }
 
 impl Stream {
-    pub(super) fn new(name: String, run: u64, settings: Arc<Settings>, counters: Arc<Counters>, recording: Option<Recording>) -> Self {
+    pub(super) fn new(
+        name: String,
+        run: u64,
+        settings: Arc<Settings>,
+        counters: Arc<Counters>,
+        recording: Option<Recording>,
+    ) -> Self {
         let segment = settings.media.segment.as_micros().max(1);
         // A whole multiple of the segments, so that the first one is not a short one.
         let start = LEAD.as_micros().div_ceil(segment).saturating_mul(segment);
@@ -222,7 +228,8 @@ impl Stream {
             recording.finish(multivariant);
         }
         let counts = state.renditions.values().map(|entry| entry.rendition.counts());
-        let (mended, dropped) = counts.fold((0, 0), |sum, (counts, _)| (sum.0 + counts.mended, sum.1 + counts.dropped));
+        let (mended, dropped) =
+            counts.fold((0, 0), |sum, (counts, _)| (sum.0 + counts.mended, sum.1 + counts.dropped));
         tracing::info!(stream = self.name, mended, dropped, "the stream has ended");
     }
 
@@ -243,7 +250,11 @@ impl Stream {
             let change = entry.rendition.idle(now, &mut state.shared);
             let gaps = entry.rendition.counts().1 - before;
             if gaps > 0 && before == 0 {
-                tracing::warn!(stream = self.name, rendition = name, "nothing comes: its time is marked as a gap");
+                tracing::warn!(
+                    stream = self.name,
+                    rendition = name,
+                    "nothing comes: its time is marked as a gap"
+                );
             }
             self.counters.gaps.fetch_add(gaps, Ordering::Relaxed);
             self.changed(state, name, change);
@@ -264,7 +275,9 @@ impl Stream {
     /// Tells viewers and the recording what has changed in a rendition.
     fn changed(&self, state: &mut State, name: &str, change: Change) {
         self.counters.segments.fetch_add(change.complete.len() as u64, Ordering::Relaxed);
-        let Some(window) = state.renditions.get(name).and_then(|entry| entry.rendition.window()) else { return };
+        let Some(window) = state.renditions.get(name).and_then(|entry| entry.rendition.window()) else {
+            return;
+        };
         for complete in change.complete {
             let uri = complete.segment.map.as_ref().map_or("", |map| map.uri.as_str());
             let init = Name::read(uri, self.run).and_then(|init| window.resource(init));
@@ -347,18 +360,22 @@ impl Stream {
     }
 
     fn multivariant_of(&self, state: &State) -> MultivariantPlaylist {
-        let rungs: Vec<Rung> = state.renditions.iter().filter_map(|(name, entry)| {
-            let window = entry.rendition.window().filter(|window| window.is_playable())?;
-            let (peak, average) = entry.rendition.rates();
-            Some(Rung {
-                name,
-                uri: format!("{name}/{PLAYLIST}"),
-                about: entry.rendition.about(),
-                independent: window.independent(),
-                peak,
-                average,
+        let rungs: Vec<Rung<'_>> = state
+            .renditions
+            .iter()
+            .filter_map(|(name, entry)| {
+                let window = entry.rendition.window().filter(|window| window.is_playable())?;
+                let (peak, average) = entry.rendition.rates();
+                Some(Rung {
+                    name,
+                    uri: format!("{name}/{PLAYLIST}"),
+                    about: entry.rendition.about(),
+                    independent: window.independent(),
+                    peak,
+                    average,
+                })
             })
-        }).collect();
+            .collect();
         multivariant(&rungs)
     }
 
@@ -366,7 +383,8 @@ impl Stream {
     pub(super) fn listed(&self, base: &str) -> Option<Listed> {
         let state = self.lock();
         let playable = |entry: &Entry| entry.rendition.window().is_some_and(|window| window.is_playable());
-        let names = state.renditions.iter().filter(|(_, entry)| playable(entry)).map(|(name, _)| name.clone());
+        let names =
+            state.renditions.iter().filter(|(_, entry)| playable(entry)).map(|(name, _)| name.clone());
         let renditions: Vec<String> = names.collect();
         (!renditions.is_empty() && is_gathered(&state, now())).then(|| Listed {
             name: self.name.clone(),

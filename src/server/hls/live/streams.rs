@@ -118,14 +118,16 @@ impl Streams {
         }
         if table.streams.len() >= inner.settings.limits.streams && !table.streams.contains_key(name) {
             // One that has ended makes room.
-            let ended = table.streams.iter().find(|(_, stream)| stream.has_ended()).map(|(name, _)| name.clone());
+            let ended =
+                table.streams.iter().find(|(_, stream)| stream.has_ended()).map(|(name, _)| name.clone());
             table.streams.remove(&ended.ok_or(Refused::Full)?);
         }
         let seconds = u64::try_from(now() / 1_000_000).unwrap_or(0);
         table.run = seconds.max(table.run + 1);
         let run = table.run;
         let recording = inner.settings.record.as_ref();
-        let recording = recording.and_then(|folder| record::start(folder, name, run, inner.workers.clone(), inner.drain.guard()));
+        let recording = recording
+            .and_then(|folder| record::start(folder, name, run, inner.workers.clone(), inner.drain.guard()));
         let (settings, counters) = (Arc::clone(&inner.settings), Arc::clone(&inner.counters));
         let stream = Arc::new(Stream::new(name.to_owned(), run, settings, counters, recording));
         table.streams.insert(name.to_owned(), Arc::clone(&stream));

@@ -20,7 +20,7 @@ use ring::digest::{Context, SHA256};
 
 use super::reply::{self, Kind, PLAYLIST, Ready};
 use super::segments::Key;
-use super::{Packager, OriginError};
+use super::{OriginError, Packager};
 use crate::net::workers::Priority;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::head::Head;

@@ -16,7 +16,7 @@ use http::{HeaderValue, StatusCode};
 
 use super::film::{FRESH, Film};
 use super::reply::{self, Kind, PLAYLIST, Ready};
-use super::{Packager, OriginError, list};
+use super::{OriginError, Packager, list};
 use crate::net::workers::Priority;
 use crate::proto::http::date;
 use crate::proto::http::etag::EntityTag;
@@ -201,7 +201,9 @@ fn again(request: &Parts, as_it_is: bool) -> Result<Request, Problem> {
     if !as_it_is {
         let text = format!("GET {} HTTP/1.1\r\nHost: localhost\r\n\r\n", request.head().path());
         let parsed = parse(text.into(), &Limits::default());
-        again.replace_head(parsed.map_err(|error| Problem::internal(format!("a request of our own: {error}")))?.0);
+        again.replace_head(
+            parsed.map_err(|error| Problem::internal(format!("a request of our own: {error}")))?.0,
+        );
     }
     Ok(again)
 }

@@ -38,10 +38,12 @@ pub(super) struct Keys {
     iv: Option<[u8; BLOCK]>,
     /// By number: the key, and what playlists say of it.
     keys: Vec<([u8; BLOCK], Arc<Key>)>,
+    /// Where players get them, if anywhere among our files.
+    folder: Option<PathBuf>,
 }
 
 impl Keys {
-    /// Makes keys for so many segments, and writes them where players get them; `None` when nothing is to be encrypted.
+    /// Makes keys for so many segments; `None` when nothing is to be encrypted.
     pub(super) fn make(
         wanted: &Encryption,
         segments: usize,
@@ -62,13 +64,11 @@ impl Keys {
             (None, Some(_), Some(_)) => None,
             (None, Some(_), None) => {
                 return Err(PackageError::Usage(
-                    "--key-uri needs --keys-out, where keys are put, or --key-file, which they are derived from".to_owned(),
+                    "--key-uri needs --keys-out, where keys are put, or --key-file, which they are derived from"
+                        .to_owned(),
                 ));
             }
         };
-        if let Some(folder) = &folder {
-            fs::create_dir_all(folder).map_err(|source| PackageError::write(folder, source))?;
-        }
         let mut keys = Vec::new();
         for number in 0..count {
             let key = match secret {
@@ -76,10 +76,6 @@ impl Keys {
                 Some(secret) => secret,
                 None => by_chance()?,
             };
-            if let Some(folder) = &folder {
-                let path = folder.join(format!("{number}.key"));
-                fs::write(&path, key).map_err(|source| PackageError::write(&path, source))?;
-            }
             let said = Key {
                 method: Method::Aes128,
                 uri: Some(uri.replace(NUMBER, &number.to_string())),
@@ -89,7 +85,23 @@ impl Keys {
             };
             keys.push((key, Arc::new(said)));
         }
-        Ok(Some(Self { rotate: wanted.key_rotate, iv: wanted.iv, keys }))
+        Ok(Some(Self { rotate: wanted.key_rotate, iv: wanted.iv, keys, folder }))
+    }
+
+    /// Writes the keys where players get them: last of all, as they take the place of those of an older package.
+    pub(super) fn publish(&self) -> Result<(), PackageError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        fs::create_dir_all(folder).map_err(|source| PackageError::write(folder, source))?;
+        let aside = |number: usize| folder.join(format!(".{number}.key.part"));
+        for (number, (key, _)) in self.keys.iter().enumerate() {
+            let path = aside(number);
+            fs::write(&path, key).map_err(|source| PackageError::write(&path, source))?;
+        }
+        for number in 0..self.keys.len() {
+            let path = folder.join(format!("{number}.key"));
+            fs::rename(aside(number), &path).map_err(|source| PackageError::write(&path, source))?;
+        }
+        Ok(())
     }
 
     /// The key of segment `n`.

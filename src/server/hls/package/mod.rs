@@ -9,15 +9,24 @@ mod write;
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 use self::encrypt::Keys;
 use self::output::{Aside, MASTER};
 use super::command::package::{Args, Container, Sound as SoundArg, Spec};
+use super::tools::{self, Encoded, Thumbnails, ToolError, Tools};
 use super::vod::{
-    Format, Input, Media, MediaError, PlanError, Presentation, Rendition, Role, SegmentError, Settings, Sound,
+    Format, INIT_NAME, Input, Media, MediaError, PlanError, Presentation, Rendition, Role, SegmentError,
+    Settings, Sound,
 };
+
+/// The folder of pictures for a seek bar, in the output.
+const THUMBNAILS: &str = "thumbnails";
+
+/// How the folder beside the output ends in which renditions are made.
+const LADDER: &str = "ladder";
 
 /// Why there is no package.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +58,9 @@ pub enum PackageError {
     /// The output would replace something else.
     #[error("{} holds something that is no package (there is no {MASTER}): remove it, or choose another folder", .0.display())]
     Occupied(PathBuf),
+    /// The output is where a file system begins, and cannot be replaced.
+    #[error("{} is a file system of its own, which cannot be replaced: choose a folder in it", .0.display())]
+    Mounted(PathBuf),
     /// A key file cannot be read.
     #[error("cannot read the key {}", path.display())]
     KeyFile {
@@ -66,6 +78,9 @@ pub enum PackageError {
     /// Options that make no sense together.
     #[error("{0}")]
     Usage(String),
+    /// What the ffmpeg program was to do.
+    #[error(transparent)]
+    Tool(#[from] ToolError),
 }
 
 impl PackageError {
@@ -116,14 +131,31 @@ pub fn run(args: &Args) -> Result<(), PackageError> {
 /// # Errors
 /// As for [`run`].
 pub fn package(args: &Args) -> Result<Summary, PackageError> {
-    let inputs = open(args)?;
+    if args.format == Container::Ts && (args.index || args.init.is_some()) {
+        return Err(PackageError::Usage("--index and --init are for segments of fMP4".to_owned()));
+    }
+    let programs = Tools::default();
+    if args.thumbnails.is_some() {
+        programs.present()?; // rather than when all else is done
+    }
+    let aside = Aside::new(&args.out)?;
+    let ladder = ladder(args, &programs, &aside)?;
+    let files =
+        ladder.as_ref().map(|ladder| ladder.files.iter().map(|file| file.display().to_string()).collect());
+    let films: Vec<String> = files.unwrap_or_else(|| args.inputs.clone());
+    let inputs = open(args, &films)?;
     if !args.quiet {
         for warning in inputs.iter().flat_map(|(_, media)| &media.warnings) {
             eprintln!("warning: {warning}");
         }
     }
+    let pictured = films.iter().zip(&inputs).filter(|(_, (_, media))| media.videos().next().is_some());
+    // Renditions of a ladder begin with the largest: the last one is decoded in the least time.
+    let pictured = pictured.map(|(film, _)| film.clone()).next_back();
+    if args.thumbnails.is_some() && pictured.as_deref() == Some("-") {
+        return Err(ToolError::ReadOnce("--thumbnails").into());
+    }
     let presentation = Presentation::plan(inputs, &settings(args))?;
-    let aside = Aside::new(&args.out)?;
     let renditions = presentation.renditions();
     let most = renditions.iter().map(Rendition::len).max().unwrap_or(0);
     let keys = Keys::make(&args.encryption, most, &aside)?;
@@ -142,9 +174,15 @@ pub fn package(args: &Args) -> Result<Summary, PackageError> {
     for (path, text) in &playlists {
         std::fs::write(path, text).map_err(|source| PackageError::write(path, source))?;
     }
+    if let (Some(every), Some(film)) = (args.thumbnails, &pictured) {
+        thumbnails(&programs, film, every.0, &presentation, &aside.folder().join(THUMBNAILS))?;
+    }
     let master = aside.folder().join(MASTER);
     let text = presentation.multivariant_of(&measured, keys.is_none()).write();
     std::fs::write(&master, text).map_err(|source| PackageError::write(&master, source))?;
+    if let Some(keys) = &keys {
+        keys.publish()?;
+    }
     aside.place()?;
     Ok(Summary {
         renditions: renditions.len(),
@@ -153,8 +191,35 @@ pub fn package(args: &Args) -> Result<Summary, PackageError> {
     })
 }
 
-fn open(args: &Args) -> Result<Vec<(Input, Media)>, PackageError> {
-    let any = args.inputs.iter().map(|input| (Role::Any, Spec { input: input.clone(), ..Spec::default() }));
+/// The renditions that ffmpeg makes, if they are wanted; they are gone when the value is dropped.
+fn ladder(args: &Args, programs: &Tools, aside: &Aside) -> Result<Option<Encoded>, PackageError> {
+    let Some(ladder) = &args.ladder else { return Ok(None) };
+    let [input] = &args.inputs[..] else {
+        return Err(PackageError::Usage("--ladder makes the renditions of one input".to_owned()));
+    };
+    let folder = aside.folder().with_extension(LADDER);
+    Ok(Some(tools::encode(programs, input, ladder, &folder, args.quiet)?))
+}
+
+/// Pictures for a seek bar, in a folder of the output.
+fn thumbnails(
+    programs: &Tools,
+    film: &str,
+    every: Duration,
+    presentation: &Presentation,
+    folder: &Path,
+) -> Result<(), PackageError> {
+    let mut renditions = presentation.renditions().iter();
+    let Some((variant, size)) = renditions.find_map(|one| Some((one, one.resolution()?))) else {
+        return Ok(());
+    };
+    let duration = (0..variant.len()).map(|n| variant.duration(n)).sum();
+    let wanted = Thumbnails { every, duration, size: (size.width, size.height) };
+    Ok(tools::thumbnails(programs, film, &wanted, folder)?)
+}
+
+fn open(args: &Args, films: &[String]) -> Result<Vec<(Input, Media)>, PackageError> {
+    let any = films.iter().map(|input| (Role::Any, Spec { input: input.clone(), ..Spec::default() }));
     let audio = args.audio.iter().map(|spec| (Role::Audio, spec.clone()));
     let subtitles = args.subtitles.iter().map(|spec| (Role::Subtitles, spec.clone()));
     let all: Vec<(Role, Spec)> = any.chain(audio).chain(subtitles).collect();
@@ -170,6 +235,10 @@ fn open(args: &Args) -> Result<Vec<(Input, Media)>, PackageError> {
 }
 
 fn settings(args: &Args) -> Settings {
+    let mut session_data = args.session_data.clone();
+    if args.thumbnails.is_some() {
+        session_data.push(("wireworks.thumbnails".to_owned(), format!("{THUMBNAILS}/{}", tools::INDEX)));
+    }
     Settings {
         format: match args.format {
             Container::Fmp4 => Format::Fmp4,
@@ -183,7 +252,8 @@ fn settings(args: &Args) -> Settings {
         },
         index: args.index,
         date_time: args.date_time,
-        session_data: args.session_data.clone(),
+        session_data,
+        init_name: args.init.clone().unwrap_or_else(|| INIT_NAME.to_owned()),
     }
 }
 

@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
-use super::PackageError;
+use super::{LADDER, PackageError};
 
 /// The file by which an older package is known.
 pub(super) const MASTER: &str = "master.m3u8";
@@ -23,6 +24,11 @@ impl Aside {
     /// A folder beside `wanted`, which is not there, is empty, or holds a package.
     pub(super) fn new(wanted: &Path) -> Result<Self, PackageError> {
         let wanted = std::path::absolute(wanted).map_err(|source| PackageError::write(wanted, source))?;
+        // A link stays, and where it leads is replaced.
+        let wanted = fs::canonicalize(&wanted).unwrap_or(wanted);
+        let (Some(parent), Some(name)) = (wanted.parent(), wanted.file_name()) else {
+            return Err(PackageError::Mounted(wanted));
+        };
         let is_free = match fs::read_dir(&wanted) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
             Err(source) => return Err(PackageError::write(&wanted, source)),
@@ -31,9 +37,10 @@ impl Aside {
         if !is_free {
             return Err(PackageError::Occupied(wanted));
         }
-        let (Some(parent), Some(name)) = (wanted.parent(), wanted.file_name()) else {
-            return Err(PackageError::Occupied(wanted));
-        };
+        let device = |path: &Path| fs::metadata(path).ok().map(|about| about.dev());
+        if device(&wanted).is_some_and(|own| device(parent) != Some(own)) {
+            return Err(PackageError::Mounted(wanted));
+        }
         let name = name.to_string_lossy();
         fs::create_dir_all(parent).map_err(|source| PackageError::write(parent, source))?;
         remove_left(parent, &name);
@@ -92,8 +99,10 @@ fn remove_left(parent: &Path, name: &str) {
         let file = entry.file_name();
         let file = file.to_string_lossy();
         let rest = file.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
-        let process =
-            rest.and_then(|rest| rest.strip_prefix('.')?.strip_suffix(".part")?.parse::<u32>().ok());
+        let process = rest.and_then(|rest| {
+            let (process, kind) = rest.strip_prefix('.')?.split_once('.')?;
+            matches!(kind, "part" | LADDER).then(|| process.parse::<u32>().ok())?
+        });
         if process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
             let _ = fs::remove_dir_all(entry.path());
         }

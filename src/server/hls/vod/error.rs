@@ -168,6 +168,16 @@ pub enum SegmentError {
         /// Why.
         why: mux::Error,
     },
+    /// An ID3 tag cannot be put into a transport stream.
+    #[error("{name}: the ID3 tag of tick {at} of 90 kHz: {why}")]
+    Tag {
+        /// The input.
+        name: String,
+        /// When it counts.
+        at: i64,
+        /// Why.
+        why: mux::Error,
+    },
     /// A fragment is too long.
     #[error(transparent)]
     Long(#[from] Unwritable),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::error::MediaError;
-use super::remote::Remote;
+use super::remote::{Opened, Remote};
 use super::source::{Source, Spool};
 use super::stream;
 use crate::proto::hls::codec::webvtt::{self, Document};
@@ -17,6 +17,7 @@ use crate::proto::hls::mp4::movie::{Movie, MovieTrack};
 use crate::proto::hls::mp4::walk::{Step, Walk};
 use crate::proto::hls::track::{Shape, Track};
 use crate::proto::hls::vod::index::Index;
+use crate::proto::hls::vod::layout::Tag;
 use crate::proto::hls::vod::samples::Samples;
 
 /// An input, and what its user said of it.
@@ -53,6 +54,8 @@ pub struct Media {
     pub name: String,
     /// What is in it.
     pub content: Content,
+    /// ID3 tags, by when they count.
+    pub tags: Arc<[Tag]>,
     /// What its user should know: tracks that are left out, losses.
     pub warnings: Vec<String>,
 }
@@ -90,9 +93,11 @@ impl Media {
             return Self::from_stream("-", std::io::stdin().lock());
         }
         if input.starts_with("http://") || input.starts_with("https://") {
-            let remote =
-                Remote::open(input).map_err(|source| MediaError::Open { name: input.to_owned(), source })?;
-            return Self::from_source(Source::remote(input.to_owned(), remote));
+            let failed = |source| MediaError::Open { name: input.to_owned(), source };
+            return match Remote::open(input).map_err(failed)? {
+                Opened::Ranges(remote) => Self::from_source(Source::remote(input.to_owned(), remote)),
+                Opened::Stream(download) => Self::from_stream(input, download),
+            };
         }
         Self::from_source(Source::open(Path::new(input))?)
     }
@@ -152,7 +157,8 @@ impl Media {
             let name = source.name().to_owned();
             let document =
                 Document::parse(&file).map_err(|why| MediaError::Text { name: name.clone(), why })?;
-            return Ok(Self { name, content: Content::Text(Arc::new(document)), warnings: Vec::new() });
+            let content = Content::Text(Arc::new(document));
+            return Ok(Self { name, content, tags: Arc::new([]), warnings: Vec::new() });
         }
         mp4(Arc::new(source), &first)
     }
@@ -233,6 +239,9 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
         match (&one.name.0, &mut found) {
             (b"moov", None) => {
                 let movie = Movie::read(one.at, one.bytes).map_err(broken)?;
+                for MovieTrack { track, table, .. } in &movie.tracks {
+                    enough(track.id, table.bytes(), &source).map_err(|wrong| broken(wrong.at(one.at)))?;
+                }
                 if !movie.fragmented {
                     return movie_media(movie, Vec::new(), &source);
                 }
@@ -246,6 +255,8 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
                 for run in &fragment.runs {
                     let place = movie.tracks.iter().position(|track| track.track.id == run.track);
                     let Some(index) = place.and_then(|place| indexes.get_mut(place)) else { continue };
+                    let bytes = index.bytes().saturating_add(run.bytes);
+                    enough(run.track, bytes, &source).map_err(|wrong| broken(wrong.at(one.at)))?;
                     for located in run.samples() {
                         index.push(&located.sample, located.at).map_err(|why| MediaError::Samples {
                             name: name.clone(),
@@ -268,6 +279,12 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
         None if source.length() < 8 => Err(MediaError::Unknown { name, first: hex(first) }),
         None => Err(MediaError::NoMovie { name, at: source.length() }),
     }
+}
+
+/// That a track does not tell of more bytes than there are: few bytes could stand for any number of samples.
+fn enough(track: u32, bytes: u64, source: &Source) -> Result<(), Wrong> {
+    let length = source.length();
+    if bytes > length { Err(Wrong::Overlap { track, bytes, length }) } else { Ok(()) }
 }
 
 /// The samples of the tables of a track, in a list to which those of fragments are added.
@@ -319,7 +336,7 @@ pub(super) fn finish(
     if !left_out.is_empty() {
         warnings.insert(0, format!("{name}: left out: {left_out}"));
     }
-    Ok(Media { name, content: Content::Tracks(tracks), warnings })
+    Ok(Media { name, content: Content::Tracks(tracks), tags: Arc::new([]), warnings })
 }
 
 fn hex(first: &[u8]) -> String {

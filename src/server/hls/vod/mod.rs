@@ -17,7 +17,7 @@ mod transport;
 
 pub use self::error::{MediaError, PlanError, SegmentError};
 pub use self::media::{Content, Input, Media, MediaTrack, Role};
-pub use self::plan::{Format, Settings, Sound, TARGET};
+pub use self::plan::{Format, INIT_NAME, Settings, Sound, TARGET};
 pub use self::presentation::{I_FRAME_PLAYLIST, MEDIA_PLAYLIST, Measured, Presentation};
 pub use self::rendition::{About, Kind, Rendition, Writer, Written};
 pub use self::source::Source;

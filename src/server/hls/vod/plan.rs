@@ -1,19 +1,27 @@
 //! How inputs become renditions: which are variants, which are audio or subtitles, and where all of them are cut.
 
+mod lead;
+mod looked;
+mod names;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::error::{MediaError, PlanError};
+use chrono::TimeDelta;
+
+use self::lead::Lead;
+use self::looked::Looked;
+use self::names::{Names, fit_together};
+use super::error::PlanError;
 use super::media::{Content, Input, Media, MediaTrack, Role};
 use super::rendition::{About, Kind, Rendition, Tracks};
 use crate::proto::hls::codec::webvtt::Document;
 use crate::proto::hls::cuts::{Keys, cuts};
 use crate::proto::hls::playlist::media::Date;
-use crate::proto::hls::track::{Config, Timescale, Track};
+use crate::proto::hls::track::Timescale;
 use crate::proto::hls::ts::mux::START;
-use crate::proto::hls::vod::layout::{Cut, Lane, Layout};
-use crate::proto::hls::vod::scan::{Scan, scan};
-use crate::proto::hls::vod::{fmp4, language};
+use crate::proto::hls::vod::fmp4;
+use crate::proto::hls::vod::layout::{Cut, Layout, span};
 
 /// What segments are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,11 +56,16 @@ pub struct Settings {
     pub sound: Sound,
     /// Whether an index stands in front of each segment of fMP4.
     pub index: bool,
-    /// The date at which the presentation begins.
+    /// The date of the first picture.
     pub date_time: Option<Date>,
     /// Facts for the multivariant playlist.
     pub session_data: Vec<(String, String)>,
+    /// The file name of initialization sections.
+    pub init_name: String,
 }
+
+/// The file name of initialization sections by default.
+pub const INIT_NAME: &str = "init.mp4";
 
 /// How long segments are at least by default: what Apple recommends (HLS Authoring Specification, 7.5).
 pub const TARGET: Duration = Duration::from_secs(6);
@@ -66,17 +79,9 @@ impl Default for Settings {
             index: false,
             date_time: None,
             session_data: Vec::new(),
+            init_name: INIT_NAME.to_owned(),
         }
     }
-}
-
-/// A track that was looked at.
-#[derive(Clone, Debug)]
-struct Looked {
-    /// The input's name.
-    name: String,
-    track: MediaTrack,
-    scan: Scan,
 }
 
 /// A file with pictures.
@@ -95,7 +100,8 @@ pub(super) struct Plan {
 /// Sorts inputs, and plans renditions of them.
 pub(super) fn plan(inputs: Vec<(Input, Media)>, settings: &Settings) -> Result<Plan, PlanError> {
     let sorted = Sorted::new(inputs, settings)?;
-    let mut planner = Planner { settings, renditions: Vec::new(), start: sorted.start() };
+    let names = sorted.names.clone();
+    let mut planner = Planner { settings, renditions: Vec::new(), start: sorted.start(), names };
     planner.plan(sorted)?;
     let mut renditions = planner.renditions;
     let longest = renditions.iter().flat_map(Rendition::durations).max().unwrap_or_default();
@@ -106,16 +112,17 @@ pub(super) fn plan(inputs: Vec<(Input, Media)>, settings: &Settings) -> Result<P
 }
 
 /// Inputs by what they are.
+#[derive(Default)]
 struct Sorted {
     films: Vec<Film>,
     sounds: Vec<(About, Looked)>,
     texts: Vec<(About, Arc<Document>)>,
+    names: Names,
 }
 
 impl Sorted {
     fn new(inputs: Vec<(Input, Media)>, settings: &Settings) -> Result<Self, PlanError> {
-        let mut sorted = Self { films: Vec::new(), sounds: Vec::new(), texts: Vec::new() };
-        let mut names = Names::default();
+        let mut sorted = Self::default();
         for (input, media) in inputs {
             let missing = |what| PlanError::Role { name: media.name.clone(), what };
             let document = match &media.content {
@@ -125,7 +132,7 @@ impl Sorted {
                 Content::Tracks(_) => None,
             };
             if let Some(document) = document {
-                let about = About::of(&input, None, names.take("subtitles", &media.name));
+                let about = About::of(&input, None, sorted.names.take("subtitles", &media.name));
                 sorted.texts.push((about, document));
                 continue;
             }
@@ -134,8 +141,9 @@ impl Sorted {
             let mut has_picture = false;
             for picture in media.videos().filter(|_| input.role == Role::Any) {
                 has_picture = true;
-                let about = About::of(&input, Some(&picture.track), names.take("", &media.name));
-                sorted.films.push(Film { about, picture: look(picture)?, sounds: sounds.clone() });
+                let about = About::of(&input, Some(&picture.track), sorted.names.take("", &media.name));
+                let picture = Looked { tags: Arc::clone(&media.tags), ..look(picture)? };
+                sorted.films.push(Film { about, picture, sounds: sounds.clone() });
             }
             if has_picture {
                 continue;
@@ -144,8 +152,9 @@ impl Sorted {
                 return Err(missing("sound"));
             }
             for sound in sounds {
-                let about = About::of(&input, Some(&sound.track.track), names.take("audio", &media.name));
-                sorted.sounds.push((about, sound));
+                let about =
+                    About::of(&input, Some(&sound.track.track), sorted.names.take("audio", &media.name));
+                sorted.sounds.push((about, Looked { tags: Arc::clone(&media.tags), ..sound }));
             }
         }
         match sorted.films.is_empty() && sorted.sounds.is_empty() {
@@ -171,58 +180,11 @@ impl Sorted {
     }
 }
 
-impl Looked {
-    fn new(name: &str, track: &MediaTrack, format: Format) -> Result<Self, PlanError> {
-        let broken = |fault| MediaError::Mp4 { name: name.to_owned(), fault };
-        let scan = scan(&track.track, &track.samples, track.source.length()).map_err(broken)?;
-        let mut track = track.clone();
-        // What is presented is decided by the samples that are taken.
-        track.track.edit.duration = None;
-        // Players of Apple's want parameter sets in the initialization section, where they are mostly twice.
-        if let (Config::Hevc(config), Format::Fmp4) = (&track.track.config, format)
-            && config.parameter_sets().next().is_some()
-        {
-            track.track.in_band = false;
-        }
-        Ok(Self { name: name.to_owned(), track, scan })
-    }
-
-    /// By how much samples are decoded earlier in MPEG-TS, so that none is presented before it is decoded.
-    fn lead(&self) -> i64 {
-        i64::from(self.scan.least_offset.min(0)).saturating_neg()
-    }
-
-    fn keys(&self) -> Keys {
-        Keys {
-            name: self.name.clone(),
-            timescale: self.track.track.timescale,
-            times: self.scan.keys.iter().map(|key| key.time).collect(),
-            picture: self.scan.step,
-            end: self.scan.end,
-        }
-    }
-
-    fn lane(&self, cut: &Cut) -> Lane {
-        Lane::new(self.track.track.clone(), Arc::clone(&self.track.samples), self.scan.samples, cut)
-    }
-
-    /// Whether another sound is the same: renditions of one film mostly have the same.
-    fn is_same(&self, other: &Self) -> bool {
-        let (a, b) = (&self.track, &other.track);
-        let alike = |a: &Track, b: &Track| {
-            (&a.config, a.timescale, a.language, a.edit) == (&b.config, b.timescale, b.language, b.edit)
-        };
-        alike(&a.track, &b.track)
-            && a.samples.len() == b.samples.len()
-            && a.samples.bytes() == b.samples.bytes()
-            && a.samples.from(0).zip(b.samples.from(0)).all(|(a, b)| a.sample == b.sample)
-    }
-}
-
 struct Planner<'a> {
     settings: &'a Settings,
     renditions: Vec<Rendition>,
     start: i64,
+    names: Names,
 }
 
 impl Planner<'_> {
@@ -281,15 +243,20 @@ impl Planner<'_> {
                 self.group(index, group, &sorted.sounds, &lead)?;
             }
         }
-        for (about, document) in sorted.texts {
+        let mut texts = sorted.texts;
+        fit_together(texts.iter_mut().map(|(about, _)| about));
+        for (about, document) in texts {
             let kind = Kind::Subtitles { group: "subtitles".to_owned() };
-            self.renditions.push(Rendition::of_text(
-                about,
-                kind,
-                document,
-                &lead.spans(),
-                self.subtitle_start(),
-            ));
+            let start = self.subtitle_start();
+            self.renditions.push(Rendition::of_text(about, kind, document, &lead.spans(), start));
+        }
+        // The date is that of the first picture, or of the first sound.
+        let first = lead.times.first().map_or(Duration::ZERO, |first| span(lead.scale, 0, *first));
+        let before = TimeDelta::from_std(first).unwrap_or_default();
+        let date_time = self.settings.date_time.and_then(|date| date.checked_sub_signed(before));
+        for rendition in &mut self.renditions {
+            rendition.date_time = date_time;
+            rendition.init_name.clone_from(&self.settings.init_name);
         }
         Ok(())
     }
@@ -335,18 +302,17 @@ impl Planner<'_> {
         lead: &Lead,
     ) -> Result<(), PlanError> {
         let group = group_name(index);
-        let mut names = Names::default();
         let mut members: Vec<(About, Looked)> = Vec::new();
         for sound in own {
             let mut about = About::of(&Input::default(), Some(&sound.track.track), String::new());
             let tag = about.language.clone().unwrap_or_else(|| "main".to_owned());
-            about.folder = names.take(&group, &tag);
+            about.folder = self.names.take(&group, &tag);
             members.push((about, sound.clone()));
         }
         for (about, sound) in others {
             let mut about = about.clone();
             if index > 0 {
-                about.folder = format!("{}-{}", about.folder, index + 1);
+                about.folder = self.names.take("", &about.folder);
             }
             members.push((about, sound.clone()));
         }
@@ -356,14 +322,23 @@ impl Planner<'_> {
         {
             about.default = true;
         }
-        name_apart(members.iter_mut().map(|(about, _)| about));
+        fit_together(members.iter_mut().map(|(about, _)| about));
         for (about, sound) in members {
             self.sound(about, Kind::Audio { group: group.clone() }, &sound, lead)?;
         }
         Ok(())
     }
 
-    fn add(&mut self, about: About, kind: Kind, layout: Layout, all: &[&Looked]) -> Result<(), PlanError> {
+    fn add(
+        &mut self,
+        about: About,
+        kind: Kind,
+        mut layout: Layout,
+        all: &[&Looked],
+    ) -> Result<(), PlanError> {
+        if let Some(lead) = all.first() {
+            layout.tags = Arc::clone(&lead.tags);
+        }
         let name = all.first().map(|looked| looked.name.clone()).unwrap_or_default();
         let tracks = Tracks {
             sources: all.iter().map(|looked| Arc::clone(&looked.track.source)).collect(),
@@ -375,124 +350,11 @@ impl Planner<'_> {
             rate: all.first().map_or(0.0, |looked| looked.scan.rate),
             independent: all.first().is_none_or(|looked| looked.scan.closed),
         };
-        let mut rendition = Rendition::of_tracks(about, kind, tracks, &name)?;
-        rendition.date_time = self.settings.date_time;
-        self.renditions.push(rendition);
+        self.renditions.push(Rendition::of_tracks(about, kind, tracks, &name)?);
         Ok(())
     }
 }
 
 fn group_name(index: usize) -> String {
     if index == 0 { "audio".to_owned() } else { format!("audio-{}", index + 1) }
-}
-
-/// Gives those in a group names of their own (section 4.4.6.1.1).
-fn name_apart<'a>(members: impl Iterator<Item = &'a mut About>) {
-    let mut taken: Vec<String> = Vec::new();
-    for about in members {
-        let mut name = about.name.clone();
-        let mut number = 2;
-        while taken.contains(&name) {
-            name = format!("{} {number}", about.name);
-            number += 1;
-        }
-        taken.push(name.clone());
-        about.name = name;
-    }
-}
-
-/// The times at which all renditions are cut: those of the first film, or multiples of the target duration.
-struct Lead {
-    scale: Timescale,
-    times: Vec<i64>,
-    end: i64,
-}
-
-impl Lead {
-    fn of_sound(sounds: &[(About, Looked)], target: Duration) -> Self {
-        let end = sounds.iter().map(|(_, sound)| {
-            sound.track.track.timescale.rescale(sound.scan.end, Timescale::MPEG).unwrap_or(i64::MAX)
-        });
-        let end = end.max().unwrap_or(0);
-        let step = ticks(target);
-        let mut times: Vec<i64> = (0..).map(|n: i64| n * step).take_while(|time| *time < end).collect();
-        // A rest that is not worth a segment is heard with the one before.
-        if times.len() > 1 && times.last().is_some_and(|last| end - last < step / 4) {
-            times.pop();
-        }
-        Self { scale: Timescale::MPEG, times, end }
-    }
-
-    /// The times at which a sound is cut: those of the film, and more if it goes on longer than that.
-    fn for_sound(&self, sound: &Looked, target: Duration) -> Vec<i64> {
-        let track = &sound.track.track;
-        let mut times = self.times.clone();
-        let step = Timescale::MPEG.rescale(ticks(target), self.scale).unwrap_or(1).max(1);
-        let end = track.timescale.rescale(sound.scan.end, self.scale).unwrap_or(self.end);
-        while let Some(last) = times.last().copied().filter(|last| end.saturating_sub(*last) > 2 * step) {
-            let next = last + step;
-            if next < self.end {
-                break; // a long segment of the film
-            }
-            times.push(next);
-        }
-        times
-    }
-
-    /// When each segment begins and how long it is.
-    fn spans(&self) -> Vec<(Duration, Duration)> {
-        let at = |time: i64| crate::proto::hls::vod::layout::span(self.scale, 0, time);
-        let ends = self.times.iter().skip(1).copied().chain(std::iter::once(self.end));
-        self.times
-            .iter()
-            .zip(ends)
-            .map(|(from, to)| (at(*from), crate::proto::hls::vod::layout::span(self.scale, *from, to)))
-            .collect()
-    }
-}
-
-fn ticks(time: Duration) -> i64 {
-    i64::try_from(time.as_nanos() * 90_000 / 1_000_000_000).unwrap_or(i64::MAX).max(1)
-}
-
-/// Folders of renditions, each its own.
-#[derive(Default)]
-struct Names(Vec<String>);
-
-impl Names {
-    /// A folder for the input `name`, behind a word.
-    fn take(&mut self, word: &str, name: &str) -> String {
-        let path = name.split(['?', '#']).next().unwrap_or(name);
-        let file = path.rsplit('/').next().unwrap_or(path);
-        let stem = file.rsplit_once('.').map_or(file, |(stem, _)| if stem.is_empty() { file } else { stem });
-        let plain = |char: char| if char.is_alphanumeric() || matches!(char, '_' | '-') { char } else { '-' };
-        let mut stem: String = stem.chars().map(plain).collect();
-        stem = stem.trim_matches('-').to_owned();
-        if stem.is_empty() {
-            "stream".clone_into(&mut stem);
-        }
-        let base = if word.is_empty() || stem.starts_with(word) { stem } else { format!("{word}-{stem}") };
-        let mut folder = base.clone();
-        let mut number = 2;
-        while self.0.contains(&folder) {
-            folder = format!("{base}-{number}");
-            number += 1;
-        }
-        self.0.push(folder.clone());
-        folder
-    }
-}
-
-impl About {
-    /// What is said of a rendition: by its user, or by the track itself.
-    fn of(input: &Input, track: Option<&Track>, folder: String) -> Self {
-        let language = input.language.clone().or_else(|| language::tag(track?.language));
-        let own = language.as_deref().and_then(language::own_name).map(str::to_owned);
-        let name = input.name.clone().or(own).or_else(|| language.clone());
-        let name = name.unwrap_or_else(|| match track {
-            None => "Subtitles".to_owned(),
-            Some(_) => "Audio".to_owned(),
-        });
-        Self { folder, name, language, default: input.default, forced: input.forced }
-    }
 }

@@ -88,8 +88,8 @@ impl Presentation {
             let mut codecs = rendition.codecs();
             for group in [audio, subtitles].into_iter().flatten() {
                 let members = || self.renditions.iter().zip(&rates).filter(|(other, _)| is_in(other, group));
-                peak += members().map(|(_, rate)| rate.peak).max().unwrap_or(0);
-                average += members().map(|(_, rate)| rate.average).max().unwrap_or(0);
+                peak = peak.saturating_add(members().map(|(_, rate)| rate.peak).max().unwrap_or(0));
+                average = average.saturating_add(members().map(|(_, rate)| rate.average).max().unwrap_or(0));
                 for codec in members().flat_map(|(other, _)| other.codecs()) {
                     if !codecs.contains(&codec) {
                         codecs.push(codec);

@@ -1,9 +1,10 @@
-//! A resource of a web server, read by ranges (RFC 9110 section 14): what is asked for is fetched in blocks, the last of which are kept.
+//! A resource of a web server, read by ranges (RFC 9110 section 14): what is asked for is fetched in blocks, the last of which are kept. From a server that gives no ranges it
+//! comes as a stream.
 //!
 //! One connection is used for all requests, as long as the server keeps it. Every answer has to be of the resource that was there at first, by its `ETag` or its date, and of
 //! the range that was asked for. Whoever reads waits: this is for threads that may.
 
-use std::io;
+use std::io::{self, Read};
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -40,8 +41,65 @@ impl std::fmt::Debug for Remote {
     }
 }
 
+/// A resource, as its server gives it.
+pub(super) enum Opened {
+    /// By ranges.
+    Ranges(Remote),
+    /// From its beginning to its end.
+    Stream(Download),
+}
+
+/// A resource that comes once, as its server sends it.
+pub(super) struct Download {
+    waiter: Waiter,
+    body: Body,
+    /// What has come and was not read.
+    come: Bytes,
+    // The client keeps what the connection needs.
+    _client: Client,
+}
+
+impl Read for Download {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while self.come.is_empty() {
+            match self.waiter.wait(self.body.data()) {
+                None => return Ok(0),
+                Some(data) => self.come = data.map_err(io::Error::other)?,
+            }
+        }
+        let piece = self.come.split_to(self.come.len().min(buffer.len()));
+        buffer[..piece.len()].copy_from_slice(&piece);
+        Ok(piece.len())
+    }
+}
+
+/// Waits for a server, on the thread of whoever reads.
+struct Waiter(Option<tokio::runtime::Runtime>);
+
+impl Waiter {
+    fn new() -> io::Result<Self> {
+        Ok(Self(Some(tokio::runtime::Builder::new_current_thread().enable_all().build()?)))
+    }
+
+    fn wait<T>(&self, what: impl Future<Output = T>) -> T {
+        match &self.0 {
+            Some(runtime) => runtime.block_on(what),
+            None => unreachable!("it is taken by dropping alone"),
+        }
+    }
+}
+
+impl Drop for Waiter {
+    fn drop(&mut self) {
+        // Whoever drops it may be a task, and tasks may not wait for the end of a runtime.
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
 struct State {
-    runtime: tokio::runtime::Runtime,
+    waiter: Waiter,
     client: Client,
     /// Blocks by their number, the one that was used last at the end.
     blocks: Vec<(u64, Bytes)>,
@@ -49,13 +107,21 @@ struct State {
 
 impl Remote {
     /// Asks for the first bytes of a URL, and follows where it leads.
-    pub(super) fn open(url: &str) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    pub(super) fn open(url: &str) -> io::Result<Opened> {
+        let waiter = Waiter::new()?;
         let uri: Uri = url.parse().map_err(io::Error::other)?;
-        let (mut client, length, first) = runtime.block_on(Client::open(uri))?;
-        client.length = length;
-        let state = State { runtime, client, blocks: vec![(0, first)] };
-        Ok(Self { length, state: Mutex::new(state) })
+        let (mut client, given) = waiter.wait(Client::open(uri))?;
+        Ok(match given {
+            Given::Range { length, first } => {
+                client.length = length;
+                let state = State { waiter, client, blocks: vec![(0, first)] };
+                Opened::Ranges(Self { length, state: Mutex::new(state) })
+            }
+            Given::Whole(answer) => {
+                let body = answer.body.into_body(answer.length);
+                Opened::Stream(Download { waiter, body, come: Bytes::new(), _client: client })
+            }
+        })
     }
 
     /// Bytes of it.
@@ -96,8 +162,8 @@ impl State {
         let from = number * BLOCK;
         let to = (from + BLOCK).min(self.client.length);
         // A connection that was kept may have been closed meanwhile: then a new one is tried, once.
-        let fetched = match self.runtime.block_on(self.client.fetch(from, to)) {
-            Err(_) if self.client.was_kept => self.runtime.block_on(self.client.fetch(from, to)),
+        let fetched = match self.waiter.wait(self.client.fetch(from, to)) {
+            Err(_) if self.client.was_kept => self.waiter.wait(self.client.fetch(from, to)),
             outcome => outcome,
         };
         let bytes = fetched?;
@@ -153,9 +219,17 @@ impl Lent for Kept {
     }
 }
 
+/// What a server gave first.
+enum Given {
+    /// The first block, and the length of the resource.
+    Range { length: u64, first: Bytes },
+    /// All of it.
+    Whole(Answer<Kept>),
+}
+
 impl Client {
-    /// A client of where `uri` leads, the length of the resource, and its first block.
-    async fn open(uri: Uri) -> io::Result<(Self, u64, Bytes)> {
+    /// A client of where `uri` leads, and what that gave.
+    async fn open(uri: Uri) -> io::Result<(Self, Given)> {
         let mut client = Self {
             connector: Connector::new(),
             clock: Clock::new(),
@@ -174,6 +248,9 @@ impl Client {
                 *client.idle.lock().unwrap_or_else(PoisonError::into_inner) = None;
                 continue;
             }
+            if status == 200 {
+                return Ok((client, Given::Whole(answer)));
+            }
             let range = content_range(answer.head.field_str("content-range"));
             let (Some((0, _, length)), 206) = (range, status) else {
                 return Err(refused(status));
@@ -183,7 +260,7 @@ impl Client {
                 answer.head.field("etag").filter(strong).or_else(|| answer.head.field("last-modified"));
             client.validator = validator.and_then(|value| HeaderValue::from_bytes(value).ok());
             let first = whole(answer, BLOCK.min(length)).await?;
-            return Ok((client, length, first));
+            return Ok((client, Given::Range { length, first }));
         }
         Err(io::Error::other("it leads from one place to the next without end"))
     }
@@ -257,7 +334,6 @@ async fn whole(answer: Answer<Kept>, size: u64) -> io::Result<Bytes> {
 
 fn refused(status: u16) -> io::Error {
     io::Error::other(match status {
-        200 => "the server does not give ranges of it".to_owned(),
         404 | 410 => "the server does not have it".to_owned(),
         416 => "it is empty".to_owned(),
         status => format!("the server answered {status}"),

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
 use super::copy::Copier;
 use super::error::{PlanError, SegmentError};
@@ -12,13 +12,12 @@ use super::plan::Format;
 use super::source::Source;
 use super::transport::Transport;
 use crate::proto::hls::codec::webvtt::{Document, TimestampMap};
-use crate::proto::hls::mp4::init;
 use crate::proto::hls::playlist::media::{ByteRange, Date, Map, MediaPlaylist, PlaylistKind, Segment};
 use crate::proto::hls::playlist::multivariant::Resolution;
 use crate::proto::hls::track::{Config, Shape, Track};
 use crate::proto::hls::ts::clock;
 use crate::proto::hls::vod::fmp4;
-use crate::proto::hls::vod::layout::Layout;
+use crate::proto::hls::vod::layout::{Layout, span};
 
 /// What is said of a rendition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,8 +65,10 @@ pub struct Rendition {
     pub kind: Kind,
     /// The target duration of all renditions, in seconds.
     pub(super) target_duration: u64,
-    /// The date at which it begins.
+    /// The date at which the presentation begins.
     pub(super) date_time: Option<Date>,
+    /// The name of the initialization section.
+    pub(super) init_name: String,
     inside: Inside,
 }
 
@@ -143,7 +144,7 @@ impl Rendition {
             }
         }
         let inside = Inside::Tracks(Box::new(tracks), planned);
-        Ok(Self { about, kind, target_duration: 1, date_time: None, inside })
+        Ok(Self::of(about, kind, inside))
     }
 
     pub(super) fn of_text(
@@ -155,7 +156,11 @@ impl Rendition {
     ) -> Self {
         let map = TimestampMap { mpegts: clock::wrap(start), local: 0 };
         let inside = Inside::Text(Text { document, spans: spans.to_vec(), map });
-        Self { about, kind, target_duration: 1, date_time: None, inside }
+        Self::of(about, kind, inside)
+    }
+
+    fn of(about: About, kind: Kind, inside: Inside) -> Self {
+        Self { about, kind, target_duration: 1, date_time: None, init_name: String::new(), inside }
     }
 
     /// The folder that it is in.
@@ -193,6 +198,14 @@ impl Rendition {
         }
     }
 
+    /// When segment `n` begins, from the beginning of the presentation.
+    fn begin(&self, n: usize) -> Duration {
+        match &self.inside {
+            Inside::Tracks(tracks, _) => span(tracks.layout.timescale(), 0, tracks.layout.start(n)),
+            Inside::Text(text) => text.spans.get(n).map_or(Duration::ZERO, |(begin, _)| *begin),
+        }
+    }
+
     /// The name of segment `n` in the folder.
     #[must_use]
     pub fn segment_name(&self, n: usize) -> String {
@@ -211,18 +224,19 @@ impl Rendition {
 
     /// The name of the initialization section in the folder, if segments need one.
     #[must_use]
-    pub fn init_name(&self) -> Option<&'static str> {
-        (self.extension() == "m4s").then_some("init.mp4")
+    pub fn init_name(&self) -> Option<&str> {
+        (self.extension() == "m4s").then_some(&self.init_name)
     }
 
     /// The initialization section, if segments need one.
     #[must_use]
     pub fn init(&self) -> Option<Bytes> {
-        self.init_name()?;
-        let tracks: Vec<Track> = self.tracks().cloned().collect();
-        let mut out = BytesMut::new();
-        init::put(&mut out, &tracks);
-        Some(out.freeze())
+        match &self.inside {
+            Inside::Tracks(tracks, _) if tracks.format == Format::Fmp4 => {
+                Some(fmp4::initialization(&tracks.layout))
+            }
+            Inside::Tracks(..) | Inside::Text(_) => None,
+        }
     }
 
     /// The tracks in its segments, that which leads first.
@@ -304,18 +318,12 @@ impl Rendition {
         let map = self
             .init_name()
             .map(|uri| Arc::new(Map { uri: uri.to_owned(), byte_range: None, keys: Vec::new() }));
-        let mut at = Duration::ZERO;
-        let segments = (0..self.len()).map(|n| {
-            let duration = self.duration(n);
-            let date = self.date_at(at);
-            at += duration;
-            Segment {
-                uri: self.segment_name(n),
-                duration,
-                map: map.clone(),
-                program_date_time: date,
-                ..Segment::default()
-            }
+        let segments = (0..self.len()).map(|n| Segment {
+            uri: self.segment_name(n),
+            duration: self.duration(n),
+            map: map.clone(),
+            program_date_time: self.date_at(self.begin(n)),
+            ..Segment::default()
         });
         MediaPlaylist {
             target_duration: self.target_duration,
@@ -415,9 +423,8 @@ impl Writer<'_> {
         let (layout, sources) = (&tracks.layout, &tracks.sources);
         if let Some(transport) = &mut self.transport {
             let sizes = transport.segment(layout, n, sources, &tracks.leads, out)?;
-            let has_picture = self.rendition.resolution().is_some();
-            let range = ByteRange { length: sizes.first, offset: 0 };
-            let i_frames = if has_picture { vec![(range, layout.duration(n))] } else { Vec::new() };
+            let range = |length| (ByteRange { length, offset: 0 }, layout.duration(n));
+            let i_frames = sizes.first.map(range).into_iter().collect();
             return Ok(Written { bytes: sizes.bytes, i_frames });
         }
         let planned = planned.get(n).ok_or(SegmentError::None(n))?;
@@ -462,8 +469,9 @@ fn transport_bytes(layout: &Layout, n: usize) -> u64 {
     /// Packets of sound that are gathered in about a sixth of a second have a header and half a packet of stuffing.
     const SOUND: u64 = 14 + 92;
     let packets = |bytes: u64| bytes.div_ceil(PACKET.1) * PACKET.0;
+    let tags = layout.tags[layout.tags_in(n)].iter().map(|tag| packets(tag.data.len() as u64 + FRONT));
     // Segments that are made by themselves have up to 15 packets more of each track.
-    let mut bytes = (2 + 15 * layout.lanes.len() as u64) * PACKET.0;
+    let mut bytes = (2 + 15 * layout.lanes.len() as u64) * PACKET.0 + tags.sum::<u64>();
     for lane in &layout.lanes {
         let sets: u64 = match &lane.track.config {
             Config::Avc(config) => config.sps.iter().chain(&config.pps).map(|set| set.len() as u64 + 4).sum(),

@@ -13,6 +13,7 @@ use crate::proto::hls::track::{Edit, Shape, Timescale, Track};
 use crate::proto::hls::ts::demux::{Demuxer, Limits};
 use crate::proto::hls::ts::event::{Event, Sample};
 use crate::proto::hls::vod::index::Index;
+use crate::proto::hls::vod::layout::Tag;
 use crate::proto::hls::vod::samples::Samples;
 
 /// Bytes that are read at once: whole packets.
@@ -21,7 +22,17 @@ const READ: usize = 188 * 700;
 /// Reads a whole stream.
 pub(super) fn read(name: &str, mut stream: impl Read) -> Result<Media, MediaError> {
     let mut demuxer = Demuxer::new(Limits::default());
-    let mut taken = Taken { name, at: 0, tracks: Vec::new(), left_out: Vec::new(), lost: None, moved: 0 };
+    let mut taken = Taken {
+        name,
+        at: 0,
+        tracks: Vec::new(),
+        left_out: Vec::new(),
+        lost: None,
+        moved: 0,
+        tags: Vec::new(),
+        tag_bytes: 0,
+        tags_left: 0,
+    };
     let mut buffer = vec![0; READ];
     loop {
         let size = match stream.read(&mut buffer) {
@@ -43,6 +54,12 @@ pub(super) fn read(name: &str, mut stream: impl Read) -> Result<Media, MediaErro
     taken.finish()
 }
 
+/// ID3 tags that are kept: one each second of a day is fewer.
+const MAX_TAGS: usize = 1 << 17;
+
+/// Bytes of them.
+const MAX_TAG_BYTES: usize = 4 << 20;
+
 /// What was taken so far.
 struct Taken<'a> {
     name: &'a str,
@@ -54,6 +71,11 @@ struct Taken<'a> {
     lost: Option<(u64, u64, String)>,
     /// Samples whose decode times went back.
     moved: u64,
+    tags: Vec<Tag>,
+    /// Bytes of those.
+    tag_bytes: usize,
+    /// Tags that were too many.
+    tags_left: u64,
 }
 
 struct Taking {
@@ -83,7 +105,15 @@ impl Taken<'_> {
                 *bytes += lost.bytes;
                 Ok(())
             }
-            Event::Metadata { .. } => Ok(()),
+            Event::Metadata { pts, data, .. } => {
+                self.tag_bytes += data.len();
+                if self.tags.len() < MAX_TAGS && self.tag_bytes <= MAX_TAG_BYTES {
+                    self.tags.push(Tag { at: pts, data });
+                } else {
+                    self.tags_left += 1;
+                }
+                Ok(())
+            }
         }
     }
 
@@ -151,6 +181,10 @@ impl Taken<'_> {
                 self.name, self.moved
             ));
         }
+        if self.tags_left > 0 {
+            warnings
+                .push(format!("{}: {} ID3 tags are left out, they are too many", self.name, self.tags_left));
+        }
         for taking in &self.tracks {
             if taking.index.is_empty() {
                 self.left_out.push(format!("stream {:#x} (no samples)", taking.track.id));
@@ -173,7 +207,10 @@ impl Taken<'_> {
             let source = Arc::new(spool.finish()?);
             tracks.push(MediaTrack { track, samples: Arc::new(Samples::Index(index)), source });
         }
-        media::finish(self.name.to_owned(), tracks, self.left_out, warnings)
+        self.tags.iter_mut().for_each(|tag| tag.at = tag.at.saturating_sub(presented));
+        self.tags.sort_by_key(|tag| tag.at);
+        let media = media::finish(self.name.to_owned(), tracks, self.left_out, warnings)?;
+        Ok(Media { tags: self.tags.into(), ..media })
     }
 }
 

@@ -10,7 +10,7 @@ mod timeline;
 mod transport;
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::time::Duration;
 
@@ -99,6 +99,7 @@ impl Checker {
     pub fn segment(&mut self, segment: &Segment, bytes: &Bytes) -> Vec<Finding> {
         let mut found = Findings::default();
         let Some(format) = Format::of(bytes) else {
+            self.before = None;
             found.add("segment-format", None, "it is no MPEG-TS, MP4, packed audio or WebVTT");
             return found.0;
         };

@@ -32,6 +32,9 @@ pub enum Malformed {
     /// MP4 that is wrong.
     #[error("MP4: {0}")]
     Mp4(#[from] mp4::Fault),
+    /// MP4 whose samples are in tables.
+    #[error("MP4 that is not fragmented: there is no fragment in it")]
+    Whole,
     /// No packets, for too long.
     #[error("MPEG-TS: nothing of use in the {MAX_LOST} bytes before byte {0}")]
     Ts(u64),
@@ -44,7 +47,11 @@ pub struct Container(Kind);
 enum Kind {
     Unknown(BytesMut),
     Ts { demuxer: Box<Demuxer>, lost: u64 },
-    Mp4(Box<Push>),
+    Mp4 {
+        push: Box<Push>,
+        /// Whether a sample has come.
+        fed: bool,
+    },
 }
 
 impl Default for Kind {
@@ -62,7 +69,7 @@ impl Container {
                 self.look(false);
             }
             Kind::Ts { demuxer, .. } => demuxer.push(bytes),
-            Kind::Mp4(push) => push.push(bytes),
+            Kind::Mp4 { push, .. } => push.push(bytes),
         }
     }
 
@@ -79,7 +86,10 @@ impl Container {
                 demuxer.finish();
                 Ok(())
             }
-            Kind::Mp4(push) => Ok(push.end()?),
+            Kind::Mp4 { push, fed } => {
+                push.end()?;
+                if *fed { Ok(()) } else { Err(Malformed::Whole) }
+            }
         }
     }
 
@@ -96,9 +106,12 @@ impl Container {
                     None => return Ok(None),
                     Some(event) => of_ts(event, lost)?,
                 },
-                Kind::Mp4(push) => match push.event()? {
+                Kind::Mp4 { push, fed } => match push.event()? {
                     None => return Ok(None),
-                    Some(event) => of_mp4(event),
+                    Some(event) => {
+                        *fed |= matches!(event, push::Event::Sample { .. });
+                        of_mp4(event)
+                    }
                 },
             };
             if event.is_some() {
@@ -114,7 +127,7 @@ impl Container {
         if is_mp4(&held) {
             let mut push = Push::new(MAX_BOX);
             push.push(&held);
-            self.0 = Kind::Mp4(Box::new(push));
+            self.0 = Kind::Mp4 { push: Box::new(push), fed: false };
         } else if (over || held.len() >= ENOUGH) && is_ts(&held) {
             let mut demuxer = Demuxer::new(LIMITS);
             demuxer.push(&held);
@@ -129,10 +142,10 @@ fn is_mp4(bytes: &[u8]) -> bool {
     bytes.get(4..8).is_some_and(|name| FIRST.contains(&name))
 }
 
-/// Whether packets are in it: two that follow each other, wherever the first one begins.
+/// Whether packets are in it: two that follow each other, wherever the first one begins, or one that is all of the rest.
 fn is_ts(bytes: &[u8]) -> bool {
     let sync = |at: usize| bytes.get(at) == Some(&SYNC);
-    (0..PACKET.min(bytes.len())).any(|at| sync(at) && (at + PACKET >= bytes.len() || sync(at + PACKET)))
+    (0..PACKET.min(bytes.len())).any(|at| sync(at) && (at + PACKET == bytes.len() || sync(at + PACKET)))
 }
 
 fn of_ts(event: Event, lost: &mut u64) -> Result<Option<Feed>, Malformed> {
@@ -201,7 +214,9 @@ mod tests {
     #[test]
     fn what_is_neither_is_refused_and_nothing_is_nothing() {
         assert_eq!(all(b"", 1), Ok(Vec::new()));
-        for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 5000], &[0xff; 752], b"#EXTM3U\n", b"\x00\x00\x00\x10mdat"] {
+        for garbage in
+            [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 5000], &[0xff; 752], b"#EXTM3U\n", b"\x00\x00\x00\x10mdat"]
+        {
             for step in [1, 7, 5000] {
                 assert_eq!(all(garbage, step), Err(Malformed::Unknown), "{garbage:?}");
             }

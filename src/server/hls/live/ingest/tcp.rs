@@ -63,7 +63,12 @@ impl fmt::Display for TcpDoor {
 ///
 /// # Errors
 /// An address cannot be listened on.
-pub fn prepare(doors: &[TcpDoor], streams: &Streams, limits: ConnectionLimits, process: &mut Process) -> Result<(), RunError> {
+pub fn prepare(
+    doors: &[TcpDoor],
+    streams: &Streams,
+    limits: ConnectionLimits,
+    process: &mut Process,
+) -> Result<(), RunError> {
     let unnamed = Arc::new(AtomicU64::new(0));
     for door in doors {
         let sockets = listening::bind(std::slice::from_ref(&door.address), process.threads)?;

@@ -9,7 +9,7 @@ use http::StatusCode;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::throttle::{ThrottleConfig, ThrottledStore};
-use object_store::{Attribute, ObjectStore, ObjectStoreExt};
+use object_store::{Attribute, ObjectStoreExt};
 use tokio::time::{Instant, sleep};
 
 use super::*;

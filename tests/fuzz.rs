@@ -99,6 +99,11 @@ fn transport_streams() {
 }
 
 #[test]
+fn publishing_by_rtmp() {
+    run("rtmp", checks::rtmp::check, 3000);
+}
+
+#[test]
 fn frames_of_calls() {
     run("rpc_frame", checks::rpc_frame::check, 6000);
 }

@@ -12,6 +12,7 @@ mod chat_protocol;
 mod chat_web;
 mod chat_wscat;
 mod fuzz;
+mod hls;
 mod http;
 mod http_browser;
 mod http_clients;

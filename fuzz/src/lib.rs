@@ -63,6 +63,11 @@ pub fn hls_mp4(data: &[u8]) {
     checks::hls_mp4::check(data);
 }
 
+/// RTMP behind its handshake.
+pub fn rtmp(data: &[u8]) {
+    checks::rtmp::check(data);
+}
+
 /// A transport stream.
 pub fn hls_ts(data: &[u8]) {
     checks::hls_ts::check(data);

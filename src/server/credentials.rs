@@ -51,6 +51,10 @@ pub enum Scheme {
     Basic,
     /// A token, which has a name for the logs: RFC 6750.
     Bearer,
+    /// The name of a live stream, and what its publisher has to show.
+    StreamKey,
+    /// A token of somebody who watches, which has a name.
+    ViewToken,
 }
 
 impl Scheme {
@@ -59,6 +63,8 @@ impl Scheme {
         match self {
             Self::Basic => ("--basic-auth", "USER:PASSWORD"),
             Self::Bearer => ("--bearer-auth", "NAME:TOKEN"),
+            Self::StreamKey => ("--stream-key", "NAME:KEY"),
+            Self::ViewToken => ("--view-token", "NAME:TOKEN"),
         }
     }
 
@@ -66,7 +72,8 @@ impl Scheme {
     fn allows(self, secret: &str) -> bool {
         match self {
             Self::Basic => true,
-            Self::Bearer => Offered::parse(format!("Bearer {secret}").as_bytes())
+            Self::StreamKey => !secret.is_empty(),
+            Self::Bearer | Self::ViewToken => Offered::parse(format!("Bearer {secret}").as_bytes())
                 .is_ok_and(|offered| offered == Offered::Bearer(secret.to_owned())),
         }
     }
@@ -132,14 +139,15 @@ pub enum LinesError {
 fn given(scheme: Scheme, path: &Path) -> String {
     match scheme {
         Scheme::Basic => format!("{path:?}"),
-        Scheme::Bearer => "what should be NAME:TOKEN or a file of such lines".to_owned(),
+        _ => format!("what should be {} or a file of such lines", scheme.usage().1),
     }
 }
 
 fn rule(scheme: Scheme) -> &'static str {
     match scheme {
         Scheme::Basic => "",
-        Scheme::Bearer => " and a token of letters, digits and -._~+/ behind it",
+        Scheme::StreamKey => " and a key behind it",
+        Scheme::Bearer | Scheme::ViewToken => " and a token of letters, digits and -._~+/ behind it",
     }
 }
 

@@ -1,12 +1,16 @@
 //! Where a language meets the plumbing.
 
 pub mod balance;
+pub mod bucket;
 pub mod chat;
 pub mod command;
 pub mod credentials;
 mod error;
+mod hex;
+pub mod hls;
 pub mod http;
 pub mod jwt;
+pub mod keys;
 mod lines;
 mod listening;
 mod load;

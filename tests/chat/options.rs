@@ -70,10 +70,7 @@ fn files_are_kept_in_a_bucket_of_the_environment() {
     without.args(["chat", "serve", "--media", "s3://media/chat", "--data"]).arg(folder.path());
     without.env("AWS_ACCESS_KEY_ID", "test").env_remove("AWS_SECRET_ACCESS_KEY");
     let ended = Process::start(&mut without, Vec::new()).wait();
-    assert_eq!(
-        ended.stderr,
-        "error: a bucket of files needs the variable AWS_SECRET_ACCESS_KEY in the environment\n"
-    );
+    assert_eq!(ended.stderr, "error: a bucket needs the variable AWS_SECRET_ACCESS_KEY in the environment\n");
 }
 
 #[test]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use wireworks::server::bucket::BucketOptions;
 use wireworks::server::chat::media::options::Kept;
-use wireworks::server::chat::media::storage::bucket::BucketOptions;
 use wireworks::server::chat::media::{Digest, InUse, InUseAnswer, MediaOptions};
 use wireworks::server::http::settings::Settings;
 

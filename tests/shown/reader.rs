@@ -22,8 +22,8 @@ use crate::support::process::{Ended, Process};
 /// Commands that cannot be typed here: the first installs, the second runs these tests.
 const NOT_HERE: [&str; 2] = ["cargo install ", "./scripts/test"];
 
-/// Options with which a server does not serve.
-const ENDS: [&str; 3] = [" --help", " --print-config", " --check"];
+/// Options with which a server does not serve, and commands that are none.
+const ENDS: [&str; 5] = [" --help", " --print-config", " --check", " hls package ", " hls check "];
 
 /// Folders of files in the page, all of which are in the reader's folder here.
 const FOLDERS: [(&str, &str); 3] = [("/srv/www", "public"), ("/etc/ssl/", ""), ("/var/log/web/", "")];
@@ -66,6 +66,7 @@ impl Reader {
             fs::create_dir(folder.path().join(name)).unwrap();
             write(&format!("{name}/index.html"), &"<p>A page\n".repeat(40));
         }
+        std::os::unix::fs::symlink(root().join("media"), folder.path().join("media")).unwrap();
         write(".curlrc", CURLRC);
         write("README.md", "A page\n");
         write("docs/http.md", "A page\n");
@@ -106,7 +107,7 @@ impl Reader {
             return self.stays(command);
         }
         match command.split(' ').next().unwrap() {
-            "cargo" | "wireworks" if ENDS.iter().any(|option| command.contains(option)) => {
+            "cargo" | "wireworks" | "cat" if ENDS.iter().any(|option| command.contains(option)) => {
                 self.said = self.start(command).wait().success().text();
             }
             _ if is_client(command) => self.asks(command),
@@ -187,7 +188,8 @@ impl Reader {
         let sockets = words.starts_with(&["wireworks", "ws", "serve"]);
         let calls = words.starts_with(&["wireworks", "rpc", "serve"]);
         let chats = words.starts_with(&["wireworks", "chat", "serve"]);
-        if (sockets || calls || chats || words.starts_with(&["wireworks", "http"]))
+        let films = words.starts_with(&["wireworks", "hls"]);
+        if (sockets || calls || chats || films || words.starts_with(&["wireworks", "http"]))
             && !words.contains(&"--listen")
         {
             words.extend(["--listen", "127.0.0.1:0"]);
@@ -213,6 +215,8 @@ impl Reader {
             "rpc"
         } else if chats {
             "chat"
+        } else if films {
+            "hls"
         } else {
             "http"
         });
@@ -303,8 +307,11 @@ impl Server {
             let admin = self.admin.get_or_insert_with(|| process.address("admin"));
             return format!("{command} --admin {admin}");
         }
-        let shown: &[&str] =
-            if is_balancer(&self.command) { &["8000", "8080"] } else { &["8080", "8443", "443"] };
+        let shown: &[&str] = match self.command.split(' ').nth(1) {
+            Some("balance") => &["8000", "8080"],
+            Some("hls") => &["8084", "8085"],
+            _ => &["8080", "8443", "443"],
+        };
         let command = with_port(command, shown, self.http);
         let command = self.ws.map_or(command.clone(), |ws| with_port(&command, &["8081"], ws));
         let command = self.rpc.map_or(command.clone(), |rpc| with_port(&command, &["7000"], rpc));

@@ -5,6 +5,7 @@
 
 mod balance;
 mod chat;
+mod hls;
 mod http;
 mod rpc;
 mod suite;
@@ -47,6 +48,9 @@ enum Door {
     /// Serve a chat, talk in one, measure one
     #[command(subcommand)]
     Chat(chat::Chat),
+    /// Package media for HTTP Live Streaming, and check what others have packaged
+    #[command(subcommand)]
+    Hls(wireworks::server::hls::command::Hls),
     /// Balance connections, or requests of HTTP, over backends
     Balance(Box<wireworks::server::balance::command::Args>),
 }
@@ -56,7 +60,8 @@ fn main() -> ExitCode {
         .mut_subcommand("http", |http| Args::with_defaults(Site::Http, http))
         .mut_subcommand("ws", ws::describe)
         .mut_subcommand("rpc", rpc::describe)
-        .mut_subcommand("chat", chat::describe);
+        .mut_subcommand("chat", chat::describe)
+        .mut_subcommand("hls", hls::describe);
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(Cli { command: None }) => served(suite::run()),
@@ -64,6 +69,7 @@ fn main() -> ExitCode {
         Ok(Cli { command: Some(Door::Ws(command)) }) => ws::run(&command),
         Ok(Cli { command: Some(Door::Rpc(command)) }) => rpc::run(&command),
         Ok(Cli { command: Some(Door::Chat(command)) }) => chat::run(&command),
+        Ok(Cli { command: Some(Door::Hls(command)) }) => hls::run(&command),
         Ok(Cli { command: Some(Door::Balance(args)) }) => balance::run(&args),
         Err(error) => usage(&error),
     }

@@ -3,7 +3,9 @@
 pub mod check;
 pub mod codec;
 pub mod cuts;
+pub mod live;
 pub mod mp4;
 pub mod playlist;
 pub mod track;
 pub mod ts;
+pub mod vod;

@@ -24,6 +24,8 @@ impl Timescale {
     pub const MPEG: Self = Self::of(90_000);
     /// Thousandths of a second.
     pub const MILLIS: Self = Self::of(1000);
+    /// Millionths of a second.
+    pub const MICROS: Self = Self::of(1_000_000);
 
     const fn of(ticks: u32) -> Self {
         match NonZeroU32::new(ticks) {

@@ -23,6 +23,7 @@ pub struct Amendment {
     set: Vec<(HeaderName, HeaderValue)>,
     cookies: Vec<String>,
     parameters: Vec<String>,
+    path: Option<String>,
 }
 
 impl Amendment {
@@ -47,16 +48,21 @@ impl Amendment {
         self.parameters.push(name.into());
     }
 
+    /// Puts another path, in the encoding of a request line, in place of that of the target. The query stays.
+    pub fn path(&mut self, path: &str) {
+        self.path = Some(path.into());
+    }
+
     /// Whether the head has a field that would be left out or replaced.
     #[must_use]
     pub fn concerns(&self, head: &Head) -> bool {
         head.fields().any(|(name, _)| self.drops(name))
     }
 
-    /// The head with these changes. The path stays as it is.
+    /// The head with these changes. Without [`path`](Self::path) the path stays as it is.
     ///
     /// # Errors
-    /// It has more than [`MAX_FIELDS`] fields then.
+    /// It has more than [`MAX_FIELDS`] fields then, or the path is none.
     pub fn apply(&self, head: &Head) -> Result<Head, Reject> {
         let mut buffer = BytesMut::with_capacity(head.bytes().len() + 256);
         self.target(head, &mut buffer);
@@ -97,11 +103,12 @@ impl Amendment {
     fn target(&self, head: &Head, buffer: &mut BytesMut) {
         let target = head.target();
         let end = head.bytes().windows(2).position(|end| end == b"\r\n").unwrap_or_default() + 2;
-        let Some(query) = head.query().filter(|_| !self.parameters.is_empty()) else {
+        let query = head.query().unwrap_or_default();
+        if self.path.is_none() && (self.parameters.is_empty() || query.is_empty()) {
             buffer.extend_from_slice(&head.bytes()[..end]);
             return;
-        };
-        let before = target.split('?').next().unwrap_or_default();
+        }
+        let before = self.path.as_deref().or(target.split('?').next()).unwrap_or_default();
         for part in [head.method().as_str(), " ", before] {
             buffer.extend_from_slice(part.as_bytes());
         }
@@ -110,7 +117,7 @@ impl Amendment {
             names.next().is_some_and(|(name, _)| self.parameters.iter().any(|gone| *gone == name))
         };
         let kept: Vec<&str> = query.split('&').filter(|pair| !gone(pair)).collect();
-        if !kept.is_empty() {
+        if !kept.is_empty() && !query.is_empty() {
             buffer.extend_from_slice(b"?");
             buffer.extend_from_slice(kept.join("&").as_bytes());
         }
@@ -202,6 +209,22 @@ mod tests {
         for (before, after) in rows {
             assert_eq!(amended(&amendment, before), after);
         }
+    }
+
+    #[test]
+    fn another_path() {
+        let mut amendment = Amendment::default();
+        amendment.path("/b/c");
+        let rows = [
+            ("GET /a HTTP/1.1\nHost: a", "GET /b/c HTTP/1.1\nHost: a"),
+            ("GET /a?b=c&d HTTP/1.1\nHost: a", "GET /b/c?b=c&d HTTP/1.1\nHost: a"),
+            ("GET http://a/x?y HTTP/1.1\nHost: a", "GET /b/c?y HTTP/1.1\nHost: a"),
+        ];
+        for (before, after) in rows {
+            assert_eq!(amended(&amendment, before), after, "{before}");
+        }
+        amendment.path("/b c\r\nX: y");
+        assert!(amendment.apply(&head("GET / HTTP/1.1\nHost: a")).is_err());
     }
 
     #[test]

@@ -10,8 +10,8 @@ pub const DEFAULT_CHUNK: usize = 128;
 /// Bytes of a message, at most: a picture of the highest rates has less than one of them.
 pub const MAX_MESSAGE: usize = 8 << 20;
 
-/// Bytes of all messages that have begun on one connection and are not complete, at most.
-pub const MAX_PARTIAL: usize = 2 * MAX_MESSAGE;
+/// Messages of the greatest length that may have begun on one connection and not be complete: sound goes on within a picture.
+pub const MAX_PARTIAL: usize = 2;
 
 /// Chunk streams of one connection, at most. Encoders use four or five.
 pub const MAX_STREAMS: usize = 64;
@@ -20,11 +20,16 @@ pub const MAX_STREAMS: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChunkError {
     /// A message that is too long.
-    #[error("a message of {0} bytes; at most {MAX_MESSAGE} are taken")]
-    Message(usize),
+    #[error("a message of {bytes} bytes; at most {largest} are taken")]
+    Message {
+        /// Its length.
+        bytes: usize,
+        /// What would be taken.
+        largest: usize,
+    },
     /// Too much has begun and is not complete.
-    #[error("more than {MAX_PARTIAL} bytes of messages that are not complete")]
-    Partial,
+    #[error("more than {0} bytes of messages that are not complete")]
+    Partial(usize),
     /// More chunk streams than anybody needs.
     #[error("more than {MAX_STREAMS} chunk streams")]
     Streams,
@@ -69,6 +74,8 @@ struct Stream {
 #[derive(Debug)]
 pub struct Reader {
     size: usize,
+    /// Bytes of a message, at most.
+    largest: usize,
     streams: HashMap<u32, Stream>,
     /// The chunk that is being read: its stream, and how many bytes of it are missing.
     open: Option<(u32, usize)>,
@@ -77,7 +84,7 @@ pub struct Reader {
 
 impl Default for Reader {
     fn default() -> Self {
-        Self { size: DEFAULT_CHUNK, streams: HashMap::new(), open: None, partial: 0 }
+        Self { size: DEFAULT_CHUNK, largest: MAX_MESSAGE, streams: HashMap::new(), open: None, partial: 0 }
     }
 }
 
@@ -106,6 +113,11 @@ impl Reader {
         // A message has 24 bits of length, so a chunk never has more.
         self.size = usize::try_from(size).unwrap_or(usize::MAX).min(0xff_ffff);
         Ok(())
+    }
+
+    /// From now on messages have so many bytes at most, and [`MAX_MESSAGE`] in any case.
+    pub fn set_largest(&mut self, bytes: usize) {
+        self.largest = bytes.min(MAX_MESSAGE);
     }
 
     /// What has come of a message on this chunk stream is forgotten.
@@ -138,8 +150,9 @@ impl Reader {
             let Some(stream) = self.streams.get_mut(&id) else { return Ok(None) };
             let there = src.len().min(missing);
             self.partial += there;
-            if self.partial > MAX_PARTIAL {
-                return Err(ChunkError::Partial);
+            let most = self.largest.saturating_mul(MAX_PARTIAL);
+            if self.partial > most {
+                return Err(ChunkError::Partial(most));
             }
             stream.partial.extend_from_slice(&src[..there]);
             src.advance(there);
@@ -218,8 +231,8 @@ impl Reader {
         if fields >= 7 {
             header.length = usize::try_from(number(&message[3..6])).unwrap_or(usize::MAX);
             header.kind = message[6];
-            if header.length > MAX_MESSAGE {
-                return Err(ChunkError::Message(header.length));
+            if header.length > self.largest {
+                return Err(ChunkError::Message { bytes: header.length, largest: self.largest });
             }
         }
         if let Some(stream) = message.get(7..11).and_then(|four| four.first_chunk::<4>()) {
@@ -371,7 +384,14 @@ mod tests {
     #[test]
     fn what_is_too_much() {
         let long = b"\x04\0\0\0\xff\xff\xff\x09\0\0\0\0";
-        assert_eq!(all(&mut Reader::default(), long), Err(ChunkError::Message(0xff_ffff)));
+        assert_eq!(
+            all(&mut Reader::default(), long),
+            Err(ChunkError::Message { bytes: 0xff_ffff, largest: MAX_MESSAGE })
+        );
+        let mut reader = Reader::default();
+        reader.set_largest(10);
+        let eleven = b"\x04\0\0\0\0\0\x0b\x09\0\0\0\0";
+        assert_eq!(all(&mut reader, eleven), Err(ChunkError::Message { bytes: 11, largest: 10 }));
         assert_eq!(all(&mut Reader::default(), b"\xc4"), Err(ChunkError::NoFirst(4)));
         assert_eq!(all(&mut Reader::default(), b"\x44\0\0\0\0\0\x01\x08"), Err(ChunkError::NoFirst(4)));
         let begun =
@@ -394,6 +414,6 @@ mod tests {
             bytes.truncate(12 + 0x7f_fffe);
             partial = all(&mut reader, &bytes);
         }
-        assert_eq!(partial, Err(ChunkError::Partial));
+        assert_eq!(partial, Err(ChunkError::Partial(2 * MAX_MESSAGE)));
     }
 }

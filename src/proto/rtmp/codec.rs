@@ -1,6 +1,7 @@
 //! The handshake, and then messages. Sections 5.2 and 5.3.
 //!
-//! The handshake is the plain one of the specification: the digests that Flash Player wanted are asked for by no encoder.
+//! The handshake is the plain one of the specification. The digests that Flash Player wanted are not made: an encoder that offers them (librtmp,
+//! FFmpeg) sees by the version 0 in S1 that it has to do without.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
@@ -13,6 +14,9 @@ pub const CHALLENGE: usize = 1536;
 
 /// Bytes of the chunks that a server writes: its messages are short.
 const CHUNK: usize = chunk::DEFAULT_CHUNK;
+
+/// Bytes of a message before its sender may publish, at most: commands are short.
+pub const MAX_COMMAND: usize = 64 * 1024;
 
 /// What an encoder says.
 #[derive(Clone, Debug, PartialEq)]
@@ -78,17 +82,18 @@ pub struct ServerCodec {
 
 impl Default for ServerCodec {
     fn default() -> Self {
-        Self {
-            phase: Phase::Challenge,
-            reader: chunk::Reader::default(),
-            received: 0,
-            acknowledged: 0,
-            window: 2_500_000,
-        }
+        let mut reader = chunk::Reader::default();
+        reader.set_largest(MAX_COMMAND);
+        Self { phase: Phase::Challenge, reader, received: 0, acknowledged: 0, window: 2_500_000 }
     }
 }
 
 impl ServerCodec {
+    /// The peer may publish: messages of up to [`chunk::MAX_MESSAGE`] bytes are taken from now on, and not of [`MAX_COMMAND`].
+    pub fn take_media(&mut self) {
+        self.reader.set_largest(chunk::MAX_MESSAGE);
+    }
+
     /// An acknowledgement that the peer waits for, if it is due (section 5.4.3). It is to be sent.
     pub fn acknowledgement(&mut self) -> Option<Message> {
         if self.received.wrapping_sub(self.acknowledged) < self.window {
@@ -257,6 +262,7 @@ mod tests {
         let mut src = BytesMut::from(&out(&mut codec, Said::Message(window))[..]);
         codec.decode(&mut src).unwrap();
         assert_eq!(codec.acknowledgement(), None);
+        codec.take_media();
         let payload = Payload { timestamp: 0, kind: 9, stream: 1, bytes: vec![0; 100_000].into() };
         chunk::write(4, &payload, chunk::DEFAULT_CHUNK, &mut src);
         codec.decode(&mut src).unwrap();
@@ -265,6 +271,18 @@ mod tests {
         };
         assert!(bytes > 100_000);
         assert_eq!(codec.acknowledgement(), None);
+    }
+
+    #[test]
+    fn long_messages_are_for_those_who_may_publish() {
+        let payload = Payload { timestamp: 0, kind: 9, stream: 1, bytes: vec![0; MAX_COMMAND + 1].into() };
+        let mut src = BytesMut::new();
+        chunk::write(4, &payload, chunk::DEFAULT_CHUNK, &mut src);
+        let error = ChunkError::Message { bytes: MAX_COMMAND + 1, largest: MAX_COMMAND };
+        assert_eq!(opened().decode(&mut src.clone()), Err(error.into()));
+        let mut codec = opened();
+        codec.take_media();
+        assert!(matches!(codec.decode(&mut src), Ok(Some(Heard::Message(_)))));
     }
 
     #[test]

@@ -261,6 +261,25 @@ impl Publisher {
         vec![begin, status("status", "NetStream.Publish.Start", "publishing")]
     }
 
+    /// The connection is to be closed, for this reason. Says what it is told, if it has asked for anything.
+    #[must_use]
+    pub fn end(&mut self, reason: &str) -> Vec<Message> {
+        match std::mem::replace(&mut self.phase, Phase::Over) {
+            Phase::Asked | Phase::Publishing => vec![status("error", "NetStream.Failed", reason)],
+            Phase::Connected => {
+                let info = object(&[
+                    ("level", text("status")),
+                    ("code", text("NetConnection.Connect.Closed")),
+                    ("description", text(reason)),
+                ]);
+                let name = "onStatus".to_owned();
+                let command = Command { name, transaction: 0.0, arguments: vec![Value::Null, info] };
+                vec![about(Body::Command(command))]
+            }
+            Phase::New | Phase::Over => Vec::new(),
+        }
+    }
+
     /// It may not publish, for this reason. Says what it is told; the connection is to be closed behind it.
     #[must_use]
     pub fn refuse(&mut self, reason: &str) -> Vec<Message> {
@@ -343,6 +362,12 @@ mod tests {
         let mut publisher = asked();
         assert_eq!(said(&publisher.refuse("no")), ["onStatus NetStream.Publish.BadName"]);
         assert_eq!(publisher.accept(), []);
+        assert_eq!(publisher.end("no"), []);
+        assert_eq!(said(&asked().end("no")), ["onStatus NetStream.Failed"]);
+        assert_eq!(Publisher::default().end("no"), []);
+        let mut connected = Publisher::default();
+        connected.take(connect("live")).unwrap();
+        assert_eq!(said(&connected.end("no")), ["onStatus NetConnection.Connect.Closed"]);
         let step = asked().take(command("play", 0.0, vec![Value::Null, text("key")])).unwrap();
         assert_eq!(said(&step.replies), ["onStatus NetStream.Play.StreamNotFound"]);
     }

@@ -13,6 +13,7 @@ pub mod metrics;
 pub mod middleware;
 pub mod multipart;
 mod now;
+pub(in crate::server) mod packed;
 pub(in crate::server) mod part;
 mod pipe;
 pub mod problem;

@@ -93,7 +93,8 @@ impl Request {
         &self.head
     }
 
-    /// Puts another head in place of the one that arrived, for handlers further in. Its path has to be the same.
+    /// Puts another head in place of the one that arrived, for handlers further in. Behind a router its path has to be the same: parameters are
+    /// places in it.
     pub fn replace_head(&mut self, head: impl Into<Box<Head>>) {
         self.head = head.into();
     }

@@ -20,6 +20,7 @@ pub(crate) mod range;
 pub(crate) mod response;
 pub(crate) mod rpc_frame;
 pub(crate) mod rpc_payload;
+pub(crate) mod rtmp;
 pub(crate) mod sasl;
 pub(crate) mod ws;
 

@@ -2,16 +2,19 @@
 //!
 //! A [`Rule`] is a sentence of draft-pantos-hls-rfc8216bis with its section; [`RULES`] is all of them. Whoever reads a playlist is lenient (section 6.3.1), so
 //! [`read`](super::playlist::read) takes much that is checked here. [`playlist`] looks at one playlist, [`renditions`] at those that are played together, and
-//! [`reload`] at two versions of the same one.
+//! [`reload`] at two versions of the same one; [`segment`] at what is in segments, and [`streams`] at what a multivariant playlist says of that.
+//! Rules about servers are in the table too; whoever asks the server checks them.
 
 mod media;
 mod multivariant;
 mod reload;
 mod renditions;
 mod rules;
+pub mod segment;
+mod streams;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use super::playlist::MAX_PLAYLIST;
 use super::playlist::lines::{Line, lines};
@@ -23,6 +26,7 @@ use super::playlist::variables::Variables;
 pub use self::reload::reload;
 pub use self::renditions::{Rendition, renditions};
 pub use self::rules::{RULES, Rule};
+pub use self::streams::{Held, streams};
 
 /// How much a rule means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -118,7 +122,6 @@ fn uri_lines(lines: &[Line<'_>]) -> Vec<usize> {
     lines.iter().filter(|line| matches!(line.kind, Kind::Uri(_))).map(|line| line.number).collect()
 }
 
-/// Whether a playlist is of this kind: for those who check one of each.
 impl Report {
     /// The media playlist, if it is one.
     #[must_use]

@@ -251,25 +251,74 @@ fn each_rule_of_several_renditions_is_found() {
     assert_eq!(together(OTHER, [&[], &[]]), []);
 }
 
+/// Rules that are tested by the tables of single functions above.
+const BY_HAND: &[&str] = &[
+    "unended",
+    "media-sequence-falls",
+    "same-target-duration",
+    "same-type",
+    "same-discontinuities",
+    "same-dates",
+    "same-duration",
+    "aligned",
+    "peak-bandwidth",
+    "average-measured",
+];
+
+/// Rules about what playlists name and what servers answer. They are broken by whoever fetches that, in the tests of `server::hls::check`.
+pub(crate) const FETCHED: &[&str] = &[
+    "segment-format",
+    "timestamps-continue",
+    "counters-continue",
+    "key-frame",
+    "ts-program",
+    "ts-tables",
+    "ts-tables-first",
+    "map",
+    "map-brand",
+    "map-movie",
+    "fragment-tracks",
+    "fragment-times",
+    "fragment-addresses",
+    "webvtt-map",
+    "playlist-type",
+    "independent-segments",
+    "segment-duration",
+    "byte-range",
+    "discontinuity",
+    "key-length",
+    "encryption",
+    "i-frame",
+    "codecs-complete",
+    "codecs-exact",
+    "resolution-true",
+    "frame-rate-true",
+    "available",
+    "live-updates",
+    "delta-update",
+    "blocking-reload",
+    "blocking-part",
+];
+
 #[test]
 fn each_rule_has_a_test_and_a_name_of_its_own() {
-    let elsewhere = [
-        "unended",
-        "media-sequence-falls",
-        "same-target-duration",
-        "same-type",
-        "same-discontinuities",
-        "same-dates",
-        "same-duration",
-        "aligned",
-        "peak-bandwidth",
-        "average-measured",
-    ];
     for (index, rule) in RULES.iter().enumerate() {
         let tested = BROKEN.iter().any(|(name, ..)| *name == rule.name)
             || RELOADED.iter().any(|(name, ..)| *name == rule.name)
-            || elsewhere.contains(&rule.name);
+            || [BY_HAND, FETCHED, segment::tests::OF_FRAMES].concat().contains(&rule.name);
         assert!(tested, "{}", rule.name);
         assert!(RULES[..index].iter().all(|other| other.name != rule.name), "{}", rule.name);
     }
+}
+
+#[test]
+fn the_page_of_rules_has_them_all() {
+    let rows = RULES.iter().map(|Rule { name, section, level, text }| {
+        let verdict = if *level == Level::Must { "error" } else { "warning" };
+        format!("| `{name}` | {section} | {verdict} | {text} |\n")
+    });
+    let rows: String = rows.collect();
+    assert!(include_str!("../../../../docs/hls-check.md").contains(&rows), "the table is:\n{rows}");
+    let numbers = |rule: &Rule| rule.section.split('.').map(|n| n.parse().unwrap()).collect::<Vec<u32>>();
+    assert!(RULES.is_sorted_by_key(numbers));
 }

@@ -148,6 +148,16 @@ pub enum Wrong {
         /// Where it should begin.
         at: u64,
     },
+    /// Samples of a track lie over each other: there are more bytes of them than the file has.
+    #[error("the samples of track {track} have {bytes} bytes, more than the {length} of the file")]
+    Overlap {
+        /// The track.
+        track: u32,
+        /// Bytes that its samples have together.
+        bytes: u64,
+        /// Bytes of the file.
+        length: u64,
+    },
     /// In a stream, samples come before what tells of them.
     #[error("the samples come before the box 'moov', which tells of them: this needs a file, not a stream")]
     DataFirst,

@@ -2,7 +2,8 @@
 //!
 //! A segment begins with the tables; counters and times go on from segment to segment, as RFC 8216 section 3 asks. Each picture is a
 //! PES packet behind an access unit delimiter, and behind the parameter sets if it is a key frame. Frames of sound are gathered, so
-//! that headers and stuffing do not weigh more than they do. The clock is that of the first video, or else of the first sound.
+//! that headers and stuffing do not weigh more than they do. The clock is that of the first video, or else of the first sound. Segments can also be
+//! written [apart](Muxer::apart), by whoever is asked for one: then counters go on by being 0 at the beginning of each.
 
 use super::super::codec::ac3::FRAME_SAMPLES;
 use super::super::codec::access::{Coding, Role};
@@ -122,6 +123,8 @@ pub struct Muxer {
     /// The last clock reference, in ticks of 90 kHz.
     last_clock: Option<i64>,
     metadata: Option<Writer>,
+    /// Whether the counters of tracks come to 0 at the end of each segment.
+    aligned: bool,
 }
 
 /// A track.
@@ -206,7 +209,21 @@ impl Muxer {
             clock,
             last_clock: None,
             metadata: options.metadata.then(|| Writer::new(metadata_pid)),
+            aligned: false,
         })
+    }
+
+    /// Begins with segment `number`, counted from 0, of a stream whose segments can be written apart and in any order: the counters go on from
+    /// one to the next all the same, as each track has a multiple of 16 packets in a segment. For that the last sample of each picture track in a
+    /// segment has to be written by [`Muxer::write_last`]. Metadata have no part in it.
+    #[must_use]
+    pub fn apart(mut self, number: usize) -> Self {
+        // The tables have a packet each in every segment.
+        for (writer, _) in &mut self.tables {
+            writer.count_from((number & 0x0f) as u8);
+        }
+        self.aligned = true;
+        self
     }
 
     /// Begins a segment: the tables.
@@ -219,7 +236,7 @@ impl Muxer {
     /// Ends a segment: sound that is held is written.
     pub fn end_segment(&mut self, out: &mut Vec<u8>) {
         for track in 0..self.tracks.len() {
-            self.flush(track, out);
+            self.flush(track, self.aligned, out);
         }
     }
 
@@ -228,6 +245,24 @@ impl Muxer {
     /// # Errors
     /// The sample is not sound, or its times are not; nothing of it was written.
     pub fn write(&mut self, track: usize, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.write_sample(track, frame, false, out)
+    }
+
+    /// Writes the last sample that a track has in this segment. Where segments are not written [apart](Muxer::apart) it is like any other.
+    ///
+    /// # Errors
+    /// As for [`Muxer::write`].
+    pub fn write_last(&mut self, track: usize, frame: &Frame<'_>, out: &mut Vec<u8>) -> Result<(), Error> {
+        self.write_sample(track, frame, self.aligned, out)
+    }
+
+    fn write_sample(
+        &mut self,
+        track: usize,
+        frame: &Frame<'_>,
+        align: bool,
+        out: &mut Vec<u8>,
+    ) -> Result<(), Error> {
         let target = self.tracks.get(track).ok_or(Error::NoTrack(track))?;
         if frame.pts < frame.dts {
             return Err(Error::Order { track, dts: frame.dts, pts: frame.pts });
@@ -240,7 +275,7 @@ impl Muxer {
             return Err(Error::Time { track, dts: frame.dts });
         };
         match &target.body {
-            Body::Video { .. } => self.write_picture(track, frame, (dts, pts), out),
+            Body::Video { .. } => self.write_picture(track, frame, (dts, pts), align, out),
             Body::Sound(_) => self.write_sound(track, frame, out),
         }
     }
@@ -265,6 +300,7 @@ impl Muxer {
         track: usize,
         frame: &Frame<'_>,
         times: (i64, i64),
+        align: bool,
         out: &mut Vec<u8>,
     ) -> Result<(), Error> {
         let (dts, pts) = times;
@@ -291,7 +327,12 @@ impl Muxer {
         parts[0] = &header[..length];
         let writer = &mut self.writers[track];
         let clock = (track == self.clock).then(|| tick(&mut self.last_clock, dts, writer, out));
-        writer.put(&parts, Marks { clock, random_access: frame.key }, out);
+        let marks = Marks { clock, random_access: frame.key };
+        if align {
+            writer.put_aligned(&parts, marks, out)
+        } else {
+            writer.put(&parts, marks, out)
+        }
         Ok(())
     }
 
@@ -306,7 +347,7 @@ impl Muxer {
         let length = frame.dts.saturating_add(sound.frame).saturating_sub(sound.from);
         let long = scale.rescale(length, Timescale::MPEG).is_none_or(|length| length > sound.span);
         if apart || long || sound.held.len() + frame.data.len() > SOUND_BYTES {
-            self.flush(track, out);
+            self.flush(track, false, out);
         }
         let Body::Sound(sound) = &mut self.tracks[track].body else { return Ok(()) };
         if sound.held.is_empty() {
@@ -319,7 +360,7 @@ impl Muxer {
     }
 
     /// Writes the sound that a track holds.
-    fn flush(&mut self, track: usize, out: &mut Vec<u8>) {
+    fn flush(&mut self, track: usize, align: bool, out: &mut Vec<u8>) {
         let Out { stream_id, scale, body } = &mut self.tracks[track];
         let Body::Sound(sound) = body else { return };
         if sound.held.is_empty() {
@@ -330,7 +371,13 @@ impl Muxer {
         let (header, length) = pes::write(*stream_id, sound.held.len(), wrap(from), wrap(from));
         let writer = &mut self.writers[track];
         let clock = (track == self.clock).then(|| tick(&mut self.last_clock, from, writer, out));
-        writer.put(&[&header[..length], &sound.held], Marks { clock, random_access: clock.is_some() }, out);
+        let marks = Marks { clock, random_access: clock.is_some() };
+        let parts = [&header[..length], &sound.held];
+        if align {
+            writer.put_aligned(&parts, marks, out)
+        } else {
+            writer.put(&parts, marks, out)
+        }
         sound.held.clear();
     }
 }

@@ -37,6 +37,11 @@ impl Writer {
         Self { pid, counter: 0 }
     }
 
+    /// Counts from here on.
+    pub(super) fn count_from(&mut self, counter: u8) {
+        self.counter = counter & 0x0f;
+    }
+
     /// Appends the packets of `parts`, one behind the other: a PES packet, or a section with its pointer.
     pub(super) fn put(&mut self, parts: &[&[u8]], marks: Marks, out: &mut Vec<u8>) {
         let mut left: usize = parts.iter().map(|part| part.len()).sum();
@@ -66,6 +71,30 @@ impl Writer {
             }
             part = &part[whole.len() * ROOM..];
             left -= whole.len() * ROOM;
+        }
+    }
+
+    /// Appends the packets of `parts` as [`Writer::put`] does, but so many that the counter comes to 0 behind them: the last bytes have a packet
+    /// each. Fewer than 17 bytes, which no PES packet has, may be too few for that.
+    pub(super) fn put_aligned(&mut self, parts: &[&[u8]], marks: Marks, out: &mut Vec<u8>) {
+        let length: usize = parts.iter().map(|part| part.len()).sum();
+        let counter_behind = |apart: usize| {
+            let packets = (length - apart + marks.size()).div_ceil(ROOM) + apart;
+            (usize::from(self.counter) + packets) % 16
+        };
+        let apart = (0..length.min(17)).find(|apart| counter_behind(*apart) == 0).unwrap_or(0);
+        let (mut together, mut last) = (Vec::with_capacity(parts.len()), Vec::with_capacity(apart));
+        let mut left = length - apart;
+        for part in parts {
+            let (front, back) = part.split_at(left.min(part.len()));
+            left -= front.len();
+            together.push(front);
+            last.extend_from_slice(back);
+        }
+        self.put(&together, marks, out);
+        for byte in last {
+            self.put_head(false, ROOM - 1, Marks::default(), out);
+            out.push(byte);
         }
     }
 
@@ -158,6 +187,28 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn counters_come_to_0() {
+        let bytes: Vec<u8> = (0..5000u32).map(|at| (at % 251) as u8).collect();
+        for clock in [None, Some(0x1_2345_6789)] {
+            let marks = Marks { clock, random_access: clock.is_some() };
+            for length in (17..600).chain([2900, 3000, 5000]) {
+                for counter in 0..16 {
+                    let (mut writer, mut out) = (Writer::new(0x101), Vec::new());
+                    writer.count_from(counter);
+                    let (front, back) = bytes[..length].split_at(length - length.min(9));
+                    writer.put_aligned(&[front, &[], back], marks, &mut out);
+                    assert_eq!(carried(&out, counter), bytes[..length]);
+                    assert_eq!((out.len() / PACKET + usize::from(counter)) % 16, 0, "{length} {counter}");
+                    assert!(out.len() / PACKET <= (length + marks.size()).div_ceil(ROOM) + 15);
+                }
+            }
+        }
+        let (mut writer, mut out) = (Writer::new(0x101), Vec::new());
+        writer.put_aligned(&[b"abc"], Marks::default(), &mut out);
+        assert_eq!(carried(&out, 0), b"abc");
     }
 
     #[test]

@@ -495,7 +495,7 @@ mod tests {
                     --push-contact mailto:ops@example.org --webhook http://127.0.0.1:1/x --webhook-secret-file /s --push-allow-private \
                     --notify-attempts 3 --notify-backoff 50ms";
         let config = load(line).unwrap();
-        let bucket = Place::Bucket { bucket: "b".into(), prefix: "p".into() };
+        let bucket = Place::Bucket("s3://b/p".parse().unwrap());
         assert_eq!(config.files, Files { place: Some(bucket), file: 5 << 20, bytes_a_day: 1 << 30 });
         let age = Some(Duration::from_secs(365 * 24 * 3600));
         assert_eq!(config.retention, Retention { age, bytes: Some(10 << 30) });

@@ -2,12 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use crate::server::bucket::{MissingVariable, NotABucket, S3Place};
 use crate::server::chat::media::options::{Kept, MediaOptions};
-use crate::server::chat::media::storage::bucket::BucketOptions;
 use crate::server::command::{Typed, Unfit};
-
-/// The region when nobody says: services other than Amazon's mostly take any.
-const REGION: &str = "us-east-1";
 
 /// Where files are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,18 +14,8 @@ pub enum Place {
     /// In this folder.
     Folder(PathBuf),
     /// In a bucket of an S3-compatible service, with keys and what arrives in the folder of the server.
-    Bucket {
-        /// Its name.
-        bucket: String,
-        /// What stands before the names of objects; may be empty.
-        prefix: String,
-    },
+    Bucket(S3Place),
 }
-
-/// A bucket cannot be opened without this variable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a bucket of files needs the variable {0} in the environment")]
-pub struct MissingVariable(pub &'static str);
 
 impl Typed<Place> for String {
     fn hold(&self) -> Result<Place, Unfit> {
@@ -36,27 +23,20 @@ impl Typed<Place> for String {
         if self == "off" {
             return Ok(Place::Off);
         }
-        let Some(rest) = self.strip_prefix("s3://") else {
-            return match self.contains("://") || self.is_empty() {
-                true => wrong("write a folder, s3://BUCKET/PREFIX, or off"),
-                false => Ok(Place::Folder(self.into())),
-            };
-        };
-        let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        if bucket.is_empty() || !bucket.bytes().all(fits) {
-            return wrong("write the name of a bucket behind s3://");
+        if self.starts_with("s3://") {
+            return self.parse().map(Place::Bucket).or_else(|error: NotABucket| wrong(&error.to_string()));
         }
-        let prefix = prefix.trim_end_matches('/').to_owned();
-        Ok(Place::Bucket { bucket: bucket.to_owned(), prefix })
+        match self.contains("://") || self.is_empty() {
+            true => wrong("write a folder, s3://BUCKET/PREFIX, or off"),
+            false => Ok(Place::Folder(self.into())),
+        }
     }
 
     fn show(held: &Place) -> Self {
         match held {
             Place::Off => "off".to_owned(),
             Place::Folder(path) => path.display().to_string(),
-            Place::Bucket { bucket, prefix } if prefix.is_empty() => format!("s3://{bucket}"),
-            Place::Bucket { bucket, prefix } => format!("s3://{bucket}/{prefix}"),
+            Place::Bucket(place) => place.to_string(),
         }
     }
 }
@@ -93,34 +73,11 @@ impl Files {
             Some(Place::Off) => return Ok(None),
             None => (data.join("media"), Kept::Here),
             Some(Place::Folder(path)) => (path.clone(), Kept::Here),
-            Some(Place::Bucket { bucket, prefix }) => {
-                (data.join("media"), Kept::Bucket(opened(bucket, prefix, variable)?))
-            }
+            Some(Place::Bucket(place)) => (data.join("media"), Kept::Bucket(place.options(variable)?)),
         };
         let (file, bytes_a_day) = (self.file, self.bytes_a_day);
         Ok(Some(MediaOptions { kept, file, bytes_a_day, ..MediaOptions::new(folder) }))
     }
-}
-
-/// How a bucket is opened.
-fn opened(
-    bucket: &str,
-    prefix: &str,
-    variable: impl Fn(&str) -> Option<String>,
-) -> Result<BucketOptions, MissingVariable> {
-    let first =
-        |names: &[&str]| names.iter().find_map(|name| variable(name).filter(|value| !value.is_empty()));
-    let needed = |name: &'static str| first(&[name]).ok_or(MissingVariable(name));
-    let endpoint = first(&["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]);
-    Ok(BucketOptions {
-        bucket: bucket.to_owned(),
-        region: first(&["AWS_REGION", "AWS_DEFAULT_REGION"]).unwrap_or_else(|| REGION.to_owned()),
-        prefix: prefix.to_owned(),
-        access_key: needed("AWS_ACCESS_KEY_ID")?,
-        secret_key: needed("AWS_SECRET_ACCESS_KEY")?,
-        path_style: endpoint.is_some(),
-        endpoint,
-    })
 }
 
 #[cfg(test)]
@@ -129,8 +86,9 @@ mod tests {
 
     #[test]
     fn places_are_read_as_they_are_shown() {
-        let bucket =
-            |bucket: &str, prefix: &str| Place::Bucket { bucket: bucket.into(), prefix: prefix.into() };
+        let bucket = |bucket: &str, prefix: &str| {
+            Place::Bucket(S3Place { bucket: bucket.into(), prefix: prefix.into() })
+        };
         for (text, expected) in [
             ("off", Place::Off),
             ("/srv/files", Place::Folder("/srv/files".into())),
@@ -158,7 +116,7 @@ mod tests {
             move |name: &str| all.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone())
         };
         let files = Files {
-            place: Some(Place::Bucket { bucket: "b".into(), prefix: "p".into() }),
+            place: Some(Place::Bucket(S3Place { bucket: "b".into(), prefix: "p".into() })),
             file: 5,
             ..Files::default()
         };
@@ -168,10 +126,10 @@ mod tests {
             let Kept::Bucket(bucket) = options.kept else { panic!("no bucket") };
             (bucket.region, bucket.endpoint, bucket.path_style)
         };
-        assert_eq!(open(&[]), (REGION.into(), None, false));
+        assert_eq!(open(&[]), ("us-east-1".into(), None, false));
         assert_eq!(open(&[("AWS_DEFAULT_REGION", "a"), ("AWS_REGION", "b")]).0, "b");
         let near = open(&[("AWS_ENDPOINT_URL", "http://127.0.0.1:9000")]);
-        assert_eq!(near, (REGION.into(), Some("http://127.0.0.1:9000".into()), true));
+        assert_eq!(near, ("us-east-1".into(), Some("http://127.0.0.1:9000".into()), true));
         let error = files.options(Path::new("/d"), |_| None).unwrap_err();
         assert!(error.to_string().contains("AWS_ACCESS_KEY_ID"));
         let off = Files { place: Some(Place::Off), ..Files::default() };

@@ -8,7 +8,7 @@ mod media;
 
 pub use self::args::{Args, Options};
 pub use self::config::{Config, DEFAULT_DATA, DEFAULT_LISTEN, Kept, Retention, Tokens};
-pub use self::media::{Files, MissingVariable, Place};
+pub use self::media::{Files, Place};
 use super::server::{Chat, ChatError};
 use crate::server::process::{Outcome, Process, announce};
 

@@ -10,7 +10,6 @@
 
 pub mod digest;
 mod incoming;
-mod keys;
 mod location;
 mod name;
 pub mod options;
@@ -38,14 +37,12 @@ use quick_cache::sync::Cache;
 use tokio::sync::{RwLock, Semaphore};
 
 pub use self::digest::Digest;
-pub use self::keys::KeysError;
 pub use self::name::{MAX_NAME, clean_name};
 pub use self::options::MediaOptions;
 pub use self::picture::PictureLimits;
 pub use self::signed::Permit;
 pub use self::sweep::{InUse, InUseAnswer, SweepError, Swept};
 
-use self::keys::Keys;
 use self::options::Kept;
 use self::quota::{Allowance, Quota};
 use self::record::{MAX_RECORD, Record};
@@ -59,6 +56,7 @@ use crate::proto::chat::event;
 use crate::proto::chat::id::{AccountId, Millis};
 use crate::server::http::Router;
 use crate::server::http::request::Request;
+use crate::server::keys::{Keys, KeysError};
 
 /// Where files are uploaded and, with a digest behind it, fetched.
 pub const PATH: &str = "/media";

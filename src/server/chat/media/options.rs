@@ -6,7 +6,7 @@ use std::time::Duration;
 use http::HeaderValue;
 
 use super::picture::PictureLimits;
-use super::storage::bucket::BucketOptions;
+use crate::server::bucket::BucketOptions;
 
 /// Whose pages may show files: the value of `Cross-Origin-Resource-Policy` (Fetch, section 3.7).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -68,7 +68,8 @@ impl Shared {
         fields.append(CONTENT_TYPE, content_type(shown.kind));
         fields.append(CONTENT_DISPOSITION, value(shown.disposition)?);
         fields.append(CACHE_CONTROL, FOR_EVER);
-        Representation { fields, etag, length: shown.length, source }.answer(parts.head())
+        Representation { fields, etag, last_modified: None, length: shown.length, source }
+            .answer(parts.head())
     }
 
     /// What each answer says, whatever it is, so that nothing in it can act.

@@ -10,8 +10,8 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde::Serialize;
 
 use super::digest::Digest;
-use super::keys::Keys;
 use crate::proto::chat::id::{AccountId, Millis};
+use crate::server::keys::Keys;
 
 /// What the signatures are for: part of what is signed, so that neither can be taken for the other.
 const PERMITS: &str = "wireworks chat media permit 1";

@@ -5,8 +5,6 @@
 //! security policy lets the page run these files only, and speak to its own server only. The client makes its nodes itself; text that
 //! people have written is never markup.
 
-mod packed;
-
 use std::sync::LazyLock;
 
 use base64::Engine as _;
@@ -16,7 +14,7 @@ use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CO
 use http::{HeaderName, HeaderValue};
 use ring::digest::{Context, SHA256};
 
-use self::packed::Packed;
+use crate::server::http::packed::Packed;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};

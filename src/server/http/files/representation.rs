@@ -5,8 +5,10 @@
 
 use std::fs::File;
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use http::header::{ACCEPT_RANGES, ETAG};
+use bytes::Bytes;
+use http::header::{ACCEPT_RANGES, ETAG, LAST_MODIFIED};
 use http::{HeaderValue, Method};
 
 use super::Now;
@@ -14,6 +16,7 @@ use super::answer::{Sendable, answer, whole};
 use super::content::{Content, Fetch};
 use crate::net::workers::Blocking;
 use crate::proto::http::conditional::Validators;
+use crate::proto::http::date;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::fields::Fields;
 use crate::proto::http::head::Head;
@@ -23,10 +26,12 @@ use crate::server::http::response::Response;
 /// What a request is answered with.
 #[derive(Debug)]
 pub struct Representation {
-    /// The fields of a 200 but `ETag`, `Accept-Ranges` and `Content-Length`.
+    /// The fields of a 200 but `ETag`, `Last-Modified`, `Accept-Ranges` and `Content-Length`.
     pub fields: Fields,
     /// What names this state of the content.
     pub etag: EntityTag,
+    /// When the content changed last, if that is known.
+    pub last_modified: Option<SystemTime>,
     /// Bytes.
     pub length: u64,
     /// Where they are.
@@ -36,6 +41,8 @@ pub struct Representation {
 /// Where content is.
 #[derive(Debug)]
 pub enum Source {
+    /// In memory.
+    Memory(Bytes),
     /// In an open file, which is not written to any more. What of it is not in memory is read by these workers where it has to pass through this process.
     File(Arc<File>, Blocking),
     /// On another machine. A request for several ranges at once is answered with all of it.
@@ -48,19 +55,28 @@ impl Representation {
     /// # Errors
     /// 500 when the entity tag can be no field.
     pub fn answer(self, head: &Head) -> Result<Response, Problem> {
-        let Self { mut fields, etag, length, source } = self;
+        let Self { mut fields, etag, last_modified, length, source } = self;
+        let now = Now::read().system;
+        // RFC 9110 section 8.8.2.1: a date that lies ahead is replaced.
+        let last_modified = last_modified.map(|modified| modified.min(now));
         let tag = HeaderValue::from_bytes(&etag.to_bytes())
             .map_err(|error| Problem::internal(format!("an entity tag: {error}")))?;
         fields.set(ETAG, tag);
+        if let Some(modified) = last_modified {
+            let value = HeaderValue::from_bytes(&date::format(modified))
+                .map_err(|error| Problem::internal(format!("a date: {error}")))?;
+            fields.set(LAST_MODIFIED, value);
+        }
         fields.set(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         let content = match source {
+            Source::Memory(bytes) => Content::Memory(bytes),
             Source::File(file, workers) => Content::File(file, Some(workers)),
             Source::Fetched(from) => Content::Fetched(from),
         };
-        let validators = Validators { etag: Some(etag), last_modified: None };
+        let validators = Validators { etag: Some(etag), last_modified };
         let sendable = Sendable { length, validators, fields, content };
         Ok(match *head.method() {
-            Method::GET | Method::HEAD => answer(head, &sendable, Now::read().system),
+            Method::GET | Method::HEAD => answer(head, &sendable, now),
             _ => whole(&sendable),
         })
     }
@@ -90,18 +106,19 @@ mod tests {
         }
     }
 
-    fn sources(text: &str) -> [Source; 2] {
+    fn sources(text: &str) -> [Source; 3] {
         let mut file = tempfile::tempfile().unwrap();
         file.write_all(text.as_bytes()).unwrap();
         let workers = Blocking::new(BlockingConfig::default());
-        [Source::File(Arc::new(file), workers), Source::Fetched(Arc::new(Text(text.to_owned())))]
+        let memory = Source::Memory(Bytes::copy_from_slice(text.as_bytes()));
+        [Source::File(Arc::new(file), workers), memory, Source::Fetched(Arc::new(Text(text.to_owned())))]
     }
 
     async fn ask(source: Source, length: u64, line: &str, fields: &[(&str, &str)]) -> (u16, String, String) {
         let mut own = Fields::new();
         own.append(CONTENT_TYPE, HeaderValue::from_static("text/x-digits"));
         let etag = EntityTag::strong("digits").unwrap();
-        let representation = Representation { fields: own, etag, length, source };
+        let representation = Representation { fields: own, etag, last_modified: None, length, source };
         let response = representation.answer(request(line, fields, "").head()).unwrap();
         let said = format!("{} {}", field(&response, "etag"), field(&response, "content-range"));
         let (status, body) = read(response).await;
@@ -129,13 +146,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn several_ranges_come_from_files_alone() {
+    async fn several_ranges_come_from_files_and_memory_alone() {
         // Far enough from each other that they are not taken for one.
         let text = DIGITS.repeat(100);
-        let [file, fetched] = sources(&text);
+        let [file, memory, fetched] = sources(&text);
         let ranges = [("Range", "bytes=0-0,990-999")];
-        let (status, _, body) = ask(file, 1000, "GET /", &ranges).await;
-        assert!(status == 206 && body.contains("bytes 990-999/1000\r\n\r\n0123456789\r\n"), "{body}");
+        for source in [file, memory] {
+            let (status, _, body) = ask(source, 1000, "GET /", &ranges).await;
+            assert!(status == 206 && body.contains("bytes 990-999/1000\r\n\r\n0123456789\r\n"), "{body}");
+        }
         assert_eq!(ask(fetched, 1000, "GET /", &ranges).await, (200, "\"digits\" ".to_owned(), text));
     }
 }

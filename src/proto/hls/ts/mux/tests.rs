@@ -136,6 +136,45 @@ fn segments_begin_with_tables_and_go_on() {
 }
 
 #[test]
+fn segments_that_are_written_apart_go_on_as_well() {
+    let tracks = [video(), sound(48_000)];
+    let write = |muxer: &mut Muxer, segment: usize, stream: &mut Vec<u8>| {
+        muxer.start_segment(stream);
+        let pictures = segment as i64 * 25..segment as i64 * 25 + 25;
+        let last = pictures.end - 1;
+        for at in pictures {
+            let picture = sample(&[&[&[0x65, 0x88][..], &vec![7; at as usize * 97 % 1500]].concat()]);
+            let frame = Frame { dts: at * 3600, pts: at * 3600, key: at % 25 == 0, data: &picture };
+            let write = if at == last { Muxer::write_last } else { Muxer::write };
+            write(muxer, 0, &frame, stream).unwrap();
+            // The third segment has no sound.
+            for at in (at * 1920 / 1024..(at + 1) * 1920 / 1024).filter(|_| segment != 3) {
+                let data = vec![8; 90 + at as usize % 20];
+                let frame = Frame { dts: at * 1024, pts: at * 1024, key: true, data: &data };
+                muxer.write(1, &frame, stream).unwrap();
+            }
+        }
+        muxer.end_segment(stream);
+    };
+    let (mut apart, mut together) = (Vec::new(), Vec::new());
+    let mut muxer = Muxer::new(&tracks, Options::default()).unwrap();
+    for segment in 0..20 {
+        let mut alone = Muxer::new(&tracks, Options::default()).unwrap().apart(segment);
+        write(&mut alone, segment, &mut apart);
+        write(&mut muxer, segment, &mut together);
+    }
+    let mut counters = std::collections::HashMap::new();
+    for packet in packets(&apart).into_iter().filter(|packet| packet.payload.is_some()) {
+        if let Some(before) = counters.insert(packet.pid, packet.counter) {
+            assert_eq!((before + 1) & 0x0f, packet.counter, "{:#x}", packet.pid);
+        }
+    }
+    let events = |stream: &[u8]| events(std::iter::once(stream));
+    assert_eq!(samples(&events(&apart)), samples(&events(&together)));
+    assert!(apart.len() - together.len() <= 20 * 2 * 15 * PACKET);
+}
+
+#[test]
 fn the_clock_runs_in_time() {
     for (step, wraps) in [(1500, false), (3600, true), (8999, false), (9001, true), (90_000, false)] {
         let start = if wraps { WRAP - 200_000 } else { START };

@@ -4,7 +4,6 @@
 //! order if that fails; after a crash the service has pieces of an object that never comes to be, which a rule of the bucket removes. Files are fetched
 //! as they are asked for, range by range, and pass through this process: the links stay ours, and so does what they say about what a browser may do.
 
-use std::fmt;
 use std::fs::File;
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -13,50 +12,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
-use object_store::aws::AmazonS3Builder;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, GetRange, MultipartUpload, ObjectStore, ObjectStoreExt, PutPayload};
 
-use super::web::Web;
 use super::{Answer, Key, Listed, Storage, StorageError};
 use crate::net::client::Connector;
 use crate::net::workers::{Blocking, Priority};
 use crate::proto::chat::id::Millis;
+use crate::server::bucket::{self, BucketOptions};
 use crate::server::http::body::{Body, Frame};
 use crate::server::http::files::{Fetch, Source};
 
 /// Bytes that are sent at once. S3 takes no less than 5 MiB for a piece, and 10,000 pieces.
 const PIECE: u64 = 8 << 20;
-
-/// Which bucket, and who asks.
-#[derive(Clone)]
-pub struct BucketOptions {
-    /// Its name.
-    pub bucket: String,
-    /// Its region. Services other than Amazon's mostly take any; `us-east-1` is usual.
-    pub region: String,
-    /// Where the service is, as `https://s3.example.org`; Amazon's own without.
-    pub endpoint: Option<String>,
-    /// What stands before the names of objects; may be empty.
-    pub prefix: String,
-    /// The access key.
-    pub access_key: String,
-    /// Its secret.
-    pub secret_key: String,
-    /// Whether the bucket is named in the path rather than in the name of the host. Services other than Amazon's mostly want that.
-    pub path_style: bool,
-}
-
-impl fmt::Debug for BucketOptions {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("BucketOptions")
-            .field("bucket", &self.bucket)
-            .field("region", &self.region)
-            .field("endpoint", &self.endpoint)
-            .field("prefix", &self.prefix)
-            .finish_non_exhaustive()
-    }
-}
 
 /// A bucket of files.
 #[derive(Debug)]
@@ -76,19 +44,10 @@ impl Bucket {
         connector: Connector,
         workers: Blocking,
     ) -> Result<Self, StorageError> {
-        let BucketOptions { bucket, region, endpoint, prefix, access_key, secret_key, path_style } = options;
-        let mut builder = AmazonS3Builder::new()
-            .with_bucket_name(bucket)
-            .with_region(region)
-            .with_access_key_id(access_key)
-            .with_secret_access_key(secret_key)
-            .with_virtual_hosted_style_request(!path_style)
-            .with_http_connector(Web::new(connector));
-        if let Some(endpoint) = endpoint {
-            builder = builder.with_allow_http(endpoint.starts_with("http://")).with_endpoint(endpoint);
-        }
-        let store = builder.build().map_err(|error| StorageError::Broken(error.to_string()))?;
-        Self::over(Arc::new(store), &prefix, workers)
+        let prefix = options.prefix.clone();
+        let store =
+            bucket::open(options, connector).map_err(|error| StorageError::Broken(error.to_string()))?;
+        Self::over(store, &prefix, workers)
     }
 
     /// Keeps files in any store of objects.

@@ -5,7 +5,6 @@
 
 pub mod bucket;
 pub mod folder;
-mod web;
 
 use std::future::Future;
 use std::io;
@@ -187,7 +186,13 @@ pub(super) mod tests {
             let fields = range.map(|range| ("Range", range));
             let request = request("GET /", fields.as_slice(), "");
             let etag = EntityTag::strong("x").unwrap();
-            let answer = Representation { fields: Fields::new(), etag, length: content.len() as u64, source };
+            let answer = Representation {
+                fields: Fields::new(),
+                etag,
+                last_modified: None,
+                length: content.len() as u64,
+                source,
+            };
             let mut response = answer.answer(request.head()).unwrap();
             assert_eq!(response.code(), status);
             let bytes = std::mem::take(response.body_mut()).collect(1 << 30).await.unwrap();

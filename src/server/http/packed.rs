@@ -1,4 +1,4 @@
-//! A file of the client as it goes over the wire: as it is, and compressed once and for all when somebody first asks for it so.
+//! A file that is built into the program, as it goes over the wire: as it is, and compressed once and for all when somebody first asks for it so.
 //!
 //! The files are small and few, and the same until the program is another: there is time to compress them well, and no reason to do it
 //! twice. Each coding is a representation with a tag of its own (RFC 9110, section 8.8.3.3).
@@ -23,18 +23,24 @@ use crate::server::http::response::Response;
 /// What we have, the smallest first.
 const OFFERED: [Coding; 2] = [Coding::Brotli, Coding::Gzip];
 
-/// How hard Brotli tries, of 11: a millisecond or two for a file, where 11 takes thirty for two percent more.
+/// How hard Brotli tries, of 11: a millisecond or two for a file of the usual size, where 11 takes thirty for two percent more.
 const QUALITY: u32 = 9;
 
+/// A file that is larger than this is packed less hard: all wait for it, and it would take a tenth of a second and more.
+const LARGE: usize = 128 << 10;
+
+/// How hard Brotli and gzip try then.
+const LARGE_QUALITY: u32 = 5;
+
 /// The window of Brotli, as a power of two: no file is larger.
-const WINDOW: u32 = 18;
+const WINDOW: u32 = 20;
 
 /// Bytes below which a file is sent as it is: its packet is the same.
 const LEAST: usize = 600;
 
 /// A file, and what became of it.
 #[derive(Debug)]
-pub(super) struct Packed {
+pub(in crate::server) struct Packed {
     kind: &'static str,
     plain: Bytes,
     gzip: OnceLock<Option<Bytes>>,
@@ -42,12 +48,12 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    pub(super) const fn new(kind: &'static str, plain: Bytes) -> Self {
+    pub(in crate::server) const fn new(kind: &'static str, plain: Bytes) -> Self {
         Self { kind, plain, gzip: OnceLock::new(), brotli: OnceLock::new() }
     }
 
     /// Answers a request for this file. Whoever has it under this tag does not get it again.
-    pub(super) fn answer(&self, request: &Request, tag: &str) -> Response {
+    pub(in crate::server) fn answer(&self, request: &Request, tag: &str) -> Response {
         let (coding, bytes) = self.chosen(request);
         let tag = EntityTag::strong(format!("{tag}{}", coding.etag_suffix())).ok();
         let validators = Validators { etag: tag.clone(), last_modified: None };
@@ -101,13 +107,15 @@ impl Packed {
 }
 
 fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let level = if plain.len() > LARGE { Compression::new(LARGE_QUALITY) } else { Compression::best() };
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(plain)?;
     encoder.finish()
 }
 
 fn brotli(plain: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, QUALITY, WINDOW);
+    let quality = if plain.len() > LARGE { LARGE_QUALITY } else { QUALITY };
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, quality, WINDOW);
     encoder.write_all(plain)?;
     encoder.flush()?;
     Ok(encoder.into_inner())

@@ -1,4 +1,4 @@
-//! The keys that sign links and permits, in a file that its owner alone can read.
+//! The keys by which a server signs what it hands out, links and permits, in a file that its owner alone can read.
 //!
 //! There are two: new signatures are made with the first, and those of the second still count. So [`Keys::rotate`] ends nothing that was
 //! handed out since the rotation before. The file is made at the first start, with 32 random bytes as each key.
@@ -10,11 +10,11 @@ use std::path::{Path, PathBuf};
 
 use ring::hmac::{self, HMAC_SHA256};
 
-use super::digest::Digest;
+use super::hex;
 use crate::net::random;
 
 /// What the file begins with, so that nobody takes it for another.
-const HEADING: &str = "# wireworks chat: keys of media links. Keep them secret. The first one signs.";
+const HEADING: &str = "# wireworks: keys of signed links. Keep them secret. The first one signs.";
 
 /// Bytes of a signature that count: 128 bits.
 const SHORTEST: usize = 16;
@@ -40,7 +40,7 @@ pub enum KeysError {
 
 /// The keys.
 #[derive(Clone)]
-pub(super) struct Keys {
+pub(in crate::server) struct Keys {
     current: [u8; 32],
     previous: [u8; 32],
 }
@@ -56,7 +56,7 @@ impl Keys {
     ///
     /// # Errors
     /// The file cannot be read or made, others may read it, or it holds something else.
-    pub(super) fn open(path: &Path) -> Result<Self, KeysError> {
+    pub(in crate::server) fn open(path: &Path) -> Result<Self, KeysError> {
         let failed = |source| KeysError::File { path: path.to_owned(), source };
         let text = match fs::read_to_string(path) {
             Ok(text) => text,
@@ -73,11 +73,9 @@ impl Keys {
         if fs::metadata(path).map_err(failed)?.mode() & 0o077 != 0 {
             return Err(KeysError::Open(path.to_owned()));
         }
-        let mut keys = text.lines().filter(|line| !line.starts_with('#')).map(str::parse::<Digest>);
+        let mut keys = text.lines().filter(|line| !line.starts_with('#')).map(hex::decode::<32>);
         match (keys.next(), keys.next(), keys.next()) {
-            (Some(Ok(current)), Some(Ok(previous)), None) => {
-                Ok(Self { current: *current.as_bytes(), previous: *previous.as_bytes() })
-            }
+            (Some(Some(current)), Some(Some(previous)), None) => Ok(Self { current, previous }),
             _ => Err(KeysError::Format(path.to_owned())),
         }
     }
@@ -86,7 +84,7 @@ impl Keys {
     ///
     /// # Errors
     /// The file cannot be written. It is as it was then.
-    pub(super) fn rotate(&self, path: &Path) -> Result<Self, KeysError> {
+    pub(in crate::server) fn rotate(&self, path: &Path) -> Result<Self, KeysError> {
         let failed = |source| KeysError::File { path: path.to_owned(), source };
         let keys = Self { current: random::bytes().map_err(failed)?, previous: self.current };
         keys.write(path).map_err(failed)?;
@@ -102,7 +100,7 @@ impl Keys {
             _ => {}
         }
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
-        let (current, previous) = (Digest::new(self.current), Digest::new(self.previous));
+        let (current, previous) = (hex::encode(&self.current), hex::encode(&self.previous));
         file.write_all(format!("{HEADING}\n{current}\n{previous}\n").as_bytes())?;
         file.sync_all()?;
         fs::rename(&aside, path)?;
@@ -110,14 +108,14 @@ impl Keys {
     }
 
     /// The signature of `message`, for one purpose: what is signed for another does not count.
-    pub(super) fn sign(&self, purpose: &str, message: &[u8]) -> hmac::Tag {
+    pub(in crate::server) fn sign(&self, purpose: &str, message: &[u8]) -> hmac::Tag {
         let mut context = hmac::Context::with_key(&derived(&self.current, purpose));
         context.update(message);
         context.sign()
     }
 
     /// Whether `signature` is the first bytes, at least [`SHORTEST`] of them, of the signature of `message` by either key. The comparison takes the same time wherever they differ.
-    pub(super) fn verify(&self, purpose: &str, message: &[u8], signature: &[u8]) -> bool {
+    pub(in crate::server) fn verify(&self, purpose: &str, message: &[u8], signature: &[u8]) -> bool {
         signature.len() >= SHORTEST
             && [&self.current, &self.previous].into_iter().any(|key| {
                 let tag = hmac::sign(&derived(key, purpose), message);

@@ -1,0 +1,402 @@
+//! The segments of a rendition that viewers can get, and the playlist that names them (sections 6.2.1 and 6.2.2).
+//!
+//! What is complete is in memory once: the parts of a segment become slices of it. A segment that leaves the playlist stays for as long as a client that read the longest playlist with it in may ask for it: its
+//! own duration and that of the playlist (the availability duration).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::super::playlist::media::{
+    Date, HintKind, Map, MediaPlaylist, Part, PlaylistKind, PreloadHint, Segment, ServerControl,
+};
+use super::names::Name;
+use super::settings::{History, Targets};
+use super::timeline::Micros;
+
+/// The version of the protocol that live playlists need: delta updates came with it.
+const VERSION: u32 = 9;
+
+/// What a segment, or a part, takes in memory beside its bytes, about.
+const OVERHEAD: u64 = 1024;
+
+/// Initialization sections that are remembered.
+const INITS: usize = 64;
+
+/// A rendition's segments.
+#[derive(Debug)]
+pub struct Window {
+    run: u64,
+    targets: Targets,
+    history: History,
+    inits: VecDeque<(u64, Bytes)>,
+    next_init: u64,
+    map: Option<Arc<Map>>,
+    segments: VecDeque<Kept>,
+    open: Option<Open>,
+    gone: VecDeque<Gone>,
+    media_sequence: u64,
+    discontinuity_sequence: u64,
+    /// The next segment does not continue what came before.
+    discontinuity: bool,
+    /// Whether every segment so far begins with a key frame.
+    independent: bool,
+    /// The longest that the playlist has been.
+    longest: Duration,
+    ended: bool,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Kept {
+    segment: Segment,
+    data: Bytes,
+    /// Ends of the parts in the data.
+    ends: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Open {
+    segment: Segment,
+    parts: Vec<Bytes>,
+}
+
+#[derive(Debug)]
+struct Gone {
+    msn: u64,
+    until: Micros,
+    kept: Kept,
+}
+
+/// A segment that was completed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Complete {
+    /// As it stands in the playlist, but without its parts.
+    pub segment: Segment,
+    /// Its bytes.
+    pub bytes: Bytes,
+}
+
+impl Window {
+    /// A window with no segment, of the run `run`.
+    #[must_use]
+    pub fn new(run: u64, targets: Targets, history: History) -> Self {
+        Self {
+            run,
+            targets,
+            history,
+            inits: VecDeque::new(),
+            next_init: 0,
+            map: None,
+            segments: VecDeque::new(),
+            open: None,
+            gone: VecDeque::new(),
+            media_sequence: 0,
+            discontinuity_sequence: 0,
+            discontinuity: false,
+            independent: true,
+            longest: Duration::ZERO,
+            ended: false,
+            bytes: 0,
+        }
+    }
+
+    /// Adds an initialization section, for the open segment if that has no part yet, and those behind it.
+    pub fn init(&mut self, bytes: Bytes) {
+        let known = self.inits.iter().find(|(_, known)| *known == bytes).map(|(number, _)| *number);
+        let number = known.unwrap_or_else(|| {
+            if self.inits.len() == INITS {
+                self.inits.pop_front();
+            }
+            self.inits.push_back((self.next_init, bytes));
+            self.next_init += 1;
+            self.next_init - 1
+        });
+        let uri = Name::Init(number).write(self.run);
+        self.map = Some(Arc::new(Map { uri, byte_range: None, keys: Vec::new() }));
+        if let Some(open) = &mut self.open
+            && open.parts.is_empty()
+        {
+            open.segment.map.clone_from(&self.map);
+        }
+    }
+
+    /// Begins a segment whose first picture has this date. What is open is complete.
+    pub fn begin(&mut self, date: Date, discontinuity: bool, now: Micros) {
+        self.end(now);
+        let segment = Segment {
+            program_date_time: Some(date),
+            discontinuity: std::mem::take(&mut self.discontinuity) | discontinuity,
+            map: self.map.clone(),
+            ..Segment::default()
+        };
+        self.open = Some(Open { segment, parts: Vec::new() });
+    }
+
+    /// Adds a part to the open segment.
+    pub fn part(&mut self, duration: Duration, independent: bool, data: Bytes) {
+        let (msn, run) = (self.next_msn(), self.run);
+        let Some(open) = &mut self.open else { return };
+        let uri = Name::Part(msn, open.parts.len() as u64).write(run);
+        if open.parts.is_empty() {
+            self.independent &= independent;
+        }
+        self.bytes += data.len() as u64 + OVERHEAD;
+        open.segment.duration = open.segment.duration.saturating_add(duration);
+        open.segment.parts.push(Part { uri, duration, independent, ..Part::default() });
+        open.parts.push(data);
+    }
+
+    /// Completes the open segment, if there is one, and forgets what is old.
+    pub fn end(&mut self, now: Micros) -> Option<Complete> {
+        let mut open = self.open.take()?;
+        if open.parts.is_empty() {
+            self.discontinuity |= open.segment.discontinuity;
+            return None;
+        }
+        let msn = self.next_msn();
+        open.segment.uri = Name::Segment(msn).write(self.run);
+        let mut ends = Vec::with_capacity(open.parts.len());
+        let data = match open.parts.as_slice() {
+            [only] => {
+                ends.push(only.len());
+                only.clone()
+            }
+            parts => {
+                let mut data = BytesMut::with_capacity(parts.iter().map(Bytes::len).sum());
+                for part in parts {
+                    data.extend_from_slice(part);
+                    ends.push(data.len());
+                }
+                data.freeze()
+            }
+        };
+        if self.targets.part.is_none() {
+            open.segment.parts.clear();
+        }
+        let segment = Segment { parts: Vec::new(), ..open.segment.clone() };
+        let complete = Complete { segment, bytes: data.clone() };
+        self.segments.push_back(Kept { segment: open.segment, data, ends });
+        self.slide(now);
+        Some(complete)
+    }
+
+    /// Adds a segment that is not there, because nothing came. What comes behind it does not continue what is before.
+    pub fn gap(&mut self, duration: Duration, date: Date, now: Micros) {
+        self.end(now);
+        let segment = Segment {
+            uri: Name::Gap(self.next_msn()).write(self.run),
+            duration,
+            gap: true,
+            discontinuity: std::mem::take(&mut self.discontinuity),
+            program_date_time: Some(date),
+            map: self.map.clone(),
+            ..Segment::default()
+        };
+        self.bytes += OVERHEAD;
+        self.segments.push_back(Kept { segment, data: Bytes::new(), ends: Vec::new() });
+        self.slide(now);
+    }
+
+    /// Nothing more comes.
+    pub fn finish(&mut self, now: Micros) -> Option<Complete> {
+        let last = self.end(now);
+        self.ended = true;
+        last
+    }
+
+    /// Whether nothing more comes.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether there is anything to play.
+    #[must_use]
+    pub fn is_playable(&self) -> bool {
+        self.segments.iter().any(|kept| !kept.segment.gap)
+    }
+
+    /// The number of the segment behind the last complete one.
+    #[must_use]
+    pub fn next_msn(&self) -> u64 {
+        self.media_sequence + self.segments.len() as u64
+    }
+
+    /// The number of the last segment, complete or not, and of its last part.
+    #[must_use]
+    pub fn last(&self) -> Option<(u64, Option<u64>)> {
+        let parts = |segment: &Segment| (segment.parts.len() as u64).checked_sub(1);
+        match &self.open {
+            Some(open) if !open.parts.is_empty() && self.targets.part.is_some() => {
+                Some((self.next_msn(), parts(&open.segment)))
+            }
+            _ => {
+                let last = self.segments.back()?;
+                Some((self.next_msn() - 1, parts(&last.segment)))
+            }
+        }
+    }
+
+    /// Whether every segment so far can be decoded without another one.
+    #[must_use]
+    pub fn independent(&self) -> bool {
+        self.independent
+    }
+
+    /// Bytes of memory, about.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The bytes of something with a name. `None` when it is not there, or not any longer.
+    #[must_use]
+    pub fn resource(&self, name: Name) -> Option<Bytes> {
+        match name {
+            Name::Init(number) => {
+                self.inits.iter().find(|(known, _)| *known == number).map(|(_, bytes)| bytes.clone())
+            }
+            Name::Segment(msn) => self.kept(msn).map(|kept| kept.data.clone()),
+            Name::Part(msn, part) => {
+                let part = usize::try_from(part).ok()?;
+                match &self.open {
+                    Some(open) if msn == self.next_msn() => open.parts.get(part).cloned(),
+                    _ => {
+                        let kept = self.kept(msn)?;
+                        let end = *kept.ends.get(part)?;
+                        let start = part.checked_sub(1).and_then(|before| kept.ends.get(before)).copied();
+                        Some(kept.data.slice(start.unwrap_or(0)..end))
+                    }
+                }
+            }
+            Name::Gap(_) => None,
+        }
+    }
+
+    fn kept(&self, msn: u64) -> Option<&Kept> {
+        let kept = match msn.checked_sub(self.media_sequence) {
+            Some(index) => self.segments.get(usize::try_from(index).ok()?),
+            None => self.gone.iter().find(|gone| gone.msn == msn).map(|gone| &gone.kept),
+        };
+        kept.filter(|kept| !kept.segment.gap)
+    }
+
+    fn duration(&self) -> Duration {
+        self.segments.iter().fold(Duration::ZERO, |sum, kept| sum.saturating_add(kept.segment.duration))
+    }
+
+    /// Removes segments that are older than the window.
+    fn slide(&mut self, now: Micros) {
+        self.sweep(now);
+        let mut duration = self.duration();
+        self.longest = self.longest.max(duration);
+        let History::Sliding(window) = self.history else { return };
+        let most = window.max(self.targets.segment() * 3);
+        while let Some(first) = self.segments.front()
+            && duration.saturating_sub(first.segment.duration) >= most
+        {
+            duration -= first.segment.duration;
+            self.remove_first(now);
+        }
+    }
+
+    fn remove_first(&mut self, now: Micros) {
+        let Some(kept) = self.segments.pop_front() else { return };
+        let available = kept.segment.duration.saturating_add(self.longest);
+        let until = now.saturating_add(Micros::try_from(available.as_micros()).unwrap_or(Micros::MAX));
+        self.discontinuity_sequence += u64::from(kept.segment.discontinuity);
+        self.gone.push_back(Gone { msn: self.media_sequence, until, kept });
+        self.media_sequence += 1;
+    }
+
+    /// Forgets segments that nobody may ask for any longer.
+    pub fn sweep(&mut self, now: Micros) {
+        while self.gone.front().is_some_and(|gone| gone.until <= now) {
+            self.forget();
+        }
+    }
+
+    fn forget(&mut self) {
+        if let Some(gone) = self.gone.pop_front() {
+            let parts = gone.kept.ends.len().max(1) as u64;
+            self.bytes = self.bytes.saturating_sub(gone.kept.data.len() as u64 + parts * OVERHEAD);
+        }
+    }
+
+    /// Gives memory back, the oldest segments first, until no more than `most` bytes are used, or a playlist may not be shorter. Whether that was enough.
+    pub fn shrink(&mut self, most: u64, now: Micros) -> bool {
+        let least = self.targets.segment() * 3;
+        while self.bytes > most {
+            if !self.gone.is_empty() {
+                self.forget();
+                continue;
+            }
+            let first = self.segments.front().map_or(Duration::ZERO, |kept| kept.segment.duration);
+            let may = self.history != History::Event && self.duration().saturating_sub(first) >= least;
+            if !may || self.segments.is_empty() {
+                return false;
+            }
+            self.remove_first(now);
+        }
+        true
+    }
+
+    /// The playlist, but for what other renditions report.
+    #[must_use]
+    pub fn playlist(&self) -> MediaPlaylist {
+        let mut playlist = self.head();
+        playlist.segments = self.segments.iter().map(|kept| kept.segment.clone()).collect();
+        // Parts are told for the last three target durations (section 6.2.2).
+        let mut behind = playlist.unfinished.as_ref().map_or(Duration::ZERO, |segment| segment.duration);
+        for segment in playlist.segments.iter_mut().rev() {
+            if behind > self.targets.segment() * 3 {
+                segment.parts = Vec::new();
+            }
+            behind = behind.saturating_add(segment.duration);
+        }
+        playlist
+    }
+
+    /// The last segment and what is open, as a playlist of their own: enough to know what is there already.
+    #[must_use]
+    pub fn tail(&self) -> MediaPlaylist {
+        let mut tail = self.head();
+        tail.media_sequence = self.next_msn() - u64::from(!self.segments.is_empty());
+        tail.segments = self.segments.back().map(|kept| kept.segment.clone()).into_iter().collect();
+        tail
+    }
+
+    fn head(&self) -> MediaPlaylist {
+        let part = self.targets.part;
+        let open = self.open.as_ref().filter(|open| part.is_some() && !open.parts.is_empty());
+        let hint = open.map_or((self.next_msn(), 0), |open| (self.next_msn(), open.parts.len() as u64));
+        let hint = PreloadHint {
+            kind: HintKind::Part,
+            uri: Name::Part(hint.0, hint.1).write(self.run),
+            start: 0,
+            length: None,
+        };
+        MediaPlaylist {
+            version: VERSION,
+            target_duration: self.targets.segment,
+            media_sequence: self.media_sequence,
+            discontinuity_sequence: self.discontinuity_sequence,
+            kind: (self.history == History::Event).then_some(PlaylistKind::Event),
+            ended: self.ended,
+            independent_segments: self.independent,
+            server_control: ServerControl {
+                can_skip_until: Some(self.targets.segment() * 6),
+                part_hold_back: part.map(|part| part * 3),
+                can_block_reload: true,
+                ..ServerControl::default()
+            },
+            part_target: part,
+            unfinished: open.filter(|_| !self.ended).map(|open| Box::new(open.segment.clone())),
+            preload_hints: if part.is_some() && !self.ended { vec![hint] } else { Vec::new() },
+            ..MediaPlaylist::default()
+        }
+    }
+}

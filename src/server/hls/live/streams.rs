@@ -1,0 +1,256 @@
+//! The live streams of a server, by name.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use super::name::{BadName, StreamName};
+use super::record;
+use super::settings::Settings;
+use super::stream::{Counters, Ended, Listed, Stream, now};
+use crate::net::addr::PeerAddr;
+use crate::net::drain::Drain;
+use crate::net::workers::Blocking;
+use crate::proto::hls::live::feed::Feed;
+
+/// How often streams look at the clock.
+const TICK: Duration = Duration::from_millis(250);
+
+/// The streams of a server. A clone is another handle on the same ones.
+#[derive(Clone, Debug)]
+pub struct Streams(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    settings: Arc<Settings>,
+    counters: Arc<Counters>,
+    workers: Blocking,
+    drain: Drain,
+    table: RwLock<Table>,
+}
+
+#[derive(Debug, Default)]
+struct Table {
+    streams: BTreeMap<String, Arc<Stream>>,
+    /// The number of the last run.
+    run: u64,
+    leaving: bool,
+}
+
+/// Who publishes, for the log.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// By which way it came: `http`, `tcp`, `stdin`, `rtmp`, `demo`.
+    pub by: &'static str,
+    /// From where; `None` when there is no address.
+    pub peer: Option<PeerAddr>,
+}
+
+/// Why a publisher is not let in.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The name is none.
+    #[error(transparent)]
+    Name(#[from] BadName),
+    /// Somebody publishes it already.
+    #[error("{0} is being published already")]
+    Taken(String),
+    /// There are as many streams, or renditions of this one, as there may be.
+    #[error("no room for another stream")]
+    Full,
+    /// The stream is just ending, or the server is going down.
+    #[error("the stream is ending")]
+    Leaving,
+}
+
+/// One who publishes a rendition of a stream; when it is dropped, the stream waits for its return, and marks a gap.
+#[derive(Debug)]
+pub struct Publisher {
+    stream: Arc<Stream>,
+    rendition: String,
+    number: u64,
+    complete: bool,
+}
+
+impl Streams {
+    /// No streams yet. Recordings are written by `workers`, and `drain` waits for them.
+    #[must_use]
+    pub fn new(settings: Settings, workers: Blocking, drain: Drain) -> Self {
+        Self(Arc::new(Inner {
+            settings: Arc::new(settings),
+            counters: Arc::default(),
+            workers,
+            drain,
+            table: RwLock::default(),
+        }))
+    }
+
+    /// What is decided about them.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    /// Lets a publisher in, as the only one of the rendition `name`, which is `NAME` or `NAME/RENDITION`. To be called within a runtime.
+    ///
+    /// # Errors
+    /// See [`Refused`].
+    pub fn publish(&self, name: &str, about: About) -> Result<Publisher, Refused> {
+        let full: StreamName = name.parse()?;
+        let (name, rendition) = (full.stream(), full.rendition());
+        let stream = self.stream_for(name)?;
+        let number = stream.enter(rendition)?;
+        let from = about.peer.map(|peer| peer.to_string()).unwrap_or_default();
+        tracing::info!(stream = name, rendition, by = about.by, from, "publishing");
+        Ok(Publisher { stream, rendition: rendition.to_owned(), number, complete: false })
+    }
+
+    /// The stream of that name that goes on, or a new one.
+    fn stream_for(&self, name: &str) -> Result<Arc<Stream>, Refused> {
+        let inner = &*self.0;
+        let mut table = inner.table.write().unwrap_or_else(PoisonError::into_inner);
+        if table.leaving {
+            return Err(Refused::Leaving);
+        }
+        if let Some(stream) = table.streams.get(name).filter(|stream| !stream.has_ended()) {
+            return Ok(Arc::clone(stream));
+        }
+        if table.streams.len() >= inner.settings.limits.streams && !table.streams.contains_key(name) {
+            // One that has ended makes room.
+            let ended =
+                table.streams.iter().find(|(_, stream)| stream.has_ended()).map(|(name, _)| name.clone());
+            table.streams.remove(&ended.ok_or(Refused::Full)?);
+        }
+        let seconds = u64::try_from(now() / 1_000_000).unwrap_or(0);
+        table.run = seconds.max(table.run + 1);
+        let run = table.run;
+        let recording = inner.settings.record.as_ref();
+        let recording = recording
+            .and_then(|folder| record::start(folder, name, run, inner.workers.clone(), inner.drain.guard()));
+        let (settings, counters) = (Arc::clone(&inner.settings), Arc::clone(&inner.counters));
+        let stream = Arc::new(Stream::new(name.to_owned(), run, settings, counters, recording));
+        table.streams.insert(name.to_owned(), Arc::clone(&stream));
+        Ok(stream)
+    }
+
+    /// The stream of that name.
+    pub(super) fn find(&self, name: &str) -> Option<Arc<Stream>> {
+        self.0.table.read().unwrap_or_else(PoisonError::into_inner).streams.get(name).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Stream>> {
+        self.0.table.read().unwrap_or_else(PoisonError::into_inner).streams.values().cloned().collect()
+    }
+
+    /// Ends a stream. False when there is none of that name.
+    #[must_use]
+    pub fn end(&self, name: &str) -> bool {
+        let found = self.find(name).filter(|stream| !stream.has_ended());
+        found.map(|stream| stream.end()).is_some()
+    }
+
+    /// When the server goes down, and all streams end.
+    pub(super) async fn stopping(&self) {
+        self.0.drain.stopping().await;
+    }
+
+    /// All streams that can be watched, below the path `base`.
+    #[must_use]
+    pub fn list(&self, base: &str) -> Vec<Listed> {
+        self.all().iter().filter_map(|stream| stream.listed(base)).collect()
+    }
+
+    /// Looks at the clock for all streams, until the drain begins: then all of them end.
+    pub async fn keep(self) {
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = self.0.drain.stopping() => break,
+                _ = ticks.tick() => {}
+            }
+            let streams = self.all();
+            for stream in &streams {
+                if !stream.idle() {
+                    self.forget(stream);
+                }
+            }
+            self.make_room(streams);
+        }
+        self.0.table.write().unwrap_or_else(PoisonError::into_inner).leaving = true;
+        self.all().iter().for_each(|stream| stream.end());
+    }
+
+    /// Takes memory from the largest streams before there is none: one that has just begun has nothing to give.
+    fn make_room(&self, mut streams: Vec<Arc<Stream>>) {
+        let most = self.0.settings.limits.bytes / 10 * 9;
+        let mut excess = self.count(Count::Memory).saturating_sub(most);
+        if excess == 0 {
+            return;
+        }
+        streams.sort_by_key(|stream| std::cmp::Reverse(stream.bytes()));
+        for stream in streams {
+            excess = stream.shrink(excess);
+        }
+    }
+
+    fn forget(&self, stream: &Arc<Stream>) {
+        let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
+        if table.streams.get(&stream.name).is_some_and(|known| Arc::ptr_eq(known, stream)) {
+            table.streams.remove(&stream.name);
+        }
+    }
+
+    /// Numbers for metrics, by [`metrics::register`](super::metrics::register).
+    pub(super) fn count(&self, what: Count) -> u64 {
+        let counters = &self.0.counters;
+        match what {
+            Count::Streams => self.all().iter().filter(|stream| !stream.has_ended()).count() as u64,
+            Count::Publishers => self.all().iter().map(|stream| stream.publishers()).sum(),
+            Count::Memory => counters.memory.load(Ordering::Relaxed),
+            Count::Segments => counters.segments.load(Ordering::Relaxed),
+            Count::Samples => counters.samples.load(Ordering::Relaxed),
+            Count::Bytes => counters.bytes.load(Ordering::Relaxed),
+            Count::Gaps => counters.gaps.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Count {
+    Streams,
+    Publishers,
+    Memory,
+    Segments,
+    Samples,
+    Bytes,
+    Gaps,
+}
+
+impl Publisher {
+    /// Takes what comes next. It waits while the feed is further ahead of the clock than it may be, so that the source is slowed down by its socket.
+    ///
+    /// # Errors
+    /// Nothing more is taken.
+    pub async fn feed(&mut self, feed: Feed) -> Result<(), Ended> {
+        let wait = self.stream.push(&self.rendition, self.number, feed)?;
+        if !wait.is_zero() {
+            tokio::time::sleep(wait).await;
+        }
+        Ok(())
+    }
+
+    /// The stream is complete: it ends, unless others publish renditions of it, and is not waited for.
+    pub fn finish(mut self) {
+        self.complete = true;
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.stream.leave(&self.rendition, self.number, self.complete);
+        tracing::info!(stream = self.stream.name, rendition = self.rendition, "the publisher has left");
+    }
+}

@@ -1,0 +1,163 @@
+//! What is said of a file: its type, and how long caches keep it.
+//!
+//! Playlists may be other ones soon, so caches keep them for a short time; segments never change under their name. A playlist without
+//! `EXT-X-ENDLIST` is asked for anew each time. Keys are nobody else's. All have validators, so that asking again costs little.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use http::HeaderValue;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+
+use crate::proto::http::etag::EntityTag;
+use crate::proto::http::fields::Fields;
+use crate::proto::http::head::Head;
+use crate::server::http::files::{Representation, Source};
+use crate::server::http::problem::Problem;
+use crate::server::http::response::Response;
+
+/// How long caches keep what is served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ages {
+    /// Playlists that are complete.
+    pub playlist: Duration,
+    /// Segments, initialization sections, and all else that playlists name.
+    pub segment: Duration,
+}
+
+impl Default for Ages {
+    fn default() -> Self {
+        Self { playlist: Duration::from_secs(60), segment: Duration::from_secs(24 * 3600) }
+    }
+}
+
+/// What a file is to a player.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A playlist, and whether it will stay as it is.
+    Playlist { complete: bool },
+    /// A part of a stream.
+    Segment,
+    /// A key that segments are encrypted by.
+    Key,
+    /// Something that players do not ask for.
+    Other,
+}
+
+pub(super) const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+
+/// Endings of names, with what such files are (RFC 8216bis, sections 3 and 4; RFC 8081 and the registrations of the types).
+const TYPES: &[(&str, &str, Kind)] = &[
+    ("m3u8", PLAYLIST, Kind::Playlist { complete: false }),
+    ("ts", "video/mp2t", Kind::Segment),
+    ("m4s", "video/iso.segment", Kind::Segment),
+    ("mp4", "video/mp4", Kind::Segment),
+    ("m4v", "video/mp4", Kind::Segment),
+    ("cmfv", "video/mp4", Kind::Segment),
+    ("mov", "video/quicktime", Kind::Segment),
+    ("m4a", "audio/mp4", Kind::Segment),
+    ("cmfa", "audio/mp4", Kind::Segment),
+    ("aac", "audio/aac", Kind::Segment),
+    ("ac3", "audio/ac3", Kind::Segment),
+    ("ec3", "audio/eac3", Kind::Segment),
+    ("mp3", "audio/mpeg", Kind::Segment),
+    ("vtt", "text/vtt; charset=utf-8", Kind::Segment),
+    ("webvtt", "text/vtt; charset=utf-8", Kind::Segment),
+    ("jpg", "image/jpeg", Kind::Segment),
+    ("png", "image/png", Kind::Segment),
+    ("key", "application/octet-stream", Kind::Key),
+];
+
+/// The type of a file called so, and what it is; `None` for the type where a file server knows it as well.
+pub(super) fn of_name(name: &str) -> (Option<&'static str>, Kind) {
+    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
+    let found = TYPES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(ending));
+    found.map_or((None, Kind::Other), |(_, media, kind)| (Some(media), *kind))
+}
+
+impl Ages {
+    /// `Cache-Control` of such a file.
+    pub(super) fn cache_control(&self, kind: Kind) -> HeaderValue {
+        let age = match kind {
+            Kind::Playlist { complete: true } => self.playlist,
+            Kind::Segment => self.segment,
+            Kind::Key => return HeaderValue::from_static("private, no-cache"),
+            Kind::Playlist { complete: false } | Kind::Other => return HeaderValue::from_static("no-cache"),
+        };
+        let value = match (age.as_secs(), kind) {
+            (0, _) => "no-cache".to_owned(),
+            (seconds, Kind::Segment) => format!("public, max-age={seconds}, immutable"),
+            (seconds, _) => format!("public, max-age={seconds}"),
+        };
+        HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("no-cache"))
+    }
+}
+
+/// Whether nothing will be added to a playlist: it says so, or it is one of playlists.
+pub(super) fn is_complete(playlist: &[u8]) -> bool {
+    memchr::memmem::find(playlist, b"#EXT-X-ENDLIST").is_some()
+        || memchr::memmem::find(playlist, b"#EXT-X-STREAM-INF").is_some()
+}
+
+/// Content that is in memory.
+pub(super) struct Ready {
+    pub(super) media: &'static str,
+    pub(super) kind: Kind,
+    pub(super) bytes: Bytes,
+    pub(super) etag: EntityTag,
+    pub(super) modified: Option<SystemTime>,
+}
+
+impl Ready {
+    /// Answers GET or HEAD, with ranges and preconditions.
+    pub(super) fn answer(self, head: &Head, ages: &Ages) -> Result<Response, Problem> {
+        let mut fields = Fields::new();
+        fields.append(CONTENT_TYPE, HeaderValue::from_static(self.media));
+        fields.append(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        fields.append(CACHE_CONTROL, ages.cache_control(self.kind));
+        let (etag, last_modified) = (self.etag, self.modified);
+        let length = self.bytes.len() as u64;
+        Representation { fields, etag, last_modified, length, source: Source::Memory(self.bytes) }
+            .answer(head)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_and_ages_by_name() {
+        let ages = Ages::default();
+        for (name, media, cached) in [
+            ("master.m3u8", Some("application/vnd.apple.mpegurl"), "no-cache"),
+            ("a/00001.M4S", Some("video/iso.segment"), "public, max-age=86400, immutable"),
+            ("1.ts", Some("video/mp2t"), "public, max-age=86400, immutable"),
+            ("en.vtt", Some("text/vtt; charset=utf-8"), "public, max-age=86400, immutable"),
+            ("k.key", Some("application/octet-stream"), "private, no-cache"),
+            ("index.html", None, "no-cache"),
+            ("ts", None, "no-cache"),
+        ] {
+            let (found, kind) = of_name(name);
+            assert_eq!(
+                (found, ages.cache_control(kind)),
+                (media, HeaderValue::from_static(cached)),
+                "{name}"
+            );
+        }
+        let complete = Kind::Playlist { complete: true };
+        assert_eq!(ages.cache_control(complete), "public, max-age=60");
+        assert_eq!(Ages { playlist: Duration::ZERO, ..ages }.cache_control(complete), "no-cache");
+    }
+
+    #[test]
+    fn playlists_that_stay() {
+        for (text, complete) in [
+            ("#EXTM3U\n#EXTINF:1,\na.ts\n", false),
+            ("#EXTM3U\n#EXTINF:1,\na.ts\n#EXT-X-ENDLIST\n", true),
+            ("#EXTM3U\n#EXT-X-STREAM-INF:BANDWIDTH=1\na.m3u8\n", true),
+        ] {
+            assert_eq!(is_complete(text.as_bytes()), complete, "{text}");
+        }
+    }
+}

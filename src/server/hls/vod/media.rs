@@ -1,0 +1,347 @@
+//! Inputs, opened: what they are by their first bytes, which tracks they have, and where the samples of those are.
+
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::error::MediaError;
+use super::remote::{Opened, Remote};
+use super::source::{Source, Spool};
+use super::stream;
+use crate::proto::hls::codec::webvtt::{self, Document};
+use crate::proto::hls::mp4::Wrong;
+use crate::proto::hls::mp4::fragment::Fragments;
+use crate::proto::hls::mp4::movie::{Movie, MovieTrack};
+use crate::proto::hls::mp4::walk::{Step, Walk};
+use crate::proto::hls::track::{Shape, Track};
+use crate::proto::hls::vod::index::Index;
+use crate::proto::hls::vod::layout::Tag;
+use crate::proto::hls::vod::samples::Samples;
+
+/// An input, and what its user said of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Input {
+    /// What it is for.
+    pub role: Role,
+    /// Its name for people.
+    pub name: Option<String>,
+    /// Its language, by BCP 47.
+    pub language: Option<String>,
+    /// Whether it is played when nobody chooses.
+    pub default: bool,
+    /// Whether it has to be shown: foreign dialogue.
+    pub forced: bool,
+}
+
+/// What an input is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// What it holds says so.
+    #[default]
+    Any,
+    /// Its sound is a rendition.
+    Audio,
+    /// Its text is subtitles.
+    Subtitles,
+}
+
+/// An opened input.
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// What it is called.
+    pub name: String,
+    /// What is in it.
+    pub content: Content,
+    /// ID3 tags, by when they count.
+    pub tags: Arc<[Tag]>,
+    /// What its user should know: tracks that are left out, losses.
+    pub warnings: Vec<String>,
+}
+
+/// What is in an input.
+#[derive(Clone, Debug)]
+pub enum Content {
+    /// Pictures and sound.
+    Tracks(Vec<MediaTrack>),
+    /// Text.
+    Text(Arc<Document>),
+}
+
+/// A track, and where its samples are.
+#[derive(Clone, Debug)]
+pub struct MediaTrack {
+    /// The track.
+    pub track: Track,
+    /// Its samples.
+    pub samples: Arc<Samples>,
+    /// Where their bytes are.
+    pub source: Arc<Source>,
+}
+
+/// Bytes that tell what an input is.
+const PROBE: usize = 4096;
+
+impl Media {
+    /// Opens what a user named: a URL that begins with `http://` or `https://`, `-` for the standard input, or a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is nothing that can be packaged.
+    pub fn open(input: &str) -> Result<Self, MediaError> {
+        if input == "-" {
+            return Self::from_stream("-", std::io::stdin().lock());
+        }
+        if input.starts_with("http://") || input.starts_with("https://") {
+            let failed = |source| MediaError::Open { name: input.to_owned(), source };
+            return match Remote::open(input).map_err(failed)? {
+                Opened::Ranges(remote) => Self::from_source(Source::remote(input.to_owned(), remote)),
+                Opened::Stream(download) => Self::from_stream(input, download),
+            };
+        }
+        Self::from_source(Source::open(Path::new(input))?)
+    }
+
+    /// Opens a file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is nothing that can be packaged.
+    pub fn open_file(path: &Path) -> Result<Self, MediaError> {
+        Self::from_source(Source::open(path)?)
+    }
+
+    /// Takes all bytes of a stream, which go to a temporary file.
+    ///
+    /// # Errors
+    /// It cannot be read, or is nothing that can be packaged.
+    pub fn from_stream(name: &str, mut stream: impl Read) -> Result<Self, MediaError> {
+        let failed = |at, source| MediaError::Read { name: name.to_owned(), at, source };
+        let mut buffer = vec![0; 128 * 1024];
+        let mut filled = 0;
+        while filled < PROBE {
+            match stream.read(&mut buffer[filled..]) {
+                Ok(0) => break,
+                Ok(more) => filled += more,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(failed(filled as u64, error)),
+            }
+        }
+        if is_transport_stream(&buffer[..filled]) {
+            let stream = buffer[..filled].chain(stream);
+            return stream::read(name, stream);
+        }
+        let mut spool = Spool::new(name)?;
+        let mut at = 0;
+        while filled > 0 {
+            spool.push(&buffer[..filled])?;
+            at += filled as u64;
+            filled = loop {
+                match stream.read(&mut buffer) {
+                    Ok(more) => break more,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => return Err(failed(at, error)),
+                }
+            };
+        }
+        Self::from_source(spool.finish()?)
+    }
+
+    fn from_source(source: Source) -> Result<Self, MediaError> {
+        let first = source.up_to(0, PROBE as u64)?;
+        if is_transport_stream(&first) {
+            let name = source.name().to_owned();
+            return stream::read(&name, InOrder { source: &source, at: 0 });
+        }
+        if first.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&first).starts_with(b"WEBVTT") {
+            let file = source.up_to(0, webvtt::MAX_FILE as u64 + 1)?;
+            let name = source.name().to_owned();
+            let document =
+                Document::parse(&file).map_err(|why| MediaError::Text { name: name.clone(), why })?;
+            let content = Content::Text(Arc::new(document));
+            return Ok(Self { name, content, tags: Arc::new([]), warnings: Vec::new() });
+        }
+        mp4(Arc::new(source), &first)
+    }
+
+    /// Its tracks.
+    #[must_use]
+    pub fn tracks(&self) -> &[MediaTrack] {
+        match &self.content {
+            Content::Tracks(tracks) => tracks,
+            Content::Text(_) => &[],
+        }
+    }
+
+    /// Its tracks with pictures.
+    pub fn videos(&self) -> impl Iterator<Item = &MediaTrack> {
+        self.tracks().iter().filter(|track| matches!(track.track.shape, Shape::Video { .. }))
+    }
+
+    /// Its tracks with sound.
+    pub fn sounds(&self) -> impl Iterator<Item = &MediaTrack> {
+        self.tracks().iter().filter(|track| matches!(track.track.shape, Shape::Audio { .. }))
+    }
+}
+
+/// Whether packets follow each other from the beginning, or from somewhere near.
+fn is_transport_stream(first: &[u8]) -> bool {
+    const PACKET: usize = crate::proto::hls::ts::PACKET;
+    const SYNC: u8 = crate::proto::hls::ts::SYNC;
+    // A name of a box stands where packets would have nothing of the kind.
+    if first.get(4..8).is_some_and(|name| name.iter().all(u8::is_ascii_alphanumeric))
+        && first.first() != Some(&SYNC)
+    {
+        return false;
+    }
+    (0..PACKET).any(|from| {
+        let mut packets = first.iter().skip(from).step_by(PACKET);
+        first.len() > from
+            && packets.clone().count() >= 2.min(first.len() / PACKET).max(1)
+            && packets.all(|byte| *byte == SYNC)
+    })
+}
+
+/// A source, read from its beginning to its end.
+struct InOrder<'a> {
+    source: &'a Source,
+    at: u64,
+}
+
+impl Read for InOrder<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        let left = self.source.length() - self.at;
+        let size = buffer.len().min(usize::try_from(left).unwrap_or(usize::MAX));
+        self.source.read(&mut buffer[..size], self.at).map_err(std::io::Error::other)?;
+        self.at += size as u64;
+        Ok(size)
+    }
+}
+
+/// An MP4, with its samples in tables or in fragments.
+fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
+    let name = source.name().to_owned();
+    let broken = |fault| MediaError::Mp4 { name: name.clone(), fault };
+    let mut walk = Walk::new(source.length(), &[b"moov", b"moof"]);
+    let mut found: Option<(Movie, Fragments, Vec<Index>)> = None;
+    loop {
+        let step = walk.step().map_err(|fault| match fault.wrong {
+            Wrong::NotMp4(_) => MediaError::Unknown { name: name.clone(), first: hex(first) },
+            _ => broken(fault),
+        })?;
+        let one = match step {
+            Step::End => break,
+            Step::Read(range) => {
+                walk.give(source.up_to(range.start, range.end - range.start)?);
+                continue;
+            }
+            Step::Found(one) => one,
+        };
+        match (&one.name.0, &mut found) {
+            (b"moov", None) => {
+                let movie = Movie::read(one.at, one.bytes).map_err(broken)?;
+                for MovieTrack { track, table, .. } in &movie.tracks {
+                    enough(track.id, table.bytes(), &source).map_err(|wrong| broken(wrong.at(one.at)))?;
+                }
+                if !movie.fragmented {
+                    return movie_media(movie, Vec::new(), &source);
+                }
+                let fragments = Fragments::new(&movie);
+                let listed =
+                    movie.tracks.iter().map(|track| listed(track, &name)).collect::<Result<_, _>>()?;
+                found = Some((movie, fragments, listed));
+            }
+            (b"moof", Some((movie, fragments, indexes))) => {
+                let fragment = fragments.read(one.at, one.bytes).map_err(broken)?;
+                for run in &fragment.runs {
+                    let place = movie.tracks.iter().position(|track| track.track.id == run.track);
+                    let Some(index) = place.and_then(|place| indexes.get_mut(place)) else { continue };
+                    let bytes = index.bytes().saturating_add(run.bytes);
+                    enough(run.track, bytes, &source).map_err(|wrong| broken(wrong.at(one.at)))?;
+                    for located in run.samples() {
+                        index.push(&located.sample, located.at).map_err(|why| MediaError::Samples {
+                            name: name.clone(),
+                            at: one.at,
+                            track: run.track,
+                            why,
+                        })?;
+                    }
+                }
+            }
+            (b"moof", None) => {
+                return Err(broken(Wrong::UnknownTrack(0).at(one.at)));
+            }
+            // A second `moov` would begin another stream.
+            _ => return Err(broken(Wrong::Twice(one.name).at(one.at))),
+        }
+    }
+    match found {
+        Some((movie, _, indexes)) => movie_media(movie, indexes, &source),
+        None if source.length() < 8 => Err(MediaError::Unknown { name, first: hex(first) }),
+        None => Err(MediaError::NoMovie { name, at: source.length() }),
+    }
+}
+
+/// That a track does not tell of more bytes than there are: few bytes could stand for any number of samples.
+fn enough(track: u32, bytes: u64, source: &Source) -> Result<(), Wrong> {
+    let length = source.length();
+    if bytes > length { Err(Wrong::Overlap { track, bytes, length }) } else { Ok(()) }
+}
+
+/// The samples of the tables of a track, in a list to which those of fragments are added.
+fn listed(track: &MovieTrack, name: &str) -> Result<Index, MediaError> {
+    let mut index = Index::default();
+    for located in &track.table {
+        index.push(&located.sample, located.at).map_err(|why| MediaError::Samples {
+            name: name.to_owned(),
+            at: located.at,
+            track: track.track.id,
+            why,
+        })?;
+    }
+    Ok(index)
+}
+
+fn movie_media(movie: Movie, indexes: Vec<Index>, source: &Arc<Source>) -> Result<Media, MediaError> {
+    let name = source.name().to_owned();
+    let mut left_out: Vec<String> = Vec::new();
+    for skipped in &movie.skipped {
+        left_out.push(format!("track {} ('{}')", skipped.id, skipped.coding));
+    }
+    let mut indexes = indexes.into_iter();
+    let mut tracks = Vec::new();
+    for MovieTrack { track, table, .. } in movie.tracks {
+        let samples = indexes.next().map_or(Samples::Table(table), Samples::Index);
+        if samples.is_empty() || track.shape == Shape::Text {
+            let why = if samples.is_empty() { "no samples" } else { "text within MP4" };
+            left_out.push(format!("track {} ({why})", track.id));
+            continue;
+        }
+        tracks.push(MediaTrack { track, samples: Arc::new(samples), source: Arc::clone(source) });
+    }
+    finish(name, tracks, left_out, Vec::new())
+}
+
+/// A media of these tracks.
+pub(super) fn finish(
+    name: String,
+    tracks: Vec<MediaTrack>,
+    left_out: Vec<String>,
+    mut warnings: Vec<String>,
+) -> Result<Media, MediaError> {
+    let left_out = left_out.join(", ");
+    if tracks.is_empty() {
+        let skipped = if left_out.is_empty() { left_out } else { format!(", only {left_out}") };
+        return Err(MediaError::Empty { name, skipped });
+    }
+    if !left_out.is_empty() {
+        warnings.insert(0, format!("{name}: left out: {left_out}"));
+    }
+    Ok(Media { name, content: Content::Tracks(tracks), tags: Arc::new([]), warnings })
+}
+
+fn hex(first: &[u8]) -> String {
+    if first.is_empty() {
+        return "none, it is empty".to_owned();
+    }
+    first.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}

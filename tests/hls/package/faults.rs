@@ -1,0 +1,254 @@
+//! What goes wrong: inputs that do not fit together, that are cut or lie, outputs that cannot be written. There is one line with the place, and what was there before stays.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use super::{ended, file, packaged, tree};
+use crate::support::process::{Ended, Process};
+use crate::support::tool::Tool;
+
+use wireworks::server::hls::vod::{Format, Input, Media, Presentation, Settings};
+
+/// A clip of eight seconds with a key frame after so many pictures.
+fn clip(path: &Path, group: u32) {
+    let source = "testsrc2=size=64x36:rate=25:duration=8";
+    let group = group.to_string();
+    let common = ["-v", "error", "-f", "lavfi", "-i", source, "-c:v", "libx264", "-preset", "ultrafast"];
+    let keys = ["-g", &group, "-keyint_min", &group, "-sc_threshold", "0"];
+    Tool::new("ffmpeg").args(common).args(keys).args([path]).run().success();
+}
+
+#[test]
+fn renditions_without_common_key_frames_are_named_with_the_time() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, two] = [("one.mp4", 50), ("two.mp4", 60)].map(|(name, group)| {
+        let path = dir.path().join(name);
+        clip(&path, group);
+        path.display().to_string()
+    });
+    let refused = ended(&dir.path().join("out"), &format!("{one} {two} --segment 2s -q"));
+    assert_eq!(refused.status.code(), Some(1));
+    let said =
+        format!("{one} has a key frame at 2.000 s and {two} has none there (the nearest is at 2.400 s)");
+    assert!(refused.stderr.contains(&said), "{}", refused.stderr);
+    assert!(!dir.path().join("out").exists());
+}
+
+#[test]
+fn inputs_that_are_cut_are_refused_with_the_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    let refused = |name: &str, bytes: &[u8]| {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let refused = ended(&out, &format!("{} -q", path.display()));
+        assert_eq!(
+            (refused.status.code(), refused.stderr.lines().count()),
+            (Some(1), 1),
+            "{}",
+            refused.stderr
+        );
+        assert!(refused.stderr.contains(name), "{}", refused.stderr);
+        assert!(!out.exists());
+        refused.stderr
+    };
+    let front = fs::read(file("240p.mp4")).unwrap();
+    let back = fs::read(file("360p.mp4")).unwrap();
+    for (name, bytes, said) in [
+        ("cut.mp4", &front[..front.len() - 1000], "no data are"),
+        ("cut-in-moov.mp4", &front[..1000], "byte 28: the file ends inside box 'moov'"),
+        ("unfinished.mp4", &back[..400_000], "there is no box 'moov' up to byte 400000"),
+        ("head.mp4", &front[..28], "there is no box 'moov' up to byte 28"),
+        ("empty.mp4", &[], "its first bytes are none"),
+        ("text.mp4", b"Just a text, and no film.\n", "neither MP4, MPEG-TS nor WebVTT"),
+        ("text.vtt", b"WEBVTT\n\n1\n00:01 --> no time\n", "line 4"),
+    ] {
+        let stderr = refused(name, bytes);
+        assert!(stderr.contains(said), "{name}: {stderr}");
+    }
+    let missing = ended(&out, "/no/such/film.mp4");
+    assert!(missing.stderr.contains("cannot open /no/such/film.mp4: No such file"), "{}", missing.stderr);
+}
+
+#[test]
+fn transport_streams_that_are_cut_are_packaged_as_far_as_they_are_good() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = fs::read(file("ts/avc_aac.ts")).unwrap();
+    let path = dir.path().join("cut.ts");
+    let mut damaged = whole[..whole.len() / 2 + 90].to_vec();
+    damaged[188 * 30..188 * 31].fill(0);
+    fs::write(&path, damaged).unwrap();
+    let done = ended(&dir.path().join("out"), &format!("{} --segment 1s", path.display())).success();
+    assert!(
+        done.stderr.contains("cut.ts: ")
+            && done.stderr.contains("bytes could not be used, the first at byte 56"),
+        "{}",
+        done.stderr
+    );
+    Tool::new("ffprobe").args(["-v", "fatal"]).args([dir.path().join("out/master.m3u8")]).run().success();
+}
+
+#[test]
+fn streams_whose_times_jump_or_whose_coding_changes_are_refused_with_the_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, far, other] =
+        ["ts/avc_aac.ts", "ts/wrap.ts", "ts/open_gop.ts"].map(|name| fs::read(file(name)).unwrap());
+    for (name, bytes, said) in
+        [("jump.ts", [&one[..], &far].concat(), "split"), ("change.ts", [&one[..], &other].concat(), "split")]
+    {
+        let path = dir.path().join(name);
+        fs::write(&path, bytes).unwrap();
+        let refused = ended(&dir.path().join("out"), &format!("{} -q", path.display()));
+        assert_eq!(refused.status.code(), Some(1), "{name}");
+        assert!(
+            refused.stderr.contains(&format!("{name}: byte ")) && refused.stderr.contains(said),
+            "{}",
+            refused.stderr
+        );
+    }
+}
+
+#[test]
+fn whatever_an_input_says_there_is_a_package_or_an_error() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("hostile");
+    let mut dice = fastrand::Rng::with_seed(11);
+    for name in [
+        "mp4/bframes.mp4",
+        "mp4/hybrid.mp4",
+        "mp4/late.mov",
+        "mp4/fragmented.mp4",
+        "mp4/av1_ac3.mp4",
+        "ts/avc_aac.ts",
+    ] {
+        let whole = fs::read(file(name)).unwrap();
+        // Where the numbers are: the boxes of the index, and the first packets.
+        let index = whole
+            .windows(4)
+            .position(|four| four == b"moov")
+            .map_or(0..whole.len().min(4000), |at| at..whole.len());
+        for _ in 0..150 {
+            let mut bytes = whole.clone();
+            for _ in 0..dice.usize(1..4) {
+                let at = dice.usize(index.clone());
+                match dice.u8(..4) {
+                    0 => bytes[at] = dice.u8(..),
+                    1 => bytes[at] ^= 1 << dice.u8(..8),
+                    2 => bytes[at] = 0xff,
+                    _ => bytes[at..].iter_mut().take(4).for_each(|byte| *byte = 0x7f),
+                }
+            }
+            if dice.u8(..10) == 0 {
+                bytes.truncate(dice.usize(..whole.len()));
+            }
+            fs::write(&path, &bytes).unwrap();
+            let Ok(media) = Media::open_file(&path) else { continue };
+            let format = if dice.bool() { Format::Fmp4 } else { Format::Ts };
+            let settings = Settings { format, ..Settings::default() };
+            let Ok(presentation) = Presentation::plan(vec![(Input::default(), media)], &settings) else {
+                continue;
+            };
+            let _ = presentation.multivariant().write();
+            for rendition in presentation.renditions() {
+                let _ = rendition.playlist().write();
+                let Ok(mut writer) = rendition.writer() else { continue };
+                let mut sum = 0;
+                for n in 0..rendition.len() {
+                    let mut out = Vec::new();
+                    let Ok(written) = writer.write(n, &mut out) else { break };
+                    assert_eq!(written.bytes, out.len() as u64);
+                    sum += out.len();
+                }
+                assert!(sum < 100 * whole.len(), "{name} comes to {sum} bytes");
+            }
+        }
+    }
+}
+
+/// Packages under a shell's limit on the size of files.
+fn limited(out: &Path, args: &str, trap: &str) -> Ended {
+    let program = env!("CARGO_BIN_EXE_wireworks");
+    // In blocks of 512 bytes: 50 KiB.
+    let script =
+        format!("{trap} ulimit -f 100; exec {program} hls package -q --out {} {args}", out.display());
+    Process::start(Command::new("sh").args(["-c", &script]), Vec::new()).wait()
+}
+
+#[test]
+fn what_cannot_be_written_leaves_the_old_package_as_it_was() {
+    let old = packaged("480p.mp4 --segment 2s");
+    let out = old.path().join("out");
+    let before = tree(old.path());
+    // As on a full disk: writing fails.
+    let refused = limited(&out, &file("480p.mp4"), "trap '' XFSZ;");
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(
+        refused.stderr.contains("segment 1 of 480p") && refused.stderr.contains("File too large"),
+        "{}",
+        refused.stderr
+    );
+    assert!(tree(old.path()) == before, "nothing is left behind");
+    // Killed on the spot: what is left behind does no harm, and goes next time.
+    let killed = limited(&out, &file("480p.mp4"), "");
+    assert_eq!(killed.status.code(), None);
+    let after = tree(old.path());
+    assert!(before.iter().all(|(path, bytes)| after[path] == *bytes));
+    assert!(after.len() > before.len());
+    ended(&out, "480p.mp4 --segment 2s -q").success();
+    assert!(tree(old.path()) == before);
+}
+
+#[test]
+fn segments_that_cannot_be_made_leave_the_old_package_and_its_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, keys) = (dir.path().join("out"), dir.path().join("keys"));
+    let input = dir.path().join("film.mp4");
+    let mut film = fs::read(file("240p.mp4")).unwrap();
+    fs::write(&input, &film).unwrap();
+    let args = format!(
+        "{} -q --format ts --segment 2s --encrypt --key-uri k/{{key}} --keys-out {}",
+        input.display(),
+        keys.display()
+    );
+    ended(&out, &args).success();
+    let before = [tree(&out), tree(&keys)];
+    // A length of a NAL unit in the middle is wrong: it is noticed when that segment is made.
+    let media = Media::open_file(&input).unwrap();
+    let at = media.videos().next().unwrap().samples.from(250).next().unwrap().at as usize;
+    film[at..at + 4].fill(0xff);
+    fs::write(&input, &film).unwrap();
+    let refused = ended(&out, &args);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(refused.stderr.contains(&format!("sample 250 at byte {at}")), "{}", refused.stderr);
+    assert!([tree(&out), tree(&keys)] == before);
+}
+
+#[test]
+fn only_packages_are_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out");
+    fs::create_dir(&out).unwrap();
+    ended(&out, "audio.m4a -q").success();
+    fs::write(out.join("stale.ts"), "old").unwrap();
+    ended(&out, "audio.m4a -q").success();
+    assert!(!out.join("stale.ts").exists(), "what was there goes");
+    // A link stays a link.
+    let link = dir.path().join("link");
+    std::os::unix::fs::symlink(&out, &link).unwrap();
+    ended(&link, "audio.m4a -q --format ts").success();
+    assert!(link.is_symlink() && out.join("audio/00001.ts").is_file());
+    let other = dir.path().join("other");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("thesis.txt"), "mine").unwrap();
+    for (wrong, said) in [
+        (other.clone(), "holds something that is no package"),
+        (other.join("thesis.txt"), "Not a directory"),
+        ("/".into(), "file system of its own"),
+    ] {
+        let refused = ended(&wrong, "audio.m4a -q");
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(refused.stderr.contains(said), "{}", refused.stderr);
+    }
+    assert_eq!(fs::read_to_string(other.join("thesis.txt")).unwrap(), "mine");
+}

@@ -198,13 +198,14 @@ const ROWS: &[Row] = &[
         TS,
         |at| {
             bytes(at, "240p/00004.ts", |it| {
-                let pat = packets_of(it, 0).next().unwrap();
-                // Behind the pointer: a table of one program becomes one of two, with the same map.
-                let entry: [u8; 4] = *pat[13..].first_chunk().unwrap();
-                pat[7] += 4;
-                pat[17..21].copy_from_slice(&[0, 9, entry[2], entry[3]]);
-                let sum = crc32(&pat[5..21]).to_be_bytes();
-                pat[21..25].copy_from_slice(&sum);
+                // The second packet is of the program's map.
+                let (counter, map) = (it[3] & 0x0f, [0xe0 | it[189] & 0x1f, it[190]]);
+                let mut table =
+                    vec![0, 0xb0, 17, 0, 1, 0xc1, 0, 0, 0, 1, map[0], map[1], 0, 9, map[0], map[1]];
+                table.extend(crc32(&table).to_be_bytes());
+                it[..188].fill(0xff);
+                it[..5].copy_from_slice(&[0x47, 0x40, 0, 0x10 | counter, 0]);
+                it[5..5 + table.len()].copy_from_slice(&table);
             });
         },
         &[],

@@ -26,6 +26,12 @@ const OFFERED: [Coding; 2] = [Coding::Brotli, Coding::Gzip];
 /// How hard Brotli tries, of 11: a millisecond or two for a file of the usual size, where 11 takes thirty for two percent more.
 const QUALITY: u32 = 9;
 
+/// A file that is larger than this is packed less hard: all wait for it, and it would take a tenth of a second and more.
+const LARGE: usize = 128 << 10;
+
+/// How hard Brotli and gzip try then.
+const LARGE_QUALITY: u32 = 5;
+
 /// The window of Brotli, as a power of two: no file is larger.
 const WINDOW: u32 = 20;
 
@@ -101,13 +107,15 @@ impl Packed {
 }
 
 fn gzip(plain: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    let level = if plain.len() > LARGE { Compression::new(LARGE_QUALITY) } else { Compression::best() };
+    let mut encoder = GzEncoder::new(Vec::new(), level);
     encoder.write_all(plain)?;
     encoder.finish()
 }
 
 fn brotli(plain: &[u8]) -> std::io::Result<Vec<u8>> {
-    let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, QUALITY, WINDOW);
+    let quality = if plain.len() > LARGE { LARGE_QUALITY } else { QUALITY };
+    let mut encoder = brotli::CompressorWriter::new(Vec::new(), 4096, quality, WINDOW);
     encoder.write_all(plain)?;
     encoder.flush()?;
     Ok(encoder.into_inner())

@@ -123,7 +123,15 @@ export class Engine extends EventTarget {
   /** Renditions, the best first: `{ index, height, bitrate, frameRate }`. */
   get levels() {
     const levels = this.hls?.levels ?? [];
-    const all = levels.map((level, index) => ({ index, height: level.height, width: level.width, bitrate: level.bitrate, frameRate: level.frameRate, codecs: [level.videoCodec, level.audioCodec].filter(Boolean).join(', ') }));
+    // A media playlist without a multivariant one says nothing of itself: what plays does.
+    const alone = levels.length === 1 ? this.video : {};
+    const all = levels.map((level, index) => ({
+      index,
+      height: level.height || alone.videoHeight || 0,
+      bitrate: level.bitrate || level.realBitrate || NaN,
+      frameRate: level.frameRate,
+      codecs: [level.videoCodec, level.audioCodec].filter(Boolean).join(', '),
+    }));
     return all.sort((a, b) => b.height - a.height || b.bitrate - a.bitrate);
   }
 

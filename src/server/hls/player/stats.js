@@ -39,7 +39,7 @@ export class Stats {
 
   #switched() {
     const level = this.engine.level;
-    if (level) this.marks.push({ time: Date.now(), text: quality(level) });
+    if (level && (level.height || level.bitrate)) this.marks.push({ time: Date.now(), text: quality(level) });
   }
 
   #tick() {
@@ -62,12 +62,12 @@ export class Stats {
     const latency = engine.latency;
     return [
       ['Picture', video.videoWidth ? `${video.videoWidth}×${video.videoHeight}${level?.frameRate ? `, ${Number(level.frameRate.toFixed(2))} fps` : ''}` : 'none'],
-      ['Rendition', level ? `${quality(level)}, ${rate(level.bitrate)}` : '–'],
+      ['Rendition', level ? [quality(level), Number.isFinite(level.bitrate) ? rate(level.bitrate) : ''].filter(Boolean).join(', ') : '–'],
       ['Codecs', level?.codecs || '–'],
       ['Bandwidth', rate(engine.bandwidth)],
       ['Buffer', seconds(engine.buffered)],
       ['Latency', latency ? `${seconds(latency.seconds, 2)}${latency.dated ? '' : ' behind the playlist\u2019s end'}` : 'not live'],
-      ['Frames', played ? `${played.totalVideoFrames - played.droppedVideoFrames} shown, ${played.droppedVideoFrames} dropped` : '–'],
+      ['Frames', played ? `${played.totalVideoFrames}, ${played.droppedVideoFrames} dropped` : '–'],
       ['Switches', String(Math.max(0, engine.switches - 1))],
       ['Segments', target ? `${target} s${part ? `, parts ${part} s` : ''}` : '–'],
       ['Played by', name],

@@ -275,7 +275,8 @@ fn decoded(input: &str) -> Vec<String> {
     ];
     let ended = Tool::new("ffmpeg").args(args).within(PATIENCE).run().success();
     assert_eq!(ended.stderr, "", "{input}");
-    let frames = ended.text().lines().filter(|line| !line.starts_with('#'));
+    let text = ended.text();
+    let frames = text.lines().filter(|line| !line.starts_with('#'));
     frames.map(|line| line.rsplit(',').next().unwrap().trim().to_owned()).collect()
 }
 

@@ -47,7 +47,7 @@ impl Weighter<Key, Bytes> for Weigh {
 
 /// The segments.
 pub(super) struct Segments {
-    cache: Cache<Key, Bytes, Weigh>,
+    cache: Cache<Key, Bytes, Weigh, RandomState>,
     asked: AtomicU64,
     cut: AtomicU64,
 }

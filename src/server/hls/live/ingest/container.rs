@@ -129,10 +129,10 @@ fn is_mp4(bytes: &[u8]) -> bool {
     bytes.get(4..8).is_some_and(|name| FIRST.contains(&name))
 }
 
-/// Whether packets are in it: two that follow each other, wherever the first one begins.
+/// Whether packets are in it: two that follow each other, wherever the first one begins, or one that is all of the rest.
 fn is_ts(bytes: &[u8]) -> bool {
     let sync = |at: usize| bytes.get(at) == Some(&SYNC);
-    (0..PACKET.min(bytes.len())).any(|at| sync(at) && (at + PACKET >= bytes.len() || sync(at + PACKET)))
+    (0..PACKET.min(bytes.len())).any(|at| sync(at) && (at + PACKET == bytes.len() || sync(at + PACKET)))
 }
 
 fn of_ts(event: Event, lost: &mut u64) -> Result<Option<Feed>, Malformed> {

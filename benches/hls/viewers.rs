@@ -109,20 +109,20 @@ struct Place {
 impl Place {
     /// That of the part behind the last one of a playlist, and the URI of that last one.
     fn after(playlist: &str) -> Option<(Self, &str)> {
-        let mut place = None;
+        // Without the tag it begins with 0.
+        let mut place = Self { segment: 0, part: 0 };
         let mut uri = None;
         for line in playlist.lines() {
             if let Some(number) = line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:") {
-                place = Some(Self { segment: number.parse().ok()?, part: 0 });
+                place.segment = number.parse().ok()?;
             } else if let Some(attributes) = line.strip_prefix("#EXT-X-PART:") {
                 uri = attributes.split("URI=\"").nth(1)?.split('"').next();
-                place.as_mut()?.part += 1;
+                place.part += 1;
             } else if line.starts_with("#EXTINF") {
-                let place = place.as_mut()?;
                 (place.segment, place.part) = (place.segment + 1, 0);
             }
         }
-        Some((place?, uri?))
+        Some((place, uri?))
     }
 }
 

@@ -80,23 +80,25 @@ impl Drop for Publisher {
 fn media_playlist(server: &Server) -> Result<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let found = (|| {
-            let master = format!("{STREAM}/index.m3u8");
-            let text = web::playlist(server.addr, &master)?;
-            if text.contains("#EXTINF") {
-                return Ok((master, text));
-            }
-            let media = web::first_uri(&master, &text)?;
-            let text = web::playlist(server.addr, &media)?;
-            Result::Ok((media, text))
-        })();
-        match found {
+        match first_media_playlist(server) {
             Ok((path, text)) if Place::after(&text).is_some() => return Ok(path),
             Err(error) if Instant::now() > deadline => return Err(error),
             Ok(_) if Instant::now() > deadline => return Err("there are no parts".into()),
             _ => std::thread::sleep(Duration::from_millis(100)),
         }
     }
+}
+
+/// A media playlist, by its path and its text: the first of those that there are.
+fn first_media_playlist(server: &Server) -> Result<(String, String)> {
+    let master = format!("{STREAM}/index.m3u8");
+    let text = web::playlist(server.addr, &master)?;
+    if text.contains("#EXTINF") {
+        return Ok((master, text));
+    }
+    let media = web::first_uri(&master, &text)?;
+    let text = web::playlist(server.addr, &media)?;
+    Ok((media, text))
 }
 
 /// The place of a part: its segment's number, and its own in that.
@@ -202,8 +204,7 @@ impl Audience {
     }
 
     fn read(&mut self, at: usize) -> Result<()> {
-        loop {
-            let Some((bytes, more)) = self.poll.read(at)? else { break };
+        while let Some((bytes, more)) = self.poll.read(at)? {
             self.viewers[at].received.extend_from_slice(bytes);
             if !more {
                 break;

@@ -80,23 +80,25 @@ impl Drop for Publisher {
 fn media_playlist(server: &Server) -> Result<String> {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let found = (|| {
-            let master = format!("{STREAM}/index.m3u8");
-            let text = web::playlist(server.addr, &master)?;
-            if text.contains("#EXTINF") {
-                return Ok((master, text));
-            }
-            let media = web::first_uri(&master, &text)?;
-            let text = web::playlist(server.addr, &media)?;
-            Result::Ok((media, text))
-        })();
-        match found {
+        match first_media_playlist(server) {
             Ok((path, text)) if Place::after(&text).is_some() => return Ok(path),
             Err(error) if Instant::now() > deadline => return Err(error),
             Ok(_) if Instant::now() > deadline => return Err("there are no parts".into()),
             _ => std::thread::sleep(Duration::from_millis(100)),
         }
     }
+}
+
+/// A media playlist, by its path and its text: the first of those that there are.
+fn first_media_playlist(server: &Server) -> Result<(String, String)> {
+    let master = format!("{STREAM}/index.m3u8");
+    let text = web::playlist(server.addr, &master)?;
+    if text.contains("#EXTINF") {
+        return Ok((master, text));
+    }
+    let media = web::first_uri(&master, &text)?;
+    let text = web::playlist(server.addr, &media)?;
+    Ok((media, text))
 }
 
 /// The place of a part: its segment's number, and its own in that.
@@ -109,20 +111,20 @@ struct Place {
 impl Place {
     /// That of the part behind the last one of a playlist, and the URI of that last one.
     fn after(playlist: &str) -> Option<(Self, &str)> {
-        let mut place = None;
+        // Without the tag it begins with 0.
+        let mut place = Self { segment: 0, part: 0 };
         let mut uri = None;
         for line in playlist.lines() {
             if let Some(number) = line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:") {
-                place = Some(Self { segment: number.parse().ok()?, part: 0 });
+                place.segment = number.parse().ok()?;
             } else if let Some(attributes) = line.strip_prefix("#EXT-X-PART:") {
                 uri = attributes.split("URI=\"").nth(1)?.split('"').next();
-                place.as_mut()?.part += 1;
+                place.part += 1;
             } else if line.starts_with("#EXTINF") {
-                let place = place.as_mut()?;
                 (place.segment, place.part) = (place.segment + 1, 0);
             }
         }
-        Some((place?, uri?))
+        Some((place, uri?))
     }
 }
 
@@ -202,8 +204,7 @@ impl Audience {
     }
 
     fn read(&mut self, at: usize) -> Result<()> {
-        loop {
-            let Some((bytes, more)) = self.poll.read(at)? else { break };
+        while let Some((bytes, more)) = self.poll.read(at)? {
             self.viewers[at].received.extend_from_slice(bytes);
             if !more {
                 break;

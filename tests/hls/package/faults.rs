@@ -57,7 +57,7 @@ fn inputs_that_are_cut_are_refused_with_the_place() {
     let back = fs::read(file("360p.mp4")).unwrap();
     for (name, bytes, said) in [
         ("cut.mp4", &front[..front.len() - 1000], "no data are"),
-        ("cut-in-moov.mp4", &front[..1000], "byte 28: the file ends inside box 'moov'"),
+        ("cut-in-moov.mp4", &front[..1000], "byte 32: the file ends inside box 'moov'"),
         ("unfinished.mp4", &back[..400_000], "there is no box 'moov' up to byte 400000"),
         ("head.mp4", &front[..28], "there is no box 'moov' up to byte 28"),
         ("empty.mp4", &[], "its first bytes are none"),

@@ -152,7 +152,7 @@ const ROWS: &[Row] = &[
         |at| bytes(at, "240p/00002.m4s", |it| it[..8].copy_from_slice(b"<script>")),
         &[],
     ),
-    ("segment-format", FMP4, |at| text(at, "subtitles/00002.vtt", "-->", "->"), &[]),
+    ("segment-format", FMP4, |at| text(at, "subtitles/00002.vtt", "WEBVTT", "WEBTEXT"), &[]),
     ("segment-format", TS, |at| bytes(at, "240p/00004.ts", |it| it.extend(*b"tail")), &[]),
     (
         "timestamps-continue",
@@ -198,13 +198,14 @@ const ROWS: &[Row] = &[
         TS,
         |at| {
             bytes(at, "240p/00004.ts", |it| {
-                let pat = packets_of(it, 0).next().unwrap();
-                // Behind the pointer: a table of one program becomes one of two, with the same map.
-                let entry: [u8; 4] = *pat[13..].first_chunk().unwrap();
-                pat[7] += 4;
-                pat[17..21].copy_from_slice(&[0, 9, entry[2], entry[3]]);
-                let sum = crc32(&pat[5..21]).to_be_bytes();
-                pat[21..25].copy_from_slice(&sum);
+                // The second packet is of the program's map.
+                let (counter, map) = (it[3] & 0x0f, [0xe0 | it[189] & 0x1f, it[190]]);
+                let mut table =
+                    vec![0, 0xb0, 17, 0, 1, 0xc1, 0, 0, 0, 1, map[0], map[1], 0, 9, map[0], map[1]];
+                table.extend(crc32(&table).to_be_bytes());
+                it[..188].fill(0xff);
+                it[..5].copy_from_slice(&[0x47, 0x40, 0, 0x10 | counter, 0]);
+                it[5..5 + table.len()].copy_from_slice(&table);
             });
         },
         &[],
@@ -217,7 +218,7 @@ const ROWS: &[Row] = &[
                 packets_of(it, 0).for_each(|packet| (packet[1], packet[2]) = (0x1f, 0xff));
             });
         },
-        &["counters-continue"],
+        &[],
     ),
     (
         "ts-tables-first",

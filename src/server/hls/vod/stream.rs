@@ -19,6 +19,9 @@ use crate::proto::hls::vod::samples::Samples;
 /// Bytes that are read at once: whole packets.
 const READ: usize = 188 * 700;
 
+/// Bytes that are looked at before it is asked what was found.
+const PIECE: usize = 188 * 8;
+
 /// Reads a whole stream.
 pub(super) fn read(name: &str, mut stream: impl Read) -> Result<Media, MediaError> {
     let mut demuxer = Demuxer::new(Limits::default());
@@ -41,10 +44,13 @@ pub(super) fn read(name: &str, mut stream: impl Read) -> Result<Media, MediaErro
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(source) => return Err(MediaError::Read { name: name.to_owned(), at: taken.at, source }),
         };
-        demuxer.push(&buffer[..size]);
-        taken.at += size as u64;
-        while let Some(event) = demuxer.poll() {
-            taken.event(event)?;
+        // In small pieces, so that an error tells its place well.
+        for piece in buffer[..size].chunks(PIECE) {
+            demuxer.push(piece);
+            taken.at += piece.len() as u64;
+            while let Some(event) = demuxer.poll() {
+                taken.event(event)?;
+            }
         }
     }
     demuxer.finish();

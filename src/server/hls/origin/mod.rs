@@ -1,9 +1,9 @@
 //! The origin: packaged trees as they are, and plain media packaged while they are asked for.
 //!
-//! Each input has a name, which is the first segment of its addresses. A folder is a [tree](tree): files with the types, the caching and the
-//! ranges that players want. A medium is a [film](film): its tables are read when it is opened, so that all of its playlists are there at
-//! once; a segment is cut when somebody asks for it, kept in [memory](segments) for the others who will, and written nowhere. A medium
-//! within a folder is a film too, below its own path. At `/` is the [player](super::player), with what there [is](list) to play.
+//! Each input has a name, which is the first segment of its addresses. A folder is a tree: files with the types, the caching and the
+//! ranges that players want. A medium is a film: its tables are read when it is opened, so that all of its playlists are there at
+//! once; a segment is cut when somebody asks for it, kept in memory for the others who will, and written nowhere. A medium
+//! within a folder is a film too, below its own path. At `/` is the [player](super::player), with what there is to play.
 
 mod film;
 mod input;
@@ -93,13 +93,25 @@ pub enum OriginError {
     },
     /// A medium cannot be read.
     #[error(transparent)]
-    Media(#[from] MediaError),
+    Media(Box<MediaError>),
     /// Media cannot be packaged, together or at all.
     #[error(transparent)]
-    Plan(#[from] PlanError),
+    Plan(Box<PlanError>),
     /// A folder cannot be served.
     #[error(transparent)]
     Files(#[from] FilesError),
+}
+
+impl From<MediaError> for OriginError {
+    fn from(error: MediaError) -> Self {
+        Self::Media(Box::new(error))
+    }
+}
+
+impl From<PlanError> for OriginError {
+    fn from(error: PlanError) -> Self {
+        Self::Plan(Box::new(error))
+    }
 }
 
 /// What stands behind a name.

@@ -24,7 +24,7 @@ use crate::proto::http::limits::Limits;
 use crate::proto::http::parse::parse;
 use crate::server::hls::player::Stream;
 use crate::server::http::body::Body;
-use crate::server::http::files::{Files, FilesError, FilesOptions};
+use crate::server::http::files::{Files, FilesOptions};
 use crate::server::http::handler::Handler as _;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::{Parts, Request};
@@ -79,8 +79,7 @@ impl Tree {
         let root =
             path.canonicalize().map_err(|source| OriginError::Open { path: path.to_owned(), source })?;
         let options = FilesOptions { prefix: format!("/{name}"), ..FilesOptions::default() };
-        let files =
-            Files::new(&root, options, packager.blocking.clone()).map_err(|error: FilesError| error)?;
+        let files = Files::new(&root, options, packager.blocking.clone())?;
         Ok(Self {
             name: name.to_owned(),
             root,

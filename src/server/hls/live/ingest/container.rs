@@ -46,7 +46,10 @@ pub struct Container(Kind);
 
 enum Kind {
     Unknown(BytesMut),
-    Ts { demuxer: Box<Demuxer>, lost: u64 },
+    Ts {
+        demuxer: Box<Demuxer>,
+        lost: u64,
+    },
     Mp4 {
         push: Box<Push>,
         /// Whether a sample has come.

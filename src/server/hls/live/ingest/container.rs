@@ -32,9 +32,9 @@ pub enum Malformed {
     /// MP4 that is wrong.
     #[error("MP4: {0}")]
     Mp4(#[from] mp4::Fault),
-    /// MP4 whose samples are in tables.
-    #[error("MP4 that is not fragmented: there is no fragment in it")]
-    Whole,
+    /// MP4 in which nothing is.
+    #[error("MP4 without a sample")]
+    Empty,
     /// No packets, for too long.
     #[error("MPEG-TS: nothing of use in the {MAX_LOST} bytes before byte {0}")]
     Ts(u64),
@@ -91,7 +91,7 @@ impl Container {
             }
             Kind::Mp4 { push, fed } => {
                 push.end()?;
-                if *fed { Ok(()) } else { Err(Malformed::Whole) }
+                if *fed { Ok(()) } else { Err(Malformed::Empty) }
             }
         }
     }

@@ -90,7 +90,7 @@ fn refusal(refused: &Refused) -> Problem {
 fn problem(failed: Failed) -> Problem {
     let status = match &failed {
         Failed::Malformed(Malformed::Unknown) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        Failed::Malformed(Malformed::Mp4(_) | Malformed::Whole | Malformed::Ts(_)) => StatusCode::BAD_REQUEST,
+        Failed::Malformed(Malformed::Mp4(_) | Malformed::Empty | Malformed::Ts(_)) => StatusCode::BAD_REQUEST,
         Failed::Ended(Ended::Stream) => StatusCode::GONE,
         Failed::Ended(Ended::Unusable(Unusable::TooMuch(_) | Unusable::TooLong)) => {
             StatusCode::PAYLOAD_TOO_LARGE

@@ -111,8 +111,7 @@ fn fragments_hold_the_samples_of_the_input() {
     for clip in CLIPS {
         let mut source = packets(Path::new(&file(clip)));
         source.sort_by_key(|track| !track.is_video);
-        for how in ["", "--single-file", "--sound muxed --index", "--segment 1s --sound muxed --single-file"]
-        {
+        for how in ["", "--single-file", "--sound muxed --index", "--sound muxed --single-file"] {
             let dir = packaged(&format!("{clip} --segment 2s {how}"));
             let found = packets_of(&dir);
             assert_eq!(found.len(), source.len(), "{clip} {how}");

@@ -59,12 +59,14 @@ fn players_have_nothing_to_complain_of() {
 fn packets(input: &Path, stream: &str) -> Vec<String> {
     let text = asked(
         "ffprobe",
-        "-show_data_hash CRC32 -of csv=p=0 -show_entries packet=pts,dts,size,flags,data_hash",
+        "-show_data_hash CRC32 -of compact -show_entries packet=pts,dts,size,flags,data_hash",
         input,
         &format!("-select_streams {stream}"),
     );
-    // What ffprobe says besides, of priming, is on the same line.
-    let fields = text.lines().map(|line| line.split(',').take(5).collect::<Vec<_>>().join(","));
+    // What ffprobe says besides, of priming, stands between them; and a mark that a sample is not heard is made of that.
+    let wanted =
+        |field: &&str| ["pts=", "dts=", "size=", "data_hash="].iter().any(|name| field.starts_with(name));
+    let fields = text.lines().map(|line| line.split('|').filter(wanted).collect::<Vec<_>>().join(","));
     fields.filter(|line| !line.is_empty()).collect()
 }
 

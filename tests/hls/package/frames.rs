@@ -102,7 +102,6 @@ const CLIPS: &[&str] = &[
     "ts/hevc.ts",
     "ts/ac3.ts",
     "ts/eac3.ts",
-    "ts/opus.ts",
     "ts/blu_ray.ts",
 ];
 

@@ -372,7 +372,7 @@ mod tests {
             (packets(50, 188, 2), false),
             (packets(0, 190, 5), false),
             (b"\0\0\0\x1cftypisom".to_vec(), false),
-            (b"Good".repeat(100), false),
+            (b"Good!".repeat(100), false),
             (Vec::new(), false),
         ] {
             assert_eq!(is_transport_stream(&bytes), is_one, "{} bytes", bytes.len());

@@ -7,7 +7,6 @@ use std::process::Command;
 use std::thread;
 
 use super::{ended, file, packaged, tree};
-use crate::support::certificate::certificate;
 use crate::support::command::{server, stop};
 use crate::support::process::{Ended, Process};
 
@@ -74,7 +73,9 @@ fn web_servers_are_asked_over_tls() {
     let media = Path::new(env!("CARGO_MANIFEST_DIR")).join("media").display().to_string();
     let dir = tempfile::tempdir().unwrap();
     let [cert, key] = ["cert.pem", "key.pem"].map(|name| dir.path().join(name));
-    certificate(&cert, &key, "test");
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
     let tls = ["--tls-cert", &*cert.display().to_string(), "--tls-key", &*key.display().to_string()]
         .map(str::to_owned);
     let args: Vec<&str> = tls.iter().map(String::as_str).chain([&*media]).collect();

@@ -7,6 +7,9 @@ use super::samples::Samples;
 use crate::proto::hls::mp4::{Fault, Wrong};
 use crate::proto::hls::track::Track;
 
+/// Samples among the first of which is the one that is presented first: coders reorder 16 at most.
+const REORDERED: usize = 64;
+
 /// A sample at which a track can be cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key {
@@ -46,8 +49,9 @@ pub struct Scan {
 pub fn scan(track: &Track, samples: &Samples, length: u64) -> Result<Scan, Fault> {
     let is_video = matches!(track.shape, crate::proto::hls::track::Shape::Video { .. });
     let limit = track.edit.duration.and_then(|duration| i64::try_from(duration).ok());
-    // The presentation ends at this time, if the edit list cuts the media; it is exact to a tick of the movie.
-    let limit = limit.map(|duration| duration.saturating_add(track.edit.offset.max(0)));
+    // The presentation ends at this time, if the edit list cuts the media; it is exact to a tick of the movie. A pause in front of the media is told by when they begin.
+    let first = samples.from(0).take(REORDERED).map(|located| track.presented_at(&located.sample)).min();
+    let limit = limit.map(|duration| duration.saturating_add(first.unwrap_or(0).max(0)));
     let mut seen = Scan { start: i64::MAX, end: i64::MIN, ..Scan::default() };
     let (mut open, mut closed) = (Vec::new(), Vec::<Key>::new());
     let mut span = 0i64;

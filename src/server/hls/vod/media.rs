@@ -193,11 +193,13 @@ fn is_transport_stream(first: &[u8]) -> bool {
     {
         return false;
     }
-    (0..PACKET).any(|from| {
-        let mut packets = first.iter().skip(from).step_by(PACKET);
-        first.len() > from
-            && packets.clone().count() >= 2.min(first.len() / PACKET).max(1)
-            && packets.all(|byte| *byte == SYNC)
+    // Discs have times in front of packets, and broadcasters sums behind them.
+    [PACKET, 192, 204].into_iter().any(|stride| {
+        (0..stride).any(|from| {
+            let mut packets = first.iter().skip(from).step_by(stride);
+            let enough = if matches!(from, 0 | 4) { 2 } else { 3 };
+            packets.len() >= enough && packets.all(|byte| *byte == SYNC)
+        })
     })
 }
 
@@ -344,4 +346,36 @@ fn hex(first: &[u8]) -> String {
         return "none, it is empty".to_owned();
     }
     first.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn transport_streams_are_known_by_their_packets() {
+        let packets = |before: usize, stride: usize, count: usize| {
+            let mut bytes = vec![0; before];
+            for _ in 0..count {
+                bytes.push(0x47);
+                bytes.resize(bytes.len() + stride - 1, 0);
+            }
+            bytes
+        };
+        for (bytes, is_one) in [
+            (packets(0, 188, 5), true),
+            (packets(0, 188, 2), true),
+            (packets(4, 192, 3), true),
+            (packets(0, 204, 3), true),
+            (packets(50, 188, 3), true),
+            (packets(0, 188, 1), false),
+            (packets(50, 188, 2), false),
+            (packets(0, 190, 5), false),
+            (b"\0\0\0\x1cftypisom".to_vec(), false),
+            (b"Good!".repeat(100), false),
+            (Vec::new(), false),
+        ] {
+            assert_eq!(is_transport_stream(&bytes), is_one, "{} bytes", bytes.len());
+        }
+    }
 }

@@ -329,9 +329,9 @@ impl Muxer {
         let clock = (track == self.clock).then(|| tick(&mut self.last_clock, dts, writer, out));
         let marks = Marks { clock, random_access: frame.key };
         if align {
-            writer.put_aligned(&parts, marks, out)
+            writer.put_aligned(&parts, marks, out);
         } else {
-            writer.put(&parts, marks, out)
+            writer.put(&parts, marks, out);
         }
         Ok(())
     }
@@ -374,9 +374,9 @@ impl Muxer {
         let marks = Marks { clock, random_access: clock.is_some() };
         let parts = [&header[..length], &sound.held];
         if align {
-            writer.put_aligned(&parts, marks, out)
+            writer.put_aligned(&parts, marks, out);
         } else {
-            writer.put(&parts, marks, out)
+            writer.put(&parts, marks, out);
         }
         sound.held.clear();
     }

@@ -160,7 +160,7 @@ fn fragment(
             samples.push(sample);
             match extents.last_mut() {
                 Some(last) if last.lane == lane && last.at + last.bytes == at => {
-                    last.bytes += u64::from(sample.size)
+                    last.bytes += u64::from(sample.size);
                 }
                 _ => extents.push(Extent { lane, at, bytes: u64::from(sample.size) }),
             }

@@ -96,7 +96,7 @@ impl Index {
         if at != self.next_at || number == 0 {
             self.jumps.push((number, at));
         }
-        if self.entries.len() % STRIDE == 0 {
+        if self.entries.len().is_multiple_of(STRIDE) {
             self.marks.push(Mark { dts: sample.dts, at });
         }
         self.entries.push(Entry {

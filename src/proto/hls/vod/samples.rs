@@ -5,6 +5,7 @@ use crate::proto::hls::mp4::table::{self, Located, Table};
 
 /// The samples of a track, in decode order.
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant)] // there is one for each track
 pub enum Samples {
     /// By the tables of an MP4.
     Table(Table),

@@ -45,7 +45,7 @@ pub enum PackageError {
         /// Its rendition.
         rendition: String,
         /// Why.
-        source: SegmentError,
+        source: Box<SegmentError>,
     },
     /// A file or a folder of the output.
     #[error("cannot write {}", path.display())]

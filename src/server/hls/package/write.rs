@@ -142,5 +142,5 @@ impl Order<'_> {
 /// An error of segment `n`, with where it is.
 fn failed(rendition: &Rendition, n: usize) -> impl FnOnce(SegmentError) -> PackageError {
     let rendition = rendition.folder().to_owned();
-    move |source| PackageError::Segment { number: n + 1, rendition, source }
+    move |source| PackageError::Segment { number: n + 1, rendition, source: Box::new(source) }
 }

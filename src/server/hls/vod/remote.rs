@@ -118,7 +118,8 @@ impl Remote {
                 Opened::Ranges(Self { length, state: Mutex::new(state) })
             }
             Given::Whole(answer) => {
-                let body = answer.body.into_body(answer.length);
+                let Answer { length, body, .. } = *answer;
+                let body = body.into_body(length);
                 Opened::Stream(Download { waiter, body, come: Bytes::new(), _client: client })
             }
         })
@@ -224,7 +225,7 @@ enum Given {
     /// The first block, and the length of the resource.
     Range { length: u64, first: Bytes },
     /// All of it.
-    Whole(Answer<Kept>),
+    Whole(Box<Answer<Kept>>),
 }
 
 impl Client {
@@ -249,7 +250,7 @@ impl Client {
                 continue;
             }
             if status == 200 {
-                return Ok((client, Given::Whole(answer)));
+                return Ok((client, Given::Whole(Box::new(answer))));
             }
             let range = content_range(answer.head.field_str("content-range"));
             let (Some((0, _, length)), 206) = (range, status) else {

@@ -20,7 +20,7 @@ pub struct Source {
 #[derive(Debug)]
 enum Bytes {
     File(File),
-    Remote(Remote),
+    Remote(Box<Remote>),
 }
 
 impl Source {
@@ -45,7 +45,7 @@ impl Source {
 
     /// What a web server has.
     pub(super) fn remote(name: String, remote: Remote) -> Self {
-        Self { name, length: remote.length(), bytes: Bytes::Remote(remote) }
+        Self { name, length: remote.length(), bytes: Bytes::Remote(Box::new(remote)) }
     }
 
     /// What the input is called.

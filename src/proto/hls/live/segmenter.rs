@@ -284,7 +284,10 @@ impl Segmenter {
         line: &mut Timeline,
         targets: &mut Option<Targets>,
     ) -> Result<(), Unusable> {
-        let Some(main) = &mut self.main else { return Ok(self.counts.dropped += 1) };
+        let Some(main) = &mut self.main else {
+            self.counts.dropped += 1;
+            return Ok(());
+        };
         let is_main = main.source == track;
         let has_video = matches!(main.track.shape, Shape::Video { .. });
         let lane = match &mut self.sound {
@@ -304,7 +307,8 @@ impl Segmenter {
             && let Some(era) = &self.era
             && lane.shown(&sample).saturating_add(era.shift) < era.start
         {
-            return Ok(self.counts.dropped += 1);
+            self.counts.dropped += 1;
+            return Ok(());
         }
         let sample = Sample { key, ..sample };
         match lane.push(sample, data.clone(), is_main) {
@@ -464,10 +468,10 @@ impl Segmenter {
             self.counts.split += u64::from(late);
             return close(era, if late { Closing::Segment } else { Closing::Part });
         }
-        if next.key {
-            if let Some(last) = era.last_key.replace(next.dts) {
-                era.group = era.group.max(next.dts - last);
-            }
+        if next.key
+            && let Some(last) = era.last_key.replace(next.dts)
+        {
+            era.group = era.group.max(next.dts - last);
         }
         if let Some(open) = &mut era.segment {
             (open.taken, open.elapsed) = (taken + 1, open.elapsed + took);

@@ -116,7 +116,7 @@ async fn keep(mut tape: Tape, mut pieces: mpsc::Receiver<Piece>, workers: &Block
     match finished {
         Ok(()) => tracing::info!(folder = %tape.whole.display(), "the recording is complete"),
         Err(error) => {
-            tracing::error!(folder = %tape.aside.display(), %error, "the recording cannot be completed")
+            tracing::error!(folder = %tape.aside.display(), %error, "the recording cannot be completed");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::proto::hls::live::names::Name;
 use crate::proto::hls::live::rendition::{Change, Rendition, Shared};
 use crate::proto::hls::live::segmenter::Unusable;
 use crate::proto::hls::live::timeline::{Micros, Timeline};
+use crate::proto::hls::live::window::Window;
 use crate::proto::hls::playlist::media::RenditionReport;
 use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;
 
@@ -382,7 +383,7 @@ impl Stream {
     /// What it is; `None` before there is anything to play.
     pub(super) fn listed(&self, base: &str) -> Option<Listed> {
         let state = self.lock();
-        let playable = |entry: &Entry| entry.rendition.window().is_some_and(|window| window.is_playable());
+        let playable = |entry: &Entry| entry.rendition.window().is_some_and(Window::is_playable);
         let names =
             state.renditions.iter().filter(|(_, entry)| playable(entry)).map(|(name, _)| name.clone());
         let renditions: Vec<String> = names.collect();
@@ -410,7 +411,7 @@ impl Stream {
 /// the multivariant playlist once: a rendition that they do not find in it they never know.
 fn is_gathered(state: &State, now: Micros) -> bool {
     let waits = |entry: &Entry| {
-        entry.publisher.is_some() && !entry.rendition.window().is_some_and(|window| window.is_playable())
+        entry.publisher.is_some() && !entry.rendition.window().is_some_and(Window::is_playable)
     };
     let opened = state.opened.unwrap_or(now);
     now.saturating_sub(opened) >= GATHER || state.ended.is_some() || !state.renditions.values().any(waits)

@@ -176,7 +176,7 @@ fn rates_and_durations_are_those_that_are_measured() {
             let times: Vec<(f64, f64)> = streams
                 .lines()
                 .filter_map(|line| {
-                    let mut fields = line.split(',').map(|field| field.parse::<f64>());
+                    let mut fields = line.split(',').map(str::parse::<f64>);
                     // Of AV1 it does not say how long pictures last, of which all have 25 a second.
                     Some((fields.next()?.ok()?, fields.next()?.unwrap_or(0.04)))
                 })

@@ -63,7 +63,7 @@ pub async fn check(place: &Location, settings: &Settings) -> Report {
             live::follow(&mut [watched], &context, &mut report).await;
         }
         Some(Playlist::Multivariant(master)) => {
-            multivariant(&place, &name, &master, &context, &mut report).await
+            multivariant(&place, &name, &master, &context, &mut report).await;
         }
     }
     report

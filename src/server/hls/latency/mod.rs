@@ -34,7 +34,7 @@ pub enum LatencyError {
         /// What was asked for.
         uri: Uri,
         /// Why it does not come.
-        source: FetchError,
+        source: Box<FetchError>,
     },
     /// A playlist makes no sense.
     #[error("{uri}: {source}")]
@@ -42,7 +42,7 @@ pub enum LatencyError {
         /// Which one.
         uri: Uri,
         /// What is wrong with it.
-        source: ReadError,
+        source: Box<ReadError>,
     },
     /// A list of renditions where segments should be, or one without any.
     #[error("{0} names no segments")]
@@ -107,13 +107,13 @@ struct Watch {
 impl Watch {
     async fn fetch(&self, uri: &Uri, limit: u64) -> Result<bytes::Bytes, LatencyError> {
         let fetched = self.client.get(uri, limit).await;
-        fetched.map_err(|source| LatencyError::Fetch { uri: uri.clone(), source })
+        fetched.map_err(|source| LatencyError::Fetch { uri: uri.clone(), source: source.into() })
     }
 
     async fn read(&self, uri: &Uri) -> Result<Playlist, LatencyError> {
         let text = self.fetch(uri, MAX_PLAYLIST as u64).await?;
         let read = Playlist::read(&text, Variables::default());
-        read.map_err(|source| LatencyError::Playlist { uri: uri.clone(), source })
+        read.map_err(|source| LatencyError::Playlist { uri: uri.clone(), source: source.into() })
     }
 
     /// The media playlist, which may be named by a multivariant one.

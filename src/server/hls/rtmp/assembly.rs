@@ -376,7 +376,8 @@ mod tests {
         let mut test = Test::default();
         test.picture(0);
         test.promises(&["videocodecid", "audiocodecid"]);
-        (test.avc(), test.aac());
+        test.avc();
+        test.aac();
         test.picture(1000);
         test.sound(1000);
         test.picture(60_000);

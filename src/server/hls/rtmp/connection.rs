@@ -258,7 +258,7 @@ impl Session<'_> {
                 }
             }
             None => {
-                tracing::debug!(peer = %self.peer, why = %end, "an RTMP connection ended before it published")
+                tracing::debug!(peer = %self.peer, why = %end, "an RTMP connection ended before it published");
             }
         }
         let told = match &end {

@@ -72,7 +72,7 @@ impl Stream {
                     match self.store.put(&self.path, text.clone(), Kind::Playlist(2)).await {
                         Ok(()) => put = text,
                         Err(error) => {
-                            tracing::warn!(%error, path = self.path, "a playlist was not put into the store")
+                            tracing::warn!(%error, path = self.path, "a playlist was not put into the store");
                         }
                     }
                 }

@@ -58,7 +58,7 @@ impl Store {
     /// The object for the path of a request.
     fn object(&self, path: &str) -> Result<Path, StoreError> {
         let name = Path::from_url_path(path).map_err(|_| StoreError::Name(path.to_owned()))?;
-        Ok(name.parts().fold(self.prefix.clone(), |object, part| object.join(part)))
+        Ok(name.parts().fold(self.prefix.clone(), object_store::path::Path::join))
     }
 
     /// Puts what the server has at `path`, once.

@@ -7,7 +7,6 @@ use super::super::{Appended, Draft};
 use super::next;
 use crate::proto::chat::event::{Change, Event, Message, RoomKind, Who};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
-use crate::proto::chat::name::RoomName;
 
 #[derive(Clone, Default)]
 pub(super) struct Model {

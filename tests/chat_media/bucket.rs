@@ -13,7 +13,7 @@ use crate::support::tool::Tool;
 use crate::support::wire::Wire;
 
 pub(crate) const MOTO: &str = r#"
-import logging, os, sys
+import json, logging, os, sys
 # What it logs would stand within the lines that are waited for.
 logging.getLogger("werkzeug").disabled = True
 for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
@@ -25,6 +25,9 @@ server.start()
 host, port = server.get_host_and_port()
 s3 = boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name="us-east-1")
 s3.create_bucket(Bucket="media")
+# Players show nothing: what stands below cdn/ is for everybody.
+s3.put_bucket_policy(Bucket="media", Policy=json.dumps({"Version": "2012-10-17", "Statement": [
+    {"Effect": "Allow", "Principal": "*", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::media/cdn/*"}]}))
 print(f"listening moto {host}:{port}", flush=True)
 for line in sys.stdin:
     keys = [item["Key"] for item in s3.list_objects_v2(Bucket="media").get("Contents", [])]

@@ -53,7 +53,7 @@ fn the_command_follows_the_parts() {
     let age = |name: &str| report["age"][name].as_f64().unwrap();
     assert!(age("median") <= age("p99") && age("p99") <= age("longest") && age("player") > hold, "{said}");
     for (url, expected) in [
-        (format!("{url}x"), "404"),
+        (format!("http://{address}/live/none/index.m3u8"), "404"),
         (format!("http://{address}/"), "m3u8"),
         ("ftp://a/b".to_owned(), "http://"),
     ] {

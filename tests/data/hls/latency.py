@@ -41,12 +41,12 @@ threading.Thread(target=encode, daemon=True).start()
 page = Page(devtools)
 READ = """
 new Promise(done => {
-  const video = document.getElementById('video');
   const canvas = new OffscreenCanvas(%(WIDTH)d, %(HEIGHT)d).getContext('2d', { willReadFrequently: true });
   const seen = [];
   let begun = 0;
   const look = () => {
-    if (!begun && !video.paused && video.currentTime > 0) begun = video.currentTime;
+    const video = document.querySelector('video');
+    if (!begun && video && !video.paused && video.currentTime > 0) begun = video.currentTime;
     // Players settle at first.
     if (begun && video.currentTime > begun + 4 && video.videoWidth === %(WIDTH)d) {
       canvas.drawImage(video, 0, 0);

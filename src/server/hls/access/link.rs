@@ -60,7 +60,7 @@ pub(in crate::server) fn sign(keys: &Keys, path: &str, expires: u64) -> Result<S
     let plain = path.split('?').next().unwrap_or_default();
     let (folder, _) = plain.rsplit_once('/').ok_or(BadLink::Path)?;
     let depth = folder.split('/').count() - 1;
-    if depth > MAX_DEPTH || !is_plain(folder) {
+    if depth > MAX_DEPTH || !is_plain(plain) {
         return Err(BadLink::Path);
     }
     let tag = keys.sign(PURPOSE, message(expires, folder).as_bytes());

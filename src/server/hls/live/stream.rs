@@ -24,6 +24,7 @@ use crate::proto::hls::live::timeline::{Micros, Timeline};
 use crate::proto::hls::live::window::Window;
 use crate::proto::hls::playlist::media::RenditionReport;
 use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;
+use tokio_util::sync::CancellationToken;
 
 /// Where the timeline of a stream begins at least: so far back may sound begin before the first picture.
 const LEAD: Duration = Duration::from_secs(10);
@@ -63,6 +64,8 @@ pub(super) struct Stream {
     pub(super) run: u64,
     settings: Arc<Settings>,
     counters: Arc<Counters>,
+    /// It has ended: those who publish are told, also while they say nothing.
+    over: CancellationToken,
     state: Mutex<State>,
 }
 
@@ -126,7 +129,7 @@ impl Stream {
             bytes: 0,
             next_publisher: 0,
         };
-        Self { name, run, settings, counters, state: Mutex::new(state) }
+        Self { name, run, settings, counters, over: CancellationToken::new(), state: Mutex::new(state) }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -205,6 +208,11 @@ impl Stream {
         }
     }
 
+    /// Cancelled when the stream has ended.
+    pub(super) fn over(&self) -> CancellationToken {
+        self.over.clone()
+    }
+
     /// Ends the stream, whoever publishes it.
     pub(super) fn end(&self) {
         let mut state = self.lock();
@@ -224,6 +232,7 @@ impl Stream {
         }
         // What others report is gone from playlists that have ended.
         state.ended = Some(now);
+        self.over.cancel();
         let multivariant = self.multivariant_of(state);
         if let Some(recording) = state.recording.take() {
             recording.finish(multivariant);

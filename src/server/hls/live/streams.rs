@@ -242,6 +242,11 @@ impl Publisher {
         Ok(())
     }
 
+    /// Resolves when nothing more is taken, because the stream has ended or the server goes down and ends all.
+    pub fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.stream.over().cancelled_owned()
+    }
+
     /// The stream is complete: it ends, unless others publish renditions of it, and is not waited for.
     pub fn finish(mut self) {
         self.complete = true;

@@ -118,21 +118,42 @@ struct Next {
 }
 
 /// The samples of all clips in the order of their decode times, again and again.
+///
+/// Tracks begin at times of their own, so that one is still in its last turn when another has begun anew: `turn` goes from the first sample to
+/// the same one a turn later, and what comes before that of the turn before is not there in the first.
 struct Schedule {
-    turn: Vec<(usize, Due)>,
+    turn: Vec<Cue>,
     length: Duration,
     /// The next one, and how many times all have been through.
     place: usize,
     times: u32,
 }
 
+/// A sample in a turn.
+struct Cue {
+    /// How long after the beginning of the turn, which is less than its length.
+    phase: Duration,
+    /// How many turns ago its own one began: 0 or 1.
+    ago: u32,
+    rendition: usize,
+    due: Due,
+}
+
 impl Schedule {
     fn new(clips: &[Clip]) -> Self {
-        let all = clips.iter().enumerate();
-        let mut turn: Vec<_> =
-            all.flat_map(|(at, clip)| clip.samples().iter().map(move |due| (at, due.clone()))).collect();
-        turn.sort_by_key(|(_, due)| due.at);
         let length = clips.iter().map(Clip::length).max().unwrap_or_default();
+        let all = || {
+            clips.iter().enumerate().flat_map(|(at, clip)| clip.samples().iter().map(move |due| (at, due)))
+        };
+        let first = all().map(|(_, due)| due.at).min().unwrap_or_default();
+        let mut turn: Vec<_> = all()
+            .map(|(rendition, due)| {
+                let since = due.at - first;
+                let (phase, ago) = since.checked_sub(length).map_or((since, 0), |phase| (phase, 1));
+                Cue { phase, ago, rendition, due: due.clone() }
+            })
+            .collect();
+        turn.sort_by_key(|cue| cue.phase);
         Self { turn, length, place: 0, times: 0 }
     }
 }
@@ -141,15 +162,24 @@ impl Iterator for Schedule {
     type Item = Next;
 
     fn next(&mut self) -> Option<Next> {
-        if self.place == self.turn.len() {
-            (self.place, self.times) = (0, self.times.checked_add(1)?);
+        loop {
+            if self.place == self.turn.len() {
+                (self.place, self.times) = (0, self.times.checked_add(1)?);
+            }
+            let Cue { ago, rendition, due, .. } = self.turn.get(self.place)?;
+            self.place += 1;
+            let Some(times) = self.times.checked_sub(*ago) else { continue };
+            let mut sample = due.sample;
+            sample.dts += i64::from(times) * due.turn;
+            let at = due.at + self.length.checked_mul(times)?;
+            return Some(Next {
+                at,
+                rendition: *rendition,
+                track: due.track,
+                sample,
+                data: due.data.clone(),
+            });
         }
-        let (rendition, due) = self.turn.get(self.place)?;
-        self.place += 1;
-        let mut sample = due.sample;
-        sample.dts += i64::from(self.times) * due.turn;
-        let at = due.at + self.length.checked_mul(self.times)?;
-        Some(Next { at, rendition: *rendition, track: due.track, sample, data: due.data.clone() })
     }
 }
 

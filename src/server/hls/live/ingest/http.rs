@@ -31,11 +31,12 @@ pub async fn take(streams: &Streams, name: &str, mut request: Request) -> Result
     let about = About { by: "http", peer: Some(request.peer().addr) };
     let mut publisher = streams.publish(name, about).map_err(|refused| refusal(&refused))?;
     let mut container = Container::default();
+    let mut over = std::pin::pin!(publisher.over());
     let fed = async {
         loop {
             let bytes = tokio::select! {
                 bytes = request.body_mut().data() => bytes,
-                () = streams.stopping() => return Err(problem(Ended::Stream.into())),
+                () = &mut over => return Err(problem(Ended::Stream.into())),
             };
             match bytes {
                 None => break,

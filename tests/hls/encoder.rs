@@ -29,7 +29,8 @@ pub(super) fn packets(url: &str, stream: &str) -> Vec<String> {
     let args = ["-v", "error", "-nostdin", "-i", url, "-map", &map, "-c", "copy", "-f", "framemd5", "-"];
     let listed = Tool::new("ffmpeg").args(args).run().success().text();
     let lines = listed.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.rsplit_once(", ").map(|(_, hash)| hash.trim().to_owned())).collect()
+    // Behind the hash there may be those of side data.
+    lines.filter_map(|line| line.split(',').nth(5).map(|hash| hash.trim().to_owned())).collect()
 }
 
 /// Bytes of the chunks that we send.

@@ -55,7 +55,10 @@ fn what_ffmpeg_publishes_is_live_bit_for_bit() {
     for stream in ["v:0", "a:0"] {
         let (seen, whole) = (packets(&watched, stream), packets(&source, stream));
         assert!(seen.len() > 140, "{stream}: {}", seen.len());
-        assert!(whole.starts_with(&seen), "{stream} differs: {} packets", seen.len());
+        // The sound begins before the first picture, with which the stream begins.
+        let before = whole.iter().take_while(|packet| **packet != seen[0]).count();
+        assert!(before <= usize::from(stream == "a:0"), "{stream}: {before} packets are missing");
+        assert!(whole[before..].starts_with(&seen), "{stream} differs: {} packets", seen.len());
     }
     stop(server);
 }
@@ -64,7 +67,7 @@ fn what_ffmpeg_publishes_is_live_bit_for_bit() {
 fn enhanced_rtmp_brings_hevc_opus_and_av1() {
     let (server, address, rtmp) = live(&[]);
     for (clip, codecs, streams) in
-        [("hevc.mp4", &["hvc1.", "Opus"][..], &["v:0", "a:0"][..]), ("av1.mp4", &["av01."], &["v:0"])]
+        [("hevc.mp4", &["hvc1.", "opus"][..], &["v:0", "a:0"][..]), ("av1.mp4", &["av01."], &["v:0"])]
     {
         let name = clip.trim_end_matches(".mp4");
         let mut encoder = Encoder::connect(rtmp);

@@ -104,13 +104,12 @@ fn what_cannot_be_served_is_refused_with_a_reason() {
         assert_eq!(got, status, "{name}: {text}");
         assert!(text.contains(reason), "{name}: {text}");
     }
-    // Those that are full say so.
-    let second = Publisher::put(address, "stage/high");
-    let third = until(address, "/streams.json", |reply| reply.status == 200);
-    assert!(third.text().contains("stage"));
-    drop(second);
-    let (status, _) = refused("stage/third", b"x");
-    assert!([503, 415].contains(&status), "{status}");
+    // A stream that has as many renditions as it may says so.
+    let mut second = Publisher::put(address, "stage/high");
+    second.send(&ts);
+    playlist(address, "/live/stage/high/playlist.m3u8", |_| true);
+    let (status, text) = refused("stage/third", &ts);
+    assert_eq!(status, 503, "{text}");
     // The first one goes on.
     playlist(address, "/live/stage/low/playlist.m3u8", |text| !ended(text));
     drop(publisher);

@@ -81,7 +81,11 @@ fn enhanced_rtmp_brings_hevc_opus_and_av1() {
         }
         let watched = format!("http://{address}/live/{name}/index.m3u8");
         for stream in streams {
-            assert_eq!(packets(&watched, stream), packets(&media(clip), stream), "{clip} {stream}");
+            let (seen, whole) = (packets(&watched, stream), packets(&media(clip), stream));
+            // The sound begins before the first picture, with which the stream begins.
+            let before = if stream == "a:0" { 4 } else { 0 };
+            assert!(!seen.is_empty() && whole.ends_with(&seen), "{clip} {stream} differs");
+            assert!(whole.len() - seen.len() <= before, "{clip} {stream}: {} packets", seen.len());
         }
     }
     stop(server);

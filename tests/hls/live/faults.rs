@@ -2,9 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{
-    FAST, Publisher, TS, ask, asking, ended, get, live, playlist, quick, read, remuxed, until,
-};
+use super::stage::{FAST, Publisher, TS, ask, asking, ended, get, live, playlist, quick, read, remuxed};
 use crate::support::command::{metric, stop};
 
 const PLAYLIST: &str = "/live/stage/main/playlist.m3u8";

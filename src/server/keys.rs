@@ -1,6 +1,6 @@
 //! The keys by which a server signs what it hands out, links and permits, in a file that its owner alone can read.
 //!
-//! There are two: new signatures are made with the first, and those of the second still count. So [`Keys::rotate`] ends nothing that was
+//! There are two: new signatures are made with the first, and those of the second still count. So `Keys::rotate` ends nothing that was
 //! handed out since the rotation before. The file is made at the first start, with 32 random bytes as each key.
 
 use std::fs::{self, File, OpenOptions};

@@ -83,7 +83,7 @@ fn enhanced_rtmp_brings_hevc_opus_and_av1() {
         for stream in streams {
             let (seen, whole) = (packets(&watched, stream), packets(&media(clip), stream));
             // The sound begins before the first picture, with which the stream begins.
-            let before = if stream == "a:0" { 4 } else { 0 };
+            let before = if *stream == "a:0" { 4 } else { 0 };
             assert!(!seen.is_empty() && whole.ends_with(&seen), "{clip} {stream} differs");
             assert!(whole.len() - seen.len() <= before, "{clip} {stream}: {} packets", seen.len());
         }

@@ -1,5 +1,5 @@
 //! Buckets of S3-compatible services, by the crate `object_store`: named on a command line by a [`place`](S3Place), opened by the variables of the
-//! environment that Amazon's own tools read, asked over our own HTTP and TLS ([`web`]).
+//! environment that Amazon's own tools read, asked over our own HTTP and TLS (`web`).
 
 mod place;
 mod web;

@@ -20,12 +20,20 @@ pub struct Args {
     #[arg(long, short = 'o', value_name = "DIR")]
     pub out: PathBuf,
 
-    /// An audio rendition: INPUT[,name=TEXT][,lang=TAG][,default]; may be repeated
-    #[arg(long, value_name = "SPEC")]
+    /// Audio renditions, and what is said of each.
+    #[arg(
+        help = "An audio rendition: INPUT[,name=TEXT][,lang=TAG][,default]; may be repeated",
+        long,
+        value_name = "SPEC"
+    )]
     pub audio: Vec<Spec>,
 
-    /// Subtitles in WebVTT: INPUT[,name=TEXT][,lang=TAG][,default][,forced]; may be repeated
-    #[arg(long, value_name = "SPEC")]
+    /// Subtitles, and what is said of each.
+    #[arg(
+        help = "Subtitles in WebVTT: INPUT[,name=TEXT][,lang=TAG][,default][,forced]; may be repeated",
+        long,
+        value_name = "SPEC"
+    )]
     pub subtitles: Vec<Spec>,
 
     /// What segments are

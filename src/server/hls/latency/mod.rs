@@ -1,7 +1,7 @@
 //! How far behind the encoder a live stream can be watched: a player without a screen, which follows a playlist as the rules of Low-Latency HLS want it.
 //!
 //! It waits for each part by blocking reload, fetches it over a connection that is kept, and looks at the clock when its last byte is there. What the
-//! playlist says of the date of the media (`EXT-X-PROGRAM-DATE-TIME`) tells how old they are then ([`ages`]). The clocks of both machines have to be
+//! playlist says of the date of the media (`EXT-X-PROGRAM-DATE-TIME`) tells how old they are then (`ages`). The clocks of both machines have to be
 //! right, or it has to be one machine.
 
 mod ages;

@@ -3,7 +3,7 @@
 //! Each input has a name, which is the first segment of its addresses. A folder is a tree: files with the types, the caching and the
 //! ranges that players want. A medium is a film: its tables are read when it is opened, so that all of its playlists are there at
 //! once; a segment is cut when somebody asks for it, kept in memory for the others who will, and written nowhere. A medium
-//! within a folder is a film too, below its own path. At `/` is the [player](super::player), with what there is to play.
+//! within a folder is a film too, below its own path. At `/` is the [player], with what there is to play.
 
 mod film;
 mod input;

@@ -1,8 +1,8 @@
 //! The RTMP door: encoders publish to it, and viewers get HLS.
 //!
-//! A [`Door`] serves connections. Each is one task: [`connection`] has the conversation, by the languages of
-//! [`proto::rtmp`](crate::proto::rtmp); [`assembly`] makes a feed of the FLV tags, with one [`lane`] a track on the
-//! timeline of [`times`]; the feed goes to the streams of the server. What a stream cannot take yet is not read from the socket,
+//! A [`Door`] serves connections. Each is one task: `connection` has the conversation, by the languages of
+//! [`proto::rtmp`](crate::proto::rtmp); `assembly` makes a feed of the FLV tags, with one `lane` a track on the
+//! timeline of `times`; the feed goes to the streams of the server. What a stream cannot take yet is not read from the socket,
 //! so that an encoder that is too fast is slowed down by TCP.
 
 mod asked;

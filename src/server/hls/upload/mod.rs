@@ -1,7 +1,7 @@
 //! Live streams put into S3-compatible storage, so that a CDN in front of it serves viewers when one machine does not do.
 //!
-//! An upload is a viewer of its own server: it [asks](origin) for playlists as a player does, waits for the next segment by blocking reload, and puts what
-//! is new into the store, segments before the playlist that names them ([`follow`]). So nothing of a stream waits for a store: what it does not take in time
+//! An upload is a viewer of its own server: it asks for playlists as a player does, waits for the next segment by blocking reload, and puts what
+//! is new into the store, segments before the playlist that names them (`follow`). So nothing of a stream waits for a store: what it does not take in time
 //! slides out of the window of the origin, and of the memory, and the playlist in the store goes on behind the gap. What is not named there any
 //! more is removed when no viewer can want it. Playlists in the store have no parts: nobody there can make a reload wait.
 

@@ -101,14 +101,15 @@ def inside(expression):
     with urllib.request.urlopen(f"http://{urlsplit(devtools).netloc}/json/list") as reply:
         target = next(found for found in json.load(reply) if found["type"] == "service_worker")
     page = Page.__new__(Page)
-    page.browser, page.number = connect(target["webSocketDebuggerUrl"], max_size=None, open_timeout=PATIENCE), 0
-    return evaluate(page, expression)
+    with connect(target["webSocketDebuggerUrl"], max_size=None, open_timeout=PATIENCE) as page.browser:
+        page.number = 0
+        return evaluate(page, expression)
 
 
 def wait_until_looked_at(looked):
     """Pages and workers hear of the focus on ways of their own: it is the worker's that counts."""
     while inside("self.clients.matchAll({ type: 'window' }).then(all => all.some(page => page.focused && page.visibilityState === 'visible'))") != looked:
-        pass
+        (alice if looked else bob).ask("Page.bringToFront")
 
 
 push = {"room": "#garden", "from": "bob", "text": "@alice, the roses", "id": first, "seq": 3, "kind": "mention"}

@@ -439,12 +439,14 @@ fn without_a_command_the_suite_runs() {
     let addr = suite.address("http");
     assert!(addr.ip().is_loopback());
     assert_eq!(ask(addr, "/plaintext", "").text(), "Hello, World!");
+    let live = suite.address("hls");
     let front = suite.address("balance");
     assert_eq!(ask(front, "/plaintext", "").text(), "Hello, World!", "through the balancer");
     let mut socket = wireworks(&["ws", "connect", &format!("ws://{front}/echo"), "--send", "hi"]);
     socket.wait_for_stdout("hi");
     drop(socket);
     let text = stop(suite).text();
+    assert!(text.contains(&format!("ffplay http://{live}/live/demo/index.m3u8")), "{text}");
     assert!(text.contains(&format!("curl -i http://{addr}/")), "{text}");
     assert!(text.contains("listening chat 127.0.0.1:"), "{text}");
 }

@@ -13,6 +13,7 @@ use super::chat::command::DEFAULT_LISTEN as DEFAULT_CHAT;
 use super::chat::store::sqlite::OpenError;
 use super::chat::{self, Chat, ChatError};
 use super::command::ServerConfig;
+use super::hls::command::live::{self, LiveError};
 use super::process::{Address, Outcome, Process, announce};
 use super::rpc::command::{ServeError, serve as rpc};
 use super::site::command::{self as http, CommandError, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Site};
@@ -32,7 +33,7 @@ struct Row {
 }
 
 /// Every server that there is.
-static ROWS: [Row; 5] = [
+static ROWS: [Row; 6] = [
     Row {
         name: http::NAME,
         address: DEFAULT_LISTEN,
@@ -56,6 +57,14 @@ static ROWS: [Row; 5] = [
         address: DEFAULT_CHAT,
         prepare: prepare_chat,
         show: |address| (format!("http://{address}/"), format!("curl http://{address}/")),
+    },
+    Row {
+        name: live::NAME,
+        address: live::DEFAULT_LISTEN,
+        prepare: prepare_live,
+        show: |address| {
+            (format!("http://{address}/"), format!("ffplay http://{address}/live/demo/index.m3u8"))
+        },
     },
     Row {
         name: balancer::NAME,
@@ -107,6 +116,16 @@ fn prepare_chat(address: ListenAddr, data: &Path, process: &mut Process) -> Resu
         }
     }
     last.map_or(Ok(()), |error| Err(failed(error)))
+}
+
+/// With a stream to watch.
+fn prepare_live(address: ListenAddr, _: &Path, process: &mut Process) -> Result<(), CommandError> {
+    let config =
+        live::Config { server: ServerConfig::listening(address), demo: true, ..live::Config::default() };
+    live::prepare(&config, process).map_err(|error| match error {
+        LiveError::Run(error) => error.into(),
+        error => RunError::System(io::Error::other(error)).into(),
+    })
 }
 
 /// In front of those that speak HTTP and are in the process already: WebSockets go to theirs, and all else to the pages.

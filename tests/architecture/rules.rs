@@ -100,6 +100,7 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("suite", "rpc"),
     ("suite", "balance"),
     ("suite", "chat"),
+    ("suite", "hls"),
     ("suite", "site"),
 ];
 

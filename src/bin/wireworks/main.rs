@@ -24,7 +24,7 @@ const FAILURE: u8 = 1;
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
-/// Seven network servers on one core; HTTP/1.1, WebSocket, RPC, a load balancer and a chat exist, and two are planned
+/// Seven network servers on one core; HTTP/1.1, WebSocket, RPC, a load balancer, a chat and HLS exist, and one is planned
 #[derive(Parser)]
 #[command(
     version,
@@ -48,7 +48,7 @@ enum Door {
     /// Serve a chat, talk in one, measure one
     #[command(subcommand)]
     Chat(chat::Chat),
-    /// Package media for HTTP Live Streaming, and check what others have packaged
+    /// Package media for HTTP Live Streaming, serve them, stream live, and check what others have packaged
     #[command(subcommand)]
     Hls(wireworks::server::hls::command::Hls),
     /// Balance connections, or requests of HTTP, over backends

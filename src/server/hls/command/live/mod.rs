@@ -35,6 +35,9 @@ use crate::server::http::server::Server;
 use crate::server::http::settings::Settings;
 use crate::server::process::{Outcome, Part, Process, Serving, announce};
 
+/// Its name, as in its lines `listening NAME ADDR`.
+pub const NAME: &str = "hls";
+
 /// Target durations that a request may wait for a playlist, and one for the way.
 const WAIT: u32 = 4;
 
@@ -83,7 +86,7 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> 
     let (publishers, watching) = (config.access.publishers()?, config.access.viewers()?);
     let routes: SharedHandler = Arc::new(router(&streams, &publishers)?);
     let mut server = Server::new(watching.guard(Arc::clone(&routes), is_page))
-        .name("hls")
+        .name(NAME)
         .stack(stack(config)?)
         .configured(&config.server)
         .settings(settings(config))

@@ -103,7 +103,7 @@ impl House {
             return self.release(&face.nick).await;
         }
         self.tell_watchers(&face.nick, &Told::Offline { nick: &face.nick });
-        self.tell_neighbours(user, &Told::Gone { who: &face, reason }, None);
+        self.tell_neighbours(user, &face, &Told::Gone { who: &face, reason }, None);
         for room in &rooms {
             self.0.put_out(room, user);
         }
@@ -166,7 +166,7 @@ impl House {
             self.release(to).await;
         }
         let before = outcome?;
-        self.tell_neighbours(user, &Told::Renamed { who: &before, to }, None);
+        self.tell_neighbours(user, &before, &Told::Renamed { who: &before, to }, None);
         if before.nick.folded() != to.folded() {
             self.release(&old).await;
             self.tell_watchers(&before.nick, &Told::Offline { nick: &before.nick });
@@ -213,9 +213,9 @@ impl House {
             (before, after)
         };
         if before.host != after.host {
-            self.tell_all(user, &Told::Host { who: &before, is: &after });
+            self.tell_all(user, &before, &Told::Host { who: &before, is: &after });
         }
-        self.tell_all(user, &Told::Account { who: &after });
+        self.tell_all(user, &before, &Told::Account { who: &after });
         self.0.changed(user);
         let id = after.account.as_ref().map(|(id, _)| *id);
         self.note_identity(user, &before, &after.nick, id).await;
@@ -237,7 +237,7 @@ impl House {
     /// A user has another name beside its nick.
     pub fn set_real_name(&self, user: &Arc<User>, real: &str) {
         let face = user.change_face(|face| face.real = real.into());
-        self.tell_all(user, &Told::RealName { who: &face });
+        self.tell_all(user, &face, &Told::RealName { who: &face });
         self.0.changed(user);
     }
 
@@ -257,15 +257,15 @@ impl House {
     pub fn set_presence(&self, user: &Arc<User>, presence: Presence, status: &str) {
         if user.set_presence(presence, status) {
             let face = user.face();
-            self.tell_all(user, &Told::Presence { who: &face, presence, status });
+            self.tell_all(user, &face, &Told::Presence { who: &face, presence, status });
             self.0.changed(user);
         }
     }
 
     /// As [`tell_neighbours`](Self::tell_neighbours), and those who watch the user without seeing it.
-    pub(super) fn tell_all(&self, user: &Arc<User>, told: &Told<'_>) {
-        let known = self.neighbours(user);
-        self.tell_neighbours(user, told, None);
+    pub(super) fn tell_all(&self, user: &Arc<User>, was: &Face, told: &Told<'_>) {
+        let known = self.neighbours(user, was);
+        self.tell_neighbours(user, was, told, None);
         let watched = Told::Watched(told);
         for session in self.watchers(&user.face().nick) {
             if known.get(&session.id).is_none_or(|neighbour| neighbour.veiled) {
@@ -274,12 +274,12 @@ impl House {
         }
     }
 
-    fn neighbours(&self, user: &Arc<User>) -> HashMap<SessionId, Neighbour> {
+    fn neighbours(&self, user: &Arc<User>, was: &Face) -> HashMap<SessionId, Neighbour> {
         let sees = |session: Arc<Session>| (session.id, Neighbour { session, veiled: false });
         let mut neighbours: HashMap<SessionId, Neighbour> = user.sessions().into_iter().map(sees).collect();
-        let who = user.who();
+        let known = [user.who(), was.who()];
         for room in user.rooms() {
-            let veiled = room.look(|room| room.is_veiled(&who));
+            let veiled = room.look(|room| known.iter().all(|who| room.is_veiled(who)));
             room.sessions(|session| {
                 let neighbour = || Neighbour { session: Arc::clone(session), veiled };
                 neighbours.entry(session.id).or_insert_with(neighbour).veiled &= veiled;
@@ -292,9 +292,9 @@ impl House {
         neighbours
     }
 
-    /// Tells all sessions that see `user`, each once, and its own.
-    pub fn tell_neighbours(&self, user: &Arc<User>, told: &Told<'_>, except: Option<SessionId>) {
-        let mut neighbours = self.neighbours(user);
+    /// Tells all sessions that see `user`, each once, and its own. Rooms may still know it as what it `was`.
+    pub fn tell_neighbours(&self, user: &Arc<User>, was: &Face, told: &Told<'_>, except: Option<SessionId>) {
+        let mut neighbours = self.neighbours(user, was);
         if let Some(except) = except {
             neighbours.remove(&except);
         }

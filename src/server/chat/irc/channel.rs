@@ -111,7 +111,7 @@ impl Client {
         if presence != Presence::Online {
             let face = user.face();
             let told = Told::Presence { who: &face, presence, status: &status };
-            self.door.house.tell_neighbours(user, &told, Some(self.session().id));
+            self.door.house.tell_neighbours(user, &face, &told, Some(self.session().id));
         }
     }
 

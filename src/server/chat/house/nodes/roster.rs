@@ -35,7 +35,12 @@ impl House {
             None => self.tell_watchers(&after.nick, &Told::Online { who: &after }),
             Some(before) => {
                 if before.nick.as_str() != after.nick.as_str() {
-                    self.tell_neighbours(&user, &Told::Renamed { who: before, to: &after.nick }, None);
+                    self.tell_neighbours(
+                        &user,
+                        before,
+                        &Told::Renamed { who: before, to: &after.nick },
+                        None,
+                    );
                     if before.nick.folded() != after.nick.folded() {
                         self.tell_watchers(&before.nick, &Told::Offline { nick: &before.nick });
                         self.tell_watchers(&after.nick, &Told::Online { who: &after });
@@ -43,19 +48,23 @@ impl House {
                     renamed = user.is_local().then(|| (Arc::clone(&user), before.clone()));
                 }
                 if before.host != after.host {
-                    self.tell_all(&user, &Told::Host { who: before, is: &after });
+                    self.tell_all(&user, before, &Told::Host { who: before, is: &after });
                 }
                 if before.account != after.account {
-                    self.tell_all(&user, &Told::Account { who: &after });
+                    self.tell_all(&user, before, &Told::Account { who: &after });
                 }
                 if before.real != after.real {
-                    self.tell_all(&user, &Told::RealName { who: &after });
+                    self.tell_all(&user, before, &Told::RealName { who: &after });
                 }
             }
         }
         let (presence, status) = (entry.presence(), entry.status.as_str());
         if user.set_presence(presence, status) && before.is_some() {
-            self.tell_all(&user, &Told::Presence { who: &after, presence, status });
+            self.tell_all(
+                &user,
+                before.as_ref().unwrap_or(&after),
+                &Told::Presence { who: &after, presence, status },
+            );
         }
         self.see(&user, &after, entry);
         renamed
@@ -155,7 +164,7 @@ impl House {
     fn fade(&self, user: &Arc<User>, reason: &str) {
         let face = user.face();
         self.tell_watchers(&face.nick, &Told::Offline { nick: &face.nick });
-        self.tell_neighbours(user, &Told::Gone { who: &face, reason }, None);
+        self.tell_neighbours(user, &face, &Told::Gone { who: &face, reason }, None);
         for room in user.rooms() {
             self.0.put_out(&room, user);
         }

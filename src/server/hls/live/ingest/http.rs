@@ -35,8 +35,11 @@ pub async fn take(streams: &Streams, name: &str, mut request: Request) -> Result
     let fed = async {
         loop {
             let bytes = tokio::select! {
-                bytes = request.body_mut().data() => bytes,
+                biased;
+                // The server that goes down may end the connection, too: this is said first.
+                () = streams.stopping() => return Err(problem(Ended::Stream.into())),
                 () = &mut over => return Err(problem(Ended::Stream.into())),
+                bytes = request.body_mut().data() => bytes,
             };
             match bytes {
                 None => break,

@@ -12,6 +12,8 @@ PATIENCE = 120
 
 
 class Page:
+    patience = PATIENCE
+
     def __init__(self, devtools):
         self.browser = connect(self.address(devtools), max_size=None, open_timeout=PATIENCE)
         self.number = 0

@@ -3,6 +3,8 @@
 The push service is Chromium's, which cannot be reached: subscriptions are made by a stand-in, and pushes are delivered by DevTools. So are
 the server's words about pushes, so that what the page says is seen here."""
 
+from websockets.exceptions import WebSocketException
+
 KEY = "BNcRdreALRFXTkOOUHK1EtK2wtaz5Ry4YfYCA_0QTpQtUbVlUls0VJXg7A8u-Ts1XbjhazAkj7I99e8QcYP7DkM"
 
 STAND_IN = """
@@ -97,13 +99,20 @@ def pushed(data):
 
 
 def inside(expression):
-    """In the worker, which the browser stops when it has nothing to do, and starts again."""
-    with urllib.request.urlopen(f"http://{urlsplit(devtools).netloc}/json/list") as reply:
-        target = next(found for found in json.load(reply) if found["type"] == "service_worker")
-    page = Page.__new__(Page)
-    with connect(target["webSocketDebuggerUrl"], max_size=None, open_timeout=PATIENCE) as page.browser:
-        page.number = 0
-        return evaluate(page, expression)
+    """In the worker, which the browser stops when it has nothing to do: what it is asked in that moment is never answered, and asked again."""
+    while True:
+        backstage.ask("ServiceWorker.startWorker", scopeURL=alone)
+        with urllib.request.urlopen(f"http://{urlsplit(devtools).netloc}/json/list") as reply:
+            target = next((found for found in json.load(reply) if found["type"] == "service_worker"), None)
+        if not target:
+            continue
+        page = Page.__new__(Page)
+        page.number, page.patience = 0, 10
+        try:
+            with connect(target["webSocketDebuggerUrl"], max_size=None, open_timeout=PATIENCE) as page.browser:
+                return evaluate(page, expression)
+        except (TimeoutError, WebSocketException, OSError):
+            pass
 
 
 def wait_until_looked_at(looked):

@@ -228,7 +228,7 @@ export class Chat extends EventTarget {
       if (words?.room) room.update(words);
     } catch {
       // A guest's direct messages are in no log.
-      room.atStart = room.atEnd = room.loaded = true;
+      if (room.direct) room.atStart = room.atEnd = room.loaded = true;
     }
     this.changed('rooms');
   }
@@ -245,10 +245,12 @@ export class Chat extends EventTarget {
       }, MEND_AFTER);
     }
     const before = event.message && room.byId.get(event.message);
-    if (!event.seq && !room.loaded) room.loaded = room.atEnd = room.atStart = true;
+    // What is said with a guest is in no log. What is said so in a room waits for the log, and stands behind it.
+    const aside = !event.seq && !room.loaded;
+    if (aside && room.direct && !room.seq) room.loaded = room.atEnd = room.atStart = true;
     room.held?.push(event);
-    if (room.live || before) room.put(event);
-    if (room.live && room !== this.current) room.trim(true);
+    if (room.live || before || aside) room.put(event);
+    if ((room.live || aside) && room !== this.current) room.trim(true);
     this.#effects(room, event);
     this.changed('room', room, event);
   }
@@ -301,7 +303,7 @@ export class Chat extends EventTarget {
     if (!seen) {
       room.unread += 1;
       if (called) room.mentions += 1;
-      if (room.divider === null && room.unread === 1) room.divider = (event.seq || 1) - 1;
+      if (room.divider === null && room.unread === 1) room.divider = event.seq ? event.seq - 1 : room.last;
     }
     if (event.seq && this.me.account) this.#delivered(room);
     if (room.notify === 'all' || (called && room.notify !== 'none')) this.changed('called', room, event);

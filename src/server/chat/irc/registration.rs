@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use subtle::ConstantTimeEq as _;
-
 use super::MAX_MONITOR;
 use super::client::Client;
 use super::dialect::variant;
@@ -188,7 +186,9 @@ impl Client {
         let said = self.password.take();
         if let Some(known) = &self.door.settings.passwords.server {
             // It is the server's, and says nothing of an account. It is said once, whatever becomes of the nick.
-            self.admitted |= said.is_some_and(|said| fits(known, &said));
+            if let (Some(said), false) = (&said, self.admitted) {
+                self.admitted = self.door.accounts.check_shared(known, said, &self.about).is_ok();
+            }
             if !self.admitted {
                 self.reply(numeric::ERR_PASSWDMISMATCH, &[]);
                 return self.end("Password incorrect");
@@ -324,11 +324,6 @@ impl Client {
             self.replies.extend(lines);
         }
     }
-}
-
-/// Whether a password is the one that is known. It takes as long for one as for another of the same length.
-pub(super) fn fits(known: &str, said: &str) -> bool {
-    known.as_bytes().ct_eq(said.as_bytes()).into()
 }
 
 /// The server's version.

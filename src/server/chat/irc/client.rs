@@ -357,7 +357,13 @@ impl Client {
     /// As [`deliver`](Self::deliver), but lines about the client itself, which is called so, are given back: they become answers.
     pub(super) fn lines_of(&mut self, nick: &str) -> Vec<Line> {
         let mut own = Vec::new();
-        let (source, server) = (format!("{nick}!"), format!("{} ", self.door.name()));
+        let source = format!("{nick}!");
+        // The server says which role a member has who comes.
+        let (mode, member) = (format!(":{} MODE ", self.door.name()), format!(" {nick}"));
+        let is_own = |body: &str| {
+            body.strip_prefix(':').is_some_and(|body| body.starts_with(&source))
+                || body.starts_with(&mode) && body.ends_with(&member)
+        };
         let mut mail = std::mem::take(&mut self.mail);
         self.handle.session.mailbox.take(&mut mail);
         for piece in mail.drain(..) {
@@ -365,13 +371,11 @@ impl Client {
             let text = String::from_utf8_lossy(&bytes);
             for line in text.split("\r\n").filter(|line| !line.is_empty()) {
                 let line = Line::from_text(line);
-                let from =
-                    |source: &str| line.body().strip_prefix(':').is_some_and(|body| body.starts_with(source));
-                // The server says which role a member has who comes.
-                if from(&source) || from(&server) {
+                if is_own(line.body()) {
                     own.push(line);
                 } else {
-                    self.say(&line);
+                    let bytes = self.addressed(line.to_bytes());
+                    self.link.feed(bytes);
                 }
             }
         }

@@ -302,7 +302,10 @@ impl Model {
                     self.error(&words);
                 }
             }
-            Asked::Join(room) => self.error(&format!("{room}: {words}")),
+            Asked::Join(room) => match reply["forward"].as_str() {
+                Some(forward) => self.error(&format!("{room}: {words}. /join {forward} leads on")),
+                None => self.error(&format!("{room}: {words}")),
+            },
             _ => self.error(&words),
         }
     }

@@ -246,6 +246,25 @@ fn passwords_beside_those_of_accounts() {
 }
 
 #[test]
+fn passwords_beside_those_of_accounts_are_not_guessed_at_full_speed() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "open sesame\n").unwrap();
+    let args = ["--irc", "127.0.0.1:0", "--irc-password-file", secret.to_str().unwrap()];
+    let mut server = Server::with(&args);
+    let mut greets = |pass: &str| {
+        let mut irc = server.irc();
+        for line in [&format!("PASS :{pass}"), "NICK ann", "USER ann 0 * :Ann"] {
+            irc.says(line);
+        }
+        irc.line().contains(" 464 ")
+    };
+    // An address has twenty attempts, and one more in three seconds. Then the right one is none, either.
+    assert!(!greets("open sesame"));
+    assert!((0..200).any(|number| greets(&format!("guess {number}")) && greets("open sesame")));
+}
+
+#[test]
 fn who_is_blocked_or_not_let_is_heard_by_neither_door() {
     let mut server = both();
     let mut bob = server.account("bob");
@@ -261,7 +280,8 @@ fn who_is_blocked_or_not_let_is_heard_by_neither_door() {
     ann.hears("477");
     let mut gast = server.guest("gast");
     assert_eq!(gast.is_refused(json!({"t": "send", "room": "bob", "text": "three"})), "accounts_only");
-    bob.asks(json!({"t": "accept", "name": "ann"}));
+    let accepts = bob.asks(json!({"t": "accept", "name": "ann"}));
+    assert_eq!((&accepts["guests"], &accepts["names"]), (&json!(false), &json!(["ann"])));
     ann.says("PRIVMSG bob :four");
     assert_eq!(bob.hears_a("message")["text"], "four");
     bob.asks(json!({"t": "accept", "name": "ann", "on": false}));
@@ -276,6 +296,10 @@ fn who_is_blocked_or_not_let_is_heard_by_neither_door() {
     bob.asks(json!({"t": "block", "name": "ann", "on": true}));
     ann.says("PRIVMSG bob :seven");
     ann.hears("531");
+    // Nor is she seen writing.
+    let mut web = server.client();
+    web.asks(json!({"t": "login", "account": "ann", "password": "a-long-password"}));
+    assert_eq!(web.is_refused(json!({"t": "typing", "room": "bob", "on": true})), "blocked");
 }
 
 #[test]
@@ -307,6 +331,16 @@ fn what_is_set_by_one_door_holds_at_the_other() {
     ivan.says("PRIVMSG #a :for admins");
     let heard = web.hears_a("message");
     assert_eq!((&heard["text"], heard.get("seq")), (&json!("for admins"), None));
+    // It is in no log, and said once all the same.
+    web.asks(json!({"t": "set", "room": "#a", "invite_only": false}));
+    gast.asks(json!({"t": "join", "room": "#a"}));
+    let said = json!({"t": "send", "room": "#a", "text": "for admins, too", "cid": "one"});
+    let (first, again) = (gast.asks(said.clone()), gast.asks(said));
+    assert_eq!((&first["seq"], &again["again"]), (&json!(0), &json!(true)));
+    assert_eq!(first["id"], again["id"]);
+    gast.asks(json!({"t": "send", "room": "#a", "text": "the last"}));
+    assert_eq!(web.hears_a("message")["text"], "for admins, too");
+    assert_eq!(web.hears_a("message")["text"], "the last");
 }
 
 #[test]
@@ -327,6 +361,8 @@ fn tags_that_are_kept_are_an_event() {
     );
     let history = web.asks(json!({"t": "history", "room": "#a"}));
     assert_eq!(history["events"], json!([]), "it is no message");
+    ivan.says("@+typing=active;+draft/persist TAGMSG #a");
+    assert_eq!(web.hears_a("typing")["from"], "ivan", "it is over soon");
 }
 
 #[test]

@@ -133,9 +133,28 @@ impl House {
         else {
             return None;
         };
-        let forward = self.room(name.as_str())?.look(|room| room.settings().forward.clone())?;
-        // It is left where it was when the other room ends.
-        Some(self.room(forward.as_str())?.name()?.clone()).filter(|forward| forward != name)
+        let (forward, since) = self.room(name.as_str())?.look(|room| {
+            let settings = room.settings();
+            settings.forward.clone().map(|forward| (forward, settings.forward_since))
+        })?;
+        // It is left where it was when the other room ends, and whoever opens one of that name then was not meant.
+        let to = self.room(forward.as_str()).filter(|to| to.look(Room::created) <= since)?;
+        Some(to.name()?.clone()).filter(|forward| forward != name)
+    }
+
+    /// Whether somebody may send those on to a room who may not enter another one: whoever moderates it. Gives its name.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRoom`] if that one does not know of it, or it is the other one; else why it does not moderate it.
+    pub fn may_forward(&self, user: &User, from: &str, to: &str) -> Result<RoomName, Refusal> {
+        let face = user.face();
+        let known = |room: &Arc<RoomCell>| {
+            face.operator || room.look(|room| room.is_listed() || room.member(&face.who()).is_some())
+        };
+        let room = self.room(to).filter(known).filter(|_| !to.eq_ignore_ascii_case(from));
+        let room = room.ok_or(Refusal::NoSuchRoom)?;
+        room.ask(&face, Room::may_moderate)?;
+        room.name().cloned().ok_or(Refusal::NoSuchRoom)
     }
 
     /// Brings a session into a room that there is, and that is not dropped meanwhile.

@@ -1,16 +1,16 @@
 //! Who comes, who goes, and what they are called.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::commit::{Done, Waiting};
 use super::mailbox::Mail;
-use super::room::{RoomCell, Written};
+use super::room::{RoomCell, Standing, Written};
 use super::told::{Presence, Told};
-use super::user::{Face, Session, SessionId, User};
+use super::user::{Face, Session, SessionId, User, UserId};
 use super::{House, NoNick};
-use crate::proto::chat::event::{Change, Role, Who};
+use crate::proto::chat::event::{Change, Who};
 use crate::proto::chat::id::AccountId;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::store::account::Account;
@@ -247,6 +247,29 @@ impl House {
         self.0.changed(user);
     }
 
+    /// Lets somebody say something to a user who is reserved, or no longer. Says whether there was room for that: those who have gone need none.
+    pub fn accept(&self, user: &User, other: &User, on: bool) -> bool {
+        if user.accept(other.id(), on) {
+            return true;
+        }
+        let here: HashSet<UserId> = self.0.people().by_nick.values().map(|user| user.id()).collect();
+        user.forget_accepted(|id| here.contains(&id));
+        user.accept(other.id(), on)
+    }
+
+    /// Those who are here and whom a user has let, by name.
+    #[must_use]
+    pub fn accepted(&self, user: &User) -> Vec<Nick> {
+        let mut nicks: Vec<Nick> = self
+            .users()
+            .iter()
+            .filter(|other| user.has_accepted(other.id()))
+            .map(|other| other.nick())
+            .collect();
+        nicks.sort_by_key(Nick::folded);
+        nicks
+    }
+
     /// A user operates the server from now on, or no longer.
     pub fn set_operator(&self, user: &Arc<User>, operator: bool) {
         user.change_face(|face| face.operator = operator);
@@ -265,7 +288,7 @@ impl House {
     /// As [`tell_neighbours`](Self::tell_neighbours), and those who watch the user without seeing it.
     pub(super) fn tell_all(&self, user: &Arc<User>, was: &Face, told: &Told<'_>) {
         let known = self.neighbours(user, was);
-        self.tell_neighbours(user, was, told, None);
+        tell(&known, told);
         let watched = Told::Watched(told);
         for session in self.watchers(&user.face().nick) {
             if known.get(&session.id).is_none_or(|neighbour| neighbour.veiled) {
@@ -285,8 +308,8 @@ impl House {
                 neighbours.entry(session.id).or_insert_with(neighbour).veiled &= veiled;
             });
             if veiled {
-                let admins = room.here().into_iter().filter(|(_, role)| *role >= Role::Admin);
-                neighbours.extend(admins.flat_map(|(admin, _)| admin.sessions()).map(sees));
+                let moderating = room.standings().into_iter().filter(Standing::moderates);
+                neighbours.extend(moderating.flat_map(|standing| standing.user.sessions()).map(sees));
             }
         }
         neighbours
@@ -298,16 +321,7 @@ impl House {
         if let Some(except) = except {
             neighbours.remove(&except);
         }
-        let (mut written, mut veiled) = (Written::default(), Written::default());
-        for Neighbour { session, veiled: unseen } in neighbours.values() {
-            let bytes = match unseen {
-                false => written.get(session.dialect(), told),
-                true => veiled.get(session.dialect(), &Told::Veiled(told)),
-            };
-            if !bytes.is_empty() {
-                session.mailbox.put(Mail::Bytes(bytes));
-            }
-        }
+        tell(&neighbours, told);
     }
 
     /// A session speaks another dialect from now on; what it was told before was in the old one.
@@ -328,6 +342,20 @@ impl House {
             for session in user.sessions().iter().filter(|session| which(session)) {
                 session.end(reason);
             }
+        }
+    }
+}
+
+/// Tells neighbours something about a user, each once.
+fn tell(neighbours: &HashMap<SessionId, Neighbour>, told: &Told<'_>) {
+    let (mut written, mut veiled) = (Written::default(), Written::default());
+    for Neighbour { session, veiled: unseen } in neighbours.values() {
+        let bytes = match unseen {
+            false => written.get(session.dialect(), told),
+            true => veiled.get(session.dialect(), &Told::Veiled(told)),
+        };
+        if !bytes.is_empty() {
+            session.mailbox.put(Mail::Bytes(bytes));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! There is one lock for each room, held for as long as it takes to append to a few buffers. The order of locks is: a mailbox, then a room.
 //! So mailboxes are told after a room is unlocked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -22,6 +22,9 @@ pub const BACKLOG: usize = 1 << 20;
 
 /// Messages of late whose authors are remembered, so that an edit or a reaction need not ask the store.
 const REMEMBERED: usize = 256;
+
+/// What admins alone were told of late by those who named it, so that a repetition is not told again.
+const REPEATABLE: usize = 256;
 
 /// A room in memory.
 #[derive(Debug)]
@@ -43,7 +46,9 @@ pub(super) struct State {
     /// The number of the last reader.
     last: u32,
     /// Messages of late, the oldest first.
-    targets: std::collections::VecDeque<(MessageId, Target)>,
+    targets: VecDeque<(MessageId, Target)>,
+    /// What was said of late that is in no log: who has said it, and what that one calls it; the oldest first.
+    hushed: VecDeque<(Who, String, MessageId)>,
 }
 
 /// Somebody who is seen in a room.
@@ -62,6 +67,14 @@ pub struct Standing {
 pub struct ReaderKey {
     place: u32,
     number: u32,
+}
+
+impl Standing {
+    /// Whether it moderates: as an admin, or as an operator of the server.
+    #[must_use]
+    pub fn moderates(&self) -> bool {
+        self.role >= Role::Admin || self.user.is_operator()
+    }
 }
 
 /// What the readers of one dialect read.
@@ -106,7 +119,8 @@ impl RoomCell {
             readers: Vec::new(),
             vacant: Vec::new(),
             last: 0,
-            targets: std::collections::VecDeque::new(),
+            targets: VecDeque::new(),
+            hushed: VecDeque::new(),
             room,
         };
         let id = state.room.id();
@@ -146,6 +160,24 @@ impl RoomCell {
         let actor =
             Actor { author: &author, account: face.account_name(), operator: face.operator, key: None };
         self.look(|room| ask(room, &actor))
+    }
+
+    /// Notes what somebody has said that is in no log, as admins alone are told: slow mode counts it, and a repetition is known by what its client calls it.
+    pub(super) fn note_hushed(&self, who: Who, client_id: Option<String>, id: MessageId) {
+        let mut state = self.lock();
+        state.room.note_hushed(&who, id.time());
+        let Some(client_id) = client_id else { return };
+        if state.hushed.len() >= REPEATABLE {
+            state.hushed.pop_front();
+        }
+        state.hushed.push_back((who, client_id, id));
+    }
+
+    /// What somebody has said so already, if it is in no log.
+    pub(super) fn hushed(&self, who: &Who, client_id: &str) -> Option<MessageId> {
+        let state = self.lock();
+        let found = state.hushed.iter().rev().find(|(by, known, _)| by == who && known == client_id);
+        found.map(|(.., id)| *id)
     }
 
     /// Those who are seen in it, with their roles.
@@ -212,7 +244,7 @@ impl RoomCell {
     pub(super) fn unveil(&self, who: &Who, told: &Told<'_>) {
         let (told, mut written) = (Told::Unveiled(told), Written::default());
         let mut seeing = self.standings();
-        seeing.retain(|standing| standing.role >= Role::Admin || standing.user.who() == *who);
+        seeing.retain(|standing| standing.moderates() || standing.user.who() == *who);
         for session in seeing.iter().flat_map(|standing| standing.user.sessions()) {
             if session.readers_of(self.id).is_some() {
                 session.mailbox.put(Mail::Bytes(written.get(session.dialect(), &told)));

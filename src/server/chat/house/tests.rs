@@ -12,7 +12,7 @@ use super::mailbox::{End, Mail};
 use super::settings::Settings;
 use super::talk::Sending;
 use super::told::{Dialect, Language, Told};
-use super::user::{Session, User};
+use super::user::{MAX_ACCEPTED, Session, User};
 use crate::proto::chat::event::{Change, Message, Setting};
 use crate::proto::chat::id::{AccountId, Millis};
 use crate::proto::chat::name::{Nick, RoomName};
@@ -322,6 +322,23 @@ async fn nothing_is_lost_while_dialects_change() {
     let numbers: Vec<usize> =
         heard.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
     assert!(numbers.iter().copied().eq(0..SAID), "{} of {SAID} lines, or out of order", numbers.len());
+}
+
+#[tokio::test]
+async fn whom_one_has_let_needs_no_room_once_gone() {
+    let scene = Scene::new().await;
+    let (ann, _) = scene.arrives("ann", None, QUIET).await;
+    let (bob, _) = scene.arrives("bob", None, QUIET).await;
+    let guests = scene.guests(MAX_ACCEPTED).await;
+    assert!(guests.iter().all(|(guest, _)| scene.house.accept(&ann, guest, true)));
+    assert!(!scene.house.accept(&ann, &bob, true), "all of them are here");
+    assert!(scene.house.accept(&ann, &guests[0].0, true), "it is let already");
+    for (guest, session) in &guests[1..] {
+        scene.house.depart(guest, session, "").await;
+    }
+    assert!(scene.house.accept(&ann, &bob, true));
+    assert!(ann.has_accepted(bob.id()) && ann.has_accepted(guests[0].0.id()));
+    assert!(!ann.has_accepted(guests[1].0.id()));
 }
 
 #[tokio::test]

@@ -239,6 +239,12 @@ impl User {
         self.lock().face.who()
     }
 
+    /// Whether it operates the server.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.lock().face.operator
+    }
+
     /// What it is called.
     #[must_use]
     pub fn nick(&self) -> Nick {
@@ -357,8 +363,9 @@ impl User {
         changed
     }
 
-    /// Lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that.
-    pub fn accept(&self, other: UserId, on: bool) -> bool {
+    /// Lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that. [`House::accept`](super::House::accept) makes
+    /// room where others have gone.
+    pub(super) fn accept(&self, other: UserId, on: bool) -> bool {
         let mut state = self.lock();
         if !on {
             state.accepted.remove(other);
@@ -369,6 +376,15 @@ impl User {
         }
         state.accepted.insert(other, ());
         true
+    }
+
+    /// Forgets those whom it has let and who are not `here`.
+    pub(super) fn forget_accepted(&self, here: impl Fn(UserId) -> bool) {
+        let mut state = self.lock();
+        let gone: Vec<UserId> = state.accepted.keys().filter(|id| !here(*id)).collect();
+        for id in gone {
+            state.accepted.remove(id);
+        }
     }
 
     /// Whether it has let somebody.

@@ -57,17 +57,8 @@ impl Client {
         let Some(user) = self.user.clone() else { return };
         let asked = message.params()[0];
         if asked == "*" {
-            let mut nicks: Vec<String> = self
-                .door
-                .house
-                .users()
-                .iter()
-                .filter(|other| user.has_accepted(other.id()))
-                .map(|other| other.nick().to_string())
-                .collect();
-            nicks.sort();
-            for nick in &nicks {
-                self.reply_bare(numeric::RPL_ACCEPTLIST, &[nick]);
+            for nick in self.door.house.accepted(&user) {
+                self.reply_bare(numeric::RPL_ACCEPTLIST, &[nick.as_str()]);
             }
             return self.reply(numeric::RPL_ENDOFACCEPT, &[]);
         }
@@ -75,7 +66,9 @@ impl Client {
             let (nick, on) = word.strip_prefix('-').map_or((word, true), |nick| (nick, false));
             match self.door.house.user(nick) {
                 None => self.reply(numeric::ERR_NOSUCHNICK, &[nick]),
-                Some(other) if !user.accept(other.id(), on) => self.reply(numeric::ERR_ACCEPTFULL, &[]),
+                Some(other) if !self.door.house.accept(&user, &other, on) => {
+                    self.reply(numeric::ERR_ACCEPTFULL, &[]);
+                }
                 Some(_) => {}
             }
         }

@@ -231,6 +231,12 @@ fn passwords_beside_those_of_accounts() {
     let mut irc = server.irc();
     greets(&mut irc, "open sesame");
     irc.hears("001");
+    // Whoever finds the nick taken has said the password, and takes another one.
+    let mut second = server.irc();
+    greets(&mut second, "open sesame");
+    second.hears("433");
+    second.says("NICK ann2");
+    second.hears("001");
     irc.says("OPER root :let me");
     irc.hears("381");
     assert!(irc.hears("MODE").ends_with(" MODE ann +o"));

@@ -315,14 +315,10 @@ impl House {
         if session.dialect() == dialect {
             return;
         }
-        let rooms: Vec<_> = session.readers().keys().collect();
-        let rooms: Vec<_> = rooms.into_iter().filter_map(|id| self.room_by_id(id)).collect();
-        for room in &rooms {
-            room.unsubscribe(session);
-        }
         session.set_dialect(dialect);
-        for room in &rooms {
-            room.subscribe(session);
+        let rooms: Vec<_> = session.readers().keys().collect();
+        for room in rooms.into_iter().filter_map(|id| self.room_by_id(id)) {
+            room.change_lane(session);
         }
     }
 

@@ -39,7 +39,9 @@ pub(super) struct State {
     pub(super) here: HashMap<UserId, Arc<User>>,
     lanes: Vec<Lane>,
     readers: Vec<Option<Reader>>,
-    vacant: Vec<usize>,
+    vacant: Vec<u32>,
+    /// The number of the last reader.
+    last: u32,
     /// Messages of late, the oldest first.
     targets: std::collections::VecDeque<(MessageId, Target)>,
 }
@@ -55,19 +57,29 @@ pub struct Standing {
     pub voiced: bool,
 }
 
+/// A reader of a room. Places are given out again, and each time under another number: news for whoever had the place before is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReaderKey {
+    place: u32,
+    number: u32,
+}
+
 /// What the readers of one dialect read.
 #[derive(Debug)]
 struct Lane {
     dialect: Dialect,
     backlog: Backlog,
     /// Readers that have got everything: they are told when there is more.
-    idle: Vec<usize>,
+    idle: Vec<ReaderKey>,
     readers: usize,
 }
 
 #[derive(Debug)]
 struct Reader {
     session: Arc<Session>,
+    number: u32,
+    /// It is among the idle of its lane.
+    idle: bool,
     lane: usize,
     at: Offset,
     /// What it reads in place of some bytes: those that it has said itself.
@@ -83,7 +95,7 @@ struct Mark {
 }
 
 /// Who has to be told that there is news.
-type News = Vec<(Arc<Session>, usize)>;
+type News = Vec<(Arc<Session>, ReaderKey)>;
 
 impl RoomCell {
     /// A room that was loaded, or is about to begin: then its name is not in it yet.
@@ -93,6 +105,7 @@ impl RoomCell {
             lanes: Vec::new(),
             readers: Vec::new(),
             vacant: Vec::new(),
+            last: 0,
             targets: std::collections::VecDeque::new(),
             room,
         };
@@ -173,7 +186,7 @@ impl RoomCell {
     }
 
     /// Tells all who read it, after what they were told before. One reader gets its own mail in place of it, if that is given.
-    pub(super) fn publish(self: &Arc<Self>, told: &Told<'_>, instead: Option<(usize, Mail)>) {
+    pub(super) fn publish(self: &Arc<Self>, told: &Told<'_>, instead: Option<(ReaderKey, Mail)>) {
         let news = self.lock().publish(told, instead);
         self.ring(news, &mut Wakers::default());
     }
@@ -217,7 +230,7 @@ impl RoomCell {
     }
 
     /// Hands to `take` what a reader has not got.
-    pub(super) fn read(&self, reader: usize, take: impl FnMut(Mail)) -> Result<(), Lagged> {
+    pub(super) fn read(&self, reader: ReaderKey, take: impl FnMut(Mail)) -> Result<(), Lagged> {
         self.lock().read(reader, take)
     }
 
@@ -232,8 +245,13 @@ impl RoomCell {
     /// It reads no longer; what it had not got is fetched before.
     pub(super) fn unsubscribe(self: &Arc<Self>, session: &Session) {
         let Some(reader) = session.readers().remove(self.id) else { return };
-        session.mailbox.leave(self, reader);
-        self.lock().unsubscribe(reader);
+        session.mailbox.fetch_from(self, reader, |state| state.unsubscribe(reader));
+    }
+
+    /// It reads in the dialect that it speaks now; what it had not got is fetched in the former one before.
+    pub(super) fn change_lane(self: &Arc<Self>, session: &Session) {
+        let Some(reader) = session.readers_of(self.id) else { return };
+        session.mailbox.fetch_from(self, reader, |state| state.change_lane(reader, session.dialect()));
     }
 
     /// The place of this room for `told`. Direct rooms have none: their members are told one by one.
@@ -292,7 +310,7 @@ impl State {
         }
     }
 
-    pub(super) fn publish(&mut self, told: &Told<'_>, instead: Option<(usize, Mail)>) -> News {
+    pub(super) fn publish(&mut self, told: &Told<'_>, instead: Option<(ReaderKey, Mail)>) -> News {
         let from = instead.as_ref().and_then(|(key, _)| self.end_for(*key));
         for lane in self.lanes.iter_mut().filter(|lane| lane.readers > 0) {
             let dialect = lane.dialect;
@@ -300,34 +318,35 @@ impl State {
         }
         if let (Some((key, mail)), Some(from)) = (instead, from)
             && let Some(to) = self.end_for(key)
-            && let Some(Some(reader)) = self.readers.get_mut(key)
+            && let Some(reader) = reader(&mut self.readers, key)
         {
             reader.marks.push(Mark { from, to, mail });
         }
         let mut news = Vec::with_capacity(self.lanes.iter().map(|lane| lane.idle.len()).sum());
         for lane in &mut self.lanes {
             let end = lane.backlog.end();
-            let readers = &self.readers;
+            let readers = &mut self.readers;
             lane.idle.retain(|key| {
-                let Some(Some(reader)) = readers.get(*key) else { return false };
-                let idle = reader.at >= end && reader.marks.is_empty();
-                if !idle {
+                let Some(reader) = reader(readers, *key) else { return false };
+                reader.idle = reader.at >= end && reader.marks.is_empty();
+                if !reader.idle {
                     news.push((Arc::clone(&reader.session), *key));
                 }
-                idle
+                reader.idle
             });
         }
         news
     }
 
     /// Where a reader's stream ends now.
-    fn end_for(&self, key: usize) -> Option<Offset> {
-        let reader = self.readers.get(key)?.as_ref()?;
+    fn end_for(&mut self, key: ReaderKey) -> Option<Offset> {
+        let reader = reader(&mut self.readers, key)?;
         Some(self.lanes[reader.lane].backlog.end())
     }
 
-    fn read(&mut self, key: usize, mut take: impl FnMut(Mail)) -> Result<(), Lagged> {
-        let Some(Some(reader)) = self.readers.get_mut(key) else { return Ok(()) };
+    /// Hands to `take` what a reader has not got; nothing, if it reads no longer.
+    pub(super) fn read(&mut self, key: ReaderKey, mut take: impl FnMut(Mail)) -> Result<(), Lagged> {
+        let Some(reader) = reader(&mut self.readers, key) else { return Ok(()) };
         let lane = &mut self.lanes[reader.lane];
         for mark in std::mem::take(&mut reader.marks) {
             lane.backlog.read(&mut reader.at, mark.from, |bytes| take(Mail::Bytes(bytes)))?;
@@ -335,16 +354,19 @@ impl State {
             reader.at = reader.at.max(mark.to);
         }
         lane.backlog.read(&mut reader.at, Offset::MAX, |bytes| take(Mail::Bytes(bytes)))?;
-        lane.idle.push(key);
+        if !std::mem::replace(&mut reader.idle, true) {
+            lane.idle.push(key);
+        }
         if lane.idle.len() == lane.readers {
             lane.backlog.forget();
         }
         Ok(())
     }
 
-    fn subscribe(&mut self, session: &Arc<Session>) -> usize {
-        let dialect = session.dialect();
-        let lane = self.lanes.iter().position(|lane| lane.dialect == dialect).unwrap_or_else(|| {
+    /// The lane of a dialect, with one more reader.
+    fn enter_lane(&mut self, dialect: Dialect) -> usize {
+        let known = self.lanes.iter().position(|lane| lane.dialect == dialect);
+        let at = known.unwrap_or_else(|| {
             let lane = Lane { dialect, backlog: Backlog::new(BACKLOG), idle: Vec::new(), readers: 0 };
             // A lane that nobody reads is free for another dialect.
             match self.lanes.iter().position(|lane| lane.readers == 0) {
@@ -358,37 +380,68 @@ impl State {
                 }
             }
         });
-        self.lanes[lane].readers += 1;
-        let reader = Reader {
-            session: Arc::clone(session),
-            lane,
-            at: self.lanes[lane].backlog.end(),
-            marks: Vec::new(),
-        };
-        let key = match self.vacant.pop() {
-            Some(key) => {
-                self.readers[key] = Some(reader);
-                key
-            }
-            None => {
-                self.readers.push(Some(reader));
-                self.readers.len() - 1
-            }
-        };
-        self.lanes[lane].idle.push(key);
-        key
+        self.lanes[at].readers += 1;
+        at
     }
 
-    fn unsubscribe(&mut self, key: usize) {
-        let Some(reader) = self.readers.get_mut(key).and_then(Option::take) else { return };
-        let lane = &mut self.lanes[reader.lane];
+    fn leave_lane(&mut self, at: usize, key: ReaderKey) {
+        let lane = &mut self.lanes[at];
         lane.idle.retain(|idle| *idle != key);
         lane.readers -= 1;
         if lane.readers == 0 {
             lane.backlog.clear();
         }
-        self.vacant.push(key);
     }
+
+    fn subscribe(&mut self, session: &Arc<Session>) -> ReaderKey {
+        let lane = self.enter_lane(session.dialect());
+        self.last = self.last.wrapping_add(1);
+        let reader = Reader {
+            session: Arc::clone(session),
+            number: self.last,
+            idle: true,
+            lane,
+            at: self.lanes[lane].backlog.end(),
+            marks: Vec::new(),
+        };
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.readers.push(None);
+            // There are fewer readers than descriptors.
+            u32::try_from(self.readers.len() - 1).unwrap_or(u32::MAX)
+        });
+        let key = ReaderKey { place, number: self.last };
+        if let Some(free) = self.readers.get_mut(place as usize) {
+            *free = Some(reader);
+        }
+        self.lanes[lane].idle.push(key);
+        key
+    }
+
+    fn unsubscribe(&mut self, key: ReaderKey) {
+        let Some(lane) = reader(&mut self.readers, key).map(|reader| reader.lane) else { return };
+        if let Some(left) = self.readers.get_mut(key.place as usize) {
+            *left = None;
+        }
+        self.leave_lane(lane, key);
+        self.vacant.push(key.place);
+    }
+
+    /// A reader that has got everything in one dialect reads what follows in another one.
+    fn change_lane(&mut self, key: ReaderKey, dialect: Dialect) {
+        let Some(from) = reader(&mut self.readers, key).map(|reader| reader.lane) else { return };
+        self.leave_lane(from, key);
+        let to = self.enter_lane(dialect);
+        let lane = &mut self.lanes[to];
+        lane.idle.push(key);
+        if let Some(reader) = reader(&mut self.readers, key) {
+            (reader.lane, reader.at, reader.idle) = (to, lane.backlog.end(), true);
+        }
+    }
+}
+
+/// The reader that has this key, if it still reads.
+fn reader(readers: &mut [Option<Reader>], key: ReaderKey) -> Option<&mut Reader> {
+    readers.get_mut(key.place as usize)?.as_mut().filter(|reader| reader.number == key.number)
 }
 
 /// What was written for one happening, once for each dialect.

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::few::Few;
 use super::mailbox::{End, Mail, Mailbox};
-use super::room::RoomCell;
+use super::room::{ReaderKey, RoomCell};
 use super::told::{Dialect, Presence, Told};
 use crate::proto::chat::event::{Author, Who};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId};
@@ -120,7 +120,7 @@ pub struct Session {
     /// The login of an account that it uses, if it came by a token.
     login: std::sync::OnceLock<MessageId>,
     /// Where it reads each room: which reader of the room's lane it is.
-    readers: Mutex<Few<RoomId, usize>>,
+    readers: Mutex<Few<RoomId, ReaderKey>>,
 }
 
 impl Session {
@@ -157,13 +157,13 @@ impl Session {
         *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
     }
 
-    pub(super) fn readers(&self) -> MutexGuard<'_, Few<RoomId, usize>> {
+    pub(super) fn readers(&self) -> MutexGuard<'_, Few<RoomId, ReaderKey>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which reader of a room it is, if it reads it.
     #[must_use]
-    pub fn readers_of(&self, room: RoomId) -> Option<usize> {
+    pub fn readers_of(&self, room: RoomId) -> Option<ReaderKey> {
         self.readers().get(room).copied()
     }
 

@@ -60,6 +60,8 @@ pub(super) struct Client {
     pub(super) user_name: Option<String>,
     pub(super) real: String,
     pub(super) password: Option<String>,
+    /// It has said the server's password.
+    pub(super) admitted: bool,
     pub(super) account: Option<Arc<Account>>,
     pub(super) exchange: Option<Box<Exchange>>,
     pub(super) incoming: Incoming,
@@ -127,6 +129,7 @@ impl Client {
             user_name: None,
             real: String::new(),
             password: None,
+            admitted: false,
             account: None,
             exchange: None,
             incoming: Incoming::default(),

@@ -187,8 +187,9 @@ impl Client {
         let (Some(nick), Some(user_name)) = (self.nick.clone(), self.user_name.clone()) else { return };
         let said = self.password.take();
         if let Some(known) = &self.door.settings.passwords.server {
-            // It is the server's, and says nothing of an account.
-            if !said.is_some_and(|said| fits(known, &said)) {
+            // It is the server's, and says nothing of an account. It is said once, whatever becomes of the nick.
+            self.admitted |= said.is_some_and(|said| fits(known, &said));
+            if !self.admitted {
                 self.reply(numeric::ERR_PASSWDMISMATCH, &[]);
                 return self.end("Password incorrect");
             }

@@ -158,12 +158,7 @@ impl Mailbox {
     }
 
     /// Fetches what a reader of a room has not got, whether it was told so or not, and does `then` with the room before anything more is said there.
-    pub(super) fn fetch_from(
-        &self,
-        room: &Arc<RoomCell>,
-        reader: ReaderKey,
-        then: impl FnOnce(&mut State),
-    ) {
+    pub(super) fn fetch_from(&self, room: &Arc<RoomCell>, reader: ReaderKey, then: impl FnOnce(&mut State)) {
         let mut inner = self.lock();
         inner.fetch();
         inner.news.retain(|(other, key)| !(Arc::ptr_eq(other, room) && *key == reader));

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::dialect::{put, variant};
 use super::link::{Link, Turned};
+use super::registration::Coming;
 use super::talk::Pending;
 use super::{Handle, Inner};
 use crate::net::bucket::Bucket;
@@ -54,18 +55,13 @@ pub(super) struct Client {
     pub(super) caps: Caps,
     /// The version of capability negotiation: 301 or more.
     pub(super) version: u32,
-    /// It has begun to negotiate, and not ended it: registration waits.
-    pub(super) negotiating: bool,
     pub(super) nick: Option<Nick>,
-    pub(super) user_name: Option<String>,
-    pub(super) real: String,
-    pub(super) password: Option<String>,
-    /// It has said the server's password.
-    pub(super) admitted: bool,
     pub(super) account: Option<Arc<Account>>,
     pub(super) exchange: Option<Box<Exchange>>,
     pub(super) incoming: Incoming,
     pub(super) handle: Arc<Handle>,
+    /// What it has said of itself, until it is registered.
+    pub(super) coming: Option<Box<Coming>>,
     /// Once it is registered.
     pub(super) user: Option<Arc<User>>,
     mail: VecDeque<Mail>,
@@ -79,8 +75,6 @@ pub(super) struct Client {
     /// What becomes of changes is an answer to the command.
     pub(super) collecting: bool,
     pub(super) multiline: Option<Box<Multiline>>,
-    /// What it said before registration about being away (IRCv3 pre-away).
-    pub(super) away: Option<String>,
     pub(super) watched: BTreeSet<Arc<str>>,
     /// Rooms that it was brought into when it came, and has not joined by itself.
     pub(super) restored: BTreeSet<RoomId>,
@@ -124,16 +118,12 @@ impl Client {
             tls,
             caps: Caps::NONE,
             version: 301,
-            negotiating: false,
             nick: None,
-            user_name: None,
-            real: String::new(),
-            password: None,
-            admitted: false,
             account: None,
             exchange: None,
             incoming: Incoming::default(),
             handle: Arc::new(handle),
+            coming: Some(Box::default()),
             user: None,
             mail: VecDeque::new(),
             replies: Vec::new(),
@@ -142,7 +132,6 @@ impl Client {
             number: 0,
             collecting: false,
             multiline: None,
-            away: None,
             watched: BTreeSet::new(),
             restored: BTreeSet::new(),
             markers: BTreeMap::new(),

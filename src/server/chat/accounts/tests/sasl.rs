@@ -33,8 +33,18 @@ async fn mechanisms_by_what_the_connection_can() {
         (Client { secure: false, ..here() }, true, true, &[ScramSha256, Plain]),
         (Client { secure: false, ..here() }, false, true, &[ScramSha256]),
         (here(), true, false, &[Plain]),
-        (Client { certificate: Some(Box::new([1; 32])), ..here() }, true, true, &[ScramSha256, External, Plain]),
-        (Client { exporter: Some(Box::new([1; 32])), ..here() }, true, true, &[ScramSha256Plus, ScramSha256, Plain]),
+        (
+            Client { certificate: Some(Box::new([1; 32])), ..here() },
+            true,
+            true,
+            &[ScramSha256, External, Plain],
+        ),
+        (
+            Client { exporter: Some(Box::new([1; 32])), ..here() },
+            true,
+            true,
+            &[ScramSha256Plus, ScramSha256, Plain],
+        ),
     ];
     for (client, in_clear, scram, expected) in rows {
         let world = World::new(|config| {

@@ -99,7 +99,7 @@ impl Accounts {
         name: Option<&str>,
         client: &Client,
     ) -> Result<Arc<Account>, Refusal> {
-        let certificate = client.certificate.ok_or(Refusal::NotOffered)?;
+        let certificate = *client.certificate.as_deref().ok_or(Refusal::NotOffered)?;
         let attempt = self.0.limits.attempt(name, client.source())?;
         let (attempt, account) = attempt.unless(self.0.store.account_of_certificate(certificate).await)?;
         let is_meant =

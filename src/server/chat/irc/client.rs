@@ -5,21 +5,22 @@
 //! answers come in the order of their commands.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::dialect::{put, variant};
 use super::link::{Link, Turned};
+use super::registration::Coming;
 use super::talk::Pending;
 use super::{Handle, Inner};
 use crate::net::bucket::Bucket;
+use crate::net::clock::Timer;
 use crate::net::drain::Drain;
 use crate::proto::chat::id::{Millis, RoomId};
 use crate::proto::chat::name::Nick;
@@ -54,18 +55,13 @@ pub(super) struct Client {
     pub(super) caps: Caps,
     /// The version of capability negotiation: 301 or more.
     pub(super) version: u32,
-    /// It has begun to negotiate, and not ended it: registration waits.
-    pub(super) negotiating: bool,
     pub(super) nick: Option<Nick>,
-    pub(super) user_name: Option<String>,
-    pub(super) real: String,
-    pub(super) password: Option<String>,
-    /// It has said the server's password.
-    pub(super) admitted: bool,
     pub(super) account: Option<Arc<Account>>,
     pub(super) exchange: Option<Box<Exchange>>,
     pub(super) incoming: Incoming,
     pub(super) handle: Arc<Handle>,
+    /// What it has said of itself, until it is registered.
+    pub(super) coming: Option<Box<Coming>>,
     /// Once it is registered.
     pub(super) user: Option<Arc<User>>,
     mail: VecDeque<Mail>,
@@ -79,8 +75,6 @@ pub(super) struct Client {
     /// What becomes of changes is an answer to the command.
     pub(super) collecting: bool,
     pub(super) multiline: Option<Box<Multiline>>,
-    /// What it said before registration about being away (IRCv3 pre-away).
-    pub(super) away: Option<String>,
     pub(super) watched: BTreeSet<Arc<str>>,
     /// Rooms that it was brought into when it came, and has not joined by itself.
     pub(super) restored: BTreeSet<RoomId>,
@@ -90,7 +84,8 @@ pub(super) struct Client {
     heard: Instant,
     /// A PING is under way.
     pinged: bool,
-    timer: Pin<Box<Sleep>>,
+    /// Of the connection's clock, whose bell rings when the server ends.
+    timer: Timer,
     /// Why it has to end.
     pub(super) ending: Option<String>,
 }
@@ -109,11 +104,13 @@ impl Client {
     pub(super) fn new(door: Arc<Inner>, link: Link, about: accounts::Client, tls: bool) -> Box<Self> {
         let session = Session::new(Dialect { language: door.language, variant: variant(Caps::NONE) });
         let now = Instant::now();
+        let mut timer = link.clock().timer();
+        timer.set(now + door.settings.patience);
         let handle =
             Handle { session, modes: AtomicU8::new(0), secure: tls, spoke: AtomicU64::new(door.house.now()) };
         door.unknown.fetch_add(1, Ordering::Relaxed);
         Box::new(Self {
-            timer: Box::pin(tokio::time::sleep_until(now + door.settings.patience)),
+            timer,
             bucket: door.settings.rate.map(|rate| Bucket::full(rate, now.into_std())),
             door,
             link,
@@ -121,16 +118,12 @@ impl Client {
             tls,
             caps: Caps::NONE,
             version: 301,
-            negotiating: false,
             nick: None,
-            user_name: None,
-            real: String::new(),
-            password: None,
-            admitted: false,
             account: None,
             exchange: None,
             incoming: Incoming::default(),
             handle: Arc::new(handle),
+            coming: Some(Box::default()),
             user: None,
             mail: VecDeque::new(),
             replies: Vec::new(),
@@ -139,7 +132,6 @@ impl Client {
             number: 0,
             collecting: false,
             multiline: None,
-            away: None,
             watched: BTreeSet::new(),
             restored: BTreeSet::new(),
             markers: BTreeMap::new(),
@@ -155,10 +147,9 @@ impl Client {
 
     /// Serves the connection to its end.
     pub(super) async fn run(mut self: Box<Self>, drain: &Drain) {
-        let mut stopping = Box::pin(drain.stopping());
         loop {
             let next = poll_fn(|cx| {
-                if stopping.as_mut().poll(cx).is_ready() {
+                if drain.is_stopping() {
                     return Poll::Ready(Next::Ended(End::Ended("Server shutting down".to_owned())));
                 }
                 self.poll_next(cx)
@@ -188,7 +179,7 @@ impl Client {
                 Poll::Pending => {}
             }
         }
-        if self.timer.as_mut().poll(cx).is_ready() {
+        if self.timer.poll(cx).is_ready() {
             return Poll::Ready(Next::Late);
         }
         self.link.poll_turn(cx).map(|turned| match turned {
@@ -212,13 +203,13 @@ impl Client {
         }
         if idle < ping {
             let at = self.heard + ping;
-            return self.timer.as_mut().reset(at);
+            return self.timer.set(at);
         }
         if self.pinged {
             return self.end(&format!("Ping timeout: {} seconds", idle.as_secs()));
         }
         self.pinged = true;
-        self.timer.as_mut().reset(Instant::now() + patience);
+        self.timer.set(Instant::now() + patience);
         let line = Line::new("", "PING").last(self.door.name());
         self.say(&line);
     }
@@ -226,7 +217,7 @@ impl Client {
     /// From now on it is asked whether it is there, when it says nothing.
     pub(super) fn keep_alive(&mut self) {
         let at = Instant::now() + self.door.settings.ping;
-        self.timer.as_mut().reset(at);
+        self.timer.set(at);
     }
 
     /// Takes what was heard.

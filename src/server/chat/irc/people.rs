@@ -47,8 +47,9 @@ impl Client {
             return self.reply(numeric::ERR_NOTREGISTERED, &[]);
         }
         let limit = self.door.house.settings().max_reason;
-        self.away = message.given(0).map(|text| cut(text, limit).to_owned());
-        let away = self.away.is_some();
+        let Some(coming) = &mut self.coming else { return };
+        coming.away = message.given(0).map(|text| cut(text, limit).to_owned());
+        let away = coming.away.is_some();
         self.reply(if away { numeric::RPL_NOWAWAY } else { numeric::RPL_UNAWAY }, &[]);
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::commit::{Done, Waiting};
 use super::mailbox::Mail;
 use super::room::{RoomCell, Written};
-use super::told::{Presence, Told};
+use super::told::Told;
 use super::user::{Face, Session, SessionId, User};
 use super::{House, NoNick};
 use crate::proto::chat::event::{Change, Role, Who};
@@ -68,7 +68,10 @@ impl House {
             self.let_in(session, face)
         };
         match &outcome {
-            Ok(user) => self.0.changed(user),
+            Ok(user) => {
+                self.0.changed(user);
+                self.note_active(user, session).await;
+            }
             Err(_) => self.release(&nick).await,
         }
         outcome
@@ -83,7 +86,10 @@ impl House {
                 return Err(taken());
             }
             user.add_session(Arc::clone(session));
-            return Ok(Arc::clone(user));
+            let user = Arc::clone(user);
+            drop(people);
+            self.show(&user);
+            return Ok(user);
         }
         let user = User::new(face.clone(), Arc::clone(session), self.now());
         people.insert(&user);
@@ -98,8 +104,10 @@ impl House {
         for room in &rooms {
             room.unsubscribe(session);
         }
-        let Some(face) = self.remove_session(user, session, reason) else { return };
+        self.note_end(user, session).await;
+        let Some(face) = self.remove_session(user, session, reason) else { return self.show(user) };
         if user.is_elsewhere() {
+            self.show(user);
             return self.release(&face.nick).await;
         }
         self.tell_watchers(&face.nick, &Told::Offline { nick: &face.nick });
@@ -251,15 +259,6 @@ impl House {
     pub fn set_operator(&self, user: &Arc<User>, operator: bool) {
         user.change_face(|face| face.operator = operator);
         self.0.changed(user);
-    }
-
-    /// A user's presence, and what it says about it.
-    pub fn set_presence(&self, user: &Arc<User>, presence: Presence, status: &str) {
-        if user.set_presence(presence, status) {
-            let face = user.face();
-            self.tell_all(user, &face, &Told::Presence { who: &face, presence, status });
-            self.0.changed(user);
-        }
     }
 
     /// As [`tell_neighbours`](Self::tell_neighbours), and those who watch the user without seeing it.

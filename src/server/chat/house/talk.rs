@@ -71,7 +71,7 @@ impl House {
         }
         if from.is_reserved() {
             // One who has let too many hears those who are left.
-            from.accept(to.id(), true);
+            self.accept(from, to.id(), true);
         }
         let (face, nick) = (from.face(), to.face().nick);
         let id = self.id();

@@ -18,6 +18,7 @@ use crate::proto::irc::message::Message;
 use crate::proto::irc::mode;
 use crate::proto::irc::numeric;
 use crate::proto::irc::write::Line;
+use crate::server::chat::house::presence::Shown;
 use crate::server::chat::house::told::{Dialect, Presence};
 use crate::server::chat::house::user::Face;
 
@@ -205,6 +206,11 @@ impl Client {
         let shown = self.door.house.face(nick.clone(), self.account.as_deref(), self.about.address);
         let face = Face { user: user_name.into(), real: self.real.as_str().into(), ..shown };
         let session = Arc::clone(self.session());
+        if let Some(status) = &self.away {
+            let shown =
+                Shown { presence: Presence::Away, status: status.as_str().into(), at: self.door.house.now() };
+            session.show(shown);
+        }
         let arrived =
             if self.owns(&nick).await { self.door.house.arrive(&session, face).await.ok() } else { None };
         let Some(user) = arrived else {
@@ -221,8 +227,8 @@ impl Client {
         self.welcome();
         self.settle(None).await;
         self.restore().await;
-        if let (Some(user), Some(text)) = (self.user.clone(), self.away.take()) {
-            self.door.house.set_presence(&user, Presence::Away, &text);
+        if let (Some(user), Some(_)) = (self.user.clone(), self.away.take()) {
+            self.show_away(&user);
         }
     }
 

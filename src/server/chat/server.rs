@@ -17,7 +17,7 @@ use super::bus::nats::{self, NatsConfig};
 use super::bus::{Bus, Heard, Nobody};
 use super::command::{Config, Kept, Retention};
 use super::house::nodes::Membership;
-use super::house::{Freed, House};
+use super::house::{self, Freed, House};
 use super::irc;
 use super::json::{Door, Words};
 use super::media::{Media, MediaError};
@@ -161,8 +161,9 @@ impl Chat {
         let runtime = tokio::runtime::Builder::new_current_thread().build().map_err(folder)?;
         let (house, writing, others, secret) = runtime.block_on(async {
             open_rooms(&*store, &config.rooms).await?;
+            let allowed = allowed(config);
             let Some(shared) = store.shared() else {
-                let (house, writing) = House::open(Arc::clone(&store), config.house.clone(), &secret).await?;
+                let (house, writing) = House::open(Arc::clone(&store), allowed, &secret).await?;
                 if let Some((devices, webhooks)) = notifier.as_ref().map(Notifier::told) {
                     house.keep_notices(devices, webhooks).await?;
                 }
@@ -172,7 +173,7 @@ impl Chat {
             let (bus, carried) = open_bus(config, &secret);
             let membership = Some(Membership { node, bus });
             let (house, writing, freed) =
-                House::open_among(Arc::clone(&store), config.house.clone(), &secret, membership).await?;
+                House::open_among(Arc::clone(&store), allowed, &secret, membership).await?;
             if let Some((devices, webhooks)) = notifier.as_ref().map(Notifier::told) {
                 house.keep_notices(devices, webhooks).await?;
             }
@@ -205,6 +206,8 @@ impl Chat {
             Box::pin(aside::end_logins(house.clone(), accounts.clone())),
             Box::pin(async move { kept.keep_flushing(stop.stopping()).await }),
         ];
+        let (stop, seeing) = (process.drain.clone(), house.clone());
+        tasks.push(Box::pin(async move { seeing.keep_seen(stop.stopping()).await }));
         if let Some(Others { freed, bus }) = others {
             let (heard, carrying) = bus.unzip();
             tasks.extend(carrying);
@@ -268,6 +271,16 @@ impl Chat {
         // What failed before this leaves nothing that holds the folder.
         process.parts.push(Aside::new(tasks));
         Ok(())
+    }
+}
+
+/// What the house allows, which is everything if no rates are limited.
+fn allowed(config: &Config) -> house::settings::Settings {
+    let rate = |typed: Option<Frequency>| typed.filter(|_| config.limits).and_then(rate);
+    house::settings::Settings {
+        account_rate: rate(config.account_rate),
+        guest_rate: rate(config.guest_rate),
+        ..config.house.clone()
     }
 }
 

@@ -234,12 +234,14 @@ verbs! {
         /// With `false`, no longer.
         on: Option<bool>,
     }
-    /// Sets one's presence: `online`, `away`, `busy`, or `offline` to be unseen.
+    /// Sets the presence of one's device: `online`, `away`, `busy`, or `offline` to be unseen; with `all`, of all one's devices. The most present one is shown to others.
     Presence "presence" User r#"{"t":"presence","presence":"away","status":"Lunch"}"# {
         /// Which.
         presence: String,
         /// What it is about.
         status: Option<String>,
+        /// Whether it is that of all one's devices.
+        all: Option<bool>,
     }
     /// Tells the presence of these, and every change of it from now on.
     Watch "watch" User r#"{"t":"watch","names":["bob"]}"# {

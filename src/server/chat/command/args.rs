@@ -197,6 +197,12 @@ pub struct Options {
     /// Lines of an IRC client: 10/s, and ten at once. Without it ten a second, and sixty at once.
     #[arg(long, value_name = "RATE", help_heading = LIMITS)]
     pub irc_rate: Option<Frequency>,
+    /// Messages of one account, by all its connections together: 40/s, and forty at once.
+    #[arg(long, value_name = "RATE", help_heading = LIMITS)]
+    pub account_rate: Option<Frequency>,
+    /// Messages of the guests of one address, together.
+    #[arg(long, value_name = "RATE", help_heading = LIMITS)]
+    pub guest_rate: Option<Frequency>,
     /// The text of a message.
     #[arg(long, value_name = "SIZE", help_heading = LIMITS)]
     pub max_text: Option<ByteSize>,

@@ -72,6 +72,10 @@ pub struct Config {
     pub limits: bool,
     /// How many requests a connection may make.
     pub rate_limit: Option<Frequency>,
+    /// How fast an account may say something.
+    pub account_rate: Option<Frequency>,
+    /// How fast the guests of one address may.
+    pub guest_rate: Option<Frequency>,
     /// What is decided about files.
     pub files: Files,
     /// How long messages are kept, and how much of them.
@@ -169,6 +173,8 @@ impl Default for Config {
             origins: Origins::Same,
             limits: true,
             rate_limit: "20/s".parse().ok(),
+            account_rate: "40/s".parse().ok(),
+            guest_rate: "60/s".parse().ok(),
             files: Files::default(),
             retention: Retention::default(),
             motd: None,
@@ -255,6 +261,8 @@ impl Configured for Config {
         way.range("notify-backoff", &mut o.notify_backoff, &mut notify.backoff, LEAST..=HOUR)?;
         way.value("limits", &mut o.limits, &mut c.limits)?;
         way.maybe("rate-limit", &mut o.rate_limit, &mut c.rate_limit)?;
+        way.maybe("account-rate", &mut o.account_rate, &mut c.account_rate)?;
+        way.maybe("guest-rate", &mut o.guest_rate, &mut c.guest_rate)?;
         way.range("max-text", &mut o.max_text, &mut house.max_text, 512..=1 << 20)?;
         way.range("max-rooms", &mut o.max_rooms, &mut house.max_rooms, 1..=100_000)?;
         command::logs(way, &mut o.logs, &mut c.server)

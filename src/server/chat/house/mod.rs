@@ -8,10 +8,14 @@ pub mod absent;
 pub mod decree;
 pub mod enter;
 mod few;
+pub mod hears;
 pub mod mailbox;
 pub mod nodes;
+mod pace;
 pub mod people;
+pub mod presence;
 pub mod room;
+mod seen;
 pub mod settings;
 pub mod stats;
 pub mod talk;
@@ -25,8 +29,9 @@ mod tests;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash, RandomState};
+use std::net::IpAddr;
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc;
 
@@ -66,6 +71,8 @@ struct Inner {
     /// Those who come in, likewise: nobody twice at the same time.
     joining: [tokio::sync::Mutex<()>; OPENING],
     watched: self::watch::Watched,
+    seen: self::seen::Seen,
+    pace: self::pace::Pace,
     counters: self::stats::Counters,
     /// The other nodes, if there may be any.
     nodes: Option<self::nodes::Nodes>,
@@ -136,6 +143,7 @@ impl House {
         let stored = store.rooms().await?;
         let (queue, waiting) = mpsc::channel(settings.max_pending);
         let inner = Inner {
+            pace: self::pace::Pace::new(&settings),
             settings,
             store,
             cloak: ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret),
@@ -148,6 +156,7 @@ impl House {
             opening: std::array::from_fn(|_| tokio::sync::RwLock::default()),
             joining: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             watched: self::watch::Watched::default(),
+            seen: self::seen::Seen::default(),
             counters: self::stats::Counters::default(),
             nodes,
             absent: std::sync::OnceLock::new(),
@@ -181,6 +190,15 @@ impl House {
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.0.store
+    }
+
+    /// Counts something that somebody says: an account, or a guest from this address.
+    ///
+    /// # Errors
+    /// They say too much: how long until they may say something again.
+    pub fn pace(&self, user: &User, address: Option<IpAddr>) -> Result<(), Duration> {
+        let account = user.face().account.map(|(id, _)| id);
+        self.0.pace.take(account, address, Instant::now())
     }
 
     /// The time, in ms since 1970.

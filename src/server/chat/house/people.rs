@@ -1,14 +1,14 @@
 //! Who comes, who goes, and what they are called.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::commit::{Done, Waiting};
 use super::mailbox::Mail;
 use super::room::{RoomCell, Standing, Written};
-use super::told::{Presence, Told};
-use super::user::{Face, Session, SessionId, User, UserId};
+use super::told::Told;
+use super::user::{Face, Session, SessionId, User};
 use super::{House, NoNick};
 use crate::proto::chat::event::{Change, Who};
 use crate::proto::chat::id::AccountId;
@@ -68,7 +68,10 @@ impl House {
             self.let_in(session, face)
         };
         match &outcome {
-            Ok(user) => self.0.changed(user),
+            Ok(user) => {
+                self.0.changed(user);
+                self.note_active(user, session).await;
+            }
             Err(_) => self.release(&nick).await,
         }
         outcome
@@ -83,7 +86,10 @@ impl House {
                 return Err(taken());
             }
             user.add_session(Arc::clone(session));
-            return Ok(Arc::clone(user));
+            let user = Arc::clone(user);
+            drop(people);
+            self.show(&user);
+            return Ok(user);
         }
         let user = User::new(face.clone(), Arc::clone(session), self.now());
         people.insert(&user);
@@ -98,8 +104,10 @@ impl House {
         for room in &rooms {
             room.unsubscribe(session);
         }
-        let Some(face) = self.remove_session(user, session, reason) else { return };
+        self.note_end(user, session).await;
+        let Some(face) = self.remove_session(user, session, reason) else { return self.show(user) };
         if user.is_elsewhere() {
+            self.show(user);
             return self.release(&face.nick).await;
         }
         self.tell_watchers(&face.nick, &Told::Offline { nick: &face.nick });
@@ -247,16 +255,6 @@ impl House {
         self.0.changed(user);
     }
 
-    /// Lets somebody say something to a user who is reserved, or no longer. Says whether there was room for that: those who have gone need none.
-    pub fn accept(&self, user: &User, other: &User, on: bool) -> bool {
-        if user.accept(other.id(), on) {
-            return true;
-        }
-        let here: HashSet<UserId> = self.0.people().by_nick.values().map(|user| user.id()).collect();
-        user.forget_accepted(|id| here.contains(&id));
-        user.accept(other.id(), on)
-    }
-
     /// Those who are here and whom a user has let, by name.
     #[must_use]
     pub fn accepted(&self, user: &User) -> Vec<Nick> {
@@ -274,15 +272,6 @@ impl House {
     pub fn set_operator(&self, user: &Arc<User>, operator: bool) {
         user.change_face(|face| face.operator = operator);
         self.0.changed(user);
-    }
-
-    /// A user's presence, and what it says about it.
-    pub fn set_presence(&self, user: &Arc<User>, presence: Presence, status: &str) {
-        if user.set_presence(presence, status) {
-            let face = user.face();
-            self.tell_all(user, &face, &Told::Presence { who: &face, presence, status });
-            self.0.changed(user);
-        }
     }
 
     /// As [`tell_neighbours`](Self::tell_neighbours), and those who watch the user without seeing it.

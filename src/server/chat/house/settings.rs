@@ -1,7 +1,9 @@
 //! What the house allows.
 
+use crate::net::bucket::Rate;
+
 /// Limits of the house, and what it allows. Every door tells its clients of those that concern them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// The server's name, as IRC shows it: a host's name, or one word with a dot in it.
     pub name: String,
@@ -21,6 +23,10 @@ pub struct Settings {
     pub max_rooms: usize,
     /// Sessions of a user at most.
     pub max_sessions: usize,
+    /// How fast an account may say something, by all its connections together; without it as fast as they may.
+    pub account_rate: Option<Rate>,
+    /// How fast the guests of one address may, together: an IPv4 address, or the /64 of an IPv6 one.
+    pub guest_rate: Option<Rate>,
     /// Changes that wait to be written, all sessions together; those who send more wait.
     pub max_pending: usize,
 }
@@ -37,6 +43,8 @@ impl Default for Settings {
             max_reason: 390,
             max_rooms: 200,
             max_sessions: 32,
+            account_rate: None,
+            guest_rate: None,
             max_pending: 16 * 1024,
         }
     }

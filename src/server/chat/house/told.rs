@@ -12,18 +12,18 @@ use crate::proto::chat::event::Event;
 use crate::proto::chat::id::{MessageId, Seq};
 use crate::proto::chat::name::{Nick, RoomName};
 
-/// How presence is shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+/// How presence is shown. Of several devices of a user, the largest one is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Presence {
+    /// Not here; or here, and not to be seen.
+    Offline,
+    /// Here, but not at the keyboard.
+    Away,
     /// Here.
     #[default]
     Online,
-    /// Here, but not at the keyboard.
-    Away,
     /// Here, and not to be disturbed.
     Busy,
-    /// Not here; or here, and not to be seen.
-    Offline,
 }
 
 impl Presence {

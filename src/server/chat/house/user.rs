@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::few::Few;
 use super::mailbox::{End, Mail, Mailbox};
+use super::presence::{Device, Shown};
 use super::room::{ReaderKey, RoomCell};
 use super::told::{Dialect, Presence, Told};
 use crate::proto::chat::event::{Author, Who};
@@ -93,12 +94,11 @@ pub struct User {
 #[derive(Debug)]
 struct State {
     face: Face,
-    presence: Presence,
-    /// What it says about its presence: why it is away.
-    status: Arc<str>,
+    /// How it is shown: as the most present of its devices.
+    shown: Shown,
     sessions: Vec<Arc<Session>>,
-    /// Other nodes where it is, and its numbers there.
-    nodes: Vec<(NodeId, u64)>,
+    /// Other nodes where it is.
+    nodes: Vec<Elsewhere>,
     /// Rooms in which it is seen.
     rooms: Few<RoomId, Arc<RoomCell>>,
     /// Guests say nothing to it but those whom it has let.
@@ -107,6 +107,44 @@ struct State {
     no_ctcp: bool,
     /// Whom it has let.
     accepted: Few<UserId, ()>,
+}
+
+/// What another node says of a user that it has.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    pub(super) node: NodeId,
+    /// Its number there.
+    pub(super) id: u64,
+    pub(super) devices: Vec<Device>,
+    /// Guests say nothing to it but those whom it has let there.
+    pub(super) reserved: bool,
+    pub(super) no_ctcp: bool,
+    pub(super) accepted: Vec<UserId>,
+}
+
+impl State {
+    /// Shows the most present device. Says whether that is another presence, or another status.
+    fn weigh(&mut self) -> bool {
+        let here: Vec<Shown> = self.sessions.iter().map(|session| session.shown()).collect();
+        let there = self.nodes.iter().flat_map(|node| &node.devices).map(|device| &device.shown);
+        let Some(most) = Shown::most(here.iter().chain(there)).cloned() else { return false };
+        let changed = most.presence != self.shown.presence || most.status != self.shown.status;
+        self.shown = most;
+        changed
+    }
+
+    /// What is decided on any node holds on all.
+    fn is_reserved(&self) -> bool {
+        self.reserved || self.nodes.iter().any(|node| node.reserved)
+    }
+
+    fn is_without_ctcp(&self) -> bool {
+        self.no_ctcp || self.nodes.iter().any(|node| node.no_ctcp)
+    }
+
+    fn has_accepted(&self, other: UserId) -> bool {
+        self.accepted.get(other).is_some() || self.nodes.iter().any(|node| node.accepted.contains(&other))
+    }
 }
 
 /// One connection of a user.
@@ -119,6 +157,10 @@ pub struct Session {
     dialect: Mutex<Dialect>,
     /// The login of an account that it uses, if it came by a token.
     login: std::sync::OnceLock<MessageId>,
+    /// How it is shown.
+    shown: Mutex<Shown>,
+    /// When it was noted last that it does something.
+    active: AtomicU64,
     /// Where it reads each room: which reader of the room's lane it is.
     readers: Mutex<Few<RoomId, ReaderKey>>,
 }
@@ -132,12 +174,14 @@ impl Session {
             mailbox: Mailbox::default(),
             dialect: Mutex::new(dialect),
             login: std::sync::OnceLock::new(),
+            shown: Mutex::default(),
+            active: AtomicU64::new(0),
             readers: Mutex::default(),
         })
     }
 
     /// Notes the login that it uses: once.
-    pub fn logged_in(&self, login: MessageId) {
+    pub(super) fn logged_in(&self, login: MessageId) {
         let _ = self.login.set(login);
     }
 
@@ -145,6 +189,27 @@ impl Session {
     #[must_use]
     pub fn login(&self) -> Option<MessageId> {
         self.login.get().copied()
+    }
+
+    /// How it is shown.
+    #[must_use]
+    pub fn shown(&self) -> Shown {
+        self.shown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Shows it so. Its user is to be [shown](super::House::set_presence) anew, unless it has not arrived yet.
+    pub fn show(&self, shown: Shown) {
+        *self.shown.lock().unwrap_or_else(PoisonError::into_inner) = shown;
+    }
+
+    /// It does something. Says whether that was noted before `pause` (in ms) or longer ago.
+    pub(super) fn is_active(&self, now: Millis, pause: Millis) -> bool {
+        let noted = self.active.load(Ordering::Relaxed);
+        let due = now >= noted.saturating_add(pause);
+        if due {
+            self.active.store(now, Ordering::Relaxed);
+        }
+        due
     }
 
     /// What it speaks.
@@ -165,6 +230,11 @@ impl Session {
     #[must_use]
     pub fn readers_of(&self, room: RoomId) -> Option<ReaderKey> {
         self.readers().get(room).copied()
+    }
+
+    /// As a device of its user.
+    fn device(&self) -> Device {
+        Device { login: self.login(), shown: self.shown() }
     }
 
     /// Tells it something, behind all that it was told before.
@@ -199,8 +269,7 @@ impl User {
     fn with(face: Face, sessions: Vec<Arc<Session>>, since: Millis) -> Arc<Self> {
         let state = State {
             face,
-            presence: Presence::Online,
-            status: Arc::default(),
+            shown: sessions.first().map(|session| session.shown()).unwrap_or_default(),
             sessions,
             nodes: Vec::new(),
             rooms: Few::default(),
@@ -255,7 +324,31 @@ impl User {
     #[must_use]
     pub fn presence(&self) -> (Presence, Arc<str>) {
         let state = self.lock();
-        (state.presence, Arc::clone(&state.status))
+        (state.shown.presence, Arc::clone(&state.shown.status))
+    }
+
+    /// Shows it as its most present device is shown. Says whether that is another presence, or another status.
+    pub(super) fn weigh_devices(&self) -> bool {
+        self.lock().weigh()
+    }
+
+    /// Its devices that are connected, on all nodes.
+    #[must_use]
+    pub fn devices(&self) -> Vec<Device> {
+        let state = self.lock();
+        let here = state.sessions.iter().map(|session| session.device());
+        here.chain(state.nodes.iter().flat_map(|node| node.devices.iter().cloned())).collect()
+    }
+
+    /// What other nodes are told of its devices here.
+    pub(super) fn local_devices(&self) -> Vec<Device> {
+        self.lock().sessions.iter().map(|session| session.device()).collect()
+    }
+
+    /// What was decided here: whether it is reserved and without CTCP, and whom it has let.
+    pub(super) fn local_choices(&self) -> (bool, bool, Vec<UserId>) {
+        let state = self.lock();
+        (state.reserved, state.no_ctcp, state.accepted.keys().collect())
     }
 
     /// Whether it has sessions on this node.
@@ -270,19 +363,19 @@ impl User {
         !self.lock().nodes.is_empty()
     }
 
-    /// Notes that it is on another node.
-    pub(super) fn note_node(&self, node: NodeId, id: u64) {
+    /// Notes what another node says of it. Says whether it is shown with another presence now.
+    pub(super) fn note_node(&self, elsewhere: Elsewhere) -> bool {
         let mut state = self.lock();
-        if !state.nodes.contains(&(node, id)) {
-            state.nodes.push((node, id));
-        }
+        state.nodes.retain(|other| (other.node, other.id) != (elsewhere.node, elsewhere.id));
+        state.nodes.push(elsewhere);
+        state.weigh()
     }
 
-    /// It is there no longer. Says whether it is nowhere.
-    pub(super) fn forget_node(&self, node: NodeId, id: u64) -> bool {
+    /// It is there no longer. Says whether it is nowhere, and whether it is shown with another presence now.
+    pub(super) fn forget_node(&self, node: NodeId, id: u64) -> (bool, bool) {
         let mut state = self.lock();
-        state.nodes.retain(|other| *other != (node, id));
-        state.nodes.is_empty() && state.sessions.is_empty()
+        state.nodes.retain(|other| (other.node, other.id) != (node, id));
+        (state.nodes.is_empty() && state.sessions.is_empty(), state.weigh())
     }
 
     /// Its sessions.
@@ -309,15 +402,14 @@ impl User {
         state.face.clone()
     }
 
-    pub(super) fn set_presence(&self, presence: Presence, status: &str) -> bool {
-        let mut state = self.lock();
-        let changed = state.presence != presence || *state.status != *status;
-        (state.presence, state.status) = (presence, status.into());
-        changed
-    }
-
+    /// Another session has come. That of a user who is not to be seen is not to be seen either, unless it was said how it is shown.
     pub(super) fn add_session(&self, session: Arc<Session>) {
-        self.lock().sessions.push(session);
+        let mut state = self.lock();
+        if state.shown.presence == Presence::Offline && session.shown() == Shown::default() {
+            session.show(state.shown.clone());
+        }
+        (state.reserved, state.no_ctcp) = (state.is_reserved(), state.is_without_ctcp());
+        state.sessions.push(session);
     }
 
     /// Whether it was the last one.
@@ -338,29 +430,28 @@ impl User {
     /// Whether guests say nothing to it but those whom it has let.
     #[must_use]
     pub fn is_reserved(&self) -> bool {
-        self.lock().reserved
+        self.lock().is_reserved()
     }
 
-    /// Guests say nothing to it from now on, or whatever they want. Says whether that is new.
-    pub fn set_reserved(&self, on: bool) -> bool {
+    /// Guests say nothing to it from now on, or whatever they want.
+    pub(super) fn set_reserved(&self, on: bool) {
         let mut state = self.lock();
-        let changed = state.reserved != on;
         state.reserved = on;
-        changed
+        // Those nodes are told, and say the same soon.
+        state.nodes.iter_mut().for_each(|node| node.reserved = on);
     }
 
     /// Whether it hears no CTCP but actions.
     #[must_use]
     pub fn is_without_ctcp(&self) -> bool {
-        self.lock().no_ctcp
+        self.lock().is_without_ctcp()
     }
 
-    /// It hears no CTCP but actions from now on, or any. Says whether that is new.
-    pub fn set_without_ctcp(&self, on: bool) -> bool {
+    /// It hears no CTCP but actions from now on, or any.
+    pub(super) fn set_without_ctcp(&self, on: bool) {
         let mut state = self.lock();
-        let changed = state.no_ctcp != on;
         state.no_ctcp = on;
-        changed
+        state.nodes.iter_mut().for_each(|node| node.no_ctcp = on);
     }
 
     /// Lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that. [`House::accept`](super::House::accept) makes
@@ -390,7 +481,7 @@ impl User {
     /// Whether it has let somebody.
     #[must_use]
     pub fn has_accepted(&self, other: UserId) -> bool {
-        self.lock().accepted.get(other).is_some()
+        self.lock().has_accepted(other)
     }
 
     /// Whether somebody may say something to it: whoever has an account, and else if it is not reserved, or has let that one.
@@ -398,7 +489,7 @@ impl User {
     pub fn hears(&self, other: &Self) -> bool {
         let guest = other.face().account.is_none() && other.id() != self.id();
         let state = self.lock();
-        !guest || !state.reserved || state.accepted.get(other.id).is_some()
+        !guest || !state.is_reserved() || state.has_accepted(other.id)
     }
 
     /// Tells all its sessions but `except`, each in its dialect.

@@ -111,7 +111,7 @@ impl Client {
     }
 
     /// Whoever comes and is away says so.
-    fn show_away(&self, user: &Arc<User>) {
+    pub(super) fn show_away(&self, user: &Arc<User>) {
         let (presence, status) = user.presence();
         if presence != Presence::Online {
             let face = user.face();

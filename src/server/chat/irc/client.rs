@@ -45,6 +45,9 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// The same when the server ends: it waits for nobody.
 const LAST_GOODBYE: Duration = Duration::from_millis(100);
 
+/// How long a client that says too much is given nothing to read, at most.
+const LONGEST_WAIT: Duration = Duration::from_secs(1);
+
 /// A connection. Its sets are trees, which need a third of the memory of tables as long as they are empty, as nearly all are.
 pub(super) struct Client {
     pub(super) door: Arc<Inner>,
@@ -218,6 +221,15 @@ impl Client {
     pub(super) fn keep_alive(&mut self) {
         let at = Instant::now() + self.door.settings.ping;
         self.timer.set(at);
+    }
+
+    /// Waits as long as its account, or the guests of its address, say too much by other connections.
+    pub(super) async fn keep_pace(&mut self) {
+        let Some(user) = self.user.clone() else { return };
+        while let Err(wait) = self.door.house.pace(&user, self.about.address) {
+            self.deliver();
+            tokio::time::sleep(wait.min(LONGEST_WAIT)).await;
+        }
     }
 
     /// Takes what was heard.

@@ -104,6 +104,14 @@ impl Client {
             self.too_few(row);
             return false;
         }
+        // A client answers and asks by itself, whether somebody is there or not.
+        if let (Some(user), false) = (self.user.clone(), matches!(row.command, Command::Ping | Command::Pong))
+        {
+            self.door.house.note_active(&user, self.session()).await;
+        }
+        if matches!(row.command, Command::Notice | Command::Privmsg | Command::Redact | Command::Tagmsg) {
+            self.keep_pace().await;
+        }
         self.call(row, message).await
     }
 
@@ -188,7 +196,7 @@ impl Client {
             Command::Wallops => self.wallops(message),
             Command::Who => self.who(message),
             Command::Whois => self.whois(message),
-            Command::Whowas => self.whowas(message),
+            Command::Whowas => self.whowas(message).await,
         }
         false
     }

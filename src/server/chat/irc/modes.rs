@@ -299,8 +299,8 @@ impl Client {
                 self.door.house.set_bot(user, add);
                 return changed;
             }
-            'R' => return user.set_reserved(add),
-            'T' => return user.set_without_ctcp(add),
+            'R' => return self.door.house.set_reserved(user, add),
+            'T' => return self.door.house.set_without_ctcp(user, add),
             'o' if !add && user.face().operator => {
                 self.door.house.set_operator(user, false);
                 return true;

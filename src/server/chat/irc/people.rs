@@ -28,14 +28,15 @@ const MAX_WAS: usize = 20;
 impl Client {
     pub(super) fn away(&mut self, message: &Message<'_>) {
         let Some(user) = self.user.clone() else { return };
+        let session = Arc::clone(self.session());
         match message.given(0) {
             Some(text) => {
                 let text = cut(text, self.door.house.settings().max_reason);
-                self.door.house.set_presence(&user, Presence::Away, text);
+                self.door.house.set_presence(&user, &session, Presence::Away, text);
                 self.reply(numeric::RPL_NOWAWAY, &[]);
             }
             None => {
-                self.door.house.set_presence(&user, Presence::Online, "");
+                self.door.house.set_presence(&user, &session, Presence::Online, "");
                 self.reply(numeric::RPL_UNAWAY, &[]);
             }
         }
@@ -250,7 +251,7 @@ impl Client {
     }
 
     /// Several nicks have one answer, with the last who has gone first.
-    pub(super) fn whowas(&mut self, message: &Message<'_>) {
+    pub(super) async fn whowas(&mut self, message: &Message<'_>) {
         let Some(nick) = message.given(0) else {
             return self.reply(numeric::ERR_NONICKNAMEGIVEN, &[]);
         };
@@ -260,7 +261,10 @@ impl Client {
             let mut asked = target::split(nick).take(MAX_TARGETS);
             asked.any(|nick| was.face.nick.as_str().eq_ignore_ascii_case(nick))
         };
-        let found: Vec<_> = self.door.whowas().iter().filter(is).take(count).cloned().collect();
+        let mut found: Vec<_> = self.door.whowas().iter().filter(is).take(count).cloned().collect();
+        if found.is_empty() {
+            found.extend(self.last_seen(nick).await);
+        }
         if found.is_empty() {
             self.reply(numeric::ERR_WASNOSUCHNICK, &[nick]);
         }
@@ -274,6 +278,20 @@ impl Client {
             self.reply_text(numeric::RPL_WHOISSERVER, &[name, &server], &time::format(at));
         }
         self.reply(numeric::RPL_ENDOFWHOWAS, &[nick]);
+    }
+}
+
+impl Client {
+    /// An account that is not here, and when it was.
+    async fn last_seen(&self, nick: &str) -> Option<super::Was> {
+        let (house, accounts) = (&self.door.house, &self.door.accounts);
+        let nick = nick.parse::<Nick>().ok()?;
+        let account = accounts.account_named(&nick).await.ok()??;
+        if !house.users_of(account.id).is_empty() {
+            return None;
+        }
+        let at = house.last_seen(account.id).await.ok()??;
+        Some(super::Was { face: house.face(account.name.clone(), Some(&account), None), at })
     }
 }
 

@@ -16,6 +16,7 @@ use crate::proto::irc::message::Message;
 use crate::proto::irc::mode;
 use crate::proto::irc::numeric;
 use crate::proto::irc::write::Line;
+use crate::server::chat::house::presence::Shown;
 use crate::server::chat::house::told::{Dialect, Presence};
 use crate::server::chat::house::user::Face;
 
@@ -226,6 +227,10 @@ impl Client {
         let shown = self.door.house.face(nick.clone(), self.account.as_deref(), self.about.address);
         let face = Face { user, real, ..shown };
         let session = Arc::clone(self.session());
+        if let Some(status) = self.coming.as_ref().and_then(|coming| coming.away.as_deref()) {
+            let shown = Shown { presence: Presence::Away, status: status.into(), at: self.door.house.now() };
+            session.show(shown);
+        }
         let arrived =
             if self.owns(&nick).await { self.door.house.arrive(&session, face).await.ok() } else { None };
         let Some(user) = arrived else {
@@ -241,8 +246,8 @@ impl Client {
         self.welcome();
         self.settle(None).await;
         self.restore().await;
-        if let (Some(user), Some(text)) = (self.user.clone(), away) {
-            self.door.house.set_presence(&user, Presence::Away, &text);
+        if let (Some(user), Some(_)) = (self.user.clone(), away) {
+            self.show_away(&user);
         }
     }
 

@@ -392,6 +392,7 @@ impl Client {
             tags.insert(0, (batch::CONCAT.to_owned(), cuts.join(",")));
         }
         self.wait().await;
+        self.keep_pace().await;
         self.collecting = label.is_some();
         match open.close() {
             Ok((verb, text)) => self.send_to(&target, verb == Verb::Notice, &text, &tags, true).await,

@@ -13,6 +13,7 @@ use crate::proto::chat::level::Level;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::accounts::NewUser;
 use crate::server::chat::house::room::RoomCell;
+use crate::server::chat::house::told::Presence;
 use crate::server::chat::store::Cursor;
 use crate::server::chat::store::account::{Account, Session};
 use crate::server::chat::store::history::{Part, Place, Query, Which};
@@ -116,7 +117,7 @@ impl Talk {
         house.refresh().await;
         let face = house.face(account.name.clone(), Some(&account), self.client().address);
         let user = house.arrive(&self.session, face).await?;
-        self.session.logged_in(session.id);
+        house.note_login(&user, &self.session, session.id);
         self.me = Some(Me {
             user: Arc::clone(&user),
             account: Some((Arc::clone(&account), Some(Box::new(session)))),
@@ -293,6 +294,11 @@ impl Talk {
         let id = self.account()?.id;
         let mine =
             self.me()?.account.as_ref().and_then(|(_, session)| session.as_ref().map(|session| session.id));
+        let devices = self.door.house.devices(id);
+        let presence = |login| {
+            let shown = devices.iter().filter(|device| device.login == Some(login));
+            shown.map(|device| device.shown.presence).max().unwrap_or(Presence::Offline)
+        };
         let sessions: Vec<Value> = self
             .door
             .accounts
@@ -307,6 +313,8 @@ impl Talk {
                     "used": session.used,
                     "expires": session.expires,
                     "this": Some(session.id) == mine,
+                    "connected": devices.iter().any(|device| device.login == Some(session.id)),
+                    "presence": presence(session.id).word(),
                 })
             })
             .collect();

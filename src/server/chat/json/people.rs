@@ -6,6 +6,7 @@ use super::login::fields;
 use super::reply::{Failure, Reply};
 use super::session::Talk;
 use crate::proto::chat::name::Nick;
+use crate::server::chat::house::presence::Device;
 use crate::server::chat::house::told::Presence;
 
 /// Bytes of a display name, a line about oneself, or a status at most.
@@ -27,9 +28,26 @@ fn line(name: &str, text: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// The devices of an account, as others see them: of those that are not to be seen nobody but the account itself is told, and of no other one which login it is.
+fn device_words(devices: &[Device], own: bool) -> Vec<Value> {
+    let shown = devices.iter().filter(|device| own || device.shown.presence != Presence::Offline);
+    shown
+        .map(|Device { login, shown }| {
+            let mut words = fields([("presence", shown.presence.word().into())]);
+            if !shown.status.is_empty() {
+                words.insert("status".into(), (*shown.status).into());
+            }
+            if let Some(login) = login.filter(|_| own) {
+                words.insert("session".into(), json!(login));
+            }
+            words.into()
+        })
+        .collect()
+}
+
 impl Talk {
     pub(super) async fn whois(&mut self, name: &Nick) -> Reply {
-        let user = self.door.house.user(name.as_str());
+        let mut user = self.door.house.user(name.as_str());
         let account = match &user {
             Some(user) => match user.face().account {
                 Some((id, _)) => self.door.accounts.account(id).await?,
@@ -37,6 +55,10 @@ impl Talk {
             },
             None => self.door.accounts.account_named(name).await?,
         };
+        if let (None, Some(account)) = (&user, &account) {
+            // By IRC, it may be here under another name.
+            user = self.door.house.users_of(account.id).into_iter().max_by_key(|user| user.presence().0);
+        }
         if user.is_none() && account.is_none() {
             return Err(Failure::new("no_such_user", "there is nobody of that name"));
         }
@@ -49,6 +71,15 @@ impl Talk {
             words.insert("status".into(), (*status).into());
         }
         if let Some(account) = account {
+            let own = self.account().is_ok_and(|mine| mine.id == account.id);
+            let devices = device_words(&self.door.house.devices(account.id), own);
+            match presence {
+                Presence::Offline => {
+                    let seen = self.door.house.last_seen(account.id).await?;
+                    words.extend(seen.map(|at| ("last_seen".to_owned(), at.into())));
+                }
+                _ => drop(words.insert("devices".into(), devices.into())),
+            }
             words.insert("account".into(), account.name.as_str().into());
             words.insert("since".into(), account.created.into());
             for (name, text) in [
@@ -64,7 +95,7 @@ impl Talk {
                 words.insert("operator".into(), true.into());
             }
             // What an account has decided is its own business.
-            if self.account().is_ok_and(|mine| mine.id == account.id) {
+            if own {
                 let receipts = account.profile.read_receipts.unwrap_or(true);
                 words.insert("read_receipts".into(), receipts.into());
                 let mut blocked = Vec::new();
@@ -139,7 +170,7 @@ impl Talk {
             }
         }
         if let Some(guests) = guests {
-            user.set_reserved(!guests);
+            self.door.house.set_reserved(user, !guests);
         }
         let names: Vec<Value> =
             self.door.house.accepted(user).iter().map(|name| name.as_str().into()).collect();
@@ -152,11 +183,15 @@ impl Talk {
         }
     }
 
-    pub(super) fn presence(&mut self, word: &str, status: &str) -> Reply {
+    pub(super) fn presence(&mut self, word: &str, status: &str, all: bool) -> Reply {
         line("status", status)?;
         let presence = Presence::of(word)
             .ok_or_else(|| Failure::new("bad_request", "presence: online, away, busy or offline"))?;
-        self.door.house.set_presence(&self.me()?.user, presence, status);
+        let user = &self.me()?.user;
+        match all {
+            true => self.door.house.set_presence_of_all(user, &self.session, presence, status),
+            false => self.door.house.set_presence(user, &self.session, presence, status),
+        }
         Ok(Map::new())
     }
 

@@ -37,8 +37,8 @@ impl Talk {
             }
             R::Accept { guests, name, on } => now(self.accept(guests, name.as_ref(), on.unwrap_or(true))),
             R::Block { name, on } => now(self.block(&name, on).await),
-            R::Presence { presence, status } => {
-                now(self.presence(&presence, status.as_deref().unwrap_or("")))
+            R::Presence { presence, status, all } => {
+                now(self.presence(&presence, status.as_deref().unwrap_or(""), all.unwrap_or(false)))
             }
             R::Watch { names } => now(self.watch(&names)),
             R::Unwatch { names } => now(self.unwatch(&names)),

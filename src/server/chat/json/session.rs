@@ -61,6 +61,22 @@ impl From<SocketError> for Over {
     }
 }
 
+/// Whether others hear what is asked for.
+fn speaks(request: &Request) -> bool {
+    use Request as R;
+    matches!(
+        request,
+        R::Send { .. }
+            | R::Edit { .. }
+            | R::Delete { .. }
+            | R::React { .. }
+            | R::Unreact { .. }
+            | R::Pin { .. }
+            | R::Unpin { .. }
+            | R::Typing { .. }
+    )
+}
+
 /// What becomes of a request.
 pub(super) enum Answer {
     /// It is answered now.
@@ -248,6 +264,16 @@ impl Talk {
                 return Err(Failure::new("account_required", "guests cannot do that"));
             }
             _ => {}
+        }
+        if let Some(me) = &self.me {
+            if speaks(&request)
+                && let Err(wait) = self.door.house.pace(&me.user, self.client().address)
+            {
+                let who =
+                    if me.account.is_some() { "the account says" } else { "guests of this address say" };
+                return Err(Failure::new("slow_down", format!("{who} too much")).waiting(wait));
+            }
+            self.door.house.note_active(&me.user, &self.session).await;
         }
         while self.underway.len() >= MAX_UNDERWAY {
             let Self { session, mail, .. } = self;

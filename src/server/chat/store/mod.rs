@@ -199,6 +199,17 @@ pub trait Store: Send + Sync + 'static {
         except: Option<MessageId>,
     ) -> Answer<'_, usize>;
 
+    /// Notes that accounts were here at these times; what is known to be later stays, and accounts that do not exist are left out. A store that keeps no such
+    /// times forgets them.
+    fn note_seen(&self, _seen: Vec<(AccountId, Millis)>) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
+    /// When an account was here the last time, if that is known.
+    fn last_seen(&self, _account: AccountId) -> Answer<'_, Option<Millis>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+
     /// Moves cursors forward; what is behind already stays, and so does the time if `read` does. Those of rooms that do not exist are left out.
     fn advance(&self, cursors: Vec<(RoomId, AccountId, Cursor)>) -> Answer<'_, ()>;
 

@@ -3,6 +3,7 @@
 import { avatar, face } from './faces.js';
 import { h, icon, iconButton, toast } from './dom.js';
 import { ask, form, sheet, toggle } from './popup.js';
+import { WORDS } from './people.js';
 import { noFiles, upload } from './tray.js';
 
 const WHEN = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
@@ -121,7 +122,7 @@ function devices(page, chat) {
     const failed = error => toast(error.message, { bad: true });
     page.replaceChildren(h('p', { class: 'soft' }, 'Each device has a token of its own. One that is signed out is put out at once.'),
       h('ul', { class: 'cards' }, sessions.map(session => h('li', {}, icon('device'), h('div', {},
-        h('b', {}, session.device || 'Unnamed device', session.this && h('span', { class: 'pill' }, 'This one')),
+        h('b', {}, session.device || 'Unnamed device', session.this ? h('span', { class: 'pill' }, 'This one') : session.connected && h('span', { class: 'pill' }, WORDS[session.presence])),
         h('small', {}, `Used ${WHEN.format(session.used)} · since ${DATE.format(session.created)} · until ${DATE.format(session.expires)}`)),
       !session.this && h('button', { type: 'button', class: 'button quiet', 'aria-label': `Sign out ${session.device || 'this device'}`, onclick: () => end([session]).catch(failed) }, 'Sign out')))),
       others.length > 0 && h('button', { type: 'button', class: 'button quiet warn', onclick: () => ask('Sign out all other devices?', [], 'Sign out', () => end(others), { bad: true, text: `${others.length === 1 ? 'One device has' : `${others.length} devices have`} to sign in again.` }) }, 'Sign out all others') || '');

@@ -94,9 +94,9 @@ export class Chat extends EventTarget {
     this.changed('room', this.current);
   }
 
-  /** Sets one's presence, and what it is about: what is not said stays. */
+  /** Sets one's presence here, and what it is about: what is not said stays. Who is not to be seen is so on all devices. */
   async setPresence(presence, status = this.status ?? '') {
-    await this.link.ask('presence', { presence, status });
+    await this.link.ask('presence', { presence, status, all: presence === 'offline' || undefined });
     this.mine = presence;
     this.status = status;
     this.changed('rooms');
@@ -190,6 +190,8 @@ export class Chat extends EventTarget {
       case 'typing': return this.#typing(words);
       case 'presence':
         this.presences.set(fold(words.name), { presence: words.presence, status: words.status ?? '' });
+        // One was made unseen on another device, on all of them.
+        if (words.presence === 'offline' && this.isMe(words.name)) this.mine = 'offline';
         return this.changed('people');
       case 'cursor': return this.#cursor(words);
       case 'read': return this.#readElsewhere(words);

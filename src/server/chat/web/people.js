@@ -5,8 +5,19 @@ import { fold, h, icon, toast } from './dom.js';
 import { ask, dialog, menu } from './popup.js';
 
 const RANKS = ['member', 'voiced', 'admin', 'owner'];
-const WORDS = { online: 'Online', away: 'Away', busy: 'Busy', offline: 'Offline' };
+export const WORDS = { online: 'Online', away: 'Away', busy: 'Busy', offline: 'Offline' };
 const SINCE = new Intl.DateTimeFormat(undefined, { dateStyle: 'long' });
+
+const AGO = new Intl.RelativeTimeFormat(undefined, { numeric: 'auto' });
+const UNITS = [['day', 86_400_000], ['hour', 3_600_000], ['minute', 60_000]];
+
+/** How long ago something was; for longer than a month, when. */
+function ago(at) {
+  const past = Math.max(0, Date.now() - at);
+  if (past > 30 * UNITS[0][1]) return SINCE.format(at);
+  const [unit, size] = UNITS.find(([, size]) => past >= size) ?? UNITS[2];
+  return AGO.format(-Math.floor(past / size), unit);
+}
 
 /** Whether one may act on somebody with this role. */
 export function above(room, role) {
@@ -67,6 +78,8 @@ export async function profile(chat, name, actions) {
     face(user.account ?? user.name, user.avatar);
     const rows = [
       [user.status && 'Status', user.status],
+      [user.last_seen && 'Last seen', user.last_seen && ago(user.last_seen)],
+      [user.devices?.length > 1 && 'Devices', user.devices?.map(device => WORDS[device.presence]).join(', ')],
       [user.about && 'About', user.about],
       [user.account ? 'Account since' : 'A guest', user.account ? SINCE.format(user.since) : 'Without an account'],
       [user.operator && 'Operator', 'Runs this server'],

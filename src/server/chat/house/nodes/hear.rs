@@ -9,7 +9,8 @@ use tokio::sync::mpsc;
 
 use super::super::House;
 use super::super::commit::Waiting;
-use super::super::told::{Place, Told};
+use super::super::presence::Shown;
+use super::super::told::{Place, Presence, Told};
 use super::super::user::{Face, User};
 use super::follow::Foreign;
 use super::lock;
@@ -168,11 +169,9 @@ impl House {
                 let face = from.face();
                 let told = Told::Whisper { from: &face, to: &to, id, message: &message };
                 let ctcp = message.text.starts_with('\x01');
-                let deaf = |to: Arc<User>| !self.may_reach(&face, &to) || ctcp && to.is_without_ctcp();
-                if self.user(to.as_str()).is_some_and(deaf) {
-                    return;
-                }
-                let both = [self.user(to.as_str()), self.user(face.nick.as_str())];
+                // The other node has asked, but the user may have decided meanwhile.
+                let hears = |to: &Arc<User>| self.may_reach(&face, to) && !(ctcp && to.is_without_ctcp());
+                let both = [self.user(to.as_str()).filter(hears), self.user(face.nick.as_str())];
                 let mut last = None;
                 for user in both.into_iter().flatten().filter(|user| user.is_local()) {
                     if last.replace(user.id()) != Some(user.id()) {
@@ -200,6 +199,13 @@ impl House {
                 }
             }
             News::Account { account } => accounts.forget(account),
+            News::Presence { account, presence, status, at } => {
+                let presence = Presence::of(&presence).unwrap_or_default();
+                self.show_all(account, &Shown { presence, status: status.into(), at });
+            }
+            News::Hears { account, nick, reserved, no_ctcp } => {
+                self.hears_too(account, &nick, reserved, no_ctcp);
+            }
         }
     }
 }

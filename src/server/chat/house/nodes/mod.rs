@@ -103,9 +103,33 @@ impl Nodes {
         let mut told = HashSet::new();
         for user in changed {
             if told.insert(user.id()) && user.is_local() {
-                self.tell(News::User { user: Entry::of(&user) });
+                self.tell(News::User { user: self.entry(&user) });
             }
         }
+    }
+
+    /// What others are told of a user that is here.
+    fn entry(&self, user: &User) -> Entry {
+        Entry::of(user, |accepted| {
+            if accepted.is_empty() {
+                return Vec::new();
+            }
+            let remotes = lock(&self.remotes);
+            let there =
+                remotes.iter().filter(|(_, user)| accepted.contains(&user.id())).map(|(place, _)| *place);
+            // Those who are here have their own numbers; of others, nobody asks for those.
+            there.chain(accepted.iter().map(|id| (self.id, id.0))).collect()
+        })
+    }
+
+    /// Who users are here of whom another node knows where they are.
+    fn users_at(&self, places: &[(NodeId, u64)]) -> Vec<UserId> {
+        let remotes = lock(&self.remotes);
+        let here = |(node, id): &(NodeId, u64)| match *node == self.id {
+            true => Some(UserId(*id)),
+            false => remotes.get(&(*node, *id)).map(|user| user.id()),
+        };
+        places.iter().filter_map(here).collect()
     }
 
     /// Tells all that is to know of this node.
@@ -113,7 +137,7 @@ impl Nodes {
         let users: Vec<Arc<User>> =
             house.people().by_nick.values().filter(|user| user.is_local()).cloned().collect();
         for user in &users {
-            self.tell(News::User { user: Entry::of(user) });
+            self.tell(News::User { user: self.entry(user) });
         }
         self.tell(News::All { users: users.iter().map(|user| user.id().0).collect() });
     }

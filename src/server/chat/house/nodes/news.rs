@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::super::presence::{Device, Shown};
 use super::super::told::Presence;
-use super::super::user::{Face, User};
+use super::super::user::{Elsewhere, Face, User, UserId};
 use crate::proto::chat::event::{Author, Change, Event, Message, Role};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId, Seq};
 use crate::proto::chat::level::Level;
@@ -118,6 +119,10 @@ pub(in super::super) enum News {
     Level { room: RoomId, account: AccountId, level: Level },
     /// An account was changed.
     Account { account: AccountId },
+    /// How all devices of an account are shown from now on.
+    Presence { account: AccountId, presence: String, status: String, at: Millis },
+    /// What an account that is called so hears from now on: whether from guests, and CTCP.
+    Hears { account: AccountId, nick: Nick, reserved: bool, no_ctcp: bool },
 }
 
 /// A user of a node.
@@ -127,27 +132,68 @@ pub(in super::super) struct Entry {
     pub(super) id: u64,
     pub(super) since: Millis,
     pub(super) face: FaceWords,
-    pub(super) presence: String,
-    pub(super) status: String,
+    /// Its devices there.
+    devices: Vec<DeviceWords>,
+    /// Guests say nothing to it but those of whom it has let.
+    reserved: bool,
+    /// It hears no CTCP but actions.
+    no_ctcp: bool,
+    /// Whom it has let: a node, and the number there.
+    pub(super) accepted: Vec<(NodeId, u64)>,
     /// Where it is seen.
     pub(super) rooms: Vec<RoomId>,
 }
 
+/// A device of a user.
+#[derive(Debug, Serialize, Deserialize)]
+struct DeviceWords {
+    login: Option<MessageId>,
+    presence: String,
+    status: String,
+    at: Millis,
+}
+
+impl DeviceWords {
+    fn of(device: Device) -> Self {
+        let Device { login, shown: Shown { presence, status, at } } = device;
+        Self { login, presence: presence.word().to_owned(), status: status.to_string(), at }
+    }
+
+    fn device(&self) -> Device {
+        let presence = Presence::of(&self.presence).unwrap_or_default();
+        Device {
+            login: self.login,
+            shown: Shown { presence, status: self.status.as_str().into(), at: self.at },
+        }
+    }
+}
+
 impl Entry {
-    pub(super) fn of(user: &User) -> Self {
-        let (presence, status) = user.presence();
+    /// `places` knows on which nodes users are, and their numbers there.
+    pub(super) fn of(user: &User, places: impl FnOnce(Vec<UserId>) -> Vec<(NodeId, u64)>) -> Self {
+        let (reserved, no_ctcp, accepted) = user.local_choices();
         Self {
             id: user.id().0,
             since: user.since(),
             face: FaceWords::of(&user.face()),
-            presence: presence.word().to_owned(),
-            status: status.to_string(),
+            devices: user.local_devices().into_iter().map(DeviceWords::of).collect(),
+            reserved,
+            no_ctcp,
+            accepted: places(accepted),
             rooms: user.rooms().iter().map(|room| room.id()).collect(),
         }
     }
 
-    pub(super) fn presence(&self) -> Presence {
-        Presence::of(&self.presence).unwrap_or_default()
+    /// What `node` says by it, where `accepted` are those whom the user has let.
+    pub(super) fn elsewhere(&self, node: NodeId, accepted: Vec<UserId>) -> Elsewhere {
+        Elsewhere {
+            node,
+            id: self.id,
+            devices: self.devices.iter().map(DeviceWords::device).collect(),
+            reserved: self.reserved,
+            no_ctcp: self.no_ctcp,
+            accepted,
+        }
     }
 }
 

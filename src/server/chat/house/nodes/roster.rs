@@ -24,12 +24,14 @@ struct Update {
     /// What it looked like; `None` if it is new.
     before: Option<Face>,
     after: Face,
+    /// Whether it is shown with another presence.
+    weighed: bool,
 }
 
 impl House {
     /// A node says what a user of it looks like. Says whether the nick of a user that is here, too, has changed.
     pub(super) fn hear_user(&self, node: NodeId, entry: &Entry) -> Option<(Arc<User>, Face)> {
-        let Update { user, before, after } = self.keep_user(node, entry)?;
+        let Update { user, before, after, weighed } = self.keep_user(node, entry)?;
         let mut renamed = None;
         match &before {
             None => self.tell_watchers(&after.nick, &Told::Online { who: &after }),
@@ -58,13 +60,8 @@ impl House {
                 }
             }
         }
-        let (presence, status) = (entry.presence(), entry.status.as_str());
-        if user.set_presence(presence, status) && before.is_some() {
-            self.tell_all(
-                &user,
-                before.as_ref().unwrap_or(&after),
-                &Told::Presence { who: &after, presence, status },
-            );
+        if weighed && before.is_some() {
+            self.tell_presence(&user);
         }
         self.see(&user, &after, entry);
         renamed
@@ -82,7 +79,7 @@ impl House {
             account(&after).is_some() && account(&user.face()) == account(&after)
         };
         let mut evicted = None;
-        let update = match known {
+        let mut update = match known {
             Some(user) => {
                 if let Some(other) = at_nick.filter(|other| other.id() != user.id()) {
                     // Two nodes cannot hold a nick. What the other one says comes later.
@@ -93,12 +90,12 @@ impl House {
                     evicted = Some(other);
                 }
                 let before = people.become_face(&user, &after);
-                Update { user, before: Some(before), after }
+                Update { user, before: Some(before), after, weighed: false }
             }
             None => match at_nick {
                 Some(user) if same(&user) => {
                     let before = people.become_face(&user, &after);
-                    Update { user, before: Some(before), after }
+                    Update { user, before: Some(before), after, weighed: false }
                 }
                 Some(user) if user.is_local() => return None,
                 other => {
@@ -108,11 +105,12 @@ impl House {
                     }
                     let user = User::elsewhere(after.clone(), entry.since);
                     people.insert(&user);
-                    Update { user, before: None, after }
+                    Update { user, before: None, after, weighed: false }
                 }
             },
         };
-        update.user.note_node(node, entry.id);
+        let accepted = nodes.users_at(&entry.accepted);
+        update.weighed = update.user.note_node(entry.elsewhere(node, accepted));
         lock(&nodes.remotes).insert((node, entry.id), Arc::clone(&update.user));
         drop(people);
         if let Some(other) = evicted {
@@ -149,14 +147,16 @@ impl House {
         let Some(user) = lock(&nodes.remotes).remove(&(node, id)) else { return };
         let over = {
             let mut people = self.0.people();
-            let over = user.forget_node(node, id);
+            let (over, weighed) = user.forget_node(node, id);
             if over {
                 people.remove(&user);
             }
-            over
+            (over, weighed)
         };
-        if over {
-            self.fade(&user, reason);
+        match over {
+            (true, _) => self.fade(&user, reason),
+            (false, true) => self.tell_presence(&user),
+            (false, false) => {}
         }
     }
 

@@ -109,7 +109,7 @@ pub(super) async fn change(db: Db, about: Arc<(AccountId, AccountChange)>) -> Re
 /// Forgets an account, with all that is its own. Says whether there was one.
 pub(super) async fn remove(db: Db, id: Arc<AccountId>) -> Result<bool, Fault> {
     let row = bits(id.0);
-    for table in ["certificates", "sessions", "cursors", "sent", "devices", "levels", "notices"] {
+    for table in ["certificates", "sessions", "cursors", "seen", "sent", "devices", "levels", "notices"] {
         db.run(&format!("DELETE FROM {table} WHERE account = $1"), &[&row]).await?;
     }
     Ok(db.run("DELETE FROM accounts WHERE id = $1", &[&row]).await? > 0)
@@ -194,6 +194,25 @@ pub(super) async fn touch(db: Db, used: Arc<Vec<(MessageId, Millis)>>) -> Result
                FROM unnest($1::bytea[], $2::bigint[]) AS u (id, used) WHERE s.id = u.id";
     db.run(sql, &[&ids, &times]).await?;
     Ok(())
+}
+
+/// Notes when accounts were here.
+pub(super) async fn note_seen(db: Db, seen: Arc<Vec<(AccountId, Millis)>>) -> Result<(), Fault> {
+    let (accounts, times): (Vec<i64>, Vec<i64>) =
+        seen.iter().map(|(account, time)| (bits(account.0), int(*time))).unzip();
+    // In one order on all nodes, and each once.
+    let sql = "INSERT INTO seen (account, at)
+               SELECT a.id, max(u.at) FROM unnest($1::bigint[], $2::bigint[]) AS u (account, at)
+               JOIN accounts a ON a.id = u.account GROUP BY a.id ORDER BY a.id
+               ON CONFLICT (account) DO UPDATE SET at = greatest(seen.at, excluded.at)";
+    db.run(sql, &[&accounts, &times]).await?;
+    Ok(())
+}
+
+/// When an account was here the last time.
+pub(super) async fn last_seen(db: Db, account: Arc<AccountId>) -> Result<Option<Millis>, Fault> {
+    let row = db.row("SELECT at FROM seen WHERE account = $1", &[&bits(account.0)]).await?;
+    Ok(row.map(|row| row.try_get(0)).transpose()?.map(uint))
 }
 
 /// Ends one session of an account, or all but one.

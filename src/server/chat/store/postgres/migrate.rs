@@ -4,7 +4,11 @@ use super::connect::Db;
 use super::error::{Fault, OpenError};
 
 /// The steps from an empty database to the schema of this version.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// The lock under which nodes migrate one after the other: "wwch".
 const LOCK: i64 = 0x7777_6368;

@@ -248,6 +248,14 @@ impl Store for Postgres {
         self.ask(Lane::Write, (account, one, except), accounts::end)
     }
 
+    fn note_seen(&self, seen: Vec<(AccountId, Millis)>) -> Answer<'_, ()> {
+        self.ask(Lane::Write, seen, accounts::note_seen)
+    }
+
+    fn last_seen(&self, account: AccountId) -> Answer<'_, Option<Millis>> {
+        self.ask(Lane::Read, account, accounts::last_seen)
+    }
+
     fn advance(&self, cursors: Vec<(RoomId, AccountId, Cursor)>) -> Answer<'_, ()> {
         self.ask(Lane::Write, cursors, cursors::advance)
     }

@@ -1,6 +1,6 @@
 //! Accounts and sessions.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -122,6 +122,7 @@ pub(super) fn remove(db: &Connection, id: AccountId) -> Result<bool, StoreError>
         "DELETE FROM certificates WHERE account = ?1",
         "DELETE FROM sessions WHERE account = ?1",
         "DELETE FROM cursors WHERE account = ?1",
+        "DELETE FROM seen WHERE account = ?1",
     ] {
         db.prepare_cached(sql)?.execute([row])?;
     }
@@ -184,6 +185,23 @@ pub(super) fn touch(db: &Connection, used: &[(MessageId, Millis)]) -> Result<(),
         update.execute(params![Id(*id), int(*time)])?;
     }
     Ok(())
+}
+
+/// Notes when accounts were here.
+pub(super) fn note_seen(db: &Connection, seen: &[(AccountId, Millis)]) -> Result<(), StoreError> {
+    let sql = "INSERT INTO seen (account, at) SELECT id, ?2 FROM accounts WHERE id = ?1
+               ON CONFLICT (account) DO UPDATE SET at = max(at, excluded.at)";
+    let mut note = db.prepare_cached(sql)?;
+    for (account, time) in seen {
+        note.execute(params![bits(account.0), int(*time)])?;
+    }
+    Ok(())
+}
+
+/// When an account was here the last time.
+pub(super) fn last_seen(db: &Connection, account: AccountId) -> Result<Option<Millis>, StoreError> {
+    let mut select = db.prepare_cached("SELECT at FROM seen WHERE account = ?1")?;
+    Ok(select.query_row([bits(account.0)], |row| row.get(0)).optional()?.map(uint))
 }
 
 /// Ends one session of an account, or all but one.

@@ -228,6 +228,14 @@ impl Store for Sqlite {
         self.writer.ask(1, move |db, _| accounts::end(db, account, one, except))
     }
 
+    fn note_seen(&self, seen: Vec<(AccountId, Millis)>) -> Answer<'_, ()> {
+        self.writer.ask(seen.len(), move |db, _| accounts::note_seen(db, &seen))
+    }
+
+    fn last_seen(&self, account: AccountId) -> Answer<'_, Option<Millis>> {
+        self.readers.ask(move |db| accounts::last_seen(db, account))
+    }
+
     fn advance(&self, cursors: Vec<(RoomId, AccountId, Cursor)>) -> Answer<'_, ()> {
         self.writer.ask(cursors.len(), move |db, _| cursors::advance(db, &cursors))
     }

@@ -22,7 +22,11 @@ const LOCK: &str = "chat.lock";
 const APPLICATION: i32 = 0x7777_6368;
 
 /// The steps from an empty file to the schema of this version.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001.sql"), include_str!("migrations/0002.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001.sql"),
+    include_str!("migrations/0002.sql"),
+    include_str!("migrations/0003.sql"),
+];
 
 /// How long a connection waits for another one's lock. In WAL mode it is only held while the last connection closes.
 const BUSY: Duration = Duration::from_secs(10);

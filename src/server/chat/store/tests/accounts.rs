@@ -140,6 +140,26 @@ fn sessions_begin_are_used_and_end(bed: &Bed) {
     assert_eq!(of(2, 0), [id(5)]);
 }
 
+fn accounts_are_seen(bed: &Bed) {
+    let store = bed.open();
+    for (number, name) in [(1, "alice"), (2, "bob"), (u64::MAX, "carol")] {
+        wait(store.create_account(new(number, name))).unwrap();
+    }
+    let seen = |account| wait(store.last_seen(AccountId(account))).unwrap();
+    assert_eq!(seen(1), None);
+    let note = |seen: &[(u64, u64)]| {
+        let seen = seen.iter().map(|(account, at)| (AccountId(*account), *at)).collect();
+        wait(store.note_seen(seen)).unwrap();
+    };
+    note(&[(1, NOW + 2), (u64::MAX, NOW), (1, NOW + 1), (77, NOW)]);
+    assert_eq!((seen(1), seen(2), seen(u64::MAX), seen(77)), (Some(NOW + 2), None, Some(NOW), None));
+    note(&[(1, NOW), (2, NOW), (u64::MAX, NOW + 9)]);
+    assert_eq!((seen(1), seen(2), seen(u64::MAX)), (Some(NOW + 2), Some(NOW), Some(NOW + 9)));
+    note(&[]);
+    assert!(wait(store.remove_account(AccountId(1))).unwrap());
+    assert_eq!(seen(1), None);
+}
+
 fn cursors_only_grow(bed: &Bed) {
     let store = bed.open();
     room_with(&*store, 1, "#a", &[]);
@@ -172,5 +192,6 @@ both!(
     accounts_have_names_of_their_own,
     every_change_of_an_account_is_kept,
     sessions_begin_are_used_and_end,
+    accounts_are_seen,
     cursors_only_grow
 );

@@ -112,6 +112,12 @@ fn who_moderates_can_be_voiced_beside_that() {
     assert!(irc.hears("353").ends_with(":~wanda @+ivan"));
 }
 
+/// What an account says to SASL's PLAIN.
+fn plain(account: &str) -> String {
+    use base64::Engine;
+    base64::prelude::BASE64_STANDARD.encode(format!("\0{account}\0{PASSWORD}"))
+}
+
 #[test]
 fn an_account_is_the_same_at_both_doors() {
     use base64::Engine;
@@ -125,8 +131,7 @@ fn an_account_is_the_same_at_both_doors() {
     irc.hears("CAP");
     irc.says("AUTHENTICATE PLAIN");
     irc.hears("AUTHENTICATE");
-    let plain = base64::prelude::BASE64_STANDARD.encode(format!("\0ann\0{PASSWORD}"));
-    irc.says(&format!("AUTHENTICATE {plain}"));
+    irc.says(&format!("AUTHENTICATE {}", plain("ann")));
     irc.hears("903");
     irc.says("CAP END");
     irc.hears("001");
@@ -153,6 +158,33 @@ fn an_account_is_the_same_at_both_doors() {
     let wrong = base64::prelude::BASE64_STANDARD.encode("\0ann\0wrong password");
     eve.says(&format!("AUTHENTICATE {wrong}"));
     eve.hears("904");
+}
+
+#[test]
+fn a_channel_is_entered_on_all_devices_of_an_account() {
+    let mut server = both();
+    let mut web = server.account("ann");
+    let mut irc = server.irc();
+    irc.says("CAP REQ :sasl");
+    irc.says("NICK ann2");
+    irc.says("USER a 0 * :a");
+    irc.hears("CAP");
+    irc.says("AUTHENTICATE PLAIN");
+    irc.hears("AUTHENTICATE");
+    irc.says(&format!("AUTHENTICATE {}", plain("ann")));
+    irc.hears("903");
+    irc.says("CAP END");
+    irc.hears("422");
+    web.asks(json!({"t": "create", "room": "#garden"}));
+    assert!(irc.hears("JOIN").ends_with(" JOIN #garden"));
+    assert!(irc.hears("353").contains("ann2"));
+    irc.hears("366");
+    irc.says("JOIN #shed");
+    irc.hears("366");
+    let appeared = web.hears_a("appeared");
+    assert_eq!((&appeared["room"], &appeared["name"]), (&json!("#shed"), &json!("ann")));
+    irc.says("PART #garden");
+    assert_eq!(web.hears_a("leave")["room"], "#garden");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::commit::{Done, Pending, Waiting};
-use super::mailbox::{Refused, Sent};
+use super::mailbox::{Mail, Refused, Sent};
 use super::nodes::News;
 use super::room::RoomCell;
 use super::told::Told;
@@ -177,6 +177,7 @@ impl House {
         let member = room.look(|room| room.member(&face.who()).is_some());
         if member {
             self.attach(user, session, &room);
+            self.0.bring(&face.who(), &room);
             return Ok(Entered { room, opened: false, already: false });
         }
         room.ask(&face, |room, actor| room.check(&Actor { key, ..*actor }, &Change::Join, None, self.now()))?;
@@ -228,6 +229,7 @@ impl House {
         self.0.know(&room);
         if face.account.is_some() && owned {
             self.attach(user, session, &room);
+            self.0.bring(&face.who(), &room);
         } else {
             room.subscribe(session);
             self.append(user, &room, Change::Join).await?;
@@ -401,6 +403,26 @@ fn taken(refused: Refused) -> NotEntered {
 }
 
 impl Inner {
+    /// Brings all sessions of somebody into a room of which it is a member: an account is in the same rooms on all its devices.
+    pub(super) fn bring(&self, who: &Who, room: &Arc<RoomCell>) {
+        let Some(name) = room.name() else { return };
+        let role = room.look(|room| room.member(who).map(|member| member.role)).unwrap_or_default();
+        for user in self.users_of(who).into_iter().filter(|user| user.is_local()) {
+            let face = user.face();
+            let told = Told::Appeared { who: &face, room: name, role };
+            let appears = user.enter(room);
+            room.lock().here.insert(user.id(), Arc::clone(&user));
+            if appears {
+                self.changed(&user);
+                room.publish_of(who, &told);
+            }
+            for session in room.gather(&user) {
+                session.tell(&told);
+                session.mailbox.put(Mail::Entered(Arc::clone(room)));
+            }
+        }
+    }
+
     /// Whether there still is such a room.
     pub(super) fn is_known(&self, room: RoomId) -> bool {
         self.rooms().by_id.contains_key(&room)

@@ -25,6 +25,8 @@ pub enum Mail {
     Bytes(Bytes),
     /// What became of a change that it has sent, by the number that it gave it.
     Done(u64, Result<Sent, Refused>),
+    /// Another session of its user has entered a room, and brought it along. That it has come was said before.
+    Entered(Arc<RoomCell>),
 }
 
 /// A change is in the log.

@@ -105,7 +105,12 @@ impl House {
             room.unsubscribe(session);
         }
         self.note_end(user, session).await;
-        let Some(face) = self.remove_session(user, session, reason) else { return self.show(user) };
+        let left = self.remove_session(user, session, reason);
+        // Another session may have brought it into a room meanwhile.
+        for room in user.rooms() {
+            room.unsubscribe(session);
+        }
+        let Some(face) = left else { return self.show(user) };
         if user.is_elsewhere() {
             self.show(user);
             return self.release(&face.nick).await;

@@ -268,10 +268,30 @@ impl RoomCell {
 
     /// From now on the session reads what is said here: what follows the event of this number.
     pub(super) fn subscribe(&self, session: &Arc<Session>) -> Seq {
+        self.let_read(session);
+        self.head()
+    }
+
+    /// Lets a session read it, unless it does. Says whether it did not.
+    fn let_read(&self, session: &Arc<Session>) -> bool {
         let mut state = self.lock();
+        if session.readers_of(self.id).is_some() {
+            return false;
+        }
         let reader = state.subscribe(session);
         session.readers().insert(self.id, reader);
-        state.room.head()
+        true
+    }
+
+    /// Lets all sessions of a user read it. Gives those that did not.
+    pub(super) fn gather(self: &Arc<Self>, user: &User) -> Vec<Arc<Session>> {
+        let mut sessions = user.sessions();
+        sessions.retain(|session| self.let_read(session));
+        let left = |session: &Session| !user.sessions().iter().any(|other| other.id == session.id);
+        for session in sessions.extract_if(.., |session| left(session)) {
+            self.unsubscribe(&session);
+        }
+        sessions
     }
 
     /// It reads no longer; what it had not got is fetched before.

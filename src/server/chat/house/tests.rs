@@ -125,6 +125,7 @@ fn hears(session: &Session) -> String {
     session.mailbox.take(&mut mail);
     let words = mail.into_iter().map(|mail| match mail {
         Mail::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Mail::Entered(room) => format!("[{}]\n", room.name().unwrap()),
         Mail::Done(number, outcome) => {
             format!("[{number}{}]\n", if outcome.is_ok() { "" } else { " failed" })
         }

@@ -35,6 +35,7 @@ use crate::proto::irc::reply::{Severity, labeled, standard};
 use crate::proto::irc::write::Line;
 use crate::server::chat::accounts::{self, Exchange};
 use crate::server::chat::house::mailbox::{End, Mail};
+use crate::server::chat::house::room::RoomCell;
 use crate::server::chat::house::told::Dialect;
 use crate::server::chat::house::user::{Session, User};
 use crate::server::chat::store::account::Account;
@@ -81,6 +82,8 @@ pub(super) struct Client {
     pub(super) watched: BTreeSet<Arc<str>>,
     /// Rooms that it was brought into when it came, and has not joined by itself.
     pub(super) restored: BTreeSet<RoomId>,
+    /// Rooms that another session of its user has brought it into, and that it was not shown.
+    brought: Vec<Arc<RoomCell>>,
     /// How far a guest has read, by the folded name of the target.
     pub(super) markers: BTreeMap<String, Millis>,
     bucket: Option<Bucket>,
@@ -137,6 +140,7 @@ impl Client {
             multiline: None,
             watched: BTreeSet::new(),
             restored: BTreeSet::new(),
+            brought: Vec::new(),
             markers: BTreeMap::new(),
             heard: now,
             pinged: false,
@@ -167,6 +171,9 @@ impl Client {
                 Next::Ended(End::Slow) => self.end("Max SendQ exceeded"),
                 Next::Ended(End::Ended(reason)) => self.end(&reason),
             }
+            if !self.brought.is_empty() {
+                Box::pin(self.show_brought()).await;
+            }
             if self.ending.is_some() {
                 break;
             }
@@ -190,6 +197,14 @@ impl Client {
             Turned::Room => Next::Room,
             Turned::Closed => Next::Closed,
         })
+    }
+
+    async fn show_brought(&mut self) {
+        while let Some(room) = self.brought.pop() {
+            self.restored.insert(room.id());
+            self.entered(&room).await;
+            self.settle(None).await;
+        }
     }
 
     /// It has to end, for this reason unless there is one.
@@ -319,6 +334,7 @@ impl Client {
                     let bytes = self.addressed(bytes);
                     self.link.feed(bytes);
                 }
+                Mail::Entered(room) => self.brought.push(room),
                 Mail::Done(number, outcome) => {
                     for line in self.done(number, outcome) {
                         if self.collecting {
@@ -370,7 +386,14 @@ impl Client {
         let mut mail = std::mem::take(&mut self.mail);
         self.handle.session.mailbox.take(&mut mail);
         for piece in mail.drain(..) {
-            let Mail::Bytes(bytes) = piece else { continue };
+            let bytes = match piece {
+                Mail::Bytes(bytes) => bytes,
+                Mail::Entered(room) => {
+                    self.brought.push(room);
+                    continue;
+                }
+                Mail::Done(..) => continue,
+            };
             let text = String::from_utf8_lossy(&bytes);
             for line in text.split("\r\n").filter(|line| !line.is_empty()) {
                 let line = Line::from_text(line);

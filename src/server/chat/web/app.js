@@ -271,6 +271,7 @@ chat.addEventListener('change', ({ detail: { what, room: changed, event } }) => 
   if (what === 'room' && changed) pane.told(changed, event);
   if (what === 'bye' && event.code !== 'slow') toast(event.message, { bad: true });
   if (what === 'cursor' && changed === chat.current) timeline.update();
+  if (what === 'display') timeline.update();
   if (what === 'typing') drawTyping();
   if (what === 'invited') toast(`${event.from} invites you to ${event.room}`, { action: 'Join', act: () => actions.join(event.room).catch(refused) });
   if (what === 'rooms' && chat.me && timeline.room && !chat.rooms.has(timeline.room.key)) {

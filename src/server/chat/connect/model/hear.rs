@@ -41,6 +41,9 @@ impl Model {
             "appeared" => {
                 let member = Member { role: text("role"), presence: "online".into() };
                 let name = text("name");
+                if name == self.me {
+                    self.open(&text("room"));
+                }
                 if let Some(room) = self.named(&text("room")).filter(|room| room.members.len() < MAX_MEMBERS)
                 {
                     room.members.insert(name, member);

@@ -115,7 +115,7 @@ impl Window {
             self.next_init - 1
         });
         let uri = Name::Init(number).write(self.run);
-        self.map = Some(Arc::new(Map { uri, byte_range: None, keys: Vec::new() }));
+        self.map = Some(Arc::new(Map { uri, byte_range: None, keys: Arc::default() }));
         if let Some(open) = &mut self.open
             && open.parts.is_empty()
         {

@@ -201,7 +201,8 @@ impl Streams {
     pub async fn keep(self) {
         let inner = &*self.0;
         if let Some(folder) = &inner.settings.record {
-            record::recover(folder.clone(), &inner.workers, inner.drain.guard());
+            let (folder, workers) = (folder.clone(), inner.workers.clone());
+            tokio::spawn(record::recover(folder, workers, inner.drain.guard()));
         }
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);

@@ -161,12 +161,14 @@ async fn on(
 }
 
 /// Completes recordings in `folder` that were cut off with their process. The guard is held until that is done.
-pub(super) fn recover(folder: PathBuf, workers: &Blocking, guard: Guard) {
-    let work = move || {
-        tape::recover(&folder);
-        drop(guard);
-    };
-    if let Err(error) = workers.submit(Priority::Normal, work) {
+pub(super) async fn recover(folder: PathBuf, workers: Blocking, guard: Guard) {
+    let job = workers.submit(Priority::Normal, move || tape::recover(&folder));
+    let failed = |error: &dyn std::error::Error| {
         tracing::warn!(%error, "recordings that were cut off are not looked for");
+    };
+    match job {
+        Err(full) => failed(&full),
+        Ok(job) => drop(job.await.inspect_err(|error| failed(error))),
     }
+    drop(guard);
 }

@@ -42,11 +42,12 @@ fn packages_and_films_show_each_picture_of_their_source() {
     let dir = tempfile::tempdir().unwrap();
     let folder = |name: &str| dir.path().join(name).display().to_string();
     let [low, high] = ["240p.mp4", "360p.mp4"].map(|name| repeated(name, 3, dir.path()));
+    // GStreamer 1.22 decrypts no initialization section, and waits for ever for one that is a range.
     for (name, options) in [
         ("fragments", "--segment 4s"),
         ("transport", "--segment 4s --format ts"),
-        ("secret", "--segment 4s --encrypt --key-rotate 2"),
-        ("ranges", "--segment 2s --single-file"),
+        ("secret", "--segment 4s --format ts --encrypt --key-rotate 2"),
+        ("ranges", "--segment 2s --format ts --single-file"),
     ] {
         let options: Vec<&str> = options.split(' ').collect();
         package(folder(name).as_ref(), &[&[&*high], &options[..]].concat());

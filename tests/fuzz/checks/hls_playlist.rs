@@ -40,6 +40,11 @@ fn media(playlist: &MediaPlaylist) {
     // An update is made of a whole playlist.
     for skip in [Skip::Segments, Skip::DateRanges].into_iter().filter(|_| again.skipped.is_none()) {
         let Some(delta) = again.delta(skip, &[]) else { continue };
+        // Date ranges of segments that are left out stand before the first one that is not, unless they are left out, too.
+        let dated = again.segments.iter().any(|segment| !segment.date_ranges.is_empty());
+        if dated && skip == Skip::Segments {
+            continue;
+        }
         let update = again.update(delta.write().as_bytes(), Variables::default());
         // An update needs a version of its own.
         let update = update.map(|update| MediaPlaylist { version: again.version, ..update });
@@ -52,7 +57,9 @@ fn same(a: &MediaPlaylist, b: &MediaPlaylist) {
     let head = |playlist: &MediaPlaylist| {
         let counts = [playlist.segments.len(), playlist.preload_hints.len(), playlist.reports.len()];
         let numbers = [playlist.target_duration, playlist.media_sequence, playlist.discontinuity_sequence];
-        (counts, numbers, playlist.kind, playlist.ended, playlist.unfinished.is_some(), playlist.next_msn())
+        // What stands behind the last segment and is of nothing is not written.
+        let parts = playlist.unfinished.as_ref().map_or(0, |segment| segment.parts.len());
+        (counts, numbers, playlist.kind, playlist.ended, parts, playlist.next_msn())
     };
     assert_eq!(head(a), head(b));
     for (a, b) in a.segments.iter().zip(&b.segments) {

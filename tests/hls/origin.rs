@@ -101,7 +101,7 @@ fn players_and_caches_are_told_what_they_need() {
     let dir = tree();
     let (server, address) = serve(&[&format!("show={}", dir.path().display())]);
     const SHORT: &str = "public, max-age=60";
-    const LONG: &str = "public, max-age=86400, immutable";
+    const LONG: &str = "public, max-age=86400";
     for (path, kind, cached) in [
         ("/show/master.m3u8", "application/vnd.apple.mpegurl", SHORT),
         ("/show/v/index.m3u8", "application/vnd.apple.mpegurl", SHORT),

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Command;
 
 use super::{ended, file, packaged, tree};
+use crate::support::command::wireworks;
 use crate::support::process::{Ended, Process};
 use crate::support::tool::Tool;
 
@@ -89,24 +90,102 @@ fn transport_streams_that_are_cut_are_packaged_as_far_as_they_are_good() {
     Tool::new("ffprobe").args(["-v", "fatal"]).args([dir.path().join("out/master.m3u8")]).run().success();
 }
 
+/// What ffprobe decodes of a package: pictures and sounds.
+fn decoded(master: &Path) -> (usize, usize) {
+    let count = |kind: &str| {
+        let tool = Tool::new("ffprobe").args(["-v", "fatal", "-count_frames", "-select_streams", kind]);
+        let entries = tool.args(["-show_entries", "stream=nb_read_frames", "-of", "default=nw=1:nk=1"]);
+        let said = entries.args([master]).run().success().stdout;
+        // Streams are told twice: within their program, and apart.
+        String::from_utf8(said).unwrap().lines().next().map_or(0, |line| line.trim().parse().unwrap())
+    };
+    (count("v:0"), count("a:0"))
+}
+
 #[test]
-fn streams_whose_times_jump_or_whose_coding_changes_are_refused_with_the_place() {
+fn streams_whose_times_jump_or_whose_coding_changes_go_on_behind_a_discontinuity() {
     let dir = tempfile::tempdir().unwrap();
-    let [one, far, other] =
-        ["ts/avc_aac.ts", "ts/wrap.ts", "ts/open_gop.ts"].map(|name| fs::read(file(name)).unwrap());
-    for (name, bytes, said) in
-        [("jump.ts", [&one[..], &far].concat(), "split"), ("change.ts", [&one[..], &other].concat(), "split")]
-    {
-        let path = dir.path().join(name);
-        fs::write(&path, bytes).unwrap();
-        let refused = ended(&dir.path().join("out"), &format!("{} -q", path.display()));
-        assert_eq!(refused.status.code(), Some(1), "{name}");
-        assert!(
-            refused.stderr.contains(&format!("{name}: byte ")) && refused.stderr.contains(said),
-            "{}",
-            refused.stderr
-        );
+    let [sound, wrap, open, field] = ["avc_aac", "wrap", "open_gop", "field"]
+        .map(|name| fs::read(file(&format!("ts/{name}.ts"))).unwrap());
+    // Of each joint the last picture in front is lost: nothing tells that it is whole.
+    for (name, streams, pictures, sounds, breaks, inits) in [
+        ("jump", vec![&sound, &wrap], 49, 89, 1, 1),
+        ("back", vec![&sound, &sound, &sound], 88, 159, 2, 1),
+        ("change", vec![&open, &field], 59, 0, 1, 2),
+        // Pictures without sound in between.
+        ("odd", vec![&sound, &open, &sound], 59, 106, 1, 1),
+    ] {
+        let path = dir.path().join(format!("{name}.ts"));
+        fs::write(&path, streams.into_iter().flatten().copied().collect::<Vec<u8>>()).unwrap();
+        for options in
+            ["--format ts", "--format fmp4", "--format fmp4 --single-file", "--format ts --encrypt"]
+        {
+            let out = dir.path().join("out");
+            let done = ended(&out, &format!("{} --segment 1s {options}", path.display())).success();
+            assert!(done.stderr.contains(&format!("{name}.ts: the stream breaks off")), "{}", done.stderr);
+            assert_eq!(
+                done.stderr.contains("left out: 1 of the stretches"),
+                name == "odd",
+                "{}",
+                done.stderr
+            );
+            let master = out.join("master.m3u8");
+            wireworks(&["hls", "check", &master.display().to_string()]).wait().success();
+            if !options.contains("--encrypt") {
+                assert_eq!(decoded(&master), (pictures, sounds), "{name} {options}");
+            }
+            for uri in super::members(&super::master(&dir)) {
+                let playlist = super::media(&dir, &uri);
+                let marked = playlist.segments.iter().filter(|segment| segment.discontinuity).count();
+                assert_eq!(marked, breaks, "{name} {options} {uri}");
+            }
+            let maps = super::media(&dir, &format!("{name}/index.m3u8")).segments;
+            let mut maps: Vec<_> = maps.into_iter().filter_map(|segment| segment.map).collect();
+            maps.dedup();
+            let expected = if options.contains("fmp4") { inits } else { 0 };
+            assert_eq!(maps.len(), expected, "{name} {options}");
+            fs::remove_dir_all(&out).unwrap();
+        }
     }
+}
+
+#[test]
+fn renditions_that_do_not_break_off_alike_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let [one, wrap] = ["ts/avc_aac.ts", "ts/wrap.ts"].map(|name| fs::read(file(name)).unwrap());
+    let path = dir.path().join("twice.ts");
+    fs::write(&path, [&one[..], &wrap].concat()).unwrap();
+    let refused = ended(&dir.path().join("out"), &format!("{} ts/avc_aac.ts -q", path.display()));
+    assert_eq!(refused.status.code(), Some(1));
+    let said = "twice.ts breaks off or changes at 1 places and ";
+    assert!(refused.stderr.contains(said) && refused.stderr.lines().count() == 1, "{}", refused.stderr);
+}
+
+#[test]
+fn fragmented_films_that_are_cut_end_with_their_last_whole_fragment() {
+    let dir = tempfile::tempdir().unwrap();
+    let whole = fs::read(file("mp4/fragmented.mp4")).unwrap();
+    let moofs: Vec<usize> =
+        (4..whole.len()).filter(|at| whole[*at..].starts_with(b"moof")).map(|at| at - 4).collect();
+    let last = *moofs.last().unwrap();
+    let path = dir.path().join("cut.mp4");
+    for end in [last + 20, last + 400, whole.len() - 3000] {
+        fs::write(&path, &whole[..end]).unwrap();
+        let out = dir.path().join("out");
+        let done = ended(&out, &format!("{} --segment 1s", path.display())).success();
+        let cut_in = moofs.iter().rfind(|at| **at < end).unwrap();
+        let said =
+            format!("cut.mp4: the file ends in the fragment that begins at byte {cut_in}, which is left out");
+        assert!(done.stderr.contains(&said), "{end}: {}", done.stderr);
+        let master = out.join("master.m3u8");
+        wireworks(&["hls", "check", &master.display().to_string()]).wait().success();
+        let (pictures, sounds) = decoded(&master);
+        assert!(pictures > 0 && sounds > 0, "{end}");
+        fs::remove_dir_all(&out).unwrap();
+    }
+    // Nothing is whole.
+    fs::write(&path, &whole[..moofs[0] + 400]).unwrap();
+    assert_eq!(ended(&dir.path().join("out"), &format!("{} -q", path.display())).status.code(), Some(1));
 }
 
 #[test]
@@ -152,7 +231,7 @@ fn whatever_an_input_says_there_is_a_package_or_an_error() {
             let _ = presentation.multivariant().write();
             for rendition in presentation.renditions() {
                 let _ = rendition.playlist().write();
-                let Ok(mut writer) = rendition.writer() else { continue };
+                let mut writer = rendition.writer();
                 let mut sum = 0;
                 for n in 0..rendition.len() {
                     let mut out = Vec::new();
@@ -215,7 +294,7 @@ fn segments_that_cannot_be_made_leave_the_old_package_and_its_keys() {
     let before = [tree(&out), tree(&keys)];
     // A length of a NAL unit in the middle is wrong: it is noticed when that segment is made.
     let media = Media::open_file(&input).unwrap();
-    let at = media.videos().next().unwrap().samples.from(250).next().unwrap().at as usize;
+    let at = media.eras()[0].videos().next().unwrap().samples.from(250).next().unwrap().at as usize;
     film[at..at + 4].fill(0xff);
     fs::write(&input, &film).unwrap();
     let refused = ended(&out, &args);

@@ -35,6 +35,9 @@ pub(super) const MASTER: &str = "master.m3u8";
 /// How long media are taken to be the same without a look.
 pub(super) const FRESH: Duration = Duration::from_secs(1);
 
+/// The most bytes of a segment that is cut while somebody waits: it is made in memory. 10 s of 100 Mb/s.
+const MAX_SEGMENT: u64 = 128 << 20;
+
 /// Numbers of opened films.
 static OPENED: AtomicU64 = AtomicU64::new(0);
 
@@ -253,6 +256,7 @@ fn open(paths: &[PathBuf], format: Format, target: Duration) -> Result<Opened, O
         tracing::warn!("{warning}");
     }
     let presentation = Presentation::plan(media, &Settings { format, target, ..Settings::default() })?;
+    within(&presentation, MAX_SEGMENT)?;
     let ready = ready(&presentation);
     let modified = paths.iter().filter_map(|path| path.metadata().ok()?.modified().ok()).max();
     Ok(Opened {
@@ -263,6 +267,23 @@ fn open(paths: &[PathBuf], format: Format, target: Duration) -> Result<Opened, O
         presentation,
         ready,
     })
+}
+
+/// That no segment has more than `limit` bytes.
+fn within(presentation: &Presentation, limit: u64) -> Result<(), OriginError> {
+    for rendition in presentation.renditions() {
+        let mut begin = Duration::ZERO;
+        for n in 0..rendition.len() {
+            let duration = rendition.duration(n);
+            if let Some(bytes) = rendition.planned_bytes(n).filter(|bytes| *bytes > limit) {
+                let (name, begin, duration) =
+                    (rendition.folder().to_owned(), begin.as_secs_f64(), duration.as_secs_f64());
+                return Err(OriginError::Long { name, begin, duration, bytes, limit });
+            }
+            begin += duration;
+        }
+    }
+    Ok(())
 }
 
 /// All that can be made without the samples.
@@ -277,8 +298,8 @@ fn ready(presentation: &Presentation) -> BTreeMap<(String, String), Bytes> {
         if let Some(playlist) = rendition.i_frames(&rendition.planned()) {
             add(rendition.folder(), "iframes.m3u8", playlist.write().into());
         }
-        if let (Some(name), Some(init)) = (rendition.init_name(), rendition.init()) {
-            add(rendition.folder(), name, init);
+        for (name, init) in rendition.inits() {
+            add(rendition.folder(), &name, init);
         }
     }
     ready
@@ -326,6 +347,24 @@ fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn segments_that_would_take_too_much_memory_are_refused_with_their_time() {
+        let film = Path::new(env!("CARGO_MANIFEST_DIR")).join("media/240p.mp4");
+        for format in [Format::Fmp4, Format::Ts] {
+            let media = vec![(Input::default(), Media::open_file(&film).unwrap())];
+            let settings = Settings { format, target: Duration::from_secs(2), ..Settings::default() };
+            let presentation = Presentation::plan(media, &settings).unwrap();
+            let sizes = presentation.renditions()[0].planned();
+            let largest = sizes.iter().map(|segment| segment.bytes).max().unwrap();
+            let at = sizes.iter().position(|segment| segment.bytes == largest).unwrap();
+            within(&presentation, largest).unwrap();
+            let refused = within(&presentation, largest - 1).unwrap_err();
+            let begin: Duration = (0..at).map(|n| presentation.renditions()[0].duration(n)).sum();
+            let said = format!("240p: the segment at {:.3} s", begin.as_secs_f64());
+            assert!(refused.to_string().starts_with(&said), "{refused}");
+        }
+    }
 
     #[test]
     fn paths_and_kinds_of_segments() {

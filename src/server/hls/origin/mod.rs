@@ -97,6 +97,22 @@ pub enum OriginError {
     /// Media cannot be packaged, together or at all.
     #[error(transparent)]
     Plan(Box<PlanError>),
+    /// A segment would take too much memory.
+    #[error(
+        "{name}: the segment at {begin:.3} s, {duration:.3} s long, would have {bytes} bytes, and at most {limit} are cut while somebody waits: use `wireworks hls package`, or encode with key frames more often"
+    )]
+    Long {
+        /// The rendition.
+        name: String,
+        /// When the segment begins, in seconds.
+        begin: f64,
+        /// How long it is, in seconds.
+        duration: f64,
+        /// About how many bytes it has.
+        bytes: u64,
+        /// How many are allowed.
+        limit: u64,
+    },
     /// A folder cannot be served.
     #[error(transparent)]
     Files(#[from] FilesError),

@@ -1,6 +1,7 @@
 //! What is said of a file: its type, and how long caches keep it.
 //!
-//! Playlists may be other ones soon, so caches keep them for a short time; segments never change under their name. A playlist without
+//! Playlists may be other ones soon, so caches keep them for a short time, and segments for longer: not as `immutable`, since a film or a package that is made anew has the names
+//! of the one before. A playlist without
 //! `EXT-X-ENDLIST` is asked for anew each time. Keys are nobody else's. All have validators, so that asking again costs little.
 
 use std::time::{Duration, SystemTime};
@@ -84,10 +85,9 @@ impl Ages {
             Kind::Key => return HeaderValue::from_static("private, no-cache"),
             Kind::Playlist { complete: false } | Kind::Other => return HeaderValue::from_static("no-cache"),
         };
-        let value = match (age.as_secs(), kind) {
-            (0, _) => "no-cache".to_owned(),
-            (seconds, Kind::Segment) => format!("public, max-age={seconds}, immutable"),
-            (seconds, _) => format!("public, max-age={seconds}"),
+        let value = match age.as_secs() {
+            0 => "no-cache".to_owned(),
+            seconds => format!("public, max-age={seconds}"),
         };
         HeaderValue::try_from(value).unwrap_or(HeaderValue::from_static("no-cache"))
     }
@@ -131,9 +131,9 @@ mod tests {
         let ages = Ages::default();
         for (name, media, cached) in [
             ("master.m3u8", Some("application/vnd.apple.mpegurl"), "no-cache"),
-            ("a/00001.M4S", Some("video/iso.segment"), "public, max-age=86400, immutable"),
-            ("1.ts", Some("video/mp2t"), "public, max-age=86400, immutable"),
-            ("en.vtt", Some("text/vtt; charset=utf-8"), "public, max-age=86400, immutable"),
+            ("a/00001.M4S", Some("video/iso.segment"), "public, max-age=86400"),
+            ("1.ts", Some("video/mp2t"), "public, max-age=86400"),
+            ("en.vtt", Some("text/vtt; charset=utf-8"), "public, max-age=86400"),
             ("k.key", Some("application/octet-stream"), "private, no-cache"),
             ("index.html", None, "no-cache"),
             ("ts", None, "no-cache"),

@@ -149,7 +149,7 @@ pub fn package(args: &Args) -> Result<Summary, PackageError> {
             eprintln!("warning: {warning}");
         }
     }
-    let pictured = films.iter().zip(&inputs).filter(|(_, (_, media))| media.videos().next().is_some());
+    let pictured = films.iter().zip(&inputs).filter(|(_, (_, media))| media.has_pictures());
     // Renditions of a ladder begin with the largest: the last one is decoded in the least time.
     let pictured = pictured.map(|(film, _)| film.clone()).next_back();
     if args.thumbnails.is_some() && pictured.as_deref() == Some("-") {

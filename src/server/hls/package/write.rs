@@ -9,7 +9,7 @@ use indicatif::ProgressBar;
 
 use super::PackageError;
 use super::encrypt::Keys;
-use crate::proto::hls::playlist::media::{ByteRange, Map, MediaPlaylist};
+use crate::proto::hls::playlist::media::{ByteRange, Map, MediaPlaylist, Segment};
 use crate::server::hls::vod::{
     I_FRAME_PLAYLIST, Kind, MEDIA_PLAYLIST, Measured, Rendition, SegmentError, Writer, Written,
 };
@@ -55,9 +55,12 @@ impl Order<'_> {
         let mut playlists = vec![(self.folder.join(MEDIA_PLAYLIST), playlist.write())];
         if let Some(mut i_frames) = rendition.i_frames(&measured) {
             if let Some(one) = playlist.segments.first().filter(|first| first.byte_range.is_some()) {
+                // Pictures of a segment follow each other, so each is of the segment whose bytes it is among.
+                let ends = |segment: &Segment| segment.byte_range.map_or(0, |range| range.end());
                 for segment in &mut i_frames.segments {
+                    let within = playlist.segments.partition_point(|whole| ends(whole) < ends(segment));
                     segment.uri.clone_from(&one.uri);
-                    segment.map.clone_from(&one.map);
+                    segment.map = playlist.segments.get(within).and_then(|whole| whole.map.clone());
                 }
             }
             playlists.push((self.folder.join(I_FRAME_PLAYLIST), i_frames.write()));
@@ -67,11 +70,11 @@ impl Order<'_> {
 
     /// A file a segment.
     fn files(&self, rendition: &Rendition) -> Result<Measured, PackageError> {
-        if let (Some(name), Some(init)) = (rendition.init_name(), rendition.init()) {
+        for (name, init) in rendition.inits() {
             let path = self.folder.join(name);
             fs::write(&path, init).map_err(|source| PackageError::write(&path, source))?;
         }
-        let mut writer = rendition.writer().map_err(failed(rendition, 0))?;
+        let mut writer = rendition.writer();
         let mut measured = Vec::with_capacity(rendition.len());
         for n in 0..rendition.len() {
             let path = self.folder.join(rendition.segment_name(n));
@@ -87,26 +90,26 @@ impl Order<'_> {
         rendition: &Rendition,
         playlist: &mut MediaPlaylist,
     ) -> Result<Measured, PackageError> {
-        let init = rendition.init();
-        let name = format!("media.{}", if init.is_some() { "mp4" } else { rendition.extension() });
+        let inits = rendition.inits();
+        let name = format!("media.{}", if inits.is_empty() { rendition.extension() } else { "mp4" });
         let path = self.folder.join(&name);
         let broken = |source| PackageError::write(&path, source);
         let mut file = File::create(&path).map_err(broken)?;
         let mut offset = 0;
-        let mut map = None;
-        if let Some(init) = init {
+        let mut maps = Vec::with_capacity(inits.len());
+        for (_, init) in inits {
             file.write_all(&init).map_err(broken)?;
-            offset = init.len() as u64;
-            let byte_range = Some(ByteRange { length: offset, offset: 0 });
-            map = Some(Arc::new(Map { uri: name.clone(), byte_range, keys: Arc::default() }));
+            let byte_range = Some(ByteRange { length: init.len() as u64, offset });
+            maps.push(Arc::new(Map { uri: name.clone(), byte_range, keys: Arc::default() }));
+            offset += init.len() as u64;
         }
-        let mut writer = rendition.writer().map_err(failed(rendition, 0))?;
+        let mut writer = rendition.writer();
         let mut measured = Vec::with_capacity(rendition.len());
         for (n, segment) in playlist.segments.iter_mut().enumerate() {
             let mut written = self.segment(rendition, &mut writer, n, &mut file)?;
             segment.uri.clone_from(&name);
             segment.byte_range = Some(ByteRange { length: written.bytes, offset });
-            segment.map.clone_from(&map);
+            segment.map = rendition.init_of(n).and_then(|init| maps.get(init).cloned());
             written.i_frames.iter_mut().for_each(|(range, _)| range.offset += offset);
             offset += written.bytes;
             measured.push(written);

@@ -129,6 +129,30 @@ pub enum PlanError {
         /// What it should have.
         what: &'static str,
     },
+    /// Inputs break off, and not alike.
+    #[error(
+        "{name} breaks off or changes at {breaks} places and {other} at {others}: renditions are cut at the same places, so package them apart"
+    )]
+    Breaks {
+        /// An input.
+        name: String,
+        /// How often it breaks off.
+        breaks: usize,
+        /// Another one.
+        other: String,
+        /// How often that does.
+        others: usize,
+    },
+    /// A rendition has nothing behind a break, or something else.
+    #[error(
+        "{name} has other tracks in stretch {era} of the stream, which begins at a break: split the stream there"
+    )]
+    Differs {
+        /// The rendition.
+        name: String,
+        /// Which stretch, counted from 1.
+        era: usize,
+    },
     /// There are subtitles only.
     #[error("there is nothing to see or hear: subtitles need pictures or sound")]
     NothingToPlay,

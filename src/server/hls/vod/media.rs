@@ -11,10 +11,10 @@ use super::remote::{Opened, Remote};
 use super::source::{Source, Spool};
 use super::stream;
 use crate::proto::hls::codec::webvtt::{self, Document};
-use crate::proto::hls::mp4::Wrong;
 use crate::proto::hls::mp4::fragment::Fragments;
 use crate::proto::hls::mp4::movie::{Movie, MovieTrack};
 use crate::proto::hls::mp4::walk::{Step, Walk};
+use crate::proto::hls::mp4::{Fault, Wrong};
 use crate::proto::hls::track::{Shape, Track};
 use crate::proto::hls::vod::index::Index;
 use crate::proto::hls::vod::layout::Tag;
@@ -54,8 +54,6 @@ pub struct Media {
     pub name: String,
     /// What is in it.
     pub content: Content,
-    /// ID3 tags, by when they count.
-    pub tags: Arc<[Tag]>,
     /// What its user should know: tracks that are left out, losses.
     pub warnings: Vec<String>,
 }
@@ -63,10 +61,31 @@ pub struct Media {
 /// What is in an input.
 #[derive(Clone, Debug)]
 pub enum Content {
-    /// Pictures and sound.
-    Tracks(Vec<MediaTrack>),
+    /// Pictures and sound: mostly one era. They follow each other on one timeline.
+    Tracks(Vec<Era>),
     /// Text.
     Text(Arc<Document>),
+}
+
+/// What can be played without a break. Behind one, times or codings are others, and decoders begin anew.
+#[derive(Clone, Debug)]
+pub struct Era {
+    /// Its tracks.
+    pub tracks: Vec<MediaTrack>,
+    /// ID3 tags, by when they count.
+    pub tags: Arc<[Tag]>,
+}
+
+impl Era {
+    /// Its tracks with pictures.
+    pub fn videos(&self) -> impl Iterator<Item = &MediaTrack> {
+        self.tracks.iter().filter(|track| matches!(track.track.shape, Shape::Video { .. }))
+    }
+
+    /// Its tracks with sound.
+    pub fn sounds(&self) -> impl Iterator<Item = &MediaTrack> {
+        self.tracks.iter().filter(|track| matches!(track.track.shape, Shape::Audio { .. }))
+    }
 }
 
 /// A track, and where its samples are.
@@ -158,28 +177,30 @@ impl Media {
             let document =
                 Document::parse(&file).map_err(|why| MediaError::Text { name: name.clone(), why })?;
             let content = Content::Text(Arc::new(document));
-            return Ok(Self { name, content, tags: Arc::new([]), warnings: Vec::new() });
+            return Ok(Self { name, content, warnings: Vec::new() });
         }
         mp4(Arc::new(source), &first)
     }
 
-    /// Its tracks.
+    /// Its eras; none of text.
     #[must_use]
-    pub fn tracks(&self) -> &[MediaTrack] {
+    pub fn eras(&self) -> &[Era] {
         match &self.content {
-            Content::Tracks(tracks) => tracks,
+            Content::Tracks(eras) => eras,
             Content::Text(_) => &[],
         }
     }
 
-    /// Its tracks with pictures.
-    pub fn videos(&self) -> impl Iterator<Item = &MediaTrack> {
-        self.tracks().iter().filter(|track| matches!(track.track.shape, Shape::Video { .. }))
+    /// Its tracks, as they are at first.
+    #[must_use]
+    pub fn tracks(&self) -> &[MediaTrack] {
+        self.eras().first().map_or(&[], |era| &era.tracks)
     }
 
-    /// Its tracks with sound.
-    pub fn sounds(&self) -> impl Iterator<Item = &MediaTrack> {
-        self.tracks().iter().filter(|track| matches!(track.track.shape, Shape::Audio { .. }))
+    /// Whether it has pictures.
+    #[must_use]
+    pub fn has_pictures(&self) -> bool {
+        self.eras().first().is_some_and(|era| era.videos().next().is_some())
     }
 }
 
@@ -225,8 +246,17 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
     let broken = |fault| MediaError::Mp4 { name: name.clone(), fault };
     let mut walk = Walk::new(source.length(), &[b"moov", b"moof"]);
     let mut found: Option<(Movie, Fragments, Vec<Index>)> = None;
+    let mut warnings = Vec::new();
     loop {
-        let step = walk.step().map_err(|fault| match fault.wrong {
+        let step = match walk.step() {
+            // Its writer died, or the rest was not copied: what is whole is good.
+            Err(Fault { at, wrong: Wrong::Cut(_) }) if found.as_ref().is_some_and(has_samples) => {
+                warnings.push(cut(&name, at));
+                break;
+            }
+            step => step,
+        };
+        let step = step.map_err(|fault| match fault.wrong {
             Wrong::NotMp4(_) => MediaError::Unknown { name: name.clone(), first: hex(first) },
             _ => broken(fault),
         })?;
@@ -245,7 +275,7 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
                     enough(track.id, table.bytes(), &source).map_err(|wrong| broken(wrong.at(one.at)))?;
                 }
                 if !movie.fragmented {
-                    return movie_media(movie, Vec::new(), &source);
+                    return movie_media(movie, Vec::new(), &source, warnings);
                 }
                 let fragments = Fragments::new(&movie);
                 let listed =
@@ -254,6 +284,13 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
             }
             (b"moof", Some((movie, fragments, indexes))) => {
                 let fragment = fragments.read(one.at, one.bytes).map_err(broken)?;
+                let end = fragment.runs.iter().map(|run| run.at.saturating_add(run.bytes)).max();
+                if end.is_some_and(|end| end > source.length())
+                    && indexes.iter().any(|index| !index.is_empty())
+                {
+                    warnings.push(cut(&name, one.at));
+                    break;
+                }
                 for run in &fragment.runs {
                     let place = movie.tracks.iter().position(|track| track.track.id == run.track);
                     let Some(index) = place.and_then(|place| indexes.get_mut(place)) else { continue };
@@ -277,7 +314,7 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
         }
     }
     match found {
-        Some((movie, _, indexes)) => movie_media(movie, indexes, &source),
+        Some((movie, _, indexes)) => movie_media(movie, indexes, &source, warnings),
         None if source.length() < 8 => Err(MediaError::Unknown { name, first: hex(first) }),
         None => Err(MediaError::NoMovie { name, at: source.length() }),
     }
@@ -303,7 +340,22 @@ fn listed(track: &MovieTrack, name: &str) -> Result<Index, MediaError> {
     Ok(index)
 }
 
-fn movie_media(movie: Movie, indexes: Vec<Index>, source: &Arc<Source>) -> Result<Media, MediaError> {
+/// Whether anything was found in front of where a file was cut.
+fn has_samples((_, _, indexes): &(Movie, Fragments, Vec<Index>)) -> bool {
+    indexes.iter().any(|index| !index.is_empty())
+}
+
+/// The warning about a fragmented file that ends within the fragment that begins at that byte.
+fn cut(name: &str, at: u64) -> String {
+    format!("{name}: the file ends in the fragment that begins at byte {at}, which is left out")
+}
+
+fn movie_media(
+    movie: Movie,
+    indexes: Vec<Index>,
+    source: &Arc<Source>,
+    warnings: Vec<String>,
+) -> Result<Media, MediaError> {
     let name = source.name().to_owned();
     let mut left_out: Vec<String> = Vec::new();
     for skipped in &movie.skipped {
@@ -320,25 +372,26 @@ fn movie_media(movie: Movie, indexes: Vec<Index>, source: &Arc<Source>) -> Resul
         }
         tracks.push(MediaTrack { track, samples: Arc::new(samples), source: Arc::clone(source) });
     }
-    finish(name, tracks, left_out, Vec::new())
+    let eras = if tracks.is_empty() { Vec::new() } else { vec![Era { tracks, tags: Arc::new([]) }] };
+    finish(name, eras, left_out, warnings)
 }
 
-/// A media of these tracks.
+/// A media of these eras.
 pub(super) fn finish(
     name: String,
-    tracks: Vec<MediaTrack>,
+    eras: Vec<Era>,
     left_out: Vec<String>,
     mut warnings: Vec<String>,
 ) -> Result<Media, MediaError> {
     let left_out = left_out.join(", ");
-    if tracks.is_empty() {
+    if eras.is_empty() {
         let skipped = if left_out.is_empty() { left_out } else { format!(", only {left_out}") };
         return Err(MediaError::Empty { name, skipped });
     }
     if !left_out.is_empty() {
         warnings.insert(0, format!("{name}: left out: {left_out}"));
     }
-    Ok(Media { name, content: Content::Tracks(tracks), tags: Arc::new([]), warnings })
+    Ok(Media { name, content: Content::Tracks(eras), warnings })
 }
 
 fn hex(first: &[u8]) -> String {

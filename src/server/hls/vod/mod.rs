@@ -5,6 +5,7 @@
 //! All of it waits for files or for other servers, so it belongs on the blocking lane.
 
 mod copy;
+mod era;
 mod error;
 mod media;
 mod plan;
@@ -16,7 +17,7 @@ mod stream;
 mod transport;
 
 pub use self::error::{MediaError, PlanError, SegmentError};
-pub use self::media::{Content, Input, Media, MediaTrack, Role};
+pub use self::media::{Content, Era, Input, Media, MediaTrack, Role};
 pub use self::plan::{Format, INIT_NAME, Settings, Sound, TARGET};
 pub use self::presentation::{I_FRAME_PLAYLIST, MEDIA_PLAYLIST, Measured, Presentation};
 pub use self::rendition::{About, Kind, Rendition, Writer, Written};

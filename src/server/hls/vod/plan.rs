@@ -99,16 +99,65 @@ pub(super) struct Plan {
 
 /// Sorts inputs, and plans renditions of them.
 pub(super) fn plan(inputs: Vec<(Input, Media)>, settings: &Settings) -> Result<Plan, PlanError> {
-    let sorted = Sorted::new(inputs, settings)?;
-    let names = sorted.names.clone();
-    let mut planner = Planner { settings, renditions: Vec::new(), start: sorted.start(), names };
-    planner.plan(sorted)?;
-    let mut renditions = planner.renditions;
+    let eras = eras(&inputs)?;
+    let sorted = (0..eras).map(|era| Sorted::new(&inputs, era, settings)).collect::<Result<Vec<_>, _>>()?;
+    let start = sorted.iter().map(Sorted::start).max().unwrap_or(START);
+    let mut renditions: Vec<Rendition> = Vec::new();
+    let mut first = None;
+    for (era, sorted) in sorted.into_iter().enumerate() {
+        let names = sorted.names.clone();
+        let mut planner = Planner { settings, era, renditions: Vec::new(), start, names };
+        let begins = planner.plan(sorted)?;
+        first = first.or(Some(begins));
+        join(&mut renditions, planner.renditions, era)?;
+    }
+    // The date is that of the first picture, or of the first sound.
+    let before = TimeDelta::from_std(first.unwrap_or_default()).unwrap_or_default();
+    let date_time = settings.date_time.and_then(|date| date.checked_sub_signed(before));
+    for rendition in &mut renditions {
+        rendition.date_time = date_time;
+        rendition.init_name.clone_from(&settings.init_name);
+    }
     let longest = renditions.iter().flat_map(Rendition::durations).max().unwrap_or_default();
     // Rounded to the nearest second, which is how a segment is compared with it (section 4.4.3.1).
     let target_duration = ((longest + Duration::from_millis(500)).as_secs()).max(1);
     renditions.iter_mut().for_each(|rendition| rendition.target_duration = target_duration);
     Ok(Plan { renditions, target_duration })
+}
+
+/// How many eras the inputs have: all that are pictures or sound as many.
+fn eras(inputs: &[(Input, Media)]) -> Result<usize, PlanError> {
+    let mut all = inputs.iter().map(|(_, media)| media).filter(|media| !media.eras().is_empty());
+    let Some(first) = all.next() else { return Ok(1) };
+    let eras = first.eras().len();
+    match all.find(|media| media.eras().len() != eras) {
+        None => Ok(eras),
+        Some(other) => Err(PlanError::Breaks {
+            name: first.name.clone(),
+            breaks: eras - 1,
+            other: other.name.clone(),
+            others: other.eras().len() - 1,
+        }),
+    }
+}
+
+/// Puts the renditions of an era behind those of the ones before.
+fn join(renditions: &mut Vec<Rendition>, behind: Vec<Rendition>, era: usize) -> Result<(), PlanError> {
+    if era == 0 {
+        *renditions = behind;
+        return Ok(());
+    }
+    let differs = |name: &str| PlanError::Differs { name: name.to_owned(), era: era + 1 };
+    if let Some(odd) = renditions.get(behind.len()).or(behind.get(renditions.len())) {
+        return Err(differs(odd.folder()));
+    }
+    for (rendition, behind) in renditions.iter_mut().zip(behind) {
+        if !rendition.is_like(&behind) {
+            return Err(differs(rendition.folder()));
+        }
+        rendition.append(behind);
+    }
+    Ok(())
 }
 
 /// Inputs by what they are.
@@ -121,7 +170,8 @@ struct Sorted {
 }
 
 impl Sorted {
-    fn new(inputs: Vec<(Input, Media)>, settings: &Settings) -> Result<Self, PlanError> {
+    /// The inputs as they are in one of their eras.
+    fn new(inputs: &[(Input, Media)], era: usize, settings: &Settings) -> Result<Self, PlanError> {
         let mut sorted = Self::default();
         for (input, media) in inputs {
             let missing = |what| PlanError::Role { name: media.name.clone(), what };
@@ -132,17 +182,18 @@ impl Sorted {
                 Content::Tracks(_) => None,
             };
             if let Some(document) = document {
-                let about = About::of(&input, None, sorted.names.take("subtitles", &media.name));
+                let about = About::of(input, None, sorted.names.take("subtitles", &media.name));
                 sorted.texts.push((about, document));
                 continue;
             }
             let look = |track: &MediaTrack| Looked::new(&media.name, track, settings.format);
-            let sounds = media.sounds().map(look).collect::<Result<Vec<_>, _>>()?;
+            let Some(era) = media.eras().get(era) else { continue };
+            let sounds = era.sounds().map(look).collect::<Result<Vec<_>, _>>()?;
             let mut has_picture = false;
-            for picture in media.videos().filter(|_| input.role == Role::Any) {
+            for picture in era.videos().filter(|_| input.role == Role::Any) {
                 has_picture = true;
-                let about = About::of(&input, Some(&picture.track), sorted.names.take("", &media.name));
-                let picture = Looked { tags: Arc::clone(&media.tags), ..look(picture)? };
+                let about = About::of(input, Some(&picture.track), sorted.names.take("", &media.name));
+                let picture = Looked { tags: Arc::clone(&era.tags), ..look(picture)? };
                 sorted.films.push(Film { about, picture, sounds: sounds.clone() });
             }
             if has_picture {
@@ -153,8 +204,8 @@ impl Sorted {
             }
             for sound in sounds {
                 let about =
-                    About::of(&input, Some(&sound.track.track), sorted.names.take("audio", &media.name));
-                sorted.sounds.push((about, Looked { tags: Arc::clone(&media.tags), ..sound }));
+                    About::of(input, Some(&sound.track.track), sorted.names.take("audio", &media.name));
+                sorted.sounds.push((about, Looked { tags: Arc::clone(&era.tags), ..sound }));
             }
         }
         match sorted.films.is_empty() && sorted.sounds.is_empty() {
@@ -182,13 +233,16 @@ impl Sorted {
 
 struct Planner<'a> {
     settings: &'a Settings,
+    /// Which era it is.
+    era: usize,
     renditions: Vec<Rendition>,
     start: i64,
     names: Names,
 }
 
 impl Planner<'_> {
-    fn plan(&mut self, sorted: Sorted) -> Result<(), PlanError> {
+    /// Plans the renditions. When they begin.
+    fn plan(&mut self, sorted: Sorted) -> Result<Duration, PlanError> {
         let keys: Vec<Keys> = sorted.films.iter().map(|film| film.picture.keys()).collect();
         let mut times = cuts(&keys, self.settings.target)?;
         for (film, times) in sorted.films.iter().zip(&mut times) {
@@ -203,7 +257,7 @@ impl Planner<'_> {
                 times: times.clone(),
                 end: film.picture.scan.end,
             },
-            _ => Lead::of_sound(&sorted.sounds, self.settings.target),
+            _ => Lead::of_sound(&sorted.sounds, self.settings.target, self.era > 0),
         };
         let several = sorted.films.iter().any(|film| film.sounds.len() > 1) || !sorted.sounds.is_empty();
         let apart = match self.settings.sound {
@@ -250,15 +304,7 @@ impl Planner<'_> {
             let start = self.subtitle_start();
             self.renditions.push(Rendition::of_text(about, kind, document, &lead.spans(), start));
         }
-        // The date is that of the first picture, or of the first sound.
-        let first = lead.times.first().map_or(Duration::ZERO, |first| span(lead.scale, 0, *first));
-        let before = TimeDelta::from_std(first).unwrap_or_default();
-        let date_time = self.settings.date_time.and_then(|date| date.checked_sub_signed(before));
-        for rendition in &mut self.renditions {
-            rendition.date_time = date_time;
-            rendition.init_name.clone_from(&self.settings.init_name);
-        }
-        Ok(())
+        Ok(lead.times.first().map_or(Duration::ZERO, |first| span(lead.scale, 0, *first)))
     }
 
     /// When the presentation begins on the clock of 90 kHz that subtitles are mapped to.

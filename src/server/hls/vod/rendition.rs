@@ -10,7 +10,7 @@ use super::copy::Copier;
 use super::error::{PlanError, SegmentError};
 use super::plan::Format;
 use super::source::Source;
-use super::transport::Transport;
+use super::transport::{Transport, planned_bytes};
 use crate::proto::hls::codec::webvtt::{Document, TimestampMap};
 use crate::proto::hls::playlist::media::{ByteRange, Date, Map, MediaPlaylist, PlaylistKind, Segment};
 use crate::proto::hls::playlist::multivariant::Resolution;
@@ -74,8 +74,20 @@ pub struct Rendition {
 
 #[derive(Debug)]
 enum Inside {
-    Tracks(Box<Tracks>, Vec<Planned>),
+    /// Sections, one behind the other: decoders begin anew with each.
+    Tracks(Vec<Section>),
     Text(Text),
+}
+
+/// Segments that have the same initialization section and one timeline.
+#[derive(Debug)]
+struct Section {
+    tracks: Tracks,
+    planned: Vec<Planned>,
+    /// The number of its first segment.
+    first: usize,
+    /// Which of the different initialization sections it has.
+    init: usize,
 }
 
 /// Pictures or sound.
@@ -102,6 +114,8 @@ struct Text {
     document: Arc<Document>,
     /// When each segment begins, and how long it is.
     spans: Vec<(Duration, Duration)>,
+    /// Segments with which a section of the others begins, but for the first.
+    breaks: Vec<usize>,
     map: TimestampMap,
 }
 
@@ -110,6 +124,8 @@ struct Text {
 struct Planned {
     /// The number of its first fragment.
     sequence: u32,
+    /// How many there are.
+    fragments: u32,
     written: Written,
 }
 
@@ -131,20 +147,21 @@ impl Rendition {
             let coding = |why| PlanError::Coding { name: name.to_owned(), why };
             Transport::new(layout, tracks.start).map_err(coding)?;
             planned.extend((0..layout.len()).map(|n| {
-                let written = Written { bytes: transport_bytes(layout, n), i_frames: Vec::new() };
-                Planned { sequence: 0, written }
+                let written = Written { bytes: planned_bytes(layout, n), i_frames: Vec::new() };
+                Planned { sequence: 0, fragments: 0, written }
             }));
         } else {
             let mut sequence = 1u32;
             for n in 0..layout.len() {
                 let segment = fmp4::segment(layout, n, sequence, tracks.options).map_err(long)?;
                 let written = Written { bytes: segment.bytes(), i_frames: i_frames(layout, n, &segment) };
-                planned.push(Planned { sequence, written });
-                sequence = sequence.wrapping_add(segment.fragments.len() as u32);
+                let fragments = segment.fragments.len() as u32;
+                planned.push(Planned { sequence, fragments, written });
+                sequence = sequence.wrapping_add(fragments);
             }
         }
-        let inside = Inside::Tracks(Box::new(tracks), planned);
-        Ok(Self::of(about, kind, inside))
+        let section = Section { tracks, planned, first: 0, init: 0 };
+        Ok(Self::of(about, kind, Inside::Tracks(vec![section])))
     }
 
     pub(super) fn of_text(
@@ -155,12 +172,79 @@ impl Rendition {
         start: i64,
     ) -> Self {
         let map = TimestampMap { mpegts: clock::wrap(start), local: 0 };
-        let inside = Inside::Text(Text { document, spans: spans.to_vec(), map });
+        let inside = Inside::Text(Text { document, spans: spans.to_vec(), breaks: Vec::new(), map });
         Self::of(about, kind, inside)
     }
 
     fn of(about: About, kind: Kind, inside: Inside) -> Self {
         Self { about, kind, target_duration: 1, date_time: None, init_name: String::new(), inside }
+    }
+
+    /// Whether another one can be put behind it.
+    pub(super) fn is_like(&self, other: &Self) -> bool {
+        let same = std::mem::discriminant(&self.kind) == std::mem::discriminant(&other.kind);
+        let shapes =
+            |it: &Self| it.tracks().map(|track| std::mem::discriminant(&track.shape)).collect::<Vec<_>>();
+        let ours = match &self.inside {
+            Inside::Tracks(sections) => {
+                sections.first().map_or(0, |section| section.tracks.layout.lanes.len())
+            }
+            Inside::Text(_) => 0,
+        };
+        same && self.extension() == other.extension() && shapes(self)[..ours] == shapes(other)[..]
+    }
+
+    /// Puts the segments of another one behind its own, with a discontinuity between them.
+    pub(super) fn append(&mut self, other: Self) {
+        let first = self.len();
+        match (&mut self.inside, other.inside) {
+            (Inside::Text(text), Inside::Text(other)) => {
+                text.breaks.push(first);
+                text.spans.extend(other.spans);
+            }
+            (Inside::Tracks(sections), Inside::Tracks(others)) => {
+                for mut section in others {
+                    let last = sections.last().and_then(|section| section.planned.last());
+                    let sequence =
+                        last.map_or(0, |last| last.sequence.wrapping_add(last.fragments).wrapping_sub(1));
+                    for planned in &mut section.planned {
+                        planned.sequence = planned.sequence.wrapping_add(sequence);
+                    }
+                    let init = section.init_bytes();
+                    let known =
+                        sections.iter().find(|known| known.init_bytes() == init).map(|known| known.init);
+                    let next = sections.iter().map(|known| known.init + 1).max().unwrap_or(0);
+                    section.init = known.unwrap_or(next);
+                    section.first += first;
+                    sections.push(section);
+                }
+            }
+            (Inside::Text(_) | Inside::Tracks(_), _) => {}
+        }
+    }
+
+    /// The section that segment `n` is in, which one that is, and which of its segments.
+    fn section(&self, n: usize) -> Option<(usize, &Section, usize)> {
+        let Inside::Tracks(sections) = &self.inside else { return None };
+        let at = sections.partition_point(|section| section.first <= n).checked_sub(1)?;
+        let section = sections.get(at)?;
+        let n = n - section.first;
+        (n < section.planned.len()).then_some((at, section, n))
+    }
+
+    fn sections(&self) -> &[Section] {
+        match &self.inside {
+            Inside::Tracks(sections) => sections,
+            Inside::Text(_) => &[],
+        }
+    }
+
+    /// Whether something else begins with segment `n`: times, or codings.
+    fn breaks_at(&self, n: usize) -> bool {
+        match &self.inside {
+            Inside::Tracks(_) => self.section(n).is_some_and(|(at, _, into)| at > 0 && into == 0),
+            Inside::Text(text) => text.breaks.contains(&n),
+        }
     }
 
     /// The folder that it is in.
@@ -173,7 +257,7 @@ impl Rendition {
     #[must_use]
     pub fn len(&self) -> usize {
         match &self.inside {
-            Inside::Tracks(tracks, _) => tracks.layout.len(),
+            Inside::Tracks(sections) => sections.last().map_or(0, |last| last.first + last.planned.len()),
             Inside::Text(text) => text.spans.len(),
         }
     }
@@ -193,7 +277,9 @@ impl Rendition {
     #[must_use]
     pub fn duration(&self, n: usize) -> Duration {
         match &self.inside {
-            Inside::Tracks(tracks, _) => tracks.layout.duration(n),
+            Inside::Tracks(_) => {
+                self.section(n).map_or(Duration::ZERO, |(_, it, n)| it.tracks.layout.duration(n))
+            }
             Inside::Text(text) => text.spans.get(n).map_or(Duration::ZERO, |(_, duration)| *duration),
         }
     }
@@ -201,7 +287,10 @@ impl Rendition {
     /// When segment `n` begins, from the beginning of the presentation.
     fn begin(&self, n: usize) -> Duration {
         match &self.inside {
-            Inside::Tracks(tracks, _) => span(tracks.layout.timescale(), 0, tracks.layout.start(n)),
+            Inside::Tracks(_) => self.section(n).map_or(Duration::ZERO, |(_, section, n)| {
+                let layout = &section.tracks.layout;
+                span(layout.timescale(), 0, layout.start(n))
+            }),
             Inside::Text(text) => text.spans.get(n).map_or(Duration::ZERO, |(begin, _)| *begin),
         }
     }
@@ -217,49 +306,63 @@ impl Rendition {
     pub fn extension(&self) -> &'static str {
         match &self.inside {
             Inside::Text(_) => "vtt",
-            Inside::Tracks(tracks, _) if tracks.format == Format::Ts => "ts",
-            Inside::Tracks(..) => "m4s",
+            Inside::Tracks(sections) if sections.iter().any(|it| it.tracks.format == Format::Ts) => "ts",
+            Inside::Tracks(_) => "m4s",
         }
     }
 
-    /// The name of the initialization section in the folder, if segments need one.
+    /// The initialization sections that are different, with their names in the folder; none if segments need none.
     #[must_use]
-    pub fn init_name(&self) -> Option<&str> {
-        (self.extension() == "m4s").then_some(&self.init_name)
-    }
-
-    /// The initialization section, if segments need one.
-    #[must_use]
-    pub fn init(&self) -> Option<Bytes> {
-        match &self.inside {
-            Inside::Tracks(tracks, _) if tracks.format == Format::Fmp4 => {
-                Some(fmp4::initialization(&tracks.layout))
+    pub fn inits(&self) -> Vec<(String, Bytes)> {
+        let mut inits: Vec<(String, Bytes)> = Vec::new();
+        for section in self.sections() {
+            if section.init == inits.len() {
+                let Some(bytes) = section.init_bytes() else { break };
+                inits.push((self.init_name(section.init), bytes));
             }
-            Inside::Tracks(..) | Inside::Text(_) => None,
+        }
+        inits
+    }
+
+    /// Which of the initialization sections segment `n` needs.
+    #[must_use]
+    pub fn init_of(&self, n: usize) -> Option<usize> {
+        let (_, section, _) = self.section(n)?;
+        (section.tracks.format == Format::Fmp4).then_some(section.init)
+    }
+
+    fn init_name(&self, number: usize) -> String {
+        let name = &self.init_name;
+        if number == 0 {
+            return name.clone();
+        }
+        match name.rsplit_once('.') {
+            Some((stem, extension)) => format!("{stem}-{}.{extension}", number + 1),
+            None => format!("{name}-{}", number + 1),
         }
     }
 
-    /// The tracks in its segments, that which leads first.
+    /// The tracks in its segments, that which leads first, section after section.
     pub fn tracks(&self) -> impl Iterator<Item = &Track> {
-        let lanes = match &self.inside {
-            Inside::Tracks(tracks, _) => &tracks.layout.lanes[..],
-            Inside::Text(_) => &[],
-        };
-        lanes.iter().map(|lane| &lane.track)
+        self.sections().iter().flat_map(|section| &section.tracks.layout.lanes).map(|lane| &lane.track)
     }
 
     /// What has to be decoded, by RFC 6381, one entry a coding.
     #[must_use]
     pub fn codecs(&self) -> Vec<String> {
-        let mut codecs: Vec<String> = self.tracks().map(Track::codec_string).collect();
-        codecs.dedup();
+        let mut codecs: Vec<String> = Vec::new();
+        for codec in self.tracks().map(Track::codec_string) {
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
+            }
+        }
         codecs
     }
 
-    /// The size of its pictures, as they are shown.
+    /// The size of its largest pictures, as they are shown.
     #[must_use]
     pub fn resolution(&self) -> Option<Resolution> {
-        self.tracks().find_map(|track| match track.shape {
+        let sizes = self.tracks().filter_map(|track| match track.shape {
             Shape::Video { width, height } => {
                 let coded = match &track.config {
                     Config::Avc(config) => config.size(),
@@ -272,15 +375,17 @@ impl Rendition {
                 Some(Resolution { width: width.into(), height: height.into() })
             }
             Shape::Audio { .. } | Shape::Text => None,
-        })
+        });
+        // Of two that are as large the first.
+        sizes.reduce(|a, b| if b.width * b.height > a.width * a.height { b } else { a })
     }
 
-    /// Pictures a second, to three digits behind the point.
+    /// The most pictures a second, to three digits behind the point.
     #[must_use]
     pub fn frame_rate(&self) -> Option<f64> {
-        let Inside::Tracks(tracks, _) = &self.inside else { return None };
         self.resolution()?;
-        Some((tracks.rate * 1000.0).round() / 1000.0).filter(|rate| *rate > 0.0)
+        let rate = self.sections().iter().map(|section| section.tracks.rate).fold(0.0, f64::max);
+        Some((rate * 1000.0).round() / 1000.0).filter(|rate| *rate > 0.0)
     }
 
     /// Channels of its sound.
@@ -295,17 +400,17 @@ impl Rendition {
     /// Whether each segment can be decoded without another one.
     #[must_use]
     pub fn is_independent(&self) -> bool {
-        match &self.inside {
-            Inside::Tracks(tracks, _) => tracks.independent,
-            Inside::Text(_) => true,
-        }
+        self.sections().iter().all(|section| section.tracks.independent)
     }
 
     /// What its segments come to: of fMP4 exactly, of MPEG-TS about (a few hundredths more than they will have), of subtitles by making them.
     #[must_use]
     pub fn planned(&self) -> Vec<Written> {
         match &self.inside {
-            Inside::Tracks(_, planned) => planned.iter().map(|planned| planned.written.clone()).collect(),
+            Inside::Tracks(sections) => {
+                let planned = sections.iter().flat_map(|section| &section.planned);
+                planned.map(|planned| planned.written.clone()).collect()
+            }
             Inside::Text(text) => (0..text.spans.len())
                 .map(|n| Written { bytes: text.segment(n).len() as u64, i_frames: Vec::new() })
                 .collect(),
@@ -315,13 +420,13 @@ impl Rendition {
     /// Its media playlist.
     #[must_use]
     pub fn playlist(&self) -> MediaPlaylist {
-        let map = self
-            .init_name()
-            .map(|uri| Arc::new(Map { uri: uri.to_owned(), byte_range: None, keys: Arc::default() }));
+        let map = |(uri, _)| Arc::new(Map { uri, byte_range: None, keys: Arc::default() });
+        let maps: Vec<Arc<Map>> = self.inits().into_iter().map(map).collect();
         let segments = (0..self.len()).map(|n| Segment {
             uri: self.segment_name(n),
             duration: self.duration(n),
-            map: map.clone(),
+            discontinuity: self.breaks_at(n),
+            map: self.init_of(n).and_then(|init| maps.get(init).cloned()),
             program_date_time: self.date_at(self.begin(n)),
             ..Segment::default()
         });
@@ -349,6 +454,7 @@ impl Rendition {
                 segments.push(Segment {
                     duration: *duration,
                     byte_range: Some(*range),
+                    discontinuity: whole.discontinuity && index == 0,
                     program_date_time: whole.program_date_time.filter(|_| index == 0),
                     ..whole.clone()
                 });
@@ -363,19 +469,15 @@ impl Rendition {
     }
 
     /// Writes segments one after the other.
-    ///
-    /// # Errors
-    /// A coding cannot be in MPEG-TS.
-    pub fn writer(&self) -> Result<Writer<'_>, SegmentError> {
-        let transport = match &self.inside {
-            Inside::Tracks(tracks, _) if tracks.format == Format::Ts => {
-                let name = tracks.sources.first().map_or("", |source| source.name());
-                let failed = |why| SegmentError::Mux { name: name.to_owned(), number: 0, at: 0, why };
-                Some(Transport::new(&tracks.layout, tracks.start).map_err(failed)?)
-            }
-            _ => None,
-        };
-        Ok(Writer { rendition: self, transport, copier: Copier::default() })
+    #[must_use]
+    pub fn writer(&self) -> Writer<'_> {
+        Writer { rendition: self, transport: None, apart: false, copier: Copier::default() }
+    }
+
+    /// How many bytes segment `n` has, or a few more; of subtitles it is not known.
+    #[must_use]
+    pub fn planned_bytes(&self, n: usize) -> Option<u64> {
+        self.section(n).and_then(|(_, section, n)| Some(section.planned.get(n)?.written.bytes))
     }
 
     /// Segment `n` by itself. In MPEG-TS the counters of its packets go on from segment to segment when all are made so.
@@ -384,14 +486,22 @@ impl Rendition {
     /// There is none of that number, or its samples cannot be read.
     pub fn segment(&self, n: usize) -> Result<Bytes, SegmentError> {
         let mut out = Vec::new();
-        if let Inside::Tracks(_, planned) = &self.inside {
-            let bytes = planned.get(n).map_or(0, |planned| planned.written.bytes);
-            out.reserve(usize::try_from(bytes).unwrap_or(0));
-        }
-        let mut writer = self.writer()?;
-        writer.transport = writer.transport.map(|transport| transport.apart(n));
-        writer.write(n, &mut out)?;
+        out.reserve(usize::try_from(self.planned_bytes(n).unwrap_or(0)).unwrap_or(0));
+        Writer { apart: true, ..self.writer() }.write(n, &mut out)?;
         Ok(out.into())
+    }
+}
+
+impl Section {
+    /// The initialization section, if segments need one.
+    fn init_bytes(&self) -> Option<Bytes> {
+        (self.tracks.format == Format::Fmp4).then(|| fmp4::initialization(&self.tracks.layout))
+    }
+
+    fn transport(&self) -> Result<Transport, SegmentError> {
+        let name = self.tracks.sources.first().map_or("", |source| source.name());
+        let failed = |why| SegmentError::Mux { name: name.to_owned(), number: 0, at: 0, why };
+        Transport::new(&self.tracks.layout, self.tracks.start).map_err(failed)
     }
 }
 
@@ -399,7 +509,10 @@ impl Rendition {
 #[derive(Debug)]
 pub struct Writer<'a> {
     rendition: &'a Rendition,
-    transport: Option<Transport>,
+    /// What makes the segments of a section, in MPEG-TS.
+    transport: Option<(usize, Transport)>,
+    /// Whether each segment is made by itself.
+    apart: bool,
     copier: Copier,
 }
 
@@ -409,20 +522,24 @@ impl Writer<'_> {
     /// # Errors
     /// There is none of that number, its samples cannot be read, or it cannot be written.
     pub fn write(&mut self, n: usize, out: &mut impl Write) -> Result<Written, SegmentError> {
-        if n >= self.rendition.len() {
-            return Err(SegmentError::None(n));
+        if let Inside::Text(text) = &self.rendition.inside
+            && n < text.spans.len()
+        {
+            let segment = text.segment(n);
+            out.write_all(segment.as_bytes()).map_err(SegmentError::Write)?;
+            return Ok(Written { bytes: segment.len() as u64, i_frames: Vec::new() });
         }
-        let (tracks, planned) = match &self.rendition.inside {
-            Inside::Text(text) => {
-                let segment = text.segment(n);
-                out.write_all(segment.as_bytes()).map_err(SegmentError::Write)?;
-                return Ok(Written { bytes: segment.len() as u64, i_frames: Vec::new() });
-            }
-            Inside::Tracks(tracks, planned) => (tracks, planned),
-        };
+        let (at, section, n) = self.rendition.section(n).ok_or(SegmentError::None(n))?;
+        let Section { tracks, planned, .. } = section;
         let (layout, sources) = (&tracks.layout, &tracks.sources);
-        if let Some(transport) = &mut self.transport {
+        if tracks.format == Format::Ts {
+            let mut transport = match self.transport.take() {
+                Some((known, transport)) if known == at && !self.apart => transport,
+                _ if self.apart => section.transport()?.apart(n),
+                _ => section.transport()?,
+            };
             let sizes = transport.segment(layout, n, sources, &tracks.leads, out)?;
+            self.transport = Some((at, transport));
             let range = |length| (ByteRange { length, offset: 0 }, layout.duration(n));
             let i_frames = sizes.first.map(range).into_iter().collect();
             return Ok(Written { bytes: sizes.bytes, i_frames });
@@ -458,40 +575,4 @@ fn i_frames(layout: &Layout, n: usize, segment: &fmp4::Segment) -> Vec<(ByteRang
         offset += fragment.bytes;
     }
     found
-}
-
-/// About how many bytes of MPEG-TS segment `n` has: not fewer than it will have.
-fn transport_bytes(layout: &Layout, n: usize) -> u64 {
-    /// Bytes in front of a picture: of the PES packet, and a delimiter; and of an adaptation field with a clock.
-    const FRONT: u64 = 19 + 6 + 8;
-    /// Bytes of a packet, and those of its payload.
-    const PACKET: (u64, u64) = (188, 184);
-    /// Packets of sound that are gathered in about a sixth of a second have a header and half a packet of stuffing.
-    const SOUND: u64 = 14 + 92;
-    let packets = |bytes: u64| bytes.div_ceil(PACKET.1) * PACKET.0;
-    let tags = layout.tags[layout.tags_in(n)].iter().map(|tag| packets(tag.data.len() as u64 + FRONT));
-    // Segments that are made by themselves have up to 15 packets more of each track.
-    let mut bytes = (2 + 15 * layout.lanes.len() as u64) * PACKET.0 + tags.sum::<u64>();
-    for lane in &layout.lanes {
-        let sets: u64 = match &lane.track.config {
-            Config::Avc(config) => config.sps.iter().chain(&config.pps).map(|set| set.len() as u64 + 4).sum(),
-            Config::Hevc(config) => config.parameter_sets().map(|set| set.len() as u64 + 4).sum(),
-            _ => 0,
-        };
-        let is_video = matches!(lane.track.shape, Shape::Video { .. });
-        let mut sound = 0u64;
-        for located in lane.segment(n) {
-            let size = u64::from(located.sample.size);
-            if is_video {
-                bytes += packets(size + FRONT + if located.sample.key { sets } else { 0 });
-            } else {
-                sound += size + 7;
-            }
-        }
-        if !is_video {
-            let gathered = layout.duration(n).as_millis() as u64 / 80 + 2;
-            bytes += packets(sound + gathered * SOUND);
-        }
-    }
-    bytes
 }

@@ -7,7 +7,7 @@ use super::copy::{Ahead, GAP, WINDOW};
 use super::error::SegmentError;
 use super::source::Source;
 use crate::proto::hls::mp4::table::Located;
-use crate::proto::hls::track::{Shape, Timescale, Track};
+use crate::proto::hls::track::{Config, Shape, Timescale, Track};
 use crate::proto::hls::ts::mux::{self, Frame, Muxer};
 use crate::proto::hls::vod::layout::{Lane, Layout, Tag};
 
@@ -141,4 +141,40 @@ fn near(lane: &Lane, number: u32, at: u64) -> u64 {
         end = behind;
     }
     end
+}
+
+/// About how many bytes of MPEG-TS segment `n` has: not fewer than it will have.
+pub(super) fn planned_bytes(layout: &Layout, n: usize) -> u64 {
+    /// Bytes in front of a picture: of the PES packet, and a delimiter; and of an adaptation field with a clock.
+    const FRONT: u64 = 19 + 6 + 8;
+    /// Bytes of a packet, and those of its payload.
+    const PACKET: (u64, u64) = (188, 184);
+    /// Packets of sound that are gathered in about a sixth of a second have a header and half a packet of stuffing.
+    const SOUND: u64 = 14 + 92;
+    let packets = |bytes: u64| bytes.div_ceil(PACKET.1) * PACKET.0;
+    let tags = layout.tags[layout.tags_in(n)].iter().map(|tag| packets(tag.data.len() as u64 + FRONT));
+    // Segments that are made by themselves have up to 15 packets more of each track.
+    let mut bytes = (2 + 15 * layout.lanes.len() as u64) * PACKET.0 + tags.sum::<u64>();
+    for lane in &layout.lanes {
+        let sets: u64 = match &lane.track.config {
+            Config::Avc(config) => config.sps.iter().chain(&config.pps).map(|set| set.len() as u64 + 4).sum(),
+            Config::Hevc(config) => config.parameter_sets().map(|set| set.len() as u64 + 4).sum(),
+            _ => 0,
+        };
+        let is_video = matches!(lane.track.shape, Shape::Video { .. });
+        let mut sound = 0u64;
+        for located in lane.segment(n) {
+            let size = u64::from(located.sample.size);
+            if is_video {
+                bytes += packets(size + FRONT + if located.sample.key { sets } else { 0 });
+            } else {
+                sound += size + 7;
+            }
+        }
+        if !is_video {
+            let gathered = layout.duration(n).as_millis() as u64 / 80 + 2;
+            bytes += packets(sound + gathered * SOUND);
+        }
+    }
+    bytes
 }

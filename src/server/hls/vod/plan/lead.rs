@@ -15,14 +15,15 @@ pub(super) struct Lead {
 }
 
 impl Lead {
-    pub(super) fn of_sound(sounds: &[(About, Looked)], target: Duration) -> Self {
+    /// For sounds alone. `behind`: something is played before them, so they begin where they begin.
+    pub(super) fn of_sound(sounds: &[(About, Looked)], target: Duration, behind: bool) -> Self {
         let scale = Timescale::MPEG;
         let step = ticks(target);
         let all = || sounds.iter().map(|(_, sound)| sound);
         let end = all().map(|sound| sound.time(sound.scan.end, scale)).max().unwrap_or(0);
         let first = all().map(|sound| sound.time(sound.scan.start, scale)).min().unwrap_or(0);
         let mut times = Vec::new();
-        let mut next = first.div_euclid(step) * step;
+        let mut next = if behind { first } else { first.div_euclid(step) * step };
         while next < end {
             times.push(next);
             next = next.saturating_add(step);

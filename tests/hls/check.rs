@@ -63,6 +63,18 @@ fn a_package_is_good_on_a_disk_and_over_the_web() {
 }
 
 #[test]
+fn a_pipe_in_place_of_a_segment_is_no_file_and_waited_for_by_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let list = folder.path().join("list.m3u8");
+    fs::write(&list, "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXTINF:4,\n1.ts\n#EXT-X-ENDLIST\n").unwrap();
+    let pipe = folder.path().join("1.ts");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+        .unwrap();
+    let ended = check(&[&list.display().to_string()]);
+    assert!(ended.text().contains("it is no file"));
+}
+
+#[test]
 fn what_is_wrong_is_told_as_a_table_and_as_json() {
     let folder = tempfile::tempdir().unwrap();
     let out = packaged(folder.path(), &[]);

@@ -11,6 +11,7 @@ pub mod check;
 pub mod command;
 pub mod latency;
 pub mod live;
+mod location;
 pub mod origin;
 pub mod package;
 pub mod player;

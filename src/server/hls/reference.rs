@@ -2,6 +2,8 @@
 
 use http::Uri;
 
+use super::location::Location;
+
 /// The path that a reference in the playlist at the path `base` means, without a query; `None` for one that leads to another server or out of the tree.
 pub(in crate::server::hls) fn resolve(base: &str, reference: &str) -> Option<String> {
     let reference = reference.split(['?', '#']).next().unwrap_or_default();
@@ -24,16 +26,8 @@ pub(in crate::server::hls) fn resolve(base: &str, reference: &str) -> Option<Str
 
 /// The address that a reference in the playlist at `base` means.
 pub(in crate::server::hls) fn join(base: &Uri, reference: &str) -> Option<Uri> {
-    if let Some(rest) = reference.strip_prefix("//") {
-        return format!("{}://{rest}", base.scheme_str()?).parse().ok();
-    }
-    if reference.contains("://") {
-        return reference.parse().ok();
-    }
-    let path = resolve(base.path(), reference)?;
-    let query = reference.split_once('?').and_then(|(_, query)| query.split('#').next());
-    let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-    format!("{}://{}{path}{query}", base.scheme_str()?, base.authority()?).parse().ok()
+    let base = Location::parse(&base.to_string()).ok()?;
+    base.join(reference).ok()?.to_string().parse().ok()
 }
 
 #[cfg(test)]
@@ -66,8 +60,9 @@ mod tests {
             ("/p.m3u8", Some("https://a.example:8443/p.m3u8")),
             ("//b.example/p.m3u8", Some("https://b.example/p.m3u8")),
             ("http://b.example/p.m3u8", Some("http://b.example/p.m3u8")),
-            ("../../../p.m3u8", None),
-            ("", None),
+            ("../../../p.m3u8", Some("https://a.example:8443/p.m3u8")),
+            ("p.m3u8?u=http://b.example", Some("https://a.example:8443/live/s/p.m3u8?u=http://b.example")),
+            ("ftp://b.example/p.m3u8", None),
         ] {
             assert_eq!(join(&base, reference).map(|uri| uri.to_string()).as_deref(), expected, "{reference}");
         }

@@ -230,7 +230,8 @@ impl Fragments {
             let run = reading.trun(trun, progress, defaults, base, here)?;
             here = run.at.saturating_add(run.bytes);
             progress.next = run.end;
-            if progress.wanted {
+            // One of no samples says nothing, and could be there a million times.
+            if progress.wanted && run.count > 0 {
                 fragment.runs.push(run);
             }
         }

@@ -8,7 +8,7 @@ use http::header::{ACCEPT_ENCODING, CONTENT_TYPE, LOCATION, RANGE, USER_AGENT};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::time::timeout;
 
-use super::location::{BadLocation, Location};
+use super::super::location::{BadLocation, Location};
 use crate::net::client::{ConnectError, Connector};
 use crate::net::clock::Clock;
 use crate::net::conn::Conn;
@@ -197,11 +197,12 @@ fn part(bytes: &Bytes, range: ByteRange) -> Result<Bytes, FetchError> {
 }
 
 fn file(path: &std::path::Path, range: Option<ByteRange>, limit: u64) -> Result<Fetched, FetchError> {
-    let mut file = std::fs::File::open(path)?;
-    let length = file.metadata()?;
+    // Asked before it is opened: opening a pipe waits for whoever writes to it.
+    let length = std::fs::metadata(path)?;
     if !length.is_file() {
         return Err(FetchError::Folder);
     }
+    let mut file = std::fs::File::open(path)?;
     let wanted = match range {
         Some(range) if range.end() > length.len() => return Err(FetchError::Range(range)),
         Some(range) => {

@@ -5,8 +5,8 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::{Instant, sleep};
 
+use super::super::location::Location;
 use super::PLAYLIST;
-use super::location::Location;
 use super::report::Report;
 use super::watched::{Context, Watched};
 use crate::proto::hls::playlist::media::MediaPlaylist;

@@ -6,7 +6,6 @@
 mod decrypt;
 mod fetch;
 mod live;
-pub mod location;
 mod report;
 mod watched;
 
@@ -17,9 +16,9 @@ use std::time::Duration;
 
 use self::fetch::Fetcher;
 pub use self::fetch::MAX_SEGMENT;
-pub use self::location::{BadLocation, Location};
 pub use self::report::{Problem, Report};
 use self::watched::{Context, Watched};
+pub use super::location::{BadLocation, Location};
 use crate::proto::hls::check::{self, Held, Rendition};
 use crate::proto::hls::playlist::MAX_PLAYLIST;
 use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;

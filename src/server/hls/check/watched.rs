@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::location::Location;
 use super::decrypt::{decrypt, iv_of};
 use super::fetch::{FetchError, Fetcher, MAX_SEGMENT};
-use super::location::Location;
 use super::report::Report;
 use super::{PLAYLIST, Settings, is_playlist_type};
 use crate::proto::hls::check::segment::Checker;

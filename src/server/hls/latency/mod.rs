@@ -16,14 +16,12 @@ pub use self::ages::Report;
 use self::ages::{Ages, Item, items};
 use self::client::Client;
 pub use self::client::FetchError;
+use super::check::MAX_SEGMENT;
 use super::reference::join;
 use crate::proto::hls::playlist::MAX_PLAYLIST;
 use crate::proto::hls::playlist::media::MediaPlaylist;
 use crate::proto::hls::playlist::read::{Playlist, ReadError};
 use crate::proto::hls::playlist::variables::Variables;
-
-/// Bytes of a part or segment, at most: 20 s at 100 Mbit/s.
-const MAX_SEGMENT: u64 = 256 << 20;
 
 /// Why nothing can be measured.
 #[derive(Debug, thiserror::Error)]

@@ -168,7 +168,10 @@ impl Film {
         if let Some(opened) = slot.fresh() {
             return Ok(opened);
         }
-        let stamps = stamps(&self.paths).map_err(|error| match error.kind() {
+        let paths = self.paths.clone();
+        let look = self.packager.blocking.submit(Priority::Normal, move || stamps(&paths));
+        let stamps = look.map_err(|_| busy())?.await.map_err(|error| failed(&error))?;
+        let stamps = stamps.map_err(|error| match error.kind() {
             ErrorKind::NotFound => Problem::not_found(),
             _ => failed(&error),
         })?;
@@ -333,13 +336,13 @@ impl Stamp {
     }
 }
 
-fn busy() -> Problem {
+pub(super) fn busy() -> Problem {
     Problem::new(StatusCode::SERVICE_UNAVAILABLE, "too much to do, try again soon")
         .with(http::header::RETRY_AFTER, http::HeaderValue::from_static("1"))
 }
 
 /// The log has the reason, which may name files of the server.
-fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
+pub(super) fn failed(error: &(dyn std::error::Error + 'static)) -> Problem {
     tracing::warn!("a film cannot be served: {}", one_line(error));
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this cannot be packaged")
 }

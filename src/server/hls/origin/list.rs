@@ -10,6 +10,7 @@ use std::path::Path;
 use super::film::MASTER;
 use super::reply;
 use super::tree::is_film;
+use crate::proto::hls::playlist::MAX_PLAYLIST;
 use crate::proto::http::path::encode_path;
 use crate::server::hls::player::Stream;
 
@@ -21,9 +22,6 @@ const MAX_SEEN: usize = 20_000;
 
 /// How deep folders are looked into.
 const DEPTH: usize = 4;
-
-/// Bytes of a playlist that are read.
-const MAX_PLAYLIST: u64 = 4 << 20;
 
 /// The streams of the folder `root`, which is called `name`, by name. Blocks.
 pub(super) fn streams(root: &Path, name: &str) -> Vec<Stream> {
@@ -115,7 +113,7 @@ impl Found {
 fn read(path: &Path) -> Vec<u8> {
     let mut text = Vec::new();
     // What cannot be read has no streams in it.
-    let _ = File::open(path).and_then(|file| file.take(MAX_PLAYLIST).read_to_end(&mut text));
+    let _ = File::open(path).and_then(|file| file.take(MAX_PLAYLIST as u64).read_to_end(&mut text));
     text
 }
 

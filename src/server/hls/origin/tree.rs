@@ -8,16 +8,17 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
-use super::film::{FRESH, Film};
+use super::film::{self, FRESH, Film};
 use super::reply::{self, Kind, PLAYLIST, Ready};
 use super::{OriginError, Packager, list};
 use crate::net::workers::Priority;
+use crate::proto::hls::playlist::MAX_PLAYLIST;
 use crate::proto::http::date;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::limits::Limits;
@@ -29,9 +30,6 @@ use crate::server::http::handler::Handler as _;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::{Parts, Request};
 use crate::server::http::response::Response;
-
-/// Bytes of a playlist that is looked at. A day of segments of 2 s has 3 MB.
-const MAX_PLAYLIST: u64 = 16 << 20;
 
 /// How long a list of streams is taken to be the same.
 const LISTED: Duration = Duration::from_secs(2);
@@ -68,6 +66,16 @@ struct Open {
     asked: u64,
     /// When its path was looked at last.
     looked: Instant,
+}
+
+impl Films {
+    /// A film that was looked at a moment ago.
+    fn known(&mut self, path: &Path) -> Option<Arc<Film>> {
+        self.time += 1;
+        let open = self.open.get_mut(path).filter(|open| open.looked.elapsed() < FRESH)?;
+        open.asked = self.time;
+        Some(Arc::clone(&open.film))
+    }
 }
 
 impl Tree {
@@ -113,7 +121,7 @@ impl Tree {
     pub(super) async fn answer(&self, request: &Parts, path: &[&str]) -> Result<Response, Problem> {
         let film = path.iter().position(|segment| is_film(segment)).filter(|at| at + 1 < path.len());
         if let Some(at) = film
-            && let Some(found) = self.film(&path[..=at])
+            && let Some(found) = self.film(&path[..=at]).await?
         {
             return found.answer(request.head(), &path[at + 1..]).await;
         }
@@ -140,7 +148,7 @@ impl Tree {
             return Ok(response);
         }
         let body = std::mem::take(response.body_mut());
-        let bytes = body.collect(MAX_PLAYLIST).await.map_err(|error| {
+        let bytes = body.collect(MAX_PLAYLIST as u64).await.map_err(|error| {
             tracing::warn!(%error, "a playlist cannot be read");
             Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "this playlist cannot be read")
         })?;
@@ -155,36 +163,42 @@ impl Tree {
     }
 
     /// The film at `path`, which is opened when it is answered for. No link leads out of the folder, and none to a film within it.
-    fn film(&self, path: &[&str]) -> Option<Arc<Film>> {
+    async fn film(&self, path: &[&str]) -> Result<Option<Arc<Film>>, Problem> {
         if path.iter().any(|segment| segment.starts_with('.')) {
-            return None;
+            return Ok(None);
         }
         let mut full = self.root.clone();
         full.extend(path.iter().map(|segment| OsStr::from_bytes(segment.as_bytes())));
-        let now = Instant::now();
-        let mut films = self.films.lock().unwrap_or_else(PoisonError::into_inner);
-        films.time += 1;
-        let time = films.time;
-        if let Some(open) = films.open.get_mut(&full)
-            && now.duration_since(open.looked) < FRESH
-        {
-            open.asked = time;
-            return Some(Arc::clone(&open.film));
+        if let Some(film) = self.films().known(&full) {
+            return Ok(Some(film));
         }
-        if !full.canonicalize().is_ok_and(|real| real == full) || !full.is_file() {
+        // The disk may be far away, so a worker looks.
+        let wanted = full.clone();
+        let look = move || wanted.canonicalize().is_ok_and(|real| real == wanted) && wanted.is_file();
+        let job = self.packager.blocking.submit(Priority::Normal, look).map_err(|_| film::busy())?;
+        let is_there = job.await.map_err(|error| film::failed(&error))?;
+        let now = Instant::now();
+        let mut films = self.films();
+        if !is_there {
             films.open.remove(&full);
-            return None;
+            return Ok(None);
         }
         if films.open.len() >= MAX_FILMS && !films.open.contains_key(&full) {
             let oldest = films.open.iter().min_by_key(|(_, open)| open.asked).map(|(path, _)| path.clone());
             oldest.and_then(|path| films.open.remove(&path));
         }
+        films.time += 1;
+        let time = films.time;
         let open = films.open.entry(full).or_insert_with_key(|path| {
             let film = Arc::new(Film::closed(vec![path.clone()], &self.packager));
             Open { film, asked: time, looked: now }
         });
         (open.asked, open.looked) = (time, now);
-        Some(Arc::clone(&open.film))
+        Ok(Some(Arc::clone(&open.film)))
+    }
+
+    fn films(&self) -> MutexGuard<'_, Films> {
+        self.films.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use aes::Aes128;
@@ -59,7 +59,7 @@ impl Keys {
             return Err(PackageError::Usage(format!("--key-rotate needs {NUMBER} in --key-uri")));
         }
         let folder: Option<PathBuf> = match (&wanted.keys_out, &wanted.key_uri, secret) {
-            (Some(folder), ..) => Some(folder.clone()),
+            (Some(folder), ..) => Some(aside.within(folder).unwrap_or_else(|| folder.clone())),
             (None, None, _) => Some(aside.folder().join(FOLDER)),
             (None, Some(_), Some(_)) => None,
             (None, Some(_), None) => {
@@ -88,20 +88,23 @@ impl Keys {
         Ok(Some(Self { rotate: wanted.key_rotate, iv: wanted.iv, keys, folder }))
     }
 
-    /// Writes the keys where players get them: last of all, as they take the place of those of an older package.
-    pub(super) fn publish(&self) -> Result<(), PackageError> {
-        let Some(folder) = &self.folder else { return Ok(()) };
+    /// Writes the keys into the folder where players get them, under other names: those of an older package are needed until the new one is in its place.
+    pub(super) fn write(&self) -> Result<Staged, PackageError> {
+        let mut staged = Staged(Vec::new());
+        let Some(folder) = &self.folder else { return Ok(staged) };
         fs::create_dir_all(folder).map_err(|source| PackageError::write(folder, source))?;
-        let aside = |number: usize| folder.join(format!(".{number}.key.part"));
         for (number, (key, _)) in self.keys.iter().enumerate() {
-            let path = aside(number);
-            fs::write(&path, key).map_err(|source| PackageError::write(&path, source))?;
+            let aside = folder.join(format!(".{number}.key.part"));
+            let written = fs::write(&aside, key).map_err(|source| PackageError::write(&aside, source));
+            staged.0.push((aside, folder.join(format!("{number}.key"))));
+            written?;
         }
-        for number in 0..self.keys.len() {
-            let path = folder.join(format!("{number}.key"));
-            fs::rename(aside(number), &path).map_err(|source| PackageError::write(&path, source))?;
-        }
-        Ok(())
+        Ok(staged)
+    }
+
+    /// Whether the keys are a part of the package.
+    pub(super) fn are_within(&self, package: &Path) -> bool {
+        self.folder.as_ref().is_some_and(|folder| folder.starts_with(package))
     }
 
     /// The key of segment `n`.
@@ -120,6 +123,29 @@ impl Keys {
         let key = self.of(n).map_or([0; BLOCK], |(key, _)| *key);
         let iv = self.iv.unwrap_or((n as u128).to_be_bytes());
         Encrypted::new(&key, &iv, out)
+    }
+}
+
+/// Keys that are written under other names. Dropped before they are published, they are removed.
+#[derive(Debug)]
+pub(super) struct Staged(Vec<(PathBuf, PathBuf)>);
+
+impl Staged {
+    /// Puts the keys into their places, where those of an older package may be.
+    pub(super) fn publish(mut self) -> Result<(), PackageError> {
+        for (aside, path) in std::mem::take(&mut self.0) {
+            fs::rename(aside, &path).map_err(|source| PackageError::write(&path, source))?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        for (aside, _) in &self.0 {
+            // What cannot be removed is written over by the next one.
+            let _ = fs::remove_file(aside);
+        }
     }
 }
 
@@ -199,6 +225,29 @@ impl<W: Write> Write for Encrypted<W> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn keys_of_an_older_package_stay_until_the_new_one_is_in_its_place() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("keys");
+        fs::create_dir(&folder).unwrap();
+        fs::write(folder.join("0.key"), "old").unwrap();
+        let said = Key { method: Method::Aes128, uri: None, iv: None, format: None, format_versions: None };
+        let keys = Keys {
+            rotate: None,
+            iv: None,
+            keys: vec![([7; BLOCK], Arc::new(said))],
+            folder: Some(folder.clone()),
+        };
+        let names = || fs::read_dir(&folder).unwrap().count();
+        let staged = keys.write().unwrap();
+        assert_eq!((fs::read(folder.join("0.key")).unwrap(), names()), (b"old".to_vec(), 2));
+        drop(staged);
+        assert_eq!((fs::read(folder.join("0.key")).unwrap(), names()), (b"old".to_vec(), 1));
+        keys.write().unwrap().publish().unwrap();
+        assert_eq!((fs::read(folder.join("0.key")).unwrap(), names()), ([7; BLOCK].to_vec(), 1));
+        assert!(keys.are_within(dir.path()) && !keys.are_within(Path::new("/elsewhere")));
+    }
 
     /// Encrypts in pieces of `step` bytes.
     fn encrypted(plain: &[u8], step: usize) -> Vec<u8> {

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use self::encrypt::Keys;
+use self::encrypt::{Keys, Staged};
 use self::output::{Aside, MASTER};
 use super::command::package::{Args, Container, Sound as SoundArg, Spec};
 use super::tools::{self, Encoded, Thumbnails, ToolError, Tools};
@@ -180,10 +180,18 @@ pub fn package(args: &Args) -> Result<Summary, PackageError> {
     let master = aside.folder().join(MASTER);
     let text = presentation.multivariant_of(&measured, keys.is_none()).write();
     std::fs::write(&master, text).map_err(|source| PackageError::write(&master, source))?;
-    if let Some(keys) = &keys {
-        keys.publish()?;
+    let staged = keys.as_ref().map(Keys::write).transpose()?;
+    // Keys within go with the package; others are exchanged when it is in its place.
+    match (staged, keys.is_some_and(|keys| keys.are_within(aside.folder()))) {
+        (Some(staged), true) => {
+            staged.publish()?;
+            aside.place()?;
+        }
+        (staged, _) => {
+            aside.place()?;
+            staged.map_or(Ok(()), Staged::publish)?;
+        }
     }
-    aside.place()?;
     Ok(Summary {
         renditions: renditions.len(),
         segments: measured.iter().map(Vec::len).sum(),

@@ -54,6 +54,13 @@ impl Aside {
         &self.folder
     }
 
+    /// Where a path will be written that is in the folder when that is in its place; `None` for one elsewhere.
+    pub(super) fn within(&self, path: &Path) -> Option<PathBuf> {
+        let path = std::path::absolute(path).ok()?;
+        let path = fs::canonicalize(&path).unwrap_or(path);
+        Some(self.folder.join(path.strip_prefix(&self.wanted).ok()?))
+    }
+
     /// Puts the folder into its place.
     pub(super) fn place(mut self) -> Result<(), PackageError> {
         let failed = |source: io::Error| PackageError::write(&self.wanted, source);
@@ -71,10 +78,15 @@ impl Aside {
                     // File systems that cannot exchange: there is a moment without either.
                     let old = self.folder.with_extension("old");
                     fs::rename(&self.wanted, &old).map_err(failed)?;
-                    fs::rename(&self.folder, &self.wanted).map_err(failed)?;
-                    fs::rename(&old, &self.folder).map_err(failed)?;
+                    if let Err(error) = fs::rename(&self.folder, &self.wanted) {
+                        // The old one stays, where it was.
+                        let _ = fs::rename(&old, &self.wanted);
+                        return Err(failed(error));
+                    }
+                    let _ = fs::remove_dir_all(&old);
                 }
-                fs::remove_dir_all(&self.folder).map_err(failed)?;
+                // The new one is in its place whatever becomes of the old one, which the next command removes.
+                let _ = fs::remove_dir_all(&self.folder);
             }
             Err(error) => return Err(failed(error)),
         }
@@ -101,7 +113,7 @@ fn remove_left(parent: &Path, name: &str) {
         let rest = file.strip_prefix('.').and_then(|rest| rest.strip_prefix(name));
         let process = rest.and_then(|rest| {
             let (process, kind) = rest.strip_prefix('.')?.split_once('.')?;
-            matches!(kind, "part" | LADDER).then(|| process.parse::<u32>().ok())?
+            matches!(kind, "part" | "old" | LADDER).then(|| process.parse::<u32>().ok())?
         });
         if process.is_some_and(|id| !Path::new(&format!("/proc/{id}")).exists()) {
             let _ = fs::remove_dir_all(entry.path());

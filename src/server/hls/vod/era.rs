@@ -159,3 +159,108 @@ impl Eras {
 pub(super) fn in_clock(scale: Timescale, time: i64) -> i64 {
     scale.rescale(time, Timescale::MPEG).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::proto::hls::codec::aac;
+    use crate::proto::hls::track::{Config, Edit, Language, Matrix, Sample};
+
+    const SECOND: i64 = 90_000;
+
+    fn track(id: u32, shape: Shape, config: &'static [u8; 2]) -> Track {
+        Track {
+            id,
+            timescale: Timescale::MPEG,
+            config: Config::Aac(aac::Config::parse(config).unwrap()),
+            in_band: false,
+            shape,
+            matrix: Matrix::UNITY,
+            language: Language::UNDETERMINED,
+            edit: Edit::default(),
+            extensions: Bytes::new(),
+        }
+    }
+
+    fn picture(id: u32) -> Track {
+        track(id, Shape::Video { width: 16, height: 16 }, b"\x11\x90")
+    }
+
+    fn sound(id: u32) -> Track {
+        track(id, Shape::Audio { sample_rate: 48_000, channels: 2 }, b"\x11\x90")
+    }
+
+    /// Takes a sample of a track, decoded at that second; the number of its era.
+    fn take(eras: &mut Eras, id: u32, second: f64) -> usize {
+        let time = (second * SECOND as f64) as i64;
+        let era = match eras.place(id, time) {
+            Place::Era(era) => era,
+            Place::Next => {
+                eras.begin(0);
+                eras.list.len() - 1
+            }
+        };
+        let taking = eras.list[era].tracks.iter_mut().find(|taking| taking.track.id == id).unwrap();
+        let sample = Sample { dts: time, composition_offset: 0, duration: 1, size: 1, key: true };
+        taking.index.push(&sample, 0).unwrap();
+        taking.last = Some(time);
+        era
+    }
+
+    fn begun() -> Eras {
+        let mut eras = Eras::default();
+        eras.set(vec![picture(1), sound(2)]);
+        assert_eq!((take(&mut eras, 1, 10.0), take(&mut eras, 2, 9.9)), (0, 0));
+        eras
+    }
+
+    #[test]
+    fn sound_of_before_comes_behind_the_first_picture_of_after() {
+        for to in [1000.0, 1.0] {
+            let mut eras = begun();
+            eras.jump();
+            // The streams get there one after the other.
+            assert_eq!(take(&mut eras, 2, 10.0), 0, "to {to}");
+            assert_eq!(take(&mut eras, 1, to), 1);
+            assert_eq!((take(&mut eras, 2, 10.02), take(&mut eras, 2, 10.04)), (0, 0));
+            assert_eq!((take(&mut eras, 2, to), take(&mut eras, 1, to + 0.04)), (1, 1));
+            assert_eq!(eras.list.len(), 2);
+        }
+    }
+
+    #[test]
+    fn times_that_go_on_are_no_break() {
+        let mut eras = begun();
+        eras.jump();
+        assert_eq!((take(&mut eras, 1, 10.04), take(&mut eras, 2, 10.0)), (0, 0));
+        // What was announced comes later.
+        assert_eq!((take(&mut eras, 1, 13.0), take(&mut eras, 2, 13.0)), (1, 1));
+    }
+
+    #[test]
+    fn tracks_that_change_begin_an_era_and_tracks_that_come_or_go_do_not() {
+        let other = track(1, Shape::Video { width: 16, height: 16 }, b"\x12\x10");
+        for (tracks, changed) in [
+            (vec![picture(1), sound(2)], false),
+            (vec![other.clone(), sound(2)], true),
+            (vec![picture(1), sound(3)], true),
+            (vec![picture(1), sound(2), sound(3)], false),
+            (vec![picture(1)], false),
+        ] {
+            assert_eq!(begun().is_changed_by(&tracks), changed, "{tracks:?}");
+        }
+        let mut eras = begun();
+        eras.begin(7);
+        eras.set(vec![other, sound(2)]);
+        // Sound goes on, in the era of the picture that it is heard with.
+        assert_eq!((take(&mut eras, 1, 10.04), take(&mut eras, 2, 9.92)), (1, 1));
+        assert_eq!(eras.list[1].from, 7);
+        // An era without samples is none.
+        let mut empty = Eras::default();
+        empty.set(vec![picture(1)]);
+        empty.begin(9);
+        assert_eq!(empty.list.len(), 1);
+    }
+}

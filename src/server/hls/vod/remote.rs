@@ -9,14 +9,16 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{ACCEPT_ENCODING, HeaderValue, IF_RANGE, RANGE};
+use http::header::{ACCEPT_ENCODING, HeaderValue, IF_RANGE, RANGE, USER_AGENT};
 use http::{Method, Uri};
 
 use crate::net::client::Connector;
 use crate::net::clock::Clock;
 use crate::net::conn::Conn;
+use crate::net::resilience::backoff::{Backoff, Policy};
 use crate::proto::http::client::{ClientCodec, Finish, RequestWriter};
 use crate::proto::http::limits::Limits;
+use crate::server::hls::location::Location;
 use crate::server::http::body::Body;
 use crate::server::http::client::exchange::{Answer, ClientConn, Lent, Timeouts, exchange};
 
@@ -25,6 +27,9 @@ const BLOCK: u64 = 1024 * 1024;
 
 /// Blocks that are kept.
 const KEPT: usize = 4;
+
+/// How often a block is asked for before its server is given up: with the default backoff that is some ten seconds.
+const ATTEMPTS: u32 = 6;
 
 /// Redirections that are followed.
 const REDIRECTIONS: usize = 5;
@@ -162,12 +167,7 @@ impl State {
         }
         let from = number * BLOCK;
         let to = (from + BLOCK).min(self.client.length);
-        // A connection that was kept may have been closed meanwhile: then a new one is tried, once.
-        let fetched = match self.waiter.wait(self.client.fetch(from, to)) {
-            Err(_) if self.client.was_kept => self.waiter.wait(self.client.fetch(from, to)),
-            outcome => outcome,
-        };
-        let bytes = fetched?;
+        let bytes = self.waiter.wait(self.client.fetch_at_last(from, to))?;
         if self.blocks.len() == KEPT {
             self.blocks.remove(0);
         }
@@ -241,7 +241,7 @@ impl Client {
             was_kept: false,
         };
         for _ in 0..=REDIRECTIONS {
-            let answer = client.ask(0, BLOCK).await?;
+            let answer = client.ask(0, BLOCK).await.map_err(Failed::into_io)?;
             let status = answer.head.status().as_u16();
             if matches!(status, 301 | 302 | 303 | 307 | 308) {
                 let place = answer.head.field_str("location").unwrap_or_default().to_owned();
@@ -260,34 +260,55 @@ impl Client {
             let validator =
                 answer.head.field("etag").filter(strong).or_else(|| answer.head.field("last-modified"));
             client.validator = validator.and_then(|value| HeaderValue::from_bytes(value).ok());
-            let first = whole(answer, BLOCK.min(length)).await?;
+            let first = whole(answer, BLOCK.min(length)).await.map_err(Failed::into_io)?;
             return Ok((client, Given::Range { length, first }));
         }
         Err(io::Error::other("it leads from one place to the next without end"))
     }
 
+    /// The bytes from `from` to `to`, asked for until they come: a film of hours meets a lost connection or a server that starts anew.
+    async fn fetch_at_last(&mut self, from: u64, to: u64) -> io::Result<Bytes> {
+        let mut backoff = Backoff::new(Policy::default(), fastrand::u64(..));
+        for _ in 1..ATTEMPTS {
+            match self.fetch(from, to).await {
+                Ok(bytes) => return Ok(bytes),
+                Err(Failed::Refused(error)) => return Err(error),
+                // The server may have closed a connection that was kept, just as it was used: that tells nothing of it.
+                Err(Failed::Lost(_)) if self.was_kept => {}
+                Err(Failed::Lost(_)) => tokio::time::sleep(backoff.wait()).await,
+            }
+        }
+        self.fetch(from, to).await.map_err(Failed::into_io)
+    }
+
     /// The bytes from `from` to `to`.
-    async fn fetch(&mut self, from: u64, to: u64) -> io::Result<Bytes> {
+    async fn fetch(&mut self, from: u64, to: u64) -> Result<Bytes, Failed> {
         let answer = self.ask(from, to).await?;
         let status = answer.head.status().as_u16();
         let range = content_range(answer.head.field_str("content-range"));
         match (status, range) {
             (206, Some(range)) if range == (from, to - 1, self.length) => whole(answer, to - from).await,
-            (200 | 206, _) => Err(io::Error::other("it has changed on the server while it was read")),
-            _ => Err(refused(status)),
+            (200 | 206, _) => {
+                Err(Failed::Refused(io::Error::other("it has changed on the server while it was read")))
+            }
+            (429 | 500..=599, _) => Err(Failed::Lost(refused(status))),
+            _ => Err(Failed::Refused(refused(status))),
         }
     }
 
-    async fn ask(&mut self, from: u64, to: u64) -> io::Result<Answer<Kept>> {
+    async fn ask(&mut self, from: u64, to: u64) -> Result<Answer<Kept>, Failed> {
         let (scheme, authority) = (self.uri.scheme_str(), self.uri.authority());
         let (Some(scheme @ ("http" | "https")), Some(authority)) = (scheme, authority) else {
-            return Err(io::Error::other(format!("{} is no address of the web", self.uri)));
+            let error = io::Error::other(format!("{} is no address of the web", self.uri));
+            return Err(Failed::Refused(error));
         };
         let path = self.uri.path_and_query().map_or("/", |target| target.as_str());
         let mut writer =
-            RequestWriter::new(&Method::GET, path, authority.as_str()).map_err(io::Error::other)?;
+            RequestWriter::new(&Method::GET, path, authority.as_str()).map_err(Failed::refused)?;
         let range = HeaderValue::from_str(&format!("bytes={from}-{}", to.saturating_sub(1)));
-        writer.field(&RANGE, &range.map_err(io::Error::other)?);
+        writer.field(&RANGE, &range.map_err(Failed::refused)?);
+        writer
+            .field(&USER_AGENT, &HeaderValue::from_static(concat!("wireworks/", env!("CARGO_PKG_VERSION"))));
         writer.field(&ACCEPT_ENCODING, &HeaderValue::from_static("identity"));
         if let Some(validator) = &self.validator {
             writer.field(&IF_RANGE, validator);
@@ -306,30 +327,56 @@ impl Client {
                 } else {
                     self.connector.connect(host, port, None).await
                 };
-                let io = io.map_err(io::Error::other)?;
-                Box::new(Conn::new(io, ClientCodec::new(Limits::default()), self.clock.timer()))
+                let io = io.map_err(Failed::lost)?;
+                // A film may have any length; what is held of it are blocks.
+                let limits = Limits { body: u64::MAX, ..Limits::default() };
+                Box::new(Conn::new(io, ClientCodec::new(limits), self.clock.timer()))
             }
         };
         let kept = Kept { conn, slot: Arc::clone(&self.idle) };
         let asked = exchange(kept, request, Body::empty(), Timeouts::default()).await;
-        asked.map_err(|(error, _)| io::Error::other(error))
+        asked.map_err(|(error, _)| Failed::lost(error))
+    }
+}
+
+/// Why bytes did not come.
+enum Failed {
+    /// They may come if they are asked for again.
+    Lost(io::Error),
+    /// They will not.
+    Refused(io::Error),
+}
+
+impl Failed {
+    fn lost(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Lost(io::Error::other(error))
+    }
+
+    fn refused(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Refused(io::Error::other(error))
+    }
+
+    fn into_io(self) -> io::Error {
+        match self {
+            Self::Lost(error) | Self::Refused(error) => error,
+        }
     }
 }
 
 /// The body of an answer, which has so many bytes.
-async fn whole(answer: Answer<Kept>, size: u64) -> io::Result<Bytes> {
+async fn whole(answer: Answer<Kept>, size: u64) -> Result<Bytes, Failed> {
     let mut content = BytesMut::new();
     let mut body = answer.body.into_body(answer.length);
     while let Some(data) = body.data().await {
-        let data = data.map_err(io::Error::other)?;
+        let data = data.map_err(Failed::lost)?;
         if (content.len() + data.len()) as u64 > size {
-            return Err(io::Error::other("the server sent more than it was asked for"));
+            return Err(Failed::refused("the server sent more than it was asked for"));
         }
         content.extend_from_slice(&data);
     }
     match content.len() as u64 == size {
         true => Ok(content.freeze()),
-        false => Err(io::Error::other("the server sent less than it was asked for")),
+        false => Err(Failed::lost("the server sent less than it was asked for")),
     }
 }
 
@@ -350,19 +397,8 @@ fn content_range(value: Option<&str>) -> Option<(u64, u64, u64)> {
 
 /// Where `place` leads from `base`.
 fn target(base: &Uri, place: &str) -> io::Result<Uri> {
-    let (scheme, authority) =
-        (base.scheme_str().unwrap_or("http"), base.authority().map_or("", |it| it.as_str()));
-    let whole = if place.contains("://") {
-        place.to_owned()
-    } else if let Some(rest) = place.strip_prefix("//") {
-        format!("{scheme}://{rest}")
-    } else if place.starts_with('/') {
-        format!("{scheme}://{authority}{place}")
-    } else {
-        let folder = base.path().rsplit_once('/').map_or("", |(folder, _)| folder);
-        format!("{scheme}://{authority}{folder}/{place}")
-    };
-    whole.parse().map_err(io::Error::other)
+    let base = Location::parse(&base.to_string()).map_err(io::Error::other)?;
+    base.join(place).map_err(io::Error::other)?.to_string().parse().map_err(io::Error::other)
 }
 
 #[cfg(test)]
@@ -390,8 +426,70 @@ mod tests {
             ("//c.example/two.mp4", "https://c.example/two.mp4"),
             ("/two.mp4?y", "https://a.example/two.mp4?y"),
             ("two.mp4", "https://a.example/films/two.mp4"),
+            ("../two.mp4", "https://a.example/two.mp4"),
+            ("?y", "https://a.example/films/one.mp4?y"),
+            ("/login?next=http://b.example/", "https://a.example/login?next=http://b.example/"),
         ] {
             assert_eq!(target(&base, place).unwrap().to_string(), expected);
         }
+    }
+
+    /// A server that says what it is told, a connection each, and closes it then.
+    fn server(replies: Vec<Vec<u8>>) -> (String, std::thread::JoinHandle<Vec<String>>) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/film", listener.local_addr().unwrap());
+        let serving = std::thread::spawn(move || {
+            let answer = |reply: Vec<u8>| {
+                let (mut stream, _) = listener.accept().unwrap();
+                let mut asked = Vec::new();
+                while !asked.ends_with(b"\r\n\r\n") {
+                    let mut byte = [0];
+                    stream.read_exact(&mut byte).unwrap();
+                    asked.push(byte[0]);
+                }
+                std::io::Write::write_all(&mut stream, &reply).unwrap();
+                String::from_utf8(asked).unwrap()
+            };
+            replies.into_iter().map(answer).collect()
+        });
+        (url, serving)
+    }
+
+    #[test]
+    fn a_block_that_is_lost_is_asked_for_again() {
+        let film: Vec<u8> = (0..BLOCK as usize + 1000).map(|at| (at / 7) as u8).collect();
+        let range = |from: usize, to: usize, sent: usize| {
+            let head = format!(
+                "HTTP/1.1 206 Partial Content\r\nETag: \"a\"\r\nConnection: close\r\nContent-Length: {}\r\n\
+                 Content-Range: bytes {from}-{}/{}\r\n\r\n",
+                to - from,
+                to - 1,
+                film.len()
+            );
+            [head.as_bytes(), &film[from..from + sent]].concat()
+        };
+        let block = BLOCK as usize;
+        let (url, serving) = server(vec![
+            range(0, block, block),
+            // Breaks off, is not there, comes.
+            range(block, film.len(), 10),
+            b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n".to_vec(),
+            range(block, film.len(), 1000),
+        ]);
+        let Opened::Ranges(remote) = Remote::open(&url).unwrap() else {
+            panic!("a server that gives ranges")
+        };
+        let mut read = vec![0; 900];
+        remote.read(&mut read, BLOCK + 50).unwrap();
+        assert_eq!(read, film[block + 50..][..900]);
+        let asked = serving.join().unwrap();
+        assert!(asked[1..].iter().all(|asked| asked.contains(&format!("bytes={block}-"))), "{asked:?}");
+        // What has changed meanwhile is not mixed.
+        let other = b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 3\r\n\r\nnew".to_vec();
+        let (url, _serving) = server(vec![range(0, block, block), other]);
+        let Opened::Ranges(remote) = Remote::open(&url).unwrap() else {
+            panic!("a server that gives ranges")
+        };
+        assert!(remote.read(&mut read, BLOCK).unwrap_err().to_string().contains("it has changed"));
     }
 }

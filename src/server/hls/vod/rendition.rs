@@ -86,7 +86,8 @@ struct Section {
     planned: Vec<Planned>,
     /// The number of its first segment.
     first: usize,
-    /// Which of the different initialization sections it has.
+    /// The initialization section, if segments need one, and which of the different ones it is.
+    init_bytes: Option<Bytes>,
     init: usize,
 }
 
@@ -160,7 +161,8 @@ impl Rendition {
                 sequence = sequence.wrapping_add(fragments);
             }
         }
-        let section = Section { tracks, planned, first: 0, init: 0 };
+        let init_bytes = (tracks.format == Format::Fmp4).then(|| fmp4::initialization(&tracks.layout));
+        let section = Section { tracks, planned, first: 0, init_bytes, init: 0 };
         Ok(Self::of(about, kind, Inside::Tracks(vec![section])))
     }
 
@@ -210,9 +212,8 @@ impl Rendition {
                     for planned in &mut section.planned {
                         planned.sequence = planned.sequence.wrapping_add(sequence);
                     }
-                    let init = section.init_bytes();
-                    let known =
-                        sections.iter().find(|known| known.init_bytes() == init).map(|known| known.init);
+                    let same = |known: &&Section| known.init_bytes == section.init_bytes;
+                    let known = sections.iter().find(same).map(|known| known.init);
                     let next = sections.iter().map(|known| known.init + 1).max().unwrap_or(0);
                     section.init = known.unwrap_or(next);
                     section.first += first;
@@ -243,7 +244,7 @@ impl Rendition {
     fn breaks_at(&self, n: usize) -> bool {
         match &self.inside {
             Inside::Tracks(_) => self.section(n).is_some_and(|(at, _, into)| at > 0 && into == 0),
-            Inside::Text(text) => text.breaks.contains(&n),
+            Inside::Text(text) => text.breaks.binary_search(&n).is_ok(),
         }
     }
 
@@ -317,7 +318,7 @@ impl Rendition {
         let mut inits: Vec<(String, Bytes)> = Vec::new();
         for section in self.sections() {
             if section.init == inits.len() {
-                let Some(bytes) = section.init_bytes() else { break };
+                let Some(bytes) = section.init_bytes.clone() else { break };
                 inits.push((self.init_name(section.init), bytes));
             }
         }
@@ -493,11 +494,6 @@ impl Rendition {
 }
 
 impl Section {
-    /// The initialization section, if segments need one.
-    fn init_bytes(&self) -> Option<Bytes> {
-        (self.tracks.format == Format::Fmp4).then(|| fmp4::initialization(&self.tracks.layout))
-    }
-
     fn transport(&self) -> Result<Transport, SegmentError> {
         let name = self.tracks.sources.first().map_or("", |source| source.name());
         let failed = |why| SegmentError::Mux { name: name.to_owned(), number: 0, at: 0, why };

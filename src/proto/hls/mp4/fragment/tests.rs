@@ -226,6 +226,14 @@ fn faults_say_what_and_where() {
 }
 
 #[test]
+fn runs_of_no_samples_are_left_out() {
+    let none: Vec<Vec<u8>> = (0..10_000).map(|_| worded(b"trun", &[0, 0])).collect();
+    let runs = [none.concat(), worded(b"trun", &[0, 3]), none.concat()];
+    let fragment = fragments(&[video(1)]).read(0, moof(&[&traf(&[0x02_0018, 1, 1, 1], &runs)])).unwrap();
+    assert_eq!(fragment.runs.iter().map(|run| run.count).collect::<Vec<_>>(), [3]);
+}
+
+#[test]
 fn the_limit_of_samples_goes_for_all_runs_together() {
     let half = MAX_SAMPLES as u32 / 2;
     let runs = [worded(b"trun", &[0, half]), worded(b"trun", &[0, half])];

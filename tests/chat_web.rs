@@ -107,6 +107,8 @@ switcher: Threads
 escape: TEXTAREA
 message: bob
 pinned: alice pinned a message
+aside: True behind: True
+line: True
 ";
 
 /// What is pushed, and where it leads.

@@ -112,6 +112,12 @@ fn who_moderates_can_be_voiced_beside_that() {
     assert!(irc.hears("353").ends_with(":~wanda @+ivan"));
 }
 
+/// What an account says to SASL's PLAIN.
+fn plain(account: &str) -> String {
+    use base64::Engine;
+    base64::prelude::BASE64_STANDARD.encode(format!("\0{account}\0{PASSWORD}"))
+}
+
 #[test]
 fn an_account_is_the_same_at_both_doors() {
     use base64::Engine;
@@ -125,8 +131,7 @@ fn an_account_is_the_same_at_both_doors() {
     irc.hears("CAP");
     irc.says("AUTHENTICATE PLAIN");
     irc.hears("AUTHENTICATE");
-    let plain = base64::prelude::BASE64_STANDARD.encode(format!("\0ann\0{PASSWORD}"));
-    irc.says(&format!("AUTHENTICATE {plain}"));
+    irc.says(&format!("AUTHENTICATE {}", plain("ann")));
     irc.hears("903");
     irc.says("CAP END");
     irc.hears("001");
@@ -153,6 +158,33 @@ fn an_account_is_the_same_at_both_doors() {
     let wrong = base64::prelude::BASE64_STANDARD.encode("\0ann\0wrong password");
     eve.says(&format!("AUTHENTICATE {wrong}"));
     eve.hears("904");
+}
+
+#[test]
+fn a_channel_is_entered_on_all_devices_of_an_account() {
+    let mut server = both();
+    let mut web = server.account("ann");
+    let mut irc = server.irc();
+    irc.says("CAP REQ :sasl");
+    irc.says("NICK ann2");
+    irc.says("USER a 0 * :a");
+    irc.hears("CAP");
+    irc.says("AUTHENTICATE PLAIN");
+    irc.hears("AUTHENTICATE");
+    irc.says(&format!("AUTHENTICATE {}", plain("ann")));
+    irc.hears("903");
+    irc.says("CAP END");
+    irc.hears("422");
+    web.asks(json!({"t": "create", "room": "#garden"}));
+    assert!(irc.hears("JOIN").ends_with(" JOIN #garden"));
+    assert!(irc.hears("353").contains("ann2"));
+    irc.hears("366");
+    irc.says("JOIN #shed");
+    irc.hears("366");
+    let appeared = web.hears_a("appeared");
+    assert_eq!((&appeared["room"], &appeared["name"]), (&json!("#shed"), &json!("ann")));
+    irc.says("PART #garden");
+    assert_eq!(web.hears_a("leave")["room"], "#garden");
 }
 
 #[test]
@@ -231,12 +263,37 @@ fn passwords_beside_those_of_accounts() {
     let mut irc = server.irc();
     greets(&mut irc, "open sesame");
     irc.hears("001");
+    // Whoever finds the nick taken has said the password, and takes another one.
+    let mut second = server.irc();
+    greets(&mut second, "open sesame");
+    second.hears("433");
+    second.says("NICK ann2");
+    second.hears("001");
     irc.says("OPER root :let me");
     irc.hears("381");
     assert!(irc.hears("MODE").ends_with(" MODE ann +o"));
     irc.says("OPER root :let me in");
     irc.hears("464");
     irc.hears("ERROR");
+}
+
+#[test]
+fn passwords_beside_those_of_accounts_are_not_guessed_at_full_speed() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "open sesame\n").unwrap();
+    let args = ["--irc", "127.0.0.1:0", "--irc-password-file", secret.to_str().unwrap()];
+    let mut server = Server::with(&args);
+    let mut greets = |pass: &str| {
+        let mut irc = server.irc();
+        for line in [&format!("PASS :{pass}"), "NICK ann", "USER ann 0 * :Ann"] {
+            irc.says(line);
+        }
+        irc.line().contains(" 464 ")
+    };
+    // An address has twenty attempts, and one more in three seconds. Then the right one is none, either.
+    assert!(!greets("open sesame"));
+    assert!((0..200).any(|number| greets(&format!("guess {number}")) && greets("open sesame")));
 }
 
 #[test]
@@ -255,7 +312,8 @@ fn who_is_blocked_or_not_let_is_heard_by_neither_door() {
     ann.hears("477");
     let mut gast = server.guest("gast");
     assert_eq!(gast.is_refused(json!({"t": "send", "room": "bob", "text": "three"})), "accounts_only");
-    bob.asks(json!({"t": "accept", "name": "ann"}));
+    let accepts = bob.asks(json!({"t": "accept", "name": "ann"}));
+    assert_eq!((&accepts["guests"], &accepts["names"]), (&json!(false), &json!(["ann"])));
     ann.says("PRIVMSG bob :four");
     assert_eq!(bob.hears_a("message")["text"], "four");
     bob.asks(json!({"t": "accept", "name": "ann", "on": false}));
@@ -270,6 +328,10 @@ fn who_is_blocked_or_not_let_is_heard_by_neither_door() {
     bob.asks(json!({"t": "block", "name": "ann", "on": true}));
     ann.says("PRIVMSG bob :seven");
     ann.hears("531");
+    // Nor is she seen writing.
+    let mut web = server.client();
+    web.asks(json!({"t": "login", "account": "ann", "password": "a-long-password"}));
+    assert_eq!(web.is_refused(json!({"t": "typing", "room": "bob", "on": true})), "blocked");
 }
 
 #[test]
@@ -301,6 +363,16 @@ fn what_is_set_by_one_door_holds_at_the_other() {
     ivan.says("PRIVMSG #a :for admins");
     let heard = web.hears_a("message");
     assert_eq!((&heard["text"], heard.get("seq")), (&json!("for admins"), None));
+    // It is in no log, and said once all the same.
+    web.asks(json!({"t": "set", "room": "#a", "invite_only": false}));
+    gast.asks(json!({"t": "join", "room": "#a"}));
+    let said = json!({"t": "send", "room": "#a", "text": "for admins, too", "cid": "one"});
+    let (first, again) = (gast.asks(said.clone()), gast.asks(said));
+    assert_eq!((&first["seq"], &again["again"]), (&json!(0), &json!(true)));
+    assert_eq!(first["id"], again["id"]);
+    gast.asks(json!({"t": "send", "room": "#a", "text": "the last"}));
+    assert_eq!(web.hears_a("message")["text"], "for admins, too");
+    assert_eq!(web.hears_a("message")["text"], "the last");
 }
 
 #[test]
@@ -321,6 +393,8 @@ fn tags_that_are_kept_are_an_event() {
     );
     let history = web.asks(json!({"t": "history", "room": "#a"}));
     assert_eq!(history["events"], json!([]), "it is no message");
+    ivan.says("@+typing=active;+draft/persist TAGMSG #a");
+    assert_eq!(web.hears_a("typing")["from"], "ivan", "it is over soon");
 }
 
 #[test]

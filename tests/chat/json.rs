@@ -209,6 +209,31 @@ fn devices_of_one_account_see_the_same(server: &dyn Stage) {
     assert_eq!(server.client().is_refused(json!({"t": "token", "token": token})), "token_over");
 }
 
+#[test]
+fn what_one_device_enters_or_leaves_all_devices_of_the_account_do() {
+    let server = Server::start();
+    let (mut desk, mut bob) = (server.account("ann"), server.account("bob"));
+    let mut phone = server.client();
+    phone.asks(json!({"t": "login", "account": "ann", "password": PASSWORD, "device": "phone"}));
+    desk.asks(json!({"t": "create", "room": "#a"}));
+    assert_eq!(
+        phone.hears_a("appeared"),
+        json!({"t": "appeared", "room": "#a", "name": "ann", "role": "owner"})
+    );
+    desk.asks(json!({"t": "send", "room": "#a", "text": "from the desk"}));
+    assert_eq!(phone.hears_a("message")["text"], "from the desk");
+    bob.asks(json!({"t": "create", "room": "#b"}));
+    phone.asks(json!({"t": "join", "room": "#b"}));
+    let join = desk.hears_a("join");
+    assert_eq!((&join["room"], &join["from"]), (&json!("#b"), &json!("ann")));
+    bob.asks(json!({"t": "send", "room": "#b", "text": "welcome"}));
+    assert_eq!(phone.hears_a("message")["text"], "welcome");
+    assert_eq!(desk.hears_a("message")["text"], "welcome");
+    desk.asks(json!({"t": "leave", "room": "#b"}));
+    assert_eq!(phone.hears_a("leave")["room"], "#b");
+    assert_eq!(phone.is_refused(json!({"t": "send", "room": "#b", "text": "still?"})), "not_a_member");
+}
+
 fn who_comes_and_goes_is_seen(server: &dyn Stage) {
     let (mut ann, bob) = (server.account("ann"), server.account("bob"));
     let token = bob.token.clone();

@@ -1,12 +1,17 @@
-//! `wireworks hls package` and `wireworks hls check`, one after the other: on a disk, over a web server, and when something is wrong.
+//! `wireworks hls package` and `wireworks hls check`, one after the other: on a disk, over a web server, and when something is wrong. Streams, recordings, films and
+//! buckets are checked by the tests of those, by `good`.
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::support::command::{server, stop, wireworks};
 use crate::support::process::Ended;
+
+/// How long a check may take: a live playlist is read again and again.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 fn media(name: &str) -> String {
     format!("{}/media/{name}", env!("CARGO_MANIFEST_DIR"))
@@ -22,7 +27,19 @@ fn packaged(folder: &Path, more: &[&str]) -> String {
 }
 
 fn check(args: &[&str]) -> Ended {
-    wireworks(&[&["hls", "check"], args].concat()).wait()
+    wireworks(&[&["hls", "check"], args].concat()).within(PATIENCE).wait()
+}
+
+/// What is at a place breaks no rule, not even one that players can do without; says how many playlists and segments were read.
+#[track_caller]
+pub(super) fn good(place: &str) -> (usize, usize) {
+    let ended = check(&["--strict", "--json", place]);
+    let json: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    let report = &json[0]["report"];
+    assert_eq!(report["problems"], Value::Array(Vec::new()), "{place}: {}", ended.stderr);
+    assert!(ended.success().status.success());
+    let count = |name: &str| report[name].as_u64().unwrap() as usize;
+    (count("playlists"), count("segments"))
 }
 
 #[test]

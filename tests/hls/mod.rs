@@ -3,10 +3,12 @@
 mod access;
 mod check;
 mod encoder;
+mod gstreamer;
 mod latency;
 mod live;
 mod origin;
 mod package;
 mod player;
 mod rtmp;
+mod switches;
 mod upload;

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::check::good;
 use crate::support::command::{metric, stop, wireworks};
 use crate::support::process::Process;
 use crate::support::response::Response;
@@ -18,6 +19,16 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// A file of the samples.
 pub(super) fn media(name: &str) -> String {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("media").join(name).display().to_string()
+}
+
+/// A sample so many times in a row, as a file in a folder.
+#[track_caller]
+pub(super) fn repeated(name: &str, times: u32, folder: &Path) -> String {
+    let (loops, out) = ((times - 1).to_string(), folder.join(name).display().to_string());
+    // Where the sample begins again its sound overlaps by a frame, which ffmpeg mentions.
+    let args = ["-v", "fatal", "-stream_loop", &loops, "-i", &media(name), "-c", "copy", &out];
+    Tool::new("ffmpeg").args(args).run().success();
+    out
 }
 
 /// A server of these inputs.
@@ -297,6 +308,36 @@ fn ffmpeg_plays_films_of_both_kinds_picture_by_picture() {
             let ended = Tool::new("ffmpeg").args(all).within(PATIENCE).run().success();
             assert_eq!(ended.stderr, "", "{path}");
         }
+    }
+    stop(server);
+}
+
+#[test]
+fn the_rules_are_kept_by_what_is_packaged_just_in_time() {
+    let film: Vec<String> = [
+        "film=240p.mp4",
+        "film=480p.mp4",
+        "film=audio.m4a",
+        "film=subtitles.vtt",
+        "hevc=hevc.mp4",
+        "av1=av1.mp4",
+        "all=",
+    ]
+    .map(|input| input.split_once('=').unwrap())
+    .map(|(name, file)| format!("{name}={}", media(file)))
+    .to_vec();
+    let args: Vec<&str> = film.iter().map(String::as_str).chain(["--segment", "4s"]).collect();
+    let (server, address) = serve(&args);
+    for (path, playlists) in [
+        // Two sizes with their sound, another sound, subtitles, and key frames of either size.
+        ("film/fmp4", 7),
+        ("film/ts", 6),
+        ("hevc/fmp4", 3),
+        ("av1", 3),
+        ("all/360p.mp4", 4),
+    ] {
+        let seen = good(&format!("http://{address}/{path}/master.m3u8"));
+        assert!(seen.0 >= playlists && seen.1 >= playlists, "{path}: {seen:?}");
     }
     stop(server);
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::process::Command;
 
+use super::check::good;
 use super::encoder::{ffmpeg, packets};
 use super::origin::{get, media, until};
 use crate::chat_media::bucket::MOTO;
@@ -66,7 +67,10 @@ fn the_end_of_a_stream_is_put_before_the_server_goes() {
     }
     let master = until(bucket, "/media/cdn/live/demo/index.m3u8", |reply| reply.status == 200);
     assert!(master.text().contains("480p/playlist.m3u8"), "{}", master.text());
+    let url = format!("http://{bucket}/media/cdn/live/demo/index.m3u8");
+    good(&url);
     stop(server);
+    good(&url);
     for name in ["240p", "360p", "480p"] {
         let folder = format!("/media/cdn/live/demo/{name}");
         let playlist = get(bucket, &format!("{folder}/playlist.m3u8"));

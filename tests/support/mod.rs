@@ -1,4 +1,4 @@
-//! What the tests share. Every wait here has a deadline, and none is a sleep.
+//! What the tests share. Every wait here has a deadline, and none is a sleep, but for the line of `shaped`, which is slow on purpose.
 
 pub(crate) mod browser;
 pub(crate) mod certificate;
@@ -7,6 +7,7 @@ pub(crate) mod nats;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod response;
+pub(crate) mod shaped;
 pub(crate) mod socket;
 pub(crate) mod split;
 pub(crate) mod tool;

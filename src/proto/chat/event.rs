@@ -335,7 +335,29 @@ pub enum Change {
     Close,
 }
 
+impl Message {
+    /// Bytes of its text and its tags.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.text.len() as u64 + bytes_of(&self.tags)
+    }
+}
+
+fn bytes_of(tags: &[(String, String)]) -> u64 {
+    tags.iter().map(|(name, value)| (name.len() + value.len()) as u64).sum()
+}
+
 impl Change {
+    /// Bytes of what somebody has written that is kept with it, which count where their amount is limited: the text and the tags of a message, and tags alone.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        match self {
+            Self::Message(message) => message.bytes(),
+            Self::Tags { tags } => bytes_of(tags),
+            _ => 0,
+        }
+    }
+
     /// Whether it changes what the room is like, and not a message.
     #[must_use]
     pub fn is_state(&self) -> bool {

@@ -14,6 +14,7 @@ use self::link::Link;
 pub use super::close::SocketError;
 use super::metrics::{SocketMetrics, Tally};
 use super::settings::Settings;
+use crate::net::clock::Clock;
 use crate::net::conn::Conn;
 use crate::net::drain::Drain;
 use crate::net::io::Io;
@@ -211,6 +212,11 @@ impl Socket {
     #[must_use]
     pub fn has_room(&self) -> bool {
         self.link().conn.has_room()
+    }
+
+    /// The clock of its shard: for deadlines of what is built upon it.
+    pub(crate) fn clock(&self) -> &Clock {
+        self.link().conn.clock()
     }
 
     /// Bytes that were queued and have not left.

@@ -1,5 +1,6 @@
 //! `wireworks hls live` over sockets: feeds of all kinds in, playlists and segments out.
 
+mod checked;
 mod faults;
 mod latency;
 mod page;

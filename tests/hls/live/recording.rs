@@ -4,12 +4,13 @@ use std::path::Path;
 use std::time::Instant;
 
 use super::stage::{FAST, PATIENCE, Publisher, TS, files, live, pictures, playlist, plays, read, remuxed};
+use crate::hls::check::good;
 use crate::hls::origin::{media, serve};
 use crate::support::command::stop;
 
 /// The one folder in a folder, when it is there.
 #[track_caller]
-fn whole(folder: &Path) -> std::path::PathBuf {
+pub(super) fn whole(folder: &Path) -> std::path::PathBuf {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let entries = std::fs::read_dir(folder).into_iter().flatten();
@@ -50,6 +51,7 @@ fn a_recording_is_whole_when_it_is_seen_and_plays_as_the_stream_did() {
         assert!(seen == pictures(&media(&format!("{name}.mp4"))), "{name}");
     }
     plays(&tree.join("master.m3u8").display().to_string(), None);
+    good(&tree.display().to_string());
     assert!(files(dir.path()).iter().all(|file| !file.contains(".partial")));
     stop(server);
     // The origin serves it.

@@ -225,7 +225,7 @@ verbs! {
         /// Whether it is so from now on.
         on: bool,
     }
-    /// Says whether guests may write to one, as long as one is here, and which of them may in any case. Whoever is written to may answer.
+    /// Says whether guests may write to one, as long as one is here, and which of them may in any case. Whoever is written to may answer. The reply says how it is: `guests` and `names`.
     Accept "accept" User r#"{"t":"accept","guests":false}"# {
         /// Whether guests may.
         guests: Option<bool>,

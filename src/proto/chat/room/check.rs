@@ -141,20 +141,36 @@ impl Room {
         self.may_speak_at_all(actor, now)
     }
 
-    /// Whether `actor` may say this to some of those who are here, without its being kept. Slow mode does not count.
+    /// Whether `actor` may say this to some of those who are here, without its being kept. Slow mode holds those alone who [are hushed](Self::is_hushed).
     ///
     /// # Errors
     /// Why not.
     pub fn may_tell(&self, actor: &Actor<'_>, message: &Message, now: Millis) -> Result<(), Refusal> {
-        self.may_speak_at_all(actor, now)?;
+        if self.is_hushed(actor) {
+            self.may_speak(actor, now)?;
+        } else {
+            self.may_speak_at_all(actor, now)?;
+        }
         self.may_hold(message)
     }
 
     /// Whether what `actor` says is read by admins alone, and not kept.
     #[must_use]
     pub fn is_hushed(&self, actor: &Actor<'_>) -> bool {
-        let role = self.members.get(&actor.author.who()).map_or(Role::Member, |member| member.role);
-        self.settings.op_moderated && role < Role::Voiced
+        self.hushes(&actor.author.who())
+    }
+
+    fn hushes(&self, who: &Who) -> bool {
+        self.settings.op_moderated && self.members.get(who).is_none_or(|member| member.role < Role::Voiced)
+    }
+
+    /// Notes that somebody has said something, if no event tells of it as it is read by admins alone: slow mode counts from now on.
+    pub fn note_hushed(&mut self, who: &Who, now: Millis) {
+        if self.hushes(who)
+            && let Some(member) = self.members.get_mut(who)
+        {
+            member.spoke = now;
+        }
     }
 
     /// What is kept is read by all.

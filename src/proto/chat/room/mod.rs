@@ -105,6 +105,8 @@ pub struct Settings {
     pub auditorium: bool,
     /// Where those go who may not enter.
     pub forward: Option<RoomName>,
+    /// When that was set: a room of that name which is younger is another one.
+    pub forward_since: Millis,
 }
 
 /// A room as it is after some event.
@@ -339,7 +341,7 @@ impl Room {
                 });
             }
             Change::Unlisted { list, mask } => self.unlist(*list, mask),
-            Change::Set(setting) => self.settings.set(setting),
+            Change::Set(setting) => self.settings.set(setting, now),
             Change::Pin { message } => {
                 self.pins.retain(|pinned| pinned != message);
                 self.pins.push(*message);
@@ -433,7 +435,7 @@ impl Listed {
 }
 
 impl Settings {
-    fn set(&mut self, setting: &Setting) {
+    fn set(&mut self, setting: &Setting, now: Millis) {
         match setting {
             Setting::InviteOnly(on) => self.invite_only = *on,
             Setting::Secret(on) => self.secret = *on,
@@ -449,7 +451,10 @@ impl Settings {
             Setting::OpModerated(on) => self.op_moderated = *on,
             Setting::Auditorium(on) => self.auditorium = *on,
             Setting::NoCtcp(on) => self.no_ctcp = *on,
-            Setting::Forward(name) => self.forward.clone_from(name),
+            Setting::Forward(name) => {
+                self.forward.clone_from(name);
+                self.forward_since = now;
+            }
         }
     }
 }

@@ -312,6 +312,32 @@ fn whom_admins_alone_hear() {
 }
 
 #[test]
+fn whom_admins_alone_hear_is_slowed_all_the_same() {
+    let mut scene = Scene::crowded();
+    let [olga, .., vera, mira, _, _] = people();
+    scene.does(&olga, Change::Set(Setting::Slow(Some(10))));
+    let tells = |scene: &Scene, person: &Author| {
+        let actor = Actor { author: person, account: None, operator: false, key: None };
+        let may = |said: &Change| match said {
+            Change::Message(message) => scene.room.may_tell(&actor, message, scene.now),
+            _ => Ok(()),
+        };
+        may(&says("hi"))
+    };
+    scene.room.note_hushed(&mira.who(), scene.now);
+    assert_eq!(scene.may(&mira, &says("hi")), Ok(()), "what she says is heard by all, and counts when it is");
+    scene.does(&olga, Change::Set(Setting::OpModerated(true)));
+    for person in [&vera, &mira] {
+        scene.room.note_hushed(&person.who(), scene.now);
+    }
+    let too_soon = Err(Refusal::TooSoon(10_000));
+    assert_eq!((scene.may(&mira, &says("hi")), tells(&scene, &mira)), (too_soon.clone(), too_soon));
+    assert_eq!((scene.may(&vera, &says("hi")), tells(&scene, &vera)), (Ok(()), Ok(())));
+    scene.now += 10_000;
+    assert_eq!((scene.may(&mira, &says("hi")), tells(&scene, &mira)), (Ok(()), Ok(())));
+}
+
+#[test]
 fn who_is_shown_in_an_auditorium() {
     let mut scene = Scene::crowded();
     let veiled = |scene: &Scene| people().map(|person| scene.room.is_veiled(&person.who()));

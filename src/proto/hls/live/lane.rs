@@ -42,8 +42,12 @@ pub(super) struct Lane {
     step: u32,
     /// Whether that was measured.
     steady: bool,
+    /// Bytes of memory of what waits, about.
     pub(super) bytes: usize,
 }
+
+/// What a sample takes in memory beside its bytes, about: itself, with the room that a queue has beside it, and what counts those who share its bytes.
+const OVERHEAD: usize = 2 * size_of::<Held>() + 64;
 
 /// The longest that nothing comes without the times being taken for another timeline, in seconds.
 const HOLE: i64 = 1;
@@ -105,7 +109,7 @@ impl Lane {
             self.step = sample.duration;
         }
         sample.size = u32::try_from(data.len()).unwrap_or(u32::MAX);
-        self.bytes += data.len();
+        self.bytes += data.len() + OVERHEAD;
         self.samples.push_back(Held { sample, data });
         order
     }
@@ -130,7 +134,7 @@ impl Lane {
     /// Removes the first sample, with a duration.
     pub(super) fn pop(&mut self) -> Option<Held> {
         let mut held = self.samples.pop_front()?;
-        self.bytes -= held.data.len();
+        self.bytes -= held.data.len() + OVERHEAD;
         if held.sample.duration == 0 {
             held.sample.duration = self.step;
         }

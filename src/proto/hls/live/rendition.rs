@@ -8,18 +8,10 @@ use super::super::playlist::media::{Date, MediaPlaylist, Segment};
 use super::feed::Feed;
 use super::piece::About;
 use super::segmenter::{Counts, Output, Segmenter, Unusable};
-use super::settings::{Settings, Targets};
-use super::timeline::{Micros, Timeline};
-use super::window::{Complete, Window};
-
-/// What renditions of a stream have in common.
-#[derive(Clone, Debug)]
-pub struct Shared {
-    /// Its time.
-    pub line: Timeline,
-    /// What its playlists say once; `None` until the first segment is there.
-    pub targets: Option<Targets>,
-}
+use super::settings::Settings;
+use super::shared::Shared;
+use super::timeline::Micros;
+use super::window::{Complete, Start, Window};
 
 /// What has changed.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -44,6 +36,8 @@ pub struct Rendition {
     settings: Settings,
     segmenter: Segmenter,
     window: Option<Window>,
+    /// The number of its first segment, and whether something was before that.
+    first: (u64, bool),
     about: About,
     /// Bytes and durations of the last segments, for the peak.
     recent: Vec<(Segment, u64)>,
@@ -71,6 +65,7 @@ impl Rendition {
             settings,
             segmenter: Segmenter::new(settings),
             window: None,
+            first: (0, false),
             about: About::default(),
             recent: Vec::new(),
             peak: 0,
@@ -81,12 +76,18 @@ impl Rendition {
         }
     }
 
+    /// The same, of a rendition that had segments before number `msn` in an earlier run: it goes on there, behind a discontinuity.
+    #[must_use]
+    pub fn behind(run: u64, settings: Settings, msn: u64) -> Self {
+        Self { first: (msn, true), ..Self::new(run, settings) }
+    }
+
     /// Takes what comes next, at `now`, in microseconds since 1970.
     ///
     /// # Errors
     /// The feed cannot be served. What was good of it comes out when it [pauses](Self::pause).
     pub fn push(&mut self, feed: Feed, now: Micros, shared: &mut Shared) -> Result<Change, Unusable> {
-        let pushed = self.segmenter.push(feed, now, &mut shared.line, &mut shared.targets);
+        let pushed = self.segmenter.push(feed, now, shared);
         let change = self.collect(now, shared);
         if let Err(unusable) = pushed {
             self.unsaid.add(change);
@@ -95,10 +96,14 @@ impl Rendition {
         Ok(change)
     }
 
-    /// The feed is over for now.
+    /// The feed is over for now. What has come before the first segment was there is not seen by anybody: how long segments are cannot be told by a piece of one.
     pub fn pause(&mut self, now: Micros, shared: &mut Shared) -> Change {
+        self.stop(false, now, shared)
+    }
+
+    fn stop(&mut self, last: bool, now: Micros, shared: &mut Shared) -> Change {
         // A part that cannot be written is lost with the feed.
-        let _ = self.segmenter.flush(now, &mut shared.line, &mut shared.targets);
+        let _ = self.segmenter.flush(last, now, shared);
         let mut change = std::mem::take(&mut self.unsaid);
         change.add(self.collect(now, shared));
         if let Some(complete) = self.window.as_mut().and_then(|window| window.end(now)) {
@@ -109,9 +114,9 @@ impl Rendition {
         change
     }
 
-    /// Nothing more comes, ever.
+    /// Nothing more comes, ever. A piece of a segment is a segment then.
     pub fn finish(&mut self, now: Micros, shared: &mut Shared) -> Change {
-        let mut change = self.pause(now, shared);
+        let mut change = self.stop(true, now, shared);
         if let Some(window) = &mut self.window {
             window.finish(now);
             change.playlist = true;
@@ -138,7 +143,7 @@ impl Rendition {
         while late(self.segmenter.end()) && most > 0 {
             let start = self.segmenter.end();
             let skip = if most == 1 { here - start } else { target };
-            window.gap(targets.segment(), date(shared.line.date(start)), now);
+            window.gap(targets.segment(), date(shared.line.date(start)), shared.eras.until(start), now);
             self.segmenter.leave_out(start.saturating_add(skip));
             (self.gaps, most, change.playlist) = (self.gaps + 1, most - 1, true);
         }
@@ -150,16 +155,23 @@ impl Rendition {
         let mut change = Change::default();
         for output in self.segmenter.take() {
             let Some(targets) = shared.targets else { break };
-            let (run, history) = (self.run, self.settings.history);
-            let window = self.window.get_or_insert_with(|| Window::new(run, targets, history));
+            let (run, history, (msn, behind)) = (self.run, self.settings.history, self.first);
+            let window = self.window.get_or_insert_with(|| {
+                let at = if let Output::Segment { at, .. } = &output { *at } else { Micros::MAX };
+                // What a rendition of an earlier run had before this one ends with a discontinuity, which the first segment tells of.
+                let era = shared.eras.until(at).saturating_sub(u64::from(behind));
+                Window::new(run, targets, history, Start { msn, era })
+            });
             match output {
                 Output::Init { bytes, about } => {
-                    window.init(bytes);
+                    window.init(bytes, &about.codecs);
                     self.about = about;
                 }
                 Output::Segment { at, discontinuity } => {
-                    let gap = std::mem::take(&mut self.away);
-                    window.begin(date(shared.line.date(at)), discontinuity | gap, now);
+                    let broken = std::mem::take(&mut self.away) | discontinuity;
+                    let eras = &mut shared.eras;
+                    let era = if broken { eras.broken(at, window.era()) } else { eras.until(at) };
+                    window.begin(date(shared.line.date(at)), era, now);
                 }
                 Output::Part { duration, independent, data } => {
                     window.part(duration, independent, data);
@@ -210,10 +222,11 @@ impl Rendition {
         self.window.as_ref().map_or(0, Window::bytes) + self.segmenter.held() as u64
     }
 
-    /// What it is.
+    /// What it is: of the last tracks that came, with the codecs of all that is there.
     #[must_use]
-    pub fn about(&self) -> &About {
-        &self.about
+    pub fn about(&self) -> About {
+        let codecs = self.window.as_ref().map_or_else(|| self.about.codecs.clone(), Window::codecs);
+        About { codecs, ..self.about.clone() }
     }
 
     /// The largest bit rate so far, and the average one: what `BANDWIDTH` and `AVERAGE-BANDWIDTH` say.

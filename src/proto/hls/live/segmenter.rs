@@ -2,7 +2,7 @@
 //!
 //! The pictures decide, or the sound where there are none. A segment ends at a key frame: at the first one in each span of the wished length, counted on the time of the stream, so that renditions of
 //! the same encoder are cut at the same times; earlier, if the next key frame would come too late for the target duration; and without a key frame, if none comes in time. A part ends when it is long
-//! enough, at a key frame, or before a picture that would make it too long; if it is too short for a part then, its segment ends too. Durations are exact sums of pictures in the order of decoding, which over a closed group of pictures is what is shown.
+//! enough, at a key frame (where it is not very short, as key frames may be all that there is), or before a picture that would make it too long; if it is too short for a part then, its segment ends too. Durations are exact sums of pictures in the order of decoding, which over a closed group of pictures is what is shown.
 //!
 //! Sound goes into the part in which it is heard. An encoder sends it up to half a second behind its pictures: a part waits that long for it, and no longer.
 
@@ -13,76 +13,16 @@ use bytes::Bytes;
 use super::super::track::{Config, Sample, Shape, Timescale, Track};
 use super::feed::Feed;
 use super::lane::{Lane, Order};
+pub use super::output::{Counts, MAX_INIT, MAX_SAMPLES, NO_KEY, Output, Unusable};
 use super::piece::{self, About, Taken};
 use super::settings::{Settings, Targets};
-use super::timeline::{Micros, Timeline};
-
-/// What comes out.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Output {
-    /// What this segment and those behind it need to be decoded; before its first part.
-    Init {
-        /// The initialization section.
-        bytes: Bytes,
-        /// What is in them.
-        about: About,
-    },
-    /// A segment begins.
-    Segment {
-        /// When its first picture is shown, on the time of the stream.
-        at: Micros,
-        /// It does not continue what came before.
-        discontinuity: bool,
-    },
-    /// The next part of the segment.
-    Part {
-        /// How long.
-        duration: Duration,
-        /// Decoding can begin with it.
-        independent: bool,
-        /// Its bytes.
-        data: Bytes,
-    },
-    /// The segment is complete.
-    End,
-}
-
-/// Why a feed cannot be served.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// No track is of a kind that can be served.
-    #[error("there is neither video nor sound that can be served")]
-    NoTracks,
-    /// No picture to begin with.
-    #[error("no key frame came within {0} s")]
-    NoKey(i64),
-    /// More is waiting than may be held.
-    #[error("more than {0} bytes wait for the end of their part")]
-    TooMuch(usize),
-    /// Bytes of one part that MP4 cannot hold.
-    #[error("a part is longer than 2 GiB")]
-    TooLong,
-}
-
-/// What was counted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// Samples whose decode time had to be moved.
-    pub mended: u64,
-    /// Samples that were left out: before a key frame, or of no use.
-    pub dropped: u64,
-    /// Segments that do not begin with a key frame.
-    pub split: u64,
-    /// Times at which the feed began again, within itself.
-    pub discontinuities: u64,
-}
+use super::shared::Shared;
+use super::timeline::Micros;
 
 /// How long pictures wait for their sound.
 const INTERLEAVE: Micros = 500_000;
 /// How much sound is kept while there are no pictures for it.
 const EARLY_SOUND: Micros = 5_000_000;
-/// How long a feed may have no key frame, in seconds.
-const NO_KEY: i64 = 30;
 /// Tags of ID3 that wait for their part.
 const TAGS: usize = 64;
 
@@ -118,6 +58,8 @@ struct Era {
     /// The longest time between key frames of late, in ticks.
     group: i64,
     last_key: Option<i64>,
+    /// Samples that were looked at in vain for the end of the first segment.
+    looked: usize,
 }
 
 /// A segment that is not complete, in ticks of the main track.
@@ -174,7 +116,7 @@ impl Segmenter {
         self.end
     }
 
-    /// Bytes of samples that wait for their part.
+    /// Bytes of memory of samples that wait for their part, about.
     #[must_use]
     pub fn held(&self) -> usize {
         [&self.main, &self.sound].into_iter().flatten().map(|lane| lane.bytes).sum()
@@ -194,41 +136,31 @@ impl Segmenter {
     ///
     /// # Errors
     /// The feed cannot be served, and is over.
-    pub fn push(
-        &mut self,
-        feed: Feed,
-        now: Micros,
-        line: &mut Timeline,
-        targets: &mut Option<Targets>,
-    ) -> Result<(), Unusable> {
+    pub fn push(&mut self, feed: Feed, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         match feed {
-            Feed::Tracks(tracks) => self.tracks(&tracks, now, line, targets),
-            Feed::Sample { track, sample, data } => self.sample(track, sample, data, now, line, targets),
+            Feed::Tracks(tracks) => self.tracks(&tracks, now, shared),
+            Feed::Sample { track, sample, data } => self.sample(track, sample, data, now, shared),
             Feed::Metadata { at, tag } => {
                 if self.tags.len() < TAGS && self.main.is_some() {
                     self.tags.push((at, tag));
                 }
                 Ok(())
             }
-            Feed::Discontinuity => self.begin_again(now, line, targets),
+            Feed::Discontinuity => self.begin_again(now, shared),
         }
     }
 
-    /// Nothing more comes of what was there: gives all of it. What comes next does not continue it.
+    /// Nothing more comes of what was there: gives all of it. What comes next does not continue it; nothing does if it is the `last`. Before the targets are known,
+    /// only that is worth a segment: what was torn off by a loss tells nothing of how long segments are.
     ///
     /// # Errors
     /// As for [`Segmenter::push`].
-    pub fn flush(
-        &mut self,
-        now: Micros,
-        line: &mut Timeline,
-        targets: &mut Option<Targets>,
-    ) -> Result<(), Unusable> {
-        if self.era.is_some() {
-            self.advance(true, now, line, targets)?;
+    pub fn flush(&mut self, last: bool, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
+        if self.era.is_some() && (last || shared.targets.is_some()) {
+            self.advance(true, now, shared)?;
             if let Some(open) = self.era.as_mut().and_then(|era| era.segment.as_mut()) {
                 open.closing = Some(Closing::Segment);
-                self.advance(true, now, line, targets)?;
+                self.advance(true, now, shared)?;
             }
         }
         self.era = None;
@@ -237,23 +169,12 @@ impl Segmenter {
         Ok(())
     }
 
-    fn begin_again(
-        &mut self,
-        now: Micros,
-        line: &mut Timeline,
-        targets: &mut Option<Targets>,
-    ) -> Result<(), Unusable> {
+    fn begin_again(&mut self, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         self.counts.discontinuities += u64::from(self.era.is_some());
-        self.flush(now, line, targets)
+        self.flush(false, now, shared)
     }
 
-    fn tracks(
-        &mut self,
-        tracks: &[Track],
-        now: Micros,
-        line: &mut Timeline,
-        targets: &mut Option<Targets>,
-    ) -> Result<(), Unusable> {
+    fn tracks(&mut self, tracks: &[Track], now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         let servable = |track: &&Track| !matches!(track.config, Config::Wvtt(_));
         let is_video = |track: &&Track| matches!(track.shape, Shape::Video { .. });
         let is_sound = |track: &&Track| matches!(track.shape, Shape::Audio { .. });
@@ -270,7 +191,7 @@ impl Segmenter {
         if same(&self.main, &main) && same(&self.sound, &sound) {
             return Ok(());
         }
-        self.flush(now, line, targets)?;
+        self.flush(false, now, shared)?;
         (self.main, self.sound, self.keyless) = (main, sound, None);
         Ok(())
     }
@@ -281,8 +202,7 @@ impl Segmenter {
         sample: Sample,
         data: Bytes,
         now: Micros,
-        line: &mut Timeline,
-        targets: &mut Option<Targets>,
+        shared: &mut Shared,
     ) -> Result<(), Unusable> {
         let Some(main) = &mut self.main else {
             self.counts.dropped += 1;
@@ -295,6 +215,10 @@ impl Segmenter {
             Some(sound) if sound.source == track => sound,
             _ => return Ok(()),
         };
+        if data.is_empty() {
+            self.counts.dropped += 1;
+            return Ok(());
+        }
         // Before the first key frame, and before it is shown, there is nothing to show.
         let key = sample.key || !has_video;
         if is_main && self.era.is_none() && !key {
@@ -315,31 +239,35 @@ impl Segmenter {
             Order::Follows => {}
             Order::Mended => self.counts.mended += 1,
             Order::Jumps => {
-                self.begin_again(now, line, targets)?;
-                return self.sample(track, sample, data, now, line, targets);
+                self.begin_again(now, shared)?;
+                return self.sample(track, sample, data, now, shared);
             }
         }
         if is_main && self.era.is_none() {
-            self.begin(now, line);
+            self.begin(now, shared);
         }
         self.bound_sound();
         if self.held() > self.settings.held {
             return Err(Unusable::TooMuch(self.settings.held));
         }
-        self.advance(false, now, line, targets)
+        if [&self.main, &self.sound].into_iter().flatten().any(|lane| lane.samples.len() > MAX_SAMPLES) {
+            return Err(Unusable::TooMany(MAX_SAMPLES));
+        }
+        self.advance(false, now, shared)
     }
 
     /// An era begins with the sample of the main track that is there.
-    fn begin(&mut self, now: Micros, line: &mut Timeline) {
+    fn begin(&mut self, now: Micros, shared: &mut Shared) {
         let Some((lane, held)) = self.main.as_ref().and_then(|lane| Some((lane, lane.samples.front()?)))
         else {
             return;
         };
         let source = lane.micros(held.sample.pts());
-        let shift = line.place(source, self.end, now);
+        let shift = shared.line.place(source, self.end, now);
         let start = source.saturating_add(shift);
         let discontinuity = self.sequence > 0;
-        self.era = Some(Era { shift, start, discontinuity, segment: None, group: 0, last_key: None });
+        self.era =
+            Some(Era { shift, start, discontinuity, segment: None, group: 0, last_key: None, looked: 0 });
         self.keyless = None;
     }
 
@@ -357,24 +285,19 @@ impl Segmenter {
     }
 
     /// Gives all parts that can be given.
-    fn advance(
-        &mut self,
-        over: bool,
-        now: Micros,
-        line: &mut Timeline,
-        targets: &mut Option<Targets>,
-    ) -> Result<(), Unusable> {
-        if targets.is_none() {
-            *targets = self.learn(over);
-            match targets {
+    fn advance(&mut self, over: bool, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
+        let targets = match shared.targets {
+            Some(targets) => targets,
+            None => {
+                let Some(targets) = self.learn(over) else { return Ok(()) };
+                shared.targets = Some(targets);
                 // Nobody knows the dates yet, so that they can still be put right.
-                Some(_) => line.settle(self.arrived(), now),
-                None => return Ok(()),
+                shared.line.settle(self.arrived(), now);
+                targets
             }
-        }
-        let Some(targets) = *targets else { return Ok(()) };
+        };
         while self.step(over, &targets) {
-            if self.closing().is_some() && !self.give(over, now, line, &targets)? {
+            if self.closing().is_some() && !self.give(over, now, shared, &targets)? {
                 break;
             }
         }
@@ -394,12 +317,12 @@ impl Segmenter {
     }
 
     /// The targets, when the first segment is there.
-    fn learn(&self, over: bool) -> Option<Targets> {
-        let (lane, era) = (self.main.as_ref()?, self.era.as_ref()?);
+    fn learn(&mut self, over: bool) -> Option<Targets> {
+        let (lane, era) = (self.main.as_ref()?, self.era.as_mut()?);
         let first = lane.samples.front()?.sample;
         let longest = lane.ticks(micros(self.settings.longest));
         let mut end = None;
-        for (index, held) in lane.samples.iter().enumerate() {
+        for (index, held) in lane.samples.iter().enumerate().skip(era.looked) {
             let elapsed = held.sample.dts - first.dts;
             let took = lane.duration(index, over).map_or(0, i64::from);
             let next = lane.micros(held.sample.pts()).saturating_add(era.shift);
@@ -410,6 +333,8 @@ impl Segmenter {
             }
         }
         let all = lane.samples.len();
+        // How long the last one takes is told by the next.
+        era.looked = all.saturating_sub(1);
         let whole = || Some((all, lane.end()? - first.dts));
         let (count, elapsed) = end.or_else(|| whole().filter(|_| over))?;
         let mut took: Vec<u32> = (0..count).filter_map(|index| lane.duration(index, over)).collect();
@@ -461,7 +386,7 @@ impl Segmenter {
         let part = targets.part.map(|part| (limit(part), limit(Targets::least(part))));
         if taken > 0
             && let Some((most, least)) = part
-            && (next.key || open.elapsed + took > most)
+            && (next.key && 4 * open.elapsed >= least || open.elapsed + took > most)
         {
             // Behind a late picture a part may be too short only as the last one of its segment.
             let late = !next.key && open.elapsed < least;
@@ -487,7 +412,7 @@ impl Segmenter {
         &mut self,
         over: bool,
         now: Micros,
-        line: &mut Timeline,
+        shared: &mut Shared,
         targets: &Targets,
     ) -> Result<bool, Unusable> {
         let (Some(lane), Some(era)) = (&mut self.main, &mut self.era) else { return Ok(false) };
@@ -514,10 +439,11 @@ impl Segmenter {
             if tracks != self.told {
                 let picture =
                     lane.duration(0, true).map_or(0.0, |took| lane.track.timescale.seconds(took.into()));
-                self.out.push(Output::Init {
-                    bytes: piece::initialization(&tracks),
-                    about: About::of(&tracks, picture),
-                });
+                let bytes = piece::initialization(&tracks);
+                if bytes.len() > MAX_INIT {
+                    return Err(Unusable::Init(MAX_INIT));
+                }
+                self.out.push(Output::Init { bytes, about: About::of(&tracks, picture) });
                 self.told = tracks;
             }
             let duration = ticks_duration(open.elapsed, lane.track.timescale);
@@ -555,7 +481,7 @@ impl Segmenter {
             self.out.push(Output::Part { duration, independent: first.key, data });
             self.end = until;
             (open.taken, open.elapsed, open.parts) = (0, 0, open.parts + 1);
-            line.observe(until, now);
+            shared.line.observe(until, now);
         }
         if open.closing.take() == Some(Closing::Segment) {
             self.out.push(Output::End);

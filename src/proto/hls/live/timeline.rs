@@ -26,6 +26,8 @@ pub struct Timeline {
     anchors: Vec<(Micros, Micros)>,
     /// What is added to a time of the source.
     shift: Option<Micros>,
+    /// Where the rendition is that is furthest.
+    end: Micros,
     /// The least lateness of late, and since when.
     least: Option<(Micros, Micros)>,
 }
@@ -37,7 +39,7 @@ impl Timeline {
     /// A timeline on which it is `start` now.
     #[must_use]
     pub fn new(start: Micros, now: Micros) -> Self {
-        Self { anchors: vec![(start, now.saturating_sub(start))], shift: None, least: None }
+        Self { anchors: vec![(start, now.saturating_sub(start))], shift: None, end: start, least: None }
     }
 
     /// The date of a time.
@@ -55,7 +57,8 @@ impl Timeline {
     }
 
     /// What to add to times of a source that begins, or begins again, with a sample at `source`: it goes where the times of this or another rendition
-    /// say, if that is about now; otherwise it is placed now. Never before `floor`, where the rendition is already.
+    /// say, if that is about now; otherwise it is placed now. Never before `floor`, where the rendition is already, and where it is placed anew not before any other one either: what comes
+    /// of the same encoder then goes beside it.
     pub fn place(&mut self, source: Micros, floor: Micros, now: Micros) -> Micros {
         let here = self.at(now);
         if let Some(shift) = self.shift {
@@ -64,7 +67,7 @@ impl Timeline {
                 return shift;
             }
         }
-        let shift = here.max(floor).saturating_sub(source);
+        let shift = here.max(floor).max(self.end).saturating_sub(source);
         self.shift = Some(shift);
         shift
     }
@@ -81,6 +84,7 @@ impl Timeline {
 
     /// Media up to `end` are there.
     pub fn observe(&mut self, end: Micros, now: Micros) {
+        self.end = self.end.max(end);
         let late = now.saturating_sub(self.date(end));
         let (least, since) = *self.least.get_or_insert((late, end));
         let least = least.min(late);
@@ -123,6 +127,18 @@ mod tests {
         assert_eq!(again, 100 * SECOND);
         // Never before what was there, though it comes too early.
         assert_eq!(timeline.place(0, 200 * SECOND, NOW + 91 * SECOND), 200 * SECOND);
+    }
+
+    #[test]
+    fn renditions_of_an_encoder_that_begins_again_stay_beside_each_other() {
+        let mut timeline = Timeline::new(10 * SECOND, NOW);
+        timeline.place(0, 0, NOW);
+        // Both are ahead of the clock, the second one further.
+        timeline.observe(13 * SECOND, NOW + SECOND);
+        timeline.observe(14 * SECOND, NOW + 2 * SECOND);
+        let shift = timeline.place(0, 13 * SECOND, NOW + 2 * SECOND);
+        assert_eq!(shift, 14 * SECOND);
+        assert_eq!(timeline.place(40_000, 14 * SECOND, NOW + 2 * SECOND), shift);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! What is complete is in memory once: the parts of a segment become slices of it. A segment that leaves the playlist stays for as long as a client that read the longest playlist with it in may ask for it: its
 //! own duration and that of the playlist (the availability duration).
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,25 +22,27 @@ const VERSION: u32 = 9;
 /// What a segment, or a part, takes in memory beside its bytes, about.
 const OVERHEAD: u64 = 1024;
 
-/// Initialization sections that are remembered.
-const INITS: usize = 64;
-
 /// A rendition's segments.
 #[derive(Debug)]
 pub struct Window {
     run: u64,
     targets: Targets,
     history: History,
-    inits: VecDeque<(u64, Bytes)>,
+    /// Those that something needs, by their numbers.
+    inits: BTreeMap<u64, Init>,
     next_init: u64,
+    /// The one of what comes next.
+    init: Option<u64>,
     map: Option<Arc<Map>>,
     segments: VecDeque<Kept>,
     open: Option<Open>,
     gone: VecDeque<Gone>,
     media_sequence: u64,
     discontinuity_sequence: u64,
-    /// The next segment does not continue what came before.
-    discontinuity: bool,
+    /// The discontinuity sequence number of the last segment.
+    era: u64,
+    /// There was a segment, whatever has become of it.
+    begun: bool,
     /// Whether every segment so far begins with a key frame.
     independent: bool,
     /// The longest that the playlist has been.
@@ -55,12 +57,32 @@ struct Kept {
     data: Bytes,
     /// Ends of the parts in the data.
     ends: Vec<usize>,
+    /// The number of its initialization section.
+    init: Option<u64>,
 }
 
 #[derive(Debug)]
 struct Open {
     segment: Segment,
     parts: Vec<Bytes>,
+    init: Option<u64>,
+}
+
+#[derive(Debug)]
+struct Init {
+    bytes: Bytes,
+    codecs: String,
+    /// How many segments need it.
+    uses: usize,
+}
+
+/// Where the numbers of a window begin.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Start {
+    /// The number of the first segment (`EXT-X-MEDIA-SEQUENCE`).
+    pub msn: u64,
+    /// The number of discontinuities before it (`EXT-X-DISCONTINUITY-SEQUENCE`).
+    pub era: u64,
 }
 
 #[derive(Debug)]
@@ -75,6 +97,8 @@ struct Gone {
 pub struct Complete {
     /// As it stands in the playlist, but without its parts.
     pub segment: Segment,
+    /// Its discontinuity sequence number: how many discontinuities there were until it, its own among them.
+    pub era: u64,
     /// Its bytes.
     pub bytes: Bytes,
 }
@@ -82,20 +106,22 @@ pub struct Complete {
 impl Window {
     /// A window with no segment, of the run `run`.
     #[must_use]
-    pub fn new(run: u64, targets: Targets, history: History) -> Self {
+    pub fn new(run: u64, targets: Targets, history: History, start: Start) -> Self {
         Self {
             run,
             targets,
             history,
-            inits: VecDeque::new(),
+            inits: BTreeMap::new(),
             next_init: 0,
+            init: None,
             map: None,
             segments: VecDeque::new(),
             open: None,
             gone: VecDeque::new(),
-            media_sequence: 0,
-            discontinuity_sequence: 0,
-            discontinuity: false,
+            media_sequence: start.msn,
+            discontinuity_sequence: start.era,
+            era: start.era,
+            begun: false,
             independent: true,
             longest: Duration::ZERO,
             ended: false,
@@ -104,35 +130,61 @@ impl Window {
     }
 
     /// Adds an initialization section, for the open segment if that has no part yet, and those behind it.
-    pub fn init(&mut self, bytes: Bytes) {
-        let known = self.inits.iter().find(|(_, known)| *known == bytes).map(|(number, _)| *number);
+    pub fn init(&mut self, bytes: Bytes, codecs: &str) {
+        let known = self.inits.iter().find(|(_, known)| known.bytes == bytes).map(|(number, _)| *number);
         let number = known.unwrap_or_else(|| {
-            if self.inits.len() == INITS {
-                self.inits.pop_front();
-            }
-            self.inits.push_back((self.next_init, bytes));
+            self.bytes += bytes.len() as u64 + OVERHEAD;
+            self.inits.insert(self.next_init, Init { bytes, codecs: codecs.to_owned(), uses: 0 });
             self.next_init += 1;
             self.next_init - 1
         });
+        let before = self.init.replace(number);
         let uri = Name::Init(number).write(self.run);
-        self.map = Some(Arc::new(Map { uri, byte_range: None, keys: Vec::new() }));
+        self.map = Some(Arc::new(Map { uri, byte_range: None, keys: Arc::default() }));
         if let Some(open) = &mut self.open
             && open.parts.is_empty()
         {
             open.segment.map.clone_from(&self.map);
+            open.init = self.init;
+        }
+        self.forget_init(before);
+    }
+
+    /// Forgets an initialization section that nothing needs any longer.
+    fn forget_init(&mut self, number: Option<u64>) {
+        let Some(number) = number else { return };
+        let needed =
+            self.init == Some(number) || self.open.as_ref().is_some_and(|open| open.init == Some(number));
+        if !needed && self.inits.get(&number).is_some_and(|init| init.uses == 0) {
+            let bytes = self.inits.remove(&number).map_or(0, |init| init.bytes.len() as u64 + OVERHEAD);
+            self.bytes = self.bytes.saturating_sub(bytes);
         }
     }
 
-    /// Begins a segment whose first picture has this date. What is open is complete.
-    pub fn begin(&mut self, date: Date, discontinuity: bool, now: Micros) {
+    /// The codecs of all that can be had, by RFC 6381, those of the last initialization section first.
+    #[must_use]
+    pub fn codecs(&self) -> String {
+        let mut codecs: Vec<&str> = Vec::new();
+        let last = self.init.and_then(|number| self.inits.get(&number));
+        for codec in last.into_iter().chain(self.inits.values()).flat_map(|init| init.codecs.split(',')) {
+            if !codecs.contains(&codec) {
+                codecs.push(codec);
+            }
+        }
+        codecs.join(",")
+    }
+
+    /// Begins a segment whose first picture has this date. What is open is complete. It is behind a discontinuity if there were more of them, `era`, than until the
+    /// segment before it: of one, as a segment can tell no more.
+    pub fn begin(&mut self, date: Date, era: u64, now: Micros) {
         self.end(now);
         let segment = Segment {
             program_date_time: Some(date),
-            discontinuity: std::mem::take(&mut self.discontinuity) | discontinuity,
+            discontinuity: era > self.era,
             map: self.map.clone(),
             ..Segment::default()
         };
-        self.open = Some(Open { segment, parts: Vec::new() });
+        self.open = Some(Open { segment, parts: Vec::new(), init: self.init });
     }
 
     /// Adds a part to the open segment.
@@ -153,7 +205,7 @@ impl Window {
     pub fn end(&mut self, now: Micros) -> Option<Complete> {
         let mut open = self.open.take()?;
         if open.parts.is_empty() {
-            self.discontinuity |= open.segment.discontinuity;
+            self.forget_init(open.init);
             return None;
         }
         let msn = self.next_msn();
@@ -177,27 +229,36 @@ impl Window {
             open.segment.parts.clear();
         }
         let segment = Segment { parts: Vec::new(), ..open.segment.clone() };
-        let complete = Complete { segment, bytes: data.clone() };
-        self.segments.push_back(Kept { segment: open.segment, data, ends });
-        self.slide(now);
+        let era = self.era + u64::from(segment.discontinuity);
+        let complete = Complete { segment, era, bytes: data.clone() };
+        self.begun = true;
+        self.keep(Kept { segment: open.segment, data, ends, init: open.init }, now);
         Some(complete)
     }
 
-    /// Adds a segment that is not there, because nothing came. What comes behind it does not continue what is before.
-    pub fn gap(&mut self, duration: Duration, date: Date, now: Micros) {
+    fn keep(&mut self, kept: Kept, now: Micros) {
+        self.era += u64::from(kept.segment.discontinuity);
+        if let Some(init) = kept.init.and_then(|number| self.inits.get_mut(&number)) {
+            init.uses += 1;
+        }
+        self.segments.push_back(kept);
+        self.slide(now);
+    }
+
+    /// Adds a segment that is not there, because nothing came.
+    pub fn gap(&mut self, duration: Duration, date: Date, era: u64, now: Micros) {
         self.end(now);
         let segment = Segment {
             uri: Name::Gap(self.next_msn()).write(self.run),
             duration,
             gap: true,
-            discontinuity: std::mem::take(&mut self.discontinuity),
+            discontinuity: era > self.era,
             program_date_time: Some(date),
             map: self.map.clone(),
             ..Segment::default()
         };
         self.bytes += OVERHEAD;
-        self.segments.push_back(Kept { segment, data: Bytes::new(), ends: Vec::new() });
-        self.slide(now);
+        self.keep(Kept { segment, data: Bytes::new(), ends: Vec::new(), init: self.init }, now);
     }
 
     /// Nothing more comes.
@@ -213,10 +274,16 @@ impl Window {
         self.ended
     }
 
-    /// Whether there is anything to play.
+    /// Whether there was anything to play. It stays so when gaps are all that is left of it: who plays it goes on asking, and what comes back is found.
     #[must_use]
     pub fn is_playable(&self) -> bool {
-        self.segments.iter().any(|kept| !kept.segment.gap)
+        self.begun
+    }
+
+    /// The discontinuity sequence number of the last segment.
+    #[must_use]
+    pub fn era(&self) -> u64 {
+        self.era
     }
 
     /// The number of the segment behind the last complete one.
@@ -256,9 +323,7 @@ impl Window {
     #[must_use]
     pub fn resource(&self, name: Name) -> Option<Bytes> {
         match name {
-            Name::Init(number) => {
-                self.inits.iter().find(|(known, _)| *known == number).map(|(_, bytes)| bytes.clone())
-            }
+            Name::Init(number) => self.inits.get(&number).map(|init| init.bytes.clone()),
             Name::Segment(msn) => self.kept(msn).map(|kept| kept.data.clone()),
             Name::Part(msn, part) => {
                 let part = usize::try_from(part).ok()?;
@@ -323,6 +388,10 @@ impl Window {
         if let Some(gone) = self.gone.pop_front() {
             let parts = gone.kept.ends.len().max(1) as u64;
             self.bytes = self.bytes.saturating_sub(gone.kept.data.len() as u64 + parts * OVERHEAD);
+            if let Some(init) = gone.kept.init.and_then(|number| self.inits.get_mut(&number)) {
+                init.uses -= 1;
+            }
+            self.forget_init(gone.kept.init);
         }
     }
 

@@ -24,6 +24,9 @@ pub enum AttributeError {
     /// The same name twice.
     #[error("{0} occurs twice")]
     Twice(String),
+    /// There are more attributes than any tag has.
+    #[error("the tag has more than {MAX_ATTRIBUTES} attributes")]
+    TooMany,
     /// It has to be there.
     #[error("{0} is missing")]
     Missing(&'static str),
@@ -38,6 +41,9 @@ pub enum AttributeError {
         expected: &'static str,
     },
 }
+
+/// The most attributes of a tag. The longest known one, `EXT-X-STREAM-INF`, has some 20.
+pub const MAX_ATTRIBUTES: usize = 64;
 
 /// An attribute list, in the order in which it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -77,6 +83,9 @@ impl Attributes {
                 None if behind.is_empty() => behind,
                 _ => return Err(syntax()),
             };
+            if list.len() == MAX_ATTRIBUTES {
+                return Err(AttributeError::TooMany);
+            }
             if list.iter().any(|(other, _)| other == name) {
                 return Err(AttributeError::Twice(name.to_owned()));
             }
@@ -89,6 +98,11 @@ impl Attributes {
     #[must_use]
     pub fn value(&self, name: &str) -> Option<&Value> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value)
+    }
+
+    /// The values, to be altered.
+    pub(super) fn values_mut(&mut self) -> impl Iterator<Item = &mut Value> {
+        self.0.iter_mut().map(|(_, value)| value)
     }
 
     /// All of them.
@@ -163,6 +177,31 @@ impl Attributes {
     }
 }
 
+/// As it is written behind the colon of a tag.
+impl std::fmt::Display for Attributes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (place, (name, value)) in self.0.iter().enumerate() {
+            if place > 0 {
+                f.write_char(',')?;
+            }
+            match value {
+                Value::Plain(value) => write!(f, "{name}={value}")?,
+                Value::Quoted(value) => {
+                    write!(f, "{name}=\"")?;
+                    quotable(value).try_for_each(|char| f.write_char(char))?;
+                    f.write_char('"')?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What of a text a quoted string can have: neither quotation marks nor ends of lines.
+fn quotable(value: &str) -> impl Iterator<Item = char> {
+    value.chars().filter(|char| !matches!(char, '"' | '\r' | '\n'))
+}
+
 /// One that has to be there.
 ///
 /// # Errors
@@ -220,7 +259,7 @@ impl<'a> Writer<'a> {
     pub fn quoted(mut self, name: &str, value: &str) -> Self {
         self.name(name);
         self.out.push('"');
-        self.out.extend(value.chars().filter(|char| !matches!(char, '"' | '\r' | '\n')));
+        self.out.extend(quotable(value));
         self.out.push('"');
         self
     }

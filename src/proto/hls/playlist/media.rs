@@ -101,6 +101,9 @@ pub enum Define {
     QueryParam(String),
 }
 
+/// The most keys that hold for a segment, one a key format. Nobody offers more than a handful of key systems.
+pub const MAX_KEYS: usize = 16;
+
 /// A segment, section 4.4.4.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Segment {
@@ -119,7 +122,7 @@ pub struct Segment {
     /// About how many kbit/s.
     pub bitrate: Option<u64>,
     /// How it is encrypted: all keys that hold for it, at most one a key format.
-    pub keys: Vec<Arc<Key>>,
+    pub keys: Arc<[Arc<Key>]>,
     /// The initialization section that holds for it.
     pub map: Option<Arc<Map>>,
     /// The date of its first sample.
@@ -206,7 +209,7 @@ pub struct Map {
     /// Which bytes of the resource.
     pub byte_range: Option<ByteRange>,
     /// The keys with which it is encrypted: those that held where it stood.
-    pub keys: Vec<Arc<Key>>,
+    pub keys: Arc<[Arc<Key>]>,
 }
 
 /// `EXT-X-PART`, section 4.4.4.9.
@@ -298,7 +301,7 @@ impl MediaPlaylist {
     #[must_use]
     pub fn needed_version(&self) -> u32 {
         let segments = || self.segments.iter().chain(self.unfinished.as_deref());
-        let keys = || segments().flat_map(|segment| &segment.keys);
+        let keys = || segments().flat_map(|segment| segment.keys.iter());
         let needs = [
             (
                 13,

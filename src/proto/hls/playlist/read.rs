@@ -12,9 +12,9 @@ mod tags;
 use super::MAX_PLAYLIST;
 use super::attributes::AttributeError;
 use super::lines::{self, Kind, Line, NotLines};
-use super::media::{MediaPlaylist, Segment};
+use super::media::{MAX_KEYS, MediaPlaylist, Segment};
 use super::multivariant::MultivariantPlaylist;
-use super::variables::{VariableError, Variables};
+use super::variables::{Unfilled, VariableError, Variables};
 use segments::Segments;
 
 /// A playlist of either kind.
@@ -45,6 +45,15 @@ pub enum ReadError {
     Missing(&'static str),
 }
 
+impl From<Unfilled> for Why {
+    fn from(why: Unfilled) -> Self {
+        match why {
+            Unfilled::Attribute(why) => Self::Attribute(why),
+            Unfilled::Variable(why) => Self::Variable(why),
+        }
+    }
+}
+
 /// What is wrong with a line.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Why {
@@ -69,6 +78,9 @@ pub enum Why {
     /// A byte range without an offset that follows no other one of the same resource.
     #[error("the byte range has no offset, and follows none")]
     NoOffset,
+    /// Keys of more formats hold for a segment than anybody writes.
+    #[error("a segment has keys of more than {MAX_KEYS} formats")]
+    TooManyKeys,
     /// A tag says something of a URI that does not follow.
     #[error("no URI follows {0}")]
     NoUri(String),

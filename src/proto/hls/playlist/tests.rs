@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::attributes::AttributeError;
 use super::delta::{MergeError, Skip};
 use super::media::*;
 use super::multivariant::*;
-use super::read::{Playlist, ReadError};
+use super::read::{Playlist, ReadError, Why};
 use super::reload::{Awaited, BadDirectives, Directives};
-use super::variables::Variables;
+use super::variables::{VariableError, Variables};
 
 fn read(text: &str) -> Result<Playlist, ReadError> {
     Playlist::read(text.as_bytes(), Variables::default())
@@ -386,4 +387,72 @@ fn check(bytes: &[u8]) {
             assert_eq!(multivariant(&text).write(), text);
         }
     }
+}
+
+/// Playlists of a few kilobytes, or of less than the limit, that would take all memory or hours if they were believed.
+#[test]
+fn playlists_that_would_grow_without_limit() {
+    let doubled = |n: usize| format!("#EXT-X-DEFINE:NAME=\"v{}\",VALUE=\"{{$v{n}}}{{$v{n}}}\"\n", n + 1);
+    let bomb: String = (0..40).map(doubled).collect();
+    let keys: String = (0..=MAX_KEYS)
+        .map(|n| format!("#EXT-X-KEY:METHOD=SAMPLE-AES,URI=\"k\",KEYFORMAT=\"f{n}\"\n"))
+        .collect();
+    let names: String = (0..500_000).map(|n| format!("A{n}=1,")).collect();
+    let head = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n";
+    for (text, expected) in [
+        (
+            format!("{head}#EXT-X-DEFINE:NAME=\"v0\",VALUE=\"xx\"\n{bomb}"),
+            Why::Variable(VariableError::TooMuch),
+        ),
+        (
+            format!(
+                "#EXTM3U\n#EXT-X-DEFINE:NAME=\"v0\",VALUE=\"xx\"\n{bomb}#EXT-X-STREAM-INF:BANDWIDTH=1\na\n"
+            ),
+            Why::Variable(VariableError::TooMuch),
+        ),
+        (
+            format!(
+                "{head}#EXT-X-DEFINE:NAME=\"v\",VALUE=\"{}\"\n{}",
+                "x".repeat(1 << 20),
+                "#EXTINF:1,\n{$v}\n".repeat(9)
+            ),
+            Why::Variable(VariableError::TooMuch),
+        ),
+        (format!("{head}{keys}"), Why::TooManyKeys),
+        (format!("{head}#EXT-X-DATERANGE:{names}B=1\n"), Why::Attribute(AttributeError::TooMany)),
+    ] {
+        let read = Playlist::read(text.as_bytes(), Variables::default());
+        assert!(
+            matches!(&read, Err(ReadError::Line { why, .. }) if *why == expected),
+            "{:.300}",
+            format!("{read:?}")
+        );
+    }
+    // Keys are held once, however many segments have them.
+    let most: String = keys.lines().take(MAX_KEYS).map(|line| format!("{line}\n")).collect();
+    let text = format!("{head}{most}{}", "#EXTINF:1,\na\n".repeat(1000));
+    let Playlist::Media(playlist) = Playlist::read(text.as_bytes(), Variables::default()).unwrap() else {
+        panic!("a media playlist")
+    };
+    let first = &playlist.segments[0].keys;
+    assert_eq!(first.len(), MAX_KEYS);
+    assert!(playlist.segments.iter().all(|segment| Arc::ptr_eq(&segment.keys, first)));
+}
+
+/// Variables count in URIs, quoted strings and hexadecimal sequences only.
+#[test]
+fn variables_are_filled_in_where_they_count() {
+    let text = "#EXTM3U\n#EXT-X-TARGETDURATION:4\n#EXT-X-DEFINE:NAME=\"n\",VALUE=\"7\"\n\
+        #EXT-X-DEFINE:NAME=\"iv\",VALUE=\"0x{$n}\"\n#EXT-X-NEW:{$unknown}\n\
+        #EXT-X-KEY:METHOD=AES-128,URI=\"k{$n}\",IV={$iv}\n#EXTINF:4,the {$n}th\ns{$n}.ts\n";
+    let Playlist::Media(playlist) = read(text).unwrap() else { panic!("a media playlist") };
+    let segment = &playlist.segments[0];
+    assert_eq!((segment.uri.as_str(), segment.title.as_deref()), ("s7.ts", Some("the {$n}th")));
+    let key = &segment.keys[0];
+    assert_eq!((key.uri.as_deref(), key.iv), (Some("k7"), Some(7u128.to_be_bytes())));
+    let number = "#EXTM3U\n#EXT-X-DEFINE:NAME=\"n\",VALUE=\"7\"\n#EXT-X-STREAM-INF:BANDWIDTH={$n}\na\n";
+    assert!(read(number).is_err());
+    let variant = number.replace("={$n}", "=7,CODECS=\"avc1.{$n}\"");
+    let Playlist::Multivariant(playlist) = read(&variant).unwrap() else { panic!("a multivariant playlist") };
+    assert_eq!(playlist.variants[0].codecs.as_deref(), Some("avc1.7"));
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use subtle::ConstantTimeEq as _;
+
 use super::super::store::account::{Account, AccountChange, NewAccount, Password, Profile};
 use super::config::MAX_PASSWORD;
 use super::hasher::Checked;
 use super::issuer::Issuer;
 use super::limits::Attempt;
 use super::{Accounts, Client, Refusal};
+use crate::proto::chat::id::AccountId;
 use crate::proto::chat::name::Nick;
 
 impl Accounts {
@@ -36,6 +39,36 @@ impl Accounts {
             }
             _ => Err(self.failed(Refusal::Credentials)),
         }
+    }
+
+    /// Compares a password that is no account's (the server's, or its operator's) with the one that is known. It takes as long for one as for another of the
+    /// same length, and counts as an attempt from the client's address.
+    ///
+    /// # Errors
+    /// [`Refusal::Credentials`], or [`Refusal::Limited`].
+    pub fn check_shared(&self, known: &str, said: &str, client: &Client) -> Result<(), Refusal> {
+        let attempt = self.0.limits.attempt(None, client.source())?;
+        if known.as_bytes().ct_eq(said.as_bytes()).into() {
+            attempt.give_back();
+            Ok(())
+        } else {
+            Err(self.failed(Refusal::Credentials))
+        }
+    }
+
+    /// Whether one of two accounts does not hear the other.
+    ///
+    /// # Errors
+    /// The store cannot be asked.
+    pub async fn are_apart(&self, one: AccountId, other: AccountId) -> Result<bool, Refusal> {
+        for (one, other) in [(one, other), (other, one)] {
+            if let Some(account) = self.account(one).await?
+                && account.profile.blocked.contains(&other)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The account of a name as the store has it: not from the cache, which only accounts that exist can be in.
@@ -66,7 +99,7 @@ impl Accounts {
         name: Option<&str>,
         client: &Client,
     ) -> Result<Arc<Account>, Refusal> {
-        let certificate = client.certificate.ok_or(Refusal::NotOffered)?;
+        let certificate = *client.certificate.as_deref().ok_or(Refusal::NotOffered)?;
         let attempt = self.0.limits.attempt(name, client.source())?;
         let (attempt, account) = attempt.unless(self.0.store.account_of_certificate(certificate).await)?;
         let is_meant =
@@ -137,7 +170,7 @@ impl Accounts {
         /// Numbers of accounts are exact in JSON: RFC 8259, section 6. Among a million accounts a new number is taken already with a chance of 10^-10.
         const LARGEST: u64 = (1 << 53) - 1;
         let number = u64::from_le_bytes(crate::net::random::bytes()?) & LARGEST;
-        let id = crate::proto::chat::id::AccountId(number.max(1));
+        let id = AccountId(number.max(1));
         let account = NewAccount { id, name, password, profile, operator, created: self.now() };
         Ok(self.0.store.create_account(account).await?)
     }

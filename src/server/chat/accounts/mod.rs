@@ -51,16 +51,16 @@ use crate::server::peer::Peer;
 pub type Clock = Arc<dyn Fn() -> Millis + Send + Sync>;
 
 /// What is known of a client before it says who it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Client {
     /// Its address, unless it comes by a Unix socket.
     pub address: Option<IpAddr>,
     /// Whether nobody can listen: TLS, or a connection within this machine.
     pub secure: bool,
     /// SHA-256 of its certificate.
-    pub certificate: Option<[u8; 32]>,
+    pub certificate: Option<Box<[u8; 32]>>,
     /// What its TLS connection has exported for channel bindings.
-    pub exporter: Option<Exporter>,
+    pub exporter: Option<Box<Exporter>>,
 }
 
 impl Client {
@@ -72,8 +72,8 @@ impl Client {
         Self {
             address,
             secure: peer.tls || address.is_none_or(|address| address.to_canonical().is_loopback()),
-            certificate: session.and_then(|session| session.certificates().next().map(sha256)),
-            exporter: session.and_then(|session| session.exporter().copied()),
+            certificate: session.and_then(|session| session.certificates().next().map(sha256).map(Box::new)),
+            exporter: session.and_then(|session| session.exporter().copied().map(Box::new)),
         }
     }
 

@@ -128,7 +128,7 @@ impl Exchange {
 
     async fn scram(&mut self, message: &[u8], plus: bool) -> Result<Step, Refusal> {
         let accounts = &self.accounts;
-        let first = ClientFirst::parse(message, plus, self.client.exporter.as_ref())?;
+        let first = ClientFirst::parse(message, plus, self.client.exporter.as_deref())?;
         is_own(first.authzid.as_deref(), &first.name)?;
         let attempt = accounts.0.limits.attempt(Some(&first.name), self.client.source())?;
         let (attempt, account) = attempt.unless(accounts.stored(&first.name).await)?;

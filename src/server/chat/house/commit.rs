@@ -206,10 +206,12 @@ impl Inner {
             done.say(Ok(sent));
             return;
         };
-        // Those who come read that they have come.
+        // Those who come read that they have come, on all their devices.
+        let mut brought = Vec::new();
         if let (Change::Join, Some(user)) = (&event.change, user) {
             user.enter(room);
             room.lock().here.insert(user.id(), Arc::clone(user));
+            brought = room.gather(user);
         }
         let mut rest = None;
         let mut state = room.lock();
@@ -240,6 +242,12 @@ impl Inner {
         room.ring(news, wakers);
         if let Some(who) = &veiled {
             room.unveil(who, &told);
+        }
+        for session in brought {
+            session.mailbox.put(Mail::Entered(Arc::clone(room)));
+        }
+        if let Change::Join = &event.change {
+            self.bring(&event.by.who(), room);
         }
         self.index(room, event);
         match &event.change {

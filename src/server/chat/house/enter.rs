@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 
 use super::commit::{Done, Pending, Waiting};
-use super::mailbox::{Refused, Sent};
+use super::mailbox::{Mail, Refused, Sent};
 use super::nodes::News;
 use super::room::RoomCell;
 use super::told::Told;
@@ -133,9 +133,28 @@ impl House {
         else {
             return None;
         };
-        let forward = self.room(name.as_str())?.look(|room| room.settings().forward.clone())?;
-        // It is left where it was when the other room ends.
-        Some(self.room(forward.as_str())?.name()?.clone()).filter(|forward| forward != name)
+        let (forward, since) = self.room(name.as_str())?.look(|room| {
+            let settings = room.settings();
+            settings.forward.clone().map(|forward| (forward, settings.forward_since))
+        })?;
+        // It is left where it was when the other room ends, and whoever opens one of that name then was not meant.
+        let to = self.room(forward.as_str()).filter(|to| to.look(Room::created) <= since)?;
+        Some(to.name()?.clone()).filter(|forward| forward != name)
+    }
+
+    /// Whether somebody may send those on to a room who may not enter another one: whoever moderates it. Gives its name.
+    ///
+    /// # Errors
+    /// [`Refusal::NoSuchRoom`] if that one does not know of it, or it is the other one; else why it does not moderate it.
+    pub fn may_forward(&self, user: &User, from: &str, to: &str) -> Result<RoomName, Refusal> {
+        let face = user.face();
+        let known = |room: &Arc<RoomCell>| {
+            face.operator || room.look(|room| room.is_listed() || room.member(&face.who()).is_some())
+        };
+        let room = self.room(to).filter(known).filter(|_| !to.eq_ignore_ascii_case(from));
+        let room = room.ok_or(Refusal::NoSuchRoom)?;
+        room.ask(&face, Room::may_moderate)?;
+        room.name().cloned().ok_or(Refusal::NoSuchRoom)
     }
 
     /// Brings a session into a room that there is, and that is not dropped meanwhile.
@@ -158,6 +177,7 @@ impl House {
         let member = room.look(|room| room.member(&face.who()).is_some());
         if member {
             self.attach(user, session, &room);
+            self.0.bring(&face.who(), &room);
             return Ok(Entered { room, opened: false, already: false });
         }
         room.ask(&face, |room, actor| room.check(&Actor { key, ..*actor }, &Change::Join, None, self.now()))?;
@@ -209,6 +229,7 @@ impl House {
         self.0.know(&room);
         if face.account.is_some() && owned {
             self.attach(user, session, &room);
+            self.0.bring(&face.who(), &room);
         } else {
             room.subscribe(session);
             self.append(user, &room, Change::Join).await?;
@@ -382,6 +403,26 @@ fn taken(refused: Refused) -> NotEntered {
 }
 
 impl Inner {
+    /// Brings all sessions of somebody into a room of which it is a member: an account is in the same rooms on all its devices.
+    pub(super) fn bring(&self, who: &Who, room: &Arc<RoomCell>) {
+        let Some(name) = room.name() else { return };
+        let role = room.look(|room| room.member(who).map(|member| member.role)).unwrap_or_default();
+        for user in self.users_of(who).into_iter().filter(|user| user.is_local()) {
+            let face = user.face();
+            let told = Told::Appeared { who: &face, room: name, role };
+            let appears = user.enter(room);
+            room.lock().here.insert(user.id(), Arc::clone(&user));
+            if appears {
+                self.changed(&user);
+                room.publish_of(who, &told);
+            }
+            for session in room.gather(&user) {
+                session.tell(&told);
+                session.mailbox.put(Mail::Entered(Arc::clone(room)));
+            }
+        }
+    }
+
     /// Whether there still is such a room.
     pub(super) fn is_known(&self, room: RoomId) -> bool {
         self.rooms().by_id.contains_key(&room)

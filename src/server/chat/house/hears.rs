@@ -2,6 +2,7 @@
 //!
 //! A user decides that for all its devices, also on other nodes. The node of whoever says something asks, and so does that of whoever hears it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::House;
@@ -50,10 +51,15 @@ impl House {
         }
     }
 
-    /// A user lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that.
-    pub fn accept(&self, user: &Arc<User>, other: UserId, on: bool) -> bool {
+    /// A user lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that: those who have gone need none.
+    pub fn accept(&self, user: &Arc<User>, other: &User, on: bool) -> bool {
+        let other = other.id();
         let before = user.has_accepted(other);
-        let done = user.accept(other, on);
+        let done = user.accept(other, on) || {
+            let here: HashSet<UserId> = self.0.people().by_nick.values().map(|user| user.id()).collect();
+            user.forget_accepted(|id| here.contains(&id));
+            user.accept(other, on)
+        };
         if before != user.has_accepted(other) {
             self.0.changed(user);
         }

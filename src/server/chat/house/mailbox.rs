@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 
-use super::room::RoomCell;
+use super::room::{ReaderKey, RoomCell, State};
 use crate::net::backlog::Lagged;
 use crate::proto::chat::id::{MessageId, Seq};
 use crate::proto::chat::room::Refusal;
@@ -25,6 +25,8 @@ pub enum Mail {
     Bytes(Bytes),
     /// What became of a change that it has sent, by the number that it gave it.
     Done(u64, Result<Sent, Refused>),
+    /// Another session of its user has entered a room, and brought it along. That it has come was said before.
+    Entered(Arc<RoomCell>),
 }
 
 /// A change is in the log.
@@ -77,8 +79,8 @@ struct Inner {
 /// Rooms with news, and which of their readers it is. Most often it is one, for which no memory is asked.
 #[derive(Debug, Default)]
 struct News {
-    first: Option<(Arc<RoomCell>, usize)>,
-    others: Vec<(Arc<RoomCell>, usize)>,
+    first: Option<(Arc<RoomCell>, ReaderKey)>,
+    others: Vec<(Arc<RoomCell>, ReaderKey)>,
 }
 
 /// Sessions that have news, and are woken when this is dropped: whoever is told several things of one transaction writes them at once.
@@ -101,7 +103,7 @@ impl Mailbox {
     }
 
     /// There is news in a room.
-    pub(super) fn room(&self, room: Arc<RoomCell>, reader: usize, wakers: &mut Wakers) {
+    pub(super) fn room(&self, room: Arc<RoomCell>, reader: ReaderKey, wakers: &mut Wakers) {
         let mut inner = self.lock();
         inner.news.push((room, reader));
         wakers.0.extend(inner.waker.take());
@@ -157,16 +159,23 @@ impl Mailbox {
         self.lock().hand_over(take);
     }
 
-    /// The session has left a room: what it was not told is fetched, and nothing more.
-    pub(super) fn leave(&self, room: &Arc<RoomCell>, reader: usize) {
+    /// Fetches what a reader of a room has not got, whether it was told so or not, and does `then` with the room before anything more is said there.
+    pub(super) fn fetch_from(&self, room: &Arc<RoomCell>, reader: ReaderKey, then: impl FnOnce(&mut State)) {
         let mut inner = self.lock();
         inner.fetch();
         inner.news.retain(|(other, key)| !(Arc::ptr_eq(other, room) && *key == reader));
+        let mut state = room.lock();
+        if state.read(reader, |new| inner.mail.push_back(new)).is_err() {
+            inner.end.get_or_insert(End::Slow);
+        }
+        then(&mut state);
+        drop(state);
+        inner.wake();
     }
 }
 
 impl News {
-    fn push(&mut self, news: (Arc<RoomCell>, usize)) {
+    fn push(&mut self, news: (Arc<RoomCell>, ReaderKey)) {
         match &self.first {
             None => self.first = Some(news),
             Some(_) => self.others.push(news),
@@ -182,7 +191,7 @@ impl News {
         outcome
     }
 
-    fn retain(&mut self, keep: impl Fn(&(Arc<RoomCell>, usize)) -> bool) {
+    fn retain(&mut self, keep: impl Fn(&(Arc<RoomCell>, ReaderKey)) -> bool) {
         self.first = self.first.take().filter(|news| keep(news));
         self.others.retain(keep);
     }

@@ -6,11 +6,11 @@ use std::sync::Arc;
 
 use super::commit::{Done, Waiting};
 use super::mailbox::Mail;
-use super::room::{RoomCell, Written};
+use super::room::{RoomCell, Standing, Written};
 use super::told::Told;
 use super::user::{Face, Session, SessionId, User};
 use super::{House, NoNick};
-use crate::proto::chat::event::{Change, Role, Who};
+use crate::proto::chat::event::{Change, Who};
 use crate::proto::chat::id::AccountId;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::store::account::Account;
@@ -105,7 +105,12 @@ impl House {
             room.unsubscribe(session);
         }
         self.note_end(user, session).await;
-        let Some(face) = self.remove_session(user, session, reason) else { return self.show(user) };
+        let left = self.remove_session(user, session, reason);
+        // Another session may have brought it into a room meanwhile.
+        for room in user.rooms() {
+            room.unsubscribe(session);
+        }
+        let Some(face) = left else { return self.show(user) };
         if user.is_elsewhere() {
             self.show(user);
             return self.release(&face.nick).await;
@@ -255,6 +260,19 @@ impl House {
         self.0.changed(user);
     }
 
+    /// Those who are here and whom a user has let, by name.
+    #[must_use]
+    pub fn accepted(&self, user: &User) -> Vec<Nick> {
+        let mut nicks: Vec<Nick> = self
+            .users()
+            .iter()
+            .filter(|other| user.has_accepted(other.id()))
+            .map(|other| other.nick())
+            .collect();
+        nicks.sort_by_key(Nick::folded);
+        nicks
+    }
+
     /// A user operates the server from now on, or no longer.
     pub fn set_operator(&self, user: &Arc<User>, operator: bool) {
         user.change_face(|face| face.operator = operator);
@@ -264,7 +282,7 @@ impl House {
     /// As [`tell_neighbours`](Self::tell_neighbours), and those who watch the user without seeing it.
     pub(super) fn tell_all(&self, user: &Arc<User>, was: &Face, told: &Told<'_>) {
         let known = self.neighbours(user, was);
-        self.tell_neighbours(user, was, told, None);
+        tell(&known, told);
         let watched = Told::Watched(told);
         for session in self.watchers(&user.face().nick) {
             if known.get(&session.id).is_none_or(|neighbour| neighbour.veiled) {
@@ -284,8 +302,8 @@ impl House {
                 neighbours.entry(session.id).or_insert_with(neighbour).veiled &= veiled;
             });
             if veiled {
-                let admins = room.here().into_iter().filter(|(_, role)| *role >= Role::Admin);
-                neighbours.extend(admins.flat_map(|(admin, _)| admin.sessions()).map(sees));
+                let moderating = room.standings().into_iter().filter(Standing::moderates);
+                neighbours.extend(moderating.flat_map(|standing| standing.user.sessions()).map(sees));
             }
         }
         neighbours
@@ -297,16 +315,7 @@ impl House {
         if let Some(except) = except {
             neighbours.remove(&except);
         }
-        let (mut written, mut veiled) = (Written::default(), Written::default());
-        for Neighbour { session, veiled: unseen } in neighbours.values() {
-            let bytes = match unseen {
-                false => written.get(session.dialect(), told),
-                true => veiled.get(session.dialect(), &Told::Veiled(told)),
-            };
-            if !bytes.is_empty() {
-                session.mailbox.put(Mail::Bytes(bytes));
-            }
-        }
+        tell(&neighbours, told);
     }
 
     /// A session speaks another dialect from now on; what it was told before was in the old one.
@@ -314,14 +323,10 @@ impl House {
         if session.dialect() == dialect {
             return;
         }
-        let rooms: Vec<_> = session.readers().keys().collect();
-        let rooms: Vec<_> = rooms.into_iter().filter_map(|id| self.room_by_id(id)).collect();
-        for room in &rooms {
-            room.unsubscribe(session);
-        }
         session.set_dialect(dialect);
-        for room in &rooms {
-            room.subscribe(session);
+        let rooms: Vec<_> = session.readers().keys().collect();
+        for room in rooms.into_iter().filter_map(|id| self.room_by_id(id)) {
+            room.change_lane(session);
         }
     }
 
@@ -331,6 +336,20 @@ impl House {
             for session in user.sessions().iter().filter(|session| which(session)) {
                 session.end(reason);
             }
+        }
+    }
+}
+
+/// Tells neighbours something about a user, each once.
+fn tell(neighbours: &HashMap<SessionId, Neighbour>, told: &Told<'_>) {
+    let (mut written, mut veiled) = (Written::default(), Written::default());
+    for Neighbour { session, veiled: unseen } in neighbours.values() {
+        let bytes = match unseen {
+            false => written.get(session.dialect(), told),
+            true => veiled.get(session.dialect(), &Told::Veiled(told)),
+        };
+        if !bytes.is_empty() {
+            session.mailbox.put(Mail::Bytes(bytes));
         }
     }
 }

@@ -3,7 +3,7 @@
 //! There is one lock for each room, held for as long as it takes to append to a few buffers. The order of locks is: a mailbox, then a room.
 //! So mailboxes are told after a room is unlocked.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
@@ -23,6 +23,9 @@ pub const BACKLOG: usize = 1 << 20;
 /// Messages of late whose authors are remembered, so that an edit or a reaction need not ask the store.
 const REMEMBERED: usize = 256;
 
+/// What admins alone were told of late by those who named it, so that a repetition is not told again.
+const REPEATABLE: usize = 256;
+
 /// A room in memory.
 #[derive(Debug)]
 pub struct RoomCell {
@@ -39,9 +42,13 @@ pub(super) struct State {
     pub(super) here: HashMap<UserId, Arc<User>>,
     lanes: Vec<Lane>,
     readers: Vec<Option<Reader>>,
-    vacant: Vec<usize>,
+    vacant: Vec<u32>,
+    /// The number of the last reader.
+    last: u32,
     /// Messages of late, the oldest first.
-    targets: std::collections::VecDeque<(MessageId, Target)>,
+    targets: VecDeque<(MessageId, Target)>,
+    /// What was said of late that is in no log: who has said it, and what that one calls it; the oldest first.
+    hushed: VecDeque<(Who, String, MessageId)>,
 }
 
 /// Somebody who is seen in a room.
@@ -55,19 +62,37 @@ pub struct Standing {
     pub voiced: bool,
 }
 
+/// A reader of a room. Places are given out again, and each time under another number: news for whoever had the place before is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReaderKey {
+    place: u32,
+    number: u32,
+}
+
+impl Standing {
+    /// Whether it moderates: as an admin, or as an operator of the server.
+    #[must_use]
+    pub fn moderates(&self) -> bool {
+        self.role >= Role::Admin || self.user.is_operator()
+    }
+}
+
 /// What the readers of one dialect read.
 #[derive(Debug)]
 struct Lane {
     dialect: Dialect,
     backlog: Backlog,
     /// Readers that have got everything: they are told when there is more.
-    idle: Vec<usize>,
+    idle: Vec<ReaderKey>,
     readers: usize,
 }
 
 #[derive(Debug)]
 struct Reader {
     session: Arc<Session>,
+    number: u32,
+    /// It is among the idle of its lane.
+    idle: bool,
     lane: usize,
     at: Offset,
     /// What it reads in place of some bytes: those that it has said itself.
@@ -83,7 +108,7 @@ struct Mark {
 }
 
 /// Who has to be told that there is news.
-type News = Vec<(Arc<Session>, usize)>;
+type News = Vec<(Arc<Session>, ReaderKey)>;
 
 impl RoomCell {
     /// A room that was loaded, or is about to begin: then its name is not in it yet.
@@ -93,7 +118,9 @@ impl RoomCell {
             lanes: Vec::new(),
             readers: Vec::new(),
             vacant: Vec::new(),
-            targets: std::collections::VecDeque::new(),
+            last: 0,
+            targets: VecDeque::new(),
+            hushed: VecDeque::new(),
             room,
         };
         let id = state.room.id();
@@ -135,6 +162,24 @@ impl RoomCell {
         self.look(|room| ask(room, &actor))
     }
 
+    /// Notes what somebody has said that is in no log, as admins alone are told: slow mode counts it, and a repetition is known by what its client calls it.
+    pub(super) fn note_hushed(&self, who: Who, client_id: Option<String>, id: MessageId) {
+        let mut state = self.lock();
+        state.room.note_hushed(&who, id.time());
+        let Some(client_id) = client_id else { return };
+        if state.hushed.len() >= REPEATABLE {
+            state.hushed.pop_front();
+        }
+        state.hushed.push_back((who, client_id, id));
+    }
+
+    /// What somebody has said so already, if it is in no log.
+    pub(super) fn hushed(&self, who: &Who, client_id: &str) -> Option<MessageId> {
+        let state = self.lock();
+        let found = state.hushed.iter().rev().find(|(by, known, _)| by == who && known == client_id);
+        found.map(|(.., id)| *id)
+    }
+
     /// Those who are seen in it, with their roles.
     #[must_use]
     pub fn here(&self) -> Vec<(Arc<User>, Role)> {
@@ -173,7 +218,7 @@ impl RoomCell {
     }
 
     /// Tells all who read it, after what they were told before. One reader gets its own mail in place of it, if that is given.
-    pub(super) fn publish(self: &Arc<Self>, told: &Told<'_>, instead: Option<(usize, Mail)>) {
+    pub(super) fn publish(self: &Arc<Self>, told: &Told<'_>, instead: Option<(ReaderKey, Mail)>) {
         let news = self.lock().publish(told, instead);
         self.ring(news, &mut Wakers::default());
     }
@@ -199,7 +244,7 @@ impl RoomCell {
     pub(super) fn unveil(&self, who: &Who, told: &Told<'_>) {
         let (told, mut written) = (Told::Unveiled(told), Written::default());
         let mut seeing = self.standings();
-        seeing.retain(|standing| standing.role >= Role::Admin || standing.user.who() == *who);
+        seeing.retain(|standing| standing.moderates() || standing.user.who() == *who);
         for session in seeing.iter().flat_map(|standing| standing.user.sessions()) {
             if session.readers_of(self.id).is_some() {
                 session.mailbox.put(Mail::Bytes(written.get(session.dialect(), &told)));
@@ -217,23 +262,48 @@ impl RoomCell {
     }
 
     /// Hands to `take` what a reader has not got.
-    pub(super) fn read(&self, reader: usize, take: impl FnMut(Mail)) -> Result<(), Lagged> {
+    pub(super) fn read(&self, reader: ReaderKey, take: impl FnMut(Mail)) -> Result<(), Lagged> {
         self.lock().read(reader, take)
     }
 
     /// From now on the session reads what is said here: what follows the event of this number.
     pub(super) fn subscribe(&self, session: &Arc<Session>) -> Seq {
+        self.let_read(session);
+        self.head()
+    }
+
+    /// Lets a session read it, unless it does. Says whether it did not.
+    fn let_read(&self, session: &Arc<Session>) -> bool {
         let mut state = self.lock();
+        if session.readers_of(self.id).is_some() {
+            return false;
+        }
         let reader = state.subscribe(session);
         session.readers().insert(self.id, reader);
-        state.room.head()
+        true
+    }
+
+    /// Lets all sessions of a user read it. Gives those that did not.
+    pub(super) fn gather(self: &Arc<Self>, user: &User) -> Vec<Arc<Session>> {
+        let mut sessions = user.sessions();
+        sessions.retain(|session| self.let_read(session));
+        let left = |session: &Session| !user.sessions().iter().any(|other| other.id == session.id);
+        for session in sessions.extract_if(.., |session| left(session)) {
+            self.unsubscribe(&session);
+        }
+        sessions
     }
 
     /// It reads no longer; what it had not got is fetched before.
     pub(super) fn unsubscribe(self: &Arc<Self>, session: &Session) {
         let Some(reader) = session.readers().remove(self.id) else { return };
-        session.mailbox.leave(self, reader);
-        self.lock().unsubscribe(reader);
+        session.mailbox.fetch_from(self, reader, |state| state.unsubscribe(reader));
+    }
+
+    /// It reads in the dialect that it speaks now; what it had not got is fetched in the former one before.
+    pub(super) fn change_lane(self: &Arc<Self>, session: &Session) {
+        let Some(reader) = session.readers_of(self.id) else { return };
+        session.mailbox.fetch_from(self, reader, |state| state.change_lane(reader, session.dialect()));
     }
 
     /// The place of this room for `told`. Direct rooms have none: their members are told one by one.
@@ -292,7 +362,7 @@ impl State {
         }
     }
 
-    pub(super) fn publish(&mut self, told: &Told<'_>, instead: Option<(usize, Mail)>) -> News {
+    pub(super) fn publish(&mut self, told: &Told<'_>, instead: Option<(ReaderKey, Mail)>) -> News {
         let from = instead.as_ref().and_then(|(key, _)| self.end_for(*key));
         for lane in self.lanes.iter_mut().filter(|lane| lane.readers > 0) {
             let dialect = lane.dialect;
@@ -300,34 +370,35 @@ impl State {
         }
         if let (Some((key, mail)), Some(from)) = (instead, from)
             && let Some(to) = self.end_for(key)
-            && let Some(Some(reader)) = self.readers.get_mut(key)
+            && let Some(reader) = reader(&mut self.readers, key)
         {
             reader.marks.push(Mark { from, to, mail });
         }
         let mut news = Vec::with_capacity(self.lanes.iter().map(|lane| lane.idle.len()).sum());
         for lane in &mut self.lanes {
             let end = lane.backlog.end();
-            let readers = &self.readers;
+            let readers = &mut self.readers;
             lane.idle.retain(|key| {
-                let Some(Some(reader)) = readers.get(*key) else { return false };
-                let idle = reader.at >= end && reader.marks.is_empty();
-                if !idle {
+                let Some(reader) = reader(readers, *key) else { return false };
+                reader.idle = reader.at >= end && reader.marks.is_empty();
+                if !reader.idle {
                     news.push((Arc::clone(&reader.session), *key));
                 }
-                idle
+                reader.idle
             });
         }
         news
     }
 
     /// Where a reader's stream ends now.
-    fn end_for(&self, key: usize) -> Option<Offset> {
-        let reader = self.readers.get(key)?.as_ref()?;
+    fn end_for(&mut self, key: ReaderKey) -> Option<Offset> {
+        let reader = reader(&mut self.readers, key)?;
         Some(self.lanes[reader.lane].backlog.end())
     }
 
-    fn read(&mut self, key: usize, mut take: impl FnMut(Mail)) -> Result<(), Lagged> {
-        let Some(Some(reader)) = self.readers.get_mut(key) else { return Ok(()) };
+    /// Hands to `take` what a reader has not got; nothing, if it reads no longer.
+    pub(super) fn read(&mut self, key: ReaderKey, mut take: impl FnMut(Mail)) -> Result<(), Lagged> {
+        let Some(reader) = reader(&mut self.readers, key) else { return Ok(()) };
         let lane = &mut self.lanes[reader.lane];
         for mark in std::mem::take(&mut reader.marks) {
             lane.backlog.read(&mut reader.at, mark.from, |bytes| take(Mail::Bytes(bytes)))?;
@@ -335,16 +406,19 @@ impl State {
             reader.at = reader.at.max(mark.to);
         }
         lane.backlog.read(&mut reader.at, Offset::MAX, |bytes| take(Mail::Bytes(bytes)))?;
-        lane.idle.push(key);
+        if !std::mem::replace(&mut reader.idle, true) {
+            lane.idle.push(key);
+        }
         if lane.idle.len() == lane.readers {
             lane.backlog.forget();
         }
         Ok(())
     }
 
-    fn subscribe(&mut self, session: &Arc<Session>) -> usize {
-        let dialect = session.dialect();
-        let lane = self.lanes.iter().position(|lane| lane.dialect == dialect).unwrap_or_else(|| {
+    /// The lane of a dialect, with one more reader.
+    fn enter_lane(&mut self, dialect: Dialect) -> usize {
+        let known = self.lanes.iter().position(|lane| lane.dialect == dialect);
+        let at = known.unwrap_or_else(|| {
             let lane = Lane { dialect, backlog: Backlog::new(BACKLOG), idle: Vec::new(), readers: 0 };
             // A lane that nobody reads is free for another dialect.
             match self.lanes.iter().position(|lane| lane.readers == 0) {
@@ -358,37 +432,68 @@ impl State {
                 }
             }
         });
-        self.lanes[lane].readers += 1;
-        let reader = Reader {
-            session: Arc::clone(session),
-            lane,
-            at: self.lanes[lane].backlog.end(),
-            marks: Vec::new(),
-        };
-        let key = match self.vacant.pop() {
-            Some(key) => {
-                self.readers[key] = Some(reader);
-                key
-            }
-            None => {
-                self.readers.push(Some(reader));
-                self.readers.len() - 1
-            }
-        };
-        self.lanes[lane].idle.push(key);
-        key
+        self.lanes[at].readers += 1;
+        at
     }
 
-    fn unsubscribe(&mut self, key: usize) {
-        let Some(reader) = self.readers.get_mut(key).and_then(Option::take) else { return };
-        let lane = &mut self.lanes[reader.lane];
+    fn leave_lane(&mut self, at: usize, key: ReaderKey) {
+        let lane = &mut self.lanes[at];
         lane.idle.retain(|idle| *idle != key);
         lane.readers -= 1;
         if lane.readers == 0 {
             lane.backlog.clear();
         }
-        self.vacant.push(key);
     }
+
+    fn subscribe(&mut self, session: &Arc<Session>) -> ReaderKey {
+        let lane = self.enter_lane(session.dialect());
+        self.last = self.last.wrapping_add(1);
+        let reader = Reader {
+            session: Arc::clone(session),
+            number: self.last,
+            idle: true,
+            lane,
+            at: self.lanes[lane].backlog.end(),
+            marks: Vec::new(),
+        };
+        let place = self.vacant.pop().unwrap_or_else(|| {
+            self.readers.push(None);
+            // There are fewer readers than descriptors.
+            u32::try_from(self.readers.len() - 1).unwrap_or(u32::MAX)
+        });
+        let key = ReaderKey { place, number: self.last };
+        if let Some(free) = self.readers.get_mut(place as usize) {
+            *free = Some(reader);
+        }
+        self.lanes[lane].idle.push(key);
+        key
+    }
+
+    fn unsubscribe(&mut self, key: ReaderKey) {
+        let Some(lane) = reader(&mut self.readers, key).map(|reader| reader.lane) else { return };
+        if let Some(left) = self.readers.get_mut(key.place as usize) {
+            *left = None;
+        }
+        self.leave_lane(lane, key);
+        self.vacant.push(key.place);
+    }
+
+    /// A reader that has got everything in one dialect reads what follows in another one.
+    fn change_lane(&mut self, key: ReaderKey, dialect: Dialect) {
+        let Some(from) = reader(&mut self.readers, key).map(|reader| reader.lane) else { return };
+        self.leave_lane(from, key);
+        let to = self.enter_lane(dialect);
+        let lane = &mut self.lanes[to];
+        lane.idle.push(key);
+        if let Some(reader) = reader(&mut self.readers, key) {
+            (reader.lane, reader.at, reader.idle) = (to, lane.backlog.end(), true);
+        }
+    }
+}
+
+/// The reader that has this key, if it still reads.
+fn reader(readers: &mut [Option<Reader>], key: ReaderKey) -> Option<&mut Reader> {
+    readers.get_mut(key.place as usize)?.as_mut().filter(|reader| reader.number == key.number)
 }
 
 /// What was written for one happening, once for each dialect.

@@ -33,6 +33,13 @@ impl House {
         sending: Sending,
     ) -> Result<(), Refused> {
         let face = user.face();
+        if let Some(client_id) = &sending.client_id
+            && let Some(id) = room.hushed(&face.who(), client_id)
+        {
+            let sent = Sent { seq: 0, id, again: true };
+            session.mailbox.put(Mail::Done(sending.number, Ok(sent)));
+            return Ok(());
+        }
         let hushed = room.ask(&face, |room, actor| {
             room.check(actor, &change, target, self.now())?;
             Ok::<_, Refused>(room.is_hushed(actor))
@@ -41,6 +48,7 @@ impl House {
             && hushed
         {
             let sent = self.tell_those(&face, session, room, (Role::Admin, Role::Member), message);
+            room.note_hushed(face.who(), sending.client_id, sent.id);
             session.mailbox.put(Mail::Done(sending.number, Ok(sent)));
             return Ok(());
         }
@@ -71,7 +79,7 @@ impl House {
         }
         if from.is_reserved() {
             // One who has let too many hears those who are left.
-            self.accept(from, to.id(), true);
+            self.accept(from, to, true);
         }
         let (face, nick) = (from.face(), to.face().nick);
         let id = self.id();
@@ -87,7 +95,7 @@ impl House {
         Ok(Sent { seq: 0, id, again: false })
     }
 
-    /// Tells those of a room who have at least this role. It is in no log.
+    /// Tells those of a room who have at least this role; admins alone, if what `from` says is for them. It is in no log.
     ///
     /// # Errors
     /// Whoever may not speak there may not do that either.
@@ -100,8 +108,16 @@ impl House {
         message: &Message,
     ) -> Result<Sent, Refused> {
         let face = from.face();
-        room.ask(&face, |room, actor| room.may_tell(actor, message, self.now()))?;
-        Ok(self.tell_those(&face, session, room, (role, role), message))
+        let hushed = room.ask(&face, |room, actor| {
+            room.may_tell(actor, message, self.now())?;
+            Ok::<_, Refused>(room.is_hushed(actor))
+        })?;
+        let told = if hushed { role.max(Role::Admin) } else { role };
+        let sent = self.tell_those(&face, session, room, (told, role), message);
+        if hushed {
+            room.note_hushed(face.who(), None, sent.id);
+        }
+        Ok(sent)
     }
 
     /// Tells those of a room who have the first of two roles; the other one is shown to be meant.

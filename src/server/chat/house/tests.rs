@@ -12,7 +12,7 @@ use super::mailbox::{End, Mail};
 use super::settings::Settings;
 use super::talk::Sending;
 use super::told::{Dialect, Language, Told};
-use super::user::{Session, User};
+use super::user::{MAX_ACCEPTED, Session, User};
 use crate::proto::chat::event::{Change, Message, Setting};
 use crate::proto::chat::id::{AccountId, Millis};
 use crate::proto::chat::name::{Nick, RoomName};
@@ -125,6 +125,7 @@ fn hears(session: &Session) -> String {
     session.mailbox.take(&mut mail);
     let words = mail.into_iter().map(|mail| match mail {
         Mail::Bytes(bytes) => String::from_utf8(bytes.to_vec()).unwrap(),
+        Mail::Entered(room) => format!("[{}]\n", room.name().unwrap()),
         Mail::Done(number, outcome) => {
             format!("[{number}{}]\n", if outcome.is_ok() { "" } else { " failed" })
         }
@@ -244,6 +245,101 @@ async fn another_dialect_goes_on_where_the_first_one_was() {
     scene.says(&ann, "hard", 2).await;
     scene.settles().await;
     assert_eq!(hears(&bob.1), "ann: soft\nANN: HARD\n");
+}
+
+#[tokio::test]
+async fn news_that_comes_late_is_nobody_elses() {
+    let scene = Scene::new().await;
+    let people = scene.guests(3).await;
+    let [ann, bob, cat] = &people[..] else { panic!("three") };
+    scene.joins(ann).await;
+    scene.joins(bob).await;
+    scene.settles().await;
+    let room = scene.house.room("#room").unwrap();
+    let publish = |text: &str| {
+        let from = ann.0.face();
+        let message = Message { text: text.into(), ..Message::default() };
+        let (to, id) = (nick("all"), scene.house.id());
+        room.lock().publish(&Told::Whisper { from: &from, to: &to, id, message: &message }, None)
+    };
+    let ring = |news| room.ring(news, &mut super::mailbox::Wakers::default());
+    hears(&ann.1);
+    hears(&bob.1);
+    // Between the moment when something is said and the one when readers are told so, one leaves, and another one gets its place.
+    let said = publish("one");
+    room.unsubscribe(&ann.1);
+    room.subscribe(&cat.1);
+    let said_to_cat = publish("two");
+    ring(said);
+    assert_eq!(hears(&ann.1), "guest0 whispers one\n");
+    ring(said_to_cat);
+    assert_eq!(hears(&cat.1), "guest0 whispers two\n");
+    assert_eq!(hears(&bob.1), "guest0 whispers one\nguest0 whispers two\n");
+    // Likewise when one reads in another dialect meanwhile, and in the first one again.
+    let said = publish("three");
+    scene.house.set_dialect(&cat.1, LOUD);
+    scene.house.set_dialect(&cat.1, QUIET);
+    ring(said);
+    assert_eq!(hears(&cat.1), "guest0 whispers three\n");
+    ring(publish("four"));
+    assert_eq!(hears(&cat.1), "guest0 whispers four\n");
+    ring(publish("five"));
+    assert_eq!(hears(&cat.1), "guest0 whispers five\n");
+    let missed = ["three", "four", "five"].map(|text| format!("guest0 whispers {text}\n"));
+    assert_eq!(hears(&bob.1), missed.concat(), "who is behind is not forgotten");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_dialects_change() {
+    const SAID: usize = 5_000;
+    let scene = Scene::new().await;
+    let people = scene.guests(2).await;
+    for who in &people {
+        scene.joins(who).await;
+    }
+    scene.settles().await;
+    let room = scene.house.room("#room").unwrap();
+    let session = Arc::clone(&people[1].1);
+    hears(&session);
+    let from = people[0].0.face();
+    let (to, id) = (nick("all"), scene.house.id());
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let mut heard = String::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for number in 0..SAID {
+                let message = Message { text: number.to_string(), ..Message::default() };
+                room.publish(&Told::Whisper { from: &from, to: &to, id, message: &message }, None);
+            }
+            over.store(true, std::sync::atomic::Ordering::Release);
+        });
+        while !over.load(std::sync::atomic::Ordering::Acquire) {
+            scene.house.set_dialect(&session, LOUD);
+            scene.house.set_dialect(&session, QUIET);
+            heard.push_str(&hears(&session));
+        }
+    });
+    heard.push_str(&hears(&session));
+    let numbers: Vec<usize> =
+        heard.lines().filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect();
+    assert!(numbers.iter().copied().eq(0..SAID), "{} of {SAID} lines, or out of order", numbers.len());
+}
+
+#[tokio::test]
+async fn whom_one_has_let_needs_no_room_once_gone() {
+    let scene = Scene::new().await;
+    let (ann, _) = scene.arrives("ann", None, QUIET).await;
+    let (bob, _) = scene.arrives("bob", None, QUIET).await;
+    let guests = scene.guests(MAX_ACCEPTED).await;
+    assert!(guests.iter().all(|(guest, _)| scene.house.accept(&ann, guest, true)));
+    assert!(!scene.house.accept(&ann, &bob, true), "all of them are here");
+    assert!(scene.house.accept(&ann, &guests[0].0, true), "it is let already");
+    for (guest, session) in &guests[1..] {
+        scene.house.depart(guest, session, "").await;
+    }
+    assert!(scene.house.accept(&ann, &bob, true));
+    assert!(ann.has_accepted(bob.id()) && ann.has_accepted(guests[0].0.id()));
+    assert!(!ann.has_accepted(guests[1].0.id()));
 }
 
 #[tokio::test]

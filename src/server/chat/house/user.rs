@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::few::Few;
 use super::mailbox::{End, Mail, Mailbox};
 use super::presence::{Device, Shown};
-use super::room::RoomCell;
+use super::room::{ReaderKey, RoomCell};
 use super::told::{Dialect, Presence, Told};
 use crate::proto::chat::event::{Author, Who};
 use crate::proto::chat::id::{AccountId, MessageId, Millis, RoomId};
@@ -162,7 +162,7 @@ pub struct Session {
     /// When it was noted last that it does something.
     active: AtomicU64,
     /// Where it reads each room: which reader of the room's lane it is.
-    readers: Mutex<Few<RoomId, usize>>,
+    readers: Mutex<Few<RoomId, ReaderKey>>,
 }
 
 impl Session {
@@ -222,13 +222,13 @@ impl Session {
         *self.dialect.lock().unwrap_or_else(PoisonError::into_inner) = dialect;
     }
 
-    pub(super) fn readers(&self) -> MutexGuard<'_, Few<RoomId, usize>> {
+    pub(super) fn readers(&self) -> MutexGuard<'_, Few<RoomId, ReaderKey>> {
         self.readers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Which reader of a room it is, if it reads it.
     #[must_use]
-    pub fn readers_of(&self, room: RoomId) -> Option<usize> {
+    pub fn readers_of(&self, room: RoomId) -> Option<ReaderKey> {
         self.readers().get(room).copied()
     }
 
@@ -306,6 +306,12 @@ impl User {
     #[must_use]
     pub fn who(&self) -> Who {
         self.lock().face.who()
+    }
+
+    /// Whether it operates the server.
+    #[must_use]
+    pub fn is_operator(&self) -> bool {
+        self.lock().face.operator
     }
 
     /// What it is called.
@@ -448,8 +454,9 @@ impl User {
         state.nodes.iter_mut().for_each(|node| node.no_ctcp = on);
     }
 
-    /// Lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that.
-    pub fn accept(&self, other: UserId, on: bool) -> bool {
+    /// Lets somebody say something to it although it is reserved, or no longer. Says whether there was room for that. [`House::accept`](super::House::accept) makes
+    /// room where others have gone.
+    pub(super) fn accept(&self, other: UserId, on: bool) -> bool {
         let mut state = self.lock();
         if !on {
             state.accepted.remove(other);
@@ -460,6 +467,15 @@ impl User {
         }
         state.accepted.insert(other, ());
         true
+    }
+
+    /// Forgets those whom it has let and who are not `here`.
+    pub(super) fn forget_accepted(&self, here: impl Fn(UserId) -> bool) {
+        let mut state = self.lock();
+        let gone: Vec<UserId> = state.accepted.keys().filter(|id| !here(*id)).collect();
+        for id in gone {
+            state.accepted.remove(id);
+        }
     }
 
     /// Whether it has let somebody.

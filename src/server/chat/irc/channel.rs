@@ -59,22 +59,27 @@ impl Client {
         let mut keys = message.param(1).unwrap_or_default().split(',');
         for name in target::split(names).take(MAX_CHANNELS) {
             let key = keys.next().filter(|key| !key.is_empty());
-            if let Some(forward) = self.join_one(&user, name, key).await {
+            if let Some((forward, _)) = self.join_one(&user, name, key).await {
                 self.reply(numeric::ERR_LINKCHANNEL, &[name, forward.as_str()]);
                 if !self.collecting {
                     // It stands in front of what is seen there.
                     self.settle(None).await;
                 }
                 // Nobody is sent on twice.
-                if self.join_one(&user, forward.as_str(), None).await.is_some() {
-                    self.reply(numeric::ERR_INVITEONLYCHAN, &[forward.as_str()]);
+                if let Some((_, not)) = self.join_one(&user, forward.as_str(), None).await {
+                    self.not_entered(forward.as_str(), not);
                 }
             }
         }
     }
 
-    /// Enters a channel. Gives another one if that is where the client is to go instead.
-    async fn join_one(&mut self, user: &Arc<User>, name: &str, key: Option<&str>) -> Option<RoomName> {
+    /// Enters a channel. Gives another one if that is where the client is to go instead, and why it was not let in.
+    async fn join_one(
+        &mut self,
+        user: &Arc<User>,
+        name: &str,
+        key: Option<&str>,
+    ) -> Option<(RoomName, NotEntered)> {
         let Ok(room_name) = name.parse::<RoomName>() else {
             let odd = name.starts_with('#') && name.len() <= MAX_ROOM_NAME;
             let numeric = if odd { numeric::ERR_BADCHANMASK } else { numeric::ERR_NOSUCHCHANNEL };
@@ -95,11 +100,11 @@ impl Client {
                 self.play_back(&entered.room).await;
             }
             Err(not) => {
-                let forward = self.door.house.forward(&room_name, &not);
-                if forward.is_none() {
+                let Some(forward) = self.door.house.forward(&room_name, &not) else {
                     self.not_entered(name, not);
-                }
-                return forward;
+                    return None;
+                };
+                return Some((forward, not));
             }
         }
         None
@@ -212,6 +217,11 @@ impl Client {
                 self.reply(numeric::ERR_NOTONCHANNEL, &[name]);
                 continue;
             }
+            if let Err(refusal) = room.ask(&user.face(), Room::may_moderate) {
+                // Whoever may put out nobody is not told who is there.
+                self.refused(name, &refusal.into());
+                continue;
+            }
             let Some((who, shown)) = self.member(&room, nick) else {
                 self.reply(numeric::ERR_USERNOTINCHANNEL, &[nick, name]);
                 continue;
@@ -265,12 +275,13 @@ impl Client {
             return self.reply(numeric::ERR_NOTONCHANNEL, &[name]);
         }
         let face = other.face();
-        if room.look(|room| room.member(&face.who()).is_some()) {
-            return self.reply(numeric::ERR_USERONCHANNEL, &[nick, name]);
-        }
         let invite = Change::Invite { who: face.who(), nick: face.nick.clone() };
         match self.door.house.change(&user, &room, invite, None).await {
-            Ok(_) => {
+            Err(Refused::Room(Refusal::AlreadyAMember)) if self.sees(&room, &other) => {
+                self.reply(numeric::ERR_USERONCHANNEL, &[nick, name]);
+            }
+            // Whoever does not see that somebody is there does not learn it in this way.
+            Ok(_) | Err(Refused::Room(Refusal::AlreadyAMember)) => {
                 let shown = room.name().map(ToString::to_string).unwrap_or_default();
                 self.reply_bare(numeric::RPL_INVITING, &[face.nick.as_str(), &shown]);
                 self.tell_away(&other);

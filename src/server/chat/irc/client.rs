@@ -5,21 +5,22 @@
 //! answers come in the order of their commands.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use tokio::time::{Instant, Sleep};
+use tokio::time::Instant;
 
 use super::dialect::{put, variant};
 use super::link::{Link, Turned};
+use super::registration::Coming;
 use super::talk::Pending;
 use super::{Handle, Inner};
 use crate::net::bucket::Bucket;
+use crate::net::clock::Timer;
 use crate::net::drain::Drain;
 use crate::proto::chat::id::{Millis, RoomId};
 use crate::proto::chat::name::Nick;
@@ -34,6 +35,7 @@ use crate::proto::irc::reply::{Severity, labeled, standard};
 use crate::proto::irc::write::Line;
 use crate::server::chat::accounts::{self, Exchange};
 use crate::server::chat::house::mailbox::{End, Mail};
+use crate::server::chat::house::room::RoomCell;
 use crate::server::chat::house::told::Dialect;
 use crate::server::chat::house::user::{Session, User};
 use crate::server::chat::store::account::Account;
@@ -57,16 +59,13 @@ pub(super) struct Client {
     pub(super) caps: Caps,
     /// The version of capability negotiation: 301 or more.
     pub(super) version: u32,
-    /// It has begun to negotiate, and not ended it: registration waits.
-    pub(super) negotiating: bool,
     pub(super) nick: Option<Nick>,
-    pub(super) user_name: Option<String>,
-    pub(super) real: String,
-    pub(super) password: Option<String>,
     pub(super) account: Option<Arc<Account>>,
     pub(super) exchange: Option<Box<Exchange>>,
     pub(super) incoming: Incoming,
     pub(super) handle: Arc<Handle>,
+    /// What it has said of itself, until it is registered.
+    pub(super) coming: Option<Box<Coming>>,
     /// Once it is registered.
     pub(super) user: Option<Arc<User>>,
     mail: VecDeque<Mail>,
@@ -80,18 +79,19 @@ pub(super) struct Client {
     /// What becomes of changes is an answer to the command.
     pub(super) collecting: bool,
     pub(super) multiline: Option<Box<Multiline>>,
-    /// What it said before registration about being away (IRCv3 pre-away).
-    pub(super) away: Option<String>,
     pub(super) watched: BTreeSet<Arc<str>>,
     /// Rooms that it was brought into when it came, and has not joined by itself.
     pub(super) restored: BTreeSet<RoomId>,
+    /// Rooms that another session of its user has brought it into, and that it was not shown.
+    brought: Vec<Arc<RoomCell>>,
     /// How far a guest has read, by the folded name of the target.
     pub(super) markers: BTreeMap<String, Millis>,
     bucket: Option<Bucket>,
     heard: Instant,
     /// A PING is under way.
     pinged: bool,
-    timer: Pin<Box<Sleep>>,
+    /// Of the connection's clock, whose bell rings when the server ends.
+    timer: Timer,
     /// Why it has to end.
     pub(super) ending: Option<String>,
 }
@@ -110,11 +110,13 @@ impl Client {
     pub(super) fn new(door: Arc<Inner>, link: Link, about: accounts::Client, tls: bool) -> Box<Self> {
         let session = Session::new(Dialect { language: door.language, variant: variant(Caps::NONE) });
         let now = Instant::now();
+        let mut timer = link.clock().timer();
+        timer.set(now + door.settings.patience);
         let handle =
             Handle { session, modes: AtomicU8::new(0), secure: tls, spoke: AtomicU64::new(door.house.now()) };
         door.unknown.fetch_add(1, Ordering::Relaxed);
         Box::new(Self {
-            timer: Box::pin(tokio::time::sleep_until(now + door.settings.patience)),
+            timer,
             bucket: door.settings.rate.map(|rate| Bucket::full(rate, now.into_std())),
             door,
             link,
@@ -122,15 +124,12 @@ impl Client {
             tls,
             caps: Caps::NONE,
             version: 301,
-            negotiating: false,
             nick: None,
-            user_name: None,
-            real: String::new(),
-            password: None,
             account: None,
             exchange: None,
             incoming: Incoming::default(),
             handle: Arc::new(handle),
+            coming: Some(Box::default()),
             user: None,
             mail: VecDeque::new(),
             replies: Vec::new(),
@@ -139,9 +138,9 @@ impl Client {
             number: 0,
             collecting: false,
             multiline: None,
-            away: None,
             watched: BTreeSet::new(),
             restored: BTreeSet::new(),
+            brought: Vec::new(),
             markers: BTreeMap::new(),
             heard: now,
             pinged: false,
@@ -155,10 +154,9 @@ impl Client {
 
     /// Serves the connection to its end.
     pub(super) async fn run(mut self: Box<Self>, drain: &Drain) {
-        let mut stopping = Box::pin(drain.stopping());
         loop {
             let next = poll_fn(|cx| {
-                if stopping.as_mut().poll(cx).is_ready() {
+                if drain.is_stopping() {
                     return Poll::Ready(Next::Ended(End::Ended("Server shutting down".to_owned())));
                 }
                 self.poll_next(cx)
@@ -172,6 +170,9 @@ impl Client {
                 Next::Closed => self.end("Connection closed"),
                 Next::Ended(End::Slow) => self.end("Max SendQ exceeded"),
                 Next::Ended(End::Ended(reason)) => self.end(&reason),
+            }
+            if !self.brought.is_empty() {
+                Box::pin(self.show_brought()).await;
             }
             if self.ending.is_some() {
                 break;
@@ -188,7 +189,7 @@ impl Client {
                 Poll::Pending => {}
             }
         }
-        if self.timer.as_mut().poll(cx).is_ready() {
+        if self.timer.poll(cx).is_ready() {
             return Poll::Ready(Next::Late);
         }
         self.link.poll_turn(cx).map(|turned| match turned {
@@ -196,6 +197,14 @@ impl Client {
             Turned::Room => Next::Room,
             Turned::Closed => Next::Closed,
         })
+    }
+
+    async fn show_brought(&mut self) {
+        while let Some(room) = self.brought.pop() {
+            self.restored.insert(room.id());
+            self.entered(&room).await;
+            self.settle(None).await;
+        }
     }
 
     /// It has to end, for this reason unless there is one.
@@ -212,13 +221,13 @@ impl Client {
         }
         if idle < ping {
             let at = self.heard + ping;
-            return self.timer.as_mut().reset(at);
+            return self.timer.set(at);
         }
         if self.pinged {
             return self.end(&format!("Ping timeout: {} seconds", idle.as_secs()));
         }
         self.pinged = true;
-        self.timer.as_mut().reset(Instant::now() + patience);
+        self.timer.set(Instant::now() + patience);
         let line = Line::new("", "PING").last(self.door.name());
         self.say(&line);
     }
@@ -226,7 +235,7 @@ impl Client {
     /// From now on it is asked whether it is there, when it says nothing.
     pub(super) fn keep_alive(&mut self) {
         let at = Instant::now() + self.door.settings.ping;
-        self.timer.as_mut().reset(at);
+        self.timer.set(at);
     }
 
     /// Waits as long as its account, or the guests of its address, say too much by other connections.
@@ -325,6 +334,7 @@ impl Client {
                     let bytes = self.addressed(bytes);
                     self.link.feed(bytes);
                 }
+                Mail::Entered(room) => self.brought.push(room),
                 Mail::Done(number, outcome) => {
                     for line in self.done(number, outcome) {
                         if self.collecting {
@@ -366,21 +376,32 @@ impl Client {
     /// As [`deliver`](Self::deliver), but lines about the client itself, which is called so, are given back: they become answers.
     pub(super) fn lines_of(&mut self, nick: &str) -> Vec<Line> {
         let mut own = Vec::new();
-        let (source, server) = (format!("{nick}!"), format!("{} ", self.door.name()));
+        let source = format!("{nick}!");
+        // The server says which role a member has who comes.
+        let (mode, member) = (format!(":{} MODE ", self.door.name()), format!(" {nick}"));
+        let is_own = |body: &str| {
+            body.strip_prefix(':').is_some_and(|body| body.starts_with(&source))
+                || body.starts_with(&mode) && body.ends_with(&member)
+        };
         let mut mail = std::mem::take(&mut self.mail);
         self.handle.session.mailbox.take(&mut mail);
         for piece in mail.drain(..) {
-            let Mail::Bytes(bytes) = piece else { continue };
+            let bytes = match piece {
+                Mail::Bytes(bytes) => bytes,
+                Mail::Entered(room) => {
+                    self.brought.push(room);
+                    continue;
+                }
+                Mail::Done(..) => continue,
+            };
             let text = String::from_utf8_lossy(&bytes);
             for line in text.split("\r\n").filter(|line| !line.is_empty()) {
                 let line = Line::from_text(line);
-                let from =
-                    |source: &str| line.body().strip_prefix(':').is_some_and(|body| body.starts_with(source));
-                // The server says which role a member has who comes.
-                if from(&source) || from(&server) {
+                if is_own(line.body()) {
                     own.push(line);
                 } else {
-                    self.say(&line);
+                    let bytes = self.addressed(line.to_bytes());
+                    self.link.feed(bytes);
                 }
             }
         }

@@ -4,6 +4,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 
+use crate::net::clock::Clock;
 use crate::net::conn::{Conn, Turn};
 use crate::net::io::Io;
 use crate::proto::irc::line::{Heard, Lines};
@@ -54,6 +55,14 @@ impl Link {
                     Ok(Event::Closed(_)) | Err(_) => Turned::Closed,
                 });
             },
+        }
+    }
+
+    /// The clock of its shard.
+    pub(super) fn clock(&self) -> &Clock {
+        match self {
+            Self::Stream(conn) => conn.clock(),
+            Self::Socket(socket, _) => socket.clock(),
         }
     }
 

@@ -65,7 +65,8 @@ impl Client {
 
     fn begin_sasl(&mut self, name: &str) {
         let known = name.parse::<Mechanism>().ok();
-        let begun = known.and_then(|mechanism| self.door.accounts.exchange(mechanism, self.about).ok());
+        let begun =
+            known.and_then(|mechanism| self.door.accounts.exchange(mechanism, self.about.clone()).ok());
         match begun {
             Some(exchange) => {
                 self.exchange = Some(Box::new(exchange));
@@ -83,7 +84,11 @@ impl Client {
     async fn logged_in(&mut self, account: Arc<Account>, sasl: bool) {
         let mask = match &self.user {
             Some(user) => super::dialect::mask(&user.face()),
-            None => format!("{}!{}@*", self.called(), self.user_name.as_deref().unwrap_or("*")),
+            None => format!(
+                "{}!{}@*",
+                self.called(),
+                self.coming.as_ref().and_then(|coming| coming.user_name.as_deref()).unwrap_or("*")
+            ),
         };
         let name = account.name.clone();
         let text = format!("You are now logged in as {name}");

@@ -9,7 +9,7 @@ use super::registration::MAX_KEY;
 use crate::proto::chat::event::{Change, List, Role, Setting};
 use crate::proto::chat::mask::Mask;
 use crate::proto::chat::name::RoomName;
-use crate::proto::chat::room::{Room, Settings};
+use crate::proto::chat::room::{Refusal, Room, Settings};
 use crate::proto::irc::message::Message;
 use crate::proto::irc::mode::{self, Made};
 use crate::proto::irc::numeric;
@@ -196,16 +196,17 @@ impl Client {
         is: Option<&RoomName>,
     ) -> Option<Change> {
         let target = asked.param.unwrap_or_default();
-        let found = self.visible(target).filter(|_| !target.eq_ignore_ascii_case(name));
-        let Some((room, to)) = found.and_then(|room| Some((room.clone(), room.name()?.clone()))) else {
-            self.bad_param(name, asked, "There is no such channel to go on to");
-            return None;
-        };
-        if room.ask(&user.face(), Room::may_moderate).is_err() {
-            self.reply(numeric::ERR_CHANOPRIVSNEEDED, &[target]);
-            return None;
+        match self.door.house.may_forward(user, name, target) {
+            Ok(to) => (is != Some(&to)).then_some(Change::Set(Setting::Forward(Some(to)))),
+            Err(Refusal::NoSuchRoom) => {
+                self.bad_param(name, asked, "There is no such channel to go on to");
+                None
+            }
+            Err(_) => {
+                self.reply(numeric::ERR_CHANOPRIVSNEEDED, &[target]);
+                None
+            }
         }
-        (is != Some(&to)).then_some(Change::Set(Setting::Forward(Some(to))))
     }
 
     fn setting_change(

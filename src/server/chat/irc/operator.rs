@@ -6,7 +6,6 @@ use std::sync::atomic::Ordering;
 use super::client::Client;
 use super::dialect::mask;
 use super::modes::WALLOPS;
-use super::registration::fits;
 use crate::proto::irc::message::Message;
 use crate::proto::irc::mode::{self, Made};
 use crate::proto::irc::numeric;
@@ -25,10 +24,10 @@ impl Client {
         if let Some((known, secret)) = &self.door.settings.passwords.oper
             && known == name
         {
-            if fits(secret, password) {
+            if self.door.accounts.check_shared(secret, password, &self.about).is_ok() {
                 return self.now_operates(&user);
             }
-            // Each attempt costs a connection, of which an address has not many.
+            // Each attempt costs a connection, and an address has not many attempts.
             self.reply(numeric::ERR_PASSWDMISMATCH, &[]);
             return self.end("Password incorrect");
         }

@@ -48,8 +48,9 @@ impl Client {
             return self.reply(numeric::ERR_NOTREGISTERED, &[]);
         }
         let limit = self.door.house.settings().max_reason;
-        self.away = message.given(0).map(|text| cut(text, limit).to_owned());
-        let away = self.away.is_some();
+        let Some(coming) = &mut self.coming else { return };
+        coming.away = message.given(0).map(|text| cut(text, limit).to_owned());
+        let away = coming.away.is_some();
         self.reply(if away { numeric::RPL_NOWAWAY } else { numeric::RPL_UNAWAY }, &[]);
     }
 
@@ -58,17 +59,8 @@ impl Client {
         let Some(user) = self.user.clone() else { return };
         let asked = message.params()[0];
         if asked == "*" {
-            let mut nicks: Vec<String> = self
-                .door
-                .house
-                .users()
-                .iter()
-                .filter(|other| user.has_accepted(other.id()))
-                .map(|other| other.nick().to_string())
-                .collect();
-            nicks.sort();
-            for nick in &nicks {
-                self.reply_bare(numeric::RPL_ACCEPTLIST, &[nick]);
+            for nick in self.door.house.accepted(&user) {
+                self.reply_bare(numeric::RPL_ACCEPTLIST, &[nick.as_str()]);
             }
             return self.reply(numeric::RPL_ENDOFACCEPT, &[]);
         }
@@ -76,7 +68,7 @@ impl Client {
             let (nick, on) = word.strip_prefix('-').map_or((word, true), |nick| (nick, false));
             match self.door.house.user(nick) {
                 None => self.reply(numeric::ERR_NOSUCHNICK, &[nick]),
-                Some(other) if !self.door.house.accept(&user, other.id(), on) => {
+                Some(other) if !self.door.house.accept(&user, &other, on) => {
                     self.reply(numeric::ERR_ACCEPTFULL, &[]);
                 }
                 Some(_) => {}

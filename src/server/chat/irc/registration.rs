@@ -3,8 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use subtle::ConstantTimeEq as _;
-
 use super::MAX_MONITOR;
 use super::client::Client;
 use super::dialect::variant;
@@ -21,6 +19,20 @@ use crate::proto::irc::write::Line;
 use crate::server::chat::house::presence::Shown;
 use crate::server::chat::house::told::{Dialect, Presence};
 use crate::server::chat::house::user::Face;
+
+/// What a client says of itself before it is registered. Its user has it then.
+#[derive(Default)]
+pub(super) struct Coming {
+    /// It has begun to negotiate capabilities, and not ended it.
+    negotiating: bool,
+    pub(super) user_name: Option<Arc<str>>,
+    real: Arc<str>,
+    password: Option<String>,
+    /// It has said the server's password.
+    admitted: bool,
+    /// What it said about being away (IRCv3 pre-away).
+    pub(super) away: Option<String>,
+}
 
 /// Bytes of a user name at most: the token USERLEN. Ergo 18.
 pub(super) const MAX_USER: usize = 18;
@@ -39,7 +51,7 @@ impl Client {
         let request = Request::parse(message.params());
         match request {
             Request::Ls(version) => {
-                self.negotiating |= self.user.is_none();
+                self.negotiate(true);
                 self.version = self.version.max(version);
                 if self.version >= 302 {
                     self.set_caps(self.caps.with(Cap::CapNotify));
@@ -53,7 +65,7 @@ impl Client {
             }
             Request::List => self.list_caps("LIST", self.caps, false),
             Request::Req(list) => {
-                self.negotiating |= self.user.is_none();
+                self.negotiate(true);
                 let offered = self.door.offered();
                 let (word, caps) = match cap::request(list, self.caps, offered) {
                     Some(caps) => ("ACK", caps),
@@ -69,7 +81,7 @@ impl Client {
                 self.set_caps(if notified { caps.with(Cap::CapNotify) } else { caps });
             }
             Request::End => {
-                self.negotiating = false;
+                self.negotiate(false);
                 self.complete().await;
             }
             Request::Unknown(word) => {
@@ -115,24 +127,25 @@ impl Client {
     }
 
     pub(super) fn pass(&mut self, message: &Message<'_>) {
-        self.password = message.given(0).map(str::to_owned);
-        if self.password.is_none() {
+        let Some(coming) = &mut self.coming else { return };
+        coming.password = message.given(0).map(str::to_owned);
+        if coming.password.is_none() {
             self.reply(numeric::ERR_NEEDMOREPARAMS, &["PASS"]);
         }
     }
 
     pub(super) async fn user_command(&mut self, message: &Message<'_>) {
-        if self.user.is_some() || self.user_name.is_some() {
+        let Some(coming) = self.coming.as_mut().filter(|coming| coming.user_name.is_none()) else {
             return self.reply(numeric::ERR_ALREADYREGISTERED, &[]);
-        }
+        };
         let (Some(name), Some(real)) = (message.given(0), message.given(3)) else {
             return self.reply(numeric::ERR_NEEDMOREPARAMS, &["USER"]);
         };
         let fits = |found: &char| found.is_ascii_alphanumeric() || "-_.[]{}|^`\\".contains(*found);
         let name: String = name.chars().filter(fits).take(MAX_USER).collect();
         // The sign says that nobody but the client vouches for it.
-        self.user_name = Some(if name.is_empty() { "~user".to_owned() } else { format!("~{name}") });
-        self.real = crate::proto::irc::text::cut(real, MAX_REAL).to_owned();
+        coming.user_name = Some(if name.is_empty() { "~user".into() } else { format!("~{name}").into() });
+        coming.real = crate::proto::irc::text::cut(real, MAX_REAL).into();
         self.complete().await;
     }
 
@@ -180,16 +193,24 @@ impl Client {
         }
     }
 
+    /// Notes whether capabilities are negotiated: registration waits for that.
+    fn negotiate(&mut self, negotiating: bool) {
+        if let Some(coming) = &mut self.coming {
+            coming.negotiating = negotiating;
+        }
+    }
+
     /// Registers the client, once all is said.
     pub(super) async fn complete(&mut self) {
-        if self.user.is_some() || self.negotiating {
-            return;
-        }
-        let (Some(nick), Some(user_name)) = (self.nick.clone(), self.user_name.clone()) else { return };
-        let said = self.password.take();
+        let Some(coming) = self.coming.as_mut().filter(|coming| !coming.negotiating) else { return };
+        let (Some(nick), Some(user)) = (self.nick.clone(), coming.user_name.clone()) else { return };
+        let (real, said) = (Arc::clone(&coming.real), coming.password.take());
         if let Some(known) = &self.door.settings.passwords.server {
-            // It is the server's, and says nothing of an account.
-            if !said.is_some_and(|said| fits(known, &said)) {
+            // It is the server's, and says nothing of an account. It is said once, whatever becomes of the nick.
+            if let (Some(said), false) = (&said, coming.admitted) {
+                coming.admitted = self.door.accounts.check_shared(known, said, &self.about).is_ok();
+            }
+            if !coming.admitted {
                 self.reply(numeric::ERR_PASSWDMISMATCH, &[]);
                 return self.end("Password incorrect");
             }
@@ -204,11 +225,10 @@ impl Client {
             return self.end("No account");
         }
         let shown = self.door.house.face(nick.clone(), self.account.as_deref(), self.about.address);
-        let face = Face { user: user_name.into(), real: self.real.as_str().into(), ..shown };
+        let face = Face { user, real, ..shown };
         let session = Arc::clone(self.session());
-        if let Some(status) = &self.away {
-            let shown =
-                Shown { presence: Presence::Away, status: status.as_str().into(), at: self.door.house.now() };
+        if let Some(status) = self.coming.as_ref().and_then(|coming| coming.away.as_deref()) {
+            let shown = Shown { presence: Presence::Away, status: status.into(), at: self.door.house.now() };
             session.show(shown);
         }
         let arrived =
@@ -218,8 +238,7 @@ impl Client {
             return self.reply(numeric::ERR_NICKNAMEINUSE, &[nick.as_str()]);
         };
         self.user = Some(user);
-        // The user has them now.
-        (self.user_name, self.real) = (None, String::new());
+        let away = self.coming.take().and_then(|coming| coming.away);
         self.door.unknown.fetch_sub(1, Ordering::Relaxed);
         self.door.clients().insert(session.id, Arc::clone(&self.handle));
         self.door.peak.fetch_max(self.door.house.population(), Ordering::Relaxed);
@@ -227,7 +246,7 @@ impl Client {
         self.welcome();
         self.settle(None).await;
         self.restore().await;
-        if let (Some(user), Some(_)) = (self.user.clone(), self.away.take()) {
+        if let (Some(user), Some(_)) = (self.user.clone(), away) {
             self.show_away(&user);
         }
     }
@@ -329,11 +348,6 @@ impl Client {
             self.replies.extend(lines);
         }
     }
-}
-
-/// Whether a password is the one that is known. It takes as long for one as for another of the same length.
-pub(super) fn fits(known: &str, said: &str) -> bool {
-    known.as_bytes().ct_eq(said.as_bytes()).into()
 }
 
 /// The server's version.

@@ -147,9 +147,10 @@ impl Client {
     }
 }
 
-/// Whether tags are to be kept as a message is (IRCv3 chathistory, `draft/persist`).
+/// Whether tags are to be kept as a message is (IRCv3 chathistory, `draft/persist`). That somebody types is over soon, and is never kept.
 fn is_kept(tags: &[(String, String)]) -> bool {
-    tags.iter().any(|(key, _)| key == "+draft/persist")
+    let has = |name: &str| tags.iter().any(|(key, _)| key == name);
+    has("+draft/persist") && !has("+typing")
 }
 
 /// The reaction that tags are, if they are one: `+draft/react` and the message that it answers.

@@ -227,14 +227,10 @@ impl Client {
 
     /// Whether one of two accounts does not hear the other.
     pub(super) async fn is_blocked(&self, me: AccountId, them: AccountId) -> bool {
-        for (one, other) in [(me, them), (them, me)] {
-            if let Ok(Some(account)) = self.door.accounts.account(one).await
-                && account.profile.blocked.contains(&other)
-            {
-                return true;
-            }
-        }
-        false
+        self.door.accounts.are_apart(me, them).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it is not known whether one of two does not hear the other");
+            false
+        })
     }
 
     pub(super) fn blocked(&mut self, nick: &str) {

@@ -8,7 +8,7 @@ use super::login::fields;
 use super::reply::{Failure, Reply};
 use super::session::{Answer, Talk};
 use crate::proto::chat::event::{Change, Message};
-use crate::proto::chat::id::{MessageId, Seq};
+use crate::proto::chat::id::{AccountId, MessageId, Seq};
 use crate::proto::chat::json::asked::{File, MAX_ID, Target};
 use crate::proto::chat::room::Refusal;
 use crate::server::chat::house::room::RoomCell;
@@ -69,11 +69,7 @@ impl Talk {
                 let mine = self.me()?.account.as_ref().map(|(account, _)| Arc::clone(account));
                 match (mine, other) {
                     (Some(mine), Some(other)) => {
-                        if other.profile.blocked.contains(&mine.id)
-                            || mine.profile.blocked.contains(&other.id)
-                        {
-                            return Err(Failure::new("blocked", "one of you does not hear the other"));
-                        }
+                        self.unless_apart(mine.id, other.id).await?;
                         let (me, with) = ((mine.id, &mine.name), (other.id, &other.name));
                         self.door.house.open_direct(&user, me, with).await?
                     }
@@ -93,6 +89,14 @@ impl Talk {
         };
         message.mentions = self.door.house.mentions(&room, &message.text);
         self.on_its_way(&room, Change::Message(message), None, cid).await
+    }
+
+    /// Refuses if one of two accounts does not hear the other.
+    async fn unless_apart(&self, me: AccountId, them: AccountId) -> Result<(), Failure> {
+        match self.door.accounts.are_apart(me, them).await? {
+            true => Err(Failure::new("blocked", "one of you does not hear the other")),
+            false => Ok(()),
+        }
     }
 
     /// Sends a change about a message on its way.
@@ -134,6 +138,9 @@ impl Talk {
             Target::Nick(nick) => {
                 let to = self.door.house.user(nick.as_str());
                 if let Some(to) = to {
+                    if let (Some((me, _)), Some((them, _))) = (user.face().account, to.face().account) {
+                        self.unless_apart(me, them).await?;
+                    }
                     self.door.house.tag_user(&user, &self.session, &to, &tags)?;
                 }
             }

@@ -165,14 +165,16 @@ impl Talk {
         if let Some(name) = name {
             let other = self.door.house.user(name.as_str());
             let other = other.ok_or_else(|| Failure::new("no_such_user", "there is nobody of that name"))?;
-            if !self.door.house.accept(user, other.id(), on) {
+            if !self.door.house.accept(user, &other, on) {
                 return Err(Failure::new("list_full", "the list is full"));
             }
         }
         if let Some(guests) = guests {
             self.door.house.set_reserved(user, !guests);
         }
-        Ok(Map::new())
+        let names: Vec<Value> =
+            self.door.house.accepted(user).iter().map(|name| name.as_str().into()).collect();
+        Ok(fields([("guests", (!user.is_reserved()).into()), ("names", names.into())]))
     }
 
     fn keep_account(&mut self, account: std::sync::Arc<crate::server::chat::store::account::Account>) {

@@ -297,9 +297,8 @@ impl Talk {
             Some(name) => {
                 let unfit = |error: NotAName| Failure::new("bad_request", format!("forward: {error}"));
                 let name = name.parse::<RoomName>().map_err(unfit)?;
-                let to = self.known(&name)?;
-                to.ask(&self.me()?.user.face(), Room::may_moderate)?;
-                changes.push(Setting::Forward(Some(to.name().unwrap_or(&name).clone())));
+                let to = self.door.house.may_forward(&self.me()?.user, room.as_str(), name.as_str())?;
+                changes.push(Setting::Forward(Some(to)));
             }
         }
         let mut reply = Map::new();

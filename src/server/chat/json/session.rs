@@ -199,6 +199,8 @@ impl Talk {
                     };
                     self.say(reply)?;
                 }
+                // Its client asks for what it wants to know of the room.
+                Mail::Entered(_) => {}
             }
         }
         // Few are told much: between two times the memory goes.

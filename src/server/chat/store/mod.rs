@@ -219,7 +219,7 @@ pub trait Store: Send + Sync + 'static {
     /// The cursors of a room's members.
     fn cursors_of(&self, room: RoomId) -> Answer<'_, Vec<(AccountId, Cursor)>>;
 
-    /// Forgets messages that were sent before `before`, and beyond that the oldest ones until there are at most `bytes` of text, if that is limited; with them go
+    /// Forgets messages that were sent before `before`, and beyond that the oldest ones until there are at most `bytes` of text and tags, if that is limited; with them go
     /// their edits, and edits and reactions of the same age. Changes of rooms, deletions and numbers stay. Says how many messages it has forgotten.
     fn retain(&self, before: Option<Millis>, bytes: Option<u64>) -> Answer<'_, u64>;
 

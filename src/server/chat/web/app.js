@@ -91,11 +91,16 @@ const actions = {
   },
 };
 
-/** Enters a room, by its key if it has one. */
+/** Enters a room, by its key if it has one. Where it leads on to another one, that one is offered. */
 async function enter(name, key) {
   try {
     return (await chat.link.ask('join', { room: name, key })).room ?? { room: name };
   } catch (error) {
+    const forward = error.reply?.forward;
+    if (forward) {
+      toast(`${name}: ${error.message}`, { action: `Enter ${forward}`, act: () => actions.join(forward).catch(refused) });
+      return null;
+    }
     if (error.code !== 'wrong_key' || key !== undefined) throw error;
     ask(`${name} needs a key`, [{ name: 'key', label: 'Key', required: true, autocomplete: 'off' }], 'Enter', async values => {
       const joined = chat.add(await enter(name, values.key.trim()));
@@ -266,6 +271,7 @@ chat.addEventListener('change', ({ detail: { what, room: changed, event } }) => 
   if (what === 'room' && changed) pane.told(changed, event);
   if (what === 'bye' && event.code !== 'slow') toast(event.message, { bad: true });
   if (what === 'cursor' && changed === chat.current) timeline.update();
+  if (what === 'display') timeline.update();
   if (what === 'typing') drawTyping();
   if (what === 'invited') toast(`${event.from} invites you to ${event.room}`, { action: 'Join', act: () => actions.join(event.room).catch(refused) });
   if (what === 'rooms' && chat.me && timeline.room && !chat.rooms.has(timeline.room.key)) {

@@ -1,6 +1,6 @@
 // The client's state: who one is, one's rooms, and who is here. It is changed by what the server tells, and by nothing else.
 //
-// Views listen to `change`, whose detail says what changed: `me`, `rooms`, `room`, `people`, `link`.
+// Views listen to `change`, whose detail says what changed: `me`, `rooms`, `room`, `people`, `display`, `link`.
 
 import { face } from './faces.js';
 import { fold } from './dom.js';
@@ -16,6 +16,8 @@ const MEND_AFTER = 1_500;
 const PEOPLE = 2_000;
 /** People whose pictures are asked for when a session begins. */
 const FACES = 10;
+/** People who have just come in that are asked about at the same time. */
+const MEETING = 8;
 
 export class Chat extends EventTarget {
   me = null;
@@ -25,6 +27,8 @@ export class Chat extends EventTarget {
   /** The presence that was chosen, if any, and what was said about it. */
   mine = null;
   status = null;
+  /** How many are asked about who have just come in. */
+  meeting = 0;
   /** Whether this connection has come in. */
   ready = false;
   constructor() {
@@ -113,7 +117,28 @@ export class Chat extends EventTarget {
     const reply = await this.link.ask('whois', { name }).catch(() => null);
     if (!reply) return;
     face(name, reply.user.avatar);
-    if (this.isMe(name)) this.me.display = reply.user.display ?? '';
+    this.#displayed(name, reply.user.display ?? '');
+  }
+
+  /** What somebody is called beside the name. */
+  #displayed(name, display) {
+    if (this.isMe(name)) this.me.display = display;
+    for (const room of this.rooms.values()) {
+      const found = room.people?.get(fold(name));
+      if (found) found.display = display;
+    }
+    this.changed('display');
+  }
+
+  /** Somebody has come into a room. */
+  #joined(room, { from, account }) {
+    room.members += 1;
+    if (!this.presences.has(fold(from))) this.presences.set(fold(from), { presence: 'online', status: '' });
+    if (room === this.current) room.people?.set(fold(from), { name: from, role: 'member' });
+    else if (!room.direct) room.people = null;
+    if (!account || room !== this.current || this.meeting >= MEETING) return;
+    this.meeting += 1;
+    this.look(from).finally(() => { this.meeting -= 1; });
   }
 
   /** The members of a room, all of them up to a limit. */
@@ -201,10 +226,12 @@ export class Chat extends EventTarget {
         return this.changed('people');
       case 'appeared': {
         const room = this.room(words.room);
+        if (!room && this.isMe(words.name)) return this.#newRoom(words);
         room?.people?.set(fold(words.name), { name: words.name, role: words.role });
         if (this.presence(words.name).presence === 'offline') this.presences.set(fold(words.name), { presence: 'online', status: '' });
         return this.changed('people');
       }
+      case 'display': return this.#displayed(words.name, words.display ?? '');
       case 'bye': return this.changed('bye', null, words);
       default: return words.room && this.#event(words);
     }
@@ -224,13 +251,13 @@ export class Chat extends EventTarget {
     if (['leave', 'close'].includes(event.t)) return;
     const room = this.add({ room: event.room, seq: 0 });
     if (room.direct) this.watch([room.name]);
-    this.#logged(room, event);
+    if (event.t !== 'appeared') this.#logged(room, event);
     try {
       const { room: words } = await this.link.ask('room', { room: event.room });
       if (words?.room) room.update(words);
     } catch {
       // A guest's direct messages are in no log.
-      room.atStart = room.atEnd = room.loaded = true;
+      if (room.direct) room.atStart = room.atEnd = room.loaded = true;
     }
     this.changed('rooms');
   }
@@ -247,10 +274,12 @@ export class Chat extends EventTarget {
       }, MEND_AFTER);
     }
     const before = event.message && room.byId.get(event.message);
-    if (!event.seq && !room.loaded) room.loaded = room.atEnd = room.atStart = true;
+    // What is said with a guest is in no log. What is said so in a room waits for the log, and stands behind it.
+    const aside = !event.seq && !room.loaded;
+    if (aside && room.direct && !room.seq) room.loaded = room.atEnd = room.atStart = true;
     room.held?.push(event);
-    if (room.live || before) room.put(event);
-    if (room.live && room !== this.current) room.trim(true);
+    if (room.live || before || aside) room.put(event);
+    if ((room.live || aside) && room !== this.current) room.trim(true);
     this.#effects(room, event);
     this.changed('room', room, event);
   }
@@ -260,9 +289,7 @@ export class Chat extends EventTarget {
       case 'message': return this.#message(room, event);
       case 'topic': room.topic = event.topic ?? ''; break;
       case 'join':
-        room.members += 1;
-        room.people?.set(fold(event.from), { name: event.from, role: 'member' });
-        if (!this.presences.has(fold(event.from))) this.presences.set(fold(event.from), { presence: 'online', status: '' });
+        this.#joined(room, event);
         break;
       case 'leave': return this.#left(room, event.from);
       case 'kick': return this.#left(room, event.name);
@@ -303,7 +330,7 @@ export class Chat extends EventTarget {
     if (!seen) {
       room.unread += 1;
       if (called) room.mentions += 1;
-      if (room.divider === null && room.unread === 1) room.divider = (event.seq || 1) - 1;
+      if (room.divider === null && room.unread === 1) room.divider = event.seq ? event.seq - 1 : room.last;
     }
     if (event.seq && this.me.account) this.#delivered(room);
     if (room.notify === 'all' || (called && room.notify !== 'none')) this.changed('called', room, event);

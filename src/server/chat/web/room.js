@@ -135,8 +135,8 @@ export class Room {
       return known;
     }
     const end = this.items.at(-1);
-    // Messages that are in no log have no number: they stand where they came.
-    if (!item.order) item.order = (end?.order ?? 0) + 0.001;
+    // Messages that are in no log have no number: they stand where they came, behind all that has one.
+    if (!item.order) item.order = Math.max(end?.order ?? 0, this.last) + 0.001;
     this.byId.set(item.id, item);
     let at = this.items.length;
     while (at > 0 && this.items[at - 1].order > item.order) at -= 1;
@@ -184,7 +184,7 @@ export function message(event) {
   return {
     kind: 'message',
     rev: 0,
-    order: event.seq || 0,
+    order: event.seq || event.order || 0,
     id: event.id,
     seq: event.seq || 0,
     at: event.at ?? ulidTime(event.id),

@@ -23,35 +23,45 @@ pub(super) async fn follow(all: &mut [Watched], context: &Context, report: &mut 
         }
     }
     for _ in 0..context.settings.reloads {
-        let live = all.iter().filter_map(Watched::playlist).filter(|playlist| !playlist.ended);
-        let Some(target) = live.map(|playlist| playlist.target_duration.clamp(1, LONGEST)).max() else {
-            return;
+        reload(all, context, report).await;
+    }
+    // Where one has ended the others may have by now: they were read before it.
+    let any = |ended| all.iter().filter_map(Watched::playlist).any(|playlist| playlist.ended == ended);
+    if context.settings.reloads > 0 && any(true) && any(false) {
+        reload(all, context, report).await;
+    }
+}
+
+/// Reads those that are live once more, when a target duration has passed.
+async fn reload(all: &mut [Watched], context: &Context, report: &mut Report) {
+    let live = all.iter().filter_map(Watched::playlist).filter(|playlist| !playlist.ended);
+    let Some(target) = live.map(|playlist| playlist.target_duration.clamp(1, LONGEST)).max() else {
+        return;
+    };
+    let began = Instant::now();
+    let due = Duration::from_secs(target).mul_f64(1.5);
+    sleep(Duration::from_secs(target)).await;
+    for watched in all.iter_mut() {
+        let Some((old, ended)) = watched.playlist().map(|old| (old.next_msn(), old.ended)) else {
+            continue;
         };
-        let began = Instant::now();
-        let due = Duration::from_secs(target).mul_f64(1.5);
-        sleep(Duration::from_secs(target)).await;
-        for watched in all.iter_mut() {
-            let Some((old, ended)) = watched.playlist().map(|old| (old.next_msn(), old.ended)) else {
-                continue;
-            };
-            if ended {
-                continue;
+        if ended {
+            continue;
+        }
+        loop {
+            if !watched.load(context, report).await {
+                break;
             }
-            loop {
-                if !watched.load(context, report).await {
-                    break;
-                }
-                let goes_on = watched.playlist().is_some_and(|new| new.next_msn() > old || new.ended);
-                if goes_on {
-                    break;
-                }
-                if began.elapsed() >= due {
-                    let waited = began.elapsed().as_secs_f64();
-                    report.broken("live-updates", watched.name(), format!("nothing new for {waited:.1} s"));
-                    break;
-                }
-                sleep(Duration::from_secs(target) / 8).await;
+            let goes_on = watched.playlist().is_some_and(|new| new.next_msn() > old || new.ended);
+            if goes_on {
+                break;
             }
+            if began.elapsed() >= due {
+                let waited = began.elapsed().as_secs_f64();
+                report.broken("live-updates", watched.name(), format!("nothing new for {waited:.1} s"));
+                break;
+            }
+            sleep(Duration::from_secs(target) / 8).await;
         }
     }
 }

@@ -121,7 +121,11 @@ async fn multivariant(
             all.push(watched);
         }
     }
+    let lives = all.iter().filter_map(Watched::playlist).any(|playlist| !playlist.ended);
     live::follow(&mut all, context, report).await;
+    // What a live stream needs is known as far as it has come: it is compared with what is said of that now.
+    let later = if lives { again(place, name, context, report).await } else { None };
+    let master = later.as_ref().unwrap_or(master);
     let i_frames: Vec<&str> = master.i_frames.iter().map(|variant| variant.uri.as_str()).collect();
     let sizes: Vec<Option<Vec<u64>>> = all.iter().map(Watched::sizes).collect();
     let renditions = all.iter().zip(&sizes).filter(|(watched, _)| !i_frames.contains(&watched.name()));
@@ -130,6 +134,20 @@ async fn multivariant(
     report.add(name, check::renditions(master, &renditions));
     let held: Vec<Held<'_>> = all.iter().filter_map(Watched::held).collect();
     report.add(name, check::streams(master, &held));
+}
+
+/// What a multivariant playlist says by now. Its own faults were told before.
+async fn again(
+    place: &Location,
+    name: &str,
+    context: &Context,
+    report: &mut Report,
+) -> Option<MultivariantPlaylist> {
+    let bytes = context.playlist(place, name, report).await?;
+    match check::playlist(&bytes, Variables::new(&[], place.query())).playlist? {
+        Playlist::Multivariant(playlist) => Some(playlist),
+        Playlist::Media(_) => None,
+    }
 }
 
 /// Bytes of a playlist at most.

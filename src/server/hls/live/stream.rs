@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -15,13 +15,16 @@ use super::edition::{Edition, Editions, Newest};
 use super::record::Recording;
 use super::settings::Settings;
 use super::streams::Refused;
+use crate::proto::hls::live::clock::Clock;
+use crate::proto::hls::live::eras::Eras;
 use crate::proto::hls::live::feed::Feed;
 use crate::proto::hls::live::ladder::{Rung, multivariant};
 use crate::proto::hls::live::names::Name;
-use crate::proto::hls::live::rendition::{Change, Rendition, Shared};
+use crate::proto::hls::live::rendition::{Change, Rendition};
 use crate::proto::hls::live::segmenter::Unusable;
 use crate::proto::hls::live::timeline::{Micros, Timeline};
 use crate::proto::hls::live::window::Window;
+use crate::proto::hls::live::{About, Shared};
 use crate::proto::hls::playlist::media::RenditionReport;
 use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;
 use tokio_util::sync::CancellationToken;
@@ -66,12 +69,17 @@ pub(super) struct Stream {
     counters: Arc<Counters>,
     /// It has ended: those who publish are told, also while they say nothing.
     over: CancellationToken,
+    /// What its even clock counts from.
+    since: Instant,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
+    clock: Clock,
     shared: Shared,
+    /// The numbers at which renditions of the run before stopped.
+    before: BTreeMap<String, u64>,
     renditions: BTreeMap<String, Entry>,
     ended: Option<Micros>,
     recording: Option<Recording>,
@@ -89,6 +97,15 @@ struct Entry {
     publisher: Option<u64>,
     /// When the last publisher left.
     left: Micros,
+}
+
+/// What a run leaves to the next one of its name, so that playlists go on counting (section 6.2.2).
+#[derive(Clone, Debug, Default)]
+pub(super) struct Heritage {
+    /// Discontinuities, with the one between the runs.
+    eras: u64,
+    /// The number behind the last segment of each rendition.
+    renditions: BTreeMap<String, u64>,
 }
 
 /// A stream, for lists of them.
@@ -115,13 +132,16 @@ impl Stream {
         settings: Arc<Settings>,
         counters: Arc<Counters>,
         recording: Option<Recording>,
+        before: Heritage,
     ) -> Self {
         let segment = settings.media.segment.as_micros().max(1);
         // A whole multiple of the segments, so that the first one is not a short one.
         let start = LEAD.as_micros().div_ceil(segment).saturating_mul(segment);
-        let line = Timeline::new(Micros::try_from(start).unwrap_or(0), now());
+        let line = Timeline::new(Micros::try_from(start).unwrap_or(0), wall());
         let state = State {
-            shared: Shared { line, targets: None },
+            clock: Clock::new(wall(), Duration::ZERO),
+            shared: Shared::new(line, Eras::behind(before.eras)),
+            before: before.renditions,
             renditions: BTreeMap::new(),
             ended: None,
             recording,
@@ -129,7 +149,27 @@ impl Stream {
             bytes: 0,
             next_publisher: 0,
         };
-        Self { name, run, settings, counters, over: CancellationToken::new(), state: Mutex::new(state) }
+        let (over, since) = (CancellationToken::new(), Instant::now());
+        Self { name, run, settings, counters, over, since, state: Mutex::new(state) }
+    }
+
+    /// What the next run goes on from.
+    pub(super) fn heritage(&self) -> Heritage {
+        let state = self.lock();
+        let count = state.shared.eras.count();
+        let windows =
+            state.renditions.iter().filter_map(|(name, entry)| Some((name, entry.rendition.window()?)));
+        let seen: BTreeMap<_, _> = windows.map(|(name, window)| (name.clone(), window.next_msn())).collect();
+        // One in which nothing was to be seen hands on what it was left.
+        if seen.is_empty() {
+            return Heritage { eras: count, renditions: state.before.clone() };
+        }
+        Heritage { eras: count + 1, renditions: seen }
+    }
+
+    /// What time it is on the clock of the stream.
+    fn now(&self, state: &mut State) -> Micros {
+        state.clock.read(wall(), self.since.elapsed())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -142,7 +182,9 @@ impl Stream {
         if state.ended.is_some() {
             return Err(Refused::Leaving);
         }
-        let full = state.renditions.len() >= self.settings.limits.renditions;
+        if !state.renditions.contains_key(rendition) {
+            self.make_room(&mut state)?;
+        }
         state.next_publisher += 1;
         let number = state.next_publisher;
         match state.renditions.get_mut(rendition) {
@@ -151,10 +193,14 @@ impl Stream {
                 entry.publisher = Some(number);
                 Ok(number)
             }
-            None if full => Err(Refused::Full),
             None => {
+                let media = self.settings.media;
+                let before = state.before.get(rendition);
                 let entry = Entry {
-                    rendition: Rendition::new(self.run, self.settings.media),
+                    rendition: match before {
+                        Some(msn) => Rendition::behind(self.run, media, *msn),
+                        None => Rendition::new(self.run, media),
+                    },
                     editions: watch::Sender::new(None),
                     publisher: Some(number),
                     left: 0,
@@ -165,18 +211,33 @@ impl Stream {
         }
     }
 
+    /// Makes room for another rendition: one that nobody has published for longer than is waited for is forgotten.
+    fn make_room(&self, state: &mut State) -> Result<(), Refused> {
+        if state.renditions.len() < self.settings.limits.renditions {
+            return Ok(());
+        }
+        let now = self.now(state);
+        let left = state.renditions.iter().filter(|(_, entry)| {
+            entry.publisher.is_none() && now.saturating_sub(entry.left) >= micros(self.settings.reconnect)
+        });
+        let oldest = left.min_by_key(|(_, entry)| entry.left).map(|(name, _)| name.clone());
+        state.renditions.remove(&oldest.ok_or(Refused::Full)?);
+        self.count(state);
+        Ok(())
+    }
+
     fn full_name(&self, rendition: &str) -> String {
         format!("{}/{rendition}", self.name)
     }
 
     /// Cuts in what comes next of a rendition. How long its publisher should wait before it says more.
     pub(super) fn push(&self, rendition: &str, publisher: u64, feed: Feed) -> Result<Duration, Ended> {
-        let now = now();
         let mut guard = self.lock();
         let state = &mut *guard;
         if state.ended.is_some() {
             return Err(Ended::Stream);
         }
+        let now = self.now(state);
         let entry = state.renditions.get_mut(rendition).filter(|entry| entry.publisher == Some(publisher));
         let entry = entry.ok_or(Ended::Stream)?;
         if let Feed::Sample { data, .. } = &feed {
@@ -184,27 +245,42 @@ impl Stream {
             self.counters.bytes.fetch_add(data.len() as u64, Ordering::Relaxed);
         }
         let change = entry.rendition.push(feed, now, &mut state.shared)?;
-        let ahead = entry.rendition.ahead(now, &state.shared);
-        self.changed(state, rendition, change);
+        self.changed(state, rendition, change, now);
         self.fit(state, now)?;
-        let most = Micros::try_from(self.settings.limits.ahead.as_micros()).unwrap_or(Micros::MAX);
-        Ok(Duration::from_micros(u64::try_from(ahead.saturating_sub(most)).unwrap_or(0)))
+        Ok(self.excess(state, rendition, now))
+    }
+
+    /// How long the publisher of a rendition should wait still.
+    pub(super) fn wait(&self, rendition: &str) -> Duration {
+        let mut state = self.lock();
+        let now = self.now(&mut state);
+        self.excess(&state, rendition, now)
+    }
+
+    fn excess(&self, state: &State, rendition: &str, now: Micros) -> Duration {
+        let entry = state.renditions.get(rendition);
+        let ahead = entry.map_or(0, |entry| entry.rendition.ahead(now, &state.shared));
+        let excess = ahead.saturating_sub(micros(self.settings.limits.ahead));
+        Duration::from_micros(u64::try_from(excess).unwrap_or(0))
     }
 
     /// A publisher has left; for good if it has said so.
     pub(super) fn leave(&self, rendition: &str, publisher: u64, complete: bool) {
-        let now = now();
         let mut guard = self.lock();
         let state = &mut *guard;
+        let now = self.now(state);
         let Some(entry) = state.renditions.get_mut(rendition) else { return };
         if entry.publisher != Some(publisher) {
             return;
         }
         (entry.publisher, entry.left) = (None, now);
-        let change = entry.rendition.pause(now, &mut state.shared);
-        self.changed(state, rendition, change);
-        if complete && state.renditions.values().all(|entry| entry.publisher.is_none()) {
-            self.finish(state, now);
+        let last = complete || self.settings.reconnect.is_zero();
+        if last && state.renditions.values().all(|entry| entry.publisher.is_none()) {
+            return self.finish(state, now);
+        }
+        if let Some(entry) = state.renditions.get_mut(rendition) {
+            let change = entry.rendition.pause(now, &mut state.shared);
+            self.changed(state, rendition, change, now);
         }
     }
 
@@ -216,7 +292,8 @@ impl Stream {
     /// Ends the stream, whoever publishes it.
     pub(super) fn end(&self) {
         let mut state = self.lock();
-        self.finish(&mut state, now());
+        let now = self.now(&mut state);
+        self.finish(&mut state, now);
     }
 
     fn finish(&self, state: &mut State, now: Micros) {
@@ -227,7 +304,7 @@ impl Stream {
         for name in &names {
             if let Some(entry) = state.renditions.get_mut(name) {
                 let change = entry.rendition.finish(now, &mut state.shared);
-                self.changed(state, name, change);
+                self.changed(state, name, change, now);
             }
         }
         // What others report is gone from playlists that have ended.
@@ -245,10 +322,9 @@ impl Stream {
 
     /// Looks at the clock. False when the stream can be forgotten.
     pub(super) fn idle(&self) -> bool {
-        let now = now();
-        let micros = |span: Duration| Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX);
         let mut guard = self.lock();
         let state = &mut *guard;
+        let now = self.now(state);
         if let Some(ended) = state.ended {
             let playable = state.renditions.values().any(|entry| entry.rendition.window().is_some());
             return playable && now.saturating_sub(ended) < micros(self.settings.linger);
@@ -267,7 +343,7 @@ impl Stream {
                 );
             }
             self.counters.gaps.fetch_add(gaps, Ordering::Relaxed);
-            self.changed(state, name, change);
+            self.changed(state, name, change, now);
         }
         let wait = |entry: &Entry| match (entry.publisher, entry.rendition.window()) {
             (Some(_), _) => Micros::MAX,
@@ -278,12 +354,19 @@ impl Stream {
         let gone = |entry: &Entry| now.saturating_sub(entry.left) >= wait(entry);
         if state.renditions.values().all(gone) {
             self.finish(state, now);
+            return true;
+        }
+        // What nobody has seen, and nobody publishes, was a mistake.
+        let before = state.renditions.len();
+        state.renditions.retain(|_, entry| entry.publisher.is_some() || entry.rendition.window().is_some());
+        if state.renditions.len() < before {
+            self.count(state);
         }
         true
     }
 
     /// Tells viewers and the recording what has changed in a rendition.
-    fn changed(&self, state: &mut State, name: &str, change: Change) {
+    fn changed(&self, state: &mut State, name: &str, change: Change, now: Micros) {
         self.counters.segments.fetch_add(change.complete.len() as u64, Ordering::Relaxed);
         let Some(window) = state.renditions.get(name).and_then(|entry| entry.rendition.window()) else {
             return;
@@ -296,7 +379,7 @@ impl Stream {
             }
         }
         if change.playlist && window.is_playable() {
-            state.opened.get_or_insert_with(now);
+            state.opened.get_or_insert(now);
             let others = state.renditions.iter().filter(|(other, _)| *other != name);
             let reports = others.filter_map(|(other, entry)| {
                 let (last_msn, last_part) = entry.rendition.window()?.last()?;
@@ -335,7 +418,9 @@ impl Stream {
 
     /// Gives so much memory back for the others, if it can. How much it could not.
     pub(super) fn shrink(&self, bytes: u64) -> u64 {
-        self.give(&mut self.lock(), bytes, now())
+        let mut state = self.lock();
+        let now = self.now(&mut state);
+        self.give(&mut state, bytes, now)
     }
 
     /// Bytes in memory.
@@ -361,8 +446,9 @@ impl Stream {
 
     /// The multivariant playlist; `None` before there is anything to play.
     pub(super) fn multivariant(&self) -> Option<String> {
-        let state = self.lock();
-        if !is_gathered(&state, now()) {
+        let mut state = self.lock();
+        let now = self.now(&mut state);
+        if !is_gathered(&state, now) {
             return None;
         }
         let playlist = self.multivariant_of(&state);
@@ -370,33 +456,31 @@ impl Stream {
     }
 
     fn multivariant_of(&self, state: &State) -> MultivariantPlaylist {
-        let rungs: Vec<Rung<'_>> = state
-            .renditions
-            .iter()
-            .filter_map(|(name, entry)| {
-                let window = entry.rendition.window().filter(|window| window.is_playable())?;
-                let (peak, average) = entry.rendition.rates();
-                Some(Rung {
-                    name,
-                    uri: format!("{name}/{PLAYLIST}"),
-                    about: entry.rendition.about(),
-                    independent: window.independent(),
-                    peak,
-                    average,
-                })
-            })
-            .collect();
-        multivariant(&rungs)
+        let seen = state.renditions.iter().filter_map(|(name, entry)| {
+            let window = entry.rendition.window().filter(|window| window.is_playable())?;
+            Some((name, entry.rendition.about(), window.independent(), entry.rendition.rates()))
+        });
+        let seen: Vec<(&String, About, bool, (u64, u64))> = seen.collect();
+        let rungs = seen.iter().map(|(name, about, independent, (peak, average))| Rung {
+            name,
+            uri: format!("{name}/{PLAYLIST}"),
+            about,
+            independent: *independent,
+            peak: *peak,
+            average: *average,
+        });
+        multivariant(&rungs.collect::<Vec<_>>())
     }
 
     /// What it is; `None` before there is anything to play.
     pub(super) fn listed(&self, base: &str) -> Option<Listed> {
-        let state = self.lock();
+        let mut state = self.lock();
+        let now = self.now(&mut state);
         let playable = |entry: &Entry| entry.rendition.window().is_some_and(Window::is_playable);
         let names =
             state.renditions.iter().filter(|(_, entry)| playable(entry)).map(|(name, _)| name.clone());
         let renditions: Vec<String> = names.collect();
-        (!renditions.is_empty() && is_gathered(&state, now())).then(|| Listed {
+        (!renditions.is_empty() && is_gathered(&state, now)).then(|| Listed {
             name: self.name.clone(),
             url: format!("{base}/{}/{MULTIVARIANT}", self.name),
             live: state.ended.is_none(),
@@ -439,8 +523,12 @@ pub(super) const PLAYLIST: &str = "playlist.m3u8";
 /// The name of a multivariant playlist.
 pub(super) const MULTIVARIANT: &str = "index.m3u8";
 
-/// Microseconds since 1970.
-pub(super) fn now() -> Micros {
+fn micros(span: Duration) -> Micros {
+    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
+}
+
+/// Microseconds since 1970, by the clock on the wall.
+pub(super) fn wall() -> Micros {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Micros::try_from(since.as_micros()).unwrap_or(Micros::MAX)
 }

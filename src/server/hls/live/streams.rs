@@ -8,11 +8,14 @@ use std::time::Duration;
 use super::name::{BadName, StreamName};
 use super::record;
 use super::settings::Settings;
-use super::stream::{Counters, Ended, Listed, Stream, now};
+use super::stream::{Counters, Ended, Listed, Stream, wall};
 use crate::net::addr::PeerAddr;
 use crate::net::drain::Drain;
 use crate::net::workers::Blocking;
 use crate::proto::hls::live::feed::Feed;
+
+/// The longest that a publisher sleeps before the clock is looked at again.
+const NAP: Duration = Duration::from_secs(1);
 
 /// How often streams look at the clock.
 const TICK: Duration = Duration::from_millis(250);
@@ -32,10 +35,24 @@ struct Inner {
 
 #[derive(Debug, Default)]
 struct Table {
-    streams: BTreeMap<String, Arc<Stream>>,
+    streams: BTreeMap<String, Known>,
     /// The number of the last run.
     run: u64,
     leaving: bool,
+}
+
+/// The runs of a stream that can be watched.
+#[derive(Debug)]
+struct Known {
+    newest: Arc<Stream>,
+    /// The one before, which has ended, for as long as it lingers: its segments can be had, and its playlists until there are new ones.
+    before: Option<Arc<Stream>>,
+}
+
+impl Known {
+    fn runs(&self) -> impl Iterator<Item = &Arc<Stream>> {
+        std::iter::once(&self.newest).chain(&self.before)
+    }
 }
 
 /// Who publishes, for the log.
@@ -99,54 +116,64 @@ impl Streams {
     pub fn publish(&self, name: &str, about: About) -> Result<Publisher, Refused> {
         let full: StreamName = name.parse()?;
         let (name, rendition) = (full.stream(), full.rendition());
-        let stream = self.stream_for(name)?;
-        let number = stream.enter(rendition)?;
+        let (stream, number) = self.enter(name, rendition)?;
         let from = about.peer.map(|peer| peer.to_string()).unwrap_or_default();
         tracing::info!(stream = name, rendition, by = about.by, from, "publishing");
         Ok(Publisher { stream, rendition: rendition.to_owned(), number, complete: false })
     }
 
-    /// The stream of that name that goes on, or a new one.
-    fn stream_for(&self, name: &str) -> Result<Arc<Stream>, Refused> {
+    /// Lets a publisher into the stream of that name that goes on, or into a new one. The table is locked meanwhile: nobody sees a stream without a rendition, which looks like one that
+    /// all have left, and none ends in between.
+    fn enter(&self, name: &str, rendition: &str) -> Result<(Arc<Stream>, u64), Refused> {
         let inner = &*self.0;
         let mut table = inner.table.write().unwrap_or_else(PoisonError::into_inner);
         if table.leaving {
             return Err(Refused::Leaving);
         }
-        if let Some(stream) = table.streams.get(name).filter(|stream| !stream.has_ended()) {
-            return Ok(Arc::clone(stream));
+        let known = table.streams.get(name).map(|known| Arc::clone(&known.newest));
+        if let Some(known) = &known {
+            match known.enter(rendition) {
+                // It has ended.
+                Err(Refused::Leaving) => {}
+                entered => return Ok((Arc::clone(known), entered?)),
+            }
         }
-        if table.streams.len() >= inner.settings.limits.streams && !table.streams.contains_key(name) {
+        if table.streams.len() >= inner.settings.limits.streams && known.is_none() {
             // One that has ended makes room.
-            let ended =
-                table.streams.iter().find(|(_, stream)| stream.has_ended()).map(|(name, _)| name.clone());
+            let mut ended = table.streams.iter().filter(|(_, known)| known.newest.has_ended());
+            let ended = ended.next().map(|(name, _)| name.clone());
             table.streams.remove(&ended.ok_or(Refused::Full)?);
         }
-        let seconds = u64::try_from(now() / 1_000_000).unwrap_or(0);
+        let seconds = u64::try_from(wall() / 1_000_000).unwrap_or(0);
         table.run = seconds.max(table.run + 1);
         let run = table.run;
         let recording = inner.settings.record.as_ref();
         let recording = recording
             .and_then(|folder| record::start(folder, name, run, inner.workers.clone(), inner.drain.guard()));
         let (settings, counters) = (Arc::clone(&inner.settings), Arc::clone(&inner.counters));
-        let stream = Arc::new(Stream::new(name.to_owned(), run, settings, counters, recording));
-        table.streams.insert(name.to_owned(), Arc::clone(&stream));
-        Ok(stream)
+        let heritage = known.as_ref().map(|known| known.heritage()).unwrap_or_default();
+        let stream = Arc::new(Stream::new(name.to_owned(), run, settings, counters, recording, heritage));
+        let number = stream.enter(rendition)?;
+        table.streams.insert(name.to_owned(), Known { newest: Arc::clone(&stream), before: known });
+        Ok((stream, number))
     }
 
-    /// The stream of that name.
-    pub(super) fn find(&self, name: &str) -> Option<Arc<Stream>> {
-        self.0.table.read().unwrap_or_else(PoisonError::into_inner).streams.get(name).cloned()
+    /// The runs of that name that can be watched, the newest first.
+    pub(super) fn runs(&self, name: &str) -> Vec<Arc<Stream>> {
+        let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.streams.get(name).into_iter().flat_map(Known::runs).cloned().collect()
     }
 
     fn all(&self) -> Vec<Arc<Stream>> {
-        self.0.table.read().unwrap_or_else(PoisonError::into_inner).streams.values().cloned().collect()
+        let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.streams.values().flat_map(Known::runs).cloned().collect()
     }
 
     /// Ends a stream. False when there is none of that name.
     #[must_use]
     pub fn end(&self, name: &str) -> bool {
-        let found = self.find(name).filter(|stream| !stream.has_ended());
+        let runs = self.runs(name);
+        let found = runs.first().filter(|stream| !stream.has_ended());
         found.map(|stream| stream.end()).is_some()
     }
 
@@ -158,7 +185,12 @@ impl Streams {
     /// All streams that can be watched, below the path `base`.
     #[must_use]
     pub fn list(&self, base: &str) -> Vec<Listed> {
-        self.all().iter().filter_map(|stream| stream.listed(base)).collect()
+        let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
+        table
+            .streams
+            .values()
+            .filter_map(|known| known.runs().find_map(|stream| stream.listed(base)))
+            .collect()
     }
 
     /// Looks at the clock for all streams, until the drain begins: then all of them end.
@@ -197,8 +229,14 @@ impl Streams {
 
     fn forget(&self, stream: &Arc<Stream>) {
         let mut table = self.0.table.write().unwrap_or_else(PoisonError::into_inner);
-        if table.streams.get(&stream.name).is_some_and(|known| Arc::ptr_eq(known, stream)) {
-            table.streams.remove(&stream.name);
+        let Some(known) = table.streams.get_mut(&stream.name) else { return };
+        if known.before.as_ref().is_some_and(|before| Arc::ptr_eq(before, stream)) {
+            known.before = None;
+        } else if Arc::ptr_eq(&known.newest, stream) {
+            match known.before.take() {
+                Some(before) => known.newest = before,
+                None => drop(table.streams.remove(&stream.name)),
+            }
         }
     }
 
@@ -235,9 +273,12 @@ impl Publisher {
     /// # Errors
     /// Nothing more is taken.
     pub async fn feed(&mut self, feed: Feed) -> Result<(), Ended> {
-        let wait = self.stream.push(&self.rendition, self.number, feed)?;
-        if !wait.is_zero() {
-            tokio::time::sleep(wait).await;
+        let mut wait = self.stream.push(&self.rendition, self.number, feed)?;
+        while !wait.is_zero() {
+            tokio::select! {
+                () = tokio::time::sleep(wait.min(NAP)) => wait = self.stream.wait(&self.rendition),
+                () = self.over() => return Err(Ended::Stream),
+            }
         }
         Ok(())
     }

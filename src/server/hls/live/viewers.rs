@@ -116,20 +116,22 @@ impl Asked {
 }
 
 fn multivariant(streams: &Streams, request: &Request) -> Result<Response, Problem> {
-    let stream = streams.find(&request.param::<String>("name")?).ok_or_else(not_there)?;
-    let text = stream.multivariant().ok_or_else(not_there)?;
+    let runs = streams.runs(&request.param::<String>("name")?);
+    let text = runs.iter().find_map(|stream| stream.multivariant()).ok_or_else(not_there)?;
     Ok(Response::of(M3U8, text).with(CACHE_CONTROL, HeaderValue::from_static("public, max-age=1")))
 }
 
 async fn file(streams: &Streams, asked: Asked) -> Result<Response, Problem> {
     let Asked { stream, rendition, file, query, gzip } = asked;
-    let stream = streams.find(&stream).ok_or_else(not_there)?;
+    let runs = streams.runs(&stream);
     if file == PLAYLIST {
-        let editions = stream.editions(&rendition).ok_or_else(not_there)?;
-        drop(stream);
+        let mut known = runs.iter().filter_map(|stream| stream.editions(&rendition));
+        let editions = known.find(|editions| editions.borrow().is_some()).ok_or_else(not_there)?;
+        drop(runs);
         return playlist(editions, &query, gzip).await;
     }
-    let name = Name::read(&file, stream.run).ok_or_else(not_there)?;
+    let mut named = runs.into_iter().filter_map(|stream| Some((Name::read(&file, stream.run)?, stream)));
+    let (name, stream) = named.next().ok_or_else(not_there)?;
     let bytes = match (stream.resource(&rendition, name), name) {
         (Some(bytes), _) => bytes,
         (None, Name::Part(msn, part)) => hinted(&stream, &rendition, msn, part).await?,

@@ -111,7 +111,7 @@ impl Keys {
     }
 
     /// What the playlist says of segment `n`.
-    pub(super) fn said(&self, n: usize) -> Vec<Arc<Key>> {
+    pub(super) fn said(&self, n: usize) -> Arc<[Arc<Key>]> {
         self.of(n).map(|(_, said)| Arc::clone(said)).into_iter().collect()
     }
 

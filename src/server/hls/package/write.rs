@@ -98,7 +98,7 @@ impl Order<'_> {
             file.write_all(&init).map_err(broken)?;
             offset = init.len() as u64;
             let byte_range = Some(ByteRange { length: offset, offset: 0 });
-            map = Some(Arc::new(Map { uri: name.clone(), byte_range, keys: Vec::new() }));
+            map = Some(Arc::new(Map { uri: name.clone(), byte_range, keys: Arc::default() }));
         }
         let mut writer = rendition.writer().map_err(failed(rendition, 0))?;
         let mut measured = Vec::with_capacity(rendition.len());

@@ -1,5 +1,6 @@
 //! One connection: the handshake, the conversation until it may publish, and its media from then on.
 
+use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
@@ -111,6 +112,8 @@ impl Door {
 struct Publishing {
     name: String,
     publisher: Publisher,
+    /// Resolves when the stream has ended.
+    over: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
 struct Session<'a> {
@@ -135,9 +138,16 @@ impl Session<'_> {
     }
 
     async fn step(&mut self) -> Result<(), End> {
+        let over = async {
+            match &mut self.publishing {
+                Some(Publishing { over, .. }) => over.await,
+                None => std::future::pending().await,
+            }
+        };
         let turn = tokio::select! {
             biased;
             () = self.drain.stopping() => return Err(End::Leaving),
+            () = over => return Err(Ended::Stream.into()),
             turn = self.conn.turn() => turn?,
         };
         match turn {
@@ -215,7 +225,8 @@ impl Session<'_> {
         let admitted = self.door.keys.admit(&asked.name, asked.key.as_deref());
         let let_in = admitted.map_err(End::from).and_then(|name| {
             let publisher = self.door.streams.publish(name, about)?;
-            Ok(Publishing { name: name.to_owned(), publisher })
+            let over = Box::pin(publisher.over());
+            Ok(Publishing { name: name.to_owned(), publisher, over })
         });
         match let_in {
             Ok(publishing) => {
@@ -250,7 +261,7 @@ impl Session<'_> {
         // Whoever has no room any more has lost nothing that it would show.
         let _ = self.pass(out).await;
         match self.publishing.take() {
-            Some(Publishing { name, publisher }) => {
+            Some(Publishing { name, publisher, .. }) => {
                 self.door.counters.publishers.fetch_sub(1, Ordering::Relaxed);
                 tracing::info!(stream = name, peer = %self.peer, why = %end, left_out, "an encoder has gone");
                 if end.is_complete() {

@@ -317,7 +317,7 @@ impl Rendition {
     pub fn playlist(&self) -> MediaPlaylist {
         let map = self
             .init_name()
-            .map(|uri| Arc::new(Map { uri: uri.to_owned(), byte_range: None, keys: Vec::new() }));
+            .map(|uri| Arc::new(Map { uri: uri.to_owned(), byte_range: None, keys: Arc::default() }));
         let segments = (0..self.len()).map(|n| Segment {
             uri: self.segment_name(n),
             duration: self.duration(n),

@@ -34,12 +34,7 @@ pub(super) fn read(
                 segments.uri(&uri).map_err(&at)?;
             }
             Kind::Tag { name, value } => {
-                // Titles are no place for variables (section 4.3).
-                let value = match name {
-                    "#EXTINF" => value.to_owned(),
-                    _ => variables.fill(value).map_err(|why| at(why.into()))?,
-                };
-                if segments.tag(name, &value).map_err(&at)? {
+                if segments.tag(&mut variables, name, value).map_err(&at)? {
                     continue;
                 }
                 if once(name) {
@@ -52,11 +47,11 @@ pub(super) fn read(
                     return Err(at(Why::Kind(name.to_owned())));
                 }
                 if HEAD.contains(&name) {
-                    check(name, &value).map_err(&at)?;
-                    rest.tag(name, &value);
+                    check(name, value).map_err(&at)?;
+                    rest.tag(name, value);
                     continue;
                 }
-                tag(&mut playlist, &mut variables, name, &value).map_err(&at)?;
+                tag(&mut playlist, &mut variables, name, value).map_err(&at)?;
             }
         }
     }
@@ -78,19 +73,19 @@ fn tag(playlist: &mut MediaPlaylist, variables: &mut Variables, name: &str, valu
     match name {
         "#EXT-X-ENDLIST" => playlist.ended = true,
         "#EXT-X-SERVER-CONTROL" => {
-            playlist.server_control = tags::server_control(&Attributes::parse(value)?)?;
+            playlist.server_control = tags::server_control(&variables.attributes(value)?)?;
         }
         "#EXT-X-PART-INF" => {
-            let target = Attributes::parse(value)?.seconds("PART-TARGET")?;
+            let target = variables.attributes(value)?.seconds("PART-TARGET")?;
             playlist.part_target = Some(super::super::attributes::needed("PART-TARGET", target)?);
         }
-        "#EXT-X-SKIP" => playlist.skipped = Some(tags::skip(&Attributes::parse(value)?)?),
+        "#EXT-X-SKIP" => playlist.skipped = Some(tags::skip(&variables.attributes(value)?)?),
         "#EXT-X-PRELOAD-HINT" => {
-            playlist.preload_hints.extend(tags::preload_hint(&Attributes::parse(value)?)?);
+            playlist.preload_hints.extend(tags::preload_hint(&variables.attributes(value)?)?);
         }
-        "#EXT-X-RENDITION-REPORT" => playlist.reports.push(tags::report(&Attributes::parse(value)?)?),
+        "#EXT-X-RENDITION-REPORT" => playlist.reports.push(tags::report(&variables.attributes(value)?)?),
         "#EXT-X-DEFINE" => {
-            let define = tags::define(&Attributes::parse(value)?)?;
+            let define = tags::define(&variables.attributes(value)?)?;
             variables.define(&define)?;
             playlist.defines.push(define);
         }

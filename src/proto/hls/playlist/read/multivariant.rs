@@ -27,14 +27,13 @@ pub(super) fn read(lines: &[Line<'_>], mut variables: Variables) -> Result<Multi
                 }
             }
             Kind::Tag { name, value } => {
-                let value = variables.fill(value).map_err(|why| at(why.into()))?;
                 if MEDIA.contains(&name) {
                     return Err(at(Why::Kind(name.to_owned())));
                 }
                 if pending.is_some() && name.contains("STREAM-INF") {
                     return Err(at(Why::NoUri("#EXT-X-STREAM-INF".to_owned())));
                 }
-                if tag(&mut playlist, &mut variables, name, &value).map_err(&at)? {
+                if let Some(value) = tag(&mut playlist, &mut variables, name, value).map_err(&at)? {
                     rest.tag(name, &value);
                     if name == "#EXT-X-STREAM-INF" {
                         pending = Some(line.number);
@@ -59,51 +58,60 @@ pub(super) fn read(lines: &[Line<'_>], mut variables: Variables) -> Result<Multi
     Ok(playlist)
 }
 
-/// Checks a tag, so that an error names its line, and takes what `m3u8-rs` does not know. Whether that has to read it.
+/// Checks a tag, so that an error names its line, and takes what `m3u8-rs` does not know. What that has to read is given back, with the variables filled in.
 fn tag(
     playlist: &mut MultivariantPlaylist,
     variables: &mut Variables,
     name: &str,
     value: &str,
-) -> Result<bool, Why> {
-    match name {
-        "#EXT-X-VERSION" | "#EXT-X-START" | "#EXT-X-INDEPENDENT-SEGMENTS" => check(name, value)?,
-        "#EXT-X-STREAM-INF" => stream(&Attributes::parse(value)?)?,
+) -> Result<Option<String>, Why> {
+    let list = match name {
+        "#EXT-X-VERSION" | "#EXT-X-START" | "#EXT-X-INDEPENDENT-SEGMENTS" => {
+            check(name, value)?;
+            return Ok(Some(value.to_owned()));
+        }
+        "#EXT-X-STREAM-INF" => {
+            let list = variables.attributes(value)?;
+            stream(&list)?;
+            list
+        }
         "#EXT-X-I-FRAME-STREAM-INF" => {
-            let list = Attributes::parse(value)?;
+            let list = variables.attributes(value)?;
             needed("URI", list.quoted("URI")?)?;
             stream(&list)?;
+            list
         }
         "#EXT-X-MEDIA" => {
-            playlist.media.extend(media(&Attributes::parse(value)?)?);
-            return Ok(false);
+            playlist.media.extend(media(&variables.attributes(value)?)?);
+            return Ok(None);
         }
         "#EXT-X-SESSION-DATA" => {
-            let list = Attributes::parse(value)?;
+            let list = variables.attributes(value)?;
             needed("DATA-ID", list.quoted("DATA-ID")?)?;
             if list.quoted("VALUE")?.is_some() == list.quoted("URI")?.is_some() {
                 return Err(Why::Value(name.to_owned()));
             }
+            list
         }
         "#EXT-X-SESSION-KEY" => {
-            playlist.session_keys.push(tags::key(&Attributes::parse(value)?)?);
-            return Ok(false);
+            playlist.session_keys.push(tags::key(&variables.attributes(value)?)?);
+            return Ok(None);
         }
         "#EXT-X-CONTENT-STEERING" => {
-            let list = Attributes::parse(value)?;
+            let list = variables.attributes(value)?;
             let uri = needed("SERVER-URI", list.quoted("SERVER-URI")?)?;
             playlist.content_steering = Some((uri, list.quoted("PATHWAY-ID")?));
-            return Ok(false);
+            return Ok(None);
         }
         "#EXT-X-DEFINE" => {
-            let define = tags::define(&Attributes::parse(value)?)?;
+            let define = tags::define(&variables.attributes(value)?)?;
             variables.define(&define)?;
             playlist.defines.push(define);
-            return Ok(false);
+            return Ok(None);
         }
-        _ => return Ok(false),
-    }
-    Ok(true)
+        _ => return Ok(None),
+    };
+    Ok(Some(list.to_string()))
 }
 
 fn stream(list: &Attributes) -> Result<(), Why> {

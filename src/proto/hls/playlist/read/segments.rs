@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::attributes::{Attributes, integer, seconds};
-use super::super::media::{ByteRange, Key, Map, Method, Segment};
+use super::super::attributes::{integer, seconds};
+use super::super::media::{ByteRange, Key, MAX_KEYS, Map, Method, Segment};
+use super::super::variables::Variables;
 use super::{Why, tags};
 
 /// The segments so far, and what holds for the next one.
@@ -16,7 +17,7 @@ pub(super) struct Segments {
     begun: bool,
     duration: Option<Duration>,
     range: Option<tags::WrittenRange>,
-    keys: Vec<Arc<Key>>,
+    keys: Arc<[Arc<Key>]>,
     map: Option<Arc<Map>>,
     bitrate: Option<u64>,
     /// Where the last byte range of a segment ended, and of a part.
@@ -38,7 +39,7 @@ impl Segments {
     }
 
     /// Takes a tag. `false`: it is none of a segment that is read here.
-    pub(super) fn tag(&mut self, name: &str, value: &str) -> Result<bool, Why> {
+    pub(super) fn tag(&mut self, variables: &mut Variables, name: &str, value: &str) -> Result<bool, Why> {
         let form = || Why::Value(name.to_owned());
         match name {
             "#EXTINF" => {
@@ -49,17 +50,17 @@ impl Segments {
             "#EXT-X-BYTERANGE" => self.range = Some(tags::byte_range(value).ok_or_else(form)?),
             "#EXT-X-GAP" => self.next.gap = true,
             "#EXT-X-BITRATE" => self.bitrate = Some(integer(value).ok_or_else(form)?),
-            "#EXT-X-KEY" => self.key(tags::key(&Attributes::parse(value)?)?),
-            "#EXT-X-MAP" => self.map = Some(Arc::new(tags::map(&Attributes::parse(value)?, &self.keys)?)),
+            "#EXT-X-KEY" => self.key(tags::key(&variables.attributes(value)?)?)?,
+            "#EXT-X-MAP" => self.map = Some(Arc::new(tags::map(&variables.attributes(value)?, &self.keys)?)),
             "#EXT-X-PROGRAM-DATE-TIME" => {
                 self.next.program_date_time = Some(tags::date(value).ok_or_else(form)?);
             }
             "#EXT-X-DATERANGE" => {
-                self.next.date_ranges.push(tags::date_range(&Attributes::parse(value)?)?);
+                self.next.date_ranges.push(tags::date_range(&variables.attributes(value)?)?);
             }
             "#EXT-X-DISCONTINUITY" => self.next.discontinuity = true,
             "#EXT-X-PART" => {
-                let (mut part, range) = tags::part(&Attributes::parse(value)?)?;
+                let (mut part, range) = tags::part(&variables.attributes(value)?)?;
                 part.byte_range = resolve(range, &part.uri, &mut self.last_part)?;
                 self.next.parts.push(part);
             }
@@ -70,15 +71,19 @@ impl Segments {
     }
 
     /// A key takes the place of the one of its format; `NONE` that of all.
-    fn key(&mut self, key: Key) {
+    fn key(&mut self, key: Key) -> Result<(), Why> {
         if key.method == Method::None {
-            self.keys.clear();
-            return;
+            self.keys = Arc::default();
+            return Ok(());
         }
-        match self.keys.iter_mut().find(|other| other.format == key.format) {
-            Some(other) => *other = Arc::new(key),
-            None => self.keys.push(Arc::new(key)),
+        let mut keys = self.keys.to_vec();
+        match keys.iter().position(|other| other.format == key.format) {
+            Some(at) => keys[at] = Arc::new(key),
+            None if keys.len() == MAX_KEYS => return Err(Why::TooManyKeys),
+            None => keys.push(Arc::new(key)),
         }
+        self.keys = keys.into();
+        Ok(())
     }
 
     /// The URI of a segment.

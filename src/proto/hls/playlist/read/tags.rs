@@ -56,10 +56,10 @@ fn iv(text: &str) -> Read<[u8; 16]> {
     value.map(u128::to_be_bytes).ok_or_else(form)
 }
 
-pub(super) fn map(list: &Attributes, keys: &[Arc<Key>]) -> Read<Map> {
+pub(super) fn map(list: &Attributes, keys: &Arc<[Arc<Key>]>) -> Read<Map> {
     // Its byte range has an offset, or begins at 0.
     let range = quoted_range(list)?.map(|(length, offset)| ByteRange { length, offset: offset.unwrap_or(0) });
-    Ok(Map { uri: needed("URI", list.quoted("URI")?)?, byte_range: range, keys: keys.to_vec() })
+    Ok(Map { uri: needed("URI", list.quoted("URI")?)?, byte_range: range, keys: keys.clone() })
 }
 
 /// A part, and its byte range as it was written.

@@ -185,3 +185,19 @@ fn clients_by_their_connection() {
         assert_eq!(Client::of(&Peer::new(addr, tls, 1)), expected);
     }
 }
+
+/// The passwords beside those of accounts are as hard to guess.
+#[tokio::test(start_paused = true)]
+async fn shared_passwords_are_limited_for_an_address() {
+    let world = World::new(|config| config.attempts.address = rate(2));
+    let check = |said, from| code(world.accounts.check_shared("open sesame", said, &from));
+    for _ in 0..10 {
+        assert_eq!(check("open sesame", at(1)), "ok", "what is right does not count");
+    }
+    let rows = ["open sesam", "open sesame "].map(|said| check(said, at(1)));
+    assert_eq!(rows, ["wrong-credentials"; 2]);
+    assert_eq!((check("open sesame", at(1)), check("open sesame", at(2))), ("rate-limited", "ok"));
+    tokio::time::advance(Duration::from_secs(60)).await;
+    assert_eq!(check("open sesame", at(1)), "ok");
+    assert_eq!(world.accounts.failures(), 2);
+}

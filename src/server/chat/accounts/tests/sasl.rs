@@ -33,8 +33,18 @@ async fn mechanisms_by_what_the_connection_can() {
         (Client { secure: false, ..here() }, true, true, &[ScramSha256, Plain]),
         (Client { secure: false, ..here() }, false, true, &[ScramSha256]),
         (here(), true, false, &[Plain]),
-        (Client { certificate: Some([1; 32]), ..here() }, true, true, &[ScramSha256, External, Plain]),
-        (Client { exporter: Some([1; 32]), ..here() }, true, true, &[ScramSha256Plus, ScramSha256, Plain]),
+        (
+            Client { certificate: Some(Box::new([1; 32])), ..here() },
+            true,
+            true,
+            &[ScramSha256, External, Plain],
+        ),
+        (
+            Client { exporter: Some(Box::new([1; 32])), ..here() },
+            true,
+            true,
+            &[ScramSha256Plus, ScramSha256, Plain],
+        ),
     ];
     for (client, in_clear, scram, expected) in rows {
         let world = World::new(|config| {
@@ -72,7 +82,7 @@ async fn external() {
     let world = World::new(|_| {});
     let alice = world.user("alice").await.id;
     world.accounts.add_certificate(alice, [1; 32]).await.unwrap();
-    let with = |byte| Client { certificate: Some([byte; 32]), ..here() };
+    let with = |byte| Client { certificate: Some(Box::new([byte; 32])), ..here() };
     for (message, certificate, expected) in [
         ("", 1, "ok"),
         ("alice", 1, "ok"),
@@ -95,7 +105,7 @@ async fn scram_with_and_without_a_binding() {
     let hashes = world.accounts.hashes();
     let client = |name, password| Scram::new(name, password, "nonce");
     assert_eq!(scram(&world, false, here(), client("Alice", PASSWORD)).await.unwrap(), "alice");
-    let bound = Client { exporter: Some([7; 32]), ..here() };
+    let bound = Client { exporter: Some(Box::new([7; 32])), ..here() };
     let plus = |exporter: &[u8]| client("alice", PASSWORD).bound("p=tls-exporter,,", exporter);
     assert_eq!(scram(&world, true, bound, plus(&[7; 32])).await.unwrap(), "alice");
     assert_eq!(code(scram(&world, true, bound, plus(&[8; 32])).await), "bad-sasl");

@@ -41,6 +41,9 @@ impl Model {
             "appeared" => {
                 let member = Member { role: text("role"), presence: "online".into() };
                 let name = text("name");
+                if name == self.me {
+                    self.open(&text("room"));
+                }
                 if let Some(room) = self.named(&text("room")).filter(|room| room.members.len() < MAX_MEMBERS)
                 {
                     room.members.insert(name, member);
@@ -302,7 +305,10 @@ impl Model {
                     self.error(&words);
                 }
             }
-            Asked::Join(room) => self.error(&format!("{room}: {words}")),
+            Asked::Join(room) => match reply["forward"].as_str() {
+                Some(forward) => self.error(&format!("{room}: {words}. /join {forward} leads on")),
+                None => self.error(&format!("{room}: {words}")),
+            },
             _ => self.error(&words),
         }
     }

@@ -177,6 +177,10 @@ fn a_guest_enters_its_rooms_again() {
     let mut model = Model::new("tag".into(), 0);
     let reply = json!({"me": {"name": "gina"}, "rooms": []});
     model.come_in(&reply);
+    model.line("/join #b");
+    let refused = json!({"t": "error", "code": "full", "message": "the room is full", "forward": "#a"});
+    answer(&mut model, "join", refused);
+    assert_eq!(texts(&model).last().unwrap(), "#b: the room is full. /join #a leads on");
     model.line("/join #a");
     answer(&mut model, "join", json!({"room": {"room": "#a", "seq": 3}}));
     model.lost("reset");

@@ -83,6 +83,9 @@ impl House {
                 let room = RoomCell::new(Room::new(id), known.name().cloned());
                 self.fill(&room, head.max(stored.head).saturating_add(1)).await?;
                 self.0.know(&room);
+                let members: Vec<Who> =
+                    room.look(|room| room.members().map(|(who, _)| who.clone()).collect());
+                members.iter().for_each(|who| self.0.bring(who, &room));
                 return Ok(());
             }
         };

@@ -162,6 +162,7 @@ impl House {
                     let face = from.face();
                     let told = Told::Status { from: &face, room: name, role: shown, id, message: &message };
                     room.tell_role(role, &told, None);
+                    room.note_hushed(face.who(), None, id);
                 }
             }
             News::Whisper { from, to, id, message } => {

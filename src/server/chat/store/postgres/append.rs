@@ -164,7 +164,7 @@ impl Call<'_> {
             Change::Message(message) => message.text.as_str(),
             _ => "",
         };
-        room.bytes += text.len() as u64;
+        room.bytes += draft.change.bytes();
         self.rows.push(n, seq, id, draft, text)?;
         if effects::has(&draft.change) {
             // They may concern what stands before them in this call.
@@ -258,7 +258,7 @@ impl Rows {
         self.username.push(clean(&draft.by.user).into_owned());
         self.host.push(clean(&draft.by.host).into_owned());
         self.body.push(encode(&draft.change)?);
-        self.bytes.push(int(text.len() as u64));
+        self.bytes.push(int(draft.change.bytes()));
         self.thread.push(match &draft.change {
             Change::Message(message) => message.thread.map(id_bytes),
             _ => None,

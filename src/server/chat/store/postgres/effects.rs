@@ -92,7 +92,8 @@ async fn edit(db: &Db, room: RoomN, seq: Seq, of: MessageId, text: &str, now: i6
 
 async fn delete(db: &Db, room: RoomN, of: MessageId, now: i64) -> Result<i64, Fault> {
     let Some((target, message)) = living(db, room, of).await? else { return Ok(0) };
-    let Message { text, style, reply, thread, .. } = message;
+    let kept = message.bytes();
+    let Message { style, reply, thread, .. } = message;
     let body = encode(&Change::Message(Message { style, reply, thread, ..Message::default() }))?;
     let sql = "UPDATE events SET body = $3, bytes = 0, deleted = $4, reactions = 0, words = NULL
                WHERE room = $1 AND seq = $2";
@@ -106,5 +107,5 @@ async fn delete(db: &Db, room: RoomN, of: MessageId, now: i64) -> Result<i64, Fa
                AND seq = ANY (ARRAY (SELECT seq FROM edits WHERE room = $1 AND message = $2))";
     db.run(sql, &[&room, &target, &blank]).await?;
     db.run("DELETE FROM edits WHERE room = $1 AND message = $2", &[&room, &target]).await?;
-    Ok(-(text.len() as i64))
+    Ok(-(kept as i64))
 }

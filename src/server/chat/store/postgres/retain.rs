@@ -69,10 +69,10 @@ async fn forget(
         last = Some(id_of(row.try_get(0)?)?);
         if kind < 4 {
             gone.push(seq);
+            bytes += row.try_get::<_, i64>(3)?;
         }
         if kind == 0 {
             messages.push(seq);
-            bytes += row.try_get::<_, i64>(3)?;
         }
     }
     let sql = "DELETE FROM events WHERE room = $1 AND (seq = ANY ($2) OR seq = ANY (ARRAY (
@@ -95,10 +95,10 @@ async fn too_many(db: Db, bytes: Arc<u64>) -> Result<Option<MessageId>, Fault> {
     if excess == 0 {
         return Ok(None);
     }
-    // The oldest messages of all rooms, until their text is as much as has to go.
+    // The oldest messages and tags of all rooms, until they are as much as has to go.
     let sql = "SELECT id FROM (
                    SELECT e.id, sum(e.bytes) OVER (ORDER BY e.id ROWS UNBOUNDED PRECEDING)::bigint - e.bytes AS before
-                   FROM events e JOIN rooms r ON r.n = e.room WHERE e.kind = 0 AND NOT r.dropped
+                   FROM events e JOIN rooms r ON r.n = e.room WHERE e.bytes > 0 AND NOT r.dropped
                ) AS aged WHERE before < $1 ORDER BY id DESC LIMIT 1";
     let row = db.row(sql, &[&int(excess)]).await?;
     row.map(|row| Ok(next(id_of(row.try_get(0)?)?))).transpose()

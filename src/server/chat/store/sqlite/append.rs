@@ -67,11 +67,12 @@ fn one(db: &Connection, state: &mut State, draft: &Draft) -> Result<Appended, St
     room.last = room.last.max(draft.id);
     room.changed = true;
     let (n, seq) = (room.n, room.head);
-    let (thread, text) = match &draft.change {
-        Change::Message(message) => (message.thread, message.text.len() as u64),
-        _ => (None, 0),
+    let thread = match &draft.change {
+        Change::Message(message) => message.thread,
+        _ => None,
     };
-    room.bytes += text;
+    let bytes = draft.change.bytes();
+    room.bytes += bytes;
     let mut insert = db.prepare_cached(
         "INSERT INTO events (room, seq, id, kind, author, body, bytes, thread) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )?;
@@ -83,7 +84,7 @@ fn one(db: &Connection, state: &mut State, draft: &Draft) -> Result<Appended, St
         Kind::of(&draft.change),
         author,
         body,
-        int(text),
+        int(bytes),
         thread.map(Id)
     ])?;
     let grown = effects::of(db, n, seq, draft)?;

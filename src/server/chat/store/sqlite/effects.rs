@@ -99,7 +99,9 @@ fn edit(
 
 fn delete(db: &Connection, room: RoomN, of: MessageId, now: Millis) -> Result<i64, StoreError> {
     let Some(target) = living(db, room, of)? else { return Ok(0) };
-    let Message { text, style, reply, thread, .. } = message(db, room, target)?;
+    let message = message(db, room, target)?;
+    let kept = message.bytes();
+    let Message { style, reply, thread, .. } = message;
     let body = encode(&Change::Message(Message { style, reply, thread, ..Message::default() }))?;
     let mut update = db.prepare_cached(
         "UPDATE events SET body = ?3, bytes = 0, deleted = ?4, reactions = 0 WHERE room = ?1 AND seq = ?2",
@@ -116,7 +118,7 @@ fn delete(db: &Connection, room: RoomN, of: MessageId, now: Millis) -> Result<i6
     }
     db.prepare_cached("DELETE FROM edits WHERE room = ?1 AND message = ?2")?
         .execute(params![room, target])?;
-    Ok(-(text.len() as i64))
+    Ok(-(kept as i64))
 }
 
 /// The edits of a message.

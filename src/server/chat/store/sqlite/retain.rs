@@ -96,9 +96,9 @@ fn forget(
     let (mut messages, mut bytes) = (0, 0);
     for row in rows.iter().filter(|row| !matches!(row.kind, Kind::Delete | Kind::State)) {
         delete.execute(params![n, int(row.seq)])?;
+        bytes += row.bytes;
         if row.kind == Kind::Message {
             messages += 1;
-            bytes += row.bytes;
             for edit in edits(db, n, int(row.seq))? {
                 delete.execute(params![n, int(edit)])?;
             }
@@ -149,7 +149,7 @@ fn too_many(db: &Connection, rooms: &[(RoomId, RoomN)], bytes: u64) -> Result<Op
     Ok(until)
 }
 
-/// The messages of a room, the oldest first.
+/// The messages and tags of a room, the oldest first.
 struct Oldest {
     n: RoomN,
     after: i64,
@@ -160,8 +160,7 @@ impl Oldest {
     fn next(&mut self, db: &Connection) -> rusqlite::Result<Option<(MessageId, u64)>> {
         if self.read.is_empty() {
             let mut select = db.prepare_cached(
-                "SELECT id, bytes, seq FROM events INDEXED BY events_message
-                 WHERE room = ?1 AND kind = 0 AND seq > ?2 ORDER BY seq LIMIT ?3",
+                "SELECT id, bytes, seq FROM events WHERE room = ?1 AND bytes > 0 AND seq > ?2 ORDER BY seq LIMIT ?3",
             )?;
             let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, Id>(0)?.0, uint(row.get(1)?), row.get(2)?));
             self.read =

@@ -133,10 +133,9 @@ impl Model {
             forgotten += self.forget_until(MessageId::first_of(time));
         }
         while let Some(bytes) = bytes {
-            let messages =
-                self.rooms.values().flat_map(|room| &room.entries).filter(|entry| is_message(entry));
-            let size = |entry: &Entry| super::text_of(&entry.event.change).len() as u64;
-            let (total, oldest) = messages.fold((0, None::<MessageId>), |(total, oldest), entry| {
+            let size = |entry: &Entry| entry.event.change.bytes();
+            let all = self.rooms.values().flat_map(|room| &room.entries).filter(|entry| size(entry) > 0);
+            let (total, oldest) = all.fold((0, None::<MessageId>), |(total, oldest), entry| {
                 let id = entry.event.id;
                 (total + size(entry), Some(oldest.map_or(id, |oldest| oldest.min(id))))
             });

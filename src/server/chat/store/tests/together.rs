@@ -56,4 +56,24 @@ fn old_messages_are_forgotten(bed: &Bed) {
     assert_eq!(wait(store.retain(None, Some(0))).unwrap(), 0);
 }
 
-both!(many_read_while_one_writes, old_messages_are_forgotten);
+fn tags_count_as_text(bed: &Bed) {
+    let store = bed.open();
+    room_with(&*store, 1, "#a", &["12345"; 2]);
+    let tags = |count: usize| vec![("+test".to_owned(), "x".repeat(count))];
+    let mut message = match say("12345") {
+        Change::Message(message) => message,
+        other => panic!("{other:?}"),
+    };
+    message.tags = tags(10);
+    let (one, two) = (Change::Message(message), Change::Tags { tags: tags(95) });
+    wait(store.append(vec![draft(1, 5000, account(1), one), draft(1, 5001, account(1), two)])).unwrap();
+    // 10 of texts, 20 of a message with tags, 100 of tags alone.
+    assert_eq!(wait(store.retain(None, Some(130))).unwrap(), 0);
+    assert_eq!(wait(store.retain(None, Some(129))).unwrap(), 1);
+    assert_eq!(wait(store.retain(None, Some(125))).unwrap(), 0);
+    assert_eq!(wait(store.retain(None, Some(99))).unwrap(), 2, "messages");
+    assert_eq!(seqs(&everything(&*store, 1)), [1], "and tags alone");
+    assert_eq!(wait(store.retain(None, Some(0))).unwrap(), 0);
+}
+
+both!(tags_count_as_text, many_read_while_one_writes, old_messages_are_forgotten);

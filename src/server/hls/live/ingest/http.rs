@@ -96,9 +96,9 @@ fn problem(failed: Failed) -> Problem {
         Failed::Malformed(Malformed::Unknown) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Failed::Malformed(Malformed::Mp4(_) | Malformed::Empty | Malformed::Ts(_)) => StatusCode::BAD_REQUEST,
         Failed::Ended(Ended::Stream) => StatusCode::GONE,
-        Failed::Ended(Ended::Unusable(Unusable::TooMuch(_) | Unusable::TooLong)) => {
-            StatusCode::PAYLOAD_TOO_LARGE
-        }
+        Failed::Ended(Ended::Unusable(
+            Unusable::TooMuch(_) | Unusable::TooMany(_) | Unusable::Init(_) | Unusable::TooLong,
+        )) => StatusCode::PAYLOAD_TOO_LARGE,
         Failed::Ended(Ended::Unusable(Unusable::NoTracks | Unusable::NoKey(_))) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

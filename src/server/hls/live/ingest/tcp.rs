@@ -17,6 +17,7 @@ use crate::net::limits::ConnectionLimits;
 use crate::net::serve::{Arrival, Gate, GateSettings};
 use crate::server::RunError;
 use crate::server::hls::live::name::StreamName;
+use crate::server::hls::live::stream::Ended;
 use crate::server::hls::live::streams::{About, Refused, Streams};
 use crate::server::listening::{self, Accept, Listening};
 use crate::server::process::Process;
@@ -125,10 +126,12 @@ impl Serve {
         let mut container = Container::default();
         let mut buffer = vec![0; READ];
         let silence = self.streams.settings().limits.silence;
+        let mut ended = std::pin::pin!(publisher.over());
         let over = loop {
             let read = tokio::select! {
                 read = tokio::time::timeout(silence, arrival.io.read(&mut buffer)) => read,
                 () = self.drain.stopping() => break Ok(()),
+                () = &mut ended => return Err(super::Failed::from(Ended::Stream).into()),
             };
             match read {
                 Err(_) => break Err(Over::Silent(silence)),

@@ -1,13 +1,17 @@
 //! Feeds of all kinds, and what holds for what comes of each: playlists without a finding, in every state and from each to the next; parts that are their segments; samples that are those of the source.
 
+mod trouble;
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::Shared;
+use super::eras::Eras;
 use super::feed::Feed;
 use super::names::Name;
-use super::rendition::{Rendition, Shared};
+use super::rendition::Rendition;
 use super::segmenter::Unusable;
 use super::settings::{History, Settings};
 use super::timeline::{Micros, Timeline};
@@ -136,7 +140,7 @@ struct Stage {
 impl Stage {
     fn new(settings: Settings) -> Self {
         Self {
-            shared: Shared { line: Timeline::new(10 * SECOND, NOW), targets: None },
+            shared: Shared::new(Timeline::new(10 * SECOND, NOW), Eras::default()),
             rendition: Rendition::new(RUN, settings),
             last: None,
             segments: BTreeMap::new(),

@@ -186,11 +186,7 @@ impl Streams {
     #[must_use]
     pub fn list(&self, base: &str) -> Vec<Listed> {
         let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
-        table
-            .streams
-            .values()
-            .filter_map(|known| known.runs().find_map(|stream| stream.listed(base)))
-            .collect()
+        table.streams.values().filter_map(|known| known.runs().find_map(|stream| stream.listed(base))).collect()
     }
 
     /// Looks at the clock for all streams, until the drain begins: then all of them end.

@@ -99,6 +99,21 @@ fn transport_streams() {
 }
 
 #[test]
+fn playlists() {
+    run("hls_playlist", checks::hls_playlist::check, 4000);
+}
+
+#[test]
+fn what_is_checked() {
+    run("hls_check", checks::hls_check::check, 4000);
+}
+
+#[test]
+fn live_renditions() {
+    run("hls_live", checks::hls_live::check, 150);
+}
+
+#[test]
 fn publishing_by_rtmp() {
     run("rtmp", checks::rtmp::check, 3000);
 }

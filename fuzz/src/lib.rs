@@ -73,6 +73,21 @@ pub fn hls_ts(data: &[u8]) {
     checks::hls_ts::check(data);
 }
 
+/// A playlist.
+pub fn hls_playlist(data: &[u8]) {
+    checks::hls_playlist::check(data);
+}
+
+/// Versions of a playlist, or segments, as they are checked.
+pub fn hls_check(data: &[u8]) {
+    checks::hls_check::check(data);
+}
+
+/// What a live rendition is fed, as decisions.
+pub fn hls_live(data: &[u8]) {
+    checks::hls_live::check(data);
+}
+
 /// Frames of an RPC connection.
 pub fn rpc_frame(data: &[u8]) {
     checks::rpc_frame::check(data);

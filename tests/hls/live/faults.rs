@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::stage::{FAST, Publisher, TS, ask, asking, ended, get, live, playlist, quick, read, remuxed};
+use super::recording::whole;
+use super::stage::{
+    FAST, Publisher, TS, ask, asking, ended, get, live, playlist, plays, quick, read, remuxed,
+};
 use crate::support::command::{metric, stop};
 
 const PLAYLIST: &str = "/live/stage/main/playlist.m3u8";
@@ -35,6 +38,110 @@ fn what_was_missed_is_a_gap_and_what_comes_then_a_discontinuity() {
     assert_eq!(ask(address, "DELETE /live/stage").status, 204);
     let whole = playlist(address, PLAYLIST, ended);
     assert_eq!(whole.segments.iter().filter(|segment| segment.discontinuity).count(), 1);
+    stop(server);
+}
+
+#[test]
+fn a_window_of_gaps_moves_on_and_ends_and_what_was_recorded_can_be_played() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().display().to_string();
+    let args = ["--segment", "500ms", "--window", "3s", "--reconnect", "1m", "--record", &folder];
+    let (server, address) = live(&args);
+    let mut publisher = Publisher::put(address, "stage");
+    publisher.send(&quick(3));
+    playlist(address, PLAYLIST, |text| read(text).next_msn() >= 3);
+    publisher.vanish();
+    let gaps = playlist(address, PLAYLIST, |text| read(text).segments.iter().all(|segment| segment.gap));
+    let later = playlist(address, PLAYLIST, |text| read(text).media_sequence > gaps.media_sequence);
+    assert!(later.media_sequence > 0);
+    assert_eq!(get(address, "/live/stage/index.m3u8").status, 200);
+    assert_eq!(ask(address, "DELETE /live/stage").status, 204);
+    playlist(address, PLAYLIST, ended);
+    let tree = whole(dir.path());
+    let master = std::fs::read_to_string(tree.join("master.m3u8")).unwrap();
+    assert!(master.contains("\nmain/playlist.m3u8"), "{master}");
+    plays(&tree.join("master.m3u8").display().to_string(), None);
+    stop(server);
+}
+
+#[test]
+fn a_stream_that_begins_again_goes_on_counting_and_what_was_told_can_still_be_had() {
+    let (server, address) = live(&[&FAST[..], &["--segment", "500ms"]].concat());
+    let feed = quick(4);
+    let mut publisher = Publisher::put(address, "stage");
+    publisher.send(&feed);
+    playlist(address, PLAYLIST, |text| read(text).next_msn() >= 6);
+    assert_eq!(ask(address, "DELETE /live/stage").status, 204);
+    let old = playlist(address, PLAYLIST, ended);
+    let mut publisher = Publisher::put(address, "stage");
+    // Until there is something new, what was is shown.
+    publisher.taken();
+    assert_eq!(get(address, "/live/stage/index.m3u8").status, 200);
+    publisher.send(&feed);
+    let new = playlist(address, PLAYLIST, |text| !ended(text));
+    assert_eq!(new.media_sequence, old.next_msn());
+    let marked = old.segments.iter().filter(|segment| segment.discontinuity).count() as u64;
+    assert_eq!(new.discontinuity_sequence, old.discontinuity_sequence + marked);
+    assert!(new.segments[0].discontinuity);
+    for list in [&old, &new] {
+        let segment = &list.segments[0];
+        for uri in [&segment.uri, &segment.map.as_ref().unwrap().uri] {
+            assert_eq!(get(address, &format!("/live/stage/main/{uri}")).status, 200, "{uri}");
+        }
+    }
+    drop(publisher);
+    stop(server);
+}
+
+#[test]
+fn a_rendition_that_drops_alone_has_the_numbers_of_the_others() {
+    let args = ["--segment", "500ms", "--event", "--ahead", "1h", "--reconnect", "1m"];
+    let (server, address) = live(&args);
+    let feed = quick(4);
+    let mut steady = Publisher::put(address, "stage/a");
+    let mut other = Publisher::put(address, "stage/b");
+    let half = feed.len() / 2;
+    steady.send(&feed[..half]);
+    other.send(&feed[..half]);
+    let list = |name: &str| format!("/live/stage/{name}/playlist.m3u8");
+    playlist(address, &list("a"), |text| read(text).next_msn() >= 2);
+    playlist(address, &list("b"), |text| read(text).next_msn() >= 2);
+    assert_eq!(other.end().status, 204);
+    // Its feed begins again, and the first one goes on.
+    let mut other = Publisher::put(address, "stage/b");
+    other.send(&feed);
+    playlist(address, &list("b"), |text| read(text).segments.iter().any(|segment| segment.discontinuity));
+    steady.send(&feed[half..]);
+    playlist(address, &list("a"), |text| read(text).segments.iter().any(|segment| segment.discontinuity));
+    assert_eq!(ask(address, "DELETE /live/stage").status, 204);
+    for name in ["a", "b"] {
+        let read = playlist(address, &list(name), ended);
+        let marked = read.segments.iter().filter(|segment| segment.discontinuity).count();
+        assert_eq!((read.discontinuity_sequence, marked), (0, 1), "{name}");
+    }
+    stop(server);
+}
+
+#[test]
+fn a_publisher_that_says_nothing_is_told_that_its_stream_has_ended() {
+    let (mut server, address) =
+        live(&[&FAST[..], &["--tcp", "tcp=127.0.0.1:0", "--silence", "10m"]].concat());
+    let mut feed = std::net::TcpStream::connect(server.address("hls-ts")).unwrap();
+    std::io::Write::write_all(&mut feed, &quick(4)).unwrap();
+    playlist(address, "/live/tcp/main/playlist.m3u8", |_| true);
+    assert_eq!(ask(address, "DELETE /live/tcp").status, 204);
+    feed.set_read_timeout(Some(super::stage::PATIENCE)).unwrap();
+    assert_eq!(std::io::Read::read(&mut feed, &mut [0; 1]).unwrap_or(0), 0);
+    stop(server);
+}
+
+#[test]
+fn the_demonstration_begins_anew() {
+    let (server, address) = live(&["--demo"]);
+    let list = "/live/demo/240p/playlist.m3u8";
+    let first = playlist(address, list, |_| true);
+    assert_eq!(ask(address, "DELETE /live/demo").status, 204);
+    playlist(address, list, |text| !ended(text) && read(text).media_sequence >= first.next_msn());
     stop(server);
 }
 

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::stage::{FAST, PATIENCE, Publisher, TS, files, live, pictures, playlist, plays, read, remuxed};
 use crate::hls::check::good;
 use crate::hls::origin::{media, serve};
-use crate::support::command::stop;
+use crate::support::command::{stop, wireworks};
 
 /// The one folder in a folder, when it is there.
 #[track_caller]
@@ -72,6 +72,52 @@ fn a_server_that_is_told_to_stop_completes_what_it_records() {
     assert_eq!(publisher.told().status, 410);
     let list = read(&std::fs::read_to_string(whole(dir.path()).join("main/playlist.m3u8")).unwrap());
     assert!(list.ended && list.segments.len() >= 4);
+}
+
+#[test]
+fn a_server_that_is_killed_leaves_a_recording_that_the_next_one_completes() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().display().to_string();
+    let (server, address) = live(&[&FAST[..], &["--record", &folder]].concat());
+    let mut publisher = Publisher::put(address, "show");
+    publisher.send(&remuxed("240p.mp4", 1, &TS));
+    let third = |path: &str| path.ends_with("-2.m4s");
+    let deadline = Instant::now() + PATIENCE;
+    while !files(dir.path()).iter().any(|path| third(path)) {
+        assert!(Instant::now() < deadline, "nothing is written");
+        std::thread::yield_now();
+    }
+    drop(server);
+    assert!(files(dir.path()).iter().all(|file| file.contains(".partial")));
+    let (server, _) = live(&["--record", &folder]);
+    let tree = whole(dir.path());
+    let list = read(&std::fs::read_to_string(tree.join("main/playlist.m3u8")).unwrap());
+    assert!(list.ended && list.segments.len() >= 2);
+    plays(&tree.join("master.m3u8").display().to_string(), None);
+    stop(server);
+}
+
+#[test]
+fn sound_that_is_sent_apart_counts_in_a_recording() {
+    let dir = tempfile::tempdir().unwrap();
+    let folder = dir.path().display().to_string();
+    let (server, address) = live(&[&FAST[..], &["--record", &folder, "--reconnect", "0s"]].concat());
+    let tracks = [("cmaf/video.cmfv", "0:v"), ("cmaf/audio.cmfa", "0:a")];
+    let mut publishers = Vec::new();
+    for (name, track) in tracks {
+        let mut publisher = Publisher::put(address, name);
+        publisher.send(&remuxed("240p.mp4", 1, &[&["-map", track], &super::stage::FMP4[..]].concat()));
+        publishers.push(publisher);
+    }
+    for publisher in publishers {
+        assert_eq!(publisher.end().status, 204);
+    }
+    let tree = whole(dir.path()).join("master.m3u8").display().to_string();
+    let checked = wireworks(&["hls", "check", &tree]).wait();
+    let text = checked.success().text();
+    assert!(!text.contains("bandwidth"), "{text}");
+    plays(&tree, None);
+    stop(server);
 }
 
 #[test]

@@ -3,7 +3,10 @@
 //! Most renditions have pictures and sound in the same segments, and each is a variant. Encoders of CMAF send each track by itself: then those with
 //! pictures alone are the variants, and those with sound alone a group that all of them share, the first by name being the one that is played.
 
+use std::collections::BTreeMap;
+
 use super::super::playlist::multivariant::{Media, MediaKind, MultivariantPlaylist, Resolution, Variant};
+use super::super::playlist::rates::Rates;
 use super::About;
 
 /// The version of the protocol that it needs.
@@ -68,6 +71,26 @@ pub fn multivariant(rungs: &[Rung<'_>]) -> MultivariantPlaylist {
         media: media.collect(),
         variants,
         ..MultivariantPlaylist::default()
+    }
+}
+
+/// Puts what was measured of media playlists in place of what was told before, and leaves out those of which nothing was. The sound of a variant counts with it, by its largest rendition
+/// (section 4.4.6.2).
+pub fn measure(playlist: &mut MultivariantPlaylist, rates: &BTreeMap<String, Rates>) {
+    playlist.media.retain(|media| media.uri.as_ref().is_none_or(|uri| rates.contains_key(uri)));
+    playlist.variants.retain(|variant| rates.contains_key(&variant.uri));
+    for variant in &mut playlist.variants {
+        let group = playlist.media.iter().filter(|media| Some(&media.group) == variant.audio.as_ref());
+        let sound: Vec<Rates> =
+            group.clone().filter_map(|media| rates.get(media.uri.as_ref()?).copied()).collect();
+        if group.count() == 0 {
+            variant.audio = None;
+        }
+        let most = |rate: fn(&Rates) -> u64| sound.iter().map(rate).max().unwrap_or(0);
+        if let Some(own) = rates.get(&variant.uri) {
+            variant.bandwidth = own.peak.saturating_add(most(|rates| rates.peak));
+            variant.average_bandwidth = Some(own.average.saturating_add(most(|rates| rates.average)));
+        }
     }
 }
 
@@ -168,5 +191,45 @@ mod tests {
             ]
         );
         assert!(playlist.variants.iter().all(|variant| variant.audio.as_deref() == Some("sound")));
+    }
+    #[test]
+    fn what_was_measured_counts_the_sound_of_a_variant() {
+        let (picture, sound) = (about("avc1.42c015", Some((320, 180)), 0), about("mp4a.40.2", None, 2));
+        let rungs = [
+            rung("a1", &sound, 1),
+            rung("a2", &sound, 1),
+            rung("a3", &sound, 1),
+            rung("v1", &picture, 1),
+            rung("v2", &picture, 1),
+        ];
+        let rates = |own: &[(&str, u64)]| -> BTreeMap<String, Rates> {
+            let each = |(name, peak): &(&str, u64)| {
+                (format!("{name}/playlist.m3u8"), Rates { peak: *peak, average: peak / 2 })
+            };
+            own.iter().map(each).collect()
+        };
+        // What there is, the variants with their rates, and the sound that they name.
+        for (there, variants, group) in [
+            (&[("a1", 100), ("a2", 300), ("v1", 1000)][..], &[("v1", 1300, 650)][..], 2),
+            (&[("v1", 1000), ("v2", 2000)], &[("v1", 1000, 500), ("v2", 2000, 1000)], 0),
+            (&[("a1", 100)], &[], 1),
+        ] {
+            let mut playlist = multivariant(&rungs);
+            measure(&mut playlist, &rates(there));
+            assert_eq!(playlist.media.len(), group);
+            let seen: Vec<_> = playlist
+                .variants
+                .iter()
+                .map(|one| {
+                    (
+                        one.uri.trim_end_matches("/playlist.m3u8"),
+                        one.bandwidth,
+                        one.average_bandwidth.unwrap(),
+                    )
+                })
+                .collect();
+            assert_eq!(seen, variants);
+            assert!(playlist.variants.iter().all(|one| one.audio.is_some() == (group > 0)));
+        }
     }
 }

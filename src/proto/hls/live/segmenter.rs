@@ -136,12 +136,7 @@ impl Segmenter {
     ///
     /// # Errors
     /// The feed cannot be served, and is over.
-    pub fn push(
-        &mut self,
-        feed: Feed,
-        now: Micros,
-        shared: &mut Shared,
-    ) -> Result<(), Unusable> {
+    pub fn push(&mut self, feed: Feed, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         match feed {
             Feed::Tracks(tracks) => self.tracks(&tracks, now, shared),
             Feed::Sample { track, sample, data } => self.sample(track, sample, data, now, shared),
@@ -160,12 +155,7 @@ impl Segmenter {
     ///
     /// # Errors
     /// As for [`Segmenter::push`].
-    pub fn flush(
-        &mut self,
-        last: bool,
-        now: Micros,
-        shared: &mut Shared,
-    ) -> Result<(), Unusable> {
+    pub fn flush(&mut self, last: bool, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         if self.era.is_some() && (last || shared.targets.is_some()) {
             self.advance(true, now, shared)?;
             if let Some(open) = self.era.as_mut().and_then(|era| era.segment.as_mut()) {
@@ -179,21 +169,12 @@ impl Segmenter {
         Ok(())
     }
 
-    fn begin_again(
-        &mut self,
-        now: Micros,
-        shared: &mut Shared,
-    ) -> Result<(), Unusable> {
+    fn begin_again(&mut self, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         self.counts.discontinuities += u64::from(self.era.is_some());
         self.flush(false, now, shared)
     }
 
-    fn tracks(
-        &mut self,
-        tracks: &[Track],
-        now: Micros,
-        shared: &mut Shared,
-    ) -> Result<(), Unusable> {
+    fn tracks(&mut self, tracks: &[Track], now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         let servable = |track: &&Track| !matches!(track.config, Config::Wvtt(_));
         let is_video = |track: &&Track| matches!(track.shape, Shape::Video { .. });
         let is_sound = |track: &&Track| matches!(track.shape, Shape::Audio { .. });
@@ -285,7 +266,8 @@ impl Segmenter {
         let shift = shared.line.place(source, self.end, now);
         let start = source.saturating_add(shift);
         let discontinuity = self.sequence > 0;
-        self.era = Some(Era { shift, start, discontinuity, segment: None, group: 0, last_key: None, looked: 0 });
+        self.era =
+            Some(Era { shift, start, discontinuity, segment: None, group: 0, last_key: None, looked: 0 });
         self.keyless = None;
     }
 
@@ -303,12 +285,7 @@ impl Segmenter {
     }
 
     /// Gives all parts that can be given.
-    fn advance(
-        &mut self,
-        over: bool,
-        now: Micros,
-        shared: &mut Shared,
-    ) -> Result<(), Unusable> {
+    fn advance(&mut self, over: bool, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         let targets = match shared.targets {
             Some(targets) => targets,
             None => {
@@ -466,10 +443,7 @@ impl Segmenter {
                 if bytes.len() > MAX_INIT {
                     return Err(Unusable::Init(MAX_INIT));
                 }
-                self.out.push(Output::Init {
-                    bytes,
-                    about: About::of(&tracks, picture),
-                });
+                self.out.push(Output::Init { bytes, about: About::of(&tracks, picture) });
                 self.told = tracks;
             }
             let duration = ticks_duration(open.elapsed, lane.track.timescale);

@@ -41,7 +41,7 @@ pub struct Window {
     discontinuity_sequence: u64,
     /// The discontinuity sequence number of the last segment.
     era: u64,
-    /// There was a segment, whatever has become of it.
+    /// There was enough to play, whatever has become of it.
     begun: bool,
     /// Whether every segment so far begins with a key frame.
     independent: bool,
@@ -231,7 +231,6 @@ impl Window {
         let segment = Segment { parts: Vec::new(), ..open.segment.clone() };
         let era = self.era + u64::from(segment.discontinuity);
         let complete = Complete { segment, era, bytes: data.clone() };
-        self.begun = true;
         self.keep(Kept { segment: open.segment, data, ends, init: open.init }, now);
         Some(complete)
     }
@@ -242,7 +241,14 @@ impl Window {
             init.uses += 1;
         }
         self.segments.push_back(kept);
+        // A playlist of which segments have gone is never shorter than this (section 6.2.2), though they went with the run before.
+        let enough = self.media_sequence == 0 || self.duration() >= self.targets.segment() * 3;
+        self.begun |= enough && self.has_any();
         self.slide(now);
+    }
+
+    fn has_any(&self) -> bool {
+        self.segments.iter().any(|kept| !kept.segment.gap)
     }
 
     /// Adds a segment that is not there, because nothing came.
@@ -265,6 +271,7 @@ impl Window {
     pub fn finish(&mut self, now: Micros) -> Option<Complete> {
         let last = self.end(now);
         self.ended = true;
+        self.begun |= self.has_any();
         last
     }
 

@@ -1,5 +1,5 @@
-//! The boxes around fragments: the type of a segment, its index, the clock of its producer, and events (`styp`, `sidx`, `prft` in ISO/IEC
-//! 14496-12 section 8.16; `emsg` in ISO/IEC 23009-1 section 5.10.3.3).
+//! The boxes around fragments: the type of a segment, its index, and events (`styp`, `sidx` in ISO/IEC 14496-12 section 8.16; `emsg` in
+//! ISO/IEC 23009-1 section 5.10.3.3).
 
 use bytes::{BufMut, BytesMut};
 
@@ -78,18 +78,6 @@ pub fn index_size(entries: usize) -> usize {
     40 + entries * 12
 }
 
-/// Appends `prft`: the sample of `track` that is decoded at `media_time`, in its ticks, was ready at `ntp`: seconds since 1900 in the higher 32
-/// bits, and their fraction in the lower ones (RFC 5905).
-pub fn put_producer_time(out: &mut BytesMut, track: u32, ntp: u64, media_time: u64) {
-    /// The time is when the first sample was captured or came in.
-    const ENCODER_INPUT: u32 = 0;
-    write::full(out, b"prft", 1, ENCODER_INPUT, |out| {
-        out.put_u32(track);
-        out.put_u64(ntp);
-        out.put_u64(media_time);
-    });
-}
-
 /// The scheme of events that are ID3 tags (Carriage of ID3 Timed Metadata in the Common Media Application Format).
 const ID3_SCHEME: &[u8] = b"https://aomedia.org/emsg/ID3";
 
@@ -159,11 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn clocks_and_events_byte_by_byte() {
-        assert_eq!(
-            written(|out| put_producer_time(out, 2, 0x0102_0304_0506_0708, 9)),
-            b"\0\0\0\x20prft\x01\0\0\0\0\0\0\x02\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\0\0\0\0\x09"
-        );
+    fn events_byte_by_byte() {
         assert_eq!(
             written(|out| put_id3(out, Timescale::MILLIS, 5, 6, b"ID3...")),
             [

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
-use http::{Method, StatusCode};
+use http::header::{CACHE_CONTROL, VARY};
+use http::{HeaderValue, Method, StatusCode};
 
 use super::link::{BadLink, Link};
 use crate::net::clock::Clock;
@@ -85,23 +86,25 @@ impl Viewers {
         Guarded { viewers: self.clone(), handler: Box::new(handler), public }
     }
 
-    /// Lets a request in, without its signature, or says why not.
-    fn admit(&self, request: &mut Request, public: fn(&str) -> bool) -> ControlFlow<Response> {
+    /// Lets a request in, without its signature, and tells whether it was by a token; or says why not.
+    fn admit(&self, request: &mut Request, public: fn(&str) -> bool) -> ControlFlow<Response, By> {
         if let Some(link) = Link::of(request.path()) {
-            return match self.open(link) {
+            let entered = match self.open(link) {
                 Ok(path) => enter(request, &path),
                 Err(error) => refuse(&error.to_string()),
             };
+            return entered.map_continue(|()| By::All);
         }
         // Browsers ask whether they may ask without showing anything (Fetch, section 4.8).
         if self.is_open() || *request.method() == Method::OPTIONS || !reads(request) || public(request.path())
         {
-            return ControlFlow::Continue(());
+            return ControlFlow::Continue(By::All);
         }
-        match &self.0.tokens {
+        let shown = match &self.0.tokens {
             Some(tokens) => tokens.before(request),
             None => refuse("this is only shown to those who have a signed link"),
-        }
+        };
+        shown.map_continue(|()| By::Token)
     }
 
     fn open(&self, link: Result<Link<'_>, BadLink>) -> Result<String, BadLink> {
@@ -109,6 +112,29 @@ impl Viewers {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         Ok(link?.open(&links.keys.load(), now)?.to_owned())
     }
+}
+
+/// Who may have what a request was answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum By {
+    /// Whoever has the same address.
+    All,
+    /// Whoever shows a token.
+    Token,
+}
+
+/// Keeps a reply from caches that others use: those may take `public` for a leave to give to all what was asked for with a token (RFC 9111 section 3.5).
+fn keep_private(response: &mut Response) {
+    let fields = response.fields_mut();
+    if let Some(value) = fields.find(CACHE_CONTROL.as_str()).and_then(|value| value.to_str().ok()) {
+        let directives = value.split(',').map(str::trim);
+        let kept = directives.map(|one| if one.eq_ignore_ascii_case("public") { "private" } else { one });
+        let kept = kept.collect::<Vec<_>>().join(", ");
+        if let Ok(value) = HeaderValue::try_from(kept) {
+            fields.set(CACHE_CONTROL, value);
+        }
+    }
+    fields.append(VARY, HeaderValue::from_static("authorization"));
 }
 
 /// Who only wants to read.
@@ -161,7 +187,15 @@ pub struct Guarded {
 impl Handler for Guarded {
     fn handle(&self, mut request: Request) -> HandlerFuture<'_> {
         match self.viewers.admit(&mut request, self.public) {
-            ControlFlow::Continue(()) => self.handler.handle(request),
+            ControlFlow::Continue(By::All) => self.handler.handle(request),
+            ControlFlow::Continue(By::Token) => {
+                let handled = self.handler.handle(request);
+                Box::pin(async move {
+                    let mut response = handled.await;
+                    keep_private(&mut response);
+                    response
+                })
+            }
             ControlFlow::Break(response) => Box::pin(std::future::ready(response)),
         }
     }
@@ -225,6 +259,34 @@ mod tests {
         let everybody = Viewers::load(None, &[]).unwrap();
         assert!(everybody.is_open());
         assert_eq!(ask(&everybody, "GET /live/a", &[]).await.0, 200);
+    }
+
+    #[tokio::test]
+    async fn what_a_token_opens_is_not_for_caches_that_others_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys");
+        let viewers = Viewers::load(Some(&path), &[Secret::from("robot:abc".to_owned())]).unwrap();
+        let link = sign(&Keys::open(&path).unwrap(), "/live/a", u64::MAX).unwrap();
+        let bearer = [("Authorization", "Bearer abc")];
+        for (line, fields, said, kept, vary) in [
+            ("GET /live/a", &bearer[..], "public, max-age=4", "private, max-age=4", Some("authorization")),
+            ("GET /live/a", &bearer, "no-store", "no-store", Some("authorization")),
+            (&format!("GET {link}"), &[], "public, max-age=4", "public, max-age=4", None),
+            ("GET /player.js", &bearer, "Public", "Public", None),
+        ] {
+            let handler = move |_: Request| async move {
+                Response::text("a").with(CACHE_CONTROL, HeaderValue::from_static(said))
+            };
+            let response = viewers.guard(handler, public).handle(request(line, fields, "")).await;
+            let field = |name: http::HeaderName| {
+                response.fields().find(name.as_str()).map(|value| value.to_str().unwrap().to_owned())
+            };
+            assert_eq!(
+                (field(CACHE_CONTROL).as_deref(), field(VARY).as_deref()),
+                (Some(kept), vary),
+                "{line}"
+            );
+        }
     }
 
     #[tokio::test]

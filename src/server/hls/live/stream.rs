@@ -368,16 +368,19 @@ impl Stream {
     /// Tells viewers and the recording what has changed in a rendition.
     fn changed(&self, state: &mut State, name: &str, change: Change, now: Micros) {
         self.counters.segments.fetch_add(change.complete.len() as u64, Ordering::Relaxed);
+        if let Some(mut recording) = state.recording.take() {
+            for complete in change.complete {
+                let uri = complete.segment.map.as_ref().map_or("", |map| map.uri.as_str());
+                let window = state.renditions.get(name).and_then(|entry| entry.rendition.window());
+                let init =
+                    Name::read(uri, self.run).zip(window).and_then(|(init, window)| window.resource(init));
+                recording.segment(name, complete, init, self.multivariant_of(state));
+            }
+            state.recording = Some(recording);
+        }
         let Some(window) = state.renditions.get(name).and_then(|entry| entry.rendition.window()) else {
             return;
         };
-        for complete in change.complete {
-            let uri = complete.segment.map.as_ref().map_or("", |map| map.uri.as_str());
-            let init = Name::read(uri, self.run).and_then(|init| window.resource(init));
-            if let Some(recording) = &mut state.recording {
-                recording.segment(name, complete, init);
-            }
-        }
         if change.playlist && window.is_playable() {
             state.opened.get_or_insert(now);
             let others = state.renditions.iter().filter(|(other, _)| *other != name);
@@ -493,6 +496,11 @@ impl Stream {
     /// How many publish it.
     pub(super) fn publishers(&self) -> u64 {
         self.lock().renditions.values().filter(|entry| entry.publisher.is_some()).count() as u64
+    }
+
+    /// Whether there was something to play.
+    pub(super) fn was_seen(&self) -> bool {
+        self.lock().opened.is_some()
     }
 
     pub(super) fn has_ended(&self) -> bool {

@@ -154,7 +154,11 @@ impl Streams {
         let heritage = known.as_ref().map(|known| known.heritage()).unwrap_or_default();
         let stream = Arc::new(Stream::new(name.to_owned(), run, settings, counters, recording, heritage));
         let number = stream.enter(rendition)?;
-        table.streams.insert(name.to_owned(), Known { newest: Arc::clone(&stream), before: known });
+        // Of a run in which nothing was to be seen, nothing is to be seen now either.
+        let before = table.streams.remove(name);
+        let before =
+            before.and_then(|known| if known.newest.was_seen() { Some(known.newest) } else { known.before });
+        table.streams.insert(name.to_owned(), Known { newest: Arc::clone(&stream), before });
         Ok((stream, number))
     }
 
@@ -186,11 +190,20 @@ impl Streams {
     #[must_use]
     pub fn list(&self, base: &str) -> Vec<Listed> {
         let table = self.0.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.streams.values().filter_map(|known| known.runs().find_map(|stream| stream.listed(base))).collect()
+        table
+            .streams
+            .values()
+            .filter_map(|known| known.runs().find_map(|stream| stream.listed(base)))
+            .collect()
     }
 
     /// Looks at the clock for all streams, until the drain begins: then all of them end.
     pub async fn keep(self) {
+        let inner = &*self.0;
+        if let Some(folder) = &inner.settings.record {
+            let (folder, workers) = (folder.clone(), inner.workers.clone());
+            tokio::spawn(record::recover(folder, workers, inner.drain.guard()));
+        }
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {

@@ -61,7 +61,10 @@ function shown() {
   // The address of a folder stands for the first stream in it.
   const name = named();
   const wanted = streams.find(stream => stream.name === name) ?? (name ? streams.find(stream => stream.name.startsWith(`${name}/`)) : undefined);
-  if (wanted && wanted.url !== playing?.url) play(wanted);
+  // A stream that had ended and goes on has the same address: what plays is at the end of what was before.
+  const again = wanted && wanted.live && playing && !playing.live && wanted.url === playing.url;
+  if (wanted && (again || wanted.url !== playing?.url)) play(wanted);
+  else if (wanted) playing.live = wanted.live;
   else if (!playing && streams.length) play(streams.find(stream => stream.live) ?? streams[0]);
 }
 

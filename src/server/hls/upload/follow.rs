@@ -266,15 +266,21 @@ impl Rendition {
         }
     }
 
-    /// Removes what is left to remove when it is time, unless the server goes down before.
+    /// Removes what is left to remove when it is time, or at once when the server goes down: nobody would do it later.
     async fn leave(mut self, drain: &Drain) {
         while let Some((at, ..)) = self.leaving.front() {
             tokio::select! {
-                () = sleep_until(*at) => {}
-                () = drain.stopping() => return,
+                () = sleep_until(*at) => self.remove_due().await,
+                () = drain.stopping() => break,
             }
-            self.remove_due().await;
         }
+        let (store, left) = (&self.store, std::mem::take(&mut self.leaving));
+        let removed = stream::iter(left).map(|(_, path, _)| async move {
+            store.remove(&path).await.inspect_err(|error| {
+                tracing::warn!(%error, path, "an object stays in the store");
+            })
+        });
+        removed.buffer_unordered(AT_ONCE).for_each(|_| std::future::ready(())).await;
     }
 }
 

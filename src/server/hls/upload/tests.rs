@@ -174,3 +174,19 @@ async fn the_end_of_a_stream_is_waited_for() {
     assert!(text.contains("\n2.m4s") && text.ends_with("#EXT-X-ENDLIST\n"), "{text}");
     test.task.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn nothing_that_no_playlist_names_is_left_when_the_server_goes_down() {
+    let test = Test::new();
+    for segments in 3..=9 {
+        test.made.at(segments, false);
+        test.until(&format!("{}.m4s", segments - 1)).await;
+    }
+    assert!(test.get("cdn/live/s/v/4.m4s").await.is_some());
+    test.made.at(9, true);
+    test.drain.stop();
+    assert_eq!(test.drain.finish(Duration::from_secs(60)).await, 0);
+    assert_eq!(test.get("cdn/live/s/v/4.m4s").await, None);
+    assert!(test.playlist().await.unwrap().ends_with("#EXT-X-ENDLIST\n"));
+    test.task.await.unwrap();
+}

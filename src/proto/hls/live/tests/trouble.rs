@@ -167,6 +167,32 @@ fn a_later_run_goes_on_counting() {
 }
 
 #[test]
+fn a_later_run_is_shown_when_it_is_as_long_as_a_window_must_be() {
+    let mut shown = None;
+    let mut stage = Stage::new(sliding(6));
+    stage.shared.eras = Eras::behind(1);
+    stage.rendition = Rendition::behind(RUN, sliding(6), 17);
+    stage.push(0, Feed::Tracks(USUAL.tracks())).unwrap();
+    for (at, feed) in USUAL.feed(10 * SECOND) {
+        stage.rendition.push(feed, NOW + at, &mut stage.shared).unwrap();
+        if let Some(window) = stage.rendition.window().filter(|window| window.is_playable()) {
+            shown.get_or_insert_with(|| window.playlist().segments.len());
+        }
+    }
+    assert_eq!(shown, Some(3));
+    // What ends before is shown as it is.
+    let mut stage = Stage::new(sliding(6));
+    stage.rendition = Rendition::behind(RUN, sliding(6), 17);
+    stage.push(0, Feed::Tracks(USUAL.tracks())).unwrap();
+    for (at, feed) in USUAL.feed(3 * SECOND) {
+        stage.rendition.push(feed, NOW + at, &mut stage.shared).unwrap();
+    }
+    assert!(!stage.rendition.window().unwrap().is_playable());
+    stage.finish(3 * SECOND);
+    assert!(stage.rendition.window().unwrap().is_playable());
+}
+
+#[test]
 fn initialization_sections_are_there_for_as_long_as_a_segment_needs_them() {
     for settings in [long(), sliding(6)] {
         let mut stage = Stage::new(settings);

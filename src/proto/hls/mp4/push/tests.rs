@@ -14,7 +14,8 @@ fn stream(fragments: u32) -> (Vec<u8>, Vec<Sent>) {
     let mut starts = [0, 0];
     for sequence in 1..=fragments {
         segment::put_type(&mut out, segment::Piece::Chunk);
-        segment::put_producer_time(&mut out, 1, 7, 7);
+        // The clock of a producer, which is passed over.
+        out.extend_from_slice(&boxed(b"prft", &[&[1; 24]]));
         let lists = [1, 2].map(|_| build::samples(&mut dice, 5));
         let run = |track: usize| chunk::Run {
             track: track as u32 + 1,

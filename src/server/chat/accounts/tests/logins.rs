@@ -152,7 +152,7 @@ async fn certificates_open_accounts() {
     let alice = world.user("alice").await.id;
     world.user("bob").await;
     world.accounts.add_certificate(alice, [1; 32]).await.unwrap();
-    let with = |certificate| Client { certificate, ..here() };
+    let with = |certificate: Option<[u8; 32]>| Client { certificate: certificate.map(Box::new), ..here() };
     for (name, certificate, expected) in [
         (None, Some([1; 32]), "ok"),
         (Some("ALICE"), Some([1; 32]), "ok"),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::clip::ClipError;
 use self::clip::{Clip, Due};
@@ -28,6 +28,9 @@ const LADDER: [(&str, &[u8]); 3] = [
     ("360p", include_bytes!("../../../../../media/360p.mp4")),
     ("480p", include_bytes!("../../../../../media/480p.mp4")),
 ];
+
+/// How long it waits before it begins anew.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How far behind the clock a machine may fall, having slept for example, before what it has missed is left out.
 const BEHIND: Duration = Duration::from_secs(5);
@@ -94,12 +97,18 @@ impl Part for Demo {
         if shard == 0 {
             let demo = Arc::clone(&self);
             tokio::spawn(async move {
-                let over = tokio::select! {
-                    over = demo.play() => over,
-                    () = demo.drain.stopping() => return,
-                };
-                if let Err(error) = over {
-                    tracing::warn!(%error, "the demonstration has ended");
+                loop {
+                    let over = tokio::select! {
+                        over = demo.play() => over,
+                        () = demo.drain.stopping() => return,
+                    };
+                    // Anybody may end it who may end a stream: it begins anew.
+                    let Err(error) = over else { return };
+                    tracing::warn!(%error, "the demonstration begins anew");
+                    tokio::select! {
+                        () = sleep(PAUSE) => {}
+                        () = demo.drain.stopping() => return,
+                    }
                 }
             });
         }

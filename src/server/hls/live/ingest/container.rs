@@ -21,7 +21,10 @@ const MAX_LOST: u64 = 1 << 20;
 const LIMITS: Limits = Limits { pes: 16 << 20, wait: 8 << 20 };
 
 /// Bytes by which containers are told from each other: three packets of MPEG-TS that begin in the middle of one.
-const ENOUGH: usize = 4 * PACKET;
+const ENOUGH: usize = 4 * STRIDES[2];
+
+/// Bytes from one packet to the next: alone, behind a time of arrival, or before parity.
+const STRIDES: [usize; 3] = [PACKET, 192, 204];
 
 /// Why bytes cannot be served.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -148,7 +151,8 @@ fn is_mp4(bytes: &[u8]) -> bool {
 /// Whether packets are in it: two that follow each other, wherever the first one begins, or one that is all of the rest.
 fn is_ts(bytes: &[u8]) -> bool {
     let sync = |at: usize| bytes.get(at) == Some(&SYNC);
-    (0..PACKET.min(bytes.len())).any(|at| sync(at) && (at + PACKET == bytes.len() || sync(at + PACKET)))
+    let follows = |at: usize| at + PACKET == bytes.len() || STRIDES.iter().any(|stride| sync(at + stride));
+    (0..STRIDES[2].min(bytes.len())).any(|at| sync(at) && follows(at))
 }
 
 fn of_ts(event: Event, lost: &mut u64) -> Result<Option<Feed>, Malformed> {
@@ -234,6 +238,18 @@ mod tests {
         let mut noise = packets.repeat(20);
         noise.resize(3 << 20, 0x55);
         assert!(matches!(all(&noise, 4096), Err(Malformed::Ts(_))));
+    }
+
+    #[test]
+    fn packets_of_all_lengths_are_known() {
+        let mut packet = vec![0x47, 0x1f, 0xff, 0x10];
+        packet.resize(PACKET, 0xff);
+        for (before, behind) in [(0, 0), (4, 0), (0, 16)] {
+            let one = [&vec![0; before][..], &packet, &vec![0; behind]].concat();
+            for step in [1, 100, 10_000] {
+                assert_eq!(all(&one.repeat(20), step), Ok(Vec::new()), "{before} {behind}");
+            }
+        }
     }
 
     #[test]

@@ -98,9 +98,7 @@ fn problem(failed: Failed) -> Problem {
         Failed::Ended(Ended::Stream) => StatusCode::GONE,
         Failed::Ended(Ended::Unusable(
             Unusable::TooMuch(_) | Unusable::TooMany(_) | Unusable::Init(_) | Unusable::TooLong,
-        )) => {
-            StatusCode::PAYLOAD_TOO_LARGE
-        }
+        )) => StatusCode::PAYLOAD_TOO_LARGE,
         Failed::Ended(Ended::Unusable(Unusable::NoTracks | Unusable::NoKey(_))) => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

@@ -1,30 +1,32 @@
 //! A stream that is kept: its segments are written as they are completed, and its playlists when it has ended.
 //!
-//! All of it is written into a folder whose name begins with a dot, which is renamed when the playlists are in it: a folder with another name is whole. A disk that is full, or too slow, ends the recording where it
-//! is; what was written before is kept as if the stream had ended there.
+//! A disk that is full, or too slow, ends the recording where it is; what was written before is kept as if the stream had ended there. So is what a process had written that was killed, when the next one starts. `tape` has
+//! what stands where on the disk.
 
-use std::collections::BTreeMap;
-use std::fs;
-use std::io::{self, Write};
+mod tape;
+
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::mpsc::{self, OwnedPermit};
 
+use self::tape::Tape;
 use crate::net::drain::Guard;
 use crate::net::workers::{Blocking, Priority};
 use crate::proto::hls::live::window::Complete;
-use crate::proto::hls::playlist::media::{MediaPlaylist, PlaylistKind, Segment};
 use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;
 
 /// Segments that wait for the disk. They are in memory anyway for half a minute.
 const WAITING: usize = 32;
 
-/// The name of the multivariant playlist of a recording, as `wireworks hls package` has it.
-const MASTER: &str = "master.m3u8";
+/// How long to wait for a place where work may block.
+const BUSY: Duration = Duration::from_millis(50);
 
-/// The version of the protocol that playlists of recordings need.
-const VERSION: u32 = 7;
+/// How often to ask for one: for a minute, in which a queue that has an end is through.
+const ASKED: u32 = 1200;
 
 /// What keeps a stream. Dropped without an end, it keeps what was written.
 #[derive(Debug)]
@@ -38,17 +40,23 @@ pub(super) struct Recording {
 
 #[derive(Debug)]
 enum Piece {
-    Segment { rendition: String, complete: Complete, init: Option<Bytes> },
+    Segment { rendition: String, complete: Complete, init: Option<Bytes>, shown: MultivariantPlaylist },
     End(MultivariantPlaylist),
 }
 
 impl Recording {
-    /// Keeps a segment, with its initialization section. When the disk does not keep up, the recording is over.
-    pub(super) fn segment(&mut self, rendition: &str, complete: Complete, init: Option<Bytes>) {
+    /// Keeps a segment, with its initialization section, and what is shown of the stream now. When the disk does not keep up, the recording is over.
+    pub(super) fn segment(
+        &mut self,
+        rendition: &str,
+        complete: Complete,
+        init: Option<Bytes>,
+        shown: MultivariantPlaylist,
+    ) {
         if self.cut {
             return;
         }
-        let piece = Piece::Segment { rendition: rendition.to_owned(), complete, init };
+        let piece = Piece::Segment { rendition: rendition.to_owned(), complete, init, shown };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.pieces.try_send(piece) {
             tracing::error!("the disk does not keep up: the recording ends here");
             self.cut = true;
@@ -74,8 +82,7 @@ pub(super) fn start(
     let end = sender.clone().try_reserve_owned().ok()?;
     let stamp = chrono::DateTime::from_timestamp(i64::try_from(run).unwrap_or(0), 0).unwrap_or_default();
     let stem = format!("{name}-{}", stamp.format("%Y%m%dT%H%M%SZ"));
-    let tape =
-        Tape { aside: folder.join(format!(".{stem}.partial")), whole: folder.join(stem), ..Tape::default() };
+    let tape = Tape::new(folder, &stem);
     tokio::spawn(async move {
         keep(tape, pieces, &workers).await;
         drop(guard);
@@ -88,8 +95,8 @@ async fn keep(mut tape: Tape, mut pieces: mpsc::Receiver<Piece>, workers: &Block
     let mut multivariant = None;
     let mut over = false;
     while let Some(piece) = pieces.recv().await {
-        let (rendition, complete, init) = match piece {
-            Piece::Segment { rendition, complete, init } => (rendition, complete, init),
+        let (rendition, complete, init, shown) = match piece {
+            Piece::Segment { rendition, complete, init, shown } => (rendition, complete, init, shown),
             Piece::End(playlist) => {
                 multivariant = Some(playlist);
                 break;
@@ -99,120 +106,69 @@ async fn keep(mut tape: Tape, mut pieces: mpsc::Receiver<Piece>, workers: &Block
         if over {
             continue;
         }
-        let (back, written) = on(workers, tape, move |tape| tape.segment(&rendition, complete, init)).await;
+        let work = move |tape: &mut Tape| tape.segment(&rendition, complete, init, shown);
+        let (back, written) = on(workers, tape, work).await;
         let Some(back) = back else { return };
         tape = back;
         if let Err(error) = written {
-            tracing::error!(folder = %tape.aside.display(), %error, "the recording ends here");
+            tracing::error!(folder = %tape.folder().display(), %error, "the recording ends here");
             over = true;
         }
     }
     drop(pieces);
-    if tape.renditions.is_empty() {
+    if tape.is_empty() {
         return;
     }
     let (tape, finished) = on(workers, tape, move |tape| tape.finish(multivariant)).await;
     let Some(tape) = tape else { return };
     match finished {
-        Ok(()) => tracing::info!(folder = %tape.whole.display(), "the recording is complete"),
+        Ok(()) => tracing::info!(folder = %tape.folder().display(), "the recording is complete"),
         Err(error) => {
-            tracing::error!(folder = %tape.aside.display(), %error, "the recording cannot be completed");
+            tracing::error!(folder = %tape.folder().display(), %error, "the recording cannot be completed");
         }
     }
 }
 
-/// Does something with the tape where it may block.
+/// Does something with the tape where it may block, as soon as there is a place.
 async fn on(
     workers: &Blocking,
-    mut tape: Tape,
+    tape: Tape,
     work: impl FnOnce(&mut Tape) -> io::Result<()> + Send + 'static,
 ) -> (Option<Tape>, io::Result<()>) {
-    let job = workers.submit(Priority::Normal, move || {
-        let done = work(&mut tape);
-        (tape, done)
-    });
+    // A lane that has no place drops what it is given.
+    let waits = Arc::new(Mutex::new(Some((tape, work))));
+    for _ in 0..ASKED {
+        let taken = Arc::clone(&waits);
+        let job = workers.submit(Priority::Normal, move || {
+            let (mut tape, work) = taken.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+            let done = work(&mut tape);
+            Some((tape, done))
+        });
+        match job {
+            Err(_) => tokio::time::sleep(BUSY).await,
+            Ok(job) => match job.await {
+                Ok(Some((tape, done))) => return (Some(tape), done),
+                Ok(None) => return (None, Ok(())),
+                Err(error) => {
+                    tracing::error!(%error, "the recording is cut off");
+                    return (None, Ok(()));
+                }
+            },
+        }
+    }
+    tracing::error!("there is no place to write from: the recording is cut off");
+    (None, Ok(()))
+}
+
+/// Completes recordings in `folder` that were cut off with their process. The guard is held until that is done.
+pub(super) async fn recover(folder: PathBuf, workers: Blocking, guard: Guard) {
+    let job = workers.submit(Priority::Normal, move || tape::recover(&folder));
     let failed = |error: &dyn std::error::Error| {
-        tracing::error!(%error, "the recording is lost");
-        (None, Ok(()))
+        tracing::warn!(%error, "recordings that were cut off are not looked for");
     };
     match job {
         Err(full) => failed(&full),
-        Ok(job) => match job.await {
-            Ok((tape, done)) => (Some(tape), done),
-            Err(error) => failed(&error),
-        },
+        Ok(job) => drop(job.await.inspect_err(|error| failed(error))),
     }
-}
-
-/// What was written so far.
-#[derive(Debug, Default)]
-struct Tape {
-    aside: PathBuf,
-    whole: PathBuf,
-    renditions: BTreeMap<String, Written>,
-}
-
-#[derive(Debug, Default)]
-struct Written {
-    segments: Vec<Segment>,
-    inits: Vec<String>,
-    sizes: Vec<u64>,
-}
-
-impl Tape {
-    fn segment(&mut self, rendition: &str, complete: Complete, init: Option<Bytes>) -> io::Result<()> {
-        let folder = self.aside.join(rendition);
-        if !self.renditions.contains_key(rendition) {
-            fs::create_dir_all(&folder)?;
-        }
-        let written = self.renditions.entry(rendition.to_owned()).or_default();
-        if let (Some(map), Some(init)) = (&complete.segment.map, init)
-            && !written.inits.contains(&map.uri)
-        {
-            whole(&folder, &map.uri, &init)?;
-            written.inits.push(map.uri.clone());
-        }
-        whole(&folder, &complete.segment.uri, &complete.bytes)?;
-        written.sizes.push(complete.bytes.len() as u64);
-        written.segments.push(complete.segment);
-        Ok(())
-    }
-
-    fn finish(&mut self, multivariant: Option<MultivariantPlaylist>) -> io::Result<()> {
-        self.renditions.retain(|_, written| !written.segments.is_empty());
-        let mut rates = BTreeMap::new();
-        for (name, written) in &self.renditions {
-            let longest =
-                written.segments.iter().map(|segment| segment.duration.as_secs_f64().round() as u64).max();
-            let playlist = MediaPlaylist {
-                version: VERSION,
-                target_duration: longest.unwrap_or(0).max(1),
-                kind: Some(PlaylistKind::Vod),
-                ended: true,
-                segments: written.segments.clone(),
-                ..MediaPlaylist::default()
-            };
-            rates.insert(format!("{name}/{}", super::stream::PLAYLIST), playlist.rates(&written.sizes));
-            let folder = self.aside.join(name);
-            whole(&folder, super::stream::PLAYLIST, playlist.write().as_bytes())?;
-        }
-        if let Some(mut master) = multivariant {
-            // What was kept may be less than what was shown.
-            master.variants.retain(|variant| rates.contains_key(&variant.uri));
-            for variant in &mut master.variants {
-                if let Some(rates) = rates.get(&variant.uri).copied().flatten() {
-                    (variant.bandwidth, variant.average_bandwidth) = (rates.peak, Some(rates.average));
-                }
-            }
-            whole(&self.aside, MASTER, master.write().as_bytes())?;
-        }
-        fs::rename(&self.aside, &self.whole)
-    }
-}
-
-/// Writes a file; what cannot be written whole is removed.
-fn whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let path = folder.join(name);
-    let written = fs::File::create(&path).and_then(|mut file| file.write_all(bytes));
-    written.inspect_err(|_| drop(fs::remove_file(&path)))
+    drop(guard);
 }

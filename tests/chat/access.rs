@@ -2,8 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::Server;
+use super::{Server, Stage, checks};
 
+checks! {
+    role_by_action
+    a_private_room_is_not_there_for_others
+    a_message_of_one_room_is_not_in_another
+}
 /// What an owner, an admin, a voiced member, a member, a guest who is a member, and an account outside are answered.
 type Row = (&'static str, [&'static str; 6]);
 
@@ -66,9 +71,7 @@ const PUBLIC: &[Row] = &[
     ("receipts", [OK, OK, OK, OK, GUEST, OUT]),
 ];
 
-#[test]
-fn role_by_action() {
-    let server = Server::start();
+fn role_by_action(server: &dyn Stage) {
     let mut clients = [
         server.account("olga"),
         server.account("adam"),
@@ -97,9 +100,7 @@ fn role_by_action() {
     }
 }
 
-#[test]
-fn a_private_room_is_not_there_for_others() {
-    let server = Server::start();
+fn a_private_room_is_not_there_for_others(server: &dyn Stage) {
     let (mut olga, mut otto) = (server.account("olga"), server.account("otto"));
     olga.asks(json!({"t": "create", "room": "#room", "kind": "private"}));
     let message = olga.asks(json!({"t": "send", "room": "#room", "text": "x"}))["id"].clone();
@@ -121,9 +122,7 @@ fn a_private_room_is_not_there_for_others() {
     assert!(!otto.has_heard().iter().any(|event| event["text"] == "unheard"));
 }
 
-#[test]
-fn a_message_of_one_room_is_not_in_another() {
-    let server = Server::start();
+fn a_message_of_one_room_is_not_in_another(server: &dyn Stage) {
     let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
     ann.asks(json!({"t": "create", "room": "#mine"}));
     bob.asks(json!({"t": "create", "room": "#room"}));

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::pair::InStep;
 use crate::support::wire::Wire;
 
 /// A password for every account.
@@ -18,6 +19,8 @@ pub(crate) struct Client {
     heard: VecDeque<Value>,
     /// Of its login.
     pub(super) token: String,
+    /// If it is one of a pair's.
+    step: Option<InStep>,
 }
 
 impl Client {
@@ -37,7 +40,12 @@ impl Client {
         let response = wire.read_response();
         assert_eq!(response.status, 101, "{}", response.text());
         assert_eq!(response.header("sec-websocket-protocol"), Some("chat.v1.json"));
-        Self { wire, asked: 0, heard: VecDeque::new(), token: String::new() }
+        Self { wire, asked: 0, heard: VecDeque::new(), token: String::new(), step: None }
+    }
+
+    /// Asks nothing before its node knows what was done on the other one.
+    pub(super) fn in_step(self, step: InStep) -> Self {
+        Self { step: Some(step), ..self }
     }
 
     #[track_caller]
@@ -68,6 +76,9 @@ impl Client {
     /// Sends a request under a number of its own.
     #[track_caller]
     pub(super) fn begins(&mut self, mut request: Value) -> u64 {
+        if let Some(step) = &self.step {
+            step.asks();
+        }
         self.asked += 1;
         request["id"] = self.asked.into();
         self.sends(&request.to_string());

@@ -162,6 +162,57 @@ fn who_is_in_too_many_rooms_enters_no_more() {
 }
 
 #[test]
+fn a_line_that_names_more_channels_than_it_may_enters_the_first() {
+    let mut server = Server::with(&["--no-limits", "--irc", "127.0.0.1:0"]);
+    let mut irc = server.registered("ivan");
+    // A line has room for 512 bytes.
+    let rooms: Vec<_> = (0..120).map(|number| format!("#{number:x}")).collect();
+    irc.says(&format!("JOIN {}", rooms.join(",")));
+    irc.says("PING :done");
+    let lines = irc.until("PONG");
+    let joined: Vec<_> =
+        lines.iter().filter_map(|line| line.split_once(" JOIN ")).map(|(_, room)| room).collect();
+    assert_eq!(joined, rooms[..100], "the rest is left out");
+    // The connection goes on, and knows where it is.
+    irc.says("WHOIS ivan");
+    let listed = irc.until(" 318 ").iter().filter(|line| line.contains(" 319 ")).cloned().collect::<String>();
+    assert_eq!(listed.matches('#').count(), 100);
+}
+
+#[test]
+fn hundreds_enter_one_room_at_once() {
+    const MEMBERS: usize = 300;
+    let server = Server::start();
+    let mut ann = server.account("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    let mut guests: Vec<Client> = (0..MEMBERS).map(|number| server.guest(&format!("g{number}"))).collect();
+    let asked: Vec<u64> =
+        guests.iter_mut().map(|guest| guest.begins(json!({"t": "join", "room": "#a"}))).collect();
+    for (guest, number) in guests.iter_mut().zip(asked) {
+        assert_eq!(guest.reply(number)["t"], "ok");
+    }
+    let said = ann.asks(json!({"t": "send", "room": "#a", "text": "welcome"}))["seq"].clone();
+    // Each was told of everybody who came after it, once and in order.
+    for (number, guest) in guests.iter_mut().enumerate() {
+        let own = format!("g{number}");
+        let (mut seqs, mut came) = (Vec::new(), 0);
+        loop {
+            let event = guest.hears();
+            came += usize::from(event["t"] == "join" && event["from"] == own.as_str());
+            seqs.extend(event["seq"].as_u64().filter(|_| event["room"] == "#a"));
+            if event["text"] == "welcome" {
+                break;
+            }
+        }
+        assert!(seqs.windows(2).all(|pair| pair[1] == pair[0] + 1), "{seqs:?}");
+        assert_eq!(seqs.last().copied(), said.as_u64());
+        assert_eq!(came, 1, "{own} has come by an event of its own");
+    }
+    let room = ann.asks(json!({"t": "room", "room": "#a"}))["room"].clone();
+    assert_eq!(room["members"], MEMBERS + 1);
+}
+
+#[test]
 fn a_token_is_worth_nothing_when_its_session_has_ended() {
     let server = Server::start();
     let mut ann = server.account("ann");

@@ -2,14 +2,23 @@
 
 use serde_json::json;
 
-use super::Server;
 use super::client::{PASSWORD, texts};
+use super::{Server, Stage, checks};
 use crate::support::command::metric;
 use crate::support::tool::Tool;
 
-#[test]
-fn what_one_says_the_others_hear_and_history_has() {
-    let server = Server::start();
+checks! {
+    what_one_says_the_others_hear_and_history_has
+    what_is_sent_twice_is_said_once
+    many_requests_at_once_are_done_in_their_order
+    what_was_missed_is_told_without_gap_or_double
+    messages_are_edited_deleted_and_reacted_to
+    two_talk_directly_and_who_is_away_finds_it
+    devices_of_one_account_see_the_same
+    who_comes_and_goes_is_seen
+}
+
+fn what_one_says_the_others_hear_and_history_has(server: &dyn Stage) {
     let (mut ann, mut bob, mut guest) = (server.account("ann"), server.account("bob"), server.guest("gina"));
     ann.asks(json!({"t": "create", "room": "#garden"}));
     bob.asks(json!({"t": "join", "room": "#Garden"}));
@@ -40,9 +49,7 @@ fn what_one_says_the_others_hear_and_history_has() {
     assert_eq!(page["more"], false);
 }
 
-#[test]
-fn what_is_sent_twice_is_said_once() {
-    let server = Server::start();
+fn what_is_sent_twice_is_said_once(server: &dyn Stage) {
     let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
     ann.asks(json!({"t": "create", "room": "#a"}));
     bob.asks(json!({"t": "join", "room": "#a"}));
@@ -61,9 +68,7 @@ fn what_is_sent_twice_is_said_once() {
     assert_eq!(texts(&bob.has_heard()), ["once"]);
 }
 
-#[test]
-fn many_requests_at_once_are_done_in_their_order() {
-    let server = Server::start();
+fn many_requests_at_once_are_done_in_their_order(server: &dyn Stage) {
     let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
     ann.asks(json!({"t": "create", "room": "#a"}));
     bob.asks(json!({"t": "join", "room": "#a"}));
@@ -79,9 +84,7 @@ fn many_requests_at_once_are_done_in_their_order() {
     assert_eq!(heard, expected);
 }
 
-#[test]
-fn what_was_missed_is_told_without_gap_or_double() {
-    let server = Server::start();
+fn what_was_missed_is_told_without_gap_or_double(server: &dyn Stage) {
     let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
     ann.asks(json!({"t": "create", "room": "#a"}));
     bob.asks(json!({"t": "join", "room": "#a"}));
@@ -114,9 +117,7 @@ fn what_was_missed_is_told_without_gap_or_double() {
     }
 }
 
-#[test]
-fn messages_are_edited_deleted_and_reacted_to() {
-    let server = Server::start();
+fn messages_are_edited_deleted_and_reacted_to(server: &dyn Stage) {
     let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
     ann.asks(json!({"t": "create", "room": "#a"}));
     bob.asks(json!({"t": "join", "room": "#a"}));
@@ -151,9 +152,7 @@ fn messages_are_edited_deleted_and_reacted_to() {
     assert_eq!(bob.asks(json!({"t": "pins", "room": "#a"}))["events"][0]["id"], first);
 }
 
-#[test]
-fn two_talk_directly_and_who_is_away_finds_it() {
-    let server = Server::start();
+fn two_talk_directly_and_who_is_away_finds_it(server: &dyn Stage) {
     let (mut ann, mut bob) = (server.account("ann"), server.account("bob"));
     ann.asks(json!({"t": "send", "room": "bob", "text": "psst"}));
     let heard = bob.hears_a("message");
@@ -187,9 +186,7 @@ fn two_talk_directly_and_who_is_away_finds_it() {
     assert_eq!(ann.is_refused(json!({"t": "send", "room": "bob", "text": "hm"})), "blocked");
 }
 
-#[test]
-fn devices_of_one_account_see_the_same() {
-    let server = Server::start();
+fn devices_of_one_account_see_the_same(server: &dyn Stage) {
     let (mut one, mut bob) = (server.account("ann"), server.account("bob"));
     one.asks(json!({"t": "create", "room": "#a"}));
     bob.asks(json!({"t": "join", "room": "#a"}));
@@ -237,9 +234,7 @@ fn what_one_device_enters_or_leaves_all_devices_of_the_account_do() {
     assert_eq!(phone.is_refused(json!({"t": "send", "room": "#b", "text": "still?"})), "not_a_member");
 }
 
-#[test]
-fn who_comes_and_goes_is_seen() {
-    let server = Server::start();
+fn who_comes_and_goes_is_seen(server: &dyn Stage) {
     let (mut ann, bob) = (server.account("ann"), server.account("bob"));
     let token = bob.token.clone();
     ann.asks(json!({"t": "create", "room": "#a"}));

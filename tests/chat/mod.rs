@@ -14,6 +14,9 @@ mod irc;
 mod json;
 mod notify;
 mod options;
+pub(crate) mod pair;
+mod presence;
+mod rates;
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -108,6 +111,59 @@ impl Server {
         client
     }
 }
+
+/// Where a check is made: one server, or several nodes that look like one.
+pub(crate) trait Stage {
+    /// A client that has been greeted.
+    fn client(&self) -> Client;
+
+    /// A client with a new account of this name.
+    #[track_caller]
+    fn account(&self, name: &str) -> Client {
+        let mut client = self.client();
+        client.registers(name);
+        client
+    }
+
+    /// A guest of this name.
+    #[track_caller]
+    fn guest(&self, name: &str) -> Client {
+        let mut client = self.client();
+        client.asks(serde_json::json!({"t": "guest", "name": name}));
+        client
+    }
+}
+
+impl Stage for Server {
+    #[track_caller]
+    fn client(&self) -> Client {
+        Self::client(self)
+    }
+}
+
+impl Stage for pair::Pair {
+    #[track_caller]
+    fn client(&self) -> Client {
+        Self::client(self)
+    }
+}
+
+/// Makes checks on one server, each in a test of its own, and calls the list of them `CHECKS`, for two nodes.
+macro_rules! checks {
+    ($($name:ident)*) => {
+        mod on_one_server {
+            $(#[test]
+            fn $name() {
+                super::$name(&crate::chat::Server::start());
+            })*
+        }
+
+        /// What holds on any stage.
+        pub(super) const CHECKS: &[(&str, fn(&dyn crate::chat::Stage))] =
+            &[$((stringify!($name), $name)),*];
+    };
+}
+use checks;
 
 /// A client of the IRC door.
 pub(crate) struct Irc(Wire);

@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::pattern::{Words, filled, fits};
 use super::table::{Case, Table, bytes};
 use crate::chat::Server;
+use crate::chat::pair::{Ground, InStep, Pair};
 
 /// How long a line may take, before a case fails. `CHAT_IRC_PATIENCE=2` in front of a run makes it two seconds, for whoever writes a case.
 fn patience() -> Duration {
@@ -51,24 +52,51 @@ pub(super) fn table(name: &str) {
         .cases
         .iter()
         .filter_map(|case| {
-            let failure = Play::new(addr, &store).case(case).err()?;
+            let failure = Play::new(Place::One(addr, &store)).case(case).err()?;
             Some(format!("{name}: {}: {failure}", case.name))
         })
         .collect();
     assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
 }
 
+/// Plays the cases of tables on two nodes, but those with an excuse: who is called `ann` is on one of them, and all others are on the other.
+pub(super) fn tables_on_two_nodes(names: &[&str], excused: &[(&str, &str)]) {
+    let ground = Ground::start();
+    let mut failed = Vec::new();
+    for name in names {
+        let mut pair = ground.pair(&ARGS);
+        let addrs = pair.irc();
+        let is_excused = |case: &Case| {
+            let made = case.steps.iter().any(|step| step.text.starts_with("operator "));
+            made || excused.iter().any(|(name, _)| *name == case.name)
+        };
+        for case in read(name).cases.iter().filter(|case| !is_excused(case)) {
+            if let Err(failure) = Play::new(Place::Two(addrs, &pair)).case(case) {
+                failed.push(format!("{name}: {}: {failure}", case.name));
+            }
+        }
+    }
+    assert!(failed.is_empty(), "{} cases failed:\n{}", failed.len(), failed.join("\n"));
+}
+
+/// Where cases are played.
+enum Place<'a> {
+    /// A server, and its folder.
+    One(SocketAddr, &'a Path),
+    /// Two nodes.
+    Two([SocketAddr; 2], &'a Pair),
+}
+
 /// A case under way.
 struct Play<'a> {
-    addr: SocketAddr,
-    data: &'a Path,
+    place: Place<'a>,
     clients: HashMap<String, Client>,
     words: Words,
 }
 
 impl<'a> Play<'a> {
-    fn new(addr: SocketAddr, data: &'a Path) -> Self {
-        Self { addr, data, clients: HashMap::new(), words: Words::new() }
+    fn new(place: Place<'a>) -> Self {
+        Self { place, clients: HashMap::new(), words: Words::new() }
     }
 
     fn case(&mut self, case: &Case) -> Result<(), String> {
@@ -92,7 +120,8 @@ impl<'a> Play<'a> {
                 made.then_some(()).ok_or_else(|| format!("no account: {told:?}"))
             }
             ["operator", nick] => {
-                let path = self.data.join("chat.db");
+                let Place::One(_, data) = self.place else { return Err("on one server alone".to_owned()) };
+                let path = data.join("chat.db");
                 let db = rusqlite::Connection::open(path).map_err(|error| error.to_string())?;
                 let changed = db.execute("UPDATE accounts SET operator = 1 WHERE name = ?1", [nick]);
                 (changed == Ok(1)).then_some(()).ok_or_else(|| format!("{changed:?}"))
@@ -144,7 +173,14 @@ impl<'a> Play<'a> {
     }
 
     fn add(&mut self, nick: &str) -> Result<&mut Client, String> {
-        let client = Client::connect(self.addr).map_err(|error| error.to_string())?;
+        let (addr, step) = match self.place {
+            Place::One(addr, _) => (addr, None),
+            Place::Two(addrs, pair) => {
+                let node = usize::from(!nick.starts_with("ann"));
+                (addrs[node], Some(pair.step(node)))
+            }
+        };
+        let client = Client::connect(addr, step).map_err(|error| error.to_string())?;
         // A client of the same name is another one from now on, and the old connection is closed.
         self.clients.insert(nick.to_owned(), client);
         self.client(nick)
@@ -169,17 +205,22 @@ struct Client {
     reading: BufReader<TcpStream>,
     writing: TcpStream,
     syncs: usize,
+    /// If it is a client of one of two nodes.
+    step: Option<InStep>,
 }
 
 impl Client {
-    fn connect(addr: SocketAddr) -> std::io::Result<Self> {
+    fn connect(addr: SocketAddr, step: Option<InStep>) -> std::io::Result<Self> {
         let writing = TcpStream::connect(addr)?;
         writing.set_nodelay(true)?;
         writing.set_read_timeout(Some(patience()))?;
-        Ok(Self { reading: BufReader::new(writing.try_clone()?), writing, syncs: 0 })
+        Ok(Self { reading: BufReader::new(writing.try_clone()?), writing, syncs: 0, step })
     }
 
     fn send(&mut self, line: &[u8]) -> Result<(), String> {
+        if let Some(step) = &self.step {
+            step.asks();
+        }
         self.writing.write_all(&[line, b"\r\n"].concat()).map_err(|error| error.to_string())
     }
 

@@ -1,5 +1,6 @@
 //! One chat on two nodes, with a real PostgreSQL and a real NATS.
 
+mod checks;
 mod faults;
 mod together;
 

@@ -68,6 +68,24 @@ fn two_nodes_are_one_chat() {
     assert_eq!(ann.hears_a("message")["text"], "for moderators");
     ann.asks(json!({"t": "set", "room": "#a", "op_moderated": false}));
 
+    // Whoever hears accounts only says so on the other node, too, to those who write and to those whom it has let.
+    let mut gil = cluster.client(0);
+    gil.asks(json!({"t": "guest", "name": "gil"}));
+    bob.asks(json!({"t": "accept", "guests": false}));
+    let whisper = json!({"t": "send", "room": "bob", "text": "hello?"});
+    let reply = loop {
+        let reply = gil.tries(whisper.clone());
+        if reply["t"] == "error" {
+            break reply;
+        }
+    };
+    assert_eq!(reply["code"], "accounts_only");
+    while bob.tries(json!({"t": "accept", "name": "gil"}))["t"] != "ok" {}
+    bob.has_heard();
+    while gil.tries(whisper.clone())["t"] != "ok" {}
+    assert_eq!(bob.hears_a("message")["from"], "gil");
+    bob.asks(json!({"t": "accept", "guests": true}));
+
     // An account that is on both nodes is one, and hears itself.
     let mut device = cluster.client(1);
     device.asks(json!({"t": "login", "account": "ann", "password": PASSWORD}));

@@ -45,29 +45,35 @@ pub struct Device {
 
 impl House {
     /// How one device of a user is shown from now on, and what is said about it. Others are told if that changes how the user is shown.
-    pub fn set_presence(&self, user: &Arc<User>, session: &Session, presence: Presence, status: &str) {
-        self.note_unseen(user, session, presence);
+    pub async fn set_presence(&self, user: &Arc<User>, session: &Session, presence: Presence, status: &str) {
+        self.note_unseen(user, session, presence).await;
         let shown = Shown { presence, status: status.into(), at: self.now() };
         session.show(shown);
         self.show(user);
     }
 
     /// How all devices of a user are shown from now on, on whichever node they are.
-    pub fn set_presence_of_all(&self, user: &Arc<User>, session: &Session, presence: Presence, status: &str) {
+    pub async fn set_presence_of_all(
+        &self,
+        user: &Arc<User>,
+        session: &Session,
+        presence: Presence,
+        status: &str,
+    ) {
         let Some((account, _)) = user.face().account else {
-            return self.set_presence(user, session, presence, status);
+            return self.set_presence(user, session, presence, status).await;
         };
         let at = self.now();
-        self.show_all(account, &Shown { presence, status: status.into(), at });
+        self.show_all(account, &Shown { presence, status: status.into(), at }).await;
         let (presence, status) = (presence.word().to_owned(), status.to_owned());
         self.0.say(|| News::Presence { account, presence, status, at });
     }
 
     /// How all devices of an account are shown that are on this node.
-    pub(super) fn show_all(&self, account: AccountId, shown: &Shown) {
+    pub(super) async fn show_all(&self, account: AccountId, shown: &Shown) {
         for user in self.users_of(account) {
             for session in user.sessions() {
-                self.note_unseen(&user, &session, shown.presence);
+                self.note_unseen(&user, &session, shown.presence).await;
                 session.show(shown.clone());
             }
             if user.is_local() {

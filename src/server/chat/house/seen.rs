@@ -65,14 +65,13 @@ impl House {
     }
 
     /// A session is not to be seen from now on: it was until now.
-    pub(super) fn note_unseen(&self, user: &User, session: &Session, presence: Presence) {
+    pub(super) async fn note_unseen(&self, user: &User, session: &Session, presence: Presence) {
         if presence == Presence::Offline {
-            // Written with the others.
-            self.note_seen(user, session, self.now());
+            self.note_end(user, session).await;
         }
     }
 
-    /// A session ends. Other nodes are asked about it from now on, so they find it in the store.
+    /// A session ends, or is not to be seen any longer. Other nodes are asked about it from now on, so they find it in the store.
     pub(super) async fn note_end(&self, user: &User, session: &Session) {
         let many = self.note_seen(user, session, self.now());
         if many || self.is_shared() || self.0.seen.ending.load(Ordering::Relaxed) {

@@ -135,7 +135,7 @@ impl Client {
             Command::Admin => self.admin(message),
             Command::Authenticate => self.authenticate(message).await,
             Command::Away if self.user.is_none() => self.away_before(message),
-            Command::Away => self.away(message),
+            Command::Away => self.away(message).await,
             Command::Batch => return self.batch(message).await,
             Command::Cap => self.cap(message).await,
             Command::Chathistory => self.chathistory(message).await,

@@ -26,17 +26,17 @@ const MAX_NICKS: usize = 100;
 const MAX_WAS: usize = 20;
 
 impl Client {
-    pub(super) fn away(&mut self, message: &Message<'_>) {
+    pub(super) async fn away(&mut self, message: &Message<'_>) {
         let Some(user) = self.user.clone() else { return };
         let session = Arc::clone(self.session());
         match message.given(0) {
             Some(text) => {
                 let text = cut(text, self.door.house.settings().max_reason);
-                self.door.house.set_presence(&user, &session, Presence::Away, text);
+                self.door.house.set_presence(&user, &session, Presence::Away, text).await;
                 self.reply(numeric::RPL_NOWAWAY, &[]);
             }
             None => {
-                self.door.house.set_presence(&user, &session, Presence::Online, "");
+                self.door.house.set_presence(&user, &session, Presence::Online, "").await;
                 self.reply(numeric::RPL_UNAWAY, &[]);
             }
         }

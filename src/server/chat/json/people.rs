@@ -183,14 +183,14 @@ impl Talk {
         }
     }
 
-    pub(super) fn presence(&mut self, word: &str, status: &str, all: bool) -> Reply {
+    pub(super) async fn presence(&mut self, word: &str, status: &str, all: bool) -> Reply {
         line("status", status)?;
         let presence = Presence::of(word)
             .ok_or_else(|| Failure::new("bad_request", "presence: online, away, busy or offline"))?;
         let user = &self.me()?.user;
         match all {
-            true => self.door.house.set_presence_of_all(user, &self.session, presence, status),
-            false => self.door.house.set_presence(user, &self.session, presence, status),
+            true => self.door.house.set_presence_of_all(user, &self.session, presence, status).await,
+            false => self.door.house.set_presence(user, &self.session, presence, status).await,
         }
         Ok(Map::new())
     }

@@ -38,7 +38,7 @@ impl Talk {
             R::Accept { guests, name, on } => now(self.accept(guests, name.as_ref(), on.unwrap_or(true))),
             R::Block { name, on } => now(self.block(&name, on).await),
             R::Presence { presence, status, all } => {
-                now(self.presence(&presence, status.as_deref().unwrap_or(""), all.unwrap_or(false)))
+                now(self.presence(&presence, status.as_deref().unwrap_or(""), all.unwrap_or(false)).await)
             }
             R::Watch { names } => now(self.watch(&names)),
             R::Unwatch { names } => now(self.unwatch(&names)),

@@ -141,8 +141,10 @@ async fn scram_does_not_tell_who_exists() {
         assert!(first.1.len() == "s=,i=4".len() + 24 && first.1.ends_with(",i=4"), "{}", first.1);
         let restarted = World::over(Arc::clone(&world.store), |_| {});
         assert_eq!(challenge(&restarted).await.1, first.1, "{name}: nor after a restart");
+        let hashes = world.accounts.hashes();
         let refusal = scram(&world, false, here(), Scram::new(name, "wrong", "nonce")).await;
         assert_eq!(code(refusal), "wrong-credentials", "{name}");
+        assert_eq!(world.accounts.hashes(), hashes, "{name}: it costs as much as another, and no argon2");
     }
 }
 

@@ -201,7 +201,7 @@ impl House {
             News::Account { account } => accounts.forget(account),
             News::Presence { account, presence, status, at } => {
                 let presence = Presence::of(&presence).unwrap_or_default();
-                self.show_all(account, &Shown { presence, status: status.into(), at });
+                self.show_all(account, &Shown { presence, status: status.into(), at }).await;
             }
             News::Hears { account, nick, reserved, no_ctcp } => {
                 self.hears_too(account, &nick, reserved, no_ctcp);

@@ -28,13 +28,17 @@ pub(in super::super) struct EventNews {
     /// The author's name beside the nick.
     #[serde(default)]
     real: String,
+    /// Whether the author says of itself that it is a program.
+    #[serde(default)]
+    bot: bool,
 }
 
 impl EventNews {
     pub(super) fn new(node: NodeId, event: &Event, face: &Face) -> Self {
         let Event { room, seq, id, by, change } = event.clone();
         let account = face.account_name().cloned();
-        Self { node, room, seq, id, by, change, account, real: face.real.to_string() }
+        let (real, bot) = (face.real.to_string(), face.bot);
+        Self { node, room, seq, id, by, change, account, real, bot }
     }
 
     pub(super) fn room(&self) -> RoomId {
@@ -43,8 +47,8 @@ impl EventNews {
 
     /// The event, and what its author looked like.
     pub(super) fn into_parts(self) -> (Event, Face) {
-        let Self { room, seq, id, by, change, account, real, .. } = self;
-        let face = face_of(&by, account, &real);
+        let Self { room, seq, id, by, change, account, real, bot, .. } = self;
+        let face = Face { bot, ..face_of(&by, account, &real) };
         (Event { room, seq, id, by, change }, face)
     }
 }

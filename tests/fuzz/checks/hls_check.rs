@@ -60,7 +60,7 @@ fn watched(pieces: &[&[u8]]) -> Vec<Finding> {
     if has_map {
         found.extend(checker.map(&Bytes::copy_from_slice(map)));
     }
-    let map = has_map.then(|| Map { uri: String::new(), byte_range: None, keys: Vec::new() }.into());
+    let map = has_map.then(|| Map { uri: String::new(), byte_range: None, keys: [].into() }.into());
     for bytes in segments {
         // How long it is said to be is a matter of the playlist: whatever is there is right.
         let segment = Segment { map: map.clone(), ..Segment::default() };

@@ -5,9 +5,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use wireworks::proto::hls::check;
 use wireworks::proto::hls::codec::{aac, avc};
+use wireworks::proto::hls::live::Shared;
+use wireworks::proto::hls::live::eras::Eras;
 use wireworks::proto::hls::live::feed::Feed;
 use wireworks::proto::hls::live::names::Name;
-use wireworks::proto::hls::live::rendition::{Rendition, Shared};
+use wireworks::proto::hls::live::rendition::Rendition;
 use wireworks::proto::hls::live::settings::{History, Settings};
 use wireworks::proto::hls::live::timeline::{Micros, Timeline};
 use wireworks::proto::hls::playlist::media::MediaPlaylist;
@@ -55,7 +57,7 @@ pub(crate) fn check(input: &[u8]) -> bool {
     };
     let mut stage = Stage {
         rendition: Rendition::new(RUN, settings),
-        shared: Shared { line: Timeline::new(10_000_000, NOW), targets: None },
+        shared: Shared::new(Timeline::new(10_000_000, NOW), Eras::default()),
         now: NOW,
         picture: 126_000,
         sound: 67_200,

@@ -12,6 +12,7 @@ use wireworks::proto::hls::live::names::Name;
 use wireworks::proto::hls::live::rendition::Rendition;
 use wireworks::proto::hls::live::settings::{History, Settings};
 use wireworks::proto::hls::live::timeline::{Micros, Timeline};
+use wireworks::proto::hls::live::window::Window;
 use wireworks::proto::hls::playlist::media::MediaPlaylist;
 use wireworks::proto::hls::playlist::variables::Variables;
 use wireworks::proto::hls::track::{Config, Edit, Language, Matrix, Sample, Shape, Timescale, Track};
@@ -164,7 +165,7 @@ impl Stage {
             Ok(change) => self.look(change.playlist),
             Err(_) => self.failed = true,
         }
-        let window = self.rendition.window().map_or(0, |window| window.bytes());
+        let window = self.rendition.window().map_or(0, Window::bytes);
         let held = self.rendition.bytes() - window;
         assert!(held <= (HELD + 2 * LARGEST) as u64, "{held} bytes wait");
     }

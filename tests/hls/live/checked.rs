@@ -36,7 +36,7 @@ fn a_stream_of_two_renditions_is_good_while_it_goes_on_and_when_it_has_ended() {
     let list = playlist(address, "/live/stage/high/playlist.m3u8", |text| text.contains("#EXT-X-PART:"));
     assert!(!list.ended && list.server_control.can_block_reload);
     let (playlists, segments) = good(&url);
-    assert!(playlists >= 1 + 2 * 3 && segments >= 2 * 3, "{playlists} {segments}");
+    assert!(playlists > 2 * 3 && segments >= 2 * 3, "{playlists} {segments}");
     encoder.wait().success();
     for name in ["low", "high"] {
         playlist(address, &format!("/live/stage/{name}/playlist.m3u8"), ended);

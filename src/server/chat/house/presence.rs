@@ -120,7 +120,8 @@ mod tests {
     #[test]
     fn the_most_present_device_is_shown() {
         use Presence::{Away, Busy, Offline, Online};
-        let rows: [(&[(Presence, &str, Millis)], (Presence, &str)); 7] = [
+        type Row = (&'static [(Presence, &'static str, Millis)], (Presence, &'static str));
+        let rows: [Row; 7] = [
             (&[(Online, "", 0), (Away, "Lunch", 5)], (Online, "")),
             (&[(Away, "Lunch", 5), (Away, "", 9)], (Away, "Lunch")),
             (&[(Away, "Lunch", 5), (Away, "Tea", 9), (Away, "", 10)], (Away, "Tea")),

@@ -200,7 +200,7 @@ async fn devices_of_one_account_are_one_user() {
     scene.joins(&one).await;
     scene.joins(&two).await;
     assert_eq!(hears(&one.1), "ann appears\n");
-    assert_eq!(hears(&two.1), "ANN APPEARS\n");
+    assert_eq!(hears(&two.1), "ANN APPEARS\n[#room]\n", "one of them brings the other");
     scene.says(&one, "hi", 1).await;
     scene.settles().await;
     assert_eq!((hears(&one.1).as_str(), hears(&two.1).as_str()), ("[1]\n", "ANN: HI\n"));

@@ -56,7 +56,7 @@ impl Order<'_> {
         if let Some(mut i_frames) = rendition.i_frames(&measured) {
             if let Some(one) = playlist.segments.first().filter(|first| first.byte_range.is_some()) {
                 // Pictures of a segment follow each other, so each is of the segment whose bytes it is among.
-                let ends = |segment: &Segment| segment.byte_range.map_or(0, |range| range.end());
+                let ends = |segment: &Segment| segment.byte_range.map_or(0, ByteRange::end);
                 for segment in &mut i_frames.segments {
                     let within = playlist.segments.partition_point(|whole| ends(whole) < ends(segment));
                     segment.uri.clone_from(&one.uri);

@@ -486,8 +486,8 @@ impl Rendition {
     /// # Errors
     /// There is none of that number, or its samples cannot be read.
     pub fn segment(&self, n: usize) -> Result<Bytes, SegmentError> {
-        let mut out = Vec::new();
-        out.reserve(usize::try_from(self.planned_bytes(n).unwrap_or(0)).unwrap_or(0));
+        let bytes = self.planned_bytes(n).unwrap_or(0);
+        let mut out = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
         Writer { apart: true, ..self.writer() }.write(n, &mut out)?;
         Ok(out.into())
     }

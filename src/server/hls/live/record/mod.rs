@@ -40,7 +40,7 @@ pub(super) struct Recording {
 
 #[derive(Debug)]
 enum Piece {
-    Segment { rendition: String, complete: Complete, init: Option<Bytes>, shown: MultivariantPlaylist },
+    Segment { rendition: String, complete: Complete, init: Option<Bytes>, shown: Box<MultivariantPlaylist> },
     End(MultivariantPlaylist),
 }
 
@@ -56,6 +56,7 @@ impl Recording {
         if self.cut {
             return;
         }
+        let shown = Box::new(shown);
         let piece = Piece::Segment { rendition: rendition.to_owned(), complete, init, shown };
         if let Err(mpsc::error::TrySendError::Full(_)) = self.pieces.try_send(piece) {
             tracing::error!("the disk does not keep up: the recording ends here");
@@ -106,7 +107,7 @@ async fn keep(mut tape: Tape, mut pieces: mpsc::Receiver<Piece>, workers: &Block
         if over {
             continue;
         }
-        let work = move |tape: &mut Tape| tape.segment(&rendition, complete, init, shown);
+        let work = move |tape: &mut Tape| tape.segment(&rendition, complete, init, *shown);
         let (back, written) = on(workers, tape, work).await;
         let Some(back) = back else { return };
         tape = back;

@@ -176,7 +176,8 @@ fn a_channel_is_entered_on_all_devices_of_an_account() {
     irc.says("CAP END");
     irc.hears("422");
     web.asks(json!({"t": "create", "room": "#garden"}));
-    assert_eq!(web.hears_a("appeared")["room"], "#garden");
+    assert_eq!(web.hears_a("appeared")["name"], "ann");
+    assert_eq!(web.hears_a("appeared")["name"], "ann2");
     assert!(irc.hears("JOIN").ends_with(" JOIN #garden"));
     assert!(irc.hears("353").contains("ann2"));
     irc.hears("366");

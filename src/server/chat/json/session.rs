@@ -90,7 +90,7 @@ impl Talk {
     pub(super) fn serve(door: Arc<Door>, socket: Socket) -> impl Future<Output = ()> + Send + 'static {
         let session = Session::new(language::DIALECT);
         let pace = door.pace.map(|rate| Bucket::full(rate, Instant::now()));
-        let mut talk = Self {
+        let mut talk = Box::new(Self {
             door,
             session,
             me: None,
@@ -101,8 +101,8 @@ impl Talk {
             pace,
             watched: Vec::new(),
             ending: None,
-        };
-        // The future is what an idle connection costs, so whatever is not waiting is boxed.
+        });
+        // The future is what an idle connection costs, and memory for it comes in large steps: it has pointers alone.
         async move {
             let over = talk.run().await;
             Box::pin(talk.finish(over)).await;
@@ -110,12 +110,12 @@ impl Talk {
     }
 
     /// The house is told, and the connection is closed.
-    async fn finish(self, over: Over) {
+    async fn finish(self: Box<Self>, over: Over) {
         let reason = match &over {
             Over::Closed => "Connection closed".to_owned(),
             Over::Close(_, reason) => reason.clone(),
         };
-        let Self { door, session, me, mut socket, watched, .. } = self;
+        let Self { door, session, me, mut socket, watched, .. } = *self;
         for nick in &watched {
             door.house.unwatch(session.id, nick);
         }

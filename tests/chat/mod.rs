@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod connect;
 mod crash;
+mod doors;
 mod faults;
 mod hostile;
 mod injection;

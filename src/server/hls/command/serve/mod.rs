@@ -14,7 +14,6 @@ use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
 use crate::server::hls::origin::{Origin, OriginError};
 use crate::server::http::middleware::Stack;
-use crate::server::http::middleware::access_log::Format;
 use crate::server::http::middleware::compression::Compression;
 use crate::server::http::middleware::cors::{Cors, CorsConfig, CorsError};
 use crate::server::http::server::Server;
@@ -47,7 +46,8 @@ pub fn run(config: &Config) -> Result<Outcome, ServeError> {
 /// # Errors
 /// As for [`run`].
 pub fn prepare(config: &Config, process: &mut Process) -> Result<(), ServeError> {
-    Ok(server(config)?.prepare(process)?)
+    server(config)?.prepare(process)?;
+    Ok(())
 }
 
 fn server(config: &Config) -> Result<Server, ServeError> {
@@ -64,10 +64,11 @@ fn server(config: &Config) -> Result<Server, ServeError> {
         compression: Some(Compression::default().workers(blocking.clone())),
         ..Stack::default()
     };
-    let mut server =
-        Server::new(origin.router()).name("hls").stack(stack).configured(&config.server).workers(blocking);
-    if let Some(target) = config.server.access_log.clone() {
-        server = server.access_log(Format::Combined, target);
-    }
+    let server = Server::new(origin.router())
+        .name("hls")
+        .stack(stack)
+        .configured(&config.server)
+        .combined_log(config.server.access_log.clone())
+        .workers(blocking);
     Ok(server.show(move |metrics| origin.register(metrics)))
 }

@@ -11,7 +11,6 @@ use crate::proto::irc::write::Line;
 use crate::proto::sasl::Mechanism;
 use crate::server::chat::accounts::{NewUser, Refusal, Step};
 use crate::server::chat::store::account::Account;
-use crate::server::hex;
 
 /// The service that people talk to.
 pub(super) const NICKSERV: &str = "NickServ";
@@ -216,48 +215,15 @@ impl Client {
                 self.identify(&name, password).await;
             }
             ("IDENTIFY", [_, name, password]) => self.identify(name, password).await,
-            ("CERT", [_, order @ ..]) => self.certificate(order).await,
             _ => {
                 for line in [
                     "REGISTER password [email]: makes an account of your nick.",
                     "IDENTIFY [account] password: logs you in.",
-                    "CERT ADD, CERT LIST, CERT DEL [sha256]: the certificates of clients that log you in by SASL EXTERNAL.",
                     "Clients that know SASL log in by themselves.",
                 ] {
                     self.notice(line);
                 }
             }
-        }
-    }
-
-    /// What somebody who is logged in wants of certificates: of the one that the client has shown, if none is named.
-    async fn certificate(&mut self, order: &[&str]) {
-        let Some(account) = self.account.clone() else { return self.notice("Log in first.") };
-        let shown = self.about.certificate.as_deref().copied();
-        let (verb, named) = match order {
-            [] => ("LIST".to_owned(), None),
-            [verb] => (verb.to_ascii_uppercase(), shown),
-            [verb, sha256, ..] => {
-                (verb.to_ascii_uppercase(), hex::decode(&sha256.replace(':', "").to_ascii_lowercase()))
-            }
-        };
-        let accounts = self.door.accounts.clone();
-        let done = match (verb.as_str(), named) {
-            ("LIST", _) => {
-                let known = accounts.account(account.id).await.ok().flatten();
-                let known = known.map_or_else(Vec::new, |account| account.certificates.clone());
-                for sha256 in &known {
-                    self.notice(&hex::encode(sha256));
-                }
-                return self.notice(&format!("{} certificates log you in.", known.len()));
-            }
-            ("ADD", Some(sha256)) => accounts.add_certificate(account.id, sha256).await,
-            ("DEL", Some(sha256)) => accounts.remove_certificate(account.id, sha256).await,
-            _ => return self.notice("Which one? Connect by TLS with a certificate, or name its SHA-256."),
-        };
-        match done {
-            Ok(_) => self.notice("Done."),
-            Err(refusal) => self.notice(&format!("Not done: {}.", sentence(&refusal))),
         }
     }
 

@@ -1,8 +1,7 @@
 //! The server: a folder, the house in it, and the doors.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -39,6 +38,7 @@ use crate::proto::chat::id::{Ids, MessageId, RoomId};
 use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::RunError;
 use crate::server::bucket::MissingVariable;
+use crate::server::durable;
 use crate::server::http::Server;
 use crate::server::http::router::Router;
 use crate::server::keys::Keys;
@@ -398,10 +398,6 @@ pub(super) fn secret(folder: &Path) -> io::Result<Vec<u8>> {
         Err(error) => return Err(error),
     }
     let bytes = random::bytes::<SECRET>()?;
-    let aside = folder.join("secret.new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&aside, &path)?;
+    durable::replace(&path, &bytes, durable::SECRET)?;
     Ok(bytes.to_vec())
 }

@@ -80,9 +80,9 @@ pub fn run(config: &Config) -> Result<Outcome, LiveError> {
 pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> {
     let workers = Blocking::new(BlockingConfig::default());
     let streams = Streams::new(config.settings(), workers.clone(), process.drain.clone());
-    let (publishers, watching) = (config.access.publishers()?, config.access.viewers()?);
+    let (publishers, watching) = (config.publishers.load()?, config.viewers.load()?);
     let routes: SharedHandler = Arc::new(router(&streams, &publishers)?);
-    let server = Server::new(watching.guard(Arc::clone(&routes), is_page))
+    let server = Server::new(watching.guard(Arc::clone(&routes), player::is_page))
         .name(NAME)
         .stack(stack(config)?)
         .configured(&config.server)
@@ -119,11 +119,6 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> 
     }
     process.parts.push(Background::new(tasks));
     Ok(())
-}
-
-/// What everybody may see: the page, which shows nothing without the list of streams, and its files.
-fn is_page(path: &str) -> bool {
-    path == "/" || path.starts_with("/player/") && !path.contains("..") && !path.contains('%')
 }
 
 /// What puts streams into a bucket, if there is one. It watches them as they are, whoever else may.

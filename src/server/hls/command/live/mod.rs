@@ -30,7 +30,7 @@ use crate::server::http::router::{RouteError, Router};
 use crate::server::http::server::Server;
 use crate::server::http::settings::Settings;
 use crate::server::listening;
-use crate::server::process::{Background, Outcome, Part, Process, Task, announce};
+use crate::server::process::{Background, Outcome, Process, Task, announce};
 
 /// Its name, as in its lines `listening NAME ADDR`.
 pub const NAME: &str = "hls";
@@ -109,11 +109,13 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> 
         door.prepare(&config.rtmp.listen_tls, gate, process)?;
     }
     process.parts.push(Arc::new(watching));
-    if config.demo {
-        process.parts.push(Arc::new(Demo::new(streams.clone(), process.drain.clone())?));
-    }
-    process.parts.extend(upload.map(|upload| Arc::new(upload) as Arc<dyn Part>));
     let mut tasks: Vec<Task> = vec![Box::pin(streams.clone().keep())];
+    if config.demo {
+        tasks.push(Box::pin(Demo::new(streams.clone(), process.drain.clone())?.run()));
+    }
+    if let Some(upload) = upload {
+        tasks.push(Box::pin(async move { upload.run().await }));
+    }
     if let Some(name) = config.stdin.clone() {
         tasks.push(Box::pin(stdin::take(streams, name)));
     }

@@ -91,7 +91,7 @@ impl Fetched {
         self.head.field_str("content-type")
     }
 
-    /// By which the resource is known again ([`Ask::same`]): a strong `ETag`, or `Last-Modified` (RFC 9110 section 13.1.5).
+    /// By which the resource is known again when more of it is asked for ([`Ask`]): a strong `ETag`, or `Last-Modified` (RFC 9110 section 13.1.5).
     #[must_use]
     pub fn validator(&self) -> Option<HeaderValue> {
         let strong = self.head.field("etag").filter(|etag| !etag.starts_with(b"W/"));

@@ -5,7 +5,8 @@
 //!
 //! | name | algorithm | source |
 //! |---|---|---|
-//! | `throughput` | [`Throughput`]: the highest rate below nine tenths of the estimated throughput | dash.js, `ThroughputRule` |
+//! | `lookahead` | [`Lookahead`]: our default; the best plan in the average over what the network may do | below |
+//! | `throughput`, `harmonic` | [`Throughput`]: the highest rate below nine tenths of the estimated throughput | dash.js, `ThroughputRule` |
 //! | `bba` | [`Bba`]: a map from the level of the buffer to a rate | Huang et al., "A Buffer-Based Approach to Rate Adaptation", SIGCOMM 2014 |
 //! | `bola` | [`Bola`]: a Lyapunov function of the level | Spiteri et al., "BOLA: Near-Optimal Bitrate Adaptation for Online Videos", INFOCOM 2016 |
 //! | `bola-e` | [`BolaE`]: BOLA with a placeholder buffer | Spiteri et al., "From Theory to Practice: Improving Bitrate Adaptation in the DASH Reference Player", MMSys 2018 |
@@ -16,20 +17,26 @@
 mod bba;
 mod bola;
 mod bola_e;
+mod catch_up;
 mod dynamic;
 mod estimate;
 mod ladder;
+mod lookahead;
 mod mpc;
+mod names;
 mod replace;
 mod throughput;
 
 pub use bba::Bba;
 pub use bola::{Bola, GAMMA, Swings};
 pub use bola_e::BolaE;
+pub use catch_up::{CatchUp, Pace};
 pub use dynamic::{Dynamic, DynamicDash};
 pub use estimate::{Average, Estimate, Ewma, HALF_LIVES, Window};
 pub use ladder::{Ladder, LadderError};
+pub use lookahead::{Lookahead, Parameters};
 pub use mpc::RobustMpc;
+pub use names::{Algorithm, UnknownAlgorithm};
 pub use replace::{Replace, Strategy};
 pub use throughput::Throughput;
 

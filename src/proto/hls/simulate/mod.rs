@@ -21,5 +21,5 @@ mod trace;
 pub use manifest::{Manifest, ManifestError};
 pub use network::{Change, Network};
 pub use outcome::{Outcome, Weights};
-pub use session::{Settings, Step, run};
+pub use session::{Settings, Step, run, run_with};
 pub use trace::{Period, Trace, TraceError};

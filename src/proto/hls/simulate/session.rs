@@ -1,7 +1,7 @@
 //! One session: a player, an algorithm and a network, until the video has been played.
 
 use crate::proto::hls::abr::{
-    Abr, Average, Bits, Choice, Download, Ewma, HALF_LIVES, Ladder, Ms, Progress, Quality, Replace, Situation,
+    Abr, Algorithm, Average, Bits, Choice, Download, Ladder, Ms, Progress, Quality, Replace, Situation,
     Strategy,
 };
 
@@ -52,7 +52,7 @@ struct Session<'a> {
     settings: Settings,
     network: Network<'a>,
     abr: &'a mut dyn Abr,
-    average: Ewma,
+    average: &'a mut dyn Average,
     utilities: Vec<f64>,
     buffer: Buffer,
     played: Played,
@@ -61,16 +61,30 @@ struct Session<'a> {
     steps: Vec<Step>,
 }
 
-/// Plays a video over a network.
+/// Plays a video over a network, with an algorithm that has learned nothing yet.
 #[must_use]
-pub fn run(manifest: &Manifest, trace: &Trace, abr: &mut dyn Abr, settings: Settings) -> Outcome {
+pub fn run(manifest: &Manifest, trace: &Trace, algorithm: Algorithm, settings: Settings) -> Outcome {
+    let ladder = manifest.ladder();
+    let mut abr = algorithm.start(ladder, settings.buffer);
+    run_with(manifest, trace, &mut *abr, &mut *algorithm.average(ladder), settings)
+}
+
+/// As [`run`], with an algorithm as it is, and an average that it knows the network by.
+#[must_use]
+pub fn run_with(
+    manifest: &Manifest,
+    trace: &Trace,
+    abr: &mut dyn Abr,
+    average: &mut dyn Average,
+    settings: Settings,
+) -> Outcome {
     let ladder = manifest.ladder();
     let mut session = Session {
         manifest,
         settings,
         network: Network::new(trace, ladder),
         abr,
-        average: Ewma::new(HALF_LIVES, ladder.segment()),
+        average,
         utilities: ladder.utilities(0.0),
         buffer: Buffer::default(),
         played: Played::default(),

@@ -23,7 +23,7 @@ pub struct Settings {
     pub replace: Option<Strategy>,
     /// How far behind the live edge it plays; not live if there is none.
     pub live: Option<Ms>,
-    /// What the end of a download is told to, for a plot.
+    /// Whether each download is noted, for a plot.
     pub steps: bool,
 }
 
@@ -33,10 +33,12 @@ impl Default for Settings {
     }
 }
 
-/// Something that was seen, for a plot.
+/// A download, for a plot.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Step {
-    /// When.
+    /// When it was asked for.
+    pub from: Ms,
+    /// When it was there.
     pub at: Ms,
     /// The quality that was loaded.
     pub quality: Quality,
@@ -146,7 +148,7 @@ impl<'a> Session<'a> {
         self.buffer.push(quality);
         self.learn(&progress);
         self.played.time += progress.time;
-        self.step(quality);
+        self.step(&progress);
         progress.time
     }
 
@@ -157,10 +159,11 @@ impl<'a> Session<'a> {
         }
     }
 
-    fn step(&mut self, quality: Quality) {
+    fn step(&mut self, progress: &Progress) {
         if self.settings.steps {
             let (at, level) = (self.played.time, self.level());
-            self.steps.push(Step { at, quality, level, stalled: self.played.stalled });
+            let from = at - progress.time;
+            self.steps.push(Step { from, at, quality: progress.quality, level, stalled: self.played.stalled });
         }
     }
 
@@ -211,7 +214,7 @@ impl<'a> Session<'a> {
         self.abr.downloaded(&download, level);
         if abandoned_for.is_none() {
             self.learn(&progress);
-            self.step(quality);
+            self.step(&progress);
         }
         place.is_none() && abandoned_for.is_none()
     }

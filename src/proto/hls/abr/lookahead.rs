@@ -31,20 +31,20 @@ pub struct Parameters {
 impl Default for Parameters {
     fn default() -> Self {
         Self {
-            horizon: 11,
-            stall: 3.3,
-            change: 0.33,
-            reserve: 9.5,
-            revert: 80_000.0,
-            doubt: 0.85,
-            least_doubt: 0.037,
+            horizon: 12,
+            stall: 3.2,
+            change: 0.44,
+            reserve: 9.3,
+            revert: 86_000.0,
+            doubt: 1.2,
+            least_doubt: 0.035,
         }
     }
 }
 
-/// Quantiles of the normal distribution, in standard deviations, and what each stands for: Gauss-Hermite with five points.
+/// Quantiles of the normal distribution, in standard deviations, and what each stands for: Gauss-Hermite with five points, the heaviest first.
 const QUANTILES: [(f64, f64); 5] =
-    [(-2.857, 0.011_257), (-1.3556, 0.222_076), (0.0, 0.533_333), (1.3556, 0.222_076), (2.857, 0.011_257)];
+    [(0.0, 0.533_333), (-1.3556, 0.222_076), (1.3556, 0.222_076), (-2.857, 0.011_257), (2.857, 0.011_257)];
 
 /// What is known of the network. Throughput is in logarithms.
 #[derive(Clone, Debug, Default)]
@@ -159,6 +159,29 @@ impl Lookahead {
             + reserve * (1.0 - share * share)
     }
 
+    /// What a plan is worth in the average over the futures, less the changes of quality; or less than `enough`, if it is clear that it is not worth as much.
+    fn mean(
+        &self,
+        futures: &[(Future<'_>, f64); 5],
+        first: Quality,
+        then: Quality,
+        steps: usize,
+        enough: f64,
+    ) -> f64 {
+        // Without stalls, and with a full buffer in the end.
+        let most = self.utilities[first]
+            + self.utilities[then] * (steps - 1) as f64
+            + self.parameters.reserve;
+        let mut worth = most - self.cost(first, then);
+        for (future, weight) in futures {
+            if worth <= enough {
+                break;
+            }
+            worth -= weight * (most - self.worth(future, first, then, steps));
+        }
+        worth
+    }
+
     /// What changes of quality cost.
     fn cost(&self, first: Quality, then: Quality) -> f64 {
         let change = |one: Quality, other: Quality| (self.utilities[one] - self.utilities[other]).abs();
@@ -192,11 +215,11 @@ impl Abr for Lookahead {
             (Future { now, throughput, latency: self.model.latency.get() }, weight)
         });
         let mut best = (f64::NEG_INFINITY, 0);
-        for first in 0..=now.ladder.top() {
-            for then in 0..=now.ladder.top() {
-                let mean: f64 =
-                    futures.iter().map(|(future, weight)| weight * self.worth(future, first, then, steps)).sum();
-                let worth = mean - self.cost(first, then);
+        // Those that are chosen most often come first, so that most others are seen to be worse before they are played through.
+        let top = now.ladder.top();
+        for first in (0..=top).map(|away| (self.last + away) % (top + 1)) {
+            for then in (0..=top).map(|away| (first + away) % (top + 1)) {
+                let worth = self.mean(&futures, first, then, steps, best.0);
                 if worth > best.0 {
                     best = (worth, first);
                 }

@@ -56,6 +56,7 @@ impl Abr for RobustMpc {
             depth: left,
             best: (f64::NEG_INFINITY, 0),
         };
+        search.begin();
         search.plan(0, now.level, self.last, 0.0, 0);
         Choice::now(search.best.1)
     }
@@ -95,6 +96,28 @@ impl Search<'_> {
         known.copied().unwrap_or(self.mpc.rates[quality] * self.mpc.segment)
     }
 
+    /// Begins with a plan without a change of quality: it is good, so that most others are seen to be worse early.
+    fn begin(&mut self) {
+        let quality = self.mpc.last;
+        let (mut level, mut gained) = (self.now.level, 0.0);
+        for step in 0..self.depth {
+            (level, gained) = self.step(step, level, quality, quality, gained);
+        }
+        // A little less, so that a plan that is worth the same is found again.
+        self.best = (gained - gained.abs() * 1e-9 - 1e-9, quality);
+    }
+
+    /// The level behind a segment of a quality, and what has been gained with it, behind one of another quality.
+    fn step(&self, step: usize, level: Ms, last: Quality, quality: Quality, gained: f64) -> (Ms, f64) {
+        let RobustMpc { rates, segment, buffer, .. } = self.mpc;
+        let rate = rates[quality];
+        let time = self.latency + self.size(step, quality) / self.throughput;
+        let stall = (time - level).max(0.0);
+        let most = rates[rates.len() - 1];
+        let gained = gained + rate - (rate - rates[last]).abs() - most * stall / segment;
+        (((level - time).max(0.0) + segment).min(*buffer), gained)
+    }
+
     /// Looks at all plans that go on from here: at a level, behind a quality, with what has been gained so far.
     fn plan(&mut self, step: usize, level: Ms, last: Quality, gained: f64, first: Quality) {
         if step == self.depth {
@@ -105,16 +128,16 @@ impl Search<'_> {
         }
         let top = self.mpc.rates.len() - 1;
         let most = self.mpc.rates[top];
+        // Of plans that are worth the same, the one with the higher qualities is taken, as in the simulator of Pensieve.
         for quality in (0..=top).rev() {
             let rate = self.mpc.rates[quality];
-            let time = self.latency + self.size(step, quality) / self.throughput;
-            let stall = (time - level).max(0.0);
-            let gained =
-                gained + rate - (rate - self.mpc.rates[last]).abs() - most * stall / self.mpc.segment.max(1.0);
-            if gained + most * (self.depth - step - 1) as f64 <= self.best.0 {
+            let (level, gained) = self.step(step, level, last, quality, gained);
+            // At best the highest rate from here on, which costs the change to it.
+            let left = (self.depth - step - 1) as f64;
+            let rest = if left > 0.0 { most * left - (most - rate) } else { 0.0 };
+            if gained + rest <= self.best.0 {
                 continue;
             }
-            let level = ((level - time).max(0.0) + self.mpc.segment).min(self.mpc.buffer);
             self.plan(step + 1, level, quality, gained, if step == 0 { quality } else { first });
         }
     }

@@ -109,6 +109,8 @@ message: bob
 pinned: alice pinned a message
 aside: True behind: True
 line: True
+forward: #shed: the room is for the invited
+entered: orangery
 ";
 
 /// What is pushed, and where it leads.

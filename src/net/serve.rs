@@ -188,6 +188,20 @@ impl Gate {
         Self { settings, admission, stats }
     }
 
+    /// A gate for listeners beside those of this one: connections count as one with its own, as far as its limits go and in its statistics, and the same proxies are trusted. TLS is its own,
+    /// and who is refused is told nothing, since another protocol is spoken there.
+    #[must_use]
+    pub fn beside(&self, tls: Option<Tls>) -> Self {
+        let of_its_own = GateSettings { tls, ..GateSettings::default() };
+        let settings = GateSettings {
+            limits: self.settings.limits,
+            tls_handshake_timeout: self.settings.tls_handshake_timeout,
+            preamble: self.settings.preamble.clone(),
+            ..of_its_own
+        };
+        Self { settings, admission: self.admission.clone(), stats: Arc::clone(&self.stats) }
+    }
+
     /// What happened here: to be kept by whoever shows it, in place of the gate.
     #[must_use]
     pub fn stats(&self) -> &Arc<GateStats> {

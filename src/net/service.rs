@@ -5,8 +5,6 @@
 //! and the server that knows the protocol maps it to its answer, for example with [`MapErr`] at the outside: 503 or 504 for
 //! HTTP, a status for RPC. Wrappers nest by value, and a call through them allocates nothing.
 
-mod resilience;
-
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
@@ -16,7 +14,6 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 
-pub use self::resilience::{Guarded, Retry};
 use super::bucket::{Buckets, Rate};
 
 /// One async function from request to response.

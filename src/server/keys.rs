@@ -3,14 +3,14 @@
 //! There are two: new signatures are made with the first, and those of the second still count. So `Keys::rotate` ends nothing that was
 //! handed out since the rotation before. The file is made at the first start, with 32 random bytes as each key.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use ring::hmac::{self, HMAC_SHA256};
 
-use super::hex;
+use super::{durable, hex};
 use crate::net::random;
 
 /// What the file begins with, so that nobody takes it for another.
@@ -91,20 +91,11 @@ impl Keys {
         Ok(keys)
     }
 
-    /// Writes them aside, and then in the place of those that are there.
+    /// Writes them in the place of those that are there.
     fn write(&self, path: &Path) -> io::Result<()> {
-        let aside = path.with_extension("new");
-        // What an earlier attempt has left may be open to others.
-        match fs::remove_file(&aside) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&aside)?;
         let (current, previous) = (hex::encode(&self.current), hex::encode(&self.previous));
-        file.write_all(format!("{HEADING}\n{current}\n{previous}\n").as_bytes())?;
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        let text = format!("{HEADING}\n{current}\n{previous}\n");
+        durable::replace(path, text.as_bytes(), durable::SECRET)
     }
 
     /// The signature of `message`, for one purpose: what is signed for another does not count.

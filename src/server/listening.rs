@@ -15,7 +15,7 @@ use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::net::listen::{Bound, ListenError, bind_shards};
 use crate::net::serve::{self, Arrival, Gate, Preamble};
-use crate::net::tls::{Tls, TlsConfig, TlsError, WATCH_INTERVAL};
+use crate::net::tls::{ClientAuth, Tls, TlsConfig, TlsError, WATCH_INTERVAL};
 use crate::proto::proxy::{self, Addresses, Parsed};
 
 /// Something that serves connections.
@@ -126,6 +126,33 @@ pub(super) fn bind(addresses: &[ListenAddr], shards: usize) -> Result<Vec<Vec<Bo
         }
     }
     Ok(sockets)
+}
+
+/// Puts what speaks another protocol into `process`, at addresses of its own beside those of the server behind `gate`: what is said of that one's connections, their number, their proxies
+/// and their handshakes, holds for these as well.
+///
+/// # Errors
+/// An address cannot be listened on.
+pub(super) fn beside<S: Accept>(
+    name: &'static str,
+    server: S,
+    listen: &[ListenAddr],
+    gate: Gate,
+    process: &mut Process,
+) -> Result<(), ListenError> {
+    let sockets = bind(listen, process.threads)?;
+    note(name, &sockets, process);
+    process.parts.push(Arc::new(Listening::new(server, gate, sockets)));
+    Ok(())
+}
+
+/// A gate beside that of a server with TLS, for another protocol on the same certificates.
+///
+/// # Errors
+/// That server has no TLS, or a file cannot be read.
+pub(super) fn beside_tls(gate: &Gate, clients: ClientAuth) -> Result<Gate, TlsError> {
+    let tls = gate.tls().ok_or(TlsError::Nothing)?;
+    Ok(gate.beside(Some(tls.beside(Vec::new(), clients)?)))
 }
 
 /// Notes where the sockets listen; those of the first shard speak for all.

@@ -1,6 +1,6 @@
 //! What a process counts, in the text format of OpenMetrics, which Prometheus reads.
 //!
-//! One [`Metrics`] has what all servers of a process count: each registers its own ([`HttpMetrics`](super::http::metrics::HttpMetrics),
+//! A [`Metrics`] has what a server counts, and what is counted beside it: each part registers its own ([`HttpMetrics`](super::http::metrics::HttpMetrics),
 //! [`SocketMetrics`](super::ws::metrics::SocketMetrics)). Numbers that live elsewhere are read by closures when somebody asks.
 
 use std::fmt;

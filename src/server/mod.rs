@@ -5,6 +5,7 @@ pub mod bucket;
 pub mod chat;
 pub mod command;
 pub mod credentials;
+mod durable;
 mod error;
 mod hex;
 pub mod hls;

@@ -92,7 +92,6 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("bucket", "http"),
     ("hls", "http"),
     ("status", "http"),
-    ("hls", "http"),
     ("site", "http"),
     ("site", "ws"),
     ("suite", "http"),

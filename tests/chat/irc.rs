@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::client::{PASSWORD, texts};
 use super::{Irc, Server};
+use crate::support::tool::Tool;
 
 /// A server with both doors.
 fn both() -> Server {
@@ -292,6 +293,102 @@ fn passwords_beside_those_of_accounts_are_not_guessed_at_full_speed() {
     // An address has twenty attempts, and one more in three seconds. Then the right one is none, either.
     assert!(!greets("open sesame"));
     assert!((0..200).any(|number| greets(&format!("guess {number}")) && greets("open sesame")));
+}
+
+#[test]
+fn whoever_guesses_the_password_of_an_operator_has_few_attempts() {
+    let folder = tempfile::tempdir().unwrap();
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "let me\n").unwrap();
+    let file = secret.to_str().unwrap();
+    let args = ["--irc", "127.0.0.1:0", "--irc-oper", "root", "--irc-oper-password-file", file];
+    let mut server = Server::with(&args);
+    let mut number = 0;
+    let mut becomes_one = |password: &str| {
+        number += 1;
+        let mut irc = server.registered(&format!("a{number}"));
+        irc.says(&format!("OPER root :{password}"));
+        let answer = irc.line();
+        assert!(answer.contains(" 381 ") || answer.contains(" 464 "), "{answer}");
+        answer.contains(" 381 ")
+    };
+    assert!(becomes_one("let me"));
+    // An address has twenty attempts, and one more in three seconds. Then the right one is none, either.
+    let refused = (0..200).any(|guess| !becomes_one(&format!("guess {guess}")) && !becomes_one("let me"));
+    assert!(refused);
+}
+
+#[test]
+fn clients_are_sent_to_the_port_with_tls() {
+    // The port is named by the option, so it is one that is known.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let secure = format!("127.0.0.1:{port}");
+    let args = ["--irc", "127.0.0.1:0", "--ircs", &secure, "--tls-self-signed", "--sts-duration", "30d"];
+    let mut server = Server::with(&args);
+    let mut irc = server.irc();
+    irc.says("CAP LS 302");
+    let offered = irc.until(" LS :").join(" ");
+    assert!(offered.contains(&format!(" sts=port={port}")), "{offered}");
+    // Who is there is told for how long to insist on it.
+    server.process.address("ircs");
+    let said = Tool::new("openssl")
+        .args(["s_client", "-quiet", "-connect", &secure])
+        .input("CAP LS 302\r\nQUIT\r\n")
+        .run()
+        .text();
+    assert!(said.contains(" sts=duration=2592000") && !said.contains("sts=port"), "{said}");
+}
+
+#[test]
+fn who_does_not_read_is_let_go_and_asks_for_the_rest() {
+    const CAPS: &str = "CAP REQ :message-tags batch draft/chathistory";
+    let mut server = both();
+    let mut ann = server.account("ann");
+    ann.asks(json!({"t": "create", "room": "#a"}));
+    let enters = |server: &mut Server| {
+        let mut bob = server.irc();
+        for line in [CAPS, "NICK bob", "USER bob 0 * :Bob", "CAP END", "JOIN #a"] {
+            bob.says(line);
+        }
+        bob.hears("366");
+        bob
+    };
+    let mut bob = enters(&mut server);
+    let text = "z".repeat(16_000);
+    let mut said = 0;
+    let gone = loop {
+        let send = |number: u64| json!({"t": "send", "room": "#a", "text": format!("{number} {text}")});
+        let numbers: Vec<u64> = (said..said + 50).map(|number| ann.begins(send(number))).collect();
+        said += 50;
+        for number in numbers {
+            assert_eq!(ann.reply(number)["t"], "ok");
+        }
+        let gone = ann.has_heard().into_iter().find(|event| event["t"] == "gone");
+        if gone.is_some() || said >= 4000 {
+            break gone;
+        }
+    };
+    // He is given some seconds to take what had left for him.
+    let gone = gone.unwrap_or_else(|| ann.hears_a("gone"));
+    assert_eq!((&gone["name"], &gone["reason"]), (&json!("bob"), &json!("Max SendQ exceeded")));
+    // The first line of each message has its id, and begins with its number.
+    let number_of = |line: &str| -> Option<(String, u64)> {
+        let (tags, rest) = line.split_once(' ')?;
+        let id = tags.split([';', '@']).find_map(|tag| tag.strip_prefix("msgid="))?;
+        let (_, text) = rest.split_once(" PRIVMSG #a :")?;
+        Some((id.to_owned(), text.split(' ').next()?.parse().ok()?))
+    };
+    let mut heard: Vec<(String, u64)> = bob.rest().iter().filter_map(|line| number_of(line)).collect();
+    assert!((1..said).contains(&(heard.len() as u64)), "he has missed something: {}", heard.len());
+    let mut bob = enters(&mut server);
+    while heard.last().is_none_or(|(_, number)| number + 1 < said) {
+        let last = heard.last().map(|(id, _)| id.clone()).unwrap();
+        bob.says(&format!("CHATHISTORY AFTER #a msgid={last} 100"));
+        let page = bob.until("BATCH -");
+        heard.extend(page.iter().filter_map(|line| number_of(line)));
+    }
+    let numbers: Vec<u64> = heard.into_iter().map(|(_, number)| number).collect();
+    assert_eq!(numbers, (0..said).collect::<Vec<_>>(), "all of it, once");
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod client;
 mod cluster;
 mod connect;
 mod crash;
+mod doors;
 mod faults;
 mod hostile;
 mod injection;
@@ -234,5 +235,14 @@ impl Irc {
         let mut line = self.0.read_until(b"\r\n");
         line.truncate(line.len() - 2);
         String::from_utf8(line).unwrap()
+    }
+
+    /// All lines until the connection ends, but for one that is torn.
+    #[track_caller]
+    fn rest(&mut self) -> Vec<String> {
+        let (bytes, _) = self.0.read_to_close();
+        let text = String::from_utf8_lossy(&bytes);
+        let whole = text.rfind("\r\n").map_or("", |end| &text[..end]);
+        whole.split("\r\n").map(str::to_owned).collect()
     }
 }

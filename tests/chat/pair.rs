@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::client::Client;
 use crate::support::command::wireworks;
 use crate::support::nats::Nats;
-use crate::support::postgres::Server as Postgres;
+use crate::support::postgres::{self, Server as Postgres};
 use crate::support::process::Process;
 
 /// The room of those who tell that nodes know the same: nobody sees it.
@@ -41,7 +41,7 @@ impl Ground {
         let store = format!("{}/chat{number}", url.rsplit_once('/').unwrap().0);
         let nodes = [(); 2].map(|()| Node::start(&store, &self.nats.url(), args));
         let steps = Arc::new(Mutex::new(Steps::begin(&nodes)));
-        Pair { nodes, steps, clients: AtomicUsize::new(0) }
+        Pair { nodes, steps, store, clients: AtomicUsize::new(0) }
     }
 }
 
@@ -49,6 +49,7 @@ impl Ground {
 pub(crate) struct Pair {
     nodes: [Node; 2],
     steps: Arc<Mutex<Steps>>,
+    store: String,
     clients: AtomicUsize,
 }
 
@@ -83,6 +84,16 @@ impl Pair {
     #[track_caller]
     pub(crate) fn irc(&mut self) -> [SocketAddr; 2] {
         self.nodes.each_mut().map(|node| node.process.address("irc"))
+    }
+
+    /// Makes an account operate the server.
+    #[track_caller]
+    pub(crate) fn operates(&self, name: &str) {
+        let changed = postgres::sql(
+            &self.store,
+            &format!("UPDATE accounts SET operator = true WHERE name = '{name}' RETURNING name"),
+        );
+        assert_eq!(changed, name);
     }
 
     /// The place of a client of a node.

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use crate::chat::{Irc, Server};
+use crate::support::certificate::certificate;
+use crate::support::process::Process;
 use crate::support::tool::Tool;
 
 /// How long anything may take.
@@ -25,51 +27,50 @@ fn scene() -> (Server, SocketAddr, Irc) {
     (server, addr, old)
 }
 
-/// Looks until `look` finds something.
-#[track_caller]
-fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) -> T {
-    let begun = Instant::now();
-    loop {
-        match look() {
-            Ok(found) => return found,
-            Err(seen) => assert!(begun.elapsed() < PATIENCE, "{what}: {seen}"),
-        }
-        std::thread::sleep(Duration::from_millis(50));
-    }
-}
-
 /// A program in a terminal of its own.
-struct Terminal(String);
+struct Terminal {
+    name: String,
+    /// A client of tmux that says when something is written on the screen.
+    watching: Process,
+}
 
 impl Terminal {
     fn open(command: &str) -> Self {
-        let terminal = Self(format!("wireworks-irc-{}", std::process::id()));
-        terminal.tmux(&["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", command]);
-        terminal
-    }
-
-    fn tmux(&self, args: &[&str]) -> String {
-        Tool::new("tmux").args(["-L", &self.0]).args(args).run().success().text()
+        let name = format!("wireworks-irc-{}", std::process::id());
+        tmux(&name, &["-f", "/dev/null", "new-session", "-d", "-x", "100", "-y", "30", command]);
+        let watching = Tool::new("tmux").args(["-L", &name, "-C", "attach"]).within(PATIENCE).start_typing();
+        Self { name, watching }
     }
 
     fn types(&self, line: &str) {
-        self.tmux(&["send-keys", "-l", line]);
-        self.tmux(&["send-keys", "Enter"]);
+        tmux(&self.name, &["send-keys", "-l", line]);
+        tmux(&self.name, &["send-keys", "Enter"]);
     }
 
     #[track_caller]
-    fn shows(&self, text: &str) {
-        until(text, || {
-            let screen = self.tmux(&["capture-pane", "-p"]);
-            if screen.contains(text) { Ok(()) } else { Err(screen) }
-        });
+    fn shows(&mut self, text: &str) {
+        let begun = Instant::now();
+        loop {
+            let screen = tmux(&self.name, &["capture-pane", "-p"]);
+            if screen.contains(text) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{text}: {screen}");
+            self.watching.wait_for_more();
+        }
     }
 }
 
 impl Drop for Terminal {
     fn drop(&mut self) {
-        let _ = Tool::new("tmux").args(["-L", &self.0, "kill-server"]).run();
+        let _ = Tool::new("tmux").args(["-L", &self.name, "kill-server"]).run();
     }
+}
+
+/// Tells the tmux of this name something.
+#[track_caller]
+fn tmux(name: &str, args: &[&str]) -> String {
+    Tool::new("tmux").args(["-L", name]).args(args).run().success().text()
 }
 
 #[test]
@@ -77,7 +78,7 @@ fn irssi_joins_talks_and_shows_what_was_said_before() {
     let (_server, addr, mut old) = scene();
     let home = tempfile::tempdir().unwrap();
     let (home, host, port) = (home.path().display(), addr.ip(), addr.port());
-    let irssi = Terminal::open(&format!("irssi --home={home} -c {host} -p {port} -n irs"));
+    let mut irssi = Terminal::open(&format!("irssi --home={home} -c {host} -p {port} -n irs"));
     irssi.shows("irs(+i)");
     irssi.types("/join #garden");
     irssi.shows("@old> earlier words");
@@ -95,7 +96,7 @@ fn irssi_joins_talks_and_shows_what_was_said_before() {
 }
 
 /// WeeChat in a folder, with commands that it is given at its start.
-fn weechat(folder: &Path, commands: &[&str]) -> crate::support::process::Process {
+fn weechat(folder: &Path, commands: &[&str]) -> Process {
     let folder = folder.to_str().unwrap();
     let mut args = vec!["-d", folder, "-P", "irc,logger,fifo", "-r", "/set logger.file.flush_delay 0"];
     args.extend(commands.iter().flat_map(|command| ["-r", command]));
@@ -105,10 +106,10 @@ fn weechat(folder: &Path, commands: &[&str]) -> crate::support::process::Process
 /// What stands in a file of WeeChat's once it holds a text.
 #[track_caller]
 fn logged(folder: &Path, file: &str, text: &str) -> String {
-    until(text, || {
-        let log = std::fs::read_to_string(folder.join("logs").join(file)).unwrap_or_default();
-        if log.contains(text) { Ok(log) } else { Err(log) }
-    })
+    let path = folder.join("logs").join(file);
+    let mut tail = Tool::new("tail").args(["-n", "+1", "-F"]).args([&path]).within(PATIENCE).start();
+    tail.wait_for_stdout(text);
+    std::fs::read_to_string(path).unwrap()
 }
 
 #[test]
@@ -135,7 +136,7 @@ fn weechat_logs_in_joins_talks_and_shows_what_was_said_before() {
         logged(folder.path(), "irc.server.t.weechatlog", "You are now logged in as wee");
         assert!(old.hears("JOIN").starts_with(":wee!"));
         let fifo = folder.path().join(format!("weechat_fifo_{}", running.id()));
-        until("the pipe", || if fifo.exists() { Ok(()) } else { Err("none".to_owned()) });
+        assert!(fifo.exists(), "it is there before WeeChat connects");
         std::fs::write(&fifo, "irc.t.#garden *hello from weechat\n").unwrap();
         assert!(old.hears("PRIVMSG").ends_with("PRIVMSG #garden :hello from weechat"));
         old.says("PRIVMSG #garden :hello weechat");
@@ -145,6 +146,53 @@ fn weechat_logs_in_joins_talks_and_shows_what_was_said_before() {
         std::fs::write(&fifo, "core.weechat */quit\n").unwrap();
         running.wait();
     }
+}
+
+#[test]
+fn weechat_logs_in_by_its_certificate() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    certificate(&cert, &key, "wee");
+    // WeeChat reads both from one file.
+    let both = folder.path().join("wee.pem");
+    let parts = [&cert, &key].map(|path| std::fs::read_to_string(path).unwrap());
+    std::fs::write(&both, parts.concat()).unwrap();
+    let printed = Tool::new("openssl")
+        .args(["x509", "-noout", "-fingerprint", "-sha256", "-in"])
+        .args([&cert])
+        .run()
+        .success();
+    let text = printed.text();
+    let (_, fingerprint) = text.trim().split_once('=').unwrap();
+
+    let args = ["--no-limits", "--irc", "127.0.0.1:0", "--ircs", "127.0.0.1:0", "--tls-self-signed"];
+    let mut server = Server::with(&args);
+    let mut account = server.registered("wee");
+    let secure = server.process.address("ircs");
+    account.says("REGISTER * * a-good-secret");
+    account.hears("900");
+    account.says(&format!("PRIVMSG NickServ :CERT ADD {fingerprint}"));
+    assert!(account.hears("NOTICE").contains(":Added: "));
+    account.says("QUIT");
+    account.hears("ERROR");
+    let home = folder.path().join("home");
+    let commands = [
+        // Newer versions say tls where older ones say ssl: each knows one of the two.
+        &format!("/server add t {}/{} -nicks=wee", secure.ip(), secure.port()),
+        "/set irc.server.t.ssl on",
+        "/set irc.server.t.tls on",
+        "/set irc.server.t.ssl_verify off",
+        "/set irc.server.t.tls_verify off",
+        &format!("/set irc.server.t.ssl_cert {}", both.display()),
+        &format!("/set irc.server.t.tls_cert {}", both.display()),
+        "/set irc.server.t.sasl_mechanism external",
+        "/set irc.server.t.sasl_username wee",
+        "/connect t",
+    ];
+    let running = weechat(&home, &commands);
+    logged(&home, "irc.server.t.weechatlog", "You are now logged in as wee");
+    running.signal(rustix::process::Signal::TERM);
+    drop(running.wait());
 }
 
 /// A bot by the package `irc`: it enters a room, answers what it is asked, and goes.

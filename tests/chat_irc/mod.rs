@@ -34,21 +34,5 @@ tables! {
 
 #[test]
 fn two_nodes_pass_the_tables_of_one() {
-    let invisible = "whether somebody is invisible is known to its own node alone";
-    let was = "WHOWAS of guests remembers those of its own node";
-    run::tables_on_two_nodes(
-        &["messages", "channels", "modes", "people"],
-        &[
-            ("invisible", invisible),
-            ("whois_invisible", invisible),
-            ("whois_invisible_shared", invisible),
-            ("whowas", was),
-            ("whowas_several", was),
-            (
-                "away_notify_join",
-                "the other node tells of the absence before the room, so it is not said again",
-            ),
-            ("monitor_nick", "renames in a row are told to other nodes as one"),
-        ],
-    );
+    run::tables_on_two_nodes(TABLES, &[]);
 }

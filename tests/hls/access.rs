@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::check::good;
 use super::encoder::packets;
-use super::origin::{ask, get, media, until};
+use super::origin::{ask, get, media, package, serve, until};
 use crate::support::command::{stop, wireworks};
 use crate::support::tool::Tool;
 
@@ -80,6 +81,54 @@ fn a_link_opens_one_stream_and_a_token_all() {
     stop(server);
 }
 
+#[test]
+fn films_and_folders_are_shown_to_those_with_a_link_or_a_token() {
+    let dir = tempfile::tempdir().unwrap();
+    package(&dir.path().join("packaged"), &[&media("240p.mp4")]);
+    let keys = dir.path().join("link.keys");
+    let (film, folder) =
+        (format!("film={}", media("240p.mp4")), dir.path().join("packaged").display().to_string());
+    let path = keys.display().to_string();
+    let (server, address) = serve(&[&film, &folder, "--link-keys", &path, "--view-token", "robot:abc123"]);
+    let token = "Authorization: Bearer abc123\r\n";
+    for name in ["film", "packaged"] {
+        let master = format!("/{name}/master.m3u8");
+        let signed = link(&keys, &[&master]);
+        let below = signed.strip_suffix("master.m3u8").unwrap();
+        let other = if name == "film" { "packaged" } else { "film" };
+        for (line, fields, status) in [
+            (format!("GET {master}"), "", 401),
+            (format!("HEAD {master}"), "", 401),
+            (format!("GET /{name}/240p/init.mp4"), "", 401),
+            (format!("GET /{name}/none"), "", 401),
+            (format!("GET {master}"), "Authorization: Bearer abc124\r\n", 401),
+            (format!("GET {master}"), token, 200),
+            (format!("GET {signed}"), "", 200),
+            (format!("GET {below}240p/index.m3u8"), "", 200),
+            (format!("GET {below}240p/00001.m4s"), "", 200),
+            (format!("GET {below}240p/00001.m4s"), "Range: bytes=0-9\r\n", 206),
+            (format!("GET {below}../{other}/master.m3u8"), "", 403),
+            (format!("GET {}", signed.replace(&format!("/{name}/"), &format!("/{other}/"))), "", 403),
+            (format!("GET {}", link(&keys, &["--for", "0s", &master])), "", 403),
+            (format!("GET {}", link(&dir.path().join("other.keys"), &[&master])), "", 403),
+            ("GET /streams.json".to_owned(), "", 401),
+            ("GET /streams.json".to_owned(), token, 200),
+            ("GET /".to_owned(), "", 200),
+        ] {
+            assert_eq!(ask(address, &line, fields).status, status, "{line} {fields}");
+        }
+        // What was shown for a token is for nobody else; what has an address of its own may be kept for all who have it.
+        for (line, fields, kept) in [
+            (format!("GET {master}"), token, "private, max-age=60"),
+            (format!("GET {signed}"), "", "public, max-age=60"),
+        ] {
+            assert_eq!(ask(address, &line, fields).header("cache-control"), Some(kept), "{line}");
+        }
+    }
+    good(&format!("http://{address}{}", link(&keys, &["/film/master.m3u8"])));
+    stop(server);
+}
+
 /// Waits until something is there for those who show a token.
 fn until_with(address: std::net::SocketAddr, path: &str, fields: &str) {
     let deadline = std::time::Instant::now() + crate::support::PATIENCE;
@@ -128,10 +177,13 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
     std::fs::write(&open, "# not secret\n").unwrap();
     let open = open.display().to_string();
     let made = dir.path().join("made.keys").display().to_string();
+    let film = media("240p.mp4");
     for (args, status, expected) in [
         (&["live", "--stream-key", "stage"][..], 1, "--stream-key"),
         (&["live", "--view-token", "a:b c"], 1, "--view-token"),
         (&["live", "--link-keys", &open], 1, "chmod 600"),
+        (&["serve", &film, "--link-keys", &open], 1, "chmod 600"),
+        (&["serve", &film, "--view-token", "a:b c"], 1, "--view-token"),
         (&["live", "--rtmps", "127.0.0.1:0"], 64, "--rtmps"),
         (&["live", "--rtmp-idle", "5s"], 64, "--rtmp-idle"),
         (&["live", "--rtmp", "127.0.0.1:0", "--rtmp-idle", "5ms"], 64, "--rtmp-idle"),
@@ -141,7 +193,7 @@ fn what_makes_no_sense_is_said_before_anything_runs() {
         (&["link", "demo"], 64, "--keys"),
     ] {
         let ended = wireworks(
-            &[&["hls"], args, &["--listen", "127.0.0.1:0"][..if args[0] == "live" { 2 } else { 0 }]].concat(),
+            &[&["hls"], args, &["--listen", "127.0.0.1:0"][..if args[0] == "link" { 0 } else { 2 }]].concat(),
         )
         .wait();
         assert!(ended.stderr.contains(expected), "{args:?}: {}", ended.stderr);

@@ -12,3 +12,8 @@ mod player;
 mod rtmp;
 mod switches;
 mod upload;
+
+#[test]
+fn the_tests_of_its_features_exist() {
+    crate::support::features::tests_exist("docs/hls.md", 18);
+}

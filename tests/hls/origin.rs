@@ -107,7 +107,7 @@ fn players_and_caches_are_told_what_they_need() {
         ("/show/v/index.m3u8", "application/vnd.apple.mpegurl", SHORT),
         ("/show/v/live.m3u8", "application/vnd.apple.mpegurl", "no-cache"),
         ("/show/v/1.ts", "video/mp2t", LONG),
-        ("/show/v/1.m4s", "video/iso.segment", LONG),
+        ("/show/v/1.m4s", "video/mp4", LONG),
         ("/show/v/init.mp4", "video/mp4", LONG),
         ("/show/v/1.aac", "audio/aac", LONG),
         ("/show/v/1.vtt", "text/vtt; charset=utf-8", LONG),

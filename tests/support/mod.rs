@@ -3,6 +3,7 @@
 pub(crate) mod browser;
 pub(crate) mod certificate;
 pub(crate) mod command;
+pub(crate) mod features;
 pub(crate) mod nats;
 pub(crate) mod postgres;
 pub(crate) mod process;

@@ -1,6 +1,7 @@
 //! A NATS of a test's own, with JetStream, which never outlives it.
 
 use std::net::TcpListener;
+use std::path::Path;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -12,6 +13,8 @@ use super::tool::Tool;
 pub(crate) struct Nats {
     folder: TempDir,
     port: u16,
+    /// What it is told beside that.
+    more: Vec<String>,
     process: Option<Process>,
 }
 
@@ -19,15 +22,28 @@ impl Nats {
     /// Starts a server on a free port.
     #[track_caller]
     pub(crate) fn start() -> Self {
+        Self::with(Vec::new())
+    }
+
+    /// The same, which is reached by TLS alone.
+    #[track_caller]
+    pub(crate) fn start_with_tls(cert: &Path, key: &Path) -> Self {
+        let file = |path: &Path| path.display().to_string();
+        Self::with(vec!["--tls".into(), "--tlscert".into(), file(cert), "--tlskey".into(), file(key)])
+    }
+
+    #[track_caller]
+    fn with(more: Vec<String>) -> Self {
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut nats = Self { folder: tempfile::tempdir().unwrap(), port, process: None };
+        let mut nats = Self { folder: tempfile::tempdir().unwrap(), port, more, process: None };
         nats.again();
         nats
     }
 
     /// Where it is.
     pub(crate) fn url(&self) -> String {
-        format!("nats://127.0.0.1:{}", self.port)
+        let scheme = if self.more.is_empty() { "nats" } else { "tls" };
+        format!("{scheme}://127.0.0.1:{}", self.port)
     }
 
     /// Ends it.
@@ -44,8 +60,8 @@ impl Nats {
     pub(crate) fn again(&mut self) {
         let folder = self.folder.path().display().to_string();
         let port = self.port.to_string();
-        let mut process =
-            Tool::new(program()).args(["-js", "-sd", &folder, "-a", "127.0.0.1", "-p", &port]).start();
+        let args = ["-js", "-sd", &folder, "-a", "127.0.0.1", "-p", &port];
+        let mut process = Tool::new(program()).args(args).args(&self.more).start();
         process.wait_for_stderr("Server is ready");
         self.process = Some(process);
     }

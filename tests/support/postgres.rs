@@ -4,6 +4,7 @@
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -17,6 +18,8 @@ const WATCH: &str = r#"exec 3<&0; "$@" <&- & pid=$!; read -r signal <&3; kill "-
 pub(crate) struct Server {
     folder: PathBuf,
     port: u16,
+    /// What it is told beside that.
+    more: Vec<String>,
     shell: Option<Child>,
 }
 
@@ -24,6 +27,35 @@ impl Server {
     /// Makes a database, and starts a server for it on a free port.
     #[track_caller]
     pub(crate) fn start() -> Self {
+        let mut server = Self::make();
+        server.begin();
+        server
+    }
+
+    /// The same, which lets in nobody but by TLS.
+    #[track_caller]
+    #[allow(dead_code, reason = "the tests of the store have other questions than those over sockets")]
+    pub(crate) fn start_with_tls(cert: &Path, key: &Path) -> Self {
+        let mut server = Self::make();
+        std::fs::write(server.folder.join("data/pg_hba.conf"), "hostssl all all 127.0.0.1/32 trust\n")
+            .unwrap();
+        server.more.push("ssl=on".to_owned());
+        for (option, from) in [("ssl_cert_file", cert), ("ssl_key_file", key)] {
+            let to = server.folder.join(option);
+            // It takes no key that others can read.
+            std::fs::copy(from, &to).unwrap();
+            std::fs::set_permissions(&to, std::fs::Permissions::from_mode(0o600)).unwrap();
+            if is_root() {
+                std::os::unix::fs::chown(&to, Some(NOBODY), Some(NOBODY)).unwrap();
+            }
+            server.more.push(format!("{option}={}", to.display()));
+        }
+        server.begin();
+        server
+    }
+
+    #[track_caller]
+    fn make() -> Self {
         let folder = tempfile::tempdir().unwrap().keep();
         if is_root() {
             std::os::unix::fs::chown(&folder, Some(NOBODY), Some(NOBODY)).unwrap();
@@ -37,9 +69,7 @@ impl Server {
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut server = Self { folder, port, shell: None };
-        server.begin();
-        server
+        Self { folder, port, more: Vec::new(), shell: None }
     }
 
     #[track_caller]
@@ -53,6 +83,7 @@ impl Server {
             .arg(self.folder.join("data"))
             .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"])
             .args(["-c", "unix_socket_directories=", "-c", "fsync=off", "-c", "max_connections=300"])
+            .args(self.more.iter().flat_map(|option| ["-c", option]))
             .env("FOLDER", &self.folder)
             .current_dir(&self.folder)
             .stdin(Stdio::piped())
@@ -81,12 +112,7 @@ impl Server {
     #[track_caller]
     #[allow(dead_code, reason = "the tests of the store have other questions than those over sockets")]
     pub(crate) fn sql(&self, sql: &str) -> String {
-        let output = Command::new(program("psql"))
-            .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", &self.url(), "-c", sql])
-            .output()
-            .unwrap();
-        assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
-        String::from_utf8(output.stdout).unwrap().trim().to_owned()
+        self::sql(&self.url(), sql)
     }
 
     /// Ends it by a signal: `QUIT` as a crash would.
@@ -112,6 +138,18 @@ impl Drop for Server {
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
+}
+
+/// Runs statements on a database.
+#[track_caller]
+#[allow(dead_code, reason = "the tests of the store have other questions than those over sockets")]
+pub(crate) fn sql(url: &str, sql: &str) -> String {
+    let output = Command::new(program("psql"))
+        .args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url, "-c", sql])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{sql}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 fn is_root() -> bool {

@@ -163,6 +163,13 @@ impl Process {
         self.wait_for(text, |process| &process.stdout);
     }
 
+    /// Waits until the child has written anything more.
+    #[track_caller]
+    pub(crate) fn wait_for_more(&mut self) {
+        let more = self.hear(Instant::now() + self.patience);
+        assert!(more, "{} ended; {}", self.name, self.said());
+    }
+
     #[track_caller]
     fn wait_for(&mut self, text: &str, written: impl Fn(&Self) -> &[u8]) {
         let deadline = Instant::now() + self.patience;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ring::digest::{SHA256, digest};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
@@ -125,6 +126,18 @@ pub(super) fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
 
 fn read(path: &Path) -> Result<Vec<u8>, TlsError> {
     fs::read(path).map_err(|error| TlsError::Read { path: path.into(), error })
+}
+
+/// The SHA-256 of the first certificate in a PEM file, by which a server may know a client.
+///
+/// # Errors
+/// It cannot be read, or there is none in it.
+pub fn fingerprint(path: &Path) -> Result<[u8; 32], TlsError> {
+    let first = certificates(path)?.into_iter().next();
+    let first = first.ok_or_else(|| TlsError::NoCertificate { path: path.into() })?;
+    let mut sha256 = [0; 32];
+    sha256.copy_from_slice(digest(&SHA256, &first).as_ref());
+    Ok(sha256)
 }
 
 /// All certificates of a file; at least one.

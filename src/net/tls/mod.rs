@@ -35,7 +35,7 @@ use self::challenge::Challenged;
 pub use self::challenge::{Answer, Challenges};
 pub use self::client::{ClientTls, ClientTlsConfig, Trust};
 pub use self::der::Life;
-pub use self::load::TlsError;
+pub use self::load::{TlsError, fingerprint};
 use self::names::ByName;
 use self::self_signed::SelfSigned;
 pub use self::session::{Exporter, TlsSession};
@@ -103,7 +103,7 @@ pub struct Tls(Arc<Inner>);
 struct Inner {
     config: TlsConfig,
     /// Made once and kept, so that a browser that was told to trust it can go on.
-    self_signed: Option<SelfSigned>,
+    self_signed: Option<Arc<SelfSigned>>,
     current: ArcSwap<ServerConfig>,
     /// When the first of the stapled responses expires, in seconds since 1970.
     staples_until: AtomicU64,
@@ -116,7 +116,21 @@ impl Tls {
     /// Which file is wrong, and how. An expired certificate is not an error, but is logged as a warning.
     pub fn new(config: TlsConfig) -> Result<Self, TlsError> {
         let self_signed = config.self_signed.then(SelfSigned::generate).transpose()?;
-        let (current, until) = build(&config, self_signed.as_ref())?;
+        Self::with(config, self_signed.map(Arc::new))
+    }
+
+    /// The same certificates for a port on which another protocol is spoken, and clients are asked for other certificates.
+    ///
+    /// # Errors
+    /// As for [`new`](Tls::new).
+    pub fn beside(&self, alpn: Vec<Vec<u8>>, client_auth: ClientAuth) -> Result<Self, TlsError> {
+        let Inner { config, self_signed, .. } = &*self.0;
+        let config = TlsConfig { alpn, client_auth, challenges: None, ..config.clone() };
+        Self::with(config, self_signed.clone())
+    }
+
+    fn with(config: TlsConfig, self_signed: Option<Arc<SelfSigned>>) -> Result<Self, TlsError> {
+        let (current, until) = build(&config, self_signed.as_deref())?;
         let (current, staples_until) = (ArcSwap::from(current), AtomicU64::new(until));
         Ok(Self(Arc::new(Inner { config, self_signed, current, staples_until })))
     }
@@ -133,7 +147,7 @@ impl Tls {
     /// # Errors
     /// As for [`new`](Tls::new). What was there before stays in use then.
     pub fn reload(&self) -> Result<(), TlsError> {
-        let (fresh, until) = build(&self.0.config, self.0.self_signed.as_ref())?;
+        let (fresh, until) = build(&self.0.config, self.0.self_signed.as_deref())?;
         self.0.current.store(fresh);
         self.0.staples_until.store(until, Ordering::Relaxed);
         Ok(())
@@ -152,7 +166,7 @@ impl Tls {
     /// The SHA-256 fingerprint of the self-signed certificate, if there is one, as `AB:CD:...` to compare by eye.
     #[must_use]
     pub fn fingerprint(&self) -> Option<&str> {
-        self.0.self_signed.as_ref().map(SelfSigned::fingerprint)
+        self.0.self_signed.as_deref().map(SelfSigned::fingerprint)
     }
 }
 

@@ -1,4 +1,4 @@
-//! The async lane: named, tracked tasks, each in a slot of a bounded number.
+//! The async lane: named, tracked tasks, each in a slot of a bounded number. A slot can be taken before there is something to do in it.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -60,6 +60,16 @@ impl Tasks {
         }))
     }
 
+    /// Takes a slot, which is given back when it is dropped, or when the task that it is used for has ended.
+    ///
+    /// # Errors
+    /// There is no slot.
+    pub fn reserve(&self) -> Result<Slot, NoSlot> {
+        let permit = Arc::clone(&self.0.slots).try_acquire_owned();
+        let permit = permit.map_err(|_| NoSlot { name: self.0.name, size: self.0.size })?;
+        Ok(Slot { group: Arc::clone(&self.0), permit })
+    }
+
     /// Starts a task on the current runtime. The handle gives `None` when the task panicked; dropping it detaches.
     ///
     /// # Errors
@@ -69,45 +79,13 @@ impl Tasks {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let slot = Arc::clone(&self.0.slots).try_acquire_owned();
-        let slot = slot.map_err(|_| NoSlot { name: self.0.name, size: self.0.size })?;
-        Ok(self.start(slot, future))
+        Ok(self.reserve()?.spawn(future))
     }
 
-    /// As [`spawn`](Tasks::spawn), but waits for a slot, in order of asking.
-    ///
-    /// # Errors
-    /// The group is closed.
-    pub async fn spawn_when_free<F>(&self, future: F) -> Result<JoinHandle<Option<F::Output>>, NoSlot>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let slot = Arc::clone(&self.0.slots).acquire_owned().await;
-        let slot = slot.map_err(|_| NoSlot { name: self.0.name, size: self.0.size })?;
-        Ok(self.start(slot, future))
-    }
-
-    fn start<F>(&self, slot: OwnedSemaphorePermit, future: F) -> JoinHandle<Option<F::Output>>
-    where
-        F: Future + Send + 'static,
-        F::Output: Send + 'static,
-    {
-        let group = Arc::clone(&self.0);
-        self.0.tracker.spawn(async move {
-            // The future is dropped at its panic, so nobody sees what it left half done.
-            let outcome = AssertUnwindSafe(future).catch_unwind().await;
-            let (counter, output) = match outcome {
-                Ok(output) => (&group.done, Some(output)),
-                Err(_) => {
-                    tracing::error!(group = group.name, "a task panicked");
-                    (&group.panicked, None)
-                }
-            };
-            counter.fetch_add(1, Ordering::Relaxed);
-            drop(slot);
-            output
-        })
+    /// How many slots there are.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.size
     }
 
     /// Takes no more tasks, and waits for those that run.
@@ -128,6 +106,39 @@ impl Tasks {
     }
 }
 
+/// A slot that nothing runs in yet.
+#[derive(Debug)]
+pub struct Slot {
+    group: Arc<Group>,
+    permit: OwnedSemaphorePermit,
+}
+
+impl Slot {
+    /// Starts a task in it, on the current runtime, as [`Tasks::spawn`] does.
+    pub fn spawn<F>(self, future: F) -> JoinHandle<Option<F::Output>>
+    where
+        F: Future + Send + 'static,
+        F::Output: Send + 'static,
+    {
+        let Self { group, permit } = self;
+        let tracker = group.tracker.clone();
+        tracker.spawn(async move {
+            // The future is dropped at its panic, so nobody sees what it left half done.
+            let outcome = AssertUnwindSafe(future).catch_unwind().await;
+            let (counter, output) = match outcome {
+                Ok(output) => (&group.done, Some(output)),
+                Err(_) => {
+                    tracing::error!(group = group.name, "a task panicked");
+                    (&group.panicked, None)
+                }
+            };
+            counter.fetch_add(1, Ordering::Relaxed);
+            drop(permit);
+            output
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use tokio::sync::oneshot;
@@ -142,13 +153,12 @@ mod tests {
         let refused = tasks.spawn(async {}).unwrap_err();
         assert_eq!(refused.to_string(), "no slot is free among 1 of test");
         assert_eq!(tasks.stats().running, 1);
-        let next = tokio::spawn({
-            let tasks = tasks.clone();
-            async move { tasks.spawn_when_free(async { 2 }).await.unwrap().await.unwrap() }
-        });
         go.send(1).unwrap();
         assert_eq!(first.await.unwrap(), Some(Ok(1)));
-        assert_eq!(next.await.unwrap(), Some(2));
+        let slot = tasks.reserve().unwrap();
+        assert!(tasks.reserve().is_err());
+        drop(slot);
+        assert_eq!(tasks.reserve().unwrap().spawn(async { 2 }).await.unwrap(), Some(2));
         assert_eq!(tasks.stats(), TaskStats { running: 0, done: 2, panicked: 0 });
     }
 
@@ -169,7 +179,7 @@ mod tests {
         let mut closing = Box::pin(tasks.close());
         assert!(futures_util::poll!(&mut closing).is_pending(), "one still runs");
         assert!(tasks.spawn(async {}).is_err());
-        assert!(tasks.spawn_when_free(async {}).await.is_err());
+        assert!(tasks.reserve().is_err());
         go.send(()).unwrap();
         closing.await;
         assert!(handle.is_finished());

@@ -26,6 +26,7 @@ pub mod parse;
 pub mod path;
 mod places;
 pub mod range;
+pub mod reference;
 pub mod reject;
 pub mod reply;
 pub mod scan;

@@ -106,7 +106,11 @@ impl Web {
         let length = Some(body.content_length() as u64);
         let head = writer.finish(Finish { length, upgrade: None, close: true });
         let io = self.0.connect(authority.host(), authority.port_u16().unwrap_or(usual), tls).await?;
-        let conn = Conn::new(io, ClientCodec::new(Limits::default()), Clock::new().timer());
+        let conn = Conn::new(
+            io,
+            ClientCodec::new(Limits { body: u64::MAX, ..Limits::default() }),
+            Clock::new().timer(),
+        );
         let timeouts = Timeouts { response: PATIENCE, idle: PATIENCE };
         let asking = exchange(Box::new(conn), head, Body::stream(pieces(body)), timeouts);
         let answer = asking.await.map_err(|(error, _)| error)?;

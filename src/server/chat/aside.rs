@@ -1,8 +1,5 @@
 //! What goes on beside the doors: writing what is said, ending connections whose login has ended, and putting things in order now and then.
 
-use std::future::Future;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
@@ -11,37 +8,13 @@ use tokio::time::MissedTickBehavior;
 use super::accounts::{Accounts, Ending};
 use super::command::Retention;
 use super::house::House;
-use crate::net::clock::Clock;
 use crate::proto::chat::id::Millis;
-use crate::server::process::{Part, Serving};
 
 /// How often files are looked for that no message names any longer.
 pub(super) const SWEEP: Duration = Duration::from_secs(3600);
 
 /// How often messages are forgotten that are too old or too many.
 const RETAIN: Duration = Duration::from_secs(3600);
-
-/// A task of the process.
-pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
-
-/// The part of the process that has these tasks. One of the shards takes them; they go on as long as the process does.
-pub(super) struct Aside(Mutex<Vec<Task>>);
-
-impl Aside {
-    pub(super) fn new(tasks: Vec<Task>) -> Arc<Self> {
-        Arc::new(Self(Mutex::new(tasks)))
-    }
-}
-
-impl Part for Aside {
-    fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
-        let tasks = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
-        for task in tasks {
-            tokio::spawn(task);
-        }
-        Box::pin(std::future::ready(Ok(())))
-    }
-}
 
 /// Ends the connections of logins that have ended elsewhere: on another device, by another password, or by an operator.
 pub(super) async fn end_logins(house: House, accounts: Accounts) {

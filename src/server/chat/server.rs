@@ -1,8 +1,7 @@
 //! The server: a folder, the house in it, and the doors.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,8 +10,8 @@ use tokio::sync::mpsc;
 
 use super::accounts::Accounts;
 use super::accounts::config::{Attempts, ConfigError};
-use super::admin::{self, Act};
-use super::aside::{self, Aside, Task};
+use super::admin::{self, Act, RotateKeys};
+use super::aside;
 use super::bus::nats::{self, NatsConfig};
 use super::bus::{Bus, Heard, Nobody};
 use super::command::{Config, Kept, Retention};
@@ -20,7 +19,7 @@ use super::house::nodes::Membership;
 use super::house::{self, Freed, House};
 use super::irc;
 use super::json::{Door, Words};
-use super::media::{Media, MediaError};
+use super::media::{KEYS, Media, MediaError};
 use super::metrics;
 use super::notify::{Notifier, NotifyError, deliver};
 use super::store::postgres::{self, Postgres, PostgresConfig, PostgresUrl};
@@ -32,17 +31,20 @@ use crate::net::addr::ListenAddr;
 use crate::net::bucket::Rate;
 use crate::net::client::Connector;
 use crate::net::random;
-use crate::net::tls::{CertPair, ClientAuth, TlsConfig};
+use crate::net::tls::ClientAuth;
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::proto::chat::event::{Author, Change, RoomKind, Setting};
 use crate::proto::chat::id::{Ids, MessageId, RoomId};
 use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::RunError;
 use crate::server::bucket::MissingVariable;
+use crate::server::durable;
 use crate::server::http::Server;
 use crate::server::http::router::Router;
+use crate::server::keys::Keys;
+use crate::server::listening;
 use crate::server::metrics::Metrics;
-use crate::server::process::Process;
+use crate::server::process::{Background, Process, Task};
 use crate::server::units::Frequency;
 use crate::server::ws::{BadSubprotocol, Limits, Settings, Upgrade};
 
@@ -224,7 +226,13 @@ impl Chat {
             tasks.push(Box::pin(aside::retain(house.clone(), config.retention)));
         }
         let failed = |source| ChatError::Folder { path: config.data.clone(), source };
-        let asked = admin::door::Door::open(&config.data, Act::new(house.clone(), accounts.clone()));
+        let (keys, signing) = (config.data.join(KEYS), media.clone());
+        let rotate: RotateKeys = Arc::new(move || match &signing {
+            Some(media) => media.rotate_keys(),
+            None => Keys::open(&keys)?.rotate(&keys).map(drop),
+        });
+        let act = Act::new(house.clone(), accounts.clone(), rotate);
+        let asked = admin::door::Door::open(&config.data, act);
         tasks.push(Box::pin(asked.map_err(failed)?.serve()));
         let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
         let message = config.house.max_text + AROUND;
@@ -254,22 +262,25 @@ impl Chat {
             None => pages,
         };
         let router = pages.get(PATH, door.route(upgrade)?).get(IRC_PATH, sockets);
-        Server::new(router)
+        let gate = Server::new(router)
             .name(NAME)
             .configured(&config.server)
+            .combined_log(config.server.access_log.clone())
             .workers(workers)
             .show(shown)
             .prepare(process)?;
-        let limits = config.server.connections;
         if !config.irc.is_empty() {
-            second.prepare(&config.irc, None, limits, process)?;
+            second.prepare(&config.irc, gate.beside(None), process)?;
         }
         if !config.ircs.is_empty() {
-            second.prepare(&config.ircs, Some(tls(config)), limits, process)?;
+            // Accounts know the certificates that open them (SASL EXTERNAL).
+            let clients = config.server.tls.client_auth().unwrap_or(ClientAuth::Any);
+            let gate = listening::beside_tls(&gate, clients).map_err(RunError::from)?;
+            second.prepare(&config.ircs, gate, process)?;
         }
         second.reloads(process.parts.iter().map(Arc::downgrade).collect());
         // What failed before this leaves nothing that holds the folder.
-        process.parts.push(Aside::new(tasks));
+        process.parts.push(Background::new(tasks));
         Ok(())
     }
 }
@@ -332,19 +343,6 @@ fn open_bus(config: &Config, secret: &[u8]) -> (Arc<dyn Bus>, Option<Hearing>) {
     (Arc::new(bus), Some((heard, Box::pin(carrying))))
 }
 
-/// The certificates of the server, for another port.
-fn tls(config: &Config) -> TlsConfig {
-    let files = &config.server.tls;
-    let pair = |(cert, key): (&PathBuf, &PathBuf)| CertPair { cert: cert.clone(), key: key.clone() };
-    TlsConfig {
-        certificates: files.certs.iter().zip(&files.keys).map(pair).collect(),
-        self_signed: files.self_signed,
-        // Accounts know the certificates that open them (SASL EXTERNAL).
-        client_auth: files.client_auth().unwrap_or(ClientAuth::Any),
-        ..TlsConfig::default()
-    }
-}
-
 /// The port of an address, if it is told before the address is bound.
 fn port(address: &ListenAddr) -> Option<u16> {
     let port = match address {
@@ -400,10 +398,6 @@ pub(super) fn secret(folder: &Path) -> io::Result<Vec<u8>> {
         Err(error) => return Err(error),
     }
     let bytes = random::bytes::<SECRET>()?;
-    let aside = folder.join("secret.new");
-    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-    file.write_all(&bytes)?;
-    file.sync_all()?;
-    fs::rename(&aside, &path)?;
+    durable::replace(&path, &bytes, durable::SECRET)?;
     Ok(bytes.to_vec())
 }

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use percent_encoding::percent_decode_str;
 
+use crate::proto::http::reference::{Reference, resolve, without_dots};
+
 /// Where something is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Location {
@@ -38,26 +40,37 @@ impl Location {
     /// # Errors
     /// [`BadLocation`].
     pub fn parse(text: &str) -> Result<Self, BadLocation> {
-        match scheme(text) {
-            Some(scheme) => Self::web(scheme, text),
-            None => Ok(Self::File(PathBuf::from(text))),
+        let typed = Reference::parse(text);
+        // A letter alone is a drive, and a colon without slashes may be part of a file's name: but for data:, which has none.
+        let is_address = |scheme: &str| {
+            scheme.len() > 1 && (typed.authority.is_some() || scheme.eq_ignore_ascii_case("data"))
+        };
+        match typed.scheme.is_some_and(is_address) {
+            true => Self::web(text),
+            false => Ok(Self::File(PathBuf::from(text))),
         }
     }
 
-    fn web(scheme: &str, text: &str) -> Result<Self, BadLocation> {
-        let tls = match scheme.to_ascii_lowercase().as_str() {
-            "http" => false,
-            "https" => true,
+    fn web(text: &str) -> Result<Self, BadLocation> {
+        let whole = Reference::parse(text);
+        let tls = match whole.scheme.map(str::to_ascii_lowercase).as_deref() {
+            Some("http") => false,
+            Some("https") => true,
             _ => return Err(BadLocation::Scheme(text.to_owned())),
         };
-        let text = checked(text)?;
-        let rest = text.get(scheme.len()..).and_then(|rest| rest.strip_prefix("://"));
-        let rest = rest.filter(|rest| !rest.is_empty() && !rest.starts_with('/'));
-        let rest = rest.ok_or_else(|| BadLocation::Scheme(text.to_owned()))?;
-        let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        let (authority, target) = rest.split_at(end);
-        let target = if target.starts_with('/') { target.to_owned() } else { format!("/{target}") };
-        Ok(Self::Web { tls, authority: authority.to_owned(), target: normal(&target) })
+        let authority = whole.authority.filter(|authority| !authority.is_empty());
+        let authority = authority.ok_or_else(|| BadLocation::Scheme(text.to_owned()))?;
+        if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(BadLocation::Characters(text.to_owned()));
+        }
+        let mut target = without_dots(whole.path);
+        if target.is_empty() {
+            target.push('/');
+        }
+        if let Some(query) = whole.query {
+            target.extend(["?", query]);
+        }
+        Ok(Self::Web { tls, authority: authority.to_owned(), target })
     }
 
     /// What a reference means that stands in a playlist which is here.
@@ -65,37 +78,15 @@ impl Location {
     /// # Errors
     /// [`BadLocation`].
     pub fn join(&self, reference: &str) -> Result<Self, BadLocation> {
-        if let Some(scheme) = scheme(reference) {
-            return Self::web(scheme, reference);
-        }
+        let given = Reference::parse(reference);
         match self {
-            Self::File(base) => {
-                let path = reference.split(['?', '#']).next().unwrap_or_default();
-                let path = percent_decode_str(path).decode_utf8_lossy();
+            Self::File(base) if given.scheme.is_none() && given.authority.is_none() => {
+                let path = percent_decode_str(given.path).decode_utf8_lossy();
                 let folder = base.parent().unwrap_or(Path::new(""));
                 Ok(Self::File(folder.join(&*path)))
             }
-            Self::Web { tls, authority, target } => {
-                let reference = checked(reference)?;
-                let (tls, authority) = (*tls, authority.clone());
-                if let Some(rest) = reference.strip_prefix("//") {
-                    return Self::web(
-                        if tls { "https" } else { "http" },
-                        &format!("{}://{rest}", if tls { "https" } else { "http" }),
-                    );
-                }
-                let path = target.split('?').next().unwrap_or("/");
-                let joined = match reference.chars().next() {
-                    None => target.clone(),
-                    Some('/') => reference.to_owned(),
-                    Some('?') => format!("{path}{reference}"),
-                    Some(_) => {
-                        let folder = path.rfind('/').map_or("/", |at| &path[..=at]);
-                        format!("{folder}{reference}")
-                    }
-                };
-                Ok(Self::Web { tls, authority, target: normal(&joined) })
-            }
+            Self::File(_) => Self::web(reference),
+            Self::Web { .. } => Self::web(&resolve(&self.to_string(), reference)),
         }
     }
 
@@ -144,47 +135,6 @@ impl fmt::Display for Location {
     }
 }
 
-/// The scheme in front of a reference, if there is one (section 3.1).
-fn scheme(text: &str) -> Option<&str> {
-    let (scheme, rest) = text.split_once(':')?;
-    let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
-    let named = scheme.as_bytes().first().is_some_and(u8::is_ascii_alphabetic) && scheme.bytes().all(fits);
-    // A letter alone is a drive, and a colon without slashes may be part of a name: but for data:, which has none.
-    (named && scheme.len() > 1 && (rest.starts_with("//") || scheme.eq_ignore_ascii_case("data")))
-        .then_some(scheme)
-}
-
-/// Without its fragment, and with characters only that a request can have.
-fn checked(text: &str) -> Result<&str, BadLocation> {
-    let text = text.split('#').next().unwrap_or_default();
-    match text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        true => Ok(text),
-        false => Err(BadLocation::Characters(text.to_owned())),
-    }
-}
-
-/// A path without `.` and `..` (section 5.2.4), and its query.
-fn normal(target: &str) -> String {
-    let (path, query) = target.split_at(target.find('?').unwrap_or(target.len()));
-    let mut kept: Vec<&str> = Vec::new();
-    let mut segments = path.split('/').skip(1).peekable();
-    while let Some(segment) = segments.next() {
-        let last = segments.peek().is_none();
-        match segment {
-            "." | ".." => {
-                if segment == ".." {
-                    kept.pop();
-                }
-                if last {
-                    kept.push("");
-                }
-            }
-            _ => kept.push(segment),
-        }
-    }
-    format!("/{}{query}", kept.join("/"))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -202,7 +152,7 @@ mod tests {
             ("//other/v", "https://other/v"),
             ("http://other", "http://other/"),
             ("HTTP://other?q", "http://other/?q"),
-            ("a:b.ts", "https://cdn.example:8443/a/b/a:b.ts"),
+            ("./a:b.ts", "https://cdn.example:8443/a/b/a:b.ts"),
         ] {
             let joined = Location::parse(base).unwrap().join(reference).unwrap();
             assert_eq!(joined.to_string(), expected, "{reference}");
@@ -210,6 +160,9 @@ mod tests {
         let file = Location::parse("media/master.m3u8").unwrap();
         assert_eq!(file.join("v/a%20b.ts?x").unwrap(), Location::File("media/v/a b.ts".into()));
         assert_eq!(file.join("http://h/v").unwrap().to_string(), "http://h/v");
+        for typed in ["12:30.m3u8", "live:12.m3u8", "c:\\a.m3u8", "a b.m3u8"] {
+            assert_eq!(Location::parse(typed), Ok(Location::File(typed.into())));
+        }
         let base = Location::parse(base).unwrap();
         assert_eq!(base.query(), [("token".to_owned(), "1".to_owned())]);
         assert_eq!(base.asking("_HLS_msn=1").query().len(), 2);
@@ -224,6 +177,8 @@ mod tests {
         let base = Location::parse("http://host/a").unwrap();
         assert!(matches!(base.join("a b"), Err(BadLocation::Characters(_))));
         assert!(matches!(base.join("a\r\nb"), Err(BadLocation::Characters(_))));
-        assert!(matches!(base.join("skd://key"), Err(BadLocation::Scheme(_))));
+        for reference in ["skd://key", "a:b.ts", "http:a.ts", "//"] {
+            assert!(matches!(base.join(reference), Err(BadLocation::Scheme(_))), "{reference}");
+        }
     }
 }

@@ -4,11 +4,12 @@
 //! [`package`] writes those into a folder, [`origin`] serves folders and cuts segments when somebody asks for them, [`live`] has live streams, which also
 //! come by [`rtmp`] and go to storage by [`upload`], [`access`] says who may publish and watch, [`player`] is the page that plays what is served,
 //! [`latency`] measures how far behind the encoder viewers are, [`check`] reads playlists and what they name, [`tools`] has the ffmpeg program make what
-//! needs an encoder, and [`command`] has the commands of `wireworks hls`.
+//! needs an encoder, [`kinds`] says what files are, and [`command`] has the commands of `wireworks hls`.
 
 pub mod access;
 pub mod check;
 pub mod command;
+pub mod kinds;
 pub mod latency;
 pub mod live;
 mod location;

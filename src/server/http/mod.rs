@@ -1,4 +1,4 @@
-//! The HTTP/1.1 server: routing, middleware, static files. And what a client needs of HTTP on its way to another protocol.
+//! The HTTP/1.1 server: routing, middleware, static files. And, in [`client`], what the programs of the suite ask of other servers.
 
 pub mod body;
 pub mod client;

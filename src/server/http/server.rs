@@ -133,17 +133,24 @@ impl Server {
         self
     }
 
+    /// Writes these lines in the combined format, if they go anywhere: for servers whose configuration names no other.
+    pub(in crate::server) fn combined_log(mut self, target: Option<Target>) -> Self {
+        self.access_log = target.map(|target| (Format::Combined, target));
+        self
+    }
+
     /// Tells `log`, which the handler writes, of requests that the handler does not see, and opens it anew with the other files.
     pub(in crate::server) fn refusals(mut self, log: Option<Arc<dyn RefusalLog>>) -> Self {
         self.refusals = log;
         self
     }
 
-    /// Reads files, binds sockets, and puts the server into `process`, whose threads and drain it uses.
+    /// Reads files, binds sockets, and puts the server into `process`, whose threads and drain it uses. What stands at its gate can let others in
+    /// [beside](Gate::beside) it.
     ///
     /// # Errors
     /// As for [`run`](Self::run).
-    pub(in crate::server) fn prepare(mut self, process: &mut Process) -> Result<(), RunError> {
+    pub(in crate::server) fn prepare(mut self, process: &mut Process) -> Result<Arc<Gate>, RunError> {
         self.common.check()?;
         let observers = self.observers()?;
         let (gate, sockets) = self.common.open(process)?;
@@ -160,7 +167,7 @@ impl Server {
             );
             common.show_metrics(metrics.metrics(), &part.gate, process)?;
         }
-        Ok(())
+        Ok(Arc::clone(&part.gate))
     }
 
     /// The server at sockets that somebody else has bound, without metrics: one of several that share a process. It takes the place of the one behind the

@@ -5,6 +5,7 @@
 //! SIGUSR2 [upgrades](upgrade). A [`Handle`] does the same from the program itself. Parts that report on the others are the last to go: they serve
 //! until the drain is over.
 
+mod background;
 mod leaving;
 mod notify;
 mod running;
@@ -25,6 +26,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+pub(in crate::server) use self::background::{Background, Task};
 use self::leaving::Leaving;
 use self::notify::Manager;
 pub use self::running::{Handle, Running};

@@ -1,7 +1,9 @@
 //! One chat on two nodes, with a real PostgreSQL and a real NATS.
 
+mod bench;
 mod checks;
 mod faults;
+mod secured;
 mod together;
 
 use std::net::SocketAddr;
@@ -27,6 +29,7 @@ struct Cluster {
 struct Node {
     process: Process,
     addr: SocketAddr,
+    metrics: SocketAddr,
     folder: TempDir,
 }
 
@@ -34,7 +37,8 @@ impl Cluster {
     #[track_caller]
     fn start() -> Self {
         let (store, nats) = (Postgres::start(), Nats::start());
-        let nodes = (0..2).map(|_| Node::start(&store, &nats, tempfile::tempdir().unwrap())).collect();
+        let node = |_| Node::start("127.0.0.1:0", &store, &nats, tempfile::tempdir().unwrap());
+        let nodes = (0..2).map(node).collect();
         Self { nodes, nats, store }
     }
 
@@ -60,25 +64,26 @@ impl Cluster {
         client
     }
 
-    /// Kills a node as the system does when there is no memory left, and starts it again.
+    /// Kills a node as the system does when there is no memory left, and starts it again where it was.
     #[track_caller]
     fn kill(&mut self, node: usize) {
-        let Node { process, folder, .. } = self.nodes.remove(node);
+        let Node { process, addr, folder, .. } = self.nodes.remove(node);
         process.signal(Signal::KILL);
         drop(process.wait());
-        self.nodes.insert(node, Node::start(&self.store, &self.nats, folder));
+        self.nodes.insert(node, Node::start(&addr.to_string(), &self.store, &self.nats, folder));
     }
 }
 
 impl Node {
     #[track_caller]
-    fn start(store: &Postgres, nats: &Nats, folder: TempDir) -> Self {
+    fn start(listen: &str, store: &Postgres, nats: &Nats, folder: TempDir) -> Self {
         let data = folder.path().join("data").display().to_string();
         let (store, bus) = (store.url(), nats.url());
-        let args = ["chat", "serve", "--listen", "127.0.0.1:0", "--no-limits", "--data", &data];
-        let mut process = wireworks(&[&args[..], &["--store", &store, "--bus", &bus]].concat());
-        let addr = process.address("chat");
-        Self { process, addr, folder }
+        let args = ["chat", "serve", "--listen", listen, "--no-limits", "--data", &data];
+        let shared = ["--store", &store, "--bus", &bus, "--metrics", "127.0.0.1:0"];
+        let mut process = wireworks(&[&args[..], &shared].concat());
+        let (addr, metrics) = (process.address("chat"), process.address("metrics"));
+        Self { process, addr, metrics, folder }
     }
 }
 

@@ -215,3 +215,25 @@ until(alice, "[...document.querySelectorAll('.row.unread')].some(node => node.in
 click(alice, ".row", "greenhouse")
 print("aside:", bool(message(alice, "Is anybody there?")), "behind:", bool(message(alice, "Good morning")))
 print("line:", until(alice, "document.querySelector('.timeline .new')?.nextElementSibling.innerText.includes('anybody')"))
+
+# A room that leads on to another one: whoever may not enter it is offered that one.
+owner = connect(alone.replace("http", "ws") + "chat", subprotocols=["chat.v1.json"], open_timeout=PATIENCE)
+
+
+def asks(number, **request):
+    owner.send(json.dumps({"id": number, **request}))
+    while (reply := json.loads(owner.recv(timeout=PATIENCE))).get("re") != number:
+        pass
+    assert reply["t"] == "ok", reply
+
+
+asks(1, t="login", account="alice", password="battery staple")
+asks(2, t="create", room="#orangery")
+asks(3, t="set", room="#shed", invite_only=True, forward="#orangery")
+key(bob, "k", 75, 2)
+fill(bob, ".switcher input", "shed")
+click(bob, ".switcher [role=option]", "Join #shed")
+print("forward:", bob.appears(".toast", "Enter #orangery").split("\n")[0])
+audit(bob, "a room that leads on")
+click(bob, ".toast button", "Enter #orangery")
+print("entered:", bob.appears(".room-title", "orangery"))

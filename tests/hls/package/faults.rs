@@ -279,6 +279,28 @@ fn what_cannot_be_written_leaves_the_old_package_as_it_was() {
 }
 
 #[test]
+fn a_temporary_file_that_cannot_be_written_is_told_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, spools) = (dir.path().join("out"), dir.path().join("spools"));
+    fs::create_dir(&spools).unwrap();
+    let trap = format!("export TMPDIR={}; trap '' XFSZ;", spools.display());
+    let stream = dir.path().join("film.ts").display().to_string();
+    Tool::new("ffmpeg").args(["-v", "error", "-i", &file("480p.mp4"), "-c", "copy", &stream]).run().success();
+    for (args, name) in [
+        (format!("- < {}", file("480p.mp4")), "-"),
+        (stream.clone(), &*stream),
+        (format!("- < {stream}"), "-"),
+    ] {
+        let refused = limited(&out, &args, &trap);
+        assert_eq!(refused.status.code(), Some(1), "{args}");
+        let said = format!("{name}: a temporary file cannot be written: File too large");
+        assert!(refused.stderr.contains(&said), "{args}: {}", refused.stderr);
+        let left: Vec<_> = tree(dir.path()).into_keys().collect();
+        assert_eq!(left, [Path::new("film.ts")], "{args}");
+    }
+}
+
+#[test]
 fn segments_that_cannot_be_made_leave_the_old_package_and_its_keys() {
     let dir = tempfile::tempdir().unwrap();
     let (out, keys) = (dir.path().join("out"), dir.path().join("keys"));

@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::Command;
 use std::thread;
 
+use super::super::origin::repeated;
 use super::{ended, file, packaged, tree};
 use crate::support::command::{server, stop};
 use crate::support::process::{Ended, Process};
+use crate::support::tool::Tool;
 
 /// Packages what comes by the standard input.
 fn piped(out: &Path, input: &Path, args: &[&str]) -> Ended {
@@ -143,4 +145,32 @@ fn servers_without_ranges_are_read_to_the_end() {
         assert!(refused.stderr.contains(&address.to_string()), "{head}: {}", refused.stderr);
     }
     assert_eq!(tree(&out), tree(&expected.path().join("out")), "what was there is there still");
+}
+
+/// Runs a command, and prints the peak of its memory in KiB.
+const PEAK: &str = "import resource, subprocess, sys
+subprocess.run(sys.argv[1:], check=True)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)";
+
+#[test]
+fn memory_does_not_grow_with_the_bytes_of_a_film() {
+    // Beside what is held of each sample (docs/hls.md) there is nothing: of 25 MB here, with 40,000 samples.
+    const MORE: u64 = 6 << 10;
+    let dir = tempfile::tempdir().unwrap();
+    let long = repeated("480p.mp4", 30, dir.path());
+    for (name, format) in [("film.mp4", "fmp4"), ("film.ts", "ts")] {
+        let [short, long] = [file("480p.mp4"), long.clone()].map(|source| {
+            let film = dir.path().join(name).display().to_string();
+            Tool::new("ffmpeg")
+                .args(["-v", "fatal", "-y", "-i", &source, "-c", "copy", &film])
+                .run()
+                .success();
+            let (program, out) =
+                (env!("CARGO_BIN_EXE_wireworks"), dir.path().join("out").display().to_string());
+            let args = [program, "hls", "package", &film, "-q", "--format", format, "--out", &out];
+            let peak = Tool::python(PEAK).args(args).run().success().text();
+            peak.trim().parse::<u64>().unwrap()
+        });
+        assert!(long < short + MORE, "{name}: {short} KiB, and {long} KiB for thirty times as much");
+    }
 }

@@ -6,17 +6,17 @@
 //! | speak | members who are not silenced; outsiders, if `members_only` is off; no guests, if `accounts_speak` is on, but the voiced |
 //! | speak to all, edit, react | the same; the voiced alone, if `op_moderated` is on |
 //! | edit | whose message it is |
-//! | delete | whose message it is; admins |
+//! | delete | whose message it is, or whose tags that are kept; admins |
 //! | pin, set the topic | admins; any member, if `topic_locked` is off |
 //! | kick, mute, ban, invite to a private room, settings | admins, those below them |
 //! | give and take roles | admins up to their own, owners all; anybody steps down |
 //! | close | owners |
 //! | let a room last while nobody is in it | operators of the server |
 //!
-//! An operator of the server may what an owner may, but does not speak for others.
+//! An operator of the server may what an owner may, but does not speak for others. A guest's name may have been somebody else's before: theirs is what they have said since they came in.
 
 use super::super::event::{Author, Change, List, Message, Role, RoomKind, Setting, Who};
-use super::super::id::Millis;
+use super::super::id::{Millis, Seq};
 use super::super::mask::Subject;
 use super::super::name::Nick;
 use super::{MAX_MASKS, MAX_PINS, Refusal, Room};
@@ -34,11 +34,13 @@ pub struct Actor<'a> {
     pub key: Option<&'a str>,
 }
 
-/// The message that an edit, a deletion, a reaction or a pin is about.
+/// The message that an edit, a deletion, a reaction or a pin is about; a deletion may be about tags that are kept, too.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     /// Whose it is.
     pub by: Who,
+    /// Its number in the room.
+    pub seq: Seq,
     /// Whether it was deleted.
     pub deleted: bool,
 }
@@ -330,7 +332,11 @@ impl Room {
     }
 
     fn own(&self, actor: &Actor<'_>, target: Option<&Target>) -> Result<(), Refusal> {
-        if living(target)?.by == actor.author.who() { Ok(()) } else { Err(Refusal::NotYours) }
+        let target = living(target)?;
+        let who = actor.author.who();
+        let since = || self.members.get(&who).is_some_and(|member| member.since < target.seq);
+        let own = target.by == who && (actor.author.account.is_some() || since());
+        if own { Ok(()) } else { Err(Refusal::NotYours) }
     }
 }
 

@@ -26,6 +26,9 @@ pub const MAX_PINS: usize = 50;
 /// Invitations of a room that nobody has followed, at most: the oldest is forgotten.
 pub const MAX_INVITED: usize = 1000;
 
+/// Former members of a room who are remembered because they could be seen in an auditorium, at most: the oldest is forgotten.
+pub const MAX_FORMER: usize = 200;
+
 /// A member.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Member {
@@ -130,6 +133,19 @@ pub struct Room {
     /// Those of them who were invited by a moderator: bans that are older do not hold them.
     #[serde(default)]
     pardoned: Vec<Who>,
+    /// Who was voiced or more, and is here no longer, or not under that name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    former: Vec<Former>,
+}
+
+/// Somebody who was here, voiced or more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Former {
+    who: Who,
+    /// The first event of it as a member.
+    since: Seq,
+    /// The last one.
+    until: Seq,
 }
 
 /// JSON has no maps by anything but text.
@@ -171,6 +187,7 @@ impl Room {
             pins: Vec::new(),
             invited: Vec::new(),
             pardoned: Vec::new(),
+            former: Vec::new(),
         }
     }
 
@@ -239,6 +256,13 @@ impl Room {
         self.settings.auditorium && self.members.get(who).is_none_or(|member| member.role < Role::Voiced)
     }
 
+    /// Whether IRC clients that do not moderate are not shown, of somebody who came or went by the event of this number, that it did.
+    #[must_use]
+    pub fn was_veiled(&self, who: &Who, at: Seq) -> bool {
+        let seen = |former: &Former| former.who == *who && (former.since..=former.until).contains(&at);
+        self.is_veiled(who) && !self.former.iter().any(seen)
+    }
+
     /// The messages that are pinned, the last one last.
     #[must_use]
     pub fn pins(&self) -> &[MessageId] {
@@ -293,9 +317,9 @@ impl Room {
             }
             Change::Create { kind, name, members } => self.create(event, *kind, name.as_ref(), members),
             Change::Join => self.join(&event.by, event.seq),
-            Change::Leave { .. } => drop(self.members.remove(&event.by.who())),
-            Change::Rename { nick, account } => self.rename(&event.by, nick, *account),
-            Change::Kick { who, .. } => drop(self.members.remove(who)),
+            Change::Leave { .. } => drop(self.remove(&event.by.who(), event.seq)),
+            Change::Rename { nick, account } => self.rename(&event.by, nick, *account, event.seq),
+            Change::Kick { who, .. } => drop(self.remove(who, event.seq)),
             Change::Invite { who, .. } => {
                 put_last(&mut self.invited, who);
                 let by = self.members.get(&event.by.who());
@@ -387,10 +411,22 @@ impl Room {
         self.listed.retain(|listed| listed.list != list || !listed.mask.same(mask));
     }
 
-    fn rename(&mut self, by: &Author, nick: &Nick, account: Option<AccountId>) {
+    /// Somebody is here no longer, or not under this name.
+    fn remove(&mut self, who: &Who, until: Seq) -> Option<Member> {
+        let member = self.members.remove(who)?;
+        if member.role >= Role::Voiced {
+            if self.former.len() >= MAX_FORMER {
+                self.former.remove(0);
+            }
+            self.former.push(Former { who: who.clone(), since: member.since, until });
+        }
+        Some(member)
+    }
+
+    fn rename(&mut self, by: &Author, nick: &Nick, account: Option<AccountId>, seq: Seq) {
         let from = by.who();
         let to = Author { nick: nick.clone(), account, ..by.clone() }.who();
-        if let Some(member) = self.members.remove(&from) {
+        if let Some(member) = self.remove(&from, seq) {
             // A guest who logs in may be a member already, by its account.
             let known = self.members.get(&to).map_or(Role::Member, |known| known.role);
             let role = member.role.max(known);

@@ -113,7 +113,7 @@ fn who_may_do_what() {
     let no = Err(NotAnAdmin);
     let out = Err(NotAMember);
     let of = MessageId::new(5, 5);
-    let theirs = Target { by: vera.who(), deleted: false };
+    let theirs = Target { by: vera.who(), seq: 5, deleted: false };
     let invite = Change::Invite { who: otto.who(), nick: otto.nick.clone() };
     let gone = Change::Leave { reason: None, quit: false };
     let rows: &[(Change, [Result<(), Refusal>; 6])] = &[
@@ -297,7 +297,7 @@ fn whom_admins_alone_hear() {
     assert_eq!(hushed(&scene), [false, false, false, true, true, true]);
     // What is kept is read by all: they say nothing that is.
     let [.., vera, mira, _, _] = people();
-    let target = Target { by: mira.who(), deleted: false };
+    let target = Target { by: mira.who(), seq: 5, deleted: false };
     let of = MessageId::new(1, 1);
     let kept = [
         Change::React { to: of, reaction: "+".into() },
@@ -384,7 +384,7 @@ fn messages_that_are_not_there() {
     let scene = Scene::crowded();
     let vera = &people()[2];
     let of = MessageId::new(5, 5);
-    let deleted = Target { by: vera.who(), deleted: true };
+    let deleted = Target { by: vera.who(), seq: 5, deleted: true };
     for change in [
         Change::Edit { of, text: String::new() },
         Change::Delete { of, reason: None },
@@ -393,6 +393,69 @@ fn messages_that_are_not_there() {
         assert_eq!(scene.may_about(vera, &change, None), Err(Refusal::NoSuchMessage), "{change:?}");
         assert_eq!(scene.may_about(vera, &change, Some(&deleted)), Err(Refusal::Deleted), "{change:?}");
     }
+}
+
+#[test]
+fn a_guest_owns_what_was_said_since_it_came_in() {
+    let mut scene = Scene::crowded();
+    let [.., mira, gast, _] = people();
+    let of = MessageId::new(5, 5);
+    let changes = [Change::Edit { of, text: String::new() }, Change::Delete { of, reason: None }];
+    let outcomes = |scene: &Scene, by: &Author, seq| {
+        let target = Target { by: by.who(), seq, deleted: false };
+        changes.each_ref().map(|change| scene.may_about(by, change, Some(&target)))
+    };
+    let (own, anothers) = ([Ok(()), Ok(())], [Err(Refusal::NotYours), Err(Refusal::NotYours)]);
+    scene.does(&gast, says("first"));
+    let first = scene.room.head();
+    assert_eq!(outcomes(&scene, &gast, first), own);
+    scene.does(&gast, Change::Leave { reason: None, quit: true });
+    scene.does(&gast, Change::Join);
+    assert_eq!(outcomes(&scene, &gast, first), anothers, "it may be somebody else");
+    scene.does(&gast, says("second"));
+    assert_eq!(outcomes(&scene, &gast, scene.room.head()), own);
+    // An account is the same one however often it comes.
+    scene.does(&mira, says("mine"));
+    let mine = scene.room.head();
+    scene.does(&mira, Change::Leave { reason: None, quit: false });
+    scene.does(&mira, Change::Join);
+    assert_eq!(outcomes(&scene, &mira, mine), own);
+}
+
+#[test]
+fn who_was_seen_in_an_auditorium_is_seen_in_its_past() {
+    let mut scene = Scene::crowded();
+    let [olga, adam, vera, mira, gast, otto] = people();
+    scene.does(&olga, Change::Set(Setting::Auditorium(true)));
+    let leave = || Change::Leave { reason: None, quit: false };
+    let mut gone = |by: &Author, change: Change| {
+        scene.does(by, change);
+        scene.room.head()
+    };
+    let (adams, miras) = (gone(&adam, leave()), gone(&mira, leave()));
+    let veras = gone(&olga, kick(&vera));
+    scene.does(&olga, role(&gast, Role::Admin));
+    scene.does(&gast, Change::Rename { nick: nick("guest"), account: None });
+    let renamed = scene.room.head();
+    assert_eq!(scene.room.member(&Who::Guest("guest".into())).unwrap().role, Role::Admin);
+    let veiled = |who: &Author, at| scene.room.was_veiled(&who.who(), at);
+    assert!(!veiled(&adam, adams) && !veiled(&vera, veras), "they moderated, or were voiced");
+    assert!(!veiled(&adam, 2), "as they came");
+    assert!(veiled(&mira, miras), "a member");
+    assert!(!veiled(&gast, renamed), "under the name that it had");
+    assert!(veiled(&gast, renamed + 1), "it is somebody else's now");
+    assert!(veiled(&otto, adams));
+    assert!(!veiled(&olga, 1));
+    // Without that, nobody is veiled.
+    scene.does(&olga, Change::Set(Setting::Auditorium(false)));
+    assert!(!scene.room.was_veiled(&mira.who(), miras));
+    for number in 0..MAX_FORMER {
+        let by = author(&format!("n{number}"), None);
+        scene.does(&by, Change::Join);
+        scene.does(&olga, role(&by, Role::Voiced));
+        scene.does(&by, leave());
+    }
+    assert_eq!(scene.room.former.len(), MAX_FORMER, "they are bounded");
 }
 
 #[test]
@@ -405,7 +468,7 @@ fn lists_and_pins_are_bounded() {
     assert_eq!(scene.may(olga, &listed(List::Mutes, "x")), Err(Refusal::ListFull));
     assert_eq!(scene.may(olga, &listed(List::Bans, "N1")), Ok(()), "it is there already");
     let pin = |number| Change::Pin { message: MessageId::new(number, 0) };
-    let target = Target { by: olga.who(), deleted: false };
+    let target = Target { by: olga.who(), seq: 5, deleted: false };
     for number in 0..MAX_PINS as u64 {
         assert_eq!(scene.may_about(olga, &pin(number), Some(&target)), Ok(()));
         scene.does(olga, pin(number));

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::super::playlist::media::MediaPlaylist;
-use super::super::playlist::multivariant::{MediaKind, MultivariantPlaylist, Variant};
+use super::super::playlist::multivariant::{MultivariantPlaylist, Variant};
 use super::super::playlist::rates::Rates;
 use super::multivariant::is_video;
 use super::{Finding, Findings};
@@ -96,18 +96,7 @@ fn bandwidth(
         let one = renditions.iter().find(|one| one.uri == uri)?;
         one.playlist.rates(one.sizes?)
     };
-    let Some(Rates { mut peak, mut average }) = of(&variant.uri) else { return };
-    for (kind, group) in [
-        (MediaKind::Audio, &variant.audio),
-        (MediaKind::Video, &variant.video),
-        (MediaKind::Subtitles, &variant.subtitles),
-    ] {
-        let Some(group) = group else { continue };
-        let members = playlist.media.iter().filter(|media| media.kind == kind && media.group == *group);
-        let rates: Vec<_> = members.filter_map(|media| of(media.uri.as_deref()?)).collect();
-        peak += rates.iter().map(|rates| rates.peak).max().unwrap_or(0);
-        average += rates.iter().map(|rates| rates.average).max().unwrap_or(0);
-    }
+    let Some(Rates { peak, average }) = playlist.rates(variant, of) else { return };
     found.expect("peak-bandwidth", None, variant.bandwidth >= peak, || {
         format!("{} says {}, the peak is {peak}", variant.uri, variant.bandwidth)
     });

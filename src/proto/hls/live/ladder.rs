@@ -3,8 +3,6 @@
 //! Most renditions have pictures and sound in the same segments, and each is a variant. Encoders of CMAF send each track by itself: then those with
 //! pictures alone are the variants, and those with sound alone a group that all of them share, the first by name being the one that is played.
 
-use std::collections::BTreeMap;
-
 use super::super::playlist::multivariant::{Media, MediaKind, MultivariantPlaylist, Resolution, Variant};
 use super::super::playlist::rates::Rates;
 use super::About;
@@ -48,8 +46,7 @@ pub fn multivariant(rungs: &[Rung<'_>]) -> MultivariantPlaylist {
     let apart = rungs.iter().any(Rung::is_mute);
     let (sounds, pictures): (Vec<&Rung<'_>>, Vec<_>) =
         rungs.iter().partition(|rung| apart && rung.is_sound());
-    let mut variants: Vec<Variant> = pictures.iter().map(|rung| variant(rung, &sounds)).collect();
-    variants.sort_by_key(|variant| std::cmp::Reverse(variant.bandwidth));
+    let variants = pictures.iter().map(|rung| variant(rung, &sounds)).collect();
     let media = sounds.iter().enumerate().map(|(index, rung)| Media {
         kind: MediaKind::Audio,
         group: SOUND.to_owned(),
@@ -65,35 +62,20 @@ pub fn multivariant(rungs: &[Rung<'_>]) -> MultivariantPlaylist {
         characteristics: None,
         channels: Some(rung.about.channels.max(1).to_string()),
     });
-    MultivariantPlaylist {
+    let mut playlist = MultivariantPlaylist {
         version: VERSION,
         independent_segments: rungs.iter().all(|rung| rung.independent),
         media: media.collect(),
         variants,
         ..MultivariantPlaylist::default()
-    }
+    };
+    let rates = rungs.iter().map(|rung| (rung.uri.clone(), Rates { peak: rung.peak, average: rung.average }));
+    playlist.measure(&rates.collect());
+    playlist.variants.sort_by_key(|variant| std::cmp::Reverse(variant.bandwidth));
+    playlist
 }
 
-/// Puts what was measured of media playlists in place of what was told before, and leaves out those of which nothing was. The sound of a variant counts with it, by its largest rendition
-/// (section 4.4.6.2).
-pub fn measure(playlist: &mut MultivariantPlaylist, rates: &BTreeMap<String, Rates>) {
-    playlist.media.retain(|media| media.uri.as_ref().is_none_or(|uri| rates.contains_key(uri)));
-    playlist.variants.retain(|variant| rates.contains_key(&variant.uri));
-    for variant in &mut playlist.variants {
-        let group = playlist.media.iter().filter(|media| Some(&media.group) == variant.audio.as_ref());
-        let sound: Vec<Rates> =
-            group.clone().filter_map(|media| rates.get(media.uri.as_ref()?).copied()).collect();
-        if group.count() == 0 {
-            variant.audio = None;
-        }
-        let most = |rate: fn(&Rates) -> u64| sound.iter().map(rate).max().unwrap_or(0);
-        if let Some(own) = rates.get(&variant.uri) {
-            variant.bandwidth = own.peak.saturating_add(most(|rates| rates.peak));
-            variant.average_bandwidth = Some(own.average.saturating_add(most(|rates| rates.average)));
-        }
-    }
-}
-
+/// A variant, but for its rates.
 fn variant(rung: &Rung<'_>, sounds: &[&Rung<'_>]) -> Variant {
     let sounds = if rung.is_mute() { sounds } else { &[] };
     let mut codecs: Vec<&str> = rung.about.codecs.split(',').collect();
@@ -102,12 +84,9 @@ fn variant(rung: &Rung<'_>, sounds: &[&Rung<'_>]) -> Variant {
             codecs.push(codec);
         }
     }
-    let most = |rate: fn(&Rung<'_>) -> u64| sounds.iter().map(|sound| rate(sound)).max().unwrap_or(0);
     let size = rung.about.size;
     Variant {
         uri: rung.uri.clone(),
-        bandwidth: rung.peak + most(|sound| sound.peak),
-        average_bandwidth: Some(rung.average + most(|sound| sound.average)),
         codecs: Some(codecs.join(",")),
         resolution: size.map(|(width, height)| Resolution { width: width.into(), height: height.into() }),
         frame_rate: rung.about.frame_rate,
@@ -118,6 +97,8 @@ fn variant(rung: &Rung<'_>, sounds: &[&Rung<'_>]) -> Variant {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::super::super::check;
     use super::super::super::playlist::variables::Variables;
     use super::*;
@@ -215,7 +196,7 @@ mod tests {
             (&[("a1", 100)], &[], 1),
         ] {
             let mut playlist = multivariant(&rungs);
-            measure(&mut playlist, &rates(there));
+            playlist.measure(&rates(there));
             assert_eq!(playlist.media.len(), group);
             let seen: Vec<_> = playlist
                 .variants

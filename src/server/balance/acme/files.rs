@@ -1,8 +1,8 @@
 //! The files of ACME: an account, and certificates with their keys. Nobody else may read them.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use instant_acme::AccountCredentials;
@@ -12,6 +12,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::Settings;
 use crate::net::tls::Life;
+use crate::server::durable;
 
 /// Why a file cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -52,15 +53,7 @@ fn stand_in(domains: &[String]) -> io::Result<String> {
 
 /// Writes a file as a whole: whoever reads it finds the old content or the new one.
 pub(super) fn write(path: &Path, content: &[u8]) -> Result<(), FileError> {
-    let aside = path.with_extension("new");
-    let written = || {
-        // One that was left there by a crash is written over.
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(content)?;
-        file.sync_all()?;
-        fs::rename(&aside, path)
-    };
-    written().map_err(FileError::at(path))
+    durable::replace(path, content, durable::SECRET).map_err(FileError::at(path))
 }
 
 /// The life of the certificate in the file; `None` if there is none.

@@ -9,9 +9,9 @@ use std::task::Poll;
 
 use bytes::{Bytes, BytesMut};
 use futures_util::stream::poll_fn;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::forward::Forward;
+use crate::net::workers::{Slot, Tasks};
 use crate::proto::http::list::FieldLines;
 use crate::proto::http::list::contains_token;
 use crate::server::balance::log::Note;
@@ -38,24 +38,19 @@ pub struct Mirror {
 
 /// How many copies may be under way. Clones count together.
 #[derive(Clone, Debug)]
-pub struct Copies {
-    most: usize,
-    /// `most`, less those that are under way.
-    places: Arc<Semaphore>,
-}
+pub struct Copies(Tasks);
 
 impl Copies {
     /// None yet, and at most so many at once.
     #[must_use]
     pub fn new(most: usize) -> Self {
-        let places = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        Self { most, places }
+        Self(Tasks::new("mirror", most))
     }
 
     /// Counts on from where `before` is, together with it, if there may be as many.
     pub fn count_on(&mut self, before: &Self) {
-        if self.most == before.most {
-            self.places = Arc::clone(&before.places);
+        if self.0.size() == before.0.size() {
+            self.0 = before.0.clone();
         }
     }
 }
@@ -88,8 +83,8 @@ struct Copy {
     to: Arc<Forward>,
     request: Request,
     counters: Arc<MirrorCounters>,
-    /// Held until its response was read.
-    place: OwnedSemaphorePermit,
+    /// Its slot, until its response was read.
+    slot: Slot,
 }
 
 impl Mirror {
@@ -102,14 +97,14 @@ impl Mirror {
             count(&self.counters.dropped);
             return body;
         }
-        let Ok(place) = Arc::clone(&self.copies.places).try_acquire_owned() else {
+        let Ok(slot) = self.copies.0.reserve() else {
             count(&self.counters.busy);
             return body;
         };
         let mut request = parts.to_request(Body::empty());
         // The log tells of the request itself.
         request.extensions_mut().remove::<Note>();
-        let copy = Copy { to: Arc::clone(&self.to), request, counters: Arc::clone(&self.counters), place };
+        let copy = Copy { to: Arc::clone(&self.to), request, counters: Arc::clone(&self.counters), slot };
         match body.as_bytes() {
             Some(bytes) => {
                 copy.send(Bytes::copy_from_slice(bytes));
@@ -177,9 +172,9 @@ impl Drop for Kept {
 impl Copy {
     /// Sends it in a task of its own.
     fn send(self, body: Bytes) {
-        let Self { to, mut request, counters, place } = self;
+        let Self { to, mut request, counters, slot } = self;
         *request.body_mut() = body.into();
-        tokio::spawn(async move {
+        slot.spawn(async move {
             let response = to.answer(request).await;
             let failed = response.code().is_server_error();
             count(if failed { &counters.failed } else { &counters.answered });
@@ -191,7 +186,6 @@ impl Copy {
                     break;
                 }
             }
-            drop(place);
         });
     }
 }

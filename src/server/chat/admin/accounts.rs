@@ -10,6 +10,7 @@ use crate::proto::chat::event::{Change, RoomKind, Who};
 use crate::proto::chat::id::MessageId;
 use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::chat::store::account::Account;
+use crate::server::hex;
 
 /// Why an account is suspended while it is being removed.
 const REMOVED: &str = "the account is removed";
@@ -120,6 +121,25 @@ impl Act {
         Ok(format!("removed {}", account.name))
     }
 
+    pub(super) async fn certificates(&self, name: &Nick, out: &Out) -> Result<String, AdminError> {
+        for sha256 in &self.named(name).await?.certificates {
+            put(out, json!({ "sha256": hex::encode(sha256) })).await?;
+        }
+        Ok(String::new())
+    }
+
+    pub(super) async fn add_certificate(&self, name: &Nick, sha256: &str) -> Result<String, AdminError> {
+        let account = self.named(name).await?;
+        self.accounts.add_certificate(account.id, fingerprint(sha256)?).await?;
+        Ok(format!("{sha256} opens {}", account.name))
+    }
+
+    pub(super) async fn remove_certificate(&self, name: &Nick, sha256: &str) -> Result<String, AdminError> {
+        let account = self.named(name).await?;
+        self.accounts.remove_certificate(account.id, fingerprint(sha256)?).await?;
+        Ok(format!("{sha256} opens {} no longer", account.name))
+    }
+
     pub(super) async fn sessions(&self, name: &Nick, out: &Out) -> Result<String, AdminError> {
         let account = self.named(name).await?;
         for session in self.accounts.sessions(account.id).await? {
@@ -151,6 +171,10 @@ impl Act {
         }
         Ok(format!("logged out {}", account.name))
     }
+}
+
+fn fingerprint(sha256: &str) -> Result<[u8; 32], AdminError> {
+    hex::decode(sha256).ok_or_else(|| AdminError::NoFingerprint(sha256.to_owned()))
 }
 
 fn role(operator: bool) -> &'static str {

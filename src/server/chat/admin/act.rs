@@ -1,6 +1,7 @@
 //! Doing what was asked.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -15,6 +16,7 @@ use crate::server::chat::house::House;
 use crate::server::chat::house::mailbox::Refused;
 use crate::server::chat::store::StoreError;
 use crate::server::chat::store::notices::{Notice, Notices};
+use crate::server::keys::KeysError;
 
 /// Things that are read from the store at once.
 pub(super) const PAGE: usize = 500;
@@ -31,6 +33,9 @@ pub enum AdminError {
     /// There is no such session.
     #[error("{0} has no such session")]
     NoSession(Nick),
+    /// That is no fingerprint.
+    #[error("{0:?} is no SHA-256 of a certificate: 64 hexadecimal digits")]
+    NoFingerprint(String),
     /// There is no such notice.
     #[error("no notice of this number was given up")]
     NoNotice,
@@ -49,6 +54,9 @@ pub enum AdminError {
     /// The store does not do it.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// There is no new key.
+    #[error(transparent)]
+    Keys(#[from] KeysError),
     /// It could not be written.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -58,10 +66,20 @@ pub enum AdminError {
 }
 
 /// Does what is asked. Clones are the same.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Act {
     pub(super) house: House,
     pub(super) accounts: Accounts,
+    rotate: RotateKeys,
+}
+
+/// Has links to files signed with a new key.
+pub type RotateKeys = Arc<dyn Fn() -> Result<(), KeysError> + Send + Sync>;
+
+impl std::fmt::Debug for Act {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Act").field("house", &self.house).finish_non_exhaustive()
+    }
 }
 
 /// Where the rows of an answer go.
@@ -79,8 +97,8 @@ pub(super) fn at(millis: Millis) -> Value {
 impl Act {
     /// Administers this house.
     #[must_use]
-    pub fn new(house: House, accounts: Accounts) -> Self {
-        Self { house, accounts }
+    pub fn new(house: House, accounts: Accounts, rotate: RotateKeys) -> Self {
+        Self { house, accounts, rotate }
     }
 
     /// Does it. Rows go to `out`; what is said in the end is a sentence, or nothing.
@@ -98,6 +116,9 @@ impl Act {
             R::UserRestore { name } => self.suspend(&name, None).await,
             R::UserRole { name, operator } => self.role(&name, operator).await,
             R::UserRemove { name } => self.remove(&name).await,
+            R::CertificateList { name } => self.certificates(&name, out).await,
+            R::CertificateAdd { name, sha256 } => self.add_certificate(&name, &sha256).await,
+            R::CertificateRemove { name, sha256 } => self.remove_certificate(&name, &sha256).await,
             R::SessionList { name } => self.sessions(&name, out).await,
             R::SessionEnd { name, which } => self.end_sessions(&name, which).await,
             R::RoomList => self.rooms(out).await,
@@ -108,6 +129,10 @@ impl Act {
                 Ok(format!("closed {room}"))
             }
             R::Retain { age, bytes } => self.retain(age, bytes).await,
+            R::RotateKeys => {
+                (self.rotate)()?;
+                Ok("links are signed with a new key".to_owned())
+            }
             R::Backup { file } => self.backup(&file).await,
             R::Export { room, direct } => self.export(room.as_ref(), direct, out).await,
             R::NoticeList => self.notices(out).await,

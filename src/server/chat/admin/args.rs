@@ -1,4 +1,4 @@
-//! What a user may type after `wireworks chat user`, `room`, `notices`, `backup` and `export`.
+//! What a user may type after `wireworks chat user`, `room`, `notices`, `rotate-keys`, `backup` and `export`.
 
 use std::path::PathBuf;
 
@@ -18,6 +18,8 @@ pub enum Orders {
     Room(RoomArgs),
     /// Show notices for absent members that were given up, try them again, or forget them
     Notices(NoticeArgs),
+    /// Sign links to files with a new key; those that were handed out count until this is done again
+    RotateKeys(RotateArgs),
     /// Write a copy of the database, while the server runs or not
     Backup(BackupArgs),
     /// Write messages as lines of JSON, or as a page
@@ -98,6 +100,17 @@ pub enum UserOrder {
         /// Its name
         name: Nick,
     },
+    /// List the certificates of clients that open it (SASL EXTERNAL), by their SHA-256; add one, or take one away
+    Certificates {
+        /// Its name
+        name: Nick,
+        /// The certificate in this PEM file, or of this SHA-256, opens it too
+        #[arg(long, value_name = "FILE|SHA256", conflicts_with = "remove")]
+        add: Option<PathBuf>,
+        /// This one opens it no longer
+        #[arg(long, value_name = "FILE|SHA256")]
+        remove: Option<PathBuf>,
+    },
     /// List the devices that are logged in, or log them out
     Sessions {
         /// Its name
@@ -118,6 +131,14 @@ pub enum ServerRole {
     Operator,
     /// What its rooms let it do
     Member,
+}
+
+/// The options of `wireworks chat rotate-keys`.
+#[derive(Args, Clone, Debug)]
+pub struct RotateArgs {
+    /// Which folder, and how it is printed.
+    #[command(flatten)]
+    pub common: Common,
 }
 
 /// The options of `wireworks chat room`.

@@ -18,9 +18,11 @@ use crate::server::chat::accounts::config::{Attempts, ConfigError};
 use crate::server::chat::accounts::{Accounts, Config};
 use crate::server::chat::house::House;
 use crate::server::chat::house::settings::Settings;
+use crate::server::chat::media::KEYS;
 use crate::server::chat::server::secret;
 use crate::server::chat::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use crate::server::chat::store::{Store, StoreError};
+use crate::server::keys::Keys;
 
 /// The database of a chat in its folder.
 const DATABASE: &str = "chat.db";
@@ -150,7 +152,9 @@ async fn here(
     let clock = house.clone();
     let lane = Blocking::new(BlockingConfig { threads: 1, ..BlockingConfig::default() });
     let accounts = Accounts::new(store, lane, config, &secret, Arc::new(move || clock.now()))?;
-    let act = Act::new(house, accounts);
+    let keys = folder.join(KEYS);
+    let rotate = move || Keys::open(&keys)?.rotate(&keys).map(drop);
+    let act = Act::new(house, accounts, Arc::new(rotate));
     let (out, mut found) = mpsc::channel(ROWS);
     let acting = async {
         let done = act.act(request, &out).await;

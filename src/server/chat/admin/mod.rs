@@ -16,7 +16,7 @@ mod rooms;
 mod run;
 mod show;
 
-pub use self::act::{Act, AdminError};
+pub use self::act::{Act, AdminError, RotateKeys};
 pub use self::args::Orders;
 pub use self::ask::{AskError, Rows, ask};
 pub use self::request::{Request, Which};

@@ -78,6 +78,25 @@ pub enum Request {
         /// Which.
         name: Nick,
     },
+    /// Lists the certificates that open an account.
+    CertificateList {
+        /// Which.
+        name: Nick,
+    },
+    /// Lets a certificate open an account.
+    CertificateAdd {
+        /// Which.
+        name: Nick,
+        /// The certificate, in hexadecimal digits.
+        sha256: String,
+    },
+    /// Takes a certificate away from an account.
+    CertificateRemove {
+        /// Which.
+        name: Nick,
+        /// The certificate, in hexadecimal digits.
+        sha256: String,
+    },
     /// Lists the devices of an account that are logged in.
     SessionList {
         /// Whose.
@@ -109,6 +128,8 @@ pub enum Request {
         /// The oldest, until there is so much text in all rooms.
         bytes: Option<u64>,
     },
+    /// Signs links to files with a new key.
+    RotateKeys,
     /// Writes a copy of the database.
     Backup {
         /// The file, which does not exist; absolute.

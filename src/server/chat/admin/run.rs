@@ -10,7 +10,9 @@ use super::export::Page;
 use super::prompt::{self, PromptError};
 use super::request::{Request, Which};
 use super::show::{Lines, Shape, Shown, shape};
+use crate::net::tls::{self, TlsError};
 use crate::proto::chat::id::Millis;
+use crate::server::hex;
 
 /// Why a command has failed.
 #[derive(Debug, thiserror::Error)]
@@ -21,6 +23,9 @@ pub enum CommandError {
     /// There is no password.
     #[error(transparent)]
     Prompt(#[from] PromptError),
+    /// There is no such certificate.
+    #[error(transparent)]
+    Certificate(#[from] TlsError),
     /// A file cannot be written.
     #[error("cannot write {}", path.display())]
     File {
@@ -50,12 +55,13 @@ pub fn run(orders: &Orders) -> Result<(), CommandError> {
             let failed = |source| CommandError::File { path: args.file.clone(), source };
             (&args.common, Request::Backup { file: absolute(&args.file).map_err(failed)? })
         }
+        Orders::RotateKeys(args) => (&args.common, Request::RotateKeys),
         Orders::Export(args) => return export(args),
     };
     print(common, request)
 }
 
-fn user(order: &UserOrder) -> Result<Request, PromptError> {
+fn user(order: &UserOrder) -> Result<Request, CommandError> {
     Ok(match order.clone() {
         UserOrder::Add { name, operator, no_password } => {
             let password = if no_password { None } else { Some(prompt::password(&name)?) };
@@ -71,12 +77,28 @@ fn user(order: &UserOrder) -> Result<Request, PromptError> {
         UserOrder::Restore { name } => Request::UserRestore { name },
         UserOrder::Role { name, role } => Request::UserRole { name, operator: role == ServerRole::Operator },
         UserOrder::Remove { name } => Request::UserRemove { name },
+        UserOrder::Certificates { name, add: Some(added), .. } => {
+            Request::CertificateAdd { name, sha256: fingerprint(&added)? }
+        }
+        UserOrder::Certificates { name, remove: Some(removed), .. } => {
+            Request::CertificateRemove { name, sha256: fingerprint(&removed)? }
+        }
+        UserOrder::Certificates { name, .. } => Request::CertificateList { name },
         UserOrder::Sessions { name, end: Some(session), .. } => {
             Request::SessionEnd { name, which: Which::One(session) }
         }
         UserOrder::Sessions { name, end_all: true, .. } => Request::SessionEnd { name, which: Which::All },
         UserOrder::Sessions { name, .. } => Request::SessionList { name },
     })
+}
+
+/// The SHA-256 of a certificate: as it was typed, colons and capitals as other programs print it, or of what is in that file.
+fn fingerprint(typed: &Path) -> Result<String, TlsError> {
+    let text = typed.to_string_lossy().replace(':', "").to_ascii_lowercase();
+    if hex::decode::<32>(&text).is_some() {
+        return Ok(text);
+    }
+    tls::fingerprint(typed).map(|sha256| hex::encode(&sha256))
 }
 
 fn room(order: &RoomOrder) -> Request {

@@ -43,6 +43,7 @@ pub(super) fn shape(request: &Request) -> Shape {
             "rooms",
         ]),
         Request::SessionList { .. } => Shape::Table(&["session", "device", "created", "used", "expires"]),
+        Request::CertificateList { .. } => Shape::Table(&["sha256"]),
         Request::RoomList => Shape::Table(&["room", "kind", "members", "here", "events", "created", "topic"]),
         Request::RoomShow { .. } => Shape::List(&[
             "room", "kind", "members", "here", "events", "created", "topic", "owners", "admins", "settings",

@@ -33,7 +33,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// One of the members of a thread.
 pub(super) struct Member {
     pub(super) run: Arc<Run>,
-    pub(super) door: Door,
+    /// Of all nodes.
+    doors: Arc<[Door]>,
+    /// The one to go through.
+    node: usize,
     ears: Ears,
     /// Of its account.
     pub(super) token: Option<String>,
@@ -177,7 +180,7 @@ fn is_refusal(line: &str) -> bool {
 impl Member {
     pub(super) fn new(
         run: &Arc<Run>,
-        door: Door,
+        doors: &Arc<[Door]>,
         tally: &Arc<Mutex<Tally>>,
         slot: usize,
         index: u32,
@@ -192,7 +195,8 @@ impl Member {
             sender: (index < run.senders).then(|| Sender::new(run, index)),
             is_in: false,
         };
-        Self { run: Arc::clone(run), door, ears, token: None, asked: 0 }
+        let node = usize::try_from(index).unwrap_or_default();
+        Self { run: Arc::clone(run), doors: Arc::clone(doors), node, ears, token: None, asked: 0 }
     }
 
     /// From its coming in until the run is over, when the task is ended.
@@ -217,9 +221,9 @@ impl Member {
         let run = Arc::clone(&self.run);
         // Nobody closes it.
         let _turn = run.turns.acquire().await.map_err(|_| Fault::Gone)?;
-        let link = match self.door {
-            Door::Json(_) => self.come_in().await?,
-            Door::Irc { .. } => self.register().await?,
+        let link = match run.framing {
+            Framing::Frames => self.come_in().await?,
+            Framing::Lines => self.register().await?,
         };
         self.ears.is_in = true;
         let mut tally = lock(&self.ears.tally);
@@ -311,7 +315,11 @@ impl Member {
                     return Ok(link);
                 }
                 Err(fault) if !fault.may_go_on() || Instant::now() > until => return Err(fault),
-                Err(_) => sleep(PAUSE).await,
+                Err(_) => {
+                    // Its node may be away for longer.
+                    self.node += 1;
+                    sleep(PAUSE).await;
+                }
             }
         }
     }
@@ -339,7 +347,7 @@ impl Member {
 
     async fn connect(&self) -> Result<Link, Fault> {
         let open = |error: &dyn std::error::Error| Fault::Open(error.to_string());
-        match &self.door {
+        match &self.doors[self.node % self.doors.len()] {
             Door::Json(connect) => {
                 let (io, rest) = connect.raw().await.map_err(|error| open(&error))?;
                 Ok(Link::new(io, Framing::Frames, &rest))

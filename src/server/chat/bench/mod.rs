@@ -36,6 +36,10 @@ pub struct Args {
     #[command(flatten)]
     pub remote: Remote,
 
+    /// Another node of the same chat: members are spread over all that are named, and go to the next one when theirs is away
+    #[arg(long = "node", value_name = "URL", help_heading = "Connection")]
+    pub nodes: Vec<String>,
+
     /// Members: each has a connection of its own
     #[arg(long, short = 'm', value_name = "N", default_value = "100", help_heading = "Load")]
     pub members: NonZeroU32,
@@ -102,6 +106,9 @@ pub enum BenchError {
     /// Texts that no line of IRC holds.
     #[error("--size: by IRC, the longest text is {}", ByteSize(MAX_IRC_SIZE))]
     IrcSize,
+    /// Nodes that are asked for by different doors.
+    #[error("--node: JSON and IRC cannot be measured in one run")]
+    Doors,
     /// What IRC has not.
     #[error("--reconnect: by IRC, nobody can go on where he was; use the WebSocket")]
     IrcReconnect,
@@ -122,7 +129,7 @@ impl BenchError {
     pub fn status(&self) -> u8 {
         match self {
             Self::Remote(error) if error.is_usage() => 64,
-            Self::IrcSize | Self::IrcReconnect => 64,
+            Self::IrcSize | Self::Doors | Self::IrcReconnect => 64,
             Self::Remote(_) | Self::System(_) | Self::Failed(_) => 1,
             Self::Interrupted => 130,
         }
@@ -134,7 +141,11 @@ impl BenchError {
 /// # Errors
 /// It could not be measured, or something failed meanwhile.
 pub fn run(args: &Args) -> Result<(), BenchError> {
-    let framing = if args.remote.url.starts_with("irc") { Framing::Lines } else { Framing::Frames };
+    let is_irc = |url: &String| url.starts_with("irc");
+    let framing = if is_irc(&args.remote.url) { Framing::Lines } else { Framing::Frames };
+    if args.nodes.iter().any(|node| is_irc(node) != is_irc(&args.remote.url)) {
+        return Err(BenchError::Doors);
+    }
     if framing == Framing::Lines && args.size.0 > MAX_IRC_SIZE {
         return Err(BenchError::IrcSize);
     }

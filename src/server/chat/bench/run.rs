@@ -16,7 +16,7 @@ use super::member::Member;
 use super::tally::{Tally, lock};
 use super::{Args, BenchError};
 use crate::net::shards::{self, Threading};
-use crate::server::chat::client::Door;
+use crate::server::chat::client::{Door, Remote, RemoteError};
 use crate::server::load::bells::{Bells, Ringing};
 use crate::server::load::signals::Signals;
 use crate::server::process::raise_descriptor_limit;
@@ -160,7 +160,7 @@ impl Run {
             tokio::spawn(Arc::clone(self).heed(signals));
             tokio::spawn(Arc::clone(self).lead());
         }
-        let door: Door = self.args.remote.door()?;
+        let doors = self.doors()?;
         let tally = Arc::new(Mutex::new(Tally::new()));
         let mut tasks = JoinSet::new();
         let threads = usize::from(self.args.threads);
@@ -170,7 +170,7 @@ impl Run {
             let is_first = |room: u32| index == room;
             let rooms = rooms.into_iter().map(|room| Cursor::new(room, is_first(room))).collect();
             lock(&tally).ledgers.push(Ledger { rooms, gone: false });
-            tasks.spawn(Member::new(self, door.clone(), &tally, slot, index).live());
+            tasks.spawn(Member::new(self, &doors, &tally, slot, index).live());
         }
         tokio::select! {
             () = self.settle(&tally) => {}
@@ -179,6 +179,13 @@ impl Run {
         }
         drop(tasks);
         Ok(std::mem::replace(&mut *lock(&tally), Tally::new()))
+    }
+
+    /// The doors of all nodes.
+    fn doors(&self) -> Result<Arc<[Door]>, RemoteError> {
+        let Args { remote, nodes, .. } = &self.args;
+        let others = nodes.iter().map(|node| Remote { url: node.clone(), ..remote.clone() }.door());
+        std::iter::once(remote.door()).chain(others).collect()
     }
 
     /// Waits until all are in, lets senders begin, and waits until they have finished.

@@ -1,10 +1,12 @@
 //! Tokens of accounts, kept between two runs: one file that only its owner can read, in the folder for the state of programs.
 
 use std::collections::BTreeMap;
-use std::fs::{DirBuilder, OpenOptions};
-use std::io::{self, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
+
+use crate::server::durable;
 
 /// Bytes of the largest file that is read.
 const LARGEST: u64 = 1 << 20;
@@ -39,13 +41,8 @@ impl Tokens {
         if let Some(folder) = path.parent() {
             DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
         }
-        // Written aside, so that it is whole at any time; never readable by others, not even before it is complete.
-        let aside = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
         let text = serde_json::to_string_pretty(&tokens).map_err(io::Error::other)?;
-        file.write_all(text.as_bytes())?;
-        file.sync_all()?;
-        std::fs::rename(&aside, path)
+        durable::replace(path, text.as_bytes(), durable::SECRET)
     }
 
     fn read(&self) -> BTreeMap<String, String> {

@@ -8,7 +8,6 @@ use super::commit::{Done, Pending, Waiting};
 use super::mailbox::{Mail, Refused, Sent};
 use super::nodes::News;
 use super::room::RoomCell;
-use super::told::Told;
 use super::user::{Face, Session, User};
 use super::{House, Inner, pair};
 use crate::proto::chat::event::{Change, RoomKind, Who};
@@ -49,6 +48,15 @@ pub struct Entered {
     pub opened: bool,
     /// Whether the session has read it before: nothing was done.
     pub already: bool,
+}
+
+/// Something that stands in a room's log.
+#[derive(Clone, Debug)]
+pub struct Kept {
+    /// Whose it is, and whether it is still there.
+    pub target: Target,
+    /// What it was.
+    pub change: Change,
 }
 
 impl House {
@@ -244,18 +252,9 @@ impl House {
             return room.look(Room::head);
         }
         let head = room.subscribe(session);
-        let appears = user.enter(room);
-        room.lock().here.insert(user.id(), Arc::clone(user));
-        let (face, Some(name)) = (user.face(), room.name()) else { return head };
-        let role = room.look(|room| room.member(&face.who()).map(|member| member.role)).unwrap_or_default();
-        if appears {
-            self.0.changed(user);
-        }
-        let told = Told::Appeared { who: &face, room: name, role };
-        if appears {
-            room.publish_of(&face.who(), &told);
-        } else {
-            session.tell(&told);
+        if !self.0.let_be_seen(user, room) {
+            let face = user.face();
+            room.tell_appearance(&face, |told| session.tell(told));
         }
         head
     }
@@ -327,13 +326,35 @@ impl House {
         if let Some(target) = room.target(id) {
             return Ok(Some(target));
         }
+        Ok(self
+            .kept(room, id)
+            .await?
+            .filter(|kept| matches!(kept.change, Change::Message(_)))
+            .map(|kept| kept.target))
+    }
+
+    /// Anything that stands in a room's log.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn kept(&self, room: &Arc<RoomCell>, id: MessageId) -> Result<Option<Kept>, StoreError> {
         let entry = self.store().event(room.id(), id).await?;
-        let is_message = |entry: &crate::server::chat::store::history::Entry| {
-            matches!(entry.event.change, Change::Message(_))
-        };
-        Ok(entry
-            .filter(is_message)
-            .map(|entry| Target { by: entry.event.by.who(), deleted: entry.deleted.is_some() }))
+        Ok(entry.map(|entry| {
+            let (by, seq, deleted) = (entry.event.by.who(), entry.event.seq, entry.deleted.is_some());
+            Kept { target: Target { by, seq, deleted }, change: entry.event.change }
+        }))
+    }
+
+    /// What a deletion is about: a message, or tags that are kept.
+    ///
+    /// # Errors
+    /// The store cannot be read.
+    pub async fn deletable(&self, room: &Arc<RoomCell>, id: MessageId) -> Result<Option<Target>, StoreError> {
+        if let Some(target) = room.target(id) {
+            return Ok(Some(target));
+        }
+        let is_deletable = |kept: &Kept| matches!(kept.change, Change::Message(_) | Change::Tags { .. });
+        Ok(self.kept(room, id).await?.filter(is_deletable).map(|kept| kept.target))
     }
 
     /// The direct room of two accounts, opened if they have none.
@@ -405,22 +426,28 @@ fn taken(refused: Refused) -> NotEntered {
 impl Inner {
     /// Brings all sessions of somebody into a room of which it is a member: an account is in the same rooms on all its devices.
     pub(super) fn bring(&self, who: &Who, room: &Arc<RoomCell>) {
-        let Some(name) = room.name() else { return };
-        let role = room.look(|room| room.member(who).map(|member| member.role)).unwrap_or_default();
+        if room.name().is_none() {
+            return;
+        }
         for user in self.users_of(who).into_iter().filter(|user| user.is_local()) {
-            let face = user.face();
-            let told = Told::Appeared { who: &face, room: name, role };
-            let appears = user.enter(room);
-            room.lock().here.insert(user.id(), Arc::clone(&user));
-            if appears {
-                self.changed(&user);
-                room.publish_of(who, &told);
-            }
+            self.let_be_seen(&user, room);
             for session in room.gather(&user) {
-                session.tell(&told);
+                room.tell_appearance(&user.face(), |told| session.tell(told));
                 session.mailbox.put(Mail::Entered(Arc::clone(room)));
             }
         }
+    }
+
+    /// Lets a user be seen in a room of which it is a member. Says whether it was not seen there before; then all who read the room were told.
+    fn let_be_seen(&self, user: &Arc<User>, room: &Arc<RoomCell>) -> bool {
+        let appears = user.enter(room);
+        room.lock().here.insert(user.id(), Arc::clone(user));
+        if appears {
+            self.changed(user);
+            let face = user.face();
+            room.tell_appearance(&face, |told| room.publish_of(&face.who(), told));
+        }
+        appears
     }
 
     /// Whether there still is such a room.

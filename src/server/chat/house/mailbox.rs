@@ -3,7 +3,6 @@
 //! Nothing is copied into a mailbox that a room's backlog has: the mailbox knows the room, and fetches the bytes when the session takes them.
 //! What is for one session alone comes after all that was said in its rooms before.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -69,11 +68,12 @@ pub enum End {
 #[derive(Debug, Default)]
 struct Inner {
     news: News,
-    mail: VecDeque<Mail>,
+    mail: Vec<Mail>,
     /// Bytes in it.
     bytes: usize,
     waker: Option<Waker>,
-    end: Option<End>,
+    /// Boxed, as nearly all sessions have none.
+    end: Option<Box<End>>,
 }
 
 /// Rooms with news, and which of their readers it is. Most often it is one, for which no memory is asked.
@@ -118,12 +118,12 @@ impl Mailbox {
                 return;
             }
             if inner.bytes + bytes.len() > MAX_UNREAD {
-                inner.end.get_or_insert(End::Slow);
+                inner.end(End::Slow);
             }
             inner.bytes += bytes.len();
         }
         if inner.end.is_none() {
-            inner.mail.push_back(mail);
+            inner.mail.push(mail);
         }
         inner.wake();
     }
@@ -131,7 +131,7 @@ impl Mailbox {
     /// Ends the session, after what it has in its mailbox.
     pub(super) fn end(&self, end: End) {
         let mut inner = self.lock();
-        inner.end.get_or_insert(end);
+        inner.end(end);
         inner.wake();
     }
 
@@ -139,14 +139,14 @@ impl Mailbox {
     ///
     /// # Errors
     /// The session has to end. What it could still be told was told before.
-    pub fn poll_take(&self, cx: &mut Context<'_>, take: &mut VecDeque<Mail>) -> Poll<Result<(), End>> {
+    pub fn poll_take(&self, cx: &mut Context<'_>) -> Poll<Result<Vec<Mail>, End>> {
         let mut inner = self.lock();
-        inner.hand_over(take);
-        if !take.is_empty() {
-            return Poll::Ready(Ok(()));
+        let taken = inner.hand_over();
+        if !taken.is_empty() {
+            return Poll::Ready(Ok(taken));
         }
         if let Some(end) = &inner.end {
-            return Poll::Ready(Err(end.clone()));
+            return Poll::Ready(Err(End::clone(end)));
         }
         if inner.waker.as_ref().is_none_or(|waker| !waker.will_wake(cx.waker())) {
             inner.waker = Some(cx.waker().clone());
@@ -155,8 +155,8 @@ impl Mailbox {
     }
 
     /// Takes out what is there now.
-    pub fn take(&self, take: &mut VecDeque<Mail>) {
-        self.lock().hand_over(take);
+    pub fn take(&self) -> Vec<Mail> {
+        self.lock().hand_over()
     }
 
     /// Fetches what a reader of a room has not got, whether it was told so or not, and does `then` with the room before anything more is said there.
@@ -165,8 +165,8 @@ impl Mailbox {
         inner.fetch();
         inner.news.retain(|(other, key)| !(Arc::ptr_eq(other, room) && *key == reader));
         let mut state = room.lock();
-        if state.read(reader, |new| inner.mail.push_back(new)).is_err() {
-            inner.end.get_or_insert(End::Slow);
+        if state.read(reader, |new| inner.mail.push(new)).is_err() {
+            inner.end(End::Slow);
         }
         then(&mut state);
         drop(state);
@@ -183,10 +183,10 @@ impl News {
     }
 
     /// Hands what rooms have to `mail`. Whether the session had been far enough ahead for that.
-    fn fetch(&mut self, mail: &mut VecDeque<Mail>) -> Result<(), Lagged> {
+    fn fetch(&mut self, mail: &mut Vec<Mail>) -> Result<(), Lagged> {
         let mut outcome = Ok(());
         for (room, reader) in self.first.take().into_iter().chain(self.others.drain(..)) {
-            outcome = outcome.and(room.read(reader, |new| mail.push_back(new)));
+            outcome = outcome.and(room.read(reader, |new| mail.push(new)));
         }
         outcome
     }
@@ -201,18 +201,20 @@ impl Inner {
     /// Gets the news of rooms.
     fn fetch(&mut self) {
         if self.news.fetch(&mut self.mail).is_err() {
-            self.end.get_or_insert(End::Slow);
+            self.end(End::Slow);
         }
     }
 
-    /// Gives away what is there, and what rooms have behind it.
-    fn hand_over(&mut self, take: &mut VecDeque<Mail>) {
-        // Its memory goes, too: few are told anything but what rooms have.
-        take.append(&mut std::mem::take(&mut self.mail));
+    /// Gives away what is there, and what rooms have behind it, with its memory: few are told much between two times.
+    fn hand_over(&mut self) -> Vec<Mail> {
+        self.fetch();
         self.bytes = 0;
-        if self.news.fetch(take).is_err() {
-            self.end.get_or_insert(End::Slow);
-        }
+        std::mem::take(&mut self.mail)
+    }
+
+    /// The first reason counts.
+    fn end(&mut self, end: End) {
+        self.end.get_or_insert_with(|| Box::new(end));
     }
 
     fn wake(&mut self) {

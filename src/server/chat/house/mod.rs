@@ -8,9 +8,11 @@ pub mod absent;
 pub mod decree;
 pub mod enter;
 mod few;
+pub mod gone;
 pub mod hears;
 pub mod mailbox;
 pub mod nodes;
+mod operators;
 mod pace;
 pub mod people;
 pub mod presence;
@@ -72,6 +74,7 @@ struct Inner {
     joining: [tokio::sync::Mutex<()>; OPENING],
     watched: self::watch::Watched,
     seen: self::seen::Seen,
+    past: self::gone::Past,
     pace: self::pace::Pace,
     counters: self::stats::Counters,
     /// The other nodes, if there may be any.
@@ -157,6 +160,7 @@ impl House {
             joining: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             watched: self::watch::Watched::default(),
             seen: self::seen::Seen::default(),
+            past: self::gone::Past::default(),
             counters: self::stats::Counters::default(),
             nodes,
             absent: std::sync::OnceLock::new(),

@@ -40,7 +40,8 @@ impl House {
             user: format!("~{}", &nick.folded()[..nick.as_str().len().min(9)]).into(),
             nick,
             host: host.into(),
-            real: real.into(),
+            // Those who have none share one that needs no memory.
+            real: if real.is_empty() { Arc::default() } else { real.into() },
             account: account.map(|account| (account.id, account.name.clone())),
             operator: account.is_some_and(|account| account.operator),
             bot: false,
@@ -115,6 +116,7 @@ impl House {
             self.show(user);
             return self.release(&face.nick).await;
         }
+        self.note_gone(user, &face);
         self.tell_watchers(&face.nick, &Told::Offline { nick: &face.nick });
         self.tell_neighbours(user, &face, &Told::Gone { who: &face, reason }, None);
         for room in &rooms {
@@ -179,13 +181,14 @@ impl House {
             self.release(to).await;
         }
         let before = outcome?;
+        self.note_gone(user, &before);
         self.tell_neighbours(user, &before, &Told::Renamed { who: &before, to }, None);
         if before.nick.folded() != to.folded() {
             self.release(&old).await;
             self.tell_watchers(&before.nick, &Told::Offline { nick: &before.nick });
             self.tell_watchers(to, &Told::Online { who: &user.face() });
         }
-        self.0.changed(user);
+        self.0.changed_at_once(user);
         let account = before.account.as_ref().map(|(id, _)| *id);
         self.note_identity(user, &before, to, account).await;
         Ok(())
@@ -258,6 +261,15 @@ impl House {
     pub fn set_bot(&self, user: &Arc<User>, bot: bool) {
         user.change_face(|face| face.bot = bot);
         self.0.changed(user);
+    }
+
+    /// A session sets modes for itself ([`Session::modes`]), or takes them away. Says whether that is new.
+    pub fn set_modes(&self, user: &Arc<User>, session: &Session, bits: u8, on: bool) -> bool {
+        let new = session.set_modes(bits, on);
+        if new {
+            self.0.changed(user);
+        }
+        new
     }
 
     /// Those who are here and whom a user has let, by name.

@@ -5,10 +5,11 @@
 
 use std::sync::Arc;
 
-use super::House;
 use super::nodes::News;
+use super::room::RoomCell;
 use super::told::{Presence, Told};
 use super::user::{Session, User};
+use super::{House, Inner};
 use crate::proto::chat::id::{AccountId, MessageId, Millis};
 
 /// How a device is shown.
@@ -96,6 +97,16 @@ impl House {
         self.tell_all(user, &face, &Told::Presence { who: &face, presence, status: &status });
     }
 
+    /// A session has come into rooms: whoever sees its user there is told if that one is away.
+    pub fn show_away(&self, user: &Arc<User>, session: &Session) {
+        let (presence, status) = user.presence();
+        if presence != Presence::Online {
+            let face = user.face();
+            let told = Told::Presence { who: &face, presence, status: &status };
+            self.tell_neighbours(user, &face, &told, Some(session.id));
+        }
+    }
+
     /// Notes which login of its account a device uses: once.
     pub fn note_login(&self, user: &Arc<User>, session: &Session, login: MessageId) {
         session.logged_in(login);
@@ -106,6 +117,16 @@ impl House {
     #[must_use]
     pub fn devices(&self, account: AccountId) -> Vec<Device> {
         self.users_of(account).iter().flat_map(|user| user.devices()).collect()
+    }
+}
+
+impl Inner {
+    /// A user of another node has come into a room: whoever sees it there is told if it is away.
+    pub(super) fn tell_absence(&self, user: &Arc<User>, room: &Arc<RoomCell>) {
+        let (face, (presence, status)) = (user.face(), user.presence());
+        if presence != Presence::Online && !user.is_local() {
+            room.publish_of(&face.who(), &Told::Presence { who: &face, presence, status: &status });
+        }
     }
 }
 

@@ -240,6 +240,13 @@ impl RoomCell {
         }
     }
 
+    /// Has `tell` say that a member has come into sight; nothing in a direct room.
+    pub(super) fn tell_appearance(&self, face: &Face, tell: impl FnOnce(&Told<'_>)) {
+        let Some(room) = self.name() else { return };
+        let role = self.look(|room| room.member(&face.who()).map(|member| member.role)).unwrap_or_default();
+        tell(&Told::Appeared { who: face, room, role });
+    }
+
     /// Tells those who see somebody in an auditorium, where they read it.
     pub(super) fn unveil(&self, who: &Who, told: &Told<'_>) {
         let (told, mut written) = (Told::Unveiled(told), Written::default());
@@ -351,7 +358,8 @@ impl State {
                 if self.targets.len() >= REMEMBERED {
                     self.targets.pop_front();
                 }
-                self.targets.push_back((event.id, Target { by: event.by.who(), deleted: false }));
+                self.targets
+                    .push_back((event.id, Target { by: event.by.who(), seq: event.seq, deleted: false }));
             }
             Change::Delete { of, .. } => {
                 for (_, target) in self.targets.iter_mut().filter(|(id, _)| id == of) {

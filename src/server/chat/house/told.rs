@@ -197,6 +197,22 @@ pub enum Told<'a> {
         /// Where.
         room: &'a RoomName,
     },
+    /// An operator ends the connections of whoever is told.
+    Killed {
+        /// By whom.
+        by: &'a Face,
+        /// Its own name.
+        nick: &'a Nick,
+        /// Why.
+        reason: &'a str,
+    },
+    /// An operator speaks to all who want to hear it.
+    Wallops {
+        /// From whom.
+        by: &'a Face,
+        /// What.
+        text: &'a str,
+    },
     /// How far a member is in a room.
     Cursor {
         /// Whose.

@@ -1,6 +1,6 @@
 //! Who is here: users, and the sessions that each of them has.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::few::Few;
@@ -23,6 +23,12 @@ pub struct SessionId(pub u64);
 
 /// People whom a reserved user lets talk to it at most. Solanum 20.
 pub const MAX_ACCEPTED: usize = 100;
+
+/// A bit of [`Session::modes`]: its user is not to be found by those who share no room with it.
+pub const INVISIBLE: u8 = 1;
+
+/// A bit of [`Session::modes`]: it wants to hear what operators say to all who do.
+pub const WALLOPS: u8 = 2;
 
 /// The next number of a user or a session.
 fn next() -> u64 {
@@ -120,6 +126,8 @@ pub(super) struct Elsewhere {
     pub(super) reserved: bool,
     pub(super) no_ctcp: bool,
     pub(super) accepted: Vec<UserId>,
+    /// What its sessions there have set.
+    pub(super) modes: u8,
 }
 
 impl State {
@@ -155,12 +163,13 @@ pub struct Session {
     /// What waits for it.
     pub mailbox: Mailbox,
     dialect: Mutex<Dialect>,
-    /// The login of an account that it uses, if it came by a token.
-    login: std::sync::OnceLock<MessageId>,
+    /// The login of an account that it uses, if it came by a token: a [`MessageId`], as bytes, which need no place that is aligned.
+    login: std::sync::OnceLock<[u8; 16]>,
     /// How it is shown.
     shown: Mutex<Shown>,
     /// When it was noted last that it does something.
     active: AtomicU64,
+    modes: AtomicU8,
     /// Where it reads each room: which reader of the room's lane it is.
     readers: Mutex<Few<RoomId, ReaderKey>>,
 }
@@ -176,19 +185,20 @@ impl Session {
             login: std::sync::OnceLock::new(),
             shown: Mutex::default(),
             active: AtomicU64::new(0),
+            modes: AtomicU8::new(0),
             readers: Mutex::default(),
         })
     }
 
     /// Notes the login that it uses: once.
     pub(super) fn logged_in(&self, login: MessageId) {
-        let _ = self.login.set(login);
+        let _ = self.login.set(login.to_bytes());
     }
 
     /// The login that it uses.
     #[must_use]
     pub fn login(&self) -> Option<MessageId> {
-        self.login.get().copied()
+        self.login.get().copied().map(MessageId::from_bytes)
     }
 
     /// How it is shown.
@@ -210,6 +220,21 @@ impl Session {
             self.active.store(now, Ordering::Relaxed);
         }
         due
+    }
+
+    /// What it has set for itself, as bits: [`INVISIBLE`] and [`WALLOPS`].
+    #[must_use]
+    pub fn modes(&self) -> u8 {
+        self.modes.load(Ordering::Relaxed)
+    }
+
+    /// Sets bits, or takes them away. Says whether that is new.
+    pub(super) fn set_modes(&self, bits: u8, on: bool) -> bool {
+        let before = match on {
+            true => self.modes.fetch_or(bits, Ordering::Relaxed),
+            false => self.modes.fetch_and(!bits, Ordering::Relaxed),
+        };
+        before & bits != if on { bits } else { 0 }
     }
 
     /// What it speaks.
@@ -242,11 +267,6 @@ impl Session {
         let mut bytes = bytes::BytesMut::new();
         self.dialect().write(told, &mut bytes);
         self.mailbox.put(Mail::Bytes(bytes.freeze()));
-    }
-
-    /// Gives it bytes that were written for it in its dialect, behind all that it was told before.
-    pub fn send(&self, bytes: bytes::Bytes) {
-        self.mailbox.put(Mail::Bytes(bytes));
     }
 
     /// Ends it.
@@ -349,6 +369,24 @@ impl User {
     pub(super) fn local_choices(&self) -> (bool, bool, Vec<UserId>) {
         let state = self.lock();
         (state.reserved, state.no_ctcp, state.accepted.keys().collect())
+    }
+
+    /// What one of its sessions has set, on whichever node, as bits: [`INVISIBLE`] and [`WALLOPS`].
+    #[must_use]
+    pub fn modes(&self) -> u8 {
+        let there = self.lock().nodes.iter().fold(0, |modes, node| modes | node.modes);
+        there | self.local_modes()
+    }
+
+    /// What one of its sessions on this node has set.
+    pub(super) fn local_modes(&self) -> u8 {
+        self.lock().sessions.iter().fold(0, |modes, session| modes | session.modes())
+    }
+
+    /// Whether those who share no room with it are not to find it.
+    #[must_use]
+    pub fn is_invisible(&self) -> bool {
+        self.modes() & INVISIBLE != 0
     }
 
     /// Whether it has sessions on this node.

@@ -17,7 +17,6 @@ use crate::proto::irc::text::{cut, pack};
 use crate::server::chat::house::enter::NotEntered;
 use crate::server::chat::house::mailbox::Refused;
 use crate::server::chat::house::room::{RoomCell, Standing};
-use crate::server::chat::house::told::{Presence, Told};
 use crate::server::chat::house::user::User;
 
 /// Channels that one command may name.
@@ -95,7 +94,7 @@ impl Client {
                     let line = super::dialect::join(self.caps, &user.face(), name);
                     self.replies.push(line);
                 }
-                self.show_away(user);
+                self.door.house.show_away(user, &session);
                 self.entered(&entered.room).await;
                 self.play_back(&entered.room).await;
             }
@@ -108,16 +107,6 @@ impl Client {
             }
         }
         None
-    }
-
-    /// Whoever comes and is away says so.
-    pub(super) fn show_away(&self, user: &Arc<User>) {
-        let (presence, status) = user.presence();
-        if presence != Presence::Online {
-            let face = user.face();
-            let told = Told::Presence { who: &face, presence, status: &status };
-            self.door.house.tell_neighbours(user, &face, &told, Some(self.session().id));
-        }
     }
 
     fn not_entered(&mut self, name: &str, not: NotEntered) {
@@ -347,7 +336,7 @@ impl Client {
         let full = self.caps.has(Cap::UserhostInNames);
         let several = self.caps.has(Cap::MultiPrefix);
         let mut standings = room.standings();
-        standings.retain(|standing| inside || !self.is_invisible(&standing.user));
+        standings.retain(|standing| inside || !standing.user.is_invisible());
         if self.is_veiled(room) {
             // Whoever has come in knows of itself by its JOIN; Ergo leaves it out, too.
             standings.retain(|standing| standing.role >= Role::Voiced);

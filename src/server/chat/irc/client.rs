@@ -4,10 +4,10 @@
 //! is not waited for: what became of it comes out of the mailbox at its place. Whatever is answered after it waits for that, so that
 //! answers come in the order of their commands.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -68,7 +68,6 @@ pub(super) struct Client {
     pub(super) coming: Option<Box<Coming>>,
     /// Once it is registered.
     pub(super) user: Option<Arc<User>>,
-    mail: VecDeque<Mail>,
     /// The answers to the command that is handled.
     pub(super) replies: Vec<Line>,
     /// What follows them, outside of their label.
@@ -99,6 +98,7 @@ pub(super) struct Client {
 /// What a client waits for.
 enum Next {
     Heard(Heard),
+    /// The mailbox had something, which was given to the client.
     Mail,
     Room,
     Late,
@@ -112,8 +112,7 @@ impl Client {
         let now = Instant::now();
         let mut timer = link.clock().timer();
         timer.set(now + door.settings.patience);
-        let handle =
-            Handle { session, modes: AtomicU8::new(0), secure: tls, spoke: AtomicU64::new(door.house.now()) };
+        let handle = Handle { session, secure: tls, spoke: AtomicU64::new(door.house.now()) };
         door.unknown.fetch_add(1, Ordering::Relaxed);
         Box::new(Self {
             timer,
@@ -131,7 +130,6 @@ impl Client {
             handle: Arc::new(handle),
             coming: Some(Box::default()),
             user: None,
-            mail: VecDeque::new(),
             replies: Vec::new(),
             after: Vec::new(),
             pending: BTreeMap::new(),
@@ -164,8 +162,7 @@ impl Client {
             match next.await {
                 // Boxed, so that a connection that waits has no room for what commands need.
                 Next::Heard(heard) => Box::pin(self.take(heard)).await,
-                Next::Mail => self.deliver(),
-                Next::Room => {}
+                Next::Mail | Next::Room => {}
                 Next::Late => self.late(),
                 Next::Closed => self.end("Connection closed"),
                 Next::Ended(End::Slow) => self.end("Max SendQ exceeded"),
@@ -183,8 +180,11 @@ impl Client {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         if self.link.has_room() {
-            match self.handle.session.mailbox.poll_take(cx, &mut self.mail) {
-                Poll::Ready(Ok(())) => return Poll::Ready(Next::Mail),
+            match self.handle.session.mailbox.poll_take(cx) {
+                Poll::Ready(Ok(mail)) => {
+                    self.give(mail);
+                    return Poll::Ready(Next::Mail);
+                }
                 Poll::Ready(Err(end)) => return Poll::Ready(Next::Ended(end)),
                 Poll::Pending => {}
             }
@@ -325,9 +325,12 @@ impl Client {
 
     /// Gives the client what its mailbox holds.
     fn deliver(&mut self) {
-        let mut mail = std::mem::take(&mut self.mail);
-        self.handle.session.mailbox.take(&mut mail);
-        for piece in mail.drain(..) {
+        let mail = self.handle.session.mailbox.take();
+        self.give(mail);
+    }
+
+    fn give(&mut self, mail: Vec<Mail>) {
+        for piece in mail {
             match piece {
                 Mail::Bytes(bytes) if self.watched.is_empty() => self.link.feed(bytes),
                 Mail::Bytes(bytes) => {
@@ -346,9 +349,6 @@ impl Client {
                 }
             }
         }
-        // Few are told much: between two times the memory goes.
-        mail.shrink_to_fit();
-        self.mail = mail;
     }
 
     /// What watchers are told is written once for all of them: it becomes the client's own here.
@@ -383,9 +383,7 @@ impl Client {
             body.strip_prefix(':').is_some_and(|body| body.starts_with(&source))
                 || body.starts_with(&mode) && body.ends_with(&member)
         };
-        let mut mail = std::mem::take(&mut self.mail);
-        self.handle.session.mailbox.take(&mut mail);
-        for piece in mail.drain(..) {
+        for piece in self.handle.session.mailbox.take() {
             let bytes = match piece {
                 Mail::Bytes(bytes) => bytes,
                 Mail::Entered(room) => {
@@ -405,23 +403,22 @@ impl Client {
                 }
             }
         }
-        self.mail = mail;
         own
     }
 
     /// Waits until it is known what became of everything that was sent.
     pub(super) async fn wait(&mut self) {
         while !self.pending.is_empty() {
-            let taken = poll_fn(|cx| self.handle.session.mailbox.poll_take(cx, &mut self.mail)).await;
-            self.deliver();
-            if let Err(end) = taken {
-                let reason = match end {
-                    End::Slow => "Max SendQ exceeded".to_owned(),
-                    End::Ended(reason) => reason,
-                };
-                self.end(&reason);
-                break;
-            }
+            let reason = match poll_fn(|cx| self.handle.session.mailbox.poll_take(cx)).await {
+                Ok(mail) => {
+                    self.give(mail);
+                    continue;
+                }
+                Err(End::Slow) => "Max SendQ exceeded".to_owned(),
+                Err(End::Ended(reason)) => reason,
+            };
+            self.end(&reason);
+            break;
         }
     }
 
@@ -488,9 +485,6 @@ impl Client {
         }
         match self.user.take() {
             Some(user) => {
-                if user.sessions().len() <= 1 {
-                    door.remember(user.face());
-                }
                 door.house.depart(&user, &session, &reason).await;
             }
             None => {

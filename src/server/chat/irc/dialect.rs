@@ -132,6 +132,10 @@ impl Irc {
                 let line = Line::new(&self.server, "KICK").param(room.as_str()).param(nick.as_str());
                 vec![line.last("The channel is closed")]
             }
+            Told::Killed { by, nick, reason } => {
+                vec![Line::new(&mask(by), "KILL").param(nick.as_str()).last(reason)]
+            }
+            Told::Wallops { by, text } => vec![Line::new(&mask(by), "WALLOPS").last(text)],
             Told::Invited { by, who, room, id } => {
                 let account = by.account_name().map(Nick::as_str);
                 let line = Line::new(&mask(by), "INVITE").param(who.as_str()).param(room.as_str());

@@ -310,14 +310,14 @@ fn living(entries: Vec<Entry>) -> Vec<Event> {
     entries.into_iter().filter(|entry| entry.deleted.is_none()).map(|entry| entry.event).collect()
 }
 
-/// Whether somebody has come or gone who is not shown in a channel, and is not the one who asks.
+/// Whether somebody has come or gone who was not shown in a channel, and is not the one who asks.
 fn comes_or_goes_unseen(room: &RoomCell, event: &Event, own: &Who) -> bool {
     let who = match &event.change {
         Change::Join | Change::Leave { .. } | Change::Rename { .. } => event.by.who(),
         Change::Kick { who, .. } => who.clone(),
         _ => return false,
     };
-    who != *own && room.look(|room| room.is_veiled(&who))
+    who != *own && room.look(|room| room.was_veiled(&who, event.seq))
 }
 
 /// The part of a log that is asked for.

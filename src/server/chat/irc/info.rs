@@ -135,7 +135,7 @@ impl Client {
             return known;
         }
         let users = self.door.house.users();
-        let invisible = users.iter().filter(|user| self.is_invisible(user)).count();
+        let invisible = users.iter().filter(|user| user.is_invisible()).count();
         let operators = users.iter().filter(|user| user.face().operator).count();
         *census.insert(Census { at: Instant::now(), invisible, operators })
     }

@@ -210,6 +210,7 @@ impl Client {
                     Err(refusal) => self.notice(&format!("Not registered: {}.", sentence(&refusal))),
                 }
             }
+            ("CERT", [_, words @ ..]) => self.cert(words).await,
             ("IDENTIFY", [_, password]) => {
                 let name = self.called();
                 self.identify(&name, password).await;
@@ -219,6 +220,7 @@ impl Client {
                 for line in [
                     "REGISTER password [email]: makes an account of your nick.",
                     "IDENTIFY [account] password: logs you in.",
+                    "CERT: which certificates log you in by SASL EXTERNAL; CERT ADD, CERT DEL.",
                     "Clients that know SASL log in by themselves.",
                 ] {
                     self.notice(line);
@@ -238,7 +240,7 @@ impl Client {
         }
     }
 
-    fn notice(&mut self, text: &str) {
+    pub(super) fn notice(&mut self, text: &str) {
         let source = format!("{NICKSERV}!{NICKSERV}@{}", self.door.name());
         let line = Line::new(&source, "NOTICE").param(&self.called()).last(text);
         self.replies.push(line);
@@ -246,7 +248,7 @@ impl Client {
 }
 
 /// Why, without what concerns the operator only.
-fn sentence(refusal: &Refusal) -> String {
+pub(super) fn sentence(refusal: &Refusal) -> String {
     match refusal {
         Refusal::Store(_) | Refusal::Random(_) => "accounts are away, try again soon".to_owned(),
         other => other.to_string(),

@@ -4,6 +4,7 @@
 //! [`proto::irc::command`](crate::proto::irc::command), and calls the handler in one of the files here. What others do comes out of the
 //! session's mailbox as lines that [`dialect`] wrote once for all sessions with the same capabilities.
 
+mod certs;
 mod channel;
 mod client;
 pub mod dialect;
@@ -24,8 +25,8 @@ mod tests;
 mod whispers;
 mod who;
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -43,13 +44,10 @@ use crate::proto::irc::cap::{Cap, Caps};
 use crate::proto::irc::line::Lines;
 use crate::server::chat::accounts::{self, Accounts};
 use crate::server::chat::house::House;
-use crate::server::chat::house::user::{Face, Session, SessionId};
+use crate::server::chat::house::user::{Session, SessionId};
 use crate::server::peer::Peer;
 use crate::server::process::Part;
 use crate::server::ws::Socket;
-
-/// Users who have gone and are remembered for `WHOWAS`, at most. Ergo 100.
-const MAX_WHOWAS: usize = 1000;
 
 /// Nicks that a session watches at most: the token MONITOR. Ergo 100.
 pub const MAX_MONITOR: usize = 100;
@@ -121,7 +119,6 @@ pub(crate) struct Inner {
     parts: OnceLock<Vec<Weak<dyn Part>>>,
     language: &'static Irc,
     since: Millis,
-    whowas: Mutex<VecDeque<Was>>,
     clients: Mutex<HashMap<SessionId, Arc<Handle>>>,
     /// Read markers at times at which nothing was said, which no cursor can hold, by account and folded target.
     markers: Mutex<HashMap<(AccountId, String), Millis>>,
@@ -140,17 +137,9 @@ pub(crate) struct Inner {
 /// What is known of a connection outside of its task.
 struct Handle {
     session: Arc<Session>,
-    modes: AtomicU8,
     secure: bool,
     /// When it said something the last time.
     spoke: AtomicU64,
-}
-
-/// A user who has gone.
-#[derive(Clone)]
-struct Was {
-    face: Face,
-    at: Millis,
 }
 
 impl std::fmt::Debug for Door {
@@ -174,7 +163,6 @@ impl Door {
             parts: OnceLock::new(),
             language,
             since,
-            whowas: Mutex::default(),
             clients: Mutex::default(),
             markers: Mutex::default(),
             whispers: Whispers::default(),
@@ -236,30 +224,10 @@ impl Inner {
         self.markers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn whowas(&self) -> MutexGuard<'_, VecDeque<Was>> {
-        self.whowas.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn remember(&self, face: Face) {
-        let at = self.house.now();
-        let mut whowas = self.whowas();
-        if whowas.len() >= MAX_WHOWAS {
-            whowas.pop_back();
-        }
-        whowas.push_front(Was { face, at });
-    }
-
     /// Capabilities that a client may ask for.
     fn offered(&self) -> Caps {
         use crate::proto::irc::cap;
         let all = cap::ALL.iter().fold(Caps::NONE, |caps, (cap, ..)| caps.with(*cap));
         if self.settings.sts.is_none() { all.without(Cap::Sts) } else { all }
-    }
-
-    /// The modes of a user's sessions: what one of them has set.
-    fn modes(&self, sessions: &[Arc<Session>]) -> u8 {
-        let clients = self.clients();
-        let known = sessions.iter().filter_map(|session| clients.get(&session.id));
-        known.fold(0, |modes, handle| modes | handle.modes.load(Ordering::Relaxed))
     }
 }

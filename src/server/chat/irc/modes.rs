@@ -1,7 +1,6 @@
 //! MODE: of channels and of oneself (Modern IRC, "MODE message").
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::client::Client;
 use super::dialect::{mask, shown as masked};
@@ -15,12 +14,7 @@ use crate::proto::irc::mode::{self, Made};
 use crate::proto::irc::numeric;
 use crate::server::chat::house::mailbox::Refused;
 use crate::server::chat::house::room::RoomCell;
-use crate::server::chat::house::user::User;
-
-/// User modes that the door keeps for a session, as bits.
-pub(super) const INVISIBLE: u8 = 1;
-/// Gets WALLOPS.
-pub(super) const WALLOPS: u8 = 2;
+use crate::server::chat::house::user::{INVISIBLE, User, WALLOPS};
 
 /// Seconds of slow mode at most: six hours, as Discord has.
 const MAX_SLOW: u32 = 6 * 3600;
@@ -307,19 +301,13 @@ impl Client {
             }
             _ => return false,
         };
-        let modes = &self.handle.modes;
-        let before = if add {
-            modes.fetch_or(bit, Ordering::Relaxed)
-        } else {
-            modes.fetch_and(!bit, Ordering::Relaxed)
-        };
-        (before & bit != 0) != add
+        self.door.house.set_modes(user, self.session(), bit, add)
     }
 
     /// The modes of a user, as `+iw`.
     pub(super) fn user_modes(&self, user: &User) -> String {
         let face = user.face();
-        let bits = self.door.modes(&user.sessions());
+        let bits = user.modes();
         let mut modes = "+".to_owned();
         let on = |letter: char| match letter {
             'B' => face.bot,
@@ -332,11 +320,6 @@ impl Client {
         };
         modes.extend(mode::USER.iter().map(|(letter, ..)| *letter).filter(|letter| on(*letter)));
         modes
-    }
-
-    /// Whether somebody is not to be found by those who share no channel with it.
-    pub(super) fn is_invisible(&self, user: &User) -> bool {
-        self.door.modes(&user.sessions()) & INVISIBLE != 0
     }
 }
 

@@ -1,16 +1,13 @@
 //! For those who operate the server: OPER, KILL, REHASH and WALLOPS (Modern IRC, "Operator Messages").
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use super::client::Client;
 use super::dialect::mask;
-use super::modes::WALLOPS;
 use crate::proto::irc::message::Message;
 use crate::proto::irc::mode::{self, Made};
 use crate::proto::irc::numeric;
 use crate::proto::irc::text::cut;
-use crate::proto::irc::write::Line;
 use crate::server::chat::house::user::User;
 
 impl Client {
@@ -57,13 +54,8 @@ impl Client {
         let limit = self.door.house.settings().max_reason;
         let reason = cut(message.given(1).unwrap_or("No reason"), limit);
         let text = format!("Killed ({} ({reason}))", self.called());
-        let source = self.user.as_ref().map(|user| mask(&user.face())).unwrap_or_default();
-        let line = Line::new(&source, "KILL").param(other.face().nick.as_str()).last(&text);
-        for session in other.sessions() {
-            if self.door.clients().contains_key(&session.id) {
-                session.send(line.to_bytes());
-            }
-            session.end(&text);
+        if let Some(user) = &self.user {
+            self.door.house.kill(&user.face(), &other, &text);
         }
     }
 
@@ -83,15 +75,6 @@ impl Client {
             return self.reply(numeric::ERR_NOPRIVILEGES, &[]);
         }
         let Some(user) = self.user.clone() else { return };
-        let line = Line::new(&mask(&user.face()), "WALLOPS").last(message.params()[0]).to_bytes();
-        let wanting: Vec<_> = {
-            let clients = self.door.clients();
-            let wanting =
-                clients.values().filter(|handle| handle.modes.load(Ordering::Relaxed) & WALLOPS != 0);
-            wanting.map(|handle| Arc::clone(&handle.session)).collect()
-        };
-        for session in wanting {
-            session.send(line.clone());
-        }
+        self.door.house.wallop(&user.face(), message.params()[0]);
     }
 }

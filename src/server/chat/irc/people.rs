@@ -16,8 +16,9 @@ use crate::proto::irc::numeric;
 use crate::proto::irc::target;
 use crate::proto::irc::text::{cut, pack};
 use crate::proto::irc::time;
+use crate::server::chat::house::gone::Gone;
 use crate::server::chat::house::told::Presence;
-use crate::server::chat::house::user::User;
+use crate::server::chat::house::user::{Face, User};
 
 /// Nicks that ISON and USERHOST look up at most.
 const MAX_NICKS: usize = 100;
@@ -236,7 +237,7 @@ impl Client {
         for room in other.rooms() {
             let Some(name) = room.name() else { continue };
             let shared = user.is_in(room.id()) || user.face().operator;
-            let open = room.look(Room::is_listed) && !self.is_invisible(other);
+            let open = room.look(Room::is_listed) && !other.is_invisible();
             if (shared || open) && self.sees(&room, other) {
                 let standing = room.standing(other);
                 let before = standing.map(|standing| prefixes(&standing, several)).unwrap_or_default();
@@ -257,11 +258,11 @@ impl Client {
         };
         let count = message.param(1).and_then(|count| count.parse::<usize>().ok()).filter(|count| *count > 0);
         let count = count.unwrap_or(MAX_WAS).min(MAX_WAS);
-        let is = |was: &&super::Was| {
+        let is = |was: &Face| {
             let mut asked = target::split(nick).take(MAX_TARGETS);
-            asked.any(|nick| was.face.nick.as_str().eq_ignore_ascii_case(nick))
+            asked.any(|nick| was.nick.as_str().eq_ignore_ascii_case(nick))
         };
-        let mut found: Vec<_> = self.door.whowas().iter().filter(is).take(count).cloned().collect();
+        let mut found = self.door.house.gone(is, count);
         if found.is_empty() {
             found.extend(self.last_seen(nick).await);
         }
@@ -269,7 +270,7 @@ impl Client {
             self.reply(numeric::ERR_WASNOSUCHNICK, &[nick]);
         }
         let server = self.door.name().to_owned();
-        for super::Was { face, at } in found {
+        for Gone { face, at } in found {
             let name = face.nick.as_str();
             self.reply_text(numeric::RPL_WHOWASUSER, &[name, &face.user, &face.host, "*"], &face.real);
             if let Some(account) = face.account_name() {
@@ -283,7 +284,7 @@ impl Client {
 
 impl Client {
     /// An account that is not here, and when it was.
-    async fn last_seen(&self, nick: &str) -> Option<super::Was> {
+    async fn last_seen(&self, nick: &str) -> Option<Gone> {
         let (house, accounts) = (&self.door.house, &self.door.accounts);
         let nick = nick.parse::<Nick>().ok()?;
         let account = accounts.account_named(&nick).await.ok()??;
@@ -291,7 +292,7 @@ impl Client {
             return None;
         }
         let at = house.last_seen(account.id).await.ok()??;
-        Some(super::Was { face: house.face(account.name.clone(), Some(&account), None), at })
+        Some(Gone { face: house.face(account.name.clone(), Some(&account), None), at })
     }
 }
 

@@ -175,7 +175,6 @@ impl Client {
             let told = self.lines_of(face.nick.as_str());
             self.replies.extend(told);
         }
-        self.door.remember(face);
     }
 
     /// Whether a nick belongs to nobody else's account.
@@ -247,7 +246,7 @@ impl Client {
         self.settle(None).await;
         self.restore().await;
         if let (Some(user), Some(_)) = (self.user.clone(), away) {
-            self.show_away(&user);
+            self.door.house.show_away(&user, &session);
         }
     }
 

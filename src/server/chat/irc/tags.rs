@@ -8,14 +8,16 @@ use super::registration::MAX_TARGETS;
 use super::talk::To;
 use crate::proto::chat::event::Change;
 use crate::proto::chat::id::MessageId;
-use crate::proto::chat::room::Refusal;
+use crate::proto::chat::room::{Refusal, Target};
 use crate::proto::irc::cap::Cap;
 use crate::proto::irc::message::Message;
 use crate::proto::irc::numeric;
 use crate::proto::irc::target;
 use crate::proto::irc::text;
 use crate::server::chat::house::mailbox::Refused;
+use crate::server::chat::house::room::RoomCell;
 use crate::server::chat::house::told::{Place, Told};
+use crate::server::chat::house::user::User;
 
 impl Client {
     pub(super) async fn tagmsg(&mut self, message: &Message<'_>) {
@@ -120,13 +122,13 @@ impl Client {
         let Ok(of) = id.parse::<MessageId>() else {
             return self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown);
         };
-        let found = match self.door.house.target(&room, of).await {
-            Ok(Some(found)) => found,
-            _ => return self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown),
-        };
         let limit = self.door.house.settings().max_reason;
         let reason = message.given(2).map(|reason| text::cut(reason, limit).to_owned());
-        let change = Change::Delete { of, reason };
+        let found = match self.redactable(&user, &room, of, reason).await {
+            Some(found) => found,
+            None => return self.fail("REDACT", "UNKNOWN_MSGID", &[target, id], unknown),
+        };
+        let (change, found) = found;
         match self.door.house.change(&user, &room, change.clone(), Some(&found)).await {
             Ok(sent) => {
                 // Whoever reads the channel is told as all are.
@@ -144,6 +146,27 @@ impl Client {
                 self.fail("REDACT", "REDACT_FORBIDDEN", &[target, id], &text);
             }
         }
+    }
+}
+
+impl Client {
+    /// What a redaction changes, and what it is about: a message and tags that are kept are deleted, and a reaction of one's own is taken back. One of somebody else's is
+    /// that one's alone: as its message is deleted, it goes.
+    async fn redactable(
+        &self,
+        user: &User,
+        room: &Arc<RoomCell>,
+        of: MessageId,
+        reason: Option<String>,
+    ) -> Option<(Change, Target)> {
+        let house = &self.door.house;
+        if let Some(target) = house.deletable(room, of).await.ok()? {
+            return Some((Change::Delete { of, reason }, target));
+        }
+        let kept = house.kept(room, of).await.ok()??;
+        let Change::React { to, reaction } = kept.change else { return None };
+        let target = house.target(room, to).await.ok()??;
+        (kept.target.by == user.who()).then_some((Change::Unreact { to, reaction }, target))
     }
 }
 

@@ -26,7 +26,7 @@ impl Client {
                 let inside = user.is_in(room.id());
                 for standing in room.standings() {
                     let other = &standing.user;
-                    let seen = (inside || !self.is_invisible(other)) && self.sees(&room, other);
+                    let seen = (inside || !other.is_invisible()) && self.sees(&room, other);
                     if seen && (!request.operators || other.face().operator) {
                         self.who_row(&request, Some((&room, &standing)), other);
                     }
@@ -50,7 +50,7 @@ impl Client {
         let mine = user.rooms();
         let seen = |other: &Arc<User>| {
             other.id() == user.id()
-                || !self.is_invisible(other)
+                || !other.is_invisible()
                 || mine.iter().any(|room| other.is_in(room.id()) && self.sees(room, other))
         };
         let fits = |other: &Arc<User>| {

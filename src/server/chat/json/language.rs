@@ -66,8 +66,8 @@ fn rare(told: &Told<'_>) -> Option<String> {
     let text = |nick: &Nick| Value::from(nick.as_str());
     Some(match told {
         Told::Event { .. } | Told::Whisper { .. } | Told::Status { .. } => return None,
-        // The room's own event says that it has ended, and hosts are not shown.
-        Told::Host { .. } | Told::Closed { .. } => return None,
+        // The room's own event says that it has ended, the end of the connection why, and hosts are not shown.
+        Told::Host { .. } | Told::Closed { .. } | Told::Killed { .. } | Told::Wallops { .. } => return None,
         Told::Watched(told) | Told::Veiled(told) => return rare(told),
         Told::Unveiled(_) => return None,
         Told::Tags { from, place, tags, .. } => {

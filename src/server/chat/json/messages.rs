@@ -107,7 +107,10 @@ impl Talk {
         change: Change,
     ) -> Result<Answer, Failure> {
         let (room, _) = self.place(target).await?;
-        let about = self.door.house.target(&room, message).await?;
+        let about = match change {
+            Change::Delete { .. } => self.door.house.deletable(&room, message).await?,
+            _ => self.door.house.target(&room, message).await?,
+        };
         self.on_its_way(&room, change, about.as_ref(), None).await
     }
 

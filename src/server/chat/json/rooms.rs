@@ -177,6 +177,9 @@ impl Talk {
                 return Err(Failure::from(not).forwarding(forward));
             }
         };
+        if !entered.already {
+            self.door.house.show_away(&user, &self.session);
+        }
         let head = entered.room.look(Room::head);
         Ok(fields([("room", self.room_words(&entered.room, head, None).await?)]))
     }

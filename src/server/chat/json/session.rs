@@ -1,6 +1,6 @@
 //! One connection of the JSON door: its requests in their order, what it is told, and its end.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Instant;
@@ -37,9 +37,8 @@ pub(super) struct Talk {
     pub(super) session: Arc<Session>,
     pub(super) me: Option<Me>,
     socket: Socket,
-    mail: VecDeque<Mail>,
-    /// Changes that are on their way, by their numbers here: what their client calls them.
-    underway: HashMap<u64, Option<Id>>,
+    /// Changes that are on their way, by their numbers here: what their client calls them. A tree needs no memory as long as it is empty.
+    underway: BTreeMap<u64, Option<Id>>,
     pub(super) next: u64,
     pace: Option<Bucket>,
     pub(super) watched: Vec<Nick>,
@@ -95,8 +94,7 @@ impl Talk {
             session,
             me: None,
             socket,
-            mail: VecDeque::new(),
-            underway: HashMap::new(),
+            underway: BTreeMap::new(),
             next: 0,
             pace,
             watched: Vec::new(),
@@ -149,7 +147,7 @@ impl Talk {
     }
 
     async fn step(&mut self) -> Result<(), Over> {
-        let Self { session, socket, mail, .. } = self;
+        let Self { session, socket, .. } = self;
         let room = socket.has_room();
         tokio::select! {
             biased;
@@ -162,8 +160,8 @@ impl Talk {
                 Event::Closed(_) => Err(Over::Closed),
                 Event::Pong(_) | Event::Room => Ok(()),
             },
-            taken = poll_fn(|cx| session.mailbox.poll_take(cx, mail)), if room => match taken {
-                Ok(()) => self.deliver(),
+            taken = poll_fn(|cx| session.mailbox.poll_take(cx)), if room => match taken {
+                Ok(mail) => self.deliver(mail),
                 Err(End::Slow) => {
                     self.say(r#"{"t":"bye","code":"slow","message":"too far behind: resume"}"#)?;
                     Err(Over::Close(CloseCode::TRY_AGAIN_LATER, "too far behind".into()))
@@ -177,8 +175,8 @@ impl Talk {
     }
 
     /// Writes what was taken out of the mailbox.
-    fn deliver(&mut self) -> Result<(), Over> {
-        while let Some(mail) = self.mail.pop_front() {
+    fn deliver(&mut self, taken: Vec<Mail>) -> Result<(), Over> {
+        for mail in taken {
             match mail {
                 Mail::Bytes(frames) if frames.is_empty() => {}
                 Mail::Bytes(frames) => self.socket.feed_frame(frames)?,
@@ -203,8 +201,6 @@ impl Talk {
                 Mail::Entered(_) => {}
             }
         }
-        // Few are told much: between two times the memory goes.
-        self.mail.shrink_to_fit();
         Ok(())
     }
 
@@ -222,16 +218,16 @@ impl Talk {
                 (id, outcome)
             }
         };
-        self.session.mailbox.take(&mut self.mail);
+        let before = self.session.mailbox.take();
         let reply = match outcome {
             Ok(Answer::Now(fields)) => ok(id.as_ref(), fields),
             Ok(Answer::Later(number)) => {
                 self.underway.insert(number, id);
-                return self.deliver();
+                return self.deliver(before);
             }
             Err(failure) => failure.reply(id.as_ref()),
         };
-        self.deliver()?;
+        self.deliver(before)?;
         self.say(reply)
     }
 
@@ -278,9 +274,10 @@ impl Talk {
             self.door.house.note_active(&me.user, &self.session).await;
         }
         while self.underway.len() >= MAX_UNDERWAY {
-            let Self { session, mail, .. } = self;
-            let ended = poll_fn(|cx| session.mailbox.poll_take(cx, mail)).await.is_err();
-            if ended || self.deliver().is_err() {
+            let session = &self.session;
+            let taken = poll_fn(|cx| session.mailbox.poll_take(cx)).await;
+            let delivered = taken.map_err(drop).and_then(|mail| self.deliver(mail).map_err(drop));
+            if delivered.is_err() {
                 return Err(Failure::new("closing", "the connection ends"));
             }
         }

@@ -106,6 +106,9 @@ struct Shared {
     removing: RwLock<()>,
 }
 
+/// Where the keys are that sign links, from the folder of a chat, unless its files have a folder of their own.
+pub(super) const KEYS: &str = "media/keys";
+
 impl Media {
     /// Opens what the options say. Disk and pictures are work for `workers`; a bucket is reached by `connector`.
     ///

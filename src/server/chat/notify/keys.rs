@@ -4,8 +4,7 @@
 //! a key of its own, which nobody keeps.
 
 use std::fs;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::Path;
 
 use ring::agreement::{ECDH_P256, EphemeralPrivateKey, UnparsedPublicKey, agree_ephemeral};
@@ -15,6 +14,7 @@ use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair};
 use crate::net::random;
 use crate::proto::push::encrypt::{Reader, Sender, seal};
 use crate::proto::push::{PublicKey, vapid};
+use crate::server::durable;
 
 /// The file of the key, as PKCS #8.
 const FILE: &str = "vapid.key";
@@ -48,21 +48,16 @@ impl Identity {
             Ok(bytes) => Self::of(&bytes).ok_or_else(|| {
                 io::Error::other(format!("{} is no key of the curve P-256 in PKCS #8", path.display()))
             }),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(folder, &path),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Self::make(&path),
             Err(error) => Err(error),
         }
     }
 
-    fn make(folder: &Path, path: &Path) -> io::Result<Self> {
+    fn make(path: &Path) -> io::Result<Self> {
         let failed = || io::Error::other("the system gives no random bytes");
         let made = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &SystemRandom::new())
             .map_err(|_| failed())?;
-        let aside = folder.join("vapid.key.new");
-        let mut file =
-            fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
-        file.write_all(made.as_ref())?;
-        file.sync_all()?;
-        fs::rename(&aside, path)?;
+        durable::replace(path, made.as_ref(), durable::SECRET)?;
         Self::of(made.as_ref()).ok_or_else(failed)
     }
 

@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod shared;
 pub mod sqlite;
 
+mod columns;
 mod snippet;
 #[cfg(test)]
 mod tests;

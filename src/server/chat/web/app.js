@@ -103,7 +103,9 @@ async function enter(name, key) {
     }
     if (error.code !== 'wrong_key' || key !== undefined) throw error;
     ask(`${name} needs a key`, [{ name: 'key', label: 'Key', required: true, autocomplete: 'off' }], 'Enter', async values => {
-      const joined = chat.add(await enter(name, values.key.trim()));
+      const room = await enter(name, values.key.trim());
+      if (!room) return;
+      const joined = chat.add(room);
       joined.last = joined.seq;
       chat.changed('rooms');
       open(joined);

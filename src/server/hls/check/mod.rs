@@ -15,7 +15,6 @@ mod tests;
 use std::time::Duration;
 
 use self::fetch::Fetcher;
-pub use self::fetch::MAX_SEGMENT;
 pub use self::report::{Problem, Report};
 use self::watched::{Context, Watched};
 pub use super::location::{BadLocation, Location};
@@ -51,18 +50,18 @@ pub async fn check(place: &Location, settings: &Settings) -> Report {
     let context = Context { fetcher: Fetcher::new(settings.timeout), settings: settings.clone() };
     let place = entrance(place);
     let name = place.to_string();
-    let Some(bytes) = context.playlist(&place, &name, &mut report).await else { return report };
-    let read = check::playlist(&bytes, Variables::new(&[], place.query()));
+    let Some((bytes, base)) = context.playlist(&place, &name, &mut report).await else { return report };
+    let read = check::playlist(&bytes, Variables::new(&[], base.query()));
     report.add(&name, read.findings);
     match read.playlist {
         None => {}
         Some(Playlist::Media(playlist)) => {
-            let mut watched = Watched::new(place, name, Vec::new(), false);
+            let mut watched = Watched::new(place, name, Vec::new(), false).found(base);
             watched.take(playlist, &context, &mut report).await;
             live::follow(&mut [watched], &context, &mut report).await;
         }
         Some(Playlist::Multivariant(master)) => {
-            multivariant(&place, &name, &master, &context, &mut report).await;
+            multivariant((&place, &base), &name, &master, &context, &mut report).await;
         }
     }
     report
@@ -88,9 +87,9 @@ fn entrance(place: &Location) -> Location {
     }
 }
 
-/// Checks the media playlists that `master` names, and what they have to have in common.
+/// Checks the media playlists that `master` names, and what they have to have in common. It is at `place`, and was found at `base`.
 async fn multivariant(
-    place: &Location,
+    (place, base): (&Location, &Location),
     name: &str,
     master: &MultivariantPlaylist,
     context: &Context,
@@ -107,7 +106,7 @@ async fn multivariant(
     }
     let mut all: Vec<Watched> = Vec::new();
     for uri in uris {
-        let place = match place.join(uri) {
+        let place = match base.join(uri) {
             Ok(place) => place,
             Err(error) => {
                 report.broken("available", uri, error.to_string());
@@ -142,8 +141,8 @@ async fn again(
     context: &Context,
     report: &mut Report,
 ) -> Option<MultivariantPlaylist> {
-    let bytes = context.playlist(place, name, report).await?;
-    match check::playlist(&bytes, Variables::new(&[], place.query())).playlist? {
+    let (bytes, base) = context.playlist(place, name, report).await?;
+    match check::playlist(&bytes, Variables::new(&[], base.query())).playlist? {
         Playlist::Multivariant(playlist) => Some(playlist),
         Playlist::Media(_) => None,
     }

@@ -5,7 +5,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::thread;
 
 use clap::Parser;
@@ -444,6 +444,20 @@ fn addresses_lead_on_and_may_lead_nowhere() {
         let found: Vec<&str> = report.problems.iter().map(|problem| problem.rule).collect();
         assert_eq!(found, rules, "{path}\n{}", report.table());
     }
+    // What is named by the playlist is beside where it was found.
+    let list = "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nhere.ts\n#EXT-X-ENDLIST\n";
+    let asked = Arc::new(Mutex::new(Vec::new()));
+    let heard = Arc::clone(&asked);
+    let addr = serve(move |target| {
+        heard.lock().unwrap().push(target.to_owned());
+        match target {
+            "/moved.m3u8" => ("200 OK", "audio/mpegurl", list.into()),
+            "/a/b/here.m3u8" => ("302 Found", "text/plain", Vec::new()),
+            _ => ("404 Not Found", "text/plain", Vec::new()),
+        }
+    });
+    checked(&format!("http://{addr}/a/b/here.m3u8"), &Settings::default());
+    assert_eq!(*asked.lock().unwrap(), ["/a/b/here.m3u8", "/moved.m3u8", "/here.ts"]);
     // For ever from one place to the next.
     let addr = serve(|_| ("302 Found", "text/plain", Vec::new()));
     let report = checked(&format!("http://{addr}/a.m3u8"), &Settings::default());

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::kinds::MAX_SEGMENT;
 use super::super::location::Location;
 use super::decrypt::{decrypt, iv_of};
-use super::fetch::{FetchError, Fetcher, MAX_SEGMENT};
+use super::fetch::{FetchError, Fetcher};
 use super::report::Report;
 use super::{PLAYLIST, Settings, is_playlist_type};
 use crate::proto::hls::check::segment::Checker;
@@ -23,8 +24,13 @@ pub(super) struct Context {
 }
 
 impl Context {
-    /// The bytes of a playlist.
-    pub(super) async fn playlist(&self, place: &Location, name: &str, report: &mut Report) -> Option<Bytes> {
+    /// The bytes of a playlist, and where they were.
+    pub(super) async fn playlist(
+        &self,
+        place: &Location,
+        name: &str,
+        report: &mut Report,
+    ) -> Option<(Bytes, Location)> {
         match self.fetcher.get(place, None, PLAYLIST).await {
             Ok(fetched) => {
                 report.playlists += 1;
@@ -35,7 +41,7 @@ impl Context {
                     let detail = fetched.content_type.unwrap_or_else(|| "it has no type".into());
                     report.broken("playlist-type", name, detail);
                 }
-                Some(fetched.bytes)
+                Some((fetched.bytes, fetched.place))
             }
             Err(error) => {
                 report.broken("available", name, words(&error));
@@ -53,6 +59,8 @@ fn words(error: &FetchError) -> String {
 /// A media playlist.
 pub(super) struct Watched {
     place: Location,
+    /// Where it was in the end, which is what its references are relative to.
+    base: Location,
     name: String,
     imports: Vec<Define>,
     independent: bool,
@@ -69,6 +77,7 @@ pub(super) struct Watched {
 impl Watched {
     pub(super) fn new(place: Location, name: String, imports: Vec<Define>, independent: bool) -> Self {
         Self {
+            base: place.clone(),
             place,
             name,
             imports,
@@ -117,14 +126,21 @@ impl Watched {
         Some(Held { uri: &self.name, tracks })
     }
 
+    /// The same, which was found at `base`.
+    pub(super) fn found(self, base: Location) -> Self {
+        Self { base, ..self }
+    }
+
     /// What is written at this place now, read.
     pub(super) fn read(&self, bytes: &[u8]) -> check::Report {
-        check::playlist(bytes, Variables::new(&self.imports, self.place.query()))
+        check::playlist(bytes, Variables::new(&self.imports, self.base.query()))
     }
 
     /// Gets the playlist, and its segments. Whether it could be read.
     pub(super) async fn load(&mut self, context: &Context, report: &mut Report) -> bool {
-        let Some(bytes) = context.playlist(&self.place, &self.name, report).await else { return false };
+        let found = context.playlist(&self.place, &self.name, report).await;
+        let Some((bytes, base)) = found else { return false };
+        self.base = base;
         let read = self.read(&bytes);
         report.add(&self.name, read.findings);
         match read.playlist {
@@ -216,7 +232,7 @@ impl Watched {
         context: &Context,
         report: &mut Report,
     ) -> Option<Bytes> {
-        let got = match self.place.join(uri) {
+        let got = match self.base.join(uri) {
             Ok(location) => context.fetcher.get(&location, range, MAX_SEGMENT).await,
             Err(error) => Err(error.into()),
         };

@@ -15,12 +15,13 @@ const EXAMPLES: &str = "\
 Examples:
   wireworks hls link --keys link.keys demo                        /~.../live/demo/index.m3u8, good for a day
   wireworks hls link --keys link.keys --for 2h https://tv.example.org/live/stage/index.m3u8
+  wireworks hls link --keys link.keys https://tv.example.org/film/master.m3u8      of wireworks hls serve
   wireworks hls link --keys link.keys https://tv.example.org/     the page with all streams
   wireworks hls link --keys link.keys --rotate                    a new key; links by the one before still count
 
-The server is one with --link-keys and the same file. A link opens the folder that it leads to: a playlist, and
-the segments below it. Exit status: 0 when all links were made, 1 when the keys cannot be used, 64 when the command
-line makes no sense.";
+The server is `wireworks hls live` or `wireworks hls serve` with --link-keys and the same file. A link opens the folder
+that it leads to: a playlist, and the segments below it. Exit status: 0 when all links were made, 1 when the keys
+cannot be used, 64 when the command line makes no sense.";
 
 /// What a user may type after `wireworks hls link`.
 #[derive(clap::Args, Clone, Debug)]

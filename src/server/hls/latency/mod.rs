@@ -5,7 +5,6 @@
 //! right, or it has to be one machine.
 
 mod ages;
-mod client;
 
 use std::time::{Duration, SystemTime};
 
@@ -14,14 +13,14 @@ use tokio::time::{Instant, sleep};
 
 pub use self::ages::Report;
 use self::ages::{Ages, Item, items};
-use self::client::Client;
-pub use self::client::FetchError;
-use super::check::MAX_SEGMENT;
-use super::reference::join;
+use super::kinds::MAX_SEGMENT;
+use crate::net::client::Connector;
 use crate::proto::hls::playlist::MAX_PLAYLIST;
 use crate::proto::hls::playlist::media::MediaPlaylist;
 use crate::proto::hls::playlist::read::{Playlist, ReadError};
 use crate::proto::hls::playlist::variables::Variables;
+use crate::proto::http::reference::join;
+use crate::server::http::client::fetch::{Ask, FetchError, Fetcher, Retry};
 
 /// Why nothing can be measured.
 #[derive(Debug, thiserror::Error)]
@@ -62,7 +61,7 @@ pub enum LatencyError {
 /// # Errors
 /// See [`LatencyError`].
 pub async fn measure(uri: Uri, rendition: Option<&str>, span: Duration) -> Result<Report, LatencyError> {
-    let mut watch = Watch { client: Client::new(), uri };
+    let mut watch = Watch { fetcher: Fetcher::new(Connector::new(), Retry::default()), uri };
     let mut playlist = watch.begin(rendition).await?;
     if playlist.ended {
         return Err(LatencyError::Ended(watch.uri));
@@ -79,9 +78,8 @@ pub async fn measure(uri: Uri, rendition: Option<&str>, span: Duration) -> Resul
         }
         for item in new {
             if !item.gap {
-                let part =
-                    join(&watch.uri, &item.uri).ok_or_else(|| LatencyError::Empty(watch.uri.clone()))?;
-                let bytes = watch.fetch(&part, MAX_SEGMENT).await?.len();
+                let part = join(&watch.uri, &item.uri).map_err(|_| LatencyError::Empty(watch.uri.clone()))?;
+                let bytes = watch.fetch(&part, MAX_SEGMENT).await?.0.len();
                 ages.arrived(&item, bytes as u64, SystemTime::now().into());
             }
             last = item;
@@ -97,26 +95,33 @@ fn pause(playlist: &MediaPlaylist) -> Duration {
 
 /// What is watched.
 struct Watch {
-    client: Client,
+    fetcher: Fetcher,
     /// The media playlist.
     uri: Uri,
 }
 
 impl Watch {
-    async fn fetch(&self, uri: &Uri, limit: u64) -> Result<bytes::Bytes, LatencyError> {
-        let fetched = self.client.get(uri, limit).await;
-        fetched.map_err(|source| LatencyError::Fetch { uri: uri.clone(), source: source.into() })
+    /// What is at an address, and where it was in the end.
+    async fn fetch(&self, uri: &Uri, limit: u64) -> Result<(bytes::Bytes, Uri), LatencyError> {
+        match self.fetcher.whole(&Ask::of(uri.clone()), limit).await {
+            Ok((bytes, fetched)) => Ok((bytes, fetched.uri)),
+            Err(source) => Err(LatencyError::Fetch { uri: uri.clone(), source: source.into() }),
+        }
     }
 
-    async fn read(&self, uri: &Uri) -> Result<Playlist, LatencyError> {
-        let text = self.fetch(uri, MAX_PLAYLIST as u64).await?;
-        let read = Playlist::read(&text, Variables::default());
-        read.map_err(|source| LatencyError::Playlist { uri: uri.clone(), source: source.into() })
+    async fn read(&self, uri: &Uri) -> Result<(Playlist, Uri), LatencyError> {
+        let (text, found) = self.fetch(uri, MAX_PLAYLIST as u64).await?;
+        match Playlist::read(&text, Variables::default()) {
+            Ok(playlist) => Ok((playlist, found)),
+            Err(source) => Err(LatencyError::Playlist { uri: uri.clone(), source: source.into() }),
+        }
     }
 
     /// The media playlist, which may be named by a multivariant one.
     async fn begin(&mut self, rendition: Option<&str>) -> Result<MediaPlaylist, LatencyError> {
-        let all = match self.read(&self.uri).await? {
+        let (playlist, found) = self.read(&self.uri).await?;
+        self.uri = found;
+        let all = match playlist {
             Playlist::Media(playlist) => return Ok(playlist),
             Playlist::Multivariant(all) => all,
         };
@@ -124,12 +129,15 @@ impl Watch {
         let found = all.variants.iter().find(|variant| wanted(&variant.uri));
         let found = match (found, rendition) {
             (None, Some(name)) => return Err(LatencyError::Rendition(name.to_owned())),
-            (found, _) => found.and_then(|variant| join(&self.uri, &variant.uri)),
+            (found, _) => found.and_then(|variant| join(&self.uri, &variant.uri).ok()),
         };
-        self.uri = found.ok_or_else(|| LatencyError::Empty(self.uri.clone()))?;
-        match self.read(&self.uri).await? {
-            Playlist::Media(playlist) => Ok(playlist),
-            Playlist::Multivariant(_) => Err(LatencyError::Empty(self.uri.clone())),
+        let uri = found.ok_or_else(|| LatencyError::Empty(self.uri.clone()))?;
+        match self.read(&uri).await? {
+            (Playlist::Media(playlist), found) => {
+                self.uri = found;
+                Ok(playlist)
+            }
+            (Playlist::Multivariant(_), found) => Err(LatencyError::Empty(found)),
         }
     }
 
@@ -146,8 +154,8 @@ impl Watch {
         }
         let uri = uri.parse().map_err(|_| LatencyError::Empty(self.uri.clone()))?;
         match self.read(&uri).await? {
-            Playlist::Media(playlist) => Ok(playlist),
-            Playlist::Multivariant(_) => Err(LatencyError::Empty(uri)),
+            (Playlist::Media(playlist), _) => Ok(playlist),
+            (Playlist::Multivariant(_), _) => Err(LatencyError::Empty(uri)),
         }
     }
 }

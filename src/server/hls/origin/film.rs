@@ -18,12 +18,13 @@ use bytes::Bytes;
 use http::StatusCode;
 use ring::digest::{Context, SHA256};
 
-use super::reply::{self, Kind, PLAYLIST, Ready};
+use super::reply::Ready;
 use super::segments::Key;
 use super::{OriginError, Packager};
 use crate::net::workers::Priority;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::head::Head;
+use crate::server::hls::kinds::{self, Kind, PLAYLIST};
 use crate::server::hls::vod::{Format, Input, Media, Presentation, Settings};
 use crate::server::http::problem::Problem;
 use crate::server::http::response::Response;
@@ -36,7 +37,7 @@ pub(super) const MASTER: &str = "master.m3u8";
 pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 /// The most bytes of a segment that is cut while somebody waits: it is made in memory. 10 s of 100 Mb/s.
-const MAX_SEGMENT: u64 = 128 << 20;
+const MAX_CUT: u64 = 128 << 20;
 
 /// Numbers of opened films.
 static OPENED: AtomicU64 = AtomicU64::new(0);
@@ -116,7 +117,7 @@ impl Film {
     pub(super) async fn answer(&self, head: &Head, path: &[&str]) -> Result<Response, Problem> {
         let (format, folder, name) = place(path, self.packager.format).ok_or_else(Problem::not_found)?;
         let opened = self.opened(format).await?;
-        let (_, kind) = reply::of_name(name);
+        let (_, kind) = kinds::of_name(name);
         let (bytes, kind) = match opened.ready.get(&(folder.to_owned(), name.to_owned())) {
             Some(bytes) if matches!(kind, Kind::Playlist { .. }) => {
                 (bytes.clone(), Kind::Playlist { complete: true })
@@ -127,7 +128,7 @@ impl Film {
                 (self.cut(&opened, format, rendition, segment).await?, Kind::Segment)
             }
         };
-        let media = reply::of_name(name).0.unwrap_or(PLAYLIST);
+        let media = kinds::of_name(name).0.unwrap_or(PLAYLIST);
         let etag = EntityTag::strong(format!("{}-{folder}-{name}", opened.tag))
             .or_else(|_| EntityTag::strong(opened.tag.clone()))
             .map_err(|error| Problem::internal(format!("an entity tag: {error}")))?;
@@ -259,7 +260,7 @@ fn open(paths: &[PathBuf], format: Format, target: Duration) -> Result<Opened, O
         tracing::warn!("{warning}");
     }
     let presentation = Presentation::plan(media, &Settings { format, target, ..Settings::default() })?;
-    within(&presentation, MAX_SEGMENT)?;
+    within(&presentation, MAX_CUT)?;
     let ready = ready(&presentation);
     let modified = paths.iter().filter_map(|path| path.metadata().ok()?.modified().ok()).max();
     Ok(Opened {

@@ -1,4 +1,4 @@
-//! What is said of a file: its type, and how long caches keep it.
+//! What is said of a file beside its type: how long caches keep it.
 //!
 //! Playlists may be other ones soon, so caches keep them for a short time, and segments for longer: not as `immutable`, since a film or a package that is made anew has the names
 //! of the one before. A playlist without
@@ -13,6 +13,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::fields::Fields;
 use crate::proto::http::head::Head;
+use crate::server::hls::kinds::Kind;
 use crate::server::http::files::{Representation, Source};
 use crate::server::http::problem::Problem;
 use crate::server::http::response::Response;
@@ -30,50 +31,6 @@ impl Default for Ages {
     fn default() -> Self {
         Self { playlist: Duration::from_secs(60), segment: Duration::from_secs(24 * 3600) }
     }
-}
-
-/// What a file is to a player.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    /// A playlist, and whether it will stay as it is.
-    Playlist { complete: bool },
-    /// A part of a stream.
-    Segment,
-    /// A key that segments are encrypted by.
-    Key,
-    /// Something that players do not ask for.
-    Other,
-}
-
-pub(super) const PLAYLIST: &str = "application/vnd.apple.mpegurl";
-
-/// Endings of names, with what such files are (RFC 8216bis, sections 3 and 4; RFC 8081 and the registrations of the types).
-const TYPES: &[(&str, &str, Kind)] = &[
-    ("m3u8", PLAYLIST, Kind::Playlist { complete: false }),
-    ("ts", "video/mp2t", Kind::Segment),
-    ("m4s", "video/iso.segment", Kind::Segment),
-    ("mp4", "video/mp4", Kind::Segment),
-    ("m4v", "video/mp4", Kind::Segment),
-    ("cmfv", "video/mp4", Kind::Segment),
-    ("mov", "video/quicktime", Kind::Segment),
-    ("m4a", "audio/mp4", Kind::Segment),
-    ("cmfa", "audio/mp4", Kind::Segment),
-    ("aac", "audio/aac", Kind::Segment),
-    ("ac3", "audio/ac3", Kind::Segment),
-    ("ec3", "audio/eac3", Kind::Segment),
-    ("mp3", "audio/mpeg", Kind::Segment),
-    ("vtt", "text/vtt; charset=utf-8", Kind::Segment),
-    ("webvtt", "text/vtt; charset=utf-8", Kind::Segment),
-    ("jpg", "image/jpeg", Kind::Segment),
-    ("png", "image/png", Kind::Segment),
-    ("key", "application/octet-stream", Kind::Key),
-];
-
-/// The type of a file called so, and what it is; `None` for the type where a file server knows it as well.
-pub(super) fn of_name(name: &str) -> (Option<&'static str>, Kind) {
-    let ending = name.rsplit_once('.').map_or("", |(_, ending)| ending);
-    let found = TYPES.iter().find(|(known, ..)| known.eq_ignore_ascii_case(ending));
-    found.map_or((None, Kind::Other), |(_, media, kind)| (Some(media), *kind))
 }
 
 impl Ages {
@@ -127,26 +84,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn types_and_ages_by_name() {
+    fn ages_by_kind() {
         let ages = Ages::default();
-        for (name, media, cached) in [
-            ("master.m3u8", Some("application/vnd.apple.mpegurl"), "no-cache"),
-            ("a/00001.M4S", Some("video/iso.segment"), "public, max-age=86400"),
-            ("1.ts", Some("video/mp2t"), "public, max-age=86400"),
-            ("en.vtt", Some("text/vtt; charset=utf-8"), "public, max-age=86400"),
-            ("k.key", Some("application/octet-stream"), "private, no-cache"),
-            ("index.html", None, "no-cache"),
-            ("ts", None, "no-cache"),
+        for (kind, cached) in [
+            (Kind::Playlist { complete: false }, "no-cache"),
+            (Kind::Playlist { complete: true }, "public, max-age=60"),
+            (Kind::Segment, "public, max-age=86400"),
+            (Kind::Key, "private, no-cache"),
+            (Kind::Other, "no-cache"),
         ] {
-            let (found, kind) = of_name(name);
-            assert_eq!(
-                (found, ages.cache_control(kind)),
-                (media, HeaderValue::from_static(cached)),
-                "{name}"
-            );
+            assert_eq!(ages.cache_control(kind), cached, "{kind:?}");
         }
         let complete = Kind::Playlist { complete: true };
-        assert_eq!(ages.cache_control(complete), "public, max-age=60");
         assert_eq!(Ages { playlist: Duration::ZERO, ..ages }.cache_control(complete), "no-cache");
     }
 

@@ -15,7 +15,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, StatusCode};
 
 use super::film::{self, FRESH, Film};
-use super::reply::{self, Kind, PLAYLIST, Ready};
+use super::reply::{self, Ready};
 use super::{OriginError, Packager, list};
 use crate::net::workers::Priority;
 use crate::proto::hls::playlist::MAX_PLAYLIST;
@@ -23,6 +23,7 @@ use crate::proto::http::date;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::limits::Limits;
 use crate::proto::http::parse::parse;
+use crate::server::hls::kinds::{self, Kind, PLAYLIST};
 use crate::server::hls::player::Stream;
 use crate::server::http::body::Body;
 use crate::server::http::files::{Files, FilesOptions};
@@ -125,7 +126,7 @@ impl Tree {
         {
             return found.answer(request.head(), &path[at + 1..]).await;
         }
-        let (media, kind) = reply::of_name(path.last().copied().unwrap_or_default());
+        let (media, kind) = kinds::of_name(path.last().copied().unwrap_or_default());
         if matches!(kind, Kind::Playlist { .. }) {
             return self.playlist(request).await;
         }

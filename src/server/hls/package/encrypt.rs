@@ -17,6 +17,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use super::PackageError;
 use super::output::Aside;
 use crate::proto::hls::playlist::media::{Key, Method};
+use crate::server::durable;
 use crate::server::hls::command::package::Encryption;
 
 /// Bytes of a block, a key and a vector.
@@ -95,7 +96,8 @@ impl Keys {
         fs::create_dir_all(folder).map_err(|source| PackageError::write(folder, source))?;
         for (number, (key, _)) in self.keys.iter().enumerate() {
             let aside = folder.join(format!(".{number}.key.part"));
-            let written = fs::write(&aside, key).map_err(|source| PackageError::write(&aside, source));
+            let written = durable::write(&aside, key, durable::PUBLIC)
+                .map_err(|source| PackageError::write(&aside, source));
             staged.0.push((aside, folder.join(format!("{number}.key"))));
             written?;
         }
@@ -134,7 +136,7 @@ impl Staged {
     /// Puts the keys into their places, where those of an older package may be.
     pub(super) fn publish(mut self) -> Result<(), PackageError> {
         for (aside, path) in std::mem::take(&mut self.0) {
-            fs::rename(aside, &path).map_err(|source| PackageError::write(&path, source))?;
+            durable::rename(&aside, &path).map_err(|source| PackageError::write(&path, source))?;
         }
         Ok(())
     }

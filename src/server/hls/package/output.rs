@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 
 use super::{LADDER, PackageError};
+use crate::server::durable;
 
 /// The file by which an older package is known.
 pub(super) const MASTER: &str = "master.m3u8";
@@ -91,7 +92,7 @@ impl Aside {
             Err(error) => return Err(failed(error)),
         }
         self.placed = true;
-        Ok(())
+        durable::settle(&self.wanted).map_err(|source| PackageError::write(&self.wanted, source))
     }
 }
 

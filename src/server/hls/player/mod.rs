@@ -123,6 +123,12 @@ where
         })
 }
 
+/// What everybody may see, whoever may watch: the page, which shows nothing without the list of streams, and its files.
+#[must_use]
+pub fn is_page(path: &str) -> bool {
+    path == "/" || path.starts_with("/player/") && !path.contains("..") && !path.contains('%')
+}
+
 fn asset(request: &Request) -> Response {
     let [build, name] = ["build", "name"].map(|name| request.raw_param(name).unwrap_or_default());
     // The files of another build are not here: the page that asks for them is an old one.

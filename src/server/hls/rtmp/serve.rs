@@ -6,11 +6,9 @@ use super::Door;
 use crate::net::addr::ListenAddr;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
-use crate::net::limits::ConnectionLimits;
-use crate::net::serve::{Arrival, Gate, GateSettings};
-use crate::net::tls::TlsConfig;
+use crate::net::serve::{Arrival, Gate};
 use crate::server::RunError;
-use crate::server::listening::{self, Accept, Listening};
+use crate::server::listening::{self, Accept};
 use crate::server::process::Process;
 
 /// The names of the door, as in its lines `listening rtmp ADDR` and `listening rtmps ADDR`.
@@ -32,24 +30,18 @@ impl Accept for Serve {
 }
 
 impl Door {
-    /// Binds these addresses, and puts the door into `process`; with TLS, if that is given.
+    /// Binds these addresses, and puts the door into `process`, behind this gate; with TLS, if that has any.
     ///
     /// # Errors
-    /// An address cannot be listened on, or a file not be read.
-    pub fn prepare(
+    /// An address cannot be listened on.
+    pub(in crate::server) fn prepare(
         &self,
         listen: &[ListenAddr],
-        tls: Option<TlsConfig>,
-        limits: ConnectionLimits,
+        gate: Gate,
         process: &mut Process,
     ) -> Result<(), RunError> {
-        let name = NAMES[usize::from(tls.is_some())];
-        let tls = tls.map(listening::tls).transpose()?;
-        let sockets = listening::bind(listen, process.threads)?;
-        listening::note(name, &sockets, process);
-        let gate = Gate::new(GateSettings { limits, tls, ..GateSettings::default() });
+        let name = NAMES[usize::from(gate.tls().is_some())];
         let serve = Serve { door: self.clone(), drain: process.drain.clone() };
-        process.parts.push(Arc::new(Listening::new(serve, gate, sockets)));
-        Ok(())
+        Ok(listening::beside(name, serve, listen, gate, process)?)
     }
 }

@@ -25,10 +25,8 @@ use self::follow::Stream;
 pub use self::options::{UploadConfig, UploadError, UploadOptions};
 use self::origin::Origin;
 pub use self::store::Store;
-use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::server::http::handler::SharedHandler;
-use crate::server::process::{Part, Serving};
 
 /// How often the server is asked whether there are new streams.
 const LOOK: Duration = Duration::from_secs(1);
@@ -88,14 +86,5 @@ impl Upload {
             followed.retain(|_, task| !task.is_finished());
         }
         while tasks.join_next().await.is_some() {}
-    }
-}
-
-impl Part for Upload {
-    fn serve(self: Arc<Self>, shard: usize, _clock: Clock) -> Serving {
-        if shard == 0 {
-            tokio::spawn(async move { self.run().await });
-        }
-        Box::pin(std::future::ready(Ok(())))
     }
 }

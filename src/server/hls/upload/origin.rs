@@ -8,13 +8,11 @@ use crate::net::addr::PeerAddr;
 use crate::proto::hls::playlist::MAX_PLAYLIST;
 use crate::proto::http::limits::Limits;
 use crate::proto::http::parse::parse;
+use crate::server::hls::kinds::MAX_SEGMENT;
 use crate::server::http::body::Body;
 use crate::server::http::handler::{Handler, SharedHandler};
 use crate::server::http::request::Request;
 use crate::server::peer::Peer;
-
-/// Bytes of a segment, at most: 20 s at 100 Mbit/s. Longer ones are not uploaded.
-pub(super) const MAX_SEGMENT: u64 = 256 << 20;
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]

@@ -10,6 +10,7 @@ use object_store::{Attribute, Attributes, Error, ObjectStore, ObjectStoreExt, Pu
 use tokio::time::timeout;
 
 use super::Counters;
+use crate::server::hls::kinds;
 
 /// How long an attempt to put or remove an object may take.
 pub(super) const ATTEMPT: Duration = Duration::from_secs(15);
@@ -69,7 +70,7 @@ impl Store {
             Kind::Playlist(seconds) => format!("public, max-age={seconds}"),
         };
         let attributes = Attributes::from_iter([
-            (Attribute::ContentType, content_type(path).to_owned()),
+            (Attribute::ContentType, kinds::of_name(path).0.unwrap_or("application/octet-stream").into()),
             (Attribute::CacheControl, cache),
         ]);
         let length = bytes.len() as u64;
@@ -98,18 +99,5 @@ impl Store {
         let counter = if removed.is_ok() { &self.counters.removed } else { &self.counters.failures };
         Counters::add(counter, 1);
         removed
-    }
-}
-
-/// The media type of what has this name (RFC 8216bis section 10, RFC 4337, RFC 9695).
-fn content_type(path: &str) -> &'static str {
-    match path.rsplit_once('.').map_or("", |(_, end)| end) {
-        "m3u8" => "application/vnd.apple.mpegurl",
-        "ts" => "video/mp2t",
-        "mp4" | "m4s" | "m4v" | "cmfv" => "video/mp4",
-        "m4a" | "cmfa" => "audio/mp4",
-        "aac" => "audio/aac",
-        "vtt" => "text/vtt",
-        _ => "application/octet-stream",
     }
 }

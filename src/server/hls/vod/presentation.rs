@@ -68,12 +68,6 @@ impl Presentation {
     /// The multivariant playlist, by what the segments of each rendition came to.
     #[must_use]
     pub fn multivariant_of(&self, measured: &[Measured], i_frames: bool) -> MultivariantPlaylist {
-        let rates: Vec<Rates> = self
-            .renditions
-            .iter()
-            .zip(measured)
-            .map(|(rendition, written)| rates(rendition, written))
-            .collect();
         let mut playlist = MultivariantPlaylist {
             independent_segments: self.renditions.iter().all(Rendition::is_independent),
             session_data: self.session_data.iter().map(session_data).collect(),
@@ -82,15 +76,12 @@ impl Presentation {
         for rendition in &self.renditions {
             playlist.media.extend(member(rendition));
         }
-        for ((rendition, rate), written) in self.renditions.iter().zip(&rates).zip(measured) {
+        for (rendition, written) in self.renditions.iter().zip(measured) {
             let Kind::Variant { audio, subtitles } = &rendition.kind else { continue };
-            let (mut peak, mut average) = (rate.peak, rate.average);
             let mut codecs = rendition.codecs();
             for group in [audio, subtitles].into_iter().flatten() {
-                let members = || self.renditions.iter().zip(&rates).filter(|(other, _)| is_in(other, group));
-                peak = peak.saturating_add(members().map(|(_, rate)| rate.peak).max().unwrap_or(0));
-                average = average.saturating_add(members().map(|(_, rate)| rate.average).max().unwrap_or(0));
-                for codec in members().flat_map(|(other, _)| other.codecs()) {
+                let members = self.renditions.iter().filter(|other| is_in(other, group));
+                for codec in members.flat_map(Rendition::codecs) {
                     if !codecs.contains(&codec) {
                         codecs.push(codec);
                     }
@@ -98,8 +89,6 @@ impl Presentation {
             }
             playlist.variants.push(Variant {
                 uri: format!("{}/{MEDIA_PLAYLIST}", rendition.folder()),
-                bandwidth: peak,
-                average_bandwidth: Some(average),
                 codecs: Some(codecs.join(",")),
                 resolution: rendition.resolution(),
                 frame_rate: rendition.frame_rate(),
@@ -111,6 +100,10 @@ impl Presentation {
                 playlist.i_frames.push(variant);
             }
         }
+        let all = self.renditions.iter().zip(measured).map(|(rendition, written)| {
+            (format!("{}/{MEDIA_PLAYLIST}", rendition.folder()), rates(rendition, written))
+        });
+        playlist.measure(&all.collect());
         playlist
     }
 }

@@ -1,20 +1,23 @@
-//! A rendition: its playlists, its initialization section, and the bytes of its segments.
+//! A rendition: its segments, section behind section, as they are planned from the tables of media.
+//!
+//! Next to this are its playlists, what is said of it, and the bytes of its segments, by a [`Writer`].
 
-use std::io::Write;
+mod playlists;
+mod said;
+mod writer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::copy::Copier;
-use super::error::{PlanError, SegmentError};
+pub use self::writer::{Writer, Written};
+use super::error::PlanError;
 use super::plan::Format;
 use super::source::Source;
 use super::transport::{Transport, planned_bytes};
 use crate::proto::hls::codec::webvtt::{Document, TimestampMap};
-use crate::proto::hls::playlist::media::{ByteRange, Date, Map, MediaPlaylist, PlaylistKind, Segment};
-use crate::proto::hls::playlist::multivariant::Resolution;
-use crate::proto::hls::track::{Config, Shape, Track};
+use crate::proto::hls::playlist::media::{ByteRange, Date};
 use crate::proto::hls::ts::clock;
 use crate::proto::hls::vod::fmp4;
 use crate::proto::hls::vod::layout::{Layout, span};
@@ -128,15 +131,6 @@ struct Planned {
     /// How many there are.
     fragments: u32,
     written: Written,
-}
-
-/// What a segment came to.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Written {
-    /// Its bytes.
-    pub bytes: u64,
-    /// Pictures that need no other one: which bytes of it they are, and how long it is until the next one.
-    pub i_frames: Vec<(ByteRange, Duration)>,
 }
 
 impl Rendition {
@@ -341,214 +335,6 @@ impl Rendition {
             Some((stem, extension)) => format!("{stem}-{}.{extension}", number + 1),
             None => format!("{name}-{}", number + 1),
         }
-    }
-
-    /// The tracks in its segments, that which leads first, section after section.
-    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
-        self.sections().iter().flat_map(|section| &section.tracks.layout.lanes).map(|lane| &lane.track)
-    }
-
-    /// What has to be decoded, by RFC 6381, one entry a coding.
-    #[must_use]
-    pub fn codecs(&self) -> Vec<String> {
-        let mut codecs: Vec<String> = Vec::new();
-        for codec in self.tracks().map(Track::codec_string) {
-            if !codecs.contains(&codec) {
-                codecs.push(codec);
-            }
-        }
-        codecs
-    }
-
-    /// The size of its largest pictures, as they are shown.
-    #[must_use]
-    pub fn resolution(&self) -> Option<Resolution> {
-        let sizes = self.tracks().filter_map(|track| match track.shape {
-            Shape::Video { width, height } => {
-                let coded = match &track.config {
-                    Config::Avc(config) => config.size(),
-                    Config::Hevc(config) => config.size(),
-                    _ => None,
-                };
-                let (width, height) = coded.unwrap_or((width.into(), height.into()));
-                let (width, height) =
-                    if track.matrix.is_sideways() { (height, width) } else { (width, height) };
-                Some(Resolution { width: width.into(), height: height.into() })
-            }
-            Shape::Audio { .. } | Shape::Text => None,
-        });
-        // Of two that are as large the first.
-        sizes.reduce(|a, b| if b.width * b.height > a.width * a.height { b } else { a })
-    }
-
-    /// The most pictures a second, to three digits behind the point.
-    #[must_use]
-    pub fn frame_rate(&self) -> Option<f64> {
-        self.resolution()?;
-        let rate = self.sections().iter().map(|section| section.tracks.rate).fold(0.0, f64::max);
-        Some((rate * 1000.0).round() / 1000.0).filter(|rate| *rate > 0.0)
-    }
-
-    /// Channels of its sound.
-    #[must_use]
-    pub fn channels(&self) -> Option<u16> {
-        self.tracks().find_map(|track| match track.shape {
-            Shape::Audio { channels, .. } => Some(channels).filter(|channels| *channels > 0),
-            Shape::Video { .. } | Shape::Text => None,
-        })
-    }
-
-    /// Whether each segment can be decoded without another one.
-    #[must_use]
-    pub fn is_independent(&self) -> bool {
-        self.sections().iter().all(|section| section.tracks.independent)
-    }
-
-    /// What its segments come to: of fMP4 exactly, of MPEG-TS about (a few hundredths more than they will have), of subtitles by making them.
-    #[must_use]
-    pub fn planned(&self) -> Vec<Written> {
-        match &self.inside {
-            Inside::Tracks(sections) => {
-                let planned = sections.iter().flat_map(|section| &section.planned);
-                planned.map(|planned| planned.written.clone()).collect()
-            }
-            Inside::Text(text) => (0..text.spans.len())
-                .map(|n| Written { bytes: text.segment(n).len() as u64, i_frames: Vec::new() })
-                .collect(),
-        }
-    }
-
-    /// Its media playlist.
-    #[must_use]
-    pub fn playlist(&self) -> MediaPlaylist {
-        let map = |(uri, _)| Arc::new(Map { uri, byte_range: None, keys: Arc::default() });
-        let maps: Vec<Arc<Map>> = self.inits().into_iter().map(map).collect();
-        let segments = (0..self.len()).map(|n| Segment {
-            uri: self.segment_name(n),
-            duration: self.duration(n),
-            discontinuity: self.breaks_at(n),
-            map: self.init_of(n).and_then(|init| maps.get(init).cloned()),
-            program_date_time: self.date_at(self.begin(n)),
-            ..Segment::default()
-        });
-        MediaPlaylist {
-            target_duration: self.target_duration,
-            kind: Some(PlaylistKind::Vod),
-            ended: true,
-            independent_segments: self.is_independent(),
-            segments: segments.collect(),
-            ..MediaPlaylist::default()
-        }
-    }
-
-    fn date_at(&self, at: Duration) -> Option<Date> {
-        self.date_time?.checked_add_signed(chrono::TimeDelta::from_std(at).ok()?)
-    }
-
-    /// A playlist of the pictures that need no other one, by what segments came to; `None` when that is not known, or there are none.
-    #[must_use]
-    pub fn i_frames(&self, written: &[Written]) -> Option<MediaPlaylist> {
-        let mut playlist = self.playlist();
-        let mut segments = Vec::new();
-        for (whole, written) in playlist.segments.iter().zip(written) {
-            for (index, (range, duration)) in written.i_frames.iter().enumerate() {
-                segments.push(Segment {
-                    duration: *duration,
-                    byte_range: Some(*range),
-                    discontinuity: whole.discontinuity && index == 0,
-                    program_date_time: whole.program_date_time.filter(|_| index == 0),
-                    ..whole.clone()
-                });
-            }
-        }
-        playlist.segments = segments;
-        playlist.i_frames_only = true;
-        playlist.independent_segments = false;
-        let every =
-            (0..self.len()).all(|n| written.get(n).is_some_and(|written| !written.i_frames.is_empty()));
-        (every && !playlist.segments.is_empty()).then_some(playlist)
-    }
-
-    /// Writes segments one after the other.
-    #[must_use]
-    pub fn writer(&self) -> Writer<'_> {
-        Writer { rendition: self, transport: None, apart: false, copier: Copier::default() }
-    }
-
-    /// How many bytes segment `n` has, or a few more; of subtitles it is not known.
-    #[must_use]
-    pub fn planned_bytes(&self, n: usize) -> Option<u64> {
-        self.section(n).and_then(|(_, section, n)| Some(section.planned.get(n)?.written.bytes))
-    }
-
-    /// Segment `n` by itself. In MPEG-TS the counters of its packets go on from segment to segment when all are made so.
-    ///
-    /// # Errors
-    /// There is none of that number, or its samples cannot be read.
-    pub fn segment(&self, n: usize) -> Result<Bytes, SegmentError> {
-        let bytes = self.planned_bytes(n).unwrap_or(0);
-        let mut out = Vec::with_capacity(usize::try_from(bytes).unwrap_or(0));
-        Writer { apart: true, ..self.writer() }.write(n, &mut out)?;
-        Ok(out.into())
-    }
-}
-
-impl Section {
-    fn transport(&self) -> Result<Transport, SegmentError> {
-        let name = self.tracks.sources.first().map_or("", |source| source.name());
-        let failed = |why| SegmentError::Mux { name: name.to_owned(), number: 0, at: 0, why };
-        Transport::new(&self.tracks.layout, self.tracks.start).map_err(failed)
-    }
-}
-
-/// Writes the segments of a rendition.
-#[derive(Debug)]
-pub struct Writer<'a> {
-    rendition: &'a Rendition,
-    /// What makes the segments of a section, in MPEG-TS.
-    transport: Option<(usize, Transport)>,
-    /// Whether each segment is made by itself.
-    apart: bool,
-    copier: Copier,
-}
-
-impl Writer<'_> {
-    /// Writes segment `n`.
-    ///
-    /// # Errors
-    /// There is none of that number, its samples cannot be read, or it cannot be written.
-    pub fn write(&mut self, n: usize, out: &mut impl Write) -> Result<Written, SegmentError> {
-        if let Inside::Text(text) = &self.rendition.inside
-            && n < text.spans.len()
-        {
-            let segment = text.segment(n);
-            out.write_all(segment.as_bytes()).map_err(SegmentError::Write)?;
-            return Ok(Written { bytes: segment.len() as u64, i_frames: Vec::new() });
-        }
-        let (at, section, n) = self.rendition.section(n).ok_or(SegmentError::None(n))?;
-        let Section { tracks, planned, .. } = section;
-        let (layout, sources) = (&tracks.layout, &tracks.sources);
-        if tracks.format == Format::Ts {
-            let mut transport = match self.transport.take() {
-                Some((known, transport)) if known == at && !self.apart => transport,
-                _ if self.apart => section.transport()?.apart(n),
-                _ => section.transport()?,
-            };
-            let sizes = transport.segment(layout, n, sources, &tracks.leads, out)?;
-            self.transport = Some((at, transport));
-            let range = |length| (ByteRange { length, offset: 0 }, layout.duration(n));
-            let i_frames = sizes.first.map(range).into_iter().collect();
-            return Ok(Written { bytes: sizes.bytes, i_frames });
-        }
-        let planned = planned.get(n).ok_or(SegmentError::None(n))?;
-        let segment = fmp4::segment(layout, n, planned.sequence, tracks.options)?;
-        self.copier.put(&segment.head, out)?;
-        for fragment in &segment.fragments {
-            self.copier.put(&fragment.head, out)?;
-            self.copier.copy(&fragment.extents, sources, out)?;
-        }
-        self.copier.flush(out)?;
-        Ok(planned.written.clone())
     }
 }
 

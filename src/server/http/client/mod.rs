@@ -1,8 +1,10 @@
-//! HTTP/1.1 over a connection that we made: as far as it takes to speak something else afterwards.
+//! HTTP/1.1 over a connection that we made.
 //!
-//! [`ask`] sends one request and waits for the response that counts. [`tunnel`] gets a connection through a proxy.
+//! [`fetch`] gets what is at an address, by as many requests and connections as that takes; [`exchange`] is one request with its response, and bodies both
+//! ways. Where something else is spoken afterwards, [`ask`] sends one request and waits for the response that counts. [`tunnel`] gets a connection through a proxy.
 
 pub mod exchange;
+pub mod fetch;
 mod tunnel;
 
 use std::io;

@@ -50,7 +50,8 @@ pub fn run(config: &Config) -> Result<Outcome, CommandError> {
 /// # Errors
 /// As for [`run`].
 pub fn prepare(config: &Config, process: &mut Process) -> Result<(), CommandError> {
-    Ok(server(config)?.prepare(process)?)
+    server(config)?.prepare(process)?;
+    Ok(())
 }
 
 /// The server of a configuration.

@@ -178,6 +178,9 @@ impl Inner {
             early.insert((room.id(), event.by.nick.folded()));
         }
         self.happen(room, event, face, user.as_ref(), Done::Nobody, &mut Wakers::default());
+        if let (Change::Join, Some(user)) = (&event.change, &user) {
+            self.tell_absence(user, room);
+        }
     }
 
     /// The author of an event, if it is here, on whichever node.

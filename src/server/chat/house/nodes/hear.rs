@@ -198,6 +198,10 @@ impl House {
                     absent.note(room, account, level);
                 }
             }
+            News::Killed { by, account, nick, reason } => {
+                self.kill_too(&by.face(), account, &nick, &reason);
+            }
+            News::Wallops { by, text } => self.wallop_here(&by.face(), &text),
             News::Account { account } => accounts.forget(account),
             News::Presence { account, presence, status, at } => {
                 let presence = Presence::of(&presence).unwrap_or_default();

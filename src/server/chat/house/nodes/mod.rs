@@ -57,6 +57,8 @@ pub(super) struct Nodes {
     /// Somebody may have missed something.
     behind: Notify,
     said: AtomicU64,
+    /// Held by whoever tells what users look like, so that the last thing told is the last one that was.
+    telling: Mutex<()>,
     heard: Mutex<HashMap<NodeId, u64>>,
     /// Who has joined a room and is not known yet: it was told already.
     early: Mutex<HashSet<(RoomId, Arc<str>)>>,
@@ -76,6 +78,7 @@ impl Nodes {
             wake: Notify::new(),
             behind: Notify::new(),
             said: AtomicU64::new(0),
+            telling: Mutex::default(),
             heard: Mutex::default(),
             early: Mutex::default(),
         }
@@ -99,6 +102,7 @@ impl Nodes {
 
     /// Tells what users look like that have changed.
     fn flush(&self) {
+        let _order = lock(&self.telling);
         let changed = std::mem::take(&mut *lock(&self.changed));
         let mut told = HashSet::new();
         for user in changed {
@@ -134,6 +138,7 @@ impl Nodes {
 
     /// Tells all that is to know of this node.
     fn say_all(&self, house: &Inner) {
+        let _order = lock(&self.telling);
         let users: Vec<Arc<User>> =
             house.people().by_nick.values().filter(|user| user.is_local()).cloned().collect();
         for user in &users {
@@ -149,6 +154,14 @@ impl Inner {
         if let Some(nodes) = &self.nodes {
             lock(&nodes.changed).push(Arc::clone(user));
             nodes.wake.notify_one();
+        }
+    }
+
+    /// A user has changed in a way of which others hear each time, even if more follows at once: its nick.
+    pub(super) fn changed_at_once(&self, user: &Arc<User>) {
+        self.changed(user);
+        if let Some(nodes) = &self.nodes {
+            nodes.flush();
         }
     }
 

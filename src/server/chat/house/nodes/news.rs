@@ -121,6 +121,10 @@ pub(in super::super) enum News {
     Ended { account: AccountId, one: Option<MessageId>, except: Option<MessageId> },
     /// What an account wants to hear of a room.
     Level { room: RoomId, account: AccountId, level: Level },
+    /// An operator ends the connections of somebody who is called so.
+    Killed { by: FaceWords, account: Option<AccountId>, nick: Nick, reason: String },
+    /// An operator speaks to all who want to hear it.
+    Wallops { by: FaceWords, text: String },
     /// An account was changed.
     Account { account: AccountId },
     /// How all devices of an account are shown from now on.
@@ -144,6 +148,9 @@ pub(in super::super) struct Entry {
     no_ctcp: bool,
     /// Whom it has let: a node, and the number there.
     pub(super) accepted: Vec<(NodeId, u64)>,
+    /// What its sessions there have set.
+    #[serde(default)]
+    modes: u8,
     /// Where it is seen.
     pub(super) rooms: Vec<RoomId>,
 }
@@ -184,6 +191,7 @@ impl Entry {
             reserved,
             no_ctcp,
             accepted: places(accepted),
+            modes: user.local_modes(),
             rooms: user.rooms().iter().map(|room| room.id()).collect(),
         }
     }
@@ -197,6 +205,7 @@ impl Entry {
             reserved: self.reserved,
             no_ctcp: self.no_ctcp,
             accepted,
+            modes: self.modes,
         }
     }
 }

@@ -37,6 +37,7 @@ impl House {
             None => self.tell_watchers(&after.nick, &Told::Online { who: &after }),
             Some(before) => {
                 if before.nick.as_str() != after.nick.as_str() {
+                    self.note_gone(&user, before);
                     self.tell_neighbours(
                         &user,
                         before,
@@ -138,6 +139,7 @@ impl House {
             if !self.0.nodes.as_ref().is_some_and(joined) {
                 room.publish_of(&face.who(), &Told::Appeared { who: face, room: name, role });
             }
+            self.0.tell_absence(user, &room);
         }
     }
 
@@ -163,6 +165,7 @@ impl House {
     /// Tells that a user is here no longer, which nobody finds any longer.
     fn fade(&self, user: &Arc<User>, reason: &str) {
         let face = user.face();
+        self.note_gone(user, &face);
         self.tell_watchers(&face.nick, &Told::Offline { nick: &face.nick });
         self.tell_neighbours(user, &face, &Told::Gone { who: &face, reason }, None);
         for room in user.rooms() {

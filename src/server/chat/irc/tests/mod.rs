@@ -438,6 +438,26 @@ async fn refusals() {
     assert!(ann.told().await[0].contains("FAIL PRIVMSG INVALID_UTF8"));
 }
 
+/// Nobody learns by the time that it takes which accounts there are, or which of them operate the server.
+#[tokio::test]
+async fn oper_costs_a_hash_whoever_is_named() {
+    let scene = Scene::new().await;
+    let _member = scene.member("acc", "").await;
+    let mut ann = scene.client("ann", "").await;
+    let rows = [
+        ("acc wrong-password", "464"),
+        ("acc password-of-acc", "491"),
+        ("nobody wrong-password", "464"),
+        ("*no!name* wrong-password", "464"),
+    ];
+    for (said, expected) in rows {
+        let before = scene.0.0.accounts.hashes();
+        let told = ann.ask(&format!("OPER {said}")).await;
+        assert!(told[0].contains(&format!(" {expected} ")), "{said}: {told:?}");
+        assert_eq!(scene.0.0.accounts.hashes() - before, 1, "{said}");
+    }
+}
+
 #[tokio::test]
 async fn every_command_is_answered_and_none_ends_the_connection() {
     let scene = Scene::new().await;

@@ -1,6 +1,6 @@
 //! What an event makes of the message that it is about.
 //!
-//! The row of a message holds its newest text. Of a message that was deleted, no text is kept: neither its own nor that of its edits.
+//! The row of a message holds its newest text. Of a message that was deleted, no text is kept: neither its own nor that of its edits. Nor is anything of tags that were.
 
 use super::super::{Draft, StoreError};
 use super::connect::Db;
@@ -91,7 +91,9 @@ async fn edit(db: &Db, room: RoomN, seq: Seq, of: MessageId, text: &str, now: i6
 }
 
 async fn delete(db: &Db, room: RoomN, of: MessageId, now: i64) -> Result<i64, Fault> {
-    let Some((target, message)) = living(db, room, of).await? else { return Ok(0) };
+    let Some((target, message)) = living(db, room, of).await? else {
+        return delete_tags(db, room, of, now).await;
+    };
     let kept = message.bytes();
     let Message { style, reply, thread, .. } = message;
     let body = encode(&Change::Message(Message { style, reply, thread, ..Message::default() }))?;
@@ -108,4 +110,16 @@ async fn delete(db: &Db, room: RoomN, of: MessageId, now: i64) -> Result<i64, Fa
     db.run(sql, &[&room, &target, &blank]).await?;
     db.run("DELETE FROM edits WHERE room = $1 AND message = $2", &[&room, &target]).await?;
     Ok(-(kept as i64))
+}
+
+/// Deletes tags that are kept.
+async fn delete_tags(db: &Db, room: RoomN, of: MessageId, now: i64) -> Result<i64, Fault> {
+    let sql = "SELECT seq, bytes FROM events WHERE room = $1 AND id = $2 AND kind = 2 AND deleted IS NULL
+               AND body LIKE '{\"t\":\"tags\"%'";
+    let Some(row) = db.row(sql, &[&room, &id_bytes(of)]).await? else { return Ok(0) };
+    let (target, kept): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+    let body = encode(&Change::Tags { tags: Vec::new() })?;
+    let sql = "UPDATE events SET body = $3, bytes = 0, deleted = $4 WHERE room = $1 AND seq = $2";
+    db.run(sql, &[&room, &target, &body, &now]).await?;
+    Ok(-kept)
 }

@@ -1,6 +1,6 @@
 //! What an event makes of the message that it is about.
 //!
-//! The row of a message holds its newest text. Of a message that was deleted, no text is kept: neither its own nor that of its edits.
+//! The row of a message holds its newest text. Of a message that was deleted, no text is kept: neither its own nor that of its edits. Nor is anything of tags that were.
 
 use rusqlite::{Connection, OptionalExtension as _, params};
 
@@ -98,7 +98,7 @@ fn edit(
 }
 
 fn delete(db: &Connection, room: RoomN, of: MessageId, now: Millis) -> Result<i64, StoreError> {
-    let Some(target) = living(db, room, of)? else { return Ok(0) };
+    let Some(target) = living(db, room, of)? else { return delete_tags(db, room, of, now) };
     let message = message(db, room, target)?;
     let kept = message.bytes();
     let Message { style, reply, thread, .. } = message;
@@ -119,6 +119,23 @@ fn delete(db: &Connection, room: RoomN, of: MessageId, now: Millis) -> Result<i6
     db.prepare_cached("DELETE FROM edits WHERE room = ?1 AND message = ?2")?
         .execute(params![room, target])?;
     Ok(-(kept as i64))
+}
+
+/// Deletes tags that are kept.
+fn delete_tags(db: &Connection, room: RoomN, of: MessageId, now: Millis) -> Result<i64, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT seq, bytes FROM events WHERE room = ?1 AND id = ?2 AND kind = ?3 AND deleted IS NULL
+         AND body LIKE '{\"t\":\"tags\"%'",
+    )?;
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?));
+    let found = statement.query_row(params![room, Id(of), Kind::React], read).optional()?;
+    let Some((target, kept)) = found else { return Ok(0) };
+    let body = encode(&Change::Tags { tags: Vec::new() })?;
+    let mut update = db.prepare_cached(
+        "UPDATE events SET body = ?3, bytes = 0, deleted = ?4 WHERE room = ?1 AND seq = ?2",
+    )?;
+    update.execute(params![room, target, body, int(now)])?;
+    Ok(-kept)
 }
 
 /// The edits of a message.

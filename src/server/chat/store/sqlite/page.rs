@@ -9,8 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::super::StoreError;
 use super::super::history::{Entry, MAX_PAGE, Page, Part, Place, Query, Reaction, Which};
-use super::retain::next;
-use super::row::{COLUMNS, Id, RoomN, entry, int, room_n, uint, who_of};
+use super::row::{COLUMNS, Id, RoomN, entry, int, next, room_n, uint, who_of};
 use crate::proto::chat::id::{MessageId, RoomId, Seq};
 
 /// From which end a range is read.

@@ -13,7 +13,7 @@ use super::super::StoreError;
 use super::effects::edits;
 use super::index::row_number;
 use super::open;
-use super::row::{Id, Kind, RoomN, int, number, uint};
+use super::row::{Id, Kind, RoomN, int, next, number, uint};
 use super::state::State;
 use super::writer::Writer;
 use crate::proto::chat::id::{MessageId, Millis, RoomId, Seq};
@@ -170,9 +170,4 @@ impl Oldest {
         self.after = message.map_or(self.after, |(_, _, seq)| seq);
         Ok(message.map(|(id, bytes, _)| (id, bytes)))
     }
-}
-
-/// The id that follows.
-pub(super) fn next(id: MessageId) -> MessageId {
-    MessageId::from_bytes(u128::from_be_bytes(id.to_bytes()).saturating_add(1).to_be_bytes())
 }

@@ -4,8 +4,10 @@ use rusqlite::types::{FromSql, FromSqlError, FromSqlResult, ToSql, ToSqlOutput, 
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::super::StoreError;
+use super::super::columns;
+pub(super) use super::super::columns::{bits, encode, int, next, number, uint, who_of, who_text};
 use super::super::history::Entry;
-use crate::proto::chat::event::{Author, Change, Event, Who};
+use crate::proto::chat::event::{Author, Change, Event};
 use crate::proto::chat::id::{AccountId, MessageId, RoomId, Seq};
 
 /// What the table calls a room.
@@ -88,66 +90,15 @@ impl FromSql for Id {
     }
 }
 
-/// A number of 64 bits without a sign as the same bits with one: for names, which have no order.
-pub(super) fn bits(number: u64) -> i64 {
-    number.cast_signed()
-}
-
-/// The number of which [`bits`] were written.
-pub(super) fn number(bits: i64) -> u64 {
-    bits.cast_unsigned()
-}
-
-/// A number that has an order: sequence numbers, times and sizes. Those beyond 2^63 do not occur.
-pub(super) fn int(number: u64) -> i64 {
-    i64::try_from(number).unwrap_or(i64::MAX)
-}
-
-/// The number of which [`int`] was written.
-pub(super) fn uint(int: i64) -> u64 {
-    u64::try_from(int).unwrap_or(0)
-}
-
 /// The number of a room in the table, unless it does not exist or is being dropped.
 pub(super) fn room_n(connection: &Connection, room: RoomId) -> rusqlite::Result<Option<RoomN>> {
     let mut statement = connection.prepare_cached("SELECT n FROM rooms WHERE id = ?1 AND NOT dropped")?;
     statement.query_row([bits(room.0)], |row| row.get(0)).optional()
 }
 
-/// What stands in the column `body`.
-pub(super) fn encode(change: &Change) -> Result<String, StoreError> {
-    let body = match change {
-        Change::Message(message) => serde_json::to_string(message),
-        change => serde_json::to_string(change),
-    };
-    body.map_err(|error| StoreError::Broken(format!("an event cannot be written: {error}")))
-}
-
 /// The change of a row.
 pub(super) fn decode(kind: Kind, body: &str) -> Result<Change, serde_json::Error> {
-    match kind {
-        Kind::Message => serde_json::from_str(body).map(Change::Message),
-        _ => serde_json::from_str(body),
-    }
-}
-
-/// How [`Who`] is written in a column.
-pub(super) fn who_text(who: &Who) -> String {
-    match who {
-        Who::Account(account) => format!("a{}", account.0),
-        Who::Guest(nick) => format!("g{nick}"),
-    }
-}
-
-/// The [`Who`] that was written.
-pub(super) fn who_of(text: &str) -> Result<Who, StoreError> {
-    let account = |digits: &str| digits.parse().ok().map(|number| Who::Account(AccountId(number)));
-    match text.split_at_checked(1) {
-        Some(("a", digits)) => account(digits),
-        Some(("g", nick)) => Some(Who::Guest(nick.into())),
-        _ => None,
-    }
-    .ok_or_else(|| StoreError::Broken(format!("{text:?} names nobody")))
+    columns::decode(kind == Kind::Message, body)
 }
 
 /// The columns that [`entry`] reads, of `events e` joined with `authors a`.

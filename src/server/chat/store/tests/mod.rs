@@ -37,6 +37,7 @@ use std::ops::Deref;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::columns::next;
 use super::history::{Page, Part, Query, Which};
 use super::postgres::{Postgres, PostgresConfig, PostgresUrl};
 use super::sqlite::{Sqlite, SqliteConfig};
@@ -161,11 +162,6 @@ fn text_of(change: &Change) -> &str {
         Change::Edit { text, .. } => text,
         _ => "",
     }
-}
-
-/// The id that follows.
-fn next(id: MessageId) -> MessageId {
-    MessageId::from_bytes(u128::from_be_bytes(id.to_bytes()).saturating_add(1).to_be_bytes())
 }
 
 /// What was appended, with no regard to ids that were raised.

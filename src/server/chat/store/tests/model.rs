@@ -195,6 +195,14 @@ impl Room {
                 }
             }
             Change::Delete { of, .. } => {
+                let tags = self
+                    .entries
+                    .iter_mut()
+                    .find(|entry| entry.event.id == *of && matches!(entry.event.change, Change::Tags { .. }));
+                if let Some(entry) = tags.filter(|entry| entry.deleted.is_none()) {
+                    entry.deleted = Some(now);
+                    entry.event.change = Change::Tags { tags: Vec::new() };
+                }
                 if let Some(at) =
                     target(&mut self.entries, *of).filter(|at| self.entries[*at].deleted.is_none())
                 {

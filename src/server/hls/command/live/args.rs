@@ -10,7 +10,7 @@ use super::config::Config;
 use crate::server::command::{
     Configured, FileArgs, LIMITS, ListenOptions, LogOptions, OptionSet, merged, with_defaults,
 };
-use crate::server::hls::access::AccessOptions;
+use crate::server::hls::access::{PublisherOptions, ViewerOptions};
 use crate::server::hls::rtmp::RtmpOptions;
 use crate::server::hls::upload::UploadOptions;
 use crate::server::units::{ByteSize, TimeSpan};
@@ -125,10 +125,14 @@ pub struct Options {
     #[command(flatten)]
     #[serde(skip)]
     pub rtmp: RtmpOptions,
-    /// Who may publish and watch.
+    /// Who may publish.
     #[command(flatten)]
     #[serde(skip)]
-    pub access: AccessOptions,
+    pub publishers: PublisherOptions,
+    /// Who may watch.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub viewers: ViewerOptions,
     /// A bucket for a CDN.
     #[command(flatten)]
     #[serde(skip)]
@@ -146,14 +150,16 @@ pub struct Options {
 impl OptionSet for Options {
     fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
         let (listening, logs) = (toml::from_str(text)?, toml::from_str(text)?);
-        let (rtmp, access, upload) = (toml::from_str(text)?, toml::from_str(text)?, toml::from_str(text)?);
-        Ok(Self { listening, logs, rtmp, access, upload, ..toml::from_str(text)? })
+        let (publishers, viewers) = (toml::from_str(text)?, toml::from_str(text)?);
+        let (rtmp, upload) = (toml::from_str(text)?, toml::from_str(text)?);
+        Ok(Self { listening, logs, rtmp, publishers, viewers, upload, ..toml::from_str(text)? })
     }
 
     fn table(&self) -> Result<Table, toml::ser::Error> {
         let mut table = merged(self, &self.listening, &self.logs)?;
         table.extend(Table::try_from(&self.rtmp)?);
-        table.extend(Table::try_from(&self.access)?);
+        table.extend(Table::try_from(&self.publishers)?);
+        table.extend(Table::try_from(&self.viewers)?);
         table.extend(Table::try_from(&self.upload)?);
         Ok(table)
     }

@@ -8,7 +8,7 @@ use super::args::{Args, Options};
 use crate::net::addr::ListenAddr;
 use crate::proto::hls::live::settings::History;
 use crate::server::command::{self, ConfigError, Configured, DAY, HOUR, ServerConfig, Typed, Unfit, Way};
-use crate::server::hls::access::AccessConfig;
+use crate::server::hls::access::{PublisherConfig, ViewerConfig};
 use crate::server::hls::live::ingest::tcp::TcpDoor;
 use crate::server::hls::live::{Settings, StreamName};
 use crate::server::hls::rtmp::RtmpConfig;
@@ -53,8 +53,10 @@ pub struct Config {
     pub demo: bool,
     /// The stream that the standard input is.
     pub stdin: Option<StreamName>,
-    /// Who may publish and watch.
-    pub access: AccessConfig,
+    /// Who may publish.
+    pub publishers: PublisherConfig,
+    /// Who may watch.
+    pub viewers: ViewerConfig,
     /// The bucket that streams are put into.
     pub upload: UploadConfig,
     /// Pages that may play it.
@@ -74,7 +76,8 @@ impl Default for Config {
             rtmp: RtmpConfig::default(),
             demo: false,
             stdin: None,
-            access: AccessConfig::default(),
+            publishers: PublisherConfig::default(),
+            viewers: ViewerConfig::default(),
             upload: UploadConfig::default(),
             cors: Origins::Any,
         }
@@ -124,7 +127,8 @@ impl Configured for Config {
         way.value("tcp", &mut o.tcp, &mut c.tcp)?;
         RtmpConfig::walk(way, &mut o.rtmp, &mut c.rtmp)?;
         way.value("demo", &mut o.demo, &mut c.demo)?;
-        AccessConfig::walk(way, &mut o.access, &mut c.access)?;
+        PublisherConfig::walk(way, &mut o.publishers, &mut c.publishers)?;
+        ViewerConfig::walk(way, &mut o.viewers, &mut c.viewers)?;
         UploadConfig::walk(way, &mut o.upload, &mut c.upload)?;
         way.maybe("stdin", &mut o.stdin, &mut c.stdin)?;
         let Settings { media, reconnect, linger, record, limits } = &mut c.streams;

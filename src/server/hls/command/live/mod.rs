@@ -5,8 +5,7 @@
 mod args;
 mod config;
 
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use http::Method;
 use http::header::{CONTENT_LENGTH, DATE, RETRY_AFTER};
@@ -14,9 +13,7 @@ use http::header::{CONTENT_LENGTH, DATE, RETRY_AFTER};
 pub use self::args::{Args, Options};
 pub use self::config::{Config, DEFAULT_LISTEN};
 use crate::net::client::Connector;
-use crate::net::clock::Clock;
 use crate::net::pace::MinRate;
-use crate::net::tls::{CertPair, TlsConfig};
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
 use crate::server::hls::access::{AccessError, StreamKeys};
@@ -28,12 +25,12 @@ use crate::server::hls::rtmp::Door;
 use crate::server::hls::upload::{Upload, UploadError};
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;
-use crate::server::http::middleware::access_log::Format;
 use crate::server::http::middleware::cors::{Cors, CorsConfig, CorsError};
 use crate::server::http::router::{RouteError, Router};
 use crate::server::http::server::Server;
 use crate::server::http::settings::Settings;
-use crate::server::process::{Outcome, Part, Process, Serving, announce};
+use crate::server::listening;
+use crate::server::process::{Background, Outcome, Process, Task, announce};
 
 /// Its name, as in its lines `listening NAME ADDR`.
 pub const NAME: &str = "hls";
@@ -83,17 +80,15 @@ pub fn run(config: &Config) -> Result<Outcome, LiveError> {
 pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> {
     let workers = Blocking::new(BlockingConfig::default());
     let streams = Streams::new(config.settings(), workers.clone(), process.drain.clone());
-    let (publishers, watching) = (config.access.publishers()?, config.access.viewers()?);
+    let (publishers, watching) = (config.publishers.load()?, config.viewers.load()?);
     let routes: SharedHandler = Arc::new(router(&streams, &publishers)?);
-    let mut server = Server::new(watching.guard(Arc::clone(&routes), is_page))
+    let server = Server::new(watching.guard(Arc::clone(&routes), player::is_page))
         .name(NAME)
         .stack(stack(config)?)
         .configured(&config.server)
         .settings(settings(config))
+        .combined_log(config.server.access_log.clone())
         .workers(workers);
-    if let Some(target) = config.server.access_log.clone() {
-        server = server.access_log(Format::Combined, target);
-    }
     let door = Door::new(streams.clone(), publishers, config.rtmp.settings);
     let upload = upload(config, routes, &streams, process)?;
     let (shown, heard) = (streams.clone(), config.rtmp.is_on().then(|| Arc::clone(door.counters())));
@@ -103,27 +98,29 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> 
         heard.iter().for_each(|counters| counters.register(metrics));
         put.iter().for_each(|counters| counters.register(metrics));
     });
-    server.prepare(process)?;
-    let limits = config.server.connections;
-    tcp::prepare(&config.tcp, &streams, limits, process)?;
+    let gate = server.prepare(process)?;
+    tcp::prepare(&config.tcp, &streams, &gate, process)?;
     if !config.rtmp.listen.is_empty() {
-        door.prepare(&config.rtmp.listen, None, limits, process)?;
+        door.prepare(&config.rtmp.listen, gate.beside(None), process)?;
     }
     if !config.rtmp.listen_tls.is_empty() {
-        door.prepare(&config.rtmp.listen_tls, Some(tls(config)), limits, process)?;
+        let clients = config.server.tls.client_auth().unwrap_or_default();
+        let gate = listening::beside_tls(&gate, clients).map_err(RunError::from)?;
+        door.prepare(&config.rtmp.listen_tls, gate, process)?;
     }
     process.parts.push(Arc::new(watching));
+    let mut tasks: Vec<Task> = vec![Box::pin(streams.clone().keep())];
     if config.demo {
-        process.parts.push(Arc::new(Demo::new(streams.clone(), process.drain.clone())?));
+        tasks.push(Box::pin(Demo::new(streams.clone(), process.drain.clone())?.run()));
     }
-    process.parts.extend(upload.map(|upload| Arc::new(upload) as Arc<dyn Part>));
-    process.parts.push(Arc::new(Aside(Mutex::new(Some((streams, config.stdin.clone()))))));
+    if let Some(upload) = upload {
+        tasks.push(Box::pin(async move { upload.run().await }));
+    }
+    if let Some(name) = config.stdin.clone() {
+        tasks.push(Box::pin(stdin::take(streams, name)));
+    }
+    process.parts.push(Background::new(tasks));
     Ok(())
-}
-
-/// What everybody may see: the page, which shows nothing without the list of streams, and its files.
-fn is_page(path: &str) -> bool {
-    path == "/" || path.starts_with("/player/") && !path.contains("..") && !path.contains('%')
 }
 
 /// What puts streams into a bucket, if there is one. It watches them as they are, whoever else may.
@@ -140,18 +137,6 @@ fn upload(
         live.map(|stream| stream.url).collect()
     };
     Ok(store.map(|store| Upload::new(routes, Box::new(list), store, process.drain.clone())))
-}
-
-/// The certificates of the server, for encoders.
-fn tls(config: &Config) -> TlsConfig {
-    let files = &config.server.tls;
-    let pair = |(cert, key): (&PathBuf, &PathBuf)| CertPair { cert: cert.clone(), key: key.clone() };
-    TlsConfig {
-        certificates: files.certs.iter().zip(&files.keys).map(pair).collect(),
-        self_signed: files.self_signed,
-        client_auth: files.client_auth().unwrap_or_default(),
-        ..TlsConfig::default()
-    }
 }
 
 /// The player page with the list of streams, what viewers get, and where publishers send.
@@ -191,20 +176,4 @@ fn settings(config: &Config) -> Settings {
     };
     settings.limits.body = u64::MAX;
     settings
-}
-
-/// What goes on beside the sockets: the streams look at the clock, and the standard input is read. One of the shards does it.
-struct Aside(Mutex<Option<(Streams, Option<crate::server::hls::live::StreamName>)>>);
-
-impl Part for Aside {
-    fn serve(self: Arc<Self>, _: usize, _: Clock) -> Serving {
-        let mine = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some((streams, name)) = mine {
-            if let Some(name) = name {
-                tokio::spawn(stdin::take(streams.clone(), name));
-            }
-            tokio::spawn(streams.keep());
-        }
-        Box::pin(std::future::ready(Ok(())))
-    }
 }

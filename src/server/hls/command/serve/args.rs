@@ -8,6 +8,7 @@ use super::config::Config;
 use crate::server::command::{
     Configured, FileArgs, ListenOptions, LogOptions, OptionSet, merged, with_defaults,
 };
+use crate::server::hls::access::ViewerOptions;
 use crate::server::units::{ByteSize, TimeSpan};
 
 /// The command line of `wireworks hls serve`.
@@ -29,11 +30,13 @@ Examples:
   wireworks hls serve show=240p.mp4 show=480p.mp4 show=en.vtt
   wireworks hls serve film.mp4 --format ts --segment 4s
   wireworks hls serve packaged --listen :443 --tls-cert site.pem --tls-key site.key --cors https://example.org
+  wireworks hls serve film.mp4 --link-keys link.keys        only for those who have a link:
+  wireworks hls link --keys link.keys http://127.0.0.1:8084/film/master.m3u8
 
 Media are packaged while they are watched, and nothing is written. /film/ts/master.m3u8 and /film/fmp4/master.m3u8
 have segments of that kind whatever --format says. Durations are written as 500ms, 6s, 2m; sizes as 64MiB, 1GB.
-Signals: TERM and INT end the server when its requests are done, a second one at once; HUP reads certificates
-again and reopens the access log.";
+Signals: TERM and INT end the server when its requests are done, a second one at once; HUP reads certificates and
+the keys of links again and reopens the access log.";
 
 const SERVED: &str = "What is served";
 const CACHING: &str = "Caching, and other sites";
@@ -74,6 +77,10 @@ pub struct Options {
     #[arg(long, value_name = "TIME", help_heading = CACHING)]
     pub segment_age: Option<TimeSpan>,
 
+    /// Who may watch.
+    #[command(flatten)]
+    #[serde(skip)]
+    pub viewers: ViewerOptions,
     /// Where to listen, and how.
     #[command(flatten)]
     #[serde(skip)]
@@ -86,11 +93,14 @@ pub struct Options {
 
 impl OptionSet for Options {
     fn from_toml(text: &str) -> Result<Self, toml::de::Error> {
-        let (listening, logs) = (toml::from_str(text)?, toml::from_str(text)?);
-        Ok(Self { listening, logs, ..toml::from_str(text)? })
+        let (listening, logs, viewers) =
+            (toml::from_str(text)?, toml::from_str(text)?, toml::from_str(text)?);
+        Ok(Self { listening, logs, viewers, ..toml::from_str(text)? })
     }
 
     fn table(&self) -> Result<Table, toml::ser::Error> {
-        merged(self, &self.listening, &self.logs)
+        let mut table = merged(self, &self.listening, &self.logs)?;
+        table.extend(Table::try_from(&self.viewers)?);
+        Ok(table)
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::args::{Args, Options};
 use crate::net::addr::ListenAddr;
 use crate::server::command::{self, ConfigError, Configured, DAY, HOUR, ServerConfig, Typed, Unfit, Way};
+use crate::server::hls::access::ViewerConfig;
 use crate::server::hls::origin::{Ages, Input, Settings};
 use crate::server::hls::vod::Format;
 use crate::server::http::middleware::cors::Origins;
@@ -26,6 +27,8 @@ pub struct Config {
     pub origin: Settings,
     /// Pages that may play it.
     pub cors: Origins,
+    /// Who may watch.
+    pub viewers: ViewerConfig,
 }
 
 impl Default for Config {
@@ -34,6 +37,7 @@ impl Default for Config {
             server: ServerConfig::listening(DEFAULT_LISTEN),
             origin: Settings::of(Vec::new()),
             cors: Origins::Any,
+            viewers: ViewerConfig::default(),
         }
     }
 }
@@ -77,6 +81,7 @@ impl Configured for Config {
         let Ages { playlist, segment } = &mut c.origin.ages;
         way.range("playlist-age", &mut o.playlist_age, playlist, Duration::ZERO..=DAY)?;
         way.range("segment-age", &mut o.segment_age, segment, Duration::ZERO..=DAY * 366)?;
+        ViewerConfig::walk(way, &mut o.viewers, &mut c.viewers)?;
         command::listening(way, &mut o.listening, &mut c.server)?;
         command::logs(way, &mut o.logs, &mut c.server)
     }

@@ -5,6 +5,8 @@
 mod args;
 mod config;
 
+use std::sync::Arc;
+
 use http::Method;
 use http::header::{ACCEPT_RANGES, AGE, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG};
 
@@ -12,9 +14,10 @@ pub use self::args::{Args, Options};
 pub use self::config::{Config, DEFAULT_LISTEN};
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::RunError;
+use crate::server::hls::access::{AccessError, Viewers};
 use crate::server::hls::origin::{Origin, OriginError};
+use crate::server::hls::player;
 use crate::server::http::middleware::Stack;
-use crate::server::http::middleware::access_log::Format;
 use crate::server::http::middleware::compression::Compression;
 use crate::server::http::middleware::cors::{Cors, CorsConfig, CorsError};
 use crate::server::http::server::Server;
@@ -29,6 +32,9 @@ pub enum ServeError {
     /// The origins of pages are wrong.
     #[error(transparent)]
     Cors(#[from] CorsError),
+    /// It cannot be told who may watch.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The server cannot run.
     #[error(transparent)]
     Run(#[from] RunError),
@@ -37,9 +43,12 @@ pub enum ServeError {
 /// Serves until a signal. Prints a line `listening hls ADDR` for each listener when it is ready.
 ///
 /// # Errors
-/// An input is not there or cannot be packaged, or an address cannot be listened on.
+/// An input is not there or cannot be packaged, a file about viewers not be used, or an address not be listened on.
 pub fn run(config: &Config) -> Result<Outcome, ServeError> {
-    Ok(server(config)?.on_ready(announce).run()?)
+    let common = &config.server;
+    let mut process = Process::new(common.threading, common.threads, common.drain_timeout);
+    prepare(config, &mut process)?;
+    Ok(process.run(announce).map_err(RunError::from)?)
 }
 
 /// Opens what is to be served, binds sockets, and puts the server into `process`, whose threads and drain it uses.
@@ -47,10 +56,13 @@ pub fn run(config: &Config) -> Result<Outcome, ServeError> {
 /// # Errors
 /// As for [`run`].
 pub fn prepare(config: &Config, process: &mut Process) -> Result<(), ServeError> {
-    Ok(server(config)?.prepare(process)?)
+    let viewers = config.viewers.load()?;
+    server(config, &viewers)?.prepare(process)?;
+    process.parts.push(Arc::new(viewers));
+    Ok(())
 }
 
-fn server(config: &Config) -> Result<Server, ServeError> {
+fn server(config: &Config, viewers: &Viewers) -> Result<Server, ServeError> {
     let blocking = Blocking::new(BlockingConfig::default());
     let origin = Origin::open(config.origin.clone(), &blocking)?;
     // Players on other sites measure by sizes, and ask for ranges: they have to see both.
@@ -64,10 +76,11 @@ fn server(config: &Config) -> Result<Server, ServeError> {
         compression: Some(Compression::default().workers(blocking.clone())),
         ..Stack::default()
     };
-    let mut server =
-        Server::new(origin.router()).name("hls").stack(stack).configured(&config.server).workers(blocking);
-    if let Some(target) = config.server.access_log.clone() {
-        server = server.access_log(Format::Combined, target);
-    }
+    let server = Server::new(viewers.guard(origin.router(), player::is_page))
+        .name("hls")
+        .stack(stack)
+        .configured(&config.server)
+        .combined_log(config.server.access_log.clone())
+        .workers(blocking);
     Ok(server.show(move |metrics| origin.register(metrics)))
 }

@@ -13,11 +13,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 pub use self::clip::ClipError;
 use self::clip::{Clip, Due};
 use super::{About, Ended, Publisher, Refused, Streams};
-use crate::net::clock::Clock;
 use crate::net::drain::Drain;
 use crate::proto::hls::live::feed::Feed;
 use crate::proto::hls::track::Sample;
-use crate::server::process::{Part, Serving};
 
 /// The name of the stream.
 pub const NAME: &str = "demo";
@@ -62,6 +60,22 @@ impl Demo {
         Ok(Self { streams, drain, clips: clips.collect::<Result<_, _>>()? })
     }
 
+    /// Plays until the drain begins. Anybody may end it who may end a stream: it begins anew then.
+    pub async fn run(self) {
+        loop {
+            let over = tokio::select! {
+                over = self.play() => over,
+                () = self.drain.stopping() => return,
+            };
+            let Err(error) = over else { return };
+            tracing::warn!(%error, "the demonstration begins anew");
+            tokio::select! {
+                () = sleep(PAUSE) => {}
+                () = self.drain.stopping() => return,
+            }
+        }
+    }
+
     async fn play(&self) -> Result<(), Over> {
         let mut publishers = Vec::new();
         for ((rendition, _), clip) in LADDER.iter().zip(&*self.clips) {
@@ -90,30 +104,6 @@ impl Demo {
 async fn feed(publishers: &mut [Publisher], next: Next) -> Result<(), Ended> {
     let Some(publisher) = publishers.get_mut(next.rendition) else { return Ok(()) };
     publisher.feed(Feed::Sample { track: next.track, sample: next.sample, data: next.data }).await
-}
-
-impl Part for Demo {
-    fn serve(self: Arc<Self>, shard: usize, _clock: Clock) -> Serving {
-        if shard == 0 {
-            let demo = Arc::clone(&self);
-            tokio::spawn(async move {
-                loop {
-                    let over = tokio::select! {
-                        over = demo.play() => over,
-                        () = demo.drain.stopping() => return,
-                    };
-                    // Anybody may end it who may end a stream: it begins anew.
-                    let Err(error) = over else { return };
-                    tracing::warn!(%error, "the demonstration begins anew");
-                    tokio::select! {
-                        () = sleep(PAUSE) => {}
-                        () = demo.drain.stopping() => return,
-                    }
-                }
-            });
-        }
-        Box::pin(std::future::ready(Ok(())))
-    }
 }
 
 /// A sample, and when it is to be fed.

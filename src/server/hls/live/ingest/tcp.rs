@@ -13,13 +13,12 @@ use super::{feed, finish};
 use crate::net::addr::{AddrError, ListenAddr};
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
-use crate::net::limits::ConnectionLimits;
-use crate::net::serve::{Arrival, Gate, GateSettings};
+use crate::net::serve::{Arrival, Gate};
 use crate::server::RunError;
 use crate::server::hls::live::name::StreamName;
 use crate::server::hls::live::stream::Ended;
 use crate::server::hls::live::streams::{About, Refused, Streams};
-use crate::server::listening::{self, Accept, Listening};
+use crate::server::listening::{self, Accept};
 use crate::server::process::Process;
 
 /// The name of the door, as in its line `listening hls-ts ADDR`.
@@ -60,24 +59,22 @@ impl fmt::Display for TcpDoor {
     }
 }
 
-/// Binds these doors, and puts them into `process`.
+/// Binds these doors, and puts them into `process`, beside the server of that gate.
 ///
 /// # Errors
 /// An address cannot be listened on.
-pub fn prepare(
+pub(in crate::server) fn prepare(
     doors: &[TcpDoor],
     streams: &Streams,
-    limits: ConnectionLimits,
+    beside: &Gate,
     process: &mut Process,
 ) -> Result<(), RunError> {
     let unnamed = Arc::new(AtomicU64::new(0));
     for door in doors {
-        let sockets = listening::bind(std::slice::from_ref(&door.address), process.threads)?;
-        listening::note(NAME, &sockets, process);
-        let gate = Gate::new(GateSettings { limits, ..GateSettings::default() });
         let (streams, stream, drain) = (streams.clone(), door.stream.clone(), process.drain.clone());
         let serve = Serve { streams, stream, unnamed: Arc::clone(&unnamed), drain };
-        process.parts.push(Arc::new(Listening::new(serve, gate, sockets)));
+        let listen = std::slice::from_ref(&door.address);
+        listening::beside(NAME, serve, listen, beside.beside(None), process)?;
     }
     Ok(())
 }

@@ -11,12 +11,12 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use crate::proto::hls::live::ladder;
 use crate::proto::hls::live::window::Complete;
 use crate::proto::hls::playlist::media::{MediaPlaylist, PlaylistKind, Segment};
 use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;
 use crate::proto::hls::playlist::read::Playlist;
 use crate::proto::hls::playlist::variables::Variables;
+use crate::server::durable;
 
 /// The name of the multivariant playlist of a recording, as `wireworks hls package` has it.
 const MASTER: &str = "master.m3u8";
@@ -141,7 +141,7 @@ impl Tape {
         }
         if let Some(mut master) = master.or_else(|| self.master.take()) {
             // What was kept may be less than what was shown.
-            ladder::measure(&mut master, &rates);
+            master.measure(&rates);
             replaced(&self.aside, MASTER, master.write().as_bytes())?;
         }
         for (name, written) in &mut self.renditions {
@@ -149,7 +149,7 @@ impl Tape {
             removed(&self.aside.join(name).join(JOURNAL))?;
         }
         removed(&self.aside.join(LOCK))?;
-        fs::rename(&self.aside, &self.whole)?;
+        durable::rename(&self.aside, &self.whole)?;
         self.lock = None;
         Ok(())
     }
@@ -288,13 +288,7 @@ fn whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
 
 /// Writes a file in place of another one, which is there until the new one is on the disk.
 fn replaced(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
-    let aside = folder.join(format!(".{name}"));
-    let written = File::create(&aside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let placed = written.and_then(|()| fs::rename(&aside, folder.join(name)));
-    placed.inspect_err(|_| drop(fs::remove_file(&aside)))
+    durable::replace(&folder.join(name), bytes, durable::PUBLIC)
 }
 
 /// The text of a file, if it is there.

@@ -1,0 +1,238 @@
+//! What web servers have, asked for by GET over connections that are kept.
+//!
+//! A [`Fetcher`] opens connections (TLS where the address says so) and keeps them by server, follows redirects, asks for the bytes as they are, and for a range
+//! of them where one is wanted (RFC 9110 sections 14 and 15.4). [`get`](Fetcher::get) gives a [`Fetched`]: the body comes piece by piece, with the time of each, and whoever
+//! drops it has abandoned it. [`whole`](Fetcher::whole) collects the body, and asks again when it was lost on the way. A connection that was kept and is found
+//! closed is replaced without a word: that tells nothing of the server.
+
+mod connections;
+mod error;
+mod fetched;
+
+use std::ops::Range;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, IF_RANGE, RANGE, USER_AGENT};
+use http::{Method, StatusCode, Uri};
+use tokio::time::{Instant, sleep};
+
+use self::connections::{Kept, Opener, Server};
+pub use self::error::FetchError;
+pub use self::fetched::{Fetched, Part, Piece};
+use super::exchange::{Answer, ExchangeError, Progress, Timeouts, exchange};
+use crate::net::client::Connector;
+use crate::net::client::pool::{Limits, Pool, Stats};
+use crate::net::resilience::backoff::{Backoff, Policy};
+use crate::proto::http::client::{Finish, RequestWriter, WireRequest};
+use crate::proto::http::reference::join;
+use crate::server::http::body::Body;
+
+/// Redirects that are followed, one after the other. curl follows 50, browsers 20, Go 10.
+pub const REDIRECTS: usize = 10;
+
+/// Connections that are kept to one server: as many as browsers open to one.
+const KEPT: usize = 6;
+
+/// How often something is asked for by [`Retry::default`]: with the default backoff for some ten seconds.
+const ATTEMPTS: u32 = 6;
+
+/// What we are called (RFC 9110 section 10.1.5).
+const AGENT: HeaderValue = HeaderValue::from_static(concat!("wireworks/", env!("CARGO_PKG_VERSION")));
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub struct Ask {
+    /// Where it is.
+    pub uri: Uri,
+    /// The bytes that are wanted, if not all.
+    pub range: Option<Range<u64>>,
+    /// By which the resource is known again of which these are bytes: its `ETag`, or its `Last-Modified`. Of another one none are taken.
+    pub same: Option<HeaderValue>,
+    /// How long the server may take.
+    pub timeouts: Timeouts,
+}
+
+impl Ask {
+    /// For all of what is at `uri`, with the patience of [`Timeouts::default`].
+    #[must_use]
+    pub fn of(uri: Uri) -> Self {
+        Self { uri, range: None, same: None, timeouts: Timeouts::default() }
+    }
+
+    /// For these bytes only.
+    #[must_use]
+    pub fn range(self, range: Range<u64>) -> Self {
+        Self { range: Some(range), ..self }
+    }
+
+    /// For bytes of the resource that is known by this.
+    #[must_use]
+    pub fn same(self, validator: Option<HeaderValue>) -> Self {
+        Self { same: validator, ..self }
+    }
+
+    /// With so much patience, for the head of the answer and then for each piece of its body.
+    #[must_use]
+    pub fn within(self, patience: Duration) -> Self {
+        Self { timeouts: Timeouts { response: patience, idle: patience }, ..self }
+    }
+}
+
+/// How often something is asked for that was lost on the way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// Attempts in all, the first among them; none is one.
+    pub attempts: u32,
+    /// The waits between them.
+    pub backoff: Policy,
+}
+
+impl Retry {
+    /// Once.
+    #[must_use]
+    pub fn never() -> Self {
+        Self { attempts: 1, backoff: Policy::default() }
+    }
+}
+
+impl Default for Retry {
+    /// Six times within some ten seconds: what survives a server that starts anew.
+    fn default() -> Self {
+        Self { attempts: ATTEMPTS, backoff: Policy::default() }
+    }
+}
+
+/// What fetches. Clones have the same connections.
+#[derive(Clone, Debug)]
+pub struct Fetcher {
+    pool: Pool<Opener>,
+    retry: Retry,
+    redirects: usize,
+}
+
+impl Fetcher {
+    /// One that connects by `connector`, asks again as `retry` says, and follows [`REDIRECTS`]. It belongs to the runtime that it is made in.
+    #[must_use]
+    pub fn new(connector: Connector, retry: Retry) -> Self {
+        let limits = Limits { idle_per_key: KEPT, ..Limits::DEFAULT };
+        Self { pool: Pool::new(Opener::new(connector), limits), retry, redirects: REDIRECTS }
+    }
+
+    /// Sets how many redirects are followed, one after the other.
+    #[must_use]
+    pub fn redirects(self, redirects: usize) -> Self {
+        Self { redirects, ..self }
+    }
+
+    /// What became of its connections.
+    #[must_use]
+    pub fn connections(&self) -> Stats {
+        self.pool.stats()
+    }
+
+    /// Asks, and follows where the answers lead: the head of what is there, and its body as it comes.
+    ///
+    /// # Errors
+    /// It is not there, or does not come.
+    pub async fn get(&self, ask: &Ask) -> Result<Fetched, FetchError> {
+        if ask.range.as_ref().is_some_and(Range::is_empty) {
+            return Err(FetchError::Range);
+        }
+        let asked = Instant::now();
+        let mut uri = ask.uri.clone();
+        for _ in 0..=self.redirects {
+            let (answer, reused) = self.exchange(&uri, ask).await?;
+            let Some(place) = elsewhere(&answer) else {
+                return Fetched::of(answer, uri, ask, asked, reused);
+            };
+            let lead = || FetchError::Lead(place.clone());
+            uri = join(&uri, &place).map_err(|_| lead())?;
+            if !matches!(uri.scheme_str(), Some("http" | "https")) {
+                return Err(lead());
+            }
+        }
+        Err(FetchError::Redirects(self.redirects))
+    }
+
+    /// All that was asked for, of at most `limit` bytes, and where it was in the end. What is lost on the way, or refused for the moment, is asked for again.
+    /// A server that knows no ranges is taken at its word: what it sends is cut, and counts against the limit.
+    ///
+    /// # Errors
+    /// It is not there, does not come, or is longer.
+    pub async fn whole(&self, ask: &Ask, limit: u64) -> Result<(Bytes, Fetched), FetchError> {
+        let mut backoff = Backoff::new(self.retry.backoff, fastrand::u64(..));
+        let mut attempts = 1;
+        loop {
+            match self.once(ask, limit).await {
+                Err(error) if error.is_passing() && attempts < self.retry.attempts => {
+                    sleep(backoff.wait()).await;
+                    attempts += 1;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+
+    async fn once(&self, ask: &Ask, limit: u64) -> Result<(Bytes, Fetched), FetchError> {
+        let mut fetched = self.get(ask).await?;
+        let bytes = fetched.rest(ask.range.as_ref(), limit).await?;
+        Ok((bytes, fetched))
+    }
+
+    /// The answer of the server at `uri`, and whether its connection was used before.
+    async fn exchange(&self, uri: &Uri, ask: &Ask) -> Result<(Answer<Kept>, bool), FetchError> {
+        let (server, request) = request(uri, ask)?;
+        let mut stale = 0;
+        loop {
+            let conn = self.pool.get(&server, Instant::now() + ask.timeouts.response).await?;
+            let reused = conn.is_reused();
+            match exchange(conn, request.clone(), Body::empty(), ask.timeouts).await {
+                Ok(answer) => return Ok((answer, reused)),
+                // The server may have closed it just as we used it, and others that it kept for us as well.
+                Err((error, progress)) if reused && stale < KEPT && is_stale(&error, progress) => stale += 1,
+                Err((error, _)) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Whether a connection was closed before the server said anything.
+fn is_stale(error: &ExchangeError, progress: Progress) -> bool {
+    progress != Progress::Answered && matches!(error, ExchangeError::Io(_) | ExchangeError::Closed)
+}
+
+/// Where an answer leads, if it leads elsewhere (RFC 9110 section 15.4).
+fn elsewhere(answer: &Answer<Kept>) -> Option<String> {
+    let leads = [
+        StatusCode::MOVED_PERMANENTLY,
+        StatusCode::FOUND,
+        StatusCode::SEE_OTHER,
+        StatusCode::TEMPORARY_REDIRECT,
+        StatusCode::PERMANENT_REDIRECT,
+    ];
+    let place = answer.head.field_str("location").filter(|_| leads.contains(&answer.head.status()));
+    place.map(str::to_owned)
+}
+
+fn request(uri: &Uri, ask: &Ask) -> Result<(Server, WireRequest), FetchError> {
+    let (server, host, credentials) = Server::of(uri)?;
+    let target = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+    let mut writer = RequestWriter::new(&Method::GET, &target, &host)?;
+    writer.field(&USER_AGENT, &AGENT);
+    writer.field(&ACCEPT_ENCODING, &HeaderValue::from_static("identity"));
+    if let Some(credentials) = credentials {
+        writer.field(&AUTHORIZATION, &credentials);
+    }
+    if let Some(Range { start, end }) = &ask.range {
+        let value = format!("bytes={start}-{}", end - 1);
+        writer.field_of(&RANGE, |out| out.extend_from_slice(value.as_bytes()));
+        if let Some(validator) = &ask.same {
+            writer.field(&IF_RANGE, validator);
+        }
+    }
+    Ok((server, writer.finish(Finish { length: Some(0), ..Finish::default() })))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,8 @@
 //! DYNAMIC: the throughput rule while the buffer is low, where it says little, and BOLA while it is not (MMSys 2018, section 5).
 
-use super::{Abr, Bola, BolaE, Choice, Download, Ladder, Ms, Progress, Quality, Situation, Swings, Throughput};
+use super::{
+    Abr, Bola, BolaE, Choice, Download, Ladder, Ms, Progress, Quality, Situation, Swings, Throughput,
+};
 
 /// Above this level BOLA may decide.
 const HIGH: Ms = 10_000.0;

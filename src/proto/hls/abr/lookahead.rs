@@ -169,9 +169,8 @@ impl Lookahead {
         enough: f64,
     ) -> f64 {
         // Without stalls, and with a full buffer in the end.
-        let most = self.utilities[first]
-            + self.utilities[then] * (steps - 1) as f64
-            + self.parameters.reserve;
+        let most =
+            self.utilities[first] + self.utilities[then] * (steps - 1) as f64 + self.parameters.reserve;
         let mut worth = most - self.cost(first, then);
         for (future, weight) in futures {
             if worth <= enough {

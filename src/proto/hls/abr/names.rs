@@ -4,8 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use super::{
-    Abr, Average, Bba, Bola, BolaE, Dynamic, DynamicDash, Ewma, HALF_LIVES, Ladder, Lookahead, Ms, RobustMpc, Swings,
-    Throughput, Window,
+    Abr, Average, Bba, Bola, BolaE, Dynamic, DynamicDash, Ewma, HALF_LIVES, Ladder, Lookahead, Ms, RobustMpc,
+    Swings, Throughput, Window,
 };
 
 /// Downloads whose harmonic mean counts, where it does (Pensieve's and MPC's simulators).
@@ -104,7 +104,10 @@ impl FromStr for Algorithm {
     type Err = UnknownAlgorithm;
 
     fn from_str(name: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|known| known.name() == name).ok_or_else(|| UnknownAlgorithm(name.to_owned()))
+        Self::ALL
+            .into_iter()
+            .find(|known| known.name() == name)
+            .ok_or_else(|| UnknownAlgorithm(name.to_owned()))
     }
 }
 

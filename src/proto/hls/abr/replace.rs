@@ -31,7 +31,13 @@ impl Replace {
 
     /// The segment to be loaded again in this quality, counted from the end of the buffer (1 is the last), if one is worse and not about to be played.
     #[must_use]
-    pub fn place(&self, quality: Quality, buffer: &VecDeque<Quality>, begun: Ms, segment: Ms) -> Option<usize> {
+    pub fn place(
+        &self,
+        quality: Quality,
+        buffer: &VecDeque<Quality>,
+        begun: Ms,
+        segment: Ms,
+    ) -> Option<usize> {
         let skip = (SKIPPED + begun / segment).ceil() as usize;
         let mut worse = (skip..buffer.len()).filter(|&at| buffer[at] < quality);
         let found = match self.strategy {

@@ -3,7 +3,7 @@
 use super::{Abr, Choice, Ms, Progress, Quality, Situation};
 
 /// How much of the estimated throughput is trusted.
-pub const SAFETY: f64 = 0.9;
+pub(super) const SAFETY: f64 = 0.9;
 
 /// The insufficient-buffer rule trusts so much of the throughput at first, and so much less with each segment...
 const LOW_BUFFER_FIRST: f64 = 0.9;

@@ -66,7 +66,13 @@ impl Buffer {
     }
 
     /// Plays for so long, or stalls.
-    pub(super) fn play(&mut self, mut time: Ms, scene: &Scene<'_>, played: &mut Played, reactions: &mut Reactions) {
+    pub(super) fn play(
+        &mut self,
+        mut time: Ms,
+        scene: &Scene<'_>,
+        played: &mut Played,
+        reactions: &mut Reactions,
+    ) {
         let segment = scene.ladder.segment();
         if self.segments.is_empty() {
             played.stalled += time;

@@ -18,8 +18,11 @@ mod reaction;
 mod session;
 mod trace;
 
+#[cfg(test)]
+mod tests;
+
 pub use manifest::{Manifest, ManifestError};
 pub use network::{Change, Network};
 pub use outcome::{Outcome, Weights};
 pub use session::{Settings, Step, run, run_with};
-pub use trace::{Period, Trace, TraceError};
+pub use trace::{LATENCY, Period, Trace, TraceError};

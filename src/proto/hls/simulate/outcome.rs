@@ -49,7 +49,13 @@ pub struct Weights {
 }
 
 impl Outcome {
-    pub(super) fn of(manifest: &Manifest, played: &Played, reaction: Ms, startup: Ms, steps: Vec<Step>) -> Self {
+    pub(super) fn of(
+        manifest: &Manifest,
+        played: &Played,
+        reaction: Ms,
+        startup: Ms,
+        steps: Vec<Step>,
+    ) -> Self {
         let segment = manifest.ladder().segment();
         let segments = manifest.segments().len();
         Self {

@@ -163,7 +163,13 @@ impl<'a> Session<'a> {
         if self.settings.steps {
             let (at, level) = (self.played.time, self.level());
             let from = at - progress.time;
-            self.steps.push(Step { from, at, quality: progress.quality, level, stalled: self.played.stalled });
+            self.steps.push(Step {
+                from,
+                at,
+                quality: progress.quality,
+                level,
+                stalled: self.played.stalled,
+            });
         }
     }
 
@@ -190,9 +196,10 @@ impl<'a> Session<'a> {
         let Choice { quality, mut delay } = self.abr.choose(&situation);
         let quality = quality.min(self.ladder().top());
         let segment = self.ladder().segment();
-        let place = self.replace.as_ref().and_then(|replace| {
-            replace.place(quality, self.buffer.segments(), self.buffer.begun(), segment)
-        });
+        let place = self
+            .replace
+            .as_ref()
+            .and_then(|replace| replace.place(quality, self.buffer.segments(), self.buffer.begun(), segment));
         if place.is_some() {
             delay = 0.0;
         }
@@ -224,9 +231,10 @@ impl<'a> Session<'a> {
         let segment = self.ladder().segment();
         let full = self.level() + segment - self.settings.buffer;
         // In a live stream a segment is there when its last picture is. Playback began as far behind as it was to be.
-        let missing = self.settings.live.map_or(0.0, |behind| {
-            (next + 1) as f64 * segment - behind.max(segment) - self.network.now()
-        });
+        let missing = self
+            .settings
+            .live
+            .map_or(0.0, |behind| (next + 1) as f64 * segment - behind.max(segment) - self.network.now());
         let time = full.max(missing);
         if time > 0.0 {
             self.wait(time);
@@ -265,8 +273,11 @@ impl<'a> Session<'a> {
     }
 
     fn finish(mut self, startup: Ms) -> Outcome {
-        let scene =
-            Scene { ladder: self.manifest.ladder(), utilities: &self.utilities, carried: self.network.carried() };
+        let scene = Scene {
+            ladder: self.manifest.ladder(),
+            utilities: &self.utilities,
+            carried: self.network.carried(),
+        };
         self.buffer.play_out(&scene, &mut self.played, &mut self.reactions);
         Outcome::of(self.manifest, &self.played, self.reactions.total(), startup, self.steps)
     }

@@ -162,7 +162,8 @@ impl Trace {
         let mut last = 0.0;
         for (line, text) in lines {
             let wrong = |what| TraceError::Line { line, what };
-            let time: f64 = text.parse().ok().filter(|time: &f64| time.is_finite()).ok_or(wrong("not a number"))?;
+            let time: f64 =
+                text.parse().ok().filter(|time: &f64| time.is_finite()).ok_or(wrong("not a number"))?;
             if time < last {
                 return Err(wrong("a time that is before the one before"));
             }
@@ -174,8 +175,7 @@ impl Trace {
             packets.resize(packets.len().max(bin + 1), 0.0);
             packets[bin] += 1.0;
         }
-        let period =
-            |count| Period { time: BIN, bandwidth: count * PACKET_BITS / BIN, latency: LATENCY };
+        let period = |count| Period { time: BIN, bandwidth: count * PACKET_BITS / BIN, latency: LATENCY };
         Self::new(packets.into_iter().map(period).collect())
     }
 

@@ -4,11 +4,13 @@
 
 mod plot;
 mod report;
+mod video;
 
 use serde::Serialize;
 
 pub use self::plot::{PlotError, plot};
 pub use self::report::{csv, json, table};
+pub use self::video::{VideoError, load};
 use crate::proto::hls::abr::Algorithm;
 use crate::proto::hls::simulate::{Manifest, Outcome, Settings, Trace, Weights, run};
 

@@ -162,12 +162,7 @@ fn distribution(work: &Work, name: &str, all: &[(Algorithm, f64)], area: &Area<'
         .x_label_area_size(40)
         .y_label_area_size(52)
         .build_cartesian_2d(least - room..most + room, 0.0..1.0)?;
-    chart
-        .configure_mesh()
-        .light_line_style(TRANSPARENT)
-        .x_desc(name)
-        .y_desc("share of traces")
-        .draw()?;
+    chart.configure_mesh().light_line_style(TRANSPARENT).x_desc(name).y_desc("share of traces").draw()?;
     for algorithm in &work.algorithms {
         let mut values: Vec<f64> =
             all.iter().filter(|(of, _)| of == algorithm).map(|(_, value)| *value).collect();
@@ -187,8 +182,11 @@ fn distribution(work: &Work, name: &str, all: &[(Algorithm, f64)], area: &Area<'
 }
 
 /// A chart of numbers.
-type Chart<'a, 'b> =
-    ChartContext<'a, SVGBackend<'b>, Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>>;
+type Chart<'a, 'b> = ChartContext<
+    'a,
+    SVGBackend<'b>,
+    Cartesian2d<plotters::coord::types::RangedCoordf64, plotters::coord::types::RangedCoordf64>,
+>;
 
 fn legend<'b: 'a, 'a>(chart: &mut Chart<'a, 'b>, position: SeriesLabelPosition) -> Result<(), PlotError> {
     chart

@@ -74,9 +74,7 @@ pub fn json(work: &Work, sessions: &[Session]) -> String {
             "figures": work.figures(session),
         })
     };
-    let mean = |(algorithm, figures): (Algorithm, Figures)| {
-        json!({ "algorithm": algorithm.name(), "figures": figures })
-    };
+    let mean = |(algorithm, figures): (Algorithm, Figures)| json!({ "algorithm": algorithm.name(), "figures": figures });
     let report = json!({
         "buffer_s": work.settings.buffer / 1000.0,
         "sessions": sessions.iter().map(session).collect::<Vec<_>>(),

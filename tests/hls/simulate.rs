@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::support::command::wireworks;
 use crate::support::process::Ended;
 
-const FILM: &str = "tests/data/abr/film.json";
+const FILM: &str = "media/film.json";
 
 /// The figures of the film over the traces of `media/traces`, as they were.
 const EXPECTED: &str = "tests/data/abr/expected.csv";

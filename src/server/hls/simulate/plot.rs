@@ -178,7 +178,9 @@ fn distribution(work: &Work, name: &str, all: &[(Algorithm, f64)], area: &Area<'
             .label(algorithm.name())
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 16, y)], line.stroke_width(3)));
     }
-    legend(&mut chart, SeriesLabelPosition::UpperLeft)
+    // Good scores and rates leave the upper left free, and few stalls the lower right.
+    let free = if least > 0.0 { SeriesLabelPosition::UpperLeft } else { SeriesLabelPosition::LowerRight };
+    legend(&mut chart, free)
 }
 
 /// A chart of numbers.

@@ -10,6 +10,7 @@ mod origin;
 mod package;
 mod player;
 mod rtmp;
+mod simulate;
 mod switches;
 mod upload;
 

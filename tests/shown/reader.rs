@@ -23,7 +23,8 @@ use crate::support::process::{Ended, Process};
 const NOT_HERE: [&str; 2] = ["cargo install ", "./scripts/test"];
 
 /// Options with which a server does not serve, and commands that are none.
-const ENDS: [&str; 5] = [" --help", " --print-config", " --check", " hls package ", " hls check "];
+const ENDS: [&str; 6] =
+    [" --help", " --print-config", " --check", " hls package ", " hls check ", " hls simulate "];
 
 /// Folders of files in the page, all of which are in the reader's folder here.
 const FOLDERS: [(&str, &str); 3] = [("/srv/www", "public"), ("/etc/ssl/", ""), ("/var/log/web/", "")];

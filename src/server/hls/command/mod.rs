@@ -6,6 +6,7 @@ pub mod link;
 pub mod live;
 pub mod package;
 pub mod serve;
+pub mod simulate;
 
 /// What a user may type after `wireworks hls`.
 #[derive(clap::Subcommand, Debug)]
@@ -22,4 +23,6 @@ pub enum Hls {
     Link(link::Args),
     /// Measure how far behind the encoder a live stream can be watched
     Latency(latency::Args),
+    /// Play a video over recorded networks in virtual time, by several algorithms that choose its quality
+    Simulate(Box<simulate::Args>),
 }

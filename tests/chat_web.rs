@@ -109,7 +109,7 @@ message: bob
 pinned: alice pinned a message
 aside: True behind: True
 line: True
-forward: #shed: the room is for the invited
+forward: #shed: The room is for the invited.
 entered: orangery
 ";
 

@@ -234,6 +234,8 @@ impl House {
         self.tell_all(user, &before, &Told::Account { who: &after });
         self.0.changed(user);
         let id = after.account.as_ref().map(|(id, _)| *id);
+        // The name is the account's from now on: other devices of it may be called so on other nodes. It is held here in any case.
+        let _ = self.claim(&after.nick, id).await;
         self.note_identity(user, &before, &after.nick, id).await;
     }
 

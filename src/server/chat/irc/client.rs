@@ -46,6 +46,10 @@ const GOODBYE: Duration = Duration::from_secs(2);
 /// The same when the server ends: it waits for nobody.
 const LAST_GOODBYE: Duration = Duration::from_millis(100);
 
+/// How long a client may take nothing at all, while there is more for it than its connection holds. What has come for it meanwhile is asked for again by
+/// `CHATHISTORY`.
+const STALL: Duration = Duration::from_secs(20);
+
 /// How long a client that says too much is given nothing to read, at most.
 const LONGEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -87,6 +91,8 @@ pub(super) struct Client {
     pub(super) markers: BTreeMap<String, Millis>,
     bucket: Option<Bucket>,
     heard: Instant,
+    /// Since when there is no room for more, and how many bytes waited then.
+    full: Option<(Instant, usize)>,
     /// A PING is under way.
     pinged: bool,
     /// Of the connection's clock, whose bell rings when the server ends.
@@ -141,6 +147,7 @@ impl Client {
             brought: Vec::new(),
             markers: BTreeMap::new(),
             heard: now,
+            full: None,
             pinged: false,
             ending: None,
         })
@@ -180,6 +187,7 @@ impl Client {
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Next> {
         if self.link.has_room() {
+            self.full = None;
             match self.handle.session.mailbox.poll_take(cx) {
                 Poll::Ready(Ok(mail)) => {
                     self.give(mail);
@@ -188,6 +196,8 @@ impl Client {
                 Poll::Ready(Err(end)) => return Poll::Ready(Next::Ended(end)),
                 Poll::Pending => {}
             }
+        } else if self.full.is_none() && self.user.is_some() {
+            self.begin_stall();
         }
         if self.timer.poll(cx).is_ready() {
             return Poll::Ready(Next::Late);
@@ -219,17 +229,38 @@ impl Client {
         if self.user.is_none() {
             return self.end("Registration timed out");
         }
+        if let Some((since, before)) = self.full
+            && since.elapsed() >= STALL
+        {
+            // Whoever is slow and takes something is given more time.
+            return match self.link.unsent() {
+                Some(unsent) if unsent >= before => self.end("Max SendQ exceeded"),
+                _ => self.begin_stall(),
+            };
+        }
         if idle < ping {
             let at = self.heard + ping;
             return self.timer.set(at);
         }
         if self.pinged {
+            let at = self.heard + ping + patience;
+            if Instant::now() < at {
+                return self.timer.set(at);
+            }
             return self.end(&format!("Ping timeout: {} seconds", idle.as_secs()));
         }
         self.pinged = true;
         self.timer.set(Instant::now() + patience);
         let line = Line::new("", "PING").last(self.door.name());
         self.say(&line);
+    }
+
+    /// There is no room for more: from now on it has to take something. A WebSocket sees to that itself.
+    fn begin_stall(&mut self) {
+        let Some(unsent) = self.link.unsent() else { return };
+        let now = Instant::now();
+        self.full = Some((now, unsent));
+        self.timer.set(now + STALL);
     }
 
     /// From now on it is asked whether it is there, when it says nothing.

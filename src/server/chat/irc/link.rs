@@ -74,6 +74,14 @@ impl Link {
         }
     }
 
+    /// Bytes that were fed and have not left. A WebSocket has rules of its own for them.
+    pub(super) fn unsent(&self) -> Option<usize> {
+        match self {
+            Self::Stream(conn) => Some(conn.unsent()),
+            Self::Socket(..) => None,
+        }
+    }
+
     /// Queues whole lines, each with CR LF.
     pub(super) fn feed(&mut self, lines: Bytes) {
         match self {

@@ -315,3 +315,15 @@ impl Talk {
         Ok(fields)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Twenty thousand who are silent should need 3 KiB each, with sockets and tasks.
+    #[test]
+    fn a_silent_member_is_small() {
+        assert!(size_of::<Talk>() <= 160, "{}", size_of::<Talk>());
+        assert!(size_of::<Session>() <= 256, "{}", size_of::<Session>());
+    }
+}

@@ -229,7 +229,8 @@ impl People {
     /// A user looks different. Says what it looked like.
     fn become_face(&mut self, user: &Arc<User>, after: &Face) -> Face {
         let before = user.face();
-        if before != *after {
+        // Names that differ in case are the same name, and shown as they are written.
+        if before != *after || before.nick.as_str() != after.nick.as_str() {
             self.remove(user);
             user.change_face(|face| face.clone_from(after));
             self.insert(user);

@@ -104,7 +104,10 @@ impl Keys {
         file.write_all(format!("{HEADING}\n{current}\n{previous}\n").as_bytes())?;
         file.sync_all()?;
         fs::rename(&aside, path)?;
-        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+        // A name alone is one in the folder where we are.
+        let folder =
+            path.parent().map(|folder| if folder.as_os_str().is_empty() { Path::new(".") } else { folder });
+        folder.map_or(Ok(()), |folder| File::open(folder)?.sync_all())
     }
 
     /// The signature of `message`, for one purpose: what is signed for another does not count.

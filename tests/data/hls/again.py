@@ -34,7 +34,7 @@ encoder = publish(sys.argv[2])
 until(f"{LIVE} && PLAYS")
 print("plays")
 assert encoder.wait() == 0
-until(f"{LISTED} && !{LIVE} && VIDEO.ended")
+until(f"{LISTED} && !{LIVE}")
 print("ended")
 before = evaluate("LOADED")
 encoder = publish(sys.argv[3])

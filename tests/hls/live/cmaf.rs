@@ -167,7 +167,7 @@ fn events_of_fragments_are_in_the_segments() {
     for (index, fragment) in fragments.iter().enumerate() {
         // One that says when it is, and one that says how far behind its fragment.
         let mut event = BytesMut::new();
-        Message::id3(index as u32, b"ID3 tag".to_vec().into()).put(&mut event, index as u64 * 180_000);
+        Message::id3(index as u32, b"ID3 tag".to_vec().into()).put(&mut event, index as u64 * 90_000);
         bytes.extend_from_slice(&event);
         bytes.extend_from_slice(
             b"\0\0\0\x38emsg\0\0\0\0urn:scte:scte35:2013:bin\x001\0\0\0\0\x01\0\0\0\0\0\0\0\x01\0\0\0\x07!",

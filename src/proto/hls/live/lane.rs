@@ -175,14 +175,6 @@ impl Lane {
         held.sample.duration.min(left.max(self.usual))
     }
 
-    /// Lets the last picture stand until `end`, as far as its source has not said how long it is, and for no longer than `most`.
-    pub(super) fn stretch(&mut self, end: i64, most: i64) {
-        let step = self.step;
-        let Some(last) = self.samples.back_mut().filter(|held| held.sample.duration == 0) else { return };
-        let wanted = end.saturating_sub(last.sample.dts).min(most);
-        last.sample.duration = u32::try_from(wanted).unwrap_or(0).max(step);
-    }
-
     /// Forgets all samples, and what was before.
     pub(super) fn clear(&mut self) {
         self.samples.clear();

@@ -183,9 +183,6 @@ impl Segmenter {
     /// As for [`Segmenter::push`].
     pub fn flush(&mut self, last: bool, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         if self.era.is_some() && (last || shared.targets.is_some()) {
-            if last {
-                self.let_stand(shared.targets);
-            }
             self.advance(true, now, shared)?;
             if let Some(open) = self.era.as_mut().and_then(|era| era.segment.as_mut()) {
                 open.closing = Some(Closing::Segment);
@@ -196,17 +193,6 @@ impl Segmenter {
         self.messages.clear();
         [&mut self.main, &mut self.sound].into_iter().flatten().for_each(Lane::clear);
         Ok(())
-    }
-
-    /// Sound that is longer than its pictures is heard while the last one of them stands, for as long as a part may be.
-    fn let_stand(&mut self, targets: Option<Targets>) {
-        let (Some(main), Some(sound)) = (&mut self.main, &self.sound) else { return };
-        let told = targets.map(|targets| targets.part.unwrap_or(targets.longest()));
-        let most = main.ticks(micros(told.or(self.settings.part).unwrap_or(self.settings.segment)));
-        if let (Some(heard), Some(last)) = (sound.end(), main.samples.back()) {
-            let offset = i64::from(last.sample.composition_offset);
-            main.stretch(main.ticks(sound.micros(heard)).saturating_sub(offset), most);
-        }
     }
 
     fn begin_again(&mut self, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {

@@ -326,26 +326,6 @@ fn times_that_go_back_a_little_do_not_take_dates_back() {
 }
 
 #[test]
-fn sound_that_is_longer_than_its_pictures_is_heard_to_its_end() {
-    let mut stage = Stage::new(long());
-    stage.push(0, Feed::Tracks(USUAL.tracks())).unwrap();
-    let encoder = Encoder { late_sound: 0, reorder: false, ..USUAL };
-    let last = 6 * SECOND;
-    for (at, feed) in encoder.feed(last + SECOND / 5) {
-        // The pictures end a fifth of a second before the sound.
-        if at < last || matches!(feed, Feed::Sample { track: 257, .. }) {
-            stage.push(at, feed).unwrap();
-        }
-    }
-    stage.finish(last + SECOND / 5);
-    let told: Duration = stage.playlist().segments.iter().map(|segment| segment.duration).sum();
-    let frames = numbers(&stage.samples(), 2).len() as f64;
-    let heard = frames * 1024.0 / 48_000.0;
-    assert!((6.15..6.3).contains(&told.as_secs_f64()), "{told:?}");
-    assert!((told.as_secs_f64() - heard).abs() < 0.15, "{told:?} {heard}");
-}
-
-#[test]
 fn what_was_missed_of_a_long_time_is_a_leap() {
     let mut stage = Stage::new(long());
     stage.run(&USUAL, 0, 8 * SECOND);

@@ -110,7 +110,7 @@ fn what_is_checked() {
 
 #[test]
 fn live_renditions() {
-    run("hls_live", checks::hls_live::check, 60);
+    run("hls_live", checks::hls_live::check, 200);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use wireworks::proto::rtmp::amf0::Value;
 use wireworks::proto::rtmp::message::Body;
 
 use super::encoder::{Clip, Encoder, ffmpeg, packets};
-use super::origin::{get, media, until};
+use super::origin::{ask, get, media, until};
 use crate::support::command::{metric, stop, wireworks};
 use crate::support::process::Process;
 
@@ -164,5 +164,23 @@ fn what_is_no_encoder_is_turned_away() {
     assert!(words.contains("FLV codec 4 is not taken"), "{words}");
     encoder.wire().expect_close();
     assert_eq!(metric(metrics, "wireworks_hls_rtmp_faults_total"), 3);
+    stop(server);
+}
+
+#[test]
+fn an_encoder_is_told_when_its_stream_is_ended() {
+    let (server, address, rtmp) = live(&["--ahead", "1h"]);
+    let mut encoder = Encoder::connect(rtmp);
+    encoder.publishes("live", "stage");
+    encoder.plays(&Clip::read("av1.mp4"));
+    assert_eq!(ask(address, "DELETE /live/stage", "").status, 204);
+    let said = encoder.hears("onStatus");
+    let entry = |name: &str| said.arguments[1].entry(name).and_then(Value::as_str);
+    assert_eq!(entry("level"), Some("error"));
+    assert_eq!(
+        (entry("code"), entry("description")),
+        (Some("NetStream.Failed"), Some("the stream has ended"))
+    );
+    encoder.wire().expect_close();
     stop(server);
 }

@@ -1,6 +1,6 @@
 //! What a page shows in its fenced blocks, by the word behind the fence:
 //!
-//! * `sh`: a command a line. What follows ` # ` is a remark.
+//! * `sh`: a command a line, or several that end with `\\`. What follows ` # ` is a remark.
 //! * `text`: what the last command printed, or a part of it; `...` stands for anything, and spaces count as one.
 //! * `toml`, when the first line is `# NAME`: a file of that name.
 //!
@@ -17,7 +17,7 @@ pub(super) enum Part {
 /// The parts of a page.
 pub(super) fn parts(page: &str) -> impl Iterator<Item = Part> {
     blocks(page).into_iter().flat_map(|(kind, text)| match kind {
-        "sh" => text.lines().filter_map(command).collect(),
+        "sh" => text.replace("\\\n", " ").lines().filter_map(command).collect(),
         "text" => vec![Part::Printed(text)],
         "toml" => file(text).into_iter().collect(),
         _ => Vec::new(),
@@ -75,14 +75,14 @@ mod tests {
 
     #[test]
     fn a_page_is_taken_apart() {
-        let page = "A `page`:\n```sh\na b  # remark\n\nc '#'\n```\n```text\nsaid\n```\n```rust\nfn x() {}\n```\n\
+        let page = "A `page`:\n```sh\na b  # remark\n\nc \\\n  '#'\n```\n```text\nsaid\n```\n```rust\nfn x() {}\n```\n\
                     ```toml\n# x.toml\ny = 1\n```\n```toml\nz = 1\n```\n";
         let command = |text: &str| Part::Command(text.to_owned());
         assert_eq!(
             parts(page).collect::<Vec<_>>(),
             [
                 command("a b"),
-                command("c '#'"),
+                command("c    '#'"),
                 Part::Printed("said\n".to_owned()),
                 Part::File { name: "x.toml".to_owned(), text: "# x.toml\ny = 1\n".to_owned() }
             ]

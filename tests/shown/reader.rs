@@ -19,12 +19,19 @@ use super::page::stands_in;
 use super::root;
 use crate::support::process::{Ended, Process};
 
-/// Commands that cannot be typed here: the first installs, the second runs these tests.
-const NOT_HERE: [&str; 2] = ["cargo install ", "./scripts/test"];
+/// Commands that cannot be typed here: the first installs, the second runs these tests, and the third needs a screen.
+const NOT_HERE: [&str; 3] = ["cargo install ", "./scripts/test", "ffplay "];
 
 /// Options with which a server does not serve, and commands that are none.
-const ENDS: [&str; 6] =
-    [" --help", " --print-config", " --check", " hls package ", " hls check ", " hls simulate "];
+const ENDS: [&str; 7] = [
+    " --help",
+    " --print-config",
+    " --check",
+    " hls package ",
+    " hls check ",
+    " hls link ",
+    " hls simulate ",
+];
 
 /// Folders of files in the page, all of which are in the reader's folder here.
 const FOLDERS: [(&str, &str); 3] = [("/srv/www", "public"), ("/etc/ssl/", ""), ("/var/log/web/", "")];
@@ -50,6 +57,8 @@ struct Server {
     ws: Option<SocketAddr>,
     rpc: Option<SocketAddr>,
     metrics: Option<SocketAddr>,
+    /// Where encoders publish by RTMP.
+    rtmp: Option<SocketAddr>,
     /// Where the API of a balancer is.
     admin: Option<SocketAddr>,
     /// Commands that go on until the server ends.
@@ -68,6 +77,8 @@ impl Reader {
             write(&format!("{name}/index.html"), &"<p>A page\n".repeat(40));
         }
         std::os::unix::fs::symlink(root().join("media"), folder.path().join("media")).unwrap();
+        std::os::unix::fs::symlink("media/240p.mp4", folder.path().join("film.mp4")).unwrap();
+        write("stream-keys", "stage:hMJ8ss2k\n");
         write(".curlrc", CURLRC);
         write("README.md", "A page\n");
         write("docs/http.md", "A page\n");
@@ -113,7 +124,7 @@ impl Reader {
             }
             _ if is_client(command) => self.asks(command),
             "cargo" | "wireworks" => self.serves(command),
-            "curl" | "wrk" => self.asks(command),
+            "curl" | "wrk" | "ffmpeg" => self.asks(command),
             _ => panic!("neither a server nor one who asks it: {command}"),
         }
     }
@@ -228,6 +239,7 @@ impl Reader {
             rpc: if suite { Some(process.address("rpc")) } else { calls.then_some(http) },
             process,
             metrics: None,
+            rtmp: None,
             admin: None,
             beside: Vec::new(),
             shown: Vec::new(),
@@ -238,7 +250,11 @@ impl Reader {
     #[track_caller]
     fn asks(&mut self, command: &str) {
         let mut server = self.server.take().unwrap_or_else(|| panic!("nobody to ask: {command}"));
-        let mut process = self.start(&in_a_hurry(&server.with_ports(command)));
+        let command = &server.with_ports(command);
+        if let Some((_, url)) = command.split_once("wireworks hls latency ") {
+            self.waits_for(url.rsplit(' ').next().unwrap());
+        }
+        let mut process = self.start(&in_a_hurry(command));
         if command.contains(" -N ") {
             process.wait_for_stderr("< HTTP/1.1 200 OK");
             server.beside.push((command.to_owned(), process));
@@ -248,6 +264,13 @@ impl Reader {
             self.said = ended.text();
         }
         self.server = Some(server);
+    }
+
+    /// A stream that begins is there in a moment.
+    #[track_caller]
+    fn waits_for(&self, url: &str) {
+        let again = "--fail --retry 60 --retry-delay 1 --retry-all-errors";
+        self.start(&format!("curl {again} --output /dev/null {url}")).wait().success();
     }
 
     #[track_caller]
@@ -308,12 +331,18 @@ impl Server {
             let admin = self.admin.get_or_insert_with(|| process.address("admin"));
             return format!("{command} --admin {admin}");
         }
+        let mut command = command.to_owned();
+        if command.contains("rtmp://127.0.0.1/") {
+            let process = &mut self.process;
+            let rtmp = self.rtmp.get_or_insert_with(|| process.address("rtmp"));
+            command = command.replace("rtmp://127.0.0.1/", &format!("rtmp://{rtmp}/"));
+        }
         let shown: &[&str] = match self.command.split(' ').nth(1) {
             Some("balance") => &["8000", "8080"],
             Some("hls") => &["8084", "8085"],
             _ => &["8080", "8443", "443"],
         };
-        let command = with_port(command, shown, self.http);
+        let command = with_port(&command, shown, self.http);
         let command = self.ws.map_or(command.clone(), |ws| with_port(&command, &["8081"], ws));
         let command = self.rpc.map_or(command.clone(), |rpc| with_port(&command, &["7000"], rpc));
         match self.metrics {
@@ -327,6 +356,13 @@ impl Server {
 fn in_a_hurry(command: &str) -> String {
     if let Some(rest) = command.strip_prefix("wrk ") {
         return format!("wrk --timeout 20s {rest}");
+    }
+    // A few seconds of a film, and of a stream.
+    if command.starts_with("ffmpeg ") {
+        return command.replacen(" -re ", " -re -t 3 ", 1);
+    }
+    if command.contains("wireworks hls latency ") {
+        return command.replacen("--for 20s", "--for 3s", 1);
     }
     if !command.contains("wireworks ws bench") && !command.contains("wireworks rpc bench") {
         return command.to_owned();
@@ -351,6 +387,7 @@ fn is_client(command: &str) -> bool {
     of_calls
         || of_a_chat
         || command.contains("wireworks balance ctl ")
+        || command.contains("wireworks hls latency ")
         || ["connect", "bench"].iter().any(|client| command.contains(&format!("wireworks ws {client}")))
 }
 
@@ -378,7 +415,7 @@ fn with_port(text: &str, shown: &[&str], addr: SocketAddr) -> String {
 #[track_caller]
 fn judge(command: &str, ended: &Ended) {
     assert!(ended.status.success(), "{command}: {}\n{}", ended.status, ended.stderr);
-    if is_client(command) {
+    if is_client(command) || command.starts_with("ffmpeg ") && !command.contains("| curl ") {
         return;
     }
     if command.starts_with("wrk ") {
@@ -386,8 +423,9 @@ fn judge(command: &str, ended: &Ended) {
         assert!(!text.contains("Non-2xx") && !text.contains("Socket errors"), "{command}: {text}");
         return;
     }
-    let replies: Vec<&str> =
-        ended.stderr.lines().filter_map(|line| line.strip_prefix("< HTTP/1.1 ")).collect();
+    // An encoder in front of it draws over its own lines.
+    let lines = ended.stderr.split(['\r', '\n']);
+    let replies: Vec<&str> = lines.filter_map(|line| line.strip_prefix("< HTTP/1.1 ")).collect();
     assert!(!replies.is_empty(), "{command}: no reply\n{}", ended.stderr);
     let wanted = |reply: &&str| reply.starts_with(['1', '2']) || command.contains("/status/");
     assert!(replies.iter().all(wanted), "{command}: {replies:?}\n{}", ended.text());

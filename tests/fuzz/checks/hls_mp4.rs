@@ -3,6 +3,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use wireworks::proto::hls::mp4::fragment::{Fragments, Run};
+use wireworks::proto::hls::mp4::message::{MAX_MESSAGE, Message, When};
 use wireworks::proto::hls::mp4::movie::{Movie, MovieTrack};
 use wireworks::proto::hls::mp4::push::{Event, Push};
 use wireworks::proto::hls::mp4::table::{Located, Table};
@@ -36,6 +37,8 @@ pub(crate) fn check(wire: &[u8]) -> bool {
 enum Heard {
     Init { tracks: Vec<Track>, length: usize },
     Fragment { sequence: u32, at: u64, runs: usize },
+    Message(When, Message),
+    Last,
     Sample { track: u32, located: Located },
     Fault(Fault),
 }
@@ -60,6 +63,11 @@ fn hear(pieces: &[&[u8]], wire: &[u8]) -> Vec<Heard> {
                         runs: fragment.runs.len(),
                     }
                 }
+                Ok(Some(Event::Message(when, message))) => {
+                    assert!(message.data.len() as u64 <= MAX_MESSAGE, "longer than it may be");
+                    Heard::Message(when, message)
+                }
+                Ok(Some(Event::Last)) => Heard::Last,
                 Ok(Some(Event::Sample { track, located, bytes })) => {
                     // A sample without bytes is anywhere.
                     let at = if bytes.is_empty() { 0 } else { located.at as usize };

@@ -21,6 +21,28 @@ plays on
 rows: 360
 ";
 
+const AGAIN: &str = concat!(include_str!("../../data/devtools.py"), include_str!("../../data/hls/again.py"));
+
+#[test]
+fn a_stream_that_begins_again_is_played_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (server, address) = live(&["--reconnect", "0s"]);
+    // Once for a moment, and then for as long as it is watched.
+    let feeds = ["-t 6", "-t 170"].map(|length| {
+        let encoder = format!("ffmpeg -v error -re -stream_loop -1 -i {}", media("360p.mp4"));
+        format!("{encoder} {length} -c copy -f mpegts - | curl -sS -T - http://{address}/live/stage")
+    });
+    let flags = ["--remote-debugging-port=0", "--autoplay-policy=no-user-gesture-required", "--mute-audio"];
+    let mut browser = chromium(dir.path(), &flags, &format!("http://{address}/")).start();
+    let devtools = browser.wait_for_line("DevTools listening on ");
+    let [once, again] = feeds;
+    let seen = Tool::python(AGAIN).within(PATIENCE).args([devtools, once, again]).run();
+    assert_eq!(seen.text(), "plays\nended\nplays again\n", "{}", seen.stderr);
+    seen.success();
+    drop(browser);
+    stop(server);
+}
+
 #[test]
 fn a_browser_watches_a_stream_through_restarts_of_its_encoder() {
     let dir = tempfile::tempdir().unwrap();

@@ -9,6 +9,9 @@ use super::{Findings, line_of, uri_lines};
 /// How far dates may be from what durations say.
 const DATE_TOLERANCE: Duration = Duration::from_millis(500);
 
+/// What durations that are written lose when they are added up.
+const ROUNDED: Duration = Duration::from_millis(1);
+
 pub(super) fn check(lines: &[Line<'_>], playlist: &MediaPlaylist, found: &mut Findings) {
     head(lines, playlist, found);
     control(lines, playlist, found);
@@ -40,7 +43,7 @@ fn head(lines: &[Line<'_>], playlist: &MediaPlaylist, found: &mut Findings) {
     let three = Duration::from_secs(playlist.target_duration.saturating_mul(3));
     let whole = playlist.duration();
     let live = !playlist.ended && playlist.kind.is_none() && playlist.media_sequence > 0;
-    found.expect("live-length", None, !live || whole >= three, || {
+    found.expect("live-length", None, !live || whole.saturating_add(ROUNDED) >= three, || {
         format!("{} are left, of at least {}", seconds(whole), seconds(three))
     });
     if let Some(start) = playlist.start {

@@ -14,6 +14,13 @@ pub fn reload(old: &MediaPlaylist, new: &MediaPlaylist) -> Vec<Finding> {
     let event = old.kind == Some(PlaylistKind::Event);
     let kept = old.kind == new.kind && (!event || first == last);
     found.expect("changed-type", None, kept, || format!("from {:?} to {:?}", old.kind, new.kind));
+    for (name, was, is) in [
+        ("EXT-X-INDEPENDENT-SEGMENTS", old.independent_segments, new.independent_segments),
+        ("EXT-X-I-FRAMES-ONLY", old.i_frames_only, new.i_frames_only),
+    ] {
+        let what = if was { "is gone" } else { "is new" };
+        found.expect("changed-head", None, was == is, || format!("{name} {what}"));
+    }
     let more = new.next_msn() > old.next_msn();
     found.expect("unended", None, !old.ended || new.ended && !more, || "it goes on".into());
     let Some(removed) = last.checked_sub(first) else { return found.0 };

@@ -265,6 +265,12 @@ pub const RULES: &[Rule] = &[
     ),
     rule("changed-segment", "6.2.1", Must, "A segment stays as it is."),
     rule("changed-target-duration", "6.2.1", Must, "The target duration stays."),
+    rule(
+        "changed-head",
+        "6.2.1",
+        Must,
+        "EXT-X-INDEPENDENT-SEGMENTS and EXT-X-I-FRAMES-ONLY neither come nor go.",
+    ),
     rule("changed-type", "6.2.1", Must, "EXT-X-PLAYLIST-TYPE stays, and an event playlist loses nothing."),
     rule("unended", "6.2.1", Must, "What has ended does not go on."),
     rule("media-sequence-falls", "6.2.2", Must, "EXT-X-MEDIA-SEQUENCE does not fall."),

@@ -196,6 +196,7 @@ const RELOADED: &[(&str, &str, &str)] = &[
     ("changed-segment", "9.m4s", "x.m4s"),
     ("changed-segment", "#EXTINF:1,\n9", "#EXTINF:0.9,\n9"),
     ("changed-target-duration", "TARGETDURATION:1", "TARGETDURATION:2"),
+    ("changed-head", "#EXT-X-MAP", "#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-MAP"),
     ("changed-type", "#EXT-X-MAP", "#EXT-X-PLAYLIST-TYPE:EVENT\n#EXT-X-MAP"),
     ("discontinuity-sequence-count", "DISCONTINUITY-SEQUENCE:1", "DISCONTINUITY-SEQUENCE:2"),
 ];

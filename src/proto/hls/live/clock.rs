@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::timeline::Micros;
+use super::timeline::{Micros, micros};
 
 /// How far the wall may be ahead before it is believed: more than what clocks that are slewed differ by.
 const AHEAD: Micros = 1_000_000;
@@ -34,10 +34,6 @@ impl Clock {
         *self = Self::new(wall, even);
         wall
     }
-}
-
-fn micros(span: Duration) -> Micros {
-    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 
 use bytes::Bytes;
 
+use super::super::mp4::message::Message;
 use super::super::track::{Sample, Track};
 
 /// What a source gives, in decode order.
@@ -26,6 +27,13 @@ pub enum Feed {
         at: i64,
         /// The tag.
         tag: Bytes,
+    },
+    /// An event of fragmented MP4.
+    Message {
+        /// When it begins, in ticks of 90 kHz.
+        at: i64,
+        /// What it says.
+        message: Message,
     },
     /// Times jump, or something was lost: what follows does not continue what came before.
     Discontinuity,

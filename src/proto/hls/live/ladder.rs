@@ -5,7 +5,7 @@
 
 use super::super::playlist::multivariant::{Media, MediaKind, MultivariantPlaylist, Resolution, Variant};
 use super::super::playlist::rates::Rates;
-use super::About;
+use super::Contents;
 
 /// The version of the protocol that it needs.
 const VERSION: u32 = 6;
@@ -21,8 +21,8 @@ pub struct Rung<'a> {
     /// Where its playlist is.
     pub uri: String,
     /// What is in it.
-    pub about: &'a About,
-    /// Whether each of its segments can be decoded by itself.
+    pub about: &'a Contents,
+    /// Whether each of its segments so far can be decoded by itself.
     pub independent: bool,
     /// The largest bit rate of its segments so far.
     pub peak: u64,
@@ -103,11 +103,11 @@ mod tests {
     use super::super::super::playlist::variables::Variables;
     use super::*;
 
-    fn about(codecs: &str, size: Option<(u16, u16)>, channels: u16) -> About {
-        About { codecs: codecs.to_owned(), size, frame_rate: size.map(|_| 25.0), channels }
+    fn about(codecs: &str, size: Option<(u16, u16)>, channels: u16) -> Contents {
+        Contents { codecs: codecs.to_owned(), size, frame_rate: size.map(|_| 25.0), channels }
     }
 
-    fn rung<'a>(name: &'a str, about: &'a About, peak: u64) -> Rung<'a> {
+    fn rung<'a>(name: &'a str, about: &'a Contents, peak: u64) -> Rung<'a> {
         Rung { name, uri: format!("{name}/playlist.m3u8"), about, independent: true, peak, average: peak / 2 }
     }
 

@@ -3,6 +3,7 @@
 //! Times are those of the source here. Decode times that do not grow are mended by a tick, and counted: an encoder that trembles by a third of a millisecond shall not end its stream.
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -40,6 +41,8 @@ pub(super) struct Lane {
     last: Option<i64>,
     /// How long the last sample took whose duration is known.
     step: u32,
+    /// How long a sample takes by its codec, or by custom.
+    usual: u32,
     /// Whether that was measured.
     steady: bool,
     /// Bytes of memory of what waits, about.
@@ -76,6 +79,7 @@ impl Lane {
             samples: VecDeque::new(),
             last: None,
             step,
+            usual: step,
             steady: false,
             bytes: 0,
         }
@@ -94,8 +98,10 @@ impl Lane {
                 return Order::Jumps;
             }
             if ahead <= 0 {
+                // It is shown when it was to be, but not before it is decoded: dates would go back.
                 let moved = i32::try_from(1 - ahead).unwrap_or(i32::MAX);
-                sample.composition_offset = sample.composition_offset.saturating_sub(moved);
+                let offset = sample.composition_offset;
+                sample.composition_offset = offset.saturating_sub(moved).max(offset.min(0));
                 (sample.dts, order) = (last + 1, Order::Mended);
             }
             // What the next sample says is more exact than what the source said.
@@ -139,6 +145,34 @@ impl Lane {
             held.sample.duration = self.step;
         }
         Some(held)
+    }
+
+    /// Removes the samples that are shown before `end` on the timeline of the stream, on which times of the source are `shift` later. Those that are not shown in `span` are left out: how many those were.
+    pub(super) fn take(&mut self, shift: Micros, span: Range<Micros>, end: Micros) -> (Vec<Held>, u64) {
+        let (mut taken, mut dropped) = (Vec::new(), 0);
+        while let Some(held) = self.samples.front() {
+            let at = self.micros(held.sample.pts()).saturating_add(shift);
+            if at >= end {
+                break;
+            }
+            match self.pop() {
+                Some(held) if span.contains(&at) => taken.push(held),
+                _ => dropped += 1,
+            }
+        }
+        if let Some(last) = taken.last_mut() {
+            last.sample.duration = self.clamped(last, self.ticks(span.end.saturating_sub(shift)));
+        }
+        (taken, dropped)
+    }
+
+    /// How long a sample is behind which nothing comes before `until`: what seems to be far longer than usual is a hole behind it.
+    fn clamped(&self, held: &Held, until: i64) -> u32 {
+        if held.sample.duration / 8 <= self.usual {
+            return held.sample.duration;
+        }
+        let left = u32::try_from(until.saturating_sub(held.sample.dts)).unwrap_or(0);
+        held.sample.duration.min(left.max(self.usual))
     }
 
     /// Forgets all samples, and what was before.

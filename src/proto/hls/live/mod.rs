@@ -20,5 +20,5 @@ mod tests;
 pub mod timeline;
 pub mod window;
 
-pub use self::piece::About;
+pub use self::piece::Contents;
 pub use self::shared::Shared;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::About;
+use super::Contents;
 use super::timeline::Micros;
 
 /// How long a feed may have no key frame, in seconds.
@@ -24,7 +24,7 @@ pub enum Output {
         /// The initialization section.
         bytes: Bytes,
         /// What is in them.
-        about: About,
+        about: Contents,
     },
     /// A segment begins.
     Segment {

@@ -7,8 +7,9 @@ use bytes::{Bytes, BytesMut};
 
 use super::super::mp4::chunk::{self, Run};
 use super::super::mp4::init;
-use super::super::mp4::segment::{Piece, put_id3, put_type};
-use super::super::track::{Sample, Shape, Timescale, Track};
+use super::super::mp4::message::Message;
+use super::super::mp4::segment::{Piece, put_type};
+use super::super::track::{Sample, Shape, Track};
 use super::lane::{Held, Lane};
 
 /// Samples of a track that go into a part, and when the first one is decoded, in ticks of the stream.
@@ -25,8 +26,13 @@ pub(super) fn initialization(tracks: &[Track]) -> Bytes {
     out.freeze()
 }
 
-/// A part: the first of its segment or another one, with tags of ID3 and their times in 90 kHz. `None` for more than 2 GiB.
-pub(super) fn part(first: bool, sequence: u32, tags: &[(i64, Bytes)], taken: &[Taken<'_>]) -> Option<Bytes> {
+/// A part: the first of its segment or another one, with messages and their times in 90 kHz. `None` for more than 2 GiB.
+pub(super) fn part(
+    first: bool,
+    sequence: u32,
+    messages: &[(i64, Message)],
+    taken: &[Taken<'_>],
+) -> Option<Bytes> {
     let payload: usize = taken.iter().flat_map(|taken| &taken.samples).map(|held| held.data.len()).sum();
     let mut out = BytesMut::with_capacity(
         payload + 1024 + taken.iter().map(|taken| taken.samples.len() * 16).sum::<usize>(),
@@ -34,9 +40,8 @@ pub(super) fn part(first: bool, sequence: u32, tags: &[(i64, Bytes)], taken: &[T
     if first {
         put_type(&mut out, Piece::Segment);
     }
-    for (number, (at, tag)) in tags.iter().enumerate() {
-        let id = sequence.wrapping_mul(64).wrapping_add(number as u32);
-        put_id3(&mut out, Timescale::MPEG, u64::try_from(*at).unwrap_or(0), id, tag);
+    for (at, message) in messages {
+        message.put(&mut out, u64::try_from(*at).unwrap_or(0));
     }
     let samples: Vec<Vec<Sample>> =
         taken.iter().map(|taken| taken.samples.iter().map(|held| held.sample).collect()).collect();
@@ -55,7 +60,7 @@ pub(super) fn part(first: bool, sequence: u32, tags: &[(i64, Bytes)], taken: &[T
 
 /// What a rendition is, for the multivariant playlist.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct About {
+pub struct Contents {
     /// Its codecs by RFC 6381, the pictures' first.
     pub codecs: String,
     /// Columns and rows of its pictures.
@@ -66,7 +71,7 @@ pub struct About {
     pub channels: u16,
 }
 
-impl About {
+impl Contents {
     /// What tracks are, whose pictures take `picture` seconds.
     pub(super) fn of(tracks: &[Track], picture: f64) -> Self {
         let codecs: Vec<String> = tracks.iter().map(Track::codec_string).collect();

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use super::super::playlist::media::{Date, MediaPlaylist, Segment};
 use super::feed::Feed;
-use super::piece::About;
+use super::piece::Contents;
 use super::segmenter::{Counts, Output, Segmenter, Unusable};
 use super::settings::Settings;
 use super::shared::Shared;
-use super::timeline::Micros;
+use super::timeline::{Micros, micros};
 use super::window::{Complete, Start, Window};
 
 /// What has changed.
@@ -38,13 +38,16 @@ pub struct Rendition {
     window: Option<Window>,
     /// The number of its first segment, and whether something was before that.
     first: (u64, bool),
-    about: About,
+    about: Contents,
     /// Bytes and durations of the last segments, for the peak.
     recent: Vec<(Segment, u64)>,
-    peak: u64,
+    /// The peak that is told.
+    bandwidth: u64,
     total: (u64, Duration),
     /// Nothing has come since the last gap.
     away: bool,
+    /// The last gap is longer than it says.
+    leapt: bool,
     gaps: u64,
     /// What changed when the feed failed, and was not said yet.
     unsaid: Change,
@@ -52,6 +55,9 @@ pub struct Rendition {
 
 /// Segments that are looked at for the peak: enough for one and a half target durations of half a second each, and then some.
 const RECENT: usize = 8;
+
+/// Which part of a peak is added to it: a quarter, by as much as Apple's authoring specification lets the peak of live media differ from what is told.
+const HEADROOM: u64 = 4;
 
 /// How late the next part may be, in target durations, before its time is a gap: a new segment has to be there within one and a half (section 6.2.1).
 const LATE: (i64, i64) = (3, 2);
@@ -66,11 +72,12 @@ impl Rendition {
             segmenter: Segmenter::new(settings),
             window: None,
             first: (0, false),
-            about: About::default(),
+            about: Contents::default(),
             recent: Vec::new(),
-            peak: 0,
+            bandwidth: 0,
             total: (0, Duration::ZERO),
             away: false,
+            leapt: false,
             gaps: 0,
             unsaid: Change::default(),
         }
@@ -127,7 +134,7 @@ impl Rendition {
     /// Looks at the clock: where nothing has come for too long, there is a gap.
     pub fn idle(&mut self, now: Micros, shared: &mut Shared) -> Change {
         let Some(targets) = shared.targets else { return Change::default() };
-        let target = Micros::try_from(targets.segment().as_micros()).unwrap_or(Micros::MAX);
+        let target = micros(targets.segment());
         let mut change = Change::default();
         let Some(window) = self.window.as_mut().filter(|window| !window.ended()) else { return change };
         window.sweep(now);
@@ -143,8 +150,13 @@ impl Rendition {
         while late(self.segmenter.end()) && most > 0 {
             let start = self.segmenter.end();
             let skip = if most == 1 { here - start } else { target };
-            window.gap(targets.segment(), date(shared.line.date(start)), shared.eras.until(start), now);
+            // Where time was left out that nothing tells of, dates leap.
+            let broken = self.segmenter.take_torn() | std::mem::take(&mut self.leapt);
+            let eras = &mut shared.eras;
+            let era = if broken { eras.broken(start, window.era()) } else { eras.until(start) };
+            window.gap(targets.segment(), date(shared.line.date(start)), era, now);
             self.segmenter.leave_out(start.saturating_add(skip));
+            self.leapt = skip > target;
             (self.gaps, most, change.playlist) = (self.gaps + 1, most - 1, true);
         }
         self.away = true;
@@ -202,7 +214,10 @@ impl Rendition {
         let segments = self.recent.iter().map(|(segment, _)| segment.clone()).collect();
         let sizes: Vec<u64> = self.recent.iter().map(|(_, bytes)| *bytes).collect();
         let recent = MediaPlaylist { target_duration, segments, ..MediaPlaylist::default() };
-        self.peak = self.peak.max(recent.rates(&sizes).map_or(0, |rates| rates.peak));
+        let peak = recent.rates(&sizes).map_or(0, |rates| rates.peak);
+        if peak > self.bandwidth {
+            self.bandwidth = with_headroom(peak);
+        }
     }
 
     /// What viewers get; `None` until the first segment is there.
@@ -224,18 +239,19 @@ impl Rendition {
 
     /// What it is: of the last tracks that came, with the codecs of all that is there.
     #[must_use]
-    pub fn about(&self) -> About {
+    pub fn about(&self) -> Contents {
         let codecs = self.window.as_ref().map_or_else(|| self.about.codecs.clone(), Window::codecs);
-        About { codecs, ..self.about.clone() }
+        Contents { codecs, ..self.about.clone() }
     }
 
-    /// The largest bit rate so far, and the average one: what `BANDWIDTH` and `AVERAGE-BANDWIDTH` say.
+    /// What `BANDWIDTH` and `AVERAGE-BANDWIDTH` say. The latter is what was measured so far. The former is more than the peak so far, by a quarter when it was measured, and stays until that is not enough: players read
+    /// it once, and what comes shall not be above it. It never falls.
     #[must_use]
     pub fn rates(&self) -> (u64, u64) {
         let (bytes, time) = self.total;
         let bits = u128::from(bytes) * 8 * 1_000_000_000;
         let average = u64::try_from(bits.div_ceil(time.as_nanos().max(1))).unwrap_or(u64::MAX);
-        (self.peak.max(average), average)
+        (self.bandwidth.max(average), average)
     }
 
     /// How far what has come is ahead of the clock, in microseconds; below 0 when it is behind.
@@ -249,6 +265,13 @@ impl Rendition {
     pub fn counts(&self) -> (Counts, u64) {
         (self.segmenter.counts(), self.gaps)
     }
+}
+
+/// What is told of a peak that may not have been the last one, in bits a second: more by [`HEADROOM`], to two digits.
+fn with_headroom(peak: u64) -> u64 {
+    let told = peak.saturating_add(peak.div_ceil(HEADROOM));
+    let digit = 10u64.pow(told.max(1).ilog10().saturating_sub(1));
+    told.div_ceil(digit).saturating_mul(digit)
 }
 
 fn date(micros: Micros) -> Date {

@@ -10,21 +10,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::super::mp4::message::Message;
 use super::super::track::{Config, Sample, Shape, Timescale, Track};
 use super::feed::Feed;
 use super::lane::{Lane, Order};
 pub use super::output::{Counts, MAX_INIT, MAX_SAMPLES, NO_KEY, Output, Unusable};
-use super::piece::{self, About, Taken};
+use super::piece::{self, Contents, Taken};
 use super::settings::{Settings, Targets};
 use super::shared::Shared;
-use super::timeline::Micros;
+use super::timeline::{Micros, micros};
 
 /// How long pictures wait for their sound.
 const INTERLEAVE: Micros = 500_000;
 /// How much sound is kept while there are no pictures for it.
 const EARLY_SOUND: Micros = 5_000_000;
-/// Tags of ID3 that wait for their part.
-const TAGS: usize = 64;
+/// How much longer than it may be told a picture can stand without its time being a hole. Dates of segments may be as far from what their durations say.
+const UNTOLD: Micros = 250_000;
+/// Messages that wait for their part.
+const MESSAGES: usize = 64;
 
 /// Cuts a feed.
 #[derive(Debug)]
@@ -35,12 +38,16 @@ pub struct Segmenter {
     era: Option<Era>,
     /// The tracks of the initialization section that was told last.
     told: Vec<Track>,
-    tags: Vec<(i64, Bytes)>,
+    messages: Vec<(i64, Message)>,
+    /// Tags of ID3 so far, by which they are told from each other.
+    tags: u32,
     sequence: u32,
     /// Where on the time of the stream the last part ends.
     end: Micros,
     /// When the first picture was left out for want of a key frame.
     keyless: Option<Micros>,
+    /// Behind the last part is time of which nothing was told.
+    torn: bool,
     counts: Counts,
     out: Vec<Output>,
 }
@@ -76,6 +83,8 @@ struct Open {
     /// Samples of the part that is not complete, and how long they are.
     taken: usize,
     elapsed: i64,
+    /// How much longer its samples are than is told.
+    untold: i64,
     closing: Option<Closing>,
 }
 
@@ -95,10 +104,12 @@ impl Segmenter {
             sound: None,
             era: None,
             told: Vec::new(),
-            tags: Vec::new(),
+            messages: Vec::new(),
+            tags: 0,
             sequence: 0,
             end: 0,
             keyless: None,
+            torn: false,
             counts: Counts::default(),
             out: Vec::new(),
         }
@@ -119,12 +130,18 @@ impl Segmenter {
     /// Bytes of memory of samples that wait for their part, about.
     #[must_use]
     pub fn held(&self) -> usize {
-        [&self.main, &self.sound].into_iter().flatten().map(|lane| lane.bytes).sum()
+        let messages: usize = self.messages.iter().map(|(_, message)| message.size()).sum();
+        messages + [&self.main, &self.sound].into_iter().flatten().map(|lane| lane.bytes).sum::<usize>()
     }
 
     /// Leaves out the time until `end`: what comes next begins there or later.
     pub fn leave_out(&mut self, end: Micros) {
         self.end = self.end.max(end);
+    }
+
+    /// Whether what comes next does not continue the last part, for a hole that was not told of. It is then.
+    pub fn take_torn(&mut self) -> bool {
+        std::mem::take(&mut self.torn)
     }
 
     /// What has come out since this was asked last.
@@ -141,12 +158,21 @@ impl Segmenter {
             Feed::Tracks(tracks) => self.tracks(&tracks, now, shared),
             Feed::Sample { track, sample, data } => self.sample(track, sample, data, now, shared),
             Feed::Metadata { at, tag } => {
-                if self.tags.len() < TAGS && self.main.is_some() {
-                    self.tags.push((at, tag));
-                }
+                self.tags = self.tags.wrapping_add(1);
+                self.message(at, Message::id3(self.tags, tag));
+                Ok(())
+            }
+            Feed::Message { at, message } => {
+                self.message(at, message);
                 Ok(())
             }
             Feed::Discontinuity => self.begin_again(now, shared),
+        }
+    }
+
+    fn message(&mut self, at: i64, message: Message) {
+        if self.messages.len() < MESSAGES && self.main.is_some() {
+            self.messages.push((at, message));
         }
     }
 
@@ -164,7 +190,7 @@ impl Segmenter {
             }
         }
         self.era = None;
-        self.tags.clear();
+        self.messages.clear();
         [&mut self.main, &mut self.sound].into_iter().flatten().for_each(Lane::clear);
         Ok(())
     }
@@ -328,7 +354,8 @@ impl Segmenter {
             let next = lane.micros(held.sample.pts()).saturating_add(era.shift);
             let spans = || spans(self.settings.segment, era.start, next, lane.micros(took));
             if held.sample.key && index > 0 && spans() || elapsed + took > longest {
-                end = Some((index.max(1), elapsed));
+                // The one that is too much stands for no longer than a segment may be, neither.
+                end = Some((index.max(1), elapsed.max(took.min(longest))));
                 break;
             }
         }
@@ -355,7 +382,7 @@ impl Segmenter {
         let limit = |most: Duration| lane.ticks(micros(most));
         let Some(open) = &era.segment else {
             let at = lane.micros(next.pts()).saturating_add(era.shift);
-            let discontinuity = std::mem::take(&mut era.discontinuity);
+            let discontinuity = std::mem::take(&mut era.discontinuity) | std::mem::take(&mut self.torn);
             self.out.push(Output::Segment { at, discontinuity });
             era.segment = Some(Open {
                 start: next.dts,
@@ -364,6 +391,7 @@ impl Segmenter {
                 parts: 0,
                 taken: 0,
                 elapsed: 0,
+                untold: 0,
                 closing: None,
             });
             return true;
@@ -379,11 +407,13 @@ impl Segmenter {
         }
         let Some(took) = lane.duration(taken, over) else { return false };
         let took = i64::from(took);
-        if elapsed > 0 && elapsed + took > longest {
+        let part = targets.part.map(|part| (limit(part), limit(Targets::least(part))));
+        let untold = (took - part.map_or(longest, |(most, _)| most)).max(0);
+        let bearable = lane.ticks(UNTOLD);
+        if elapsed > 0 && (elapsed + took > longest || open.untold + untold > bearable) {
             self.counts.split += u64::from(!next.key);
             return close(era, Closing::Segment);
         }
-        let part = targets.part.map(|part| (limit(part), limit(Targets::least(part))));
         if taken > 0
             && let Some((most, least)) = part
             && (next.key && 4 * open.elapsed >= least || open.elapsed + took > most)
@@ -399,8 +429,11 @@ impl Segmenter {
             era.group = era.group.max(next.dts - last);
         }
         if let Some(open) = &mut era.segment {
-            (open.taken, open.elapsed) = (taken + 1, open.elapsed + took);
-            if part.is_some_and(|(_, least)| open.elapsed >= least) {
+            (open.taken, open.elapsed, open.untold) = (taken + 1, open.elapsed + took, open.untold + untold);
+            if untold > bearable {
+                // One that stands for too long: a hole is behind what is told of it.
+                (open.closing, self.torn) = (Some(Closing::Segment), true);
+            } else if part.is_some_and(|(_, least)| open.elapsed >= least) {
                 open.closing = Some(Closing::Part);
             }
         }
@@ -443,42 +476,37 @@ impl Segmenter {
                 if bytes.len() > MAX_INIT {
                     return Err(Unusable::Init(MAX_INIT));
                 }
-                self.out.push(Output::Init { bytes, about: About::of(&tracks, picture) });
+                self.out.push(Output::Init { bytes, about: Contents::of(&tracks, picture) });
                 self.told = tracks;
             }
             let duration = ticks_duration(open.elapsed, lane.track.timescale);
-            // One picture that stands for longer: the player sees it as long as it is, and the playlist keeps its word.
-            let duration = targets.part.map_or(duration, |part| duration.min(part));
-            let samples: Vec<_> = (0..open.taken).map_while(|_| lane.pop()).collect();
+            // One picture that stands for longer: the player sees it as long as it is, and the playlist keeps its word. In front of a hole it is as long as is told.
+            let told = duration.min(targets.part.unwrap_or(targets.longest()));
+            let mut samples: Vec<_> = (0..open.taken).map_while(|_| lane.pop()).collect();
+            let mut heard_until = until;
+            if self.torn
+                && let [only] = samples.as_mut_slice()
+            {
+                only.sample.duration =
+                    u32::try_from(lane.ticks(micros(told))).unwrap_or(only.sample.duration);
+                heard_until = until.saturating_sub(micros(duration.saturating_sub(told)));
+            }
             let start = first.dts.saturating_add(lane.ticks(era.shift));
             let mut heard = Vec::new();
             if let Some(sound) = &mut self.sound {
-                while let Some(held) = sound.samples.front() {
-                    let at = sound.micros(held.sample.pts()).saturating_add(era.shift);
-                    if at >= until {
-                        break;
-                    }
-                    match sound.pop() {
-                        Some(held) if at >= era.start => heard.push(held),
-                        _ => self.counts.dropped += 1,
-                    }
-                }
+                let (samples, dropped) = sound.take(era.shift, era.start..heard_until, until);
+                heard = samples;
+                self.counts.dropped += dropped;
             }
-            let mpeg = |at: i64| {
-                at.saturating_add(Timescale::MICROS.rescale(era.shift, Timescale::MPEG).unwrap_or(0))
-            };
-            let limit = Timescale::MICROS.rescale(until, Timescale::MPEG).unwrap_or(i64::MAX);
-            let (tags, later): (Vec<_>, Vec<_>) = self.tags.drain(..).partition(|(at, _)| mpeg(*at) < limit);
-            self.tags = later;
-            let tags: Vec<(i64, Bytes)> = tags.into_iter().map(|(at, tag)| (mpeg(at), tag)).collect();
+            let here = due(&mut self.messages, era.shift, until);
             let mut taken = vec![Taken { lane, start, samples }];
             if let Some((sound, held)) = self.sound.as_ref().zip(heard.first()) {
                 let start = held.sample.dts.saturating_add(sound.ticks(era.shift));
                 taken.push(Taken { lane: sound, start, samples: heard });
             }
             self.sequence = self.sequence.wrapping_add(1).max(1);
-            let data = piece::part(open.parts == 0, self.sequence, &tags, &taken).ok_or(Unusable::TooLong)?;
-            self.out.push(Output::Part { duration, independent: first.key, data });
+            let data = piece::part(open.parts == 0, self.sequence, &here, &taken).ok_or(Unusable::TooLong)?;
+            self.out.push(Output::Part { duration: told, independent: first.key, data });
             self.end = until;
             (open.taken, open.elapsed, open.parts) = (0, 0, open.parts + 1);
             shared.line.observe(until, now);
@@ -499,15 +527,22 @@ fn spans(length: Duration, first: Micros, next: Micros, picture: Micros) -> bool
     span(first) != span(next)
 }
 
+/// Takes out the messages that begin before `until`, with their times on the timeline of the stream, in ticks of 90 kHz.
+fn due(messages: &mut Vec<(i64, Message)>, shift: Micros, until: Micros) -> Vec<(i64, Message)> {
+    let mpeg = |micros| Timescale::MICROS.rescale(micros, Timescale::MPEG);
+    let (shift, until) = (mpeg(shift).unwrap_or(0), mpeg(until).unwrap_or(i64::MAX));
+    messages.iter_mut().for_each(|(at, _)| *at = at.saturating_add(shift));
+    let (due, mut later): (Vec<_>, Vec<_>) = messages.drain(..).partition(|(at, _)| *at < until);
+    later.iter_mut().for_each(|(at, _)| *at = at.saturating_sub(shift));
+    *messages = later;
+    due
+}
+
 fn close(era: &mut Era, how: Closing) -> bool {
     if let Some(open) = &mut era.segment {
         open.closing = Some(how);
     }
     true
-}
-
-fn micros(duration: Duration) -> Micros {
-    Micros::try_from(duration.as_micros()).unwrap_or(Micros::MAX)
 }
 
 fn ticks_duration(ticks: i64, scale: Timescale) -> Duration {

@@ -4,8 +4,16 @@
 //! have the same times and keep what lies between them. The dates of playlists (`EXT-X-PROGRAM-DATE-TIME`) are one anchor plus the time of the media, so that they do not tremble as packets do. An encoder whose clock
 //! runs a little wrong would leave the clock on the wall behind in a week: so the anchor is moved, by steps that a player does not notice.
 
+use std::time::Duration;
+
 /// Microseconds: of the timeline, of a source, or since 1970.
 pub type Micros = i64;
+
+/// A duration in microseconds: the most that there can be for one that is longer.
+#[must_use]
+pub fn micros(span: Duration) -> Micros {
+    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
+}
 
 /// How far from now a source may be and still be taken as going on where its times say.
 const PLAUSIBLE: Micros = 3_000_000;

@@ -14,7 +14,7 @@ use super::super::playlist::media::{
 };
 use super::names::Name;
 use super::settings::{History, Targets};
-use super::timeline::Micros;
+use super::timeline::{Micros, micros};
 
 /// The version of the protocol that live playlists need: delta updates came with it.
 const VERSION: u32 = 9;
@@ -314,7 +314,8 @@ impl Window {
         }
     }
 
-    /// Whether every segment so far can be decoded without another one.
+    /// Whether every segment so far can be decoded without another one. Media playlists do not tell: a key frame may be missing later, and a tag that
+    /// stands there has to stay (section 6.2.1).
     #[must_use]
     pub fn independent(&self) -> bool {
         self.independent
@@ -378,7 +379,7 @@ impl Window {
     fn remove_first(&mut self, now: Micros) {
         let Some(kept) = self.segments.pop_front() else { return };
         let available = kept.segment.duration.saturating_add(self.longest);
-        let until = now.saturating_add(Micros::try_from(available.as_micros()).unwrap_or(Micros::MAX));
+        let until = now.saturating_add(micros(available));
         self.discontinuity_sequence += u64::from(kept.segment.discontinuity);
         self.gone.push_back(Gone { msn: self.media_sequence, until, kept });
         self.media_sequence += 1;
@@ -462,7 +463,6 @@ impl Window {
             discontinuity_sequence: self.discontinuity_sequence,
             kind: (self.history == History::Event).then_some(PlaylistKind::Event),
             ended: self.ended,
-            independent_segments: self.independent,
             server_control: ServerControl {
                 can_skip_until: Some(self.targets.segment() * 6),
                 part_hold_back: part.map(|part| part * 3),

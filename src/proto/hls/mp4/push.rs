@@ -2,8 +2,9 @@
 //! its bytes are there (ISO/IEC 14496-12 annex A.8, ISO/IEC 23000-19 section 7).
 //!
 //! What tells of samples has to come before them: fragments, or a `moov` in front of the data. A new `moov` begins a new stream: an
-//! encoder that changes its coding sends one. Boxes that tell nothing of samples (`styp`, `sidx`, `prft`, `mfra`, `free`) are passed over, and
-//! so are data of nobody. What is held is one `moov`, `moof` or sample at a time, and its length has a limit.
+//! encoder that changes its coding sends one. Events (`emsg`) come in front of the fragment that they go with, and the mark of a last segment (the brand `lmsg`
+//! of its `styp`, ISO/IEC 23009-1 section 7.3.1) where it stands. Other boxes that tell nothing of samples (`sidx`, `prft`, `mfra`, `free`) are passed over, and
+//! so are data of nobody, and events that are not as they should be or longer than [`MAX_MESSAGE`]. What is held is one `moov`, `moof` or sample at a time, and its length has a limit.
 
 mod pending;
 
@@ -13,6 +14,7 @@ use bytes::{Buf, Bytes, BytesMut};
 
 use self::pending::Pending;
 use super::fragment::{Fragment, Fragments};
+use super::message::{MAX_MESSAGE, Message, When};
 use super::movie::Movie;
 use super::read::Head;
 use super::table::Located;
@@ -21,6 +23,9 @@ use super::{Fault, FourCc, Wrong};
 /// The longest box or sample that is held unless told otherwise, in bytes. Ten hours of a film have tables of some 30 MiB, and a picture of
 /// cinema has 2.
 pub const MAX_HELD: u64 = 64 * 1024 * 1024;
+
+/// Bytes of a `styp` that is looked at at most: those of CMAF have 32.
+const MAX_TYPE: u64 = 1024;
 
 /// What arrived.
 #[derive(Clone, Debug)]
@@ -32,6 +37,10 @@ pub enum Event {
         /// `moov` as it stood.
         bytes: Bytes,
     },
+    /// An event, of the fragment that follows.
+    Message(When, Message),
+    /// The segment that begins is the last one.
+    Last,
     /// A fragment begins. Its samples follow.
     Fragment(Fragment),
     /// A sample, of the fragment or of the tables of `moov`. They come in the order of their bytes.
@@ -162,6 +171,20 @@ impl Push {
                     let Some(bytes) = self.take(head.name, size)? else { return Ok(None) };
                     let is_init = head.name.0 == *b"moov";
                     return if is_init { self.init(at, bytes) } else { self.fragment(at, bytes) }.map(Some);
+                }
+                b"emsg" if size <= MAX_MESSAGE.min(self.limit) => {
+                    let at = self.at;
+                    let Some(bytes) = self.take(head.name, size)? else { return Ok(None) };
+                    // What it says is for others: nothing is lost of the media when it is wrong.
+                    if let Ok((when, message)) = Message::read(at, bytes) {
+                        return Ok(Some(Event::Message(when, message)));
+                    }
+                }
+                b"styp" if size <= MAX_TYPE.min(self.limit) => {
+                    let Some(bytes) = self.take(head.name, size)? else { return Ok(None) };
+                    if bytes[head.length..].chunks_exact(4).any(|brand| brand == b"lmsg") {
+                        return Ok(Some(Event::Last));
+                    }
                 }
                 _ => self.skip = size,
             }

@@ -78,9 +78,6 @@ pub fn index_size(entries: usize) -> usize {
     40 + entries * 12
 }
 
-/// The scheme of events that are ID3 tags (Carriage of ID3 Timed Metadata in the Common Media Application Format).
-const ID3_SCHEME: &[u8] = b"https://aomedia.org/emsg/ID3";
-
 /// Appends `emsg` with an ID3 tag that goes for `time`, in ticks of `timescale`; `id` tells it from others.
 pub fn put_id3(out: &mut BytesMut, timescale: Timescale, time: u64, id: u32, tag: &[u8]) {
     write::full(out, b"emsg", 1, 0, |out| {
@@ -88,7 +85,7 @@ pub fn put_id3(out: &mut BytesMut, timescale: Timescale, time: u64, id: u32, tag
         out.put_u64(time);
         out.put_u32(u32::MAX); // its duration is not known
         out.put_u32(id);
-        out.put_slice(ID3_SCHEME);
+        out.put_slice(super::message::ID3);
         out.put_slice(b"\0\0");
         out.put_slice(tag);
     });

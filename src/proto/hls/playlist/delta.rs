@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::MAX_PLAYLIST;
 use super::lines::{Kind, Line, lines};
-use super::media::{MediaPlaylist, Segment, Skipped};
+use super::media::{DateRange, MediaPlaylist, Segment, Skipped};
 use super::read::{ReadError, read_media};
 use super::variables::Variables;
 
@@ -35,10 +35,11 @@ pub enum MergeError {
 
 impl MediaPlaylist {
     /// The playlist without segments beyond the skip boundary, if there is one and any segment is there. Date ranges among them stay, unless they may be left out;
-    /// `removed` are those that went of late.
+    /// `removed` are those that went of late. `None` too of what is a delta update itself: it does not have all that there is.
     #[must_use]
     pub fn delta(&self, skip: Skip, removed: &[String]) -> Option<Self> {
-        let boundary = self.server_control.can_skip_until.filter(|_| !self.ended)?;
+        let boundary =
+            self.server_control.can_skip_until.filter(|_| !self.ended && self.skipped.is_none())?;
         let parts = self.unfinished.iter().flat_map(|segment| &segment.parts).map(|part| part.duration);
         let mut behind = parts.fold(Duration::ZERO, Duration::saturating_add);
         let mut kept = self.segments.len();
@@ -58,7 +59,7 @@ impl MediaPlaylist {
         let mut delta = Self { segments: stays.to_vec(), ..self.clone_head() };
         delta.skipped = Some(Skipped {
             segments: left_out.len() as u64,
-            removed_dateranges: if dateranges { removed.to_vec() } else { Vec::new() },
+            removed_dateranges: dateranges.then(|| removed.to_vec()),
         });
         if !dateranges {
             let ranges = left_out.iter().flat_map(|segment| segment.date_ranges.iter().cloned());
@@ -80,7 +81,8 @@ impl MediaPlaylist {
         }
     }
 
-    /// Reads the next version of a playlist, be it whole or a delta update of `self`. What is left out is taken from `self`.
+    /// Reads the next version of a playlist, be it whole or a delta update of `self`. What is left out is taken from `self`. Date ranges are all in an update
+    /// that does not say which of them have gone (section 4.4.5.2): those of segments that it leaves out stand before its first segment then.
     ///
     /// # Errors
     /// It cannot be read, or leaves out what `self` does not have.
@@ -89,7 +91,8 @@ impl MediaPlaylist {
         let old = match numbers(&lines) {
             None => &[][..],
             Some((first, skipped)) => {
-                let from = first.checked_sub(self.media_sequence);
+                let missing = self.skipped.as_ref().map_or(0, |skipped| skipped.segments);
+                let from = first.checked_sub(self.media_sequence.saturating_add(missing));
                 let index = |number: u64| usize::try_from(number).ok();
                 let range = from.and_then(|from| Some(index(from)?..index(from.checked_add(skipped)?)?));
                 let gap = MergeError::Gap { from: first, to: first.saturating_add(skipped) };
@@ -99,12 +102,11 @@ impl MediaPlaylist {
         let mut update = read_media(&lines, variables, old.last())?;
         if let Some(skipped) = update.skipped.take() {
             let mut segments: Vec<Segment> = old.to_vec();
-            // Date ranges are all in the update, or else those that went are named.
-            if skipped.removed_dateranges.is_empty() && !update.server_control.can_skip_dateranges {
-                segments.iter_mut().for_each(|segment| segment.date_ranges.clear());
-            }
-            let gone = |id: &String| skipped.removed_dateranges.contains(id);
-            segments.iter_mut().for_each(|segment| segment.date_ranges.retain(|range| !gone(&range.id)));
+            let stays = |range: &DateRange| match &skipped.removed_dateranges {
+                Some(gone) => !gone.contains(&range.id),
+                None => false,
+            };
+            segments.iter_mut().for_each(|segment| segment.date_ranges.retain(stays));
             segments.append(&mut update.segments);
             update.segments = segments;
         }

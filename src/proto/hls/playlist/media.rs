@@ -86,8 +86,8 @@ pub struct ServerControl {
 pub struct Skipped {
     /// How many segments.
     pub segments: u64,
-    /// Date ranges that are gone, by their ids.
-    pub removed_dateranges: Vec<String>,
+    /// Date ranges are left out, too, and these are gone of late, by their ids; `None`: all date ranges are in the update.
+    pub removed_dateranges: Option<Vec<String>>,
 }
 
 /// `EXT-X-DEFINE`, section 4.4.2.3.
@@ -310,7 +310,7 @@ impl MediaPlaylist {
                 }),
             ),
             (11, self.defines.iter().any(|define| matches!(define, Define::QueryParam(_)))),
-            (10, self.skipped.as_ref().is_some_and(|skipped| !skipped.removed_dateranges.is_empty())),
+            (10, self.skipped.as_ref().is_some_and(|skipped| skipped.removed_dateranges.is_some())),
             (9, self.skipped.is_some()),
             (8, !self.defines.is_empty()),
             (6, !self.i_frames_only && segments().any(|segment| segment.map.is_some())),

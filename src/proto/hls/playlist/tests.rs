@@ -231,6 +231,7 @@ fn versions_are_as_high_as_they_have_to_be() {
         ("#EXT-X-DEFINE:NAME=\"a\",VALUE=\"b\"", 8),
         ("#EXT-X-SKIP:SKIPPED-SEGMENTS=1", 9),
         ("#EXT-X-SKIP:SKIPPED-SEGMENTS=1,RECENTLY-REMOVED-DATERANGES=\"a\"", 10),
+        ("#EXT-X-SKIP:SKIPPED-SEGMENTS=1,RECENTLY-REMOVED-DATERANGES=\"\"", 10),
     ] {
         let text = whole.replace("#EXTINF:4,", &format!("{line}\n#EXTINF:4,"));
         assert_eq!(media(&text).needed_version(), version, "{line}");
@@ -291,6 +292,41 @@ fn date_ranges_may_be_left_out_too() {
     assert!(!text.contains("DATERANGE:") && text.contains("RECENTLY-REMOVED-DATERANGES=\"old\""), "{text}");
     let merged = new.update(text.as_bytes(), Variables::default()).unwrap();
     assert_eq!(merged.segments, new.segments);
+    // None has gone: they are left out all the same, and stay.
+    let text = new.delta(Skip::DateRanges, &[]).unwrap().write();
+    assert!(text.contains("RECENTLY-REMOVED-DATERANGES=\"\""), "{text}");
+    assert_eq!(new.update(text.as_bytes(), Variables::default()).unwrap().segments, new.segments);
+    // Those that have gone are taken out of what is there.
+    let ad = new.delta(Skip::DateRanges, &["ad".to_owned()]).unwrap().write();
+    let without = new.update(ad.as_bytes(), Variables::default()).unwrap();
+    assert!(without.segments.iter().all(|segment| segment.date_ranges.is_empty()));
+}
+
+#[test]
+fn date_ranges_are_told_once_by_a_server_that_could_leave_them_out() {
+    let mut new = media(LOW_LATENCY);
+    new.server_control.can_skip_dateranges = true;
+    let text = new.delta(Skip::Segments, &[]).unwrap().write();
+    let merged = new.update(text.as_bytes(), Variables::default()).unwrap();
+    let ids = |playlist: &MediaPlaylist| -> Vec<String> {
+        let ranges = playlist.segments.iter().flat_map(|segment| &segment.date_ranges);
+        ranges.map(|range| range.id.clone()).collect()
+    };
+    assert_eq!((ids(&merged), merged.segments.len()), (ids(&new), new.segments.len()));
+    assert!(!ids(&new).is_empty());
+}
+
+#[test]
+fn what_is_left_out_is_not_there_for_another_update() {
+    let old = media(LOW_LATENCY);
+    let text = old.delta(Skip::Segments, &[]).unwrap().write();
+    let delta = media(&text);
+    assert!(delta.skipped.is_some());
+    for skip in [Skip::Segments, Skip::DateRanges] {
+        assert_eq!(delta.delta(skip, &[]), None);
+    }
+    // It does not have the segments that it stands for.
+    assert!(matches!(delta.update(text.as_bytes(), Variables::default()), Err(MergeError::Gap { .. })));
 }
 
 #[test]

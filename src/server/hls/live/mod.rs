@@ -17,4 +17,4 @@ pub mod viewers;
 pub use self::name::{BadName, LONGEST, MAIN, StreamName};
 pub use self::settings::{Limits, Settings};
 pub use self::stream::{Ended, Listed};
-pub use self::streams::{About, Publisher, Refused, Streams};
+pub use self::streams::{Publisher, Refused, Streams, WhoPublishes};

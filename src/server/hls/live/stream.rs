@@ -22,9 +22,9 @@ use crate::proto::hls::live::ladder::{Rung, multivariant};
 use crate::proto::hls::live::names::Name;
 use crate::proto::hls::live::rendition::{Change, Rendition};
 use crate::proto::hls::live::segmenter::Unusable;
-use crate::proto::hls::live::timeline::{Micros, Timeline};
+use crate::proto::hls::live::timeline::{Micros, Timeline, micros};
 use crate::proto::hls::live::window::Window;
-use crate::proto::hls::live::{About, Shared};
+use crate::proto::hls::live::{Contents, Shared};
 use crate::proto::hls::playlist::media::RenditionReport;
 use crate::proto::hls::playlist::multivariant::MultivariantPlaylist;
 use tokio_util::sync::CancellationToken;
@@ -463,7 +463,7 @@ impl Stream {
             let window = entry.rendition.window().filter(|window| window.is_playable())?;
             Some((name, entry.rendition.about(), window.independent(), entry.rendition.rates()))
         });
-        let seen: Vec<(&String, About, bool, (u64, u64))> = seen.collect();
+        let seen: Vec<(&String, Contents, bool, (u64, u64))> = seen.collect();
         let rungs = seen.iter().map(|(name, about, independent, (peak, average))| Rung {
             name,
             uri: format!("{name}/{PLAYLIST}"),
@@ -530,10 +530,6 @@ pub(super) const PLAYLIST: &str = "playlist.m3u8";
 
 /// The name of a multivariant playlist.
 pub(super) const MULTIVARIANT: &str = "index.m3u8";
-
-fn micros(span: Duration) -> Micros {
-    Micros::try_from(span.as_micros()).unwrap_or(Micros::MAX)
-}
 
 /// Microseconds since 1970, by the clock on the wall.
 pub(super) fn wall() -> Micros {

@@ -57,7 +57,7 @@ impl Known {
 
 /// Who publishes, for the log.
 #[derive(Clone, Debug)]
-pub struct About {
+pub struct WhoPublishes {
     /// By which way it came: `http`, `tcp`, `stdin`, `rtmp`, `demo`.
     pub by: &'static str,
     /// From where; `None` when there is no address.
@@ -113,12 +113,12 @@ impl Streams {
     ///
     /// # Errors
     /// See [`Refused`].
-    pub fn publish(&self, name: &str, about: About) -> Result<Publisher, Refused> {
+    pub fn publish(&self, name: &str, who: WhoPublishes) -> Result<Publisher, Refused> {
         let full: StreamName = name.parse()?;
         let (name, rendition) = (full.stream(), full.rendition());
         let (stream, number) = self.enter(name, rendition)?;
-        let from = about.peer.map(|peer| peer.to_string()).unwrap_or_default();
-        tracing::info!(stream = name, rendition, by = about.by, from, "publishing");
+        let from = who.peer.map(|peer| peer.to_string()).unwrap_or_default();
+        tracing::info!(stream = name, rendition, by = who.by, from, "publishing");
         Ok(Publisher { stream, rendition: rendition.to_owned(), number, complete: false })
     }
 
@@ -211,16 +211,20 @@ impl Streams {
                 () = self.0.drain.stopping() => break,
                 _ = ticks.tick() => {}
             }
-            let streams = self.all();
-            for stream in &streams {
-                if !stream.idle() {
-                    self.forget(stream);
-                }
-            }
-            self.make_room(streams);
+            self.tick();
         }
         self.0.table.write().unwrap_or_else(PoisonError::into_inner).leaving = true;
         self.all().iter().for_each(|stream| stream.end());
+    }
+
+    fn tick(&self) {
+        let streams = self.all();
+        for stream in &streams {
+            if !stream.idle() {
+                self.forget(stream);
+            }
+        }
+        self.make_room(streams);
     }
 
     /// Takes memory from the largest streams before there is none: one that has just begun has nothing to give.
@@ -307,5 +311,56 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.stream.leave(&self.rendition, self.number, self.complete);
         tracing::info!(stream = self.stream.name, rendition = self.rendition, "the publisher has left");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+
+    use super::*;
+    use crate::net::workers::BlockingConfig;
+
+    fn streams() -> Streams {
+        Streams::new(Settings::default(), Blocking::new(BlockingConfig::default()), Drain::new())
+    }
+
+    const WHO: WhoPublishes = WhoPublishes { by: "test", peer: None };
+
+    #[test]
+    fn who_comes_is_let_in_whatever_is_just_forgotten() {
+        let streams = streams();
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    streams.tick();
+                }
+            });
+            // They leave at once, and the next one comes while the empty stream is looked at.
+            for round in 0..20_000 {
+                let publisher = streams.publish("stage", WHO);
+                let entered = publisher.as_ref().map(|publisher| publisher.stream.has_ended());
+                if entered != Ok(false) {
+                    over.store(true, Ordering::Relaxed);
+                    panic!("round {round}: {entered:?}");
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        });
+    }
+
+    #[test]
+    fn an_empty_stream_is_forgotten_when_nobody_publishes_it() {
+        let streams = streams();
+        let publisher = streams.publish("stage/a", WHO).unwrap();
+        streams.tick();
+        assert_eq!(streams.publish("stage/a", WHO).unwrap_err(), Refused::Taken("stage/a".to_owned()));
+        assert_eq!(streams.runs("stage").len(), 1);
+        drop(publisher);
+        // It ends, and then there is nothing of it to be watched.
+        streams.tick();
+        streams.tick();
+        assert!(streams.runs("stage").is_empty());
     }
 }

@@ -63,19 +63,21 @@ pub fn watch(router: &mut Router, streams: &Streams) -> Result<(), RouteError> {
 /// # Errors
 /// The router has one of the routes already.
 pub fn publish(router: &mut Router, streams: &Streams, keys: &StreamKeys) -> Result<(), RouteError> {
+    let tracks = ingest::Tracks::default();
     for path in [format!("{BASE}/{{name}}"), format!("{BASE}/{{name}}/{{rendition}}")] {
         for method in [http::Method::PUT, http::Method::POST] {
-            let (known, keys) = (streams.clone(), keys.clone());
+            let (known, tracks, keys) = (streams.clone(), tracks.clone(), keys.clone());
             router.add(method, &path, move |request: Request| {
-                let (streams, admitted) = (known.clone(), ingest::http::admit(&keys, &request));
-                async move { ingest::http::take(&streams, &admitted?, request).await }
+                let (streams, tracks) = (known.clone(), tracks.clone());
+                let admitted = ingest::http::admit(&keys, &request);
+                async move { ingest::http::receive(&streams, &tracks, admitted?, request).await }
             })?;
         }
     }
     let (known, keys) = (streams.clone(), keys.clone());
     router.add(http::Method::DELETE, &format!("{BASE}/{{name}}"), move |request: Request| {
         let admitted = ingest::http::admit(&keys, &request);
-        let ended = admitted.and_then(|name| ingest::http::end(&known, &name));
+        let ended = admitted.and_then(|target| ingest::http::end(&known, target.name()));
         async move { ended }
     })
 }

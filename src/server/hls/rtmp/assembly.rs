@@ -310,7 +310,7 @@ mod tests {
                     format!("{}{dts}", if track == VIDEO { 'V' } else { 'A' })
                 }
                 Feed::Discontinuity => "D".to_owned(),
-                Feed::Metadata { .. } => "M".to_owned(),
+                Feed::Metadata { .. } | Feed::Message { .. } => "M".to_owned(),
             };
             self.out.drain(..).map(name).collect::<Vec<_>>().join(" ")
         }

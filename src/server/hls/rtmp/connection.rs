@@ -21,7 +21,7 @@ use crate::proto::rtmp::codec::{CHALLENGE, Heard, RtmpError, Said, ServerCodec};
 use crate::proto::rtmp::message::Message;
 use crate::proto::rtmp::publish::{Event, PublishError, Publisher as Conversation};
 use crate::server::hls::access::WrongKey;
-use crate::server::hls::live::{About, Ended, Publisher, Refused};
+use crate::server::hls::live::{Ended, Publisher, Refused, WhoPublishes};
 
 /// Bytes that are read from a peer after our last word, before its end is no longer waited for.
 const LINGER: usize = 256 * 1024;
@@ -221,10 +221,10 @@ impl Session<'_> {
 
     fn publish(&mut self, app: &str, key: &str) -> Result<(), End> {
         let asked = Asked::of(app, key);
-        let about = About { by: "rtmp", peer: Some(self.peer) };
+        let who = WhoPublishes { by: "rtmp", peer: Some(self.peer) };
         let admitted = self.door.keys.admit(&asked.name, asked.key.as_deref());
         let let_in = admitted.map_err(End::from).and_then(|name| {
-            let publisher = self.door.streams.publish(name, about)?;
+            let publisher = self.door.streams.publish(name, who)?;
             let over = Box::pin(publisher.over());
             Ok(Publishing { name: name.to_owned(), publisher, over })
         });

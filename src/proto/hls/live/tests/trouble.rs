@@ -45,7 +45,7 @@ fn a_piece_of_the_first_segment_tells_nothing() {
         stage.finish(22 * SECOND);
         let playlist = stage.playlist();
         assert_eq!((playlist.target_duration, playlist.segments.len()), (4, 5));
-        assert!(playlist.independent_segments && !playlist.segments[0].discontinuity);
+        assert!(!playlist.segments[0].discontinuity && stage.rendition.window().unwrap().independent());
     }
     // What is all that there ever is can be seen.
     let mut stage = Stage::new(long());
@@ -239,4 +239,158 @@ fn tracks_that_say_too_much_of_themselves_are_refused() {
     let feed = Encoder { has_sound: false, ..USUAL }.feed(10 * SECOND);
     let refused = feed.into_iter().find_map(|(at, feed)| stage.push(at, feed).err());
     assert_eq!(refused, Some(Unusable::Init(MAX_INIT)));
+}
+
+/// Pictures at these times in milliseconds, every one of them a key frame or none but the first.
+fn pictures(stage: &mut Stage, keys: bool, times: &[i64]) {
+    stage.push(0, Feed::Tracks(vec![video()])).unwrap();
+    for (index, at) in times.iter().enumerate() {
+        let sample =
+            Sample { dts: at * 90, composition_offset: 0, duration: 0, size: 0, key: keys || index == 0 };
+        stage.push(at * 1000, Feed::Sample { track: 256, sample, data: payload(256, index as i64) }).unwrap();
+    }
+}
+
+#[test]
+fn dates_go_with_durations_where_pictures_stand_for_long() {
+    let usual = |from: i64, to: i64| (from..to).step_by(40);
+    let with = |holes: &[(i64, i64)]| -> Vec<i64> {
+        let mut times = Vec::new();
+        let mut at = 0;
+        for (until, hole) in holes {
+            times.extend(usual(at, *until));
+            at = until + hole;
+        }
+        times.extend(usual(at, 12_000));
+        times
+    };
+    for part in [None, Some(Duration::from_millis(250))] {
+        // Where pictures stand and for how much longer than usual, and how often that is a discontinuity.
+        for (holes, parts, whole) in [
+            (&[][..], 0, 0),
+            (&[(5000, 300)], 0, 0),
+            (&[(5000, 900)], 1, 0),
+            (&[(4400, 300), (4900, 300), (5400, 300)], 0, 0),
+            (&[(5000, 700), (6000, 200), (6500, 800)], 2, 0),
+            // Longer than a second: the times are taken for others, and pictures are left out until a key frame comes.
+            (&[(5000, 3000)], 1, 1),
+        ] {
+            for keys in [true, false] {
+                let mut stage = Stage::new(Settings { part, ..long() });
+                // `look` finds nothing wrong with dates and durations.
+                pictures(&mut stage, keys || holes.contains(&(5000, 3000)), &with(holes));
+                stage.finish(12 * SECOND);
+                let playlist = stage.playlist();
+                let marked = playlist.segments.iter().filter(|segment| segment.discontinuity).count();
+                assert_eq!(marked, if part.is_some() { parts } else { whole }, "{part:?} {holes:?} {keys}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_first_picture_that_stands_for_longer_than_a_segment_may() {
+    for part in [None, Some(Duration::from_millis(250))] {
+        let mut stage = Stage::new(Settings { part, longest: Duration::from_secs(3), ..long() });
+        stage.push(0, Feed::Tracks(vec![video()])).unwrap();
+        // The source says how long it is.
+        for (index, (at, duration)) in [(0, 8000), (8000, 40), (8040, 40), (8080, 40)].into_iter().enumerate()
+        {
+            let sample =
+                Sample { dts: at * 90, composition_offset: 0, duration: duration * 90, size: 0, key: true };
+            let feed = Feed::Sample { track: 256, sample, data: payload(256, index as i64) };
+            stage.push(at * 1000, feed).unwrap();
+        }
+        stage.finish(9 * SECOND);
+        let playlist = stage.playlist();
+        assert_eq!(playlist.target_duration, 3);
+        let marked: Vec<bool> = playlist.segments.iter().map(|segment| segment.discontinuity).collect();
+        assert!(!marked[0] && marked[1] && !marked[2..].contains(&true), "{marked:?}");
+    }
+}
+
+#[test]
+fn times_that_go_back_a_little_do_not_take_dates_back() {
+    let mut stage = Stage::new(long());
+    stage.push(0, Feed::Tracks(vec![video()])).unwrap();
+    for index in 0..400 {
+        // Half a second again, as of an encoder that repeats what it has sent.
+        let dts = 3600 * if index < 200 { index } else { index - 12 };
+        let sample = Sample { dts, composition_offset: 3600, duration: 0, size: 0, key: index % 25 == 0 };
+        let data = payload(256, index);
+        stage.push(index * 40_000, Feed::Sample { track: 256, sample, data }).unwrap();
+    }
+    stage.finish(16 * SECOND);
+    assert!(stage.rendition.counts().0.mended >= 12);
+    assert!(stage.playlist().segments.iter().all(|segment| !segment.discontinuity));
+}
+
+#[test]
+fn what_was_missed_of_a_long_time_is_a_leap() {
+    let mut stage = Stage::new(long());
+    stage.run(&USUAL, 0, 8 * SECOND);
+    stage.pause(8 * SECOND);
+    // The machine has slept for ten minutes: there are no gaps for all of them, and `look` finds nothing wrong with their dates.
+    // Whoever looks then has slept, too.
+    stage.last = None;
+    stage.idle(600 * SECOND);
+    stage.idle(606 * SECOND);
+    let playlist = stage.playlist();
+    assert!(playlist.segments.iter().filter(|segment| segment.gap).count() > 15);
+    assert_eq!(playlist.segments.iter().filter(|segment| segment.discontinuity).count(), 1);
+}
+
+#[test]
+fn messages_stay_at_their_times() {
+    use crate::proto::hls::mp4::message::{Message, When};
+    let mut stage = Stage::new(long());
+    stage.push(0, Feed::Tracks(USUAL.tracks())).unwrap();
+    let message = |id, size| Message {
+        scheme: Bytes::from_static(b"urn:scte:scte35:2013:bin"),
+        value: Bytes::from_static(b"1"),
+        duration: Some(90_000),
+        id,
+        data: Bytes::from(vec![7; size]),
+    };
+    // Seconds behind the first picture.
+    let times = [0, 1, 5, 6, 11];
+    let mut said = 0;
+    for (at, feed) in USUAL.feed(12 * SECOND) {
+        if times.get(said).is_some_and(|time| at >= time * SECOND) {
+            let from = (USUAL.from * 9 / 100) + 2 * USUAL.picture;
+            let feed = Feed::Message { at: from + times[said] * 90_000, message: message(said as u32, 10) };
+            stage.push(at, feed).unwrap();
+            said += 1;
+        }
+        stage.push(at, feed).unwrap();
+    }
+    stage.push(12 * SECOND, Feed::Metadata { at: 1 << 40, tag: Bytes::from_static(b"ID3") }).unwrap();
+    stage.finish(12 * SECOND);
+    let mut seen = Vec::new();
+    let mut first = None;
+    for (init, segment) in stage.segments.values() {
+        let mut push = Push::default();
+        push.push(init);
+        push.push(segment);
+        while let Some(event) = push.event().unwrap() {
+            match event {
+                Event::Message(When::At(at), message) => seen.push((at, message)),
+                Event::Sample { track: 1, located, .. } => {
+                    first.get_or_insert(located.sample.pts());
+                }
+                _ => {}
+            }
+        }
+    }
+    let expected: Vec<_> =
+        (0..).zip(times).map(|(id, time)| (first.unwrap() + time * 90_000, message(id, 10))).collect();
+    assert_eq!(seen, expected);
+    // They are counted with what waits.
+    let mut stage = Stage::new(Settings { held: 100_000, ..Settings::default() });
+    stage.push(0, Feed::Tracks(USUAL.tracks())).unwrap();
+    for id in 0..10 {
+        stage.push(0, Feed::Message { at: 0, message: message(id, 20_000) }).unwrap();
+    }
+    let (_, sample) = USUAL.feed(SECOND).remove(0);
+    assert_eq!(stage.push(0, sample), Err(Unusable::TooMuch(100_000)));
 }

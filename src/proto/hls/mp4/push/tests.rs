@@ -50,6 +50,8 @@ fn events<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> (Vec<String>, Option<Fa
                 Ok(Some(Event::Fragment(fragment))) => {
                     seen.push(format!("fragment {} at {}", fragment.sequence, fragment.at));
                 }
+                Ok(Some(Event::Message(when, message))) => seen.push(format!("{when:?} {message:?}")),
+                Ok(Some(Event::Last)) => seen.push("the last one".to_owned()),
                 Ok(Some(Event::Sample { track, located, bytes })) => {
                     seen.push(format!("{track} {located:?} {bytes:02x?}"));
                 }
@@ -76,6 +78,7 @@ fn samples_come_with_their_bytes() {
                 fragments += 1;
                 assert_eq!((fragment.sequence, samples.len()), (fragments, (fragments as usize - 1) * 10));
             }
+            Event::Message(..) | Event::Last => panic!("there is none"),
             Event::Sample { track, located, bytes } => {
                 let at = located.at as usize;
                 assert_eq!(wire[at..at + bytes.len()], bytes);
@@ -265,5 +268,27 @@ fn what_is_held_has_a_limit_and_a_fault_stays() {
         push.push(&[0; 1000]);
         assert!(push.event().unwrap().is_none());
         assert!(push.held.is_empty());
+    }
+}
+
+#[test]
+fn events_and_the_mark_of_the_last_segment_come_where_they_stand() {
+    let (wire, all) = stream(2);
+    let fragment = wire.windows(4).position(|name| name == b"styp").unwrap() - 4;
+    let last = wire.windows(4).rposition(|name| name == b"styp").unwrap() - 4;
+    let mut event = BytesMut::new();
+    Message::id3(3, Bytes::from_static(b"ID3")).put(&mut event, 90_000);
+    let wrong = boxed(b"emsg", &[b"\x01\0"]);
+    let long = boxed(b"emsg", &[&[0; MAX_MESSAGE as usize]]);
+    let mark = boxed(b"styp", &[b"msdh\0\0\0\0msdhlmsg"]);
+    let sent =
+        [&wire[..fragment], &event[..], &wrong, &long, &wire[fragment..last], &mark, &wire[last..]].concat();
+    for step in [1, 7, sent.len()] {
+        let (seen, fault) = events(sent.chunks(step));
+        assert_eq!((seen.len(), fault), (1 + 2 + all.len() + 2, None));
+        assert!(seen[1].starts_with("At(90000)") && seen[1].contains("ID3"), "{}", seen[1]);
+        assert!(seen[2].starts_with("fragment 1"), "{}", seen[2]);
+        let marked = seen.iter().position(|event| event == "the last one").unwrap();
+        assert!(seen[marked + 1].starts_with("fragment 2"), "{}", seen[marked + 1]);
     }
 }

@@ -190,7 +190,7 @@ fn what_arrives_is_what_is_in_the_file() {
                         Event::Init { movie, .. } => {
                             ids = movie.tracks.iter().map(|track| track.track.id).collect();
                         }
-                        Event::Fragment(_) => {}
+                        Event::Fragment(_) | Event::Message(..) | Event::Last => {}
                         Event::Sample { track, located, bytes } => {
                             assert_eq!(file.bytes[located.at as usize..][..bytes.len()], bytes);
                             packets.push(packet(ids.iter().position(|id| *id == track).unwrap(), &located));
@@ -261,7 +261,7 @@ fn what_is_packaged_is_what_was_in_the_file() {
                 Event::Init { movie, .. } => {
                     tracks = movie.tracks.iter().map(|track| track.track.clone()).collect();
                 }
-                Event::Fragment(_) => {}
+                Event::Fragment(_) | Event::Message(..) | Event::Last => {}
                 Event::Sample { track, located, bytes } => {
                     let index = tracks.iter().position(|read| read.id == track).unwrap();
                     let number = again[index].len() as u32;

@@ -85,11 +85,10 @@ pub(super) fn server_control(list: &Attributes) -> Read<ServerControl> {
 }
 
 pub(super) fn skip(list: &Attributes) -> Read<Skipped> {
-    let removed = list.quoted("RECENTLY-REMOVED-DATERANGES")?.unwrap_or_default();
-    let ids = removed.split('\t').filter(|id| !id.is_empty()).map(str::to_owned);
+    let ids = |ids: String| ids.split('\t').filter(|id| !id.is_empty()).map(str::to_owned).collect();
     Ok(Skipped {
         segments: needed("SKIPPED-SEGMENTS", list.integer("SKIPPED-SEGMENTS")?)?,
-        removed_dateranges: ids.collect(),
+        removed_dateranges: list.quoted("RECENTLY-REMOVED-DATERANGES")?.map(ids),
     })
 }
 

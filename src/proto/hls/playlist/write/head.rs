@@ -46,10 +46,10 @@ pub(super) fn extend(playlist: &MediaPlaylist, out: &mut String) {
     }
     defines(&playlist.defines, out);
     if let Some(skipped) = &playlist.skipped {
-        let removed = &skipped.removed_dateranges;
+        let removed = skipped.removed_dateranges.as_ref();
         Writer::begin(out, "#EXT-X-SKIP")
             .plain("SKIPPED-SEGMENTS", skipped.segments)
-            .maybe((!removed.is_empty()).then(|| removed.join("\t")), |list, ids| {
+            .maybe(removed.map(|ids| ids.join("\t")), |list, ids| {
                 list.quoted("RECENTLY-REMOVED-DATERANGES", &ids)
             })
             .end();

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 pub use self::clip::ClipError;
 use self::clip::{Clip, Due};
-use super::{About, Ended, Publisher, Refused, Streams};
+use super::{Ended, Publisher, Refused, Streams, WhoPublishes};
 use crate::net::drain::Drain;
 use crate::proto::hls::live::feed::Feed;
 use crate::proto::hls::track::Sample;
@@ -79,8 +79,8 @@ impl Demo {
     async fn play(&self) -> Result<(), Over> {
         let mut publishers = Vec::new();
         for ((rendition, _), clip) in LADDER.iter().zip(&*self.clips) {
-            let about = About { by: "demo", peer: None };
-            let mut publisher = self.streams.publish(&format!("{NAME}/{rendition}"), about)?;
+            let who = WhoPublishes { by: "demo", peer: None };
+            let mut publisher = self.streams.publish(&format!("{NAME}/{rendition}"), who)?;
             publisher.feed(Feed::Tracks(clip.tracks().to_vec())).await?;
             publishers.push(publisher);
         }

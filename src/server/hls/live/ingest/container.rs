@@ -1,18 +1,15 @@
 //! From the bytes of a container to a feed.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
+use super::fragments::Fragments;
 use crate::proto::hls::codec::access::Entry;
 use crate::proto::hls::live::feed::Feed;
-use crate::proto::hls::mp4::push::{self, Push};
-use crate::proto::hls::mp4::{self};
-use crate::proto::hls::track::{Sample, Track};
+use crate::proto::hls::mp4;
+use crate::proto::hls::track::Sample;
 use crate::proto::hls::ts::demux::{Demuxer, Limits};
 use crate::proto::hls::ts::event::Event;
 use crate::proto::hls::ts::{PACKET, SYNC};
-
-/// Bytes of a box or a sample of MP4 at most: a picture, or the table of a fragment.
-const MAX_BOX: u64 = 16 << 20;
 
 /// Bytes of MPEG-TS in a row that may be of no use: the half of a second at 16 Mb/s.
 const MAX_LOST: u64 = 1 << 20;
@@ -49,15 +46,8 @@ pub struct Container(Kind);
 
 enum Kind {
     Unknown(BytesMut),
-    Ts {
-        demuxer: Box<Demuxer>,
-        lost: u64,
-    },
-    Mp4 {
-        push: Box<Push>,
-        /// Whether a sample has come.
-        fed: bool,
-    },
+    Ts { demuxer: Box<Demuxer>, lost: u64 },
+    Mp4(Box<Fragments>),
 }
 
 impl Default for Kind {
@@ -75,7 +65,7 @@ impl Container {
                 self.look(false);
             }
             Kind::Ts { demuxer, .. } => demuxer.push(bytes),
-            Kind::Mp4 { push, .. } => push.push(bytes),
+            Kind::Mp4(fragments) => fragments.push(bytes),
         }
     }
 
@@ -92,10 +82,7 @@ impl Container {
                 demuxer.finish();
                 Ok(())
             }
-            Kind::Mp4 { push, fed } => {
-                push.end()?;
-                if *fed { Ok(()) } else { Err(Malformed::Empty) }
-            }
+            Kind::Mp4(fragments) => fragments.finish(),
         }
     }
 
@@ -112,13 +99,7 @@ impl Container {
                     None => return Ok(None),
                     Some(event) => of_ts(event, lost)?,
                 },
-                Kind::Mp4 { push, fed } => match push.event()? {
-                    None => return Ok(None),
-                    Some(event) => {
-                        *fed |= matches!(event, push::Event::Sample { .. });
-                        of_mp4(event)
-                    }
-                },
+                Kind::Mp4(fragments) => return Ok(fragments.poll()?),
             };
             if event.is_some() {
                 return Ok(event);
@@ -131,9 +112,9 @@ impl Container {
         let Kind::Unknown(held) = &self.0 else { return };
         let held = held.clone();
         if is_mp4(&held) {
-            let mut push = Push::new(MAX_BOX);
-            push.push(&held);
-            self.0 = Kind::Mp4 { push: Box::new(push), fed: false };
+            let mut fragments = Fragments::default();
+            fragments.push(&held);
+            self.0 = Kind::Mp4(Box::new(fragments));
         } else if (over || held.len() >= ENOUGH) && is_ts(&held) {
             let mut demuxer = Demuxer::new(LIMITS);
             demuxer.push(&held);
@@ -182,19 +163,6 @@ fn of_ts(event: Event, lost: &mut u64) -> Result<Option<Feed>, Malformed> {
             None
         }
     })
-}
-
-fn of_mp4(event: push::Event) -> Option<Feed> {
-    match event {
-        push::Event::Init { movie, .. } => {
-            let tracks: Vec<Track> = movie.tracks.iter().map(|track| track.track.clone()).collect();
-            Some(Feed::Tracks(tracks))
-        }
-        push::Event::Fragment(_) => None,
-        push::Event::Sample { track, located, bytes } => {
-            Some(Feed::Sample { track, sample: located.sample, data: Bytes::copy_from_slice(&bytes) })
-        }
-    }
 }
 
 #[cfg(test)]

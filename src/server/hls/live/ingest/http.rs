@@ -1,25 +1,104 @@
-//! Feeds over HTTP: `PUT` or `POST` of `/live/NAME` or `/live/NAME/RENDITION`, with a body that goes on as long as the stream does.
+//! Feeds over HTTP: `PUT` or `POST` of `/live/NAME` or `/live/NAME/RENDITION`, with a body that goes on as long as the stream does; or of
+//! `/live/NAME/Streams(RENDITION)`, with one piece of it after the other.
 
 use http::StatusCode;
 
 use super::container::{Container, Malformed};
-use super::{Failed, feed, finish};
+use super::{Failed, Tracks, feed, finish};
 use crate::proto::hls::live::segmenter::Unusable;
 use crate::server::hls::access::StreamKeys;
 use crate::server::hls::live::stream::Ended;
-use crate::server::hls::live::streams::{About, Refused, Streams};
+use crate::server::hls::live::streams::{Refused, Streams, WhoPublishes};
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 
-/// The name of the stream that the path of a request names, which its publisher may publish.
+/// Bytes of a manifest at most: that of a day with an entry for each segment.
+const MAX_MANIFEST: usize = 8 << 20;
+
+/// What a path names that somebody may publish.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// A feed that is one body.
+    Whole(String),
+    /// One that comes in pieces.
+    Track(String),
+    /// A manifest of DASH or HLS, which an encoder sends beside its tracks. There is another one here, so that it is read and forgotten.
+    Manifest(String),
+}
+
+impl Target {
+    /// The name of the stream, with its rendition.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        let (Self::Whole(name) | Self::Track(name) | Self::Manifest(name)) = self;
+        name
+    }
+
+    /// What `rendition` of the stream `name` is, as it stands in a path. Encoders like to have a file's name, so that its end may be one of a file.
+    fn of(name: String, rendition: Option<String>) -> Self {
+        let bare = |name: String| {
+            let ends = [".ts", ".mp4", ".cmfv", ".cmfa", ".m4s"];
+            let bare = ends.iter().find_map(|end| name.strip_suffix(end)).map(str::to_owned);
+            bare.unwrap_or(name)
+        };
+        let Some(rendition) = rendition else { return Self::Whole(bare(name)) };
+        let track = rendition.strip_prefix("Streams(").and_then(|inside| inside.strip_suffix(')'));
+        if let Some(track) = track {
+            return Self::Track(bare(format!("{name}/{track}")));
+        }
+        let full = format!("{name}/{rendition}");
+        if [".mpd", ".m3u8"].iter().any(|end| rendition.ends_with(end)) {
+            return Self::Manifest(full);
+        }
+        Self::Whole(bare(full))
+    }
+}
+
+/// The stream that the path of a request names, which its publisher may publish.
 ///
 /// # Errors
 /// 401 when it may not.
-pub fn admit(keys: &StreamKeys, request: &Request) -> Result<String, Problem> {
-    let name = name(request)?;
-    keys.admit_request(&name, request)?;
-    Ok(name)
+pub fn admit(keys: &StreamKeys, request: &Request) -> Result<Target, Problem> {
+    let name: String = request.param("name")?;
+    let rendition = request.raw_param("rendition").map(|_| request.param("rendition")).transpose()?;
+    let target = Target::of(name, rendition);
+    keys.admit_request(target.name(), request)?;
+    Ok(target)
+}
+
+/// Takes the body of a request as a feed, as a piece of one, or as a manifest. 204 at its end.
+///
+/// # Errors
+/// See [`take`], and 412 when a piece comes before its initialization section.
+pub(in crate::server::hls::live) async fn receive(
+    streams: &Streams,
+    tracks: &Tracks,
+    target: Target,
+    mut request: Request,
+) -> Result<Response, Problem> {
+    match target {
+        Target::Whole(name) => return take(streams, &name, request).await,
+        Target::Track(name) => {
+            let peer = request.peer().addr;
+            let taken = tracks.take(streams, &name, peer, request.body_mut()).await;
+            if let Err(problem) = &taken {
+                tracing::warn!(stream = name, reason = %problem, "a piece of the feed was not taken");
+            }
+            taken?;
+        }
+        Target::Manifest(_) => {
+            let mut bytes = 0usize;
+            while let Some(data) = request.body_mut().data().await {
+                bytes = bytes.saturating_add(data?.len());
+                if bytes > MAX_MANIFEST {
+                    let detail = format!("the manifest is longer than {MAX_MANIFEST} bytes");
+                    return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail));
+                }
+            }
+        }
+    }
+    Ok(Response::empty(StatusCode::NO_CONTENT))
 }
 
 /// Takes the body of a request as a feed of the stream `name`. 204 at its end.
@@ -28,8 +107,8 @@ pub fn admit(keys: &StreamKeys, request: &Request) -> Result<String, Problem> {
 /// 400 when the name or the bytes are no good, 409 when the stream is taken, 410 when it has ended, 415 for another container, 422 when it cannot be served, 503 when there is no room
 /// for it, 507 when there is no memory.
 pub async fn take(streams: &Streams, name: &str, mut request: Request) -> Result<Response, Problem> {
-    let about = About { by: "http", peer: Some(request.peer().addr) };
-    let mut publisher = streams.publish(name, about).map_err(|refused| refusal(&refused))?;
+    let who = WhoPublishes { by: "http", peer: Some(request.peer().addr) };
+    let mut publisher = streams.publish(name, who).map_err(|refused| refusal(&refused))?;
     let mut container = Container::default();
     let mut over = std::pin::pin!(publisher.over());
     let fed = async {
@@ -71,18 +150,7 @@ pub fn end(streams: &Streams, name: &str) -> Result<Response, Problem> {
     Err(Problem::new(StatusCode::NOT_FOUND, "no such stream goes on"))
 }
 
-/// The name of the stream that a path names; encoders like to have a file's name, so that its end may be one of a file.
-fn name(request: &Request) -> Result<String, Problem> {
-    let name: String = request.param("name")?;
-    let full = match request.raw_param("rendition") {
-        Some(_) => format!("{name}/{}", request.param::<String>("rendition")?),
-        None => name,
-    };
-    let bare = [".ts", ".mp4", ".cmfv", ".cmfa", ".m4s"].iter().find_map(|end| full.strip_suffix(end));
-    Ok(bare.map(str::to_owned).unwrap_or(full))
-}
-
-fn refusal(refused: &Refused) -> Problem {
+pub(super) fn refusal(refused: &Refused) -> Problem {
     let status = match refused {
         Refused::Name(_) => StatusCode::BAD_REQUEST,
         Refused::Taken(_) => StatusCode::CONFLICT,
@@ -91,7 +159,7 @@ fn refusal(refused: &Refused) -> Problem {
     Problem::new(status, refused.to_string())
 }
 
-fn problem(failed: Failed) -> Problem {
+pub(super) fn problem(failed: Failed) -> Problem {
     let status = match &failed {
         Failed::Malformed(Malformed::Unknown) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Failed::Malformed(Malformed::Mp4(_) | Malformed::Empty | Malformed::Ts(_)) => StatusCode::BAD_REQUEST,
@@ -105,4 +173,27 @@ fn problem(failed: Failed) -> Problem {
         Failed::Ended(Ended::Memory(_)) => StatusCode::INSUFFICIENT_STORAGE,
     };
     Problem::new(status, failed.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_name_feeds_pieces_and_manifests() {
+        let whole = |name: &str| Target::Whole(name.to_owned());
+        let track = |name: &str| Target::Track(name.to_owned());
+        for (name, rendition, target) in [
+            ("stage", None, whole("stage")),
+            ("stage.ts", None, whole("stage")),
+            ("stage", Some("hd.mp4"), whole("stage/hd")),
+            ("stage", Some("Streams(hd.cmfv)"), track("stage/hd")),
+            ("stage", Some("Streams(hd)"), track("stage/hd")),
+            ("stage", Some("Streams()"), track("stage/")),
+            ("stage", Some("Streams(hd"), whole("stage/Streams(hd")),
+            ("stage", Some("manifest.mpd"), Target::Manifest("stage/manifest.mpd".to_owned())),
+        ] {
+            assert_eq!(Target::of(name.to_owned(), rendition.map(str::to_owned)), target);
+        }
+    }
 }

@@ -1,13 +1,16 @@
 //! How feeds come in: MPEG-TS or fragmented MP4, over HTTP, over TCP, or on the standard input.
 //!
-//! Which of the two it is, the first bytes tell ([`container`]). What is good of a feed is served; where it cannot be understood any longer it ends, with one line that says why and where.
+//! Which of the two it is, the first bytes tell ([`container`]); `fragments` takes a feed out of MP4, and `tracks` has those that come in pieces. What is good of a feed is served; where it cannot be understood any longer it ends, with one line that says why and where.
 
 pub mod container;
+mod fragments;
 pub mod http;
 pub mod stdin;
 pub mod tcp;
+mod tracks;
 
 use self::container::{Container, Malformed};
+pub(super) use self::tracks::Tracks;
 use super::stream::Ended;
 use super::streams::Publisher;
 

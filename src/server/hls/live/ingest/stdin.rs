@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use super::container::Container;
 use super::{feed, finish};
 use crate::server::hls::live::name::StreamName;
-use crate::server::hls::live::streams::{About, Streams};
+use crate::server::hls::live::streams::{Streams, WhoPublishes};
 
 /// Bytes that are read at once.
 const READ: usize = 64 * 1024;
@@ -25,7 +25,7 @@ pub async fn take(streams: Streams, name: StreamName) {
         tracing::error!(%error, "the standard input cannot be read");
         return;
     }
-    let mut publisher = match streams.publish(&name, About { by: "stdin", peer: None }) {
+    let mut publisher = match streams.publish(&name, WhoPublishes { by: "stdin", peer: None }) {
         Ok(publisher) => publisher,
         Err(refused) => {
             tracing::error!(stream = name, reason = %refused, "the standard input cannot be published");

@@ -17,7 +17,7 @@ use crate::net::serve::{Arrival, Gate};
 use crate::server::RunError;
 use crate::server::hls::live::name::StreamName;
 use crate::server::hls::live::stream::Ended;
-use crate::server::hls::live::streams::{About, Refused, Streams};
+use crate::server::hls::live::streams::{Refused, Streams, WhoPublishes};
 use crate::server::listening::{self, Accept};
 use crate::server::process::Process;
 
@@ -118,8 +118,8 @@ enum Over {
 
 impl Serve {
     async fn take(&self, mut arrival: Arrival, name: &str) -> Result<(), Over> {
-        let about = About { by: "tcp", peer: Some(arrival.peer) };
-        let mut publisher = self.streams.publish(name, about)?;
+        let who = WhoPublishes { by: "tcp", peer: Some(arrival.peer) };
+        let mut publisher = self.streams.publish(name, who)?;
         let mut container = Container::default();
         let mut buffer = vec![0; READ];
         let silence = self.streams.settings().limits.silence;

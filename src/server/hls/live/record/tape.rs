@@ -279,10 +279,13 @@ pub(super) fn recover(folder: &Path) {
     }
 }
 
-/// Writes a file; what cannot be written whole is removed.
+/// Writes a file, to the disk itself: what names it comes later, and shall not be there without it. What cannot be written whole is removed.
 fn whole(folder: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
     let path = folder.join(name);
-    let written = File::create(&path).and_then(|mut file| file.write_all(bytes));
+    let written = File::create(&path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_data()
+    });
     written.inspect_err(|_| drop(fs::remove_file(&path)))
 }
 

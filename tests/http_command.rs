@@ -439,9 +439,23 @@ fn without_a_command_the_suite_runs() {
     let addr = suite.address("http");
     assert!(addr.ip().is_loopback());
     assert_eq!(ask(addr, "/plaintext", "").text(), "Hello, World!");
+    let chat = suite.address("chat");
     let live = suite.address("hls");
     let front = suite.address("balance");
+    let status = suite.address("admin");
     assert_eq!(ask(front, "/plaintext", "").text(), "Hello, World!", "through the balancer");
+    let page = |addr: SocketAddr, host: &str| {
+        let mut wire = Wire::connect(addr);
+        wire.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let response = wire.read_response();
+        assert_eq!(response.status, 200, "{host}: {response:?}");
+        response.text().to_owned()
+    };
+    for (name, server) in [("chat.localhost", chat), ("hls.localhost", live)] {
+        assert_eq!(page(front, name), page(server, name), "through the balancer");
+    }
+    let shown = page(status, "localhost");
+    assert!(shown.contains("<title>"), "{shown}");
     let mut socket = wireworks(&["ws", "connect", &format!("ws://{front}/echo"), "--send", "hi"]);
     socket.wait_for_stdout("hi");
     drop(socket);

@@ -46,14 +46,40 @@ impl Wait for Back {
     }
 }
 
-/// The one in front: asks the other, for at most 30 s.
-struct Front(WaitClient);
+/// How the one in front asks the other, for at most 30 s.
+#[derive(Clone, Copy, Debug)]
+enum Asks {
+    /// As any handler does that awaits a call.
+    Plainly,
+    /// From a task of its own, which is told of the context.
+    Within,
+    /// From such a task, which is told nothing.
+    Elsewhere,
+    /// As no part of the call.
+    Detached,
+}
+
+/// The one in front.
+struct Front(WaitClient, Asks);
 
 impl Wait for Front {
     async fn wait(&self, context: Context, millis: u64) -> Result<u64, Status> {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        let call = self.0.wait(millis).timeout(Duration::from_secs(30)).within(&context);
-        call.await.map_err(|failure| failure.status)
+        let limit = Duration::from_secs(30);
+        let back = self.0.clone();
+        let spawned = match self.1 {
+            Asks::Plainly => {
+                return back.wait(millis).timeout(limit).await.map_err(|failure| failure.status);
+            }
+            Asks::Detached => {
+                return back.wait(millis).timeout(limit).detached().await.map_err(|failure| failure.status);
+            }
+            Asks::Within => {
+                tokio::spawn(async move { back.wait(millis).timeout(limit).within(&context).await })
+            }
+            Asks::Elsewhere => tokio::spawn(async move { back.wait(millis).timeout(limit).await }),
+        };
+        spawned.await.unwrap().map_err(|failure| failure.status)
     }
 }
 
@@ -72,7 +98,7 @@ fn client(services: Services) -> WaitClient {
 #[tokio::test(start_paused = true)]
 async fn a_call_within_another_has_its_deadline_its_trace_and_its_end() {
     let back = Back::default();
-    let front = client(wait::serve(Front(client(wait::serve(back.clone())))));
+    let front = client(wait::serve(Front(client(wait::serve(back.clone())), Asks::Plainly)));
     let trace = Trace { trace: [7; 16], span: [1; 8] };
 
     let call = front.wait(10).timeout(Duration::from_secs(5)).trace(trace);
@@ -109,4 +135,19 @@ async fn a_call_within_another_has_its_deadline_its_trace_and_its_end() {
     assert_eq!(failure.status.code, Code::DeadlineExceeded);
     assert!(begun.elapsed() < Duration::from_millis(3_100));
     assert_eq!(back.at_work.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_no_part_of_another_has_its_own_deadline_and_trace() {
+    let trace = Trace { trace: [7; 16], span: [1; 8] };
+    for (asks, inherits) in
+        [(Asks::Plainly, true), (Asks::Within, true), (Asks::Elsewhere, false), (Asks::Detached, false)]
+    {
+        let back = Back::default();
+        let front = client(wait::serve(Front(client(wait::serve(back.clone())), asks)));
+        front.wait(10).timeout(Duration::from_secs(5)).trace(trace).await.unwrap();
+        let (left, seen) = back.seen.lock().unwrap().pop().unwrap();
+        assert_eq!(left <= Duration::from_secs(4), inherits, "{asks:?}: {left:?} of 5 s after one");
+        assert_eq!(seen.map(|seen| seen.trace), inherits.then_some(trace.trace), "{asks:?}");
+    }
 }

@@ -1,13 +1,15 @@
 //! The whole suite in one process, on loopback: what `wireworks` does when it is asked for nothing.
 //!
 //! `ROWS` has a row for each server: where it listens, how it is made, and a line to try it with. A port that is taken
-//! is no reason to fail here: the server takes a free one and says so.
+//! is no reason to fail here: the server takes a free one and says so. The balancer has a second address, for its status page.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::Path;
 
 use super::RunError;
+use super::balance::admin::ADMIN;
 use super::balance::{balancer, command::DEFAULT_LISTEN as DEFAULT_BALANCE, config as balance};
 use super::chat::command::DEFAULT_LISTEN as DEFAULT_CHAT;
 use super::chat::store::sqlite::OpenError;
@@ -18,7 +20,7 @@ use super::process::{Address, Outcome, Process, announce};
 use super::rpc::command::{ServeError, serve as rpc};
 use super::site::command::{self as http, CommandError, Config, DEFAULT_LISTEN, DEFAULT_SOCKETS, Site};
 use crate::net::addr::ListenAddr;
-use crate::net::listen::ListenError;
+use crate::net::listen::{ListenError, bind_shards};
 
 /// A server of the suite.
 struct Row {
@@ -29,8 +31,11 @@ struct Row {
     /// Puts it into the process. What lasts it keeps below a folder.
     prepare: fn(ListenAddr, &Path, &mut Process) -> Result<(), CommandError>,
     /// Where it is, as a URL, and a line to try it with.
-    show: fn(&ListenAddr) -> (String, String),
+    show: Show,
 }
+
+/// The URL at an address, and a line to try it with.
+type Show = fn(&ListenAddr) -> (String, String);
 
 /// Every server that there is.
 static ROWS: [Row; 6] = [
@@ -128,16 +133,26 @@ fn prepare_live(address: ListenAddr, _: &Path, process: &mut Process) -> Result<
     })
 }
 
-/// In front of those that speak HTTP and are in the process already: WebSockets go to theirs, and all else to the pages.
+/// Where the status page of the balancer is, if it can: where `balance ctl` looks for it.
+const STATUS: ListenAddr = ListenAddr::Tcp(SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9000)));
+
+/// In front of those that speak HTTP and are in the process already: the chat and the streams have hosts of their own, WebSockets go to theirs, and all else to the pages.
 fn prepare_balance(address: ListenAddr, _: &Path, process: &mut Process) -> Result<(), CommandError> {
-    let at = |name| process.addresses.iter().find(|found| found.server == name);
-    let found = [http::NAME, "ws"].map(|name| at(name).map(|found| found.address.clone()));
-    let [Some(pages), Some(sockets)] = found else { return Ok(()) };
-    let text = format!(
-        "[[listener]]\nlisten = \"{address}\"\nto = \"pages\"\n\
-         [[listener.route]]\nheader = {{ upgrade = \"*\" }}\nto = \"sockets\"\n\
-         [upstream.pages]\nbackends = [\"{pages}\"]\n[upstream.sockets]\nbackends = [\"{sockets}\"]\n"
+    // The status page comes first into the process, and would stay there without the listener.
+    drop(bind_shards(&address, 1).map_err(RunError::from)?);
+    let status = if bind_shards(&STATUS, 1).is_ok() { STATUS } else { any_port(STATUS) };
+    let at = |name: &str| process.addresses.iter().find(|found| found.server == name);
+    let backends = [("pages", http::NAME), ("sockets", "ws"), ("chat", chat::NAME), ("hls", live::NAME)];
+    let mut text = format!(
+        "[admin]\nlisten = \"{status}\"\n[[listener]]\nlisten = \"{address}\"\nto = \"pages\"\n\
+         [[listener.route]]\nhost = \"chat.localhost\"\nto = \"chat\"\n\
+         [[listener.route]]\nhost = \"hls.localhost\"\nto = \"hls\"\n\
+         [[listener.route]]\nheader = {{ upgrade = \"*\" }}\nto = \"sockets\"\n"
     );
+    for (upstream, server) in backends {
+        let Some(found) = at(server) else { return Ok(()) };
+        let _ = write!(text, "[upstream.{upstream}]\nbackends = [\"{}\"]\n", found.address);
+    }
     // The text is ours, and good.
     let config = balance::Config::parse(&text).unwrap_or_default();
     Ok(balancer::prepare(&config, process)?)
@@ -156,8 +171,11 @@ pub fn run(data: &Path) -> Result<Outcome, CommandError> {
     let mut moved = Vec::new();
     for row in &ROWS {
         if prepare(row, row.address.clone(), data, &mut process)? == Port::Other {
-            moved.push(row);
+            moved.push((row.name, row.address.clone()));
         }
+    }
+    if process.addresses.iter().any(|found| found.server == ADMIN && found.address != STATUS) {
+        moved.push((ADMIN, STATUS));
     }
     let show = move |addresses: &[Address]| {
         announce(addresses);
@@ -199,13 +217,20 @@ fn any_port(address: ListenAddr) -> ListenAddr {
     }
 }
 
+/// The status page of the balancer, and how to ask for the same.
+fn show_status(address: &ListenAddr) -> (String, String) {
+    let elsewhere = if *address == STATUS { String::new() } else { format!(" --admin {address}") };
+    (format!("http://{address}/"), format!("wireworks balance ctl list{elsewhere}"))
+}
+
 /// The table of what runs where.
-fn table(addresses: &[Address], moved: &[&Row]) -> String {
+fn table(addresses: &[Address], moved: &[(&str, ListenAddr)]) -> String {
     let mut lines = vec![("server".to_owned(), "address".to_owned(), "try".to_owned())];
-    for row in &ROWS {
-        for found in addresses.iter().filter(|address| address.server == row.name) {
-            let (url, hint) = (row.show)(&found.address);
-            lines.push((row.name.to_owned(), url, hint));
+    let shown = ROWS.iter().map(|row| (row.name, row.show)).chain([(ADMIN, show_status as Show)]);
+    for (name, show) in shown {
+        for found in addresses.iter().filter(|address| address.server == name) {
+            let (url, hint) = show(&found.address);
+            lines.push((name.to_owned(), url, hint));
         }
     }
     let width = |column: fn(&(String, String, String)) -> usize| lines.iter().map(column).max().unwrap_or(0);
@@ -216,8 +241,8 @@ fn table(addresses: &[Address], moved: &[&Row]) -> String {
         let _ = writeln!(text, "  {server:first$}   {url:second$}   {hint}");
     }
     text.push('\n');
-    for row in moved {
-        let _ = writeln!(text, "{} is in use, so {} took a free port.", row.address, row.name);
+    for (name, address) in moved {
+        let _ = writeln!(text, "{address} is in use, so {name} took a free port.");
     }
     text.push_str("Ctrl-C stops it. `wireworks --help` shows more.\n");
     text
@@ -242,9 +267,16 @@ mod tests {
                         \n  http     http://127.0.0.1:8080/   curl -i http://127.0.0.1:8080/\
                         \n\nCtrl-C stops it. `wireworks --help` shows more.\n";
         assert_eq!(table(&[at(8080)], &[]), expected);
-        let moved = table(&[at(40_000)], &[&ROWS[0]]);
+        let moved = table(&[at(40_000)], &[("http", address(8080))]);
         assert!(moved.contains("127.0.0.1:8080 is in use, so http took a free port."), "{moved}");
         assert!(moved.contains("curl -i http://127.0.0.1:40000/"), "{moved}");
+        let status = |address| table(&[Address { server: ADMIN, address }], &[]);
+        assert!(status(STATUS).contains("http://127.0.0.1:9000/   wireworks balance ctl list\n"));
+        assert!(
+            status(address(4))
+                .contains("http://127.0.0.1:4/   wireworks balance ctl list --admin 127.0.0.1:4\n")
+        );
+        assert_eq!(STATUS.to_string(), crate::server::balance::ctl::DEFAULT_ADMIN);
     }
 
     #[test]
@@ -256,7 +288,7 @@ mod tests {
         for row in &ROWS {
             assert_eq!(prepare(row, taken.clone(), data.path(), &mut process).unwrap(), Port::Other);
         }
-        assert_eq!(process.addresses.len(), ROWS.len());
+        assert_eq!(process.addresses.len(), ROWS.len() + 1, "and the status page");
         assert!(process.addresses.iter().all(|found| found.address != taken));
     }
 

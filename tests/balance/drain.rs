@@ -1,5 +1,6 @@
 //! Processes that end: a backend that is killed, and a balancer that is told to stop.
 
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use rustix::process::Signal;
@@ -36,6 +37,59 @@ fn of_three_backends_one_can_be_killed_under_load() {
     balancer.wait_for_stderr(&format!("backend={}", to[1]));
     load.more(200);
     load.end();
+    balancer.signal(Signal::TERM);
+    balancer.wait().success();
+}
+
+#[test]
+fn without_retries_requests_fail_only_until_the_dead_backend_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "well").unwrap();
+    let root = folder.path().to_str().unwrap();
+    let mut backends: Vec<_> = (0..3).map(|_| server(&[root])).collect();
+    let to: Vec<_> = backends.iter_mut().map(|backend| backend.address("http").to_string()).collect();
+    let file = folder.path().join("lb.toml");
+    // Nothing but the requests tells that it is dead, and it is not tried again.
+    let text = format!(
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n[upstream.web]\nbackends = {to:?}\nretries = 0\noutlier = {{ time = \"1h\", max-time = \"1h\" }}\n"
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut balancer = wireworks(&["balance", "--config", file.to_str().unwrap()]);
+    let addr = balancer.address("balance");
+    let [stop, known] = [(), ()].map(|()| AtomicBool::new(false));
+    let [well, failed] = [(), ()].map(|()| AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                while !stop.load(Ordering::SeqCst) {
+                    let known = known.load(Ordering::SeqCst);
+                    let mut wire = Wire::connect(addr);
+                    wire.send(GET);
+                    match wire.read_response().status {
+                        200 => well.fetch_add(1, Ordering::SeqCst),
+                        status => {
+                            assert!(!known && status == 502, "{status}, known: {known}");
+                            failed.fetch_add(1, Ordering::SeqCst)
+                        }
+                    };
+                }
+            });
+        }
+        let more = |more: usize| {
+            let (goal, deadline) = (well.load(Ordering::SeqCst) + more, Instant::now() + PATIENCE);
+            while well.load(Ordering::SeqCst) < goal && Instant::now() < deadline {
+                std::thread::yield_now();
+            }
+        };
+        more(100);
+        backends.remove(1).signal(Signal::KILL);
+        balancer.wait_for_stderr(&format!("backend={}", to[1]));
+        known.store(true, Ordering::SeqCst);
+        more(500);
+        stop.store(true, Ordering::SeqCst);
+    });
+    let (well, failed) = (well.into_inner(), failed.into_inner());
+    assert!(well >= 600 && failed >= 3, "{well} are well, and {failed} failed before it was known");
     balancer.signal(Signal::TERM);
     balancer.wait().success();
 }

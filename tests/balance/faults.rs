@@ -51,7 +51,7 @@ fn outcome(
 #[test]
 fn a_request_that_may_be_repeated_is_and_no_other() {
     const AGAIN: (Outcome, Outcome) = ((200, 2), (502, 1));
-    let rows: [(&str, First, (Outcome, Outcome)); 4] = [
+    let rows: [(&str, First, (Outcome, Outcome)); 5] = [
         ("closes without an answer", |peer| peer.request().map(drop), AGAIN),
         (
             "resets after the request",
@@ -62,6 +62,7 @@ fn a_request_that_may_be_repeated_is_and_no_other() {
             AGAIN,
         ),
         ("stalls before the head", Peer::hold_request, ((200, 2), (504, 1))),
+        ("stalls by a head of drips", Peer::drip_a_head, ((200, 2), (504, 1))),
         (
             "answers 503",
             |peer| peer.answer("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"),
@@ -77,6 +78,15 @@ fn a_request_that_may_be_repeated_is_and_no_other() {
 }
 
 impl Peer {
+    /// A head without end, a byte from time to time, until the other side has enough of it.
+    fn drip_a_head(&mut self) -> io::Result<()> {
+        self.answer("HTTP/1.1 200 OK\r\nx: ")?;
+        loop {
+            self.say("y")?;
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
     fn hold_request(&mut self) -> io::Result<()> {
         self.request()?;
         self.hold()

@@ -75,3 +75,28 @@ fn a_connection_takes_only_so_many_requests() {
     assert_eq!(wire.read_response().header("connection"), Some("close"));
     assert_eq!(wire.read_to_end(), b"");
 }
+
+#[test]
+fn a_tunnel_may_be_silent_only_so_long() {
+    let backend = Backend::start(|_, peer| {
+        peer.answer("HTTP/1.1 101 Go\r\nUpgrade: chat\r\nConnection: upgrade\r\n\r\n")?;
+        peer.hold()
+    });
+    let over = |keys: &str| {
+        let text = format!(
+            "[process]\nthreads = 1\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n[upstream.web]\nbackends = [\"{}\"]\n{keys}\n",
+            backend.addr
+        );
+        Balancer::parse(&text, |_| {})
+    };
+    let (short, long) = (over("tunnel-timeout = \"100ms\""), over(""));
+    let open = |balancer: &Balancer| {
+        let mut wire = balancer.connect();
+        wire.send("GET / HTTP/1.1\r\nHost: a.test\r\nUpgrade: chat\r\nConnection: upgrade\r\n\r\n");
+        wire.read_until(b"\r\n\r\n");
+        wire
+    };
+    let (mut first, second) = (open(&short), open(&long));
+    assert_eq!(first.read_to_close().0, b"");
+    assert!(!second.has_ended(), "an hour is the default");
+}

@@ -27,6 +27,7 @@ mod raw;
 mod redis;
 mod reload;
 mod routes;
+mod tcp;
 mod tls;
 mod upgrade;
 

@@ -9,7 +9,7 @@ use wireworks::server::balance::balancer;
 use wireworks::server::balance::config::Config;
 use wireworks::server::process::Running;
 
-use super::load::{GET, Load, WebSocket};
+use super::load::{GET, Load, Site, WebSocket};
 use super::raw::Backend;
 use crate::support::PATIENCE;
 use crate::support::command::{server, wireworks};
@@ -98,7 +98,7 @@ fn a_backend_that_stays_keeps_its_connections() {
     let text = |more| PROCESS.to_owned() + &listener("127.0.0.1:0", "") + &upstream(one.addr, more);
     let balancer = ByFile::start(&text(""));
     let mut wire = Wire::connect(balancer.addr());
-    for more in ["", "algorithm = \"least\"", "slow-start = \"1s\"", "retries = 1"] {
+    for more in ["", "algorithm = \"least\"", "connect-timeout = \"1s\"", "retries = 1"] {
         balancer.reload(&text(more));
         assert_eq!(ask(&mut wire), "one");
     }
@@ -272,6 +272,37 @@ fn a_file_that_changes_is_read_without_being_asked() {
 }
 
 #[test]
+fn files_of_tls_to_backends_are_read_again_when_they_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let certificate = || rcgen::generate_simple_self_signed(["a.test".to_owned()]).unwrap();
+    let (own, other) = (certificate(), certificate());
+    std::fs::write(file("cert.pem"), own.cert.pem()).unwrap();
+    std::fs::write(file("key.pem"), own.signing_key.serialize_pem()).unwrap();
+    std::fs::write(file("ca.pem"), other.cert.pem()).unwrap();
+    std::fs::write(file("index.html"), "well").unwrap();
+    let mut pages = server(&[&file(""), "--tls-cert", &file("cert.pem"), "--tls-key", &file("key.pem")]);
+    let balancer = ByFile::start(&format!(
+        "[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n[upstream.web]\nbackends = [\"{}\"]\n\
+         outlier = {{ faults = 0, errors = 0, rate = 0 }}\ntls = {{ name = \"a.test\", ca = {:?} }}\n",
+        pages.address("http"),
+        file("ca.pem")
+    ));
+    let status = || {
+        let mut wire = Wire::connect(balancer.addr());
+        wire.send(GET);
+        wire.read_response().status
+    };
+    assert_eq!(status(), 502, "the backend's certificate is another's");
+    std::fs::write(file("new.pem"), own.cert.pem()).unwrap();
+    std::fs::rename(file("new.pem"), file("ca.pem")).unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while status() != 200 {
+        assert!(Instant::now() < deadline, "the file is not read");
+    }
+}
+
+#[test]
 fn fifty_reloads_under_load_lose_nothing() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("index.html"), "well").unwrap();
@@ -279,21 +310,25 @@ fn fifty_reloads_under_load_lose_nothing() {
     let mut sockets = wireworks(&["ws", "serve", "--listen", "127.0.0.1:0"]);
     let (pages_at, sockets_at) = (pages.address("http"), sockets.address("ws"));
     let path = folder.path().join("lb.toml");
+    let site = Site::new();
     let write = |weight: u32| {
         let text = format!(
             "[process]\nwatch = false\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\nmax-connections = {}\n\
              [[listener.route]]\npath = \"/echo\"\nto = \"sockets\"\n[upstream.web]\n\
              backends = [{{ address = \"{pages_at}\", weight = {weight} }}]\ncheck = {{}}\n\
-             [upstream.sockets]\nbackends = [\"{sockets_at}\"]\n",
-            1000 + weight % 2
+             [upstream.sockets]\nbackends = [\"{sockets_at}\"]\n\
+             [[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\nidle-timeout = \"{}s\"\n{}\n",
+            1000 + weight % 2,
+            60 + weight % 2,
+            site.tls()
         );
         std::fs::write(&path, text).unwrap();
     };
     write(1);
     let mut balancer = wireworks(&["balance", "--config", path.to_str().unwrap()]);
-    let addr = balancer.address("balance");
+    let (addr, tls) = (balancer.address("balance"), balancer.address("balance"));
     let mut open: Vec<_> = (0..4).map(|_| WebSocket::connect(addr)).collect();
-    let load = Load::start(addr, 8);
+    let load = Load::of_all_kinds(addr, tls, &site);
     load.more(20);
     let of_process = format!("/proc/{}", balancer.id());
     let count = |what: &str| std::fs::read_dir(format!("{of_process}/{what}")).unwrap().count();

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use super::load::{GET, Load, WebSocket};
+use super::load::{GET, Load, Site, WebSocket};
 use super::raw::Backend;
 use crate::support::PATIENCE;
 use crate::support::command::{server, wireworks};
@@ -41,22 +41,25 @@ fn five_upgrades_under_load_lose_nothing() {
     let mut pages = server(&[folder.path().to_str().unwrap()]);
     let mut sockets = wireworks(&["ws", "serve", "--listen", "127.0.0.1:0"]);
     let (path, file) = (folder.path().join("lb.toml"), folder.path().join("lb.pid"));
-    let unix = folder.path().join("lb.sock");
+    let (unix, site) = (folder.path().join("lb.sock"), Site::new());
     let text = format!(
         "[process]\npid-file = {file:?}\n[[listener]]\nlisten = [\"127.0.0.1:0\", \"unix:{}\"]\nto = \"web\"\n\
          [[listener.route]]\npath = \"/echo\"\nto = \"sockets\"\n[upstream.web]\nbackends = [\"{}\"]\n\
-         [upstream.sockets]\nbackends = [\"{}\"]\n",
+         [upstream.sockets]\nbackends = [\"{}\"]\n[[listener]]\nlisten = \"127.0.0.1:0\"\nto = \"web\"\n{}\n",
         unix.display(),
         pages.address("http"),
-        sockets.address("ws")
+        sockets.address("ws"),
+        site.tls()
     );
     std::fs::write(&path, text).unwrap();
     let mut balancer = wireworks(&["balance", "--config", path.to_str().unwrap()]);
     let addr = balancer.address("balance");
+    assert!(balancer.listening("balance").starts_with("unix:"));
+    let tls = balancer.address("balance");
     let mut process = balancer.id();
     assert_eq!(successor(&file, 0), process);
     let mut open = vec![WebSocket::connect(addr)];
-    let load = Load::start(addr, 8);
+    let load = Load::of_all_kinds(addr, tls, &site);
     let mut all = Vec::new();
     for _ in 0..5 {
         load.more(50);

@@ -7,7 +7,7 @@ use wireworks::server::balance::balancer;
 use wireworks::server::balance::command::{Args, SubCommand};
 use wireworks::server::balance::config::{Config, ConfigError};
 use wireworks::server::balance::ctl;
-use wireworks::server::log::{self, LogConfig};
+use wireworks::server::log;
 
 /// Balances, or says what is wrong with the configuration: each fault in a line of its own.
 pub(crate) fn run(args: &Args) -> ExitCode {
@@ -35,7 +35,11 @@ fn serve(args: &Args, config: &Config) -> Result<(), Box<dyn Error>> {
         println!("the configuration is good");
         return Ok(());
     }
-    log::init(LogConfig::default())?;
+    if args.print_config {
+        print!("{}", args.to_toml());
+        return Ok(());
+    }
+    log::init(args.log(config))?;
     match &args.config {
         Some(path) => balancer::run_file(path.clone(), config)?,
         None => balancer::run(config)?,

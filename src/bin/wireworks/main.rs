@@ -61,7 +61,8 @@ fn main() -> ExitCode {
         .mut_subcommand("ws", ws::describe)
         .mut_subcommand("rpc", rpc::describe)
         .mut_subcommand("chat", chat::describe)
-        .mut_subcommand("hls", hls::describe);
+        .mut_subcommand("hls", hls::describe)
+        .mut_subcommand("balance", wireworks::server::balance::command::Args::described);
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
         Ok(Cli { command: None }) => served(suite::run()),

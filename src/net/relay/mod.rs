@@ -135,6 +135,12 @@ impl Relay {
         (self.there.moved, self.back.moved)
     }
 
+    /// Whether the second connection has said something, or has ended in order without a word.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.back.moved > 0 || self.back.is_over() && self.ending.is_none()
+    }
+
     /// Moves what can be moved. Ready when it is over.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<RelayEnd> {
         if let Some((which, until)) = self.resetting {

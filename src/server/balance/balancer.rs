@@ -118,7 +118,7 @@ fn put(
     process: &mut Process,
 ) -> Result<(Arc<Balancer>, Kept), RunError> {
     let balancer = Arc::new(Balancer::new(process.threads, process.drain.clone(), config.keep_alive));
-    let source = file.map(|path| Arc::new(Source::new(path, config.watch)));
+    let source = file.map(|path| Arc::new(Source::new(path, config)));
     let desk = Desk { balancer: Arc::clone(&balancer), source: source.clone() };
     let first = process.addresses.len();
     let kept = admin::prepare(&config.admin, &desk, &mut open, process)?;
@@ -485,6 +485,7 @@ impl Plan<'_> {
                 let mut options = CommonOptions::new(NAME, NO_ALPN);
                 options.connections = listener.limits;
                 options.proxies = listener.proxies.clone();
+                options.tls_handshake_timeout = listener.handshake_timeout;
                 certificates(listener, &mut options);
                 let upstream = |name: &String| Arc::clone(&self.upstreams[&**name]);
                 let tls = service.routes.iter().map(|route| tcp::Route {
@@ -509,6 +510,7 @@ impl Plan<'_> {
                 };
                 server = server.refusals(log.map(|log| log as _)).settings(service.settings.clone());
                 server = server.name(NAME).connections(listener.limits).proxies(listener.proxies.clone());
+                server = server.tls_handshake_timeout(listener.handshake_timeout);
                 if let Some(tls) = &listener.tls {
                     if let Some(acme) = &tls.acme {
                         // The file holds the key, too.

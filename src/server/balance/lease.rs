@@ -86,6 +86,19 @@ impl Lease {
         }
     }
 
+    /// The connection stands, which its latency is until. Whether the backend is good for anything is not known yet.
+    pub fn connected(&self, now: Instant) {
+        if let Some(under_way) = &self.under_way {
+            under_way.began(now);
+        }
+    }
+
+    /// Whether it is a probe of the circuit breaker, whose report is waited for.
+    #[must_use]
+    pub fn is_probe(&self) -> bool {
+        self.permit.as_ref().is_some_and(|permit| permit.is_probe())
+    }
+
     /// The request failed.
     pub fn failed(&mut self, now: Instant) {
         if let Some(under_way) = self.under_way.take() {

@@ -22,7 +22,7 @@ use crate::server::process::{Part, Serving};
 /// How often the pool in use is decided again: ejections end after their time.
 const REFRESH: Duration = Duration::from_secs(1);
 
-/// The interval between two looks at the file. It is read when it has been the same for two of them, as editors may write it in pieces.
+/// The interval between two looks at the files. They are read when they have been the same for two of them, as editors may write them in pieces.
 pub const WATCH_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The configuration file.
@@ -31,17 +31,25 @@ pub struct Source {
     path: PathBuf,
     /// Whether it is read again when it changes, and not only on request.
     watched: bool,
-    seen: Mutex<Stamps>,
+    seen: Mutex<Seen>,
     /// Held from reading to applying: of two reloads at once, the one that has read last is applied last.
     reading: Mutex<()>,
 }
 
+/// The file, and those that were read together with it, as they were when they were read.
+#[derive(Debug)]
+struct Seen {
+    files: Arc<[PathBuf]>,
+    stamps: Stamps,
+}
+
 impl Source {
-    /// A file that has been read, and is read again when it changes if it is `watched`.
+    /// A file that has been read as `config`, and is read again if it is watched and has changed, or one of [`Config::files`] has.
     #[must_use]
-    pub fn new(path: PathBuf, watched: bool) -> Self {
-        let seen = Mutex::new(Stamps::take([&*path]));
-        Self { path, watched, seen, reading: Mutex::new(()) }
+    pub fn new(path: PathBuf, config: &Config) -> Self {
+        let files: Arc<[PathBuf]> = std::iter::once(&path).chain(&config.files).cloned().collect();
+        let seen = Mutex::new(Seen { stamps: Stamps::take(&*files), files });
+        Self { path, watched: config.watch, seen, reading: Mutex::new(()) }
     }
 }
 
@@ -63,9 +71,15 @@ impl Source {
     /// The file is invalid or cannot be applied. The old configuration stays in use. The error is also logged.
     pub fn reload(&self, balancer: &Balancer) -> Result<u64, ReloadError> {
         let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
-        *self.seen() = Stamps::take([&*self.path]);
+        // Taken before the files are read: a change that comes in between is seen at the next look.
+        let now = self.look();
+        self.seen().stamps = now;
         let read = Config::read(&self.path).map_err(ReloadError::from);
-        let outcome = read.and_then(|config| Ok(balancer.apply(&config)?));
+        let outcome = read.and_then(|config| {
+            let generation = balancer.apply(&config)?;
+            self.follow(&config);
+            Ok(generation)
+        });
         match &outcome {
             Ok(generation) => {
                 tracing::info!(file = %self.path.display(), generation, "the configuration is in use");
@@ -83,12 +97,27 @@ impl Source {
         outcome
     }
 
-    /// Whether the file has changed since it was read.
-    fn has_changed(&self, now: &Stamps) -> bool {
-        *self.seen() != *now
+    /// Looks after the files of this configuration from now on. One that is new was read a moment ago.
+    fn follow(&self, config: &Config) {
+        let files: Arc<[PathBuf]> = std::iter::once(&self.path).chain(&config.files).cloned().collect();
+        let mut seen = self.seen();
+        if seen.files != files {
+            *seen = Seen { stamps: Stamps::take(&*files), files };
+        }
     }
 
-    fn seen(&self) -> MutexGuard<'_, Stamps> {
+    /// The state of the files at present.
+    fn look(&self) -> Stamps {
+        let files = Arc::clone(&self.seen().files);
+        Stamps::take(&*files)
+    }
+
+    /// Whether a file has changed since it was read.
+    fn has_changed(&self, now: &Stamps) -> bool {
+        self.seen().stamps != *now
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -173,7 +202,7 @@ impl Maintenance {
         }
     }
 
-    /// Reads the file again when it has changed.
+    /// Reads the file again when it has changed, or one that it names for TLS to backends.
     async fn follow(&self) {
         let Some(source) = self.source.as_ref().filter(|source| source.watched) else {
             return std::future::pending().await;
@@ -185,7 +214,7 @@ impl Maintenance {
             ticks.tick().await;
             let (balancer, source) = (Arc::clone(&self.balancer), Arc::clone(source));
             let looked = tokio::task::spawn_blocking(move || {
-                let now = Stamps::take([&*source.path]);
+                let now = source.look();
                 let settled = last.as_ref() == Some(&now);
                 if settled && source.has_changed(&now) {
                     // What is wrong is logged.

@@ -5,6 +5,7 @@
 
 mod header;
 mod hello;
+mod trial;
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -37,6 +38,10 @@ use crate::server::peer::Peer;
 
 pub use self::header::ProxyHeader;
 pub use self::hello::HELLO_TIMEOUT;
+use self::trial::Trial;
+
+/// How long a connection may be silent, by default: sessions of databases and shells wait for people.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// The settings of TCP mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,9 +55,10 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The defaults of the relay, no PROXY header, and [`HELLO_TIMEOUT`].
+    /// [`IDLE_TIMEOUT`] and the other defaults of the relay, no PROXY header, and [`HELLO_TIMEOUT`].
     fn default() -> Self {
-        Self { relay: RelaySettings::default(), proxy: None, hello_timeout: HELLO_TIMEOUT }
+        let relay = RelaySettings { idle: IDLE_TIMEOUT, ..RelaySettings::default() };
+        Self { relay, proxy: None, hello_timeout: HELLO_TIMEOUT }
     }
 }
 
@@ -112,12 +118,20 @@ impl Tcp {
         let mut client = Client { io, peer, server, hello: None, unread: BytesMut::new() };
         let Some(upstream) = self.upstream(&mut client).await else { return };
         let connecting = self.connect(upstream, &client, note.as_ref());
-        let Some(Some((far, lease))) = self.drain.unless_aborting(connecting).await else { return };
+        let Some(Some((far, lease, latency))) = self.drain.unless_aborting(connecting).await else { return };
         let near = Side { io: client.io, unread: client.unread };
         let begun = Instant::now();
+        let mut trial = Trial::begun(upstream, lease, latency, &clock);
         let mut relay = Relay::new(near, far.into(), clock.timer(), self.settings.relay);
-        let end = self.drain.unless_aborting(poll_fn(|cx| relay.poll(cx))).await;
+        let relaying = poll_fn(|cx| {
+            let end = relay.poll(cx);
+            trial.poll(cx, relay.is_answered());
+            end
+        });
+        let end = self.drain.unless_aborting(relaying).await;
         let (there, back) = relay.moved();
+        // Before the client hears of it, who may come again at once.
+        let lease = trial.ended(end.as_ref());
         drop((relay, place));
         if let Some(note) = note {
             note.relayed((there, back), end.as_ref());
@@ -166,13 +180,13 @@ impl Tcp {
         route.or(otherwise.as_ref())
     }
 
-    /// Connects to a backend: to the one that is chosen, or to another when that cannot be reached.
+    /// Connects to a backend: to the one that is chosen, or to another when that cannot be reached. The result has how long connecting took.
     async fn connect(
         &self,
         upstream: &Arc<Upstream>,
         client: &Client,
         note: Option<&Note>,
-    ) -> Option<(Io, Lease)> {
+    ) -> Option<(Io, Lease, Duration)> {
         if let Some(note) = note {
             let mut journey = note.journey();
             journey.upstream = Some(Arc::clone(upstream.name()));
@@ -204,17 +218,16 @@ impl Tcp {
             let ended = Instant::now();
             let error = match reached {
                 Ok(io) => {
-                    lease.began(upstream, ended.into_std());
+                    lease.connected(ended.into_std());
                     if let Some(note) = note {
                         note.journey().connect = Some(ended - now);
                     }
                     lease.backend().counters().count(Event::Opened);
                     lease.backend().counters().answered_after(ended - now);
-                    lease.report(upstream, ended.into_std(), Outcome::Answered(ended - now));
                     if let Some(retrying) = retrying {
                         retrying.succeeded();
                     }
-                    return Some((io, lease));
+                    return Some((io, lease, ended - now));
                 }
                 Err(error) => error,
             };

@@ -114,7 +114,7 @@ impl Context {
     ///
     /// It can be kept when the call is over, and works as long as the connection; then each call on it fails at once with `unavailable`, and has reached
     /// nobody ([`Reach::Never`](super::Reach::Never)). It does not keep the connection open. As there is only the one, nothing is tried again, hedged or balanced; a call without a
-    /// timeout of its own gets [`DEADLINE`](super::client::DEADLINE), and one `within` a context no more than is left of that. A server that
+    /// timeout of its own gets [`DEADLINE`](super::client::DEADLINE), and no more than is left of the call that is answered. A server that
     /// [stops](Self::stopping) can call back as long as it answers calls of the same connection.
     ///
     /// ```
@@ -148,7 +148,7 @@ impl Context {
     /// impl Greeter for Polite {
     ///     async fn greet(&self, context: Context, (): ()) -> Result<String, Status> {
     ///         let caller = PersonClient::new(context.peer_channel());
-    ///         let name = caller.name(()).within(&context).await.map_err(|failure| failure.status)?;
+    ///         let name = caller.name(()).await.map_err(|failure| failure.status)?;
     ///         Ok(format!("Good morning, {name}"))
     ///     }
     /// }

@@ -7,6 +7,7 @@ pub mod context;
 pub mod demo;
 pub mod detached;
 pub mod health;
+mod inherited;
 mod lane;
 pub mod layer;
 mod link;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
@@ -9,7 +10,9 @@ use toml::Spanned;
 
 use super::file::File;
 use super::{Config, Fault};
+use crate::net::addr::ListenAddr;
 use crate::server::balance::redis::Redis;
+use crate::server::log::LogConfig;
 
 /// Parses the text of a file.
 pub(super) fn config(text: &str) -> Result<Config, Vec<Fault>> {
@@ -40,13 +43,27 @@ pub(super) struct Checker<'a> {
     pub(super) has_redis: bool,
     /// The listener and the route that are looked over: their numbers, from 1; 0 for a listener's own keys.
     pub(super) place: (usize, usize),
+    /// Whether the listener that is looked over authenticates its clients.
+    pub(super) authenticated: bool,
+    /// Files of TLS to backends and other servers.
+    pub(super) files: Vec<PathBuf>,
 }
 
 impl<'a> Checker<'a> {
     /// A checker for this text.
     pub(super) fn of(text: &'a str) -> Self {
         let (names, caches) = (BTreeSet::new(), BTreeSet::new());
-        Self { text, faults: Vec::new(), names, caches, redis: None, has_redis: false, place: (0, 0) }
+        Self {
+            text,
+            faults: Vec::new(),
+            names,
+            caches,
+            redis: None,
+            has_redis: false,
+            place: (0, 0),
+            authenticated: false,
+            files: Vec::new(),
+        }
     }
 
     /// The result, if there are no faults; otherwise all faults, in the order of the file.
@@ -74,8 +91,14 @@ impl Checker<'_> {
             self.fault(&(0..0), "there is no [[listener]]");
         }
         let defaults = Config::default();
+        let log = LogConfig {
+            format: file.process.log.unwrap_or(defaults.log.format),
+            level: file.process.log_level.unwrap_or(defaults.log.level),
+        };
         let mut config = Config {
             trace: None,
+            files: Vec::new(),
+            log,
             threads: file.process.threads.unwrap_or(defaults.threads),
             drain_timeout: file.process.drain_timeout.map_or(defaults.drain_timeout, |time| time.0),
             stop_delay: file.process.stop_delay.map_or(defaults.stop_delay, |time| time.0),
@@ -104,7 +127,35 @@ impl Checker<'_> {
             redis: self.redis.clone(),
         };
         config.trace = file.trace.as_ref().and_then(|trace| self.trace(trace, &config.listeners));
+        self.unused(file, &config);
+        self.taken_twice(file);
+        config.files = std::mem::take(&mut self.files);
         config
+    }
+
+    /// Finds addresses that are listened on twice: the second could not be bound.
+    fn taken_twice(&mut self, file: &File) {
+        let of_admin = file.admin.iter().flat_map(|admin| {
+            let table = admin.get_ref();
+            table.listen.iter().chain(&table.metrics).map(move |address| (address, admin.span()))
+        });
+        let of_listeners = file.listeners.iter().flat_map(|listener| {
+            let listen = &listener.get_ref().listen;
+            listen.get_ref().as_slice().iter().map(move |address| (address, listen.span()))
+        });
+        let mut seen = BTreeSet::new();
+        for (address, at) in of_admin.chain(of_listeners) {
+            let is_one = match address {
+                ListenAddr::Tcp(address) => address.port() != 0,
+                ListenAddr::Any(port) => *port != 0,
+                ListenAddr::Unix(_) => true,
+                // There may be several sockets of a name.
+                ListenAddr::Inherited(_) => false,
+            };
+            if is_one && !seen.insert(address.to_string()) {
+                self.fault(&at, format!("{address} is listened on twice"));
+            }
+        }
     }
 
     /// The name of an upstream, which must exist.

@@ -67,11 +67,33 @@ impl Checker<'_> {
         settings
     }
 
-    fn wait(&mut self, name: &str, given: Option<TimeSpan>, setting: &mut Duration, at: &Range<usize>) {
+    /// Sets a timeout of up to a day.
+    pub(super) fn wait(
+        &mut self,
+        name: &str,
+        given: Option<TimeSpan>,
+        setting: &mut Duration,
+        at: &Range<usize>,
+    ) {
+        self.time(name, given, setting, at, &WAIT);
+    }
+
+    /// Sets a time that is in this range.
+    pub(super) fn time(
+        &mut self,
+        name: &str,
+        given: Option<TimeSpan>,
+        setting: &mut Duration,
+        at: &Range<usize>,
+        range: &RangeInclusive<Duration>,
+    ) {
         match given.map(|time| time.0) {
             None => {}
-            Some(time) if WAIT.contains(&time) => *setting = time,
-            Some(_) => self.fault(at, format!("{name} is from 1ms to 24h")),
+            Some(time) if range.contains(&time) => *setting = time,
+            Some(_) => {
+                let (least, most) = (TimeSpan(*range.start()), TimeSpan(*range.end()));
+                self.fault(at, format!("{name} is from {least} to {most}"));
+            }
         }
     }
 }

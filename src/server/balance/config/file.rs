@@ -17,6 +17,7 @@ use super::listener::ListenerTable;
 use super::redis::RedisTable;
 use super::trace::TraceTable;
 use super::upstream::UpstreamTable;
+use crate::server::log::{LogFormat, LogLevel};
 use crate::server::units::TimeSpan;
 
 /// The whole file.
@@ -46,6 +47,8 @@ pub(super) struct Process {
     pub(super) upgrade_timeout: Option<TimeSpan>,
     pub(super) pid_file: Option<PathBuf>,
     pub(super) watch: Option<bool>,
+    pub(super) log: Option<LogFormat>,
+    pub(super) log_level: Option<LogLevel>,
 }
 
 /// A value, or a list of them.

@@ -90,7 +90,7 @@ impl Checker<'_> {
             ..Guards::default()
         };
         if let Some(limits) = keys.limits {
-            self.limits(limits, trusted, &mut guards);
+            self.limits(limits, trusted, &mut guards, keys.auth.is_some());
         }
         if let Some(cors) = keys.cors {
             guards.cors = self.cors(cors);
@@ -102,7 +102,13 @@ impl Checker<'_> {
         guards
     }
 
-    fn limits(&mut self, limits: &Spanned<LimitsTable>, trusted: &Prefixes, guards: &mut Guards) {
+    fn limits(
+        &mut self,
+        limits: &Spanned<LimitsTable>,
+        trusted: &Prefixes,
+        guards: &mut Guards,
+        authenticated: bool,
+    ) {
         let at = limits.span();
         let limits = limits.get_ref();
         guards.body = limits.body.map(|size| BodyLimit::new(size.0));
@@ -134,6 +140,9 @@ impl Checker<'_> {
                 continue;
             };
             let user = by == RateKey::User;
+            if let Some(by) = table.by.as_ref().filter(|_| user && !authenticated && !self.authenticated) {
+                self.fault(&by.span(), "by = \"user\" needs `auth`: without it nobody has a name");
+            }
             let mut limit = RateLimit::new(rate, by, RateLimit::MAX_KEYS).trusting(trusted.clone());
             if let Some(shared) = table.shared.as_ref().filter(|shared| *shared.get_ref()) {
                 limit = self.shared(limit, rate, number, table, &shared.span());
@@ -270,7 +279,7 @@ mod tests {
 
     #[test]
     fn faults_are_told_where_they_stand() {
-        let rows: [(&str, &[Told]); 2] = [
+        let rows: [(&str, &[Told]); 3] = [
             (
                 "[[listener]]\nlisten = \":1\"\nhead-timeout = \"0s\"\nmax-headers = 999\n[[listener.route]]\nto = \"a\"\nlimits = { in-flight = 0, requests = { rate = \"1/s\", by = \"moon\" } }\nsecurity-headers = { \"a b\" = \"c\" }\ncors = { origins = \"page\" }\n[upstream.a]\nbackends = [\"b:1\"]\n",
                 &[
@@ -285,10 +294,14 @@ mod tests {
             (
                 "[[listener]]\nlisten = \":1\"\nmode = \"tcp\"\nto = \"a\"\nlimits = { queue = 1 }\ntimeout = \"1s\"\nmin-rate = 1\n[upstream.a]\nbackends = [\"b:1\"]\n",
                 &[
-                    (1, 1, "are for HTTP: set mode"),
-                    (1, 1, "only idle-timeout: set mode"),
-                    (5, 10, "need in-flight"),
+                    (1, 1, "limits is for HTTP: set mode"),
+                    (1, 1, "timeout is for HTTP: set mode"),
+                    (1, 1, "min-rate is for HTTP: set mode"),
                 ],
+            ),
+            (
+                "[[listener]]\nlisten = \":1\"\n[[listener.route]]\nto = \"a\"\nlimits = { queue = 1, requests = { rate = \"1/s\", by = \"user\" } }\n[upstream.a]\nbackends = [\"b:1\"]\n",
+                &[(5, 10, "need in-flight"), (5, 55, "needs `auth`")],
             ),
         ];
         for (text, expected) in rows {

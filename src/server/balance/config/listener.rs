@@ -15,13 +15,14 @@ use super::file::{OneOrMany, Switch};
 use super::guards::{CompressTable, CorsTable, GuardKeys, LimitsTable};
 use super::page::ErrorPageTable;
 use super::route::RouteTable;
-use super::{HttpService, Listener, Route, Service, TcpService, Tls};
+use super::{HttpService, Listener, Route, Service, Tls};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::limits::ConnectionLimits;
-use crate::net::tls::{CertPair, ClientAuth};
+use crate::net::tls::{self, CertPair, ClientAuth, TlsConfig};
 use crate::proto::http::forwarded::Tell;
 use crate::server::balance::gateway::Tracing;
-use crate::server::balance::tcp::{self, ProxyHeader};
+use crate::server::balance::tcp::ProxyHeader;
+use crate::server::options::TLS_HANDSHAKE_TIMEOUT;
 use crate::server::units::{ByteSize, TimeSpan};
 
 /// A listener.
@@ -70,7 +71,11 @@ pub(super) struct ListenerTable {
     pub(super) max_headers: Option<usize>,
     pub(super) max_body_size: Option<ByteSize>,
     pub(super) keep_alive_requests: Option<u64>,
+    /// TCP mode only.
     pub(super) client_hello_timeout: Option<TimeSpan>,
+    pub(super) half_closed_timeout: Option<TimeSpan>,
+    /// Both modes.
+    pub(super) handshake_timeout: Option<TimeSpan>,
 }
 
 /// The mode of a listener.
@@ -127,10 +132,10 @@ impl From<SendProxy> for ProxyHeader {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct TlsTable {
     #[serde(default)]
-    pub(super) certificates: Vec<Certificate>,
+    pub(super) certificates: Vec<Spanned<Certificate>>,
     #[serde(default)]
     pub(super) self_signed: bool,
-    pub(super) client_ca: Option<PathBuf>,
+    pub(super) client_ca: Option<Spanned<PathBuf>>,
     acme: Option<Spanned<AcmeTable>>,
 }
 
@@ -153,18 +158,6 @@ impl ListenerTable {
             auth: self.auth.as_ref(),
         }
     }
-
-    /// Whether there is a key that is for HTTP mode only.
-    fn has_http_limits(&self) -> bool {
-        self.head_timeout.is_some()
-            || self.stall_timeout.is_some()
-            || self.min_rate.is_some()
-            || self.max_header_size.is_some()
-            || self.max_target_size.is_some()
-            || self.max_headers.is_some()
-            || self.max_body_size.is_some()
-            || self.keep_alive_requests.is_some()
-    }
 }
 
 impl Checker<'_> {
@@ -180,61 +173,16 @@ impl Checker<'_> {
         limits.per_address = listener.max_connections_per_address.unwrap_or(limits.per_address);
         let to = listener.to.as_ref().map(|to| self.named(to));
         let service = match listener.mode {
-            Mode::Tcp => {
-                if listener.to.is_none() && listener.routes.is_empty() {
-                    self.fault(&at, "a TCP listener needs `to` or routes");
-                }
-                if !self.guards(&listener.guard_keys(), &Prefixes::default()).is_empty() {
-                    self.fault(&at, "limits, compress, timeout, cors, security-headers and auth are for HTTP: set mode = \"http\"");
-                }
-                if listener.has_http_limits() {
-                    self.fault(
-                        &at,
-                        "of the limits on slow clients, TCP has only idle-timeout: set mode = \"http\"",
-                    );
-                }
-                if listener.abort_on_close.is_some() {
-                    self.fault(&at, "abort-on-close is for HTTP: set mode = \"http\"");
-                }
-                if !listener.routes.is_empty() && listener.tls.is_some() {
-                    self.fault(&at, "TCP routes need TLS passthrough: remove `tls`, or the routes");
-                }
-                let mut settings = tcp::Settings::default();
-                settings.relay.idle = listener.idle_timeout.map_or(settings.relay.idle, |time| time.0);
-                settings.proxy = listener.send_proxy.map(ProxyHeader::from);
-                settings.hello_timeout =
-                    listener.client_hello_timeout.map_or(settings.hello_timeout, |time| time.0);
-                let routes = listener.routes.iter().map(|route| self.tls_route(route)).collect();
-                Service::Tcp(Box::new(TcpService { routes, to, settings }))
-            }
-            Mode::Http => {
-                if listener.to.is_none() && listener.routes.is_empty() {
-                    self.fault(&at, "an HTTP listener needs `to` or routes");
-                }
-                if listener.send_proxy.is_some() {
-                    self.fault(&at, "send-proxy is for TCP: set mode = \"tcp\"");
-                }
-                let trusted = listener.trusted_proxies.clone();
-                let guards = self.guards(&listener.guard_keys(), &trusted);
-                let tell = listener.forwarded.map_or(Tell::default(), Tell::from);
-                if listener.client_hello_timeout.is_some() {
-                    self.fault(&at, "client-hello-timeout is for TCP: set mode = \"tcp\"");
-                }
-                let mut routes: Vec<_> = (1..)
-                    .zip(&listener.routes)
-                    .map(|(number, route)| {
-                        self.place.1 = number;
-                        self.route(route, tell, &trusted)
-                    })
-                    .collect();
-                routes.extend(to.map(|to| Route::all_to(to, tell)));
-                let settings = self.connections(listener, &at);
-                let tracing = self.tracing(listener);
-                let error_pages = self.error_pages(&listener.error_page);
-                let service = HttpService { routes, trusted, guards, tracing, error_pages, settings };
-                Service::Http(Box::new(service))
-            }
+            Mode::Tcp => Service::Tcp(Box::new(self.tcp_service(listener, &at, to))),
+            Mode::Http => Service::Http(Box::new(self.http_service(listener, &at, to))),
         };
+        let mut handshake_timeout = TLS_HANDSHAKE_TIMEOUT;
+        self.wait("handshake-timeout", listener.handshake_timeout, &mut handshake_timeout, &at);
+        let shakes =
+            listener.tls.is_some() || listener.mode == Mode::Tcp && !listener.proxy_protocol_from.is_empty();
+        if listener.handshake_timeout.is_some() && !shakes {
+            self.fault(&at, "handshake-timeout needs `tls`, or in TCP mode proxy-protocol-from");
+        }
         let access_log = listener.access_log.as_ref().map(|log| self.access_log(log, listener.mode));
         if let (Mode::Tcp, Some(acme)) =
             (listener.mode, listener.tls.as_ref().and_then(|tls| tls.acme.as_ref()))
@@ -250,7 +198,45 @@ impl Checker<'_> {
             );
         }
         let tls = listener.tls.as_ref().map(|tls| self.tls(tls, &at));
-        Listener { listen, access_log, proxies: listener.proxy_protocol_from.clone(), limits, tls, service }
+        let proxies = listener.proxy_protocol_from.clone();
+        Listener { listen, access_log, proxies, limits, tls, handshake_timeout, service }
+    }
+
+    /// What a listener in HTTP mode serves. `to`: the upstream of what no route matches.
+    fn http_service(
+        &mut self,
+        listener: &ListenerTable,
+        at: &Range<usize>,
+        to: Option<String>,
+    ) -> HttpService {
+        if listener.to.is_none() && listener.routes.is_empty() {
+            self.fault(at, "an HTTP listener needs `to` or routes");
+        }
+        for (key, given) in [
+            ("send-proxy", listener.send_proxy.is_some()),
+            ("client-hello-timeout", listener.client_hello_timeout.is_some()),
+            ("half-closed-timeout", listener.half_closed_timeout.is_some()),
+        ] {
+            if given {
+                self.fault(at, format!("{key} is for TCP: set mode = \"tcp\""));
+            }
+        }
+        self.authenticated = listener.auth.is_some();
+        let trusted = listener.trusted_proxies.clone();
+        let guards = self.guards(&listener.guard_keys(), &trusted);
+        let tell = listener.forwarded.map_or(Tell::default(), Tell::from);
+        let mut routes: Vec<_> = (1..)
+            .zip(&listener.routes)
+            .map(|(number, route)| {
+                self.place.1 = number;
+                self.route(route, tell, &trusted)
+            })
+            .collect();
+        routes.extend(to.map(|to| Route::all_to(to, tell)));
+        let settings = self.connections(listener, at);
+        let tracing = self.tracing(listener);
+        let error_pages = self.error_pages(&listener.error_page);
+        HttpService { routes, trusted, guards, tracing, error_pages, settings }
     }
 
     fn tracing(&mut self, listener: &ListenerTable) -> Option<Tracing> {
@@ -273,14 +259,102 @@ impl Checker<'_> {
                 "TLS needs a certificate: [[listener.tls.certificates]], acme, or self-signed = true",
             );
         }
-        let pairs = tls.certificates.iter();
-        Tls {
-            acme: tls.acme.as_ref().map(|acme| self.acme(acme)),
-            certificates: pairs
-                .map(|pair| CertPair { cert: pair.cert.clone(), key: pair.key.clone() })
-                .collect(),
-            self_signed: tls.self_signed,
-            client_auth: tls.client_ca.clone().map_or(ClientAuth::None, ClientAuth::Required),
+        let mut certificates = Vec::new();
+        for given in &tls.certificates {
+            let Certificate { cert, key } = given.get_ref();
+            let pair = CertPair { cert: cert.clone(), key: key.clone() };
+            certificates.push(pair.clone());
+            self.readable(TlsConfig { certificates: vec![pair], ..TlsConfig::default() }, &given.span());
+        }
+        let client_auth = match &tls.client_ca {
+            None => ClientAuth::None,
+            Some(ca) => {
+                let client_auth = ClientAuth::Required(ca.get_ref().clone());
+                // With a certificate that has no file, so that a fault is one of the authority's.
+                let config = TlsConfig { self_signed: true, client_auth, ..TlsConfig::default() };
+                // With `acme` there can be none, which was said already.
+                if tls.acme.is_none() {
+                    self.readable(config.clone(), &ca.span());
+                }
+                config.client_auth
+            }
+        };
+        let acme = tls.acme.as_ref().map(|acme| self.acme(acme));
+        Tls { acme, certificates, self_signed: tls.self_signed, client_auth }
+    }
+
+    /// Reads the files of a part of the TLS of a listener, as the start will.
+    fn readable(&mut self, config: TlsConfig, at: &Range<usize>) {
+        if let Err(error) = tls::Tls::new(config) {
+            self.fault(at, error.to_string());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Config;
+
+    #[test]
+    fn what_the_start_would_not_take_is_found_by_the_check() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str| folder.path().join(name);
+        for name in ["a", "b"] {
+            let made = rcgen::generate_simple_self_signed([format!("{name}.test")]).unwrap();
+            std::fs::write(file(&format!("{name}.pem")), made.cert.pem()).unwrap();
+            std::fs::write(file(&format!("{name}.key")), made.signing_key.serialize_pem()).unwrap();
+        }
+        std::fs::write(file("junk"), "junk").unwrap();
+        let parse = |tls: &str| {
+            let tls = tls.replace("DIR", folder.path().to_str().unwrap_or_default());
+            let text = format!(
+                "[[listener]]\nlisten = \":1\"\nto = \"a\"\n[listener.tls]\n{tls}\n[upstream.a]\nbackends = [\"b:1\"]\n"
+            );
+            let faults = Config::parse(&text).err().unwrap_or_default();
+            let told =
+                |fault: super::super::Fault| format!("{}:{} {}", fault.line, fault.column, fault.message);
+            faults.into_iter().map(told).collect::<Vec<_>>()
+        };
+        let pair = |cert: &str, key: &str| format!("{{ cert = \"DIR/{cert}\", key = \"DIR/{key}\" }}");
+        let good = pair("a.pem", "a.key");
+        assert_eq!(parse(&format!("certificates = [{good}]\nclient-ca = \"DIR/b.pem\"")), [""; 0]);
+        for (tls, place, message) in [
+            (format!("certificates = [{}]", pair("none.pem", "a.key")), "5:17 ", "cannot read "),
+            (format!("certificates = [\n{good},\n{}]", pair("b.pem", "a.key")), "7:1 ", "does not belong to"),
+            (format!("certificates = [{}]", pair("junk", "a.key")), "5:17 ", "has no certificate"),
+            (format!("certificates = [{}]", pair("a.pem", "junk")), "5:17 ", "has no private key"),
+            (format!("certificates = [{good}]\nclient-ca = \"DIR/junk\""), "6:13 ", "has no certificate"),
+            ("self-signed = true\nclient-ca = \"DIR/none\"".to_owned(), "6:13 ", "cannot read "),
+        ] {
+            let faults = parse(&tls);
+            let [fault] = &faults[..] else { panic!("{tls}: {faults:?}") };
+            assert!(fault.starts_with(place) && fault.contains(message), "{tls}: {fault}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_listened_on_once() {
+        let upstream = "[upstream.a]\nbackends = [\"b:1\"]\n";
+        for (addresses, expected) in [
+            ([":1", ":2"], None),
+            (["127.0.0.1:0", "127.0.0.1:0"], None),
+            (["127.0.0.1:1", "127.0.0.2:1"], None),
+            ([":1", ":1"], Some((5, 10))),
+            (["127.0.0.1:1", "127.0.0.1:1"], Some((5, 10))),
+            (["unix:/run/a", "unix:/run/a"], Some((5, 10))),
+        ] {
+            let listeners =
+                addresses.map(|listen| format!("[[listener]]\nlisten = \"{listen}\"\nto = \"a\"\n"));
+            let faults = Config::parse(&(listeners.concat() + upstream)).err().unwrap_or_default();
+            let places: Vec<_> = faults.iter().map(|fault| (fault.line, fault.column)).collect();
+            assert_eq!(places, Vec::from_iter(expected), "{addresses:?}: {faults:?}");
+        }
+        for text in [
+            "[[listener]]\nlisten = [\":1\", \":1\"]\nto = \"a\"\n",
+            "[admin]\nlisten = \":1\"\n[[listener]]\nlisten = \":1\"\nto = \"a\"\n",
+        ] {
+            let faults = Config::parse(&(text.to_owned() + upstream)).unwrap_err();
+            assert!(faults[0].message.ends_with(":1 is listened on twice"), "{text}: {faults:?}");
         }
     }
 }

@@ -24,10 +24,12 @@ mod redis;
 mod resilience;
 mod route;
 mod sticky;
+mod tcp;
 mod tls;
 mod tls_route;
 mod to;
 mod trace;
+mod unused;
 mod upstream;
 
 use std::collections::HashMap;
@@ -44,7 +46,7 @@ use super::guards::Guards;
 use super::log::{Format, Target};
 use super::redis::Redis;
 use super::spans::Collector;
-use super::{acme as certificates, gateway, tcp};
+use super::{acme as certificates, gateway};
 use crate::net::addr::{ListenAddr, Prefixes};
 use crate::net::client::pool;
 use crate::net::limits::ConnectionLimits;
@@ -55,6 +57,7 @@ use crate::proto::balance::template::Template;
 use crate::proto::balance::tls_route::TlsCondition;
 use crate::proto::http::forwarded::Tell;
 use crate::server::http::settings::Settings;
+use crate::server::log::LogConfig;
 use crate::server::options::DRAIN_TIMEOUT;
 
 pub use self::admin::{Admin, SHORTEST_TOKEN, Token};
@@ -86,6 +89,10 @@ pub struct Config {
     pub trace: Option<Collector>,
     /// Limits of the connections to backends that each thread keeps.
     pub keep_alive: pool::Limits,
+    /// Files of TLS to backends and other servers, which are read together with this one.
+    pub files: Vec<PathBuf>,
+    /// The log of the process.
+    pub log: LogConfig,
     /// SHA-256 of the file, in hex; empty without one.
     pub checksum: String,
     /// Where clients connect.
@@ -111,6 +118,8 @@ pub struct Listener {
     pub access_log: Option<(Format, Target)>,
     /// Its certificates, if it uses TLS.
     pub tls: Option<Tls>,
+    /// How long a TLS handshake may take; in TCP mode, a PROXY header too.
+    pub handshake_timeout: Duration,
     /// What it serves.
     pub service: Service,
 }
@@ -126,7 +135,7 @@ impl Listener {
     /// Whether the two differ only in routing, so that connections of one can be served by the other.
     #[must_use]
     pub fn is_entered_as(&self, other: &Self) -> bool {
-        let Self { listen, proxies, limits, access_log, tls, service } = self;
+        let Self { listen, proxies, limits, access_log, tls, handshake_timeout, service } = self;
         let service = match (service, &other.service) {
             (Service::Tcp(service), Service::Tcp(other)) => service == other,
             (Service::Http(service), Service::Http(other)) => service.settings == other.settings,
@@ -138,6 +147,7 @@ impl Listener {
             && *limits == other.limits
             && *access_log == other.access_log
             && *tls == other.tls
+            && *handshake_timeout == other.handshake_timeout
     }
 }
 
@@ -171,7 +181,7 @@ pub struct TcpService {
     /// The name of the upstream of the others. They are closed if it is `None`.
     pub to: Option<String>,
     /// The other settings.
-    pub settings: tcp::Settings,
+    pub settings: super::tcp::Settings,
 }
 
 impl TcpService {
@@ -345,6 +355,8 @@ impl Default for Config {
             admin: Admin::default(),
             keep_alive: keep_alive::DEFAULT,
             trace: None,
+            files: Vec::new(),
+            log: LogConfig::default(),
             checksum: String::new(),
             threads: cores(),
             drain_timeout: DRAIN_TIMEOUT,
@@ -390,6 +402,9 @@ pub enum ConfigError {
         /// The faults in the order of the file; at least one.
         faults: Vec<Fault>,
     },
+    /// The options of the command line make no configuration.
+    #[error("{0}")]
+    Options(String),
 }
 
 /// Formats faults as compilers do.

@@ -101,8 +101,8 @@ fn faults_are_told_all_at_once_and_where_they_stand() {
             &[(4, 1, "the other keys are for HTTP"), (4, 1, "needs `sni` or `alpn`")],
         ),
         (
-            "[[listener]]\nlisten = \":1\"\n[[listener.route]]\npath = \"x\"\nto = \"a\"\n[upstream.a]\nbackends = []\nhash = \"moon\"\n",
-            &[(4, 8, "\"x\" is not a path"), (6, 1, "1 to 10000 backends"), (8, 8, "hash is source")],
+            "[[listener]]\nlisten = \":1\"\n[[listener.route]]\npath = \"x\"\nto = \"a\"\n[upstream.a]\nbackends = []\nalgorithm = \"ring\"\nhash = \"moon\"\n",
+            &[(4, 8, "\"x\" is not a path"), (6, 1, "1 to 10000 backends"), (9, 8, "hash is source")],
         ),
         (
             "[[listener]]\nlisten = \":1\"\n[[listener.route]]\nto = [{ upstream = \"a\", weight = 0 }, { upstream = \"x\", weight = 0 }]\nsplit-by = \"moon\"\n[[listener.route]]\nto = []\n[[listener.route]]\nto = \"a\"\nsplit-by = \"source\"\n[upstream.a]\nbackends = [\"b:1\"]\n",

@@ -40,6 +40,7 @@ impl Checker<'_> {
     /// How to connect with TLS.
     pub(super) fn tls_dial(&mut self, tls: &UpstreamTlsTable, at: &Range<usize>) -> Dial {
         let mut dial = Dial::default();
+        self.files.extend([&tls.ca, &tls.cert, &tls.key].into_iter().flatten().cloned());
         if tls.name.parse::<IpAddr>().is_err()
             && rustls::pki_types::ServerName::try_from(tls.name.as_str()).is_err()
         {

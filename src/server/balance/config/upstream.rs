@@ -13,6 +13,7 @@ use super::discover::DiscoverTable;
 use super::page::ErrorPageTable;
 use super::resilience::{BreakerTable, OutlierTable, PoolsTable, RetryBudgetTable};
 use super::sticky::StickyTable;
+use super::tcp::SILENCE;
 use super::tls::UpstreamTlsTable;
 use super::{Upstream, hash_by};
 use crate::net::client::Target;
@@ -44,6 +45,7 @@ pub(super) struct UpstreamTable {
     pub(super) idle_timeout: Option<TimeSpan>,
     pub(super) try_timeout: Option<TimeSpan>,
     pub(super) deadline: Option<TimeSpan>,
+    pub(super) tunnel_timeout: Option<TimeSpan>,
     pub(super) max_connections: Option<Spanned<usize>>,
     pub(super) queue: Option<usize>,
     pub(super) queue_timeout: Option<TimeSpan>,
@@ -75,6 +77,7 @@ impl Checker<'_> {
         gateway.timeouts.idle = upstream.idle_timeout.map_or(gateway.timeouts.idle, |time| time.0);
         gateway.try_timeout = upstream.try_timeout.map(|time| time.0);
         gateway.deadline = upstream.deadline.map(|time| time.0);
+        self.time("tunnel-timeout", upstream.tunnel_timeout, &mut gateway.tunnel.idle, &at, &SILENCE);
         self.resilience(upstream, &mut settings);
         let breaker = upstream.breaker.as_ref().map(|breaker| self.breaker(breaker));
         let limit = upstream.max_connections.as_ref().map(|most| *most.get_ref());

@@ -18,6 +18,7 @@ use crate::proto::rpc::payload::CodecId;
 use crate::proto::rpc::status::{Advice, Code, Status};
 use crate::server::rpc::caller::{Failure, Reach};
 use crate::server::rpc::context::Context;
+use crate::server::rpc::inherited::Inherited;
 use crate::server::rpc::method::{Method, description_of};
 use crate::server::rpc::stream::{Format, Responses, answered};
 
@@ -31,6 +32,8 @@ pub struct Call<'a, M, T> {
     /// When the call is over that it is a part of.
     until: Option<Instant>,
     trace: Option<Box<Trace>>,
+    /// It is no part of the call that is answered where it is made.
+    detached: bool,
     metadata: Metadata,
     codec: CodecId,
     method: PhantomData<fn() -> M>,
@@ -68,8 +71,8 @@ impl Channel {
 
     fn prepare<M: Method, T>(&self, request: T) -> Call<'_, M, T> {
         let (metadata, codec) = (Metadata::new(), CodecId::default());
-        let (timeout, until, trace) = (None, None, None);
-        Call { channel: self, request, timeout, until, trace, metadata, codec, method: PhantomData }
+        let (timeout, until, trace, detached) = (None, None, None, false);
+        Call { channel: self, request, timeout, until, trace, detached, metadata, codec, method: PhantomData }
     }
 }
 
@@ -98,8 +101,10 @@ impl<M: Method, T> Call<'_, M, T> {
     /// As a part of the call that a handler answers: it is over when that is at the latest, and stands in the same trace, as a span of its own.
     /// As everything that a handler awaits, it is cancelled when the handler is given up. Metadata is not passed on.
     ///
+    /// What a handler awaits itself is so without being told. It is for tasks that a handler spawns, and for a context that a layer has changed.
+    ///
     /// ```
-    /// # use wireworks::server::rpc::{Context, Status};
+    /// # use wireworks::server::rpc::{Code, Context, Status};
     /// # use wireworks::service;
     /// # service! {
     /// #     pub service Names as NamesClient in names {
@@ -112,19 +117,29 @@ impl<M: Method, T> Call<'_, M, T> {
     ///
     /// impl Names for Front {
     ///     async fn of(&self, context: Context, number: u64) -> Result<String, Status> {
-    ///         self.names.of(number).within(&context).await.map_err(|failure| failure.status)
+    ///         let names = self.names.clone();
+    ///         let asking = tokio::spawn(async move { names.of(number).within(&context).await });
+    ///         let name = asking.await.map_err(|_| Status::new(Code::Internal, "it panicked"))?;
+    ///         name.map_err(|failure| failure.status)
     ///     }
     /// }
     /// # fn main() {}
     /// ```
     pub fn within(self, context: &Context) -> Self {
         let until = self.until.map_or(context.deadline, |until| until.min(context.deadline));
-        let trace = context.trace.as_ref().map(|trace| {
-            // No span has the number zero (W3C Trace Context section 3.2.2.4).
-            let span = fastrand::u64(1..).to_be_bytes();
-            Box::new(Trace { trace: trace.trace, span })
-        });
+        let trace = Inherited::of(context).trace();
         Self { until: Some(until), trace: trace.or(self.trace), ..self }
+    }
+
+    /// Not as a part of the call that a handler answers: it has the channel's deadline, or its own, and no trace but its own. It is cancelled with the handler all the same, if
+    /// that awaits it.
+    pub fn detached(self) -> Self {
+        Self { detached: true, ..self }
+    }
+
+    /// What it takes over from the call that is answered where it is made, if it was not told otherwise.
+    fn inherited(&self) -> Option<Inherited> {
+        if self.detached || self.until.is_some() { None } else { Inherited::current() }
     }
 
     /// Where it stands in a trace: the trace's number, and that of the caller's span.
@@ -153,7 +168,7 @@ impl<M: Method, T> Call<'_, M, T> {
             codec: self.codec.number(),
             schema: M::schema(),
             metadata: self.metadata.clone(),
-            trace: self.trace.clone(),
+            trace: self.trace.clone().or_else(|| self.inherited()?.trace()),
             ..WireCall::default()
         }
     }
@@ -163,7 +178,8 @@ impl<M: Method, T> Call<'_, M, T> {
         let key = || (M::service(), M::DESCRIPTION.number);
         let timeout = self.timeout.unwrap_or_else(|| self.channel.deadline(key));
         let own = deadline_after(now, timeout);
-        self.until.map_or(own, |until| own.min(until))
+        let until = self.until.or_else(|| Some(self.inherited()?.deadline));
+        until.map_or(own, |until| own.min(until))
     }
 
     /// The call with a message, for as many attempts as it takes.

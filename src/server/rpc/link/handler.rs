@@ -18,6 +18,7 @@ use super::{Ctx, Link, Work};
 use crate::proto::rpc::frame::Call;
 use crate::proto::rpc::session::{Message, SayError};
 use crate::proto::rpc::status::{Code, Status};
+use crate::server::rpc::inherited::{Inherited, Inheriting};
 use crate::server::rpc::layer::Answer;
 use crate::server::rpc::method::Description;
 use crate::server::rpc::settings::LONGEST;
@@ -72,7 +73,7 @@ pub(super) struct Running {
     stream: u32,
     /// It is done, and its answer is being compressed.
     answered: bool,
-    future: Abortable<futures_util::future::CatchUnwind<AssertUnwindSafe<BoxFuture<'static, Answer>>>>,
+    future: Abortable<futures_util::future::CatchUnwind<AssertUnwindSafe<Inheriting<Answer>>>>,
 }
 
 /// Gives a handler up.
@@ -142,8 +143,10 @@ impl Link {
     fn start(&mut self, stream: u32, asked: Asked) {
         let (deadline, handler) = (asked.context.deadline, Arc::clone(&asked.handler));
         let inbox = asked.streams.as_ref().map(|streams| Arc::clone(&streams.inbox));
+        let inherited = Inherited::of(&asked.context);
         // It may panic before it awaits anything, too.
-        let begun = std::panic::catch_unwind(AssertUnwindSafe(|| handler.handle(asked)));
+        let begin = || Inheriting::begun(inherited, || handler.handle(asked));
+        let begun = std::panic::catch_unwind(AssertUnwindSafe(begin));
         let mut future = match begun {
             Ok(future) => AssertUnwindSafe(future).catch_unwind(),
             Err(panic) => {
@@ -165,6 +168,7 @@ impl Link {
                         return;
                     }
                     Err(compressing) => {
+                        let compressing = Inheriting::alone(compressing);
                         (future, answered) = (AssertUnwindSafe(compressing).catch_unwind(), true);
                     }
                 }
@@ -254,7 +258,8 @@ impl Link {
     /// The handler of a call is done, and its answer is compressed before it is sent. The call can be given up as before.
     fn go_on(&mut self, stream: u32, compressing: BoxFuture<'static, Answer>) {
         let (abort, registration) = AbortHandle::new_pair();
-        let future = Abortable::new(AssertUnwindSafe(compressing).catch_unwind(), registration);
+        let compressing = AssertUnwindSafe(Inheriting::alone(compressing)).catch_unwind();
+        let future = Abortable::new(compressing, registration);
         self.handlers.push(Running { stream, answered: true, future });
         if let Some(Work::Running(known, _)) = self.theirs.get_mut(&stream) {
             *known = abort;

@@ -62,7 +62,7 @@ fn a_request_that_may_be_repeated_is_and_no_other() {
             AGAIN,
         ),
         ("stalls before the head", Peer::hold_request, ((200, 2), (504, 1))),
-        ("stalls by a head of drips", Peer::drip_a_head, ((200, 2), (504, 1))),
+        ("stalls by a head of drips", Peer::drip_a_head, ((504, 1), (504, 1))),
         (
             "answers 503",
             |peer| peer.answer("HTTP/1.1 503 No\r\nContent-Length: 0\r\n\r\n"),

@@ -283,7 +283,7 @@ mod tests {
             (
                 "[[listener]]\nlisten = \":1\"\nhead-timeout = \"0s\"\nmax-headers = 999\n[[listener.route]]\nto = \"a\"\nlimits = { in-flight = 0, requests = { rate = \"1/s\", by = \"moon\" } }\nsecurity-headers = { \"a b\" = \"c\" }\ncors = { origins = \"page\" }\n[upstream.a]\nbackends = [\"b:1\"]\n",
                 &[
-                    (1, 1, "head-timeout is from 1ms to 24h"),
+                    (1, 1, "head-timeout is from 1ms to 1d"),
                     (1, 1, "max-headers is from 1 to 128"),
                     (7, 10, "in-flight is at least 1"),
                     (7, 59, "by is client, user or header:NAME"),

@@ -58,8 +58,8 @@ function shown() {
     shown.key = key;
     at('streams').replaceChildren(...found.map(row));
   }
-  // The address of a folder stands for the first stream in it.
-  const name = named();
+  // The address of a folder stands for the first stream in it, and none for what plays already.
+  const name = named() || playing?.name;
   const wanted = streams.find(stream => stream.name === name) ?? (name ? streams.find(stream => stream.name.startsWith(`${name}/`)) : undefined);
   // A stream that had ended and goes on has the same address: what plays is at the end of what was before.
   const again = wanted && wanted.live && playing && !playing.live && wanted.url === playing.url;

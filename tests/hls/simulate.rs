@@ -154,6 +154,9 @@ fn a_packaged_film_is_a_manifest() {
     assert!(media.stderr.contains("is a media playlist"), "{}", media.stderr);
 }
 
+/// A manifest, traces and options; the status, and what is said.
+type Row<'a> = (&'a Path, &'a [String], &'a [&'a str], i32, &'a str);
+
 #[test]
 fn what_cannot_be_read_is_told_in_a_line() {
     let folder = tempfile::tempdir().unwrap();
@@ -161,7 +164,7 @@ fn what_cannot_be_read_is_told_in_a_line() {
     fs::write(&bad, "1 2\n2 x\n").unwrap();
     let bad = bad.display().to_string();
     let good = traces(&root("media/traces"), "txt");
-    let rows: [(&Path, &[String], &[&str], i32, &str); 6] = [
+    let rows: [Row<'_>; 6] = [
         (&root(FILM), &[bad], &[], 1, "bad.txt: line 2: not two numbers"),
         (&root(FILM), &["/nonexistent/file".into()], &[], 1, "/nonexistent/file"),
         (Path::new("/nonexistent/film"), &good, &[], 1, "/nonexistent/film"),

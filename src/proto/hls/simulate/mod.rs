@@ -22,7 +22,7 @@ mod trace;
 mod tests;
 
 pub use manifest::{Manifest, ManifestError};
-pub use network::{Change, Network};
+pub use network::{Change, Look, Network};
 pub use outcome::{Outcome, Weights};
 pub use session::{Settings, Step, run, run_with};
 pub use trace::{LATENCY, Period, Trace, TraceError};

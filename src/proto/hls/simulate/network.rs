@@ -38,6 +38,9 @@ pub struct Network<'a> {
     changes: Vec<Change>,
 }
 
+/// Looks at a download, and says for which quality it is to be given up, if it is.
+pub type Look<'a> = dyn FnMut(&Progress) -> Option<Quality> + 'a;
+
 /// What a part of a download was.
 #[derive(Clone, Copy, Debug)]
 struct Part {
@@ -200,7 +203,7 @@ impl<'a> Network<'a> {
         &mut self,
         quality: Quality,
         size: Bits,
-        abandon: Option<&mut dyn FnMut(&Progress) -> Option<Quality>>,
+        abandon: Option<&mut Look<'_>>,
     ) -> (Progress, Option<Quality>) {
         let mut progress = Progress { quality, size, downloaded: 0.0, time: 0.0, to_first_bit: 0.0 };
         if size <= 0.0 {

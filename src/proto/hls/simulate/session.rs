@@ -7,7 +7,7 @@ use crate::proto::hls::abr::{
 
 use super::buffer::{Buffer, Played, Scene};
 use super::reaction::Reactions;
-use super::{Manifest, Network, Outcome, Trace};
+use super::{Look, Manifest, Network, Outcome, Trace};
 
 /// A segment is given up at most so many times; then it is loaded whatever comes.
 const MOST_ABANDONED: u32 = 100;
@@ -265,8 +265,7 @@ impl<'a> Session<'a> {
             }
         };
         let may_abandon = self.settings.abandon && may_abandon;
-        let look: Option<&mut dyn FnMut(&Progress) -> Option<Quality>> =
-            if may_abandon { Some(&mut look) } else { None };
+        let look: Option<&mut Look<'_>> = if may_abandon { Some(&mut look) } else { None };
         let done = self.network.download(quality, size, look);
         self.notice();
         done

@@ -138,9 +138,12 @@ fn carried(trace: &Trace, longest: f64) -> Vec<(f64, f64)> {
     points
 }
 
+/// One of the figures.
+type Figure = fn(&Figures) -> f64;
+
 /// How three figures are distributed over the traces: which share of them has less.
 fn distributions(work: &Work, sessions: &[Session], areas: &[Area<'_>]) -> Result<(), PlotError> {
-    let figures: [(&str, fn(&Figures) -> f64); 3] = [
+    let figures: [(&str, Figure); 3] = [
         ("score", |figures| figures.score),
         ("average rate, Mb/s", |figures| figures.bitrate_kbps / 1000.0),
         ("stalled, %", |figures| figures.rebuffer_ratio * 100.0),

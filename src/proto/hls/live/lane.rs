@@ -52,9 +52,6 @@ pub(super) struct Lane {
 /// What a sample takes in memory beside its bytes, about: itself, with the room that a queue has beside it, and what counts those who share its bytes.
 const OVERHEAD: usize = 2 * size_of::<Held>() + 64;
 
-/// Pictures that may be decoded before one that is shown earlier: H.264 and H.265 allow 16.
-const REORDERED: usize = 16;
-
 /// The longest that nothing comes without the times being taken for another timeline, in seconds.
 const HOLE: i64 = 1;
 
@@ -138,27 +135,6 @@ impl Lane {
         let last = self.samples.back()?;
         let took = if last.sample.duration > 0 { last.sample.duration } else { self.step };
         Some(last.sample.dts.saturating_add(i64::from(took)))
-    }
-
-    /// Leaves out the last samples when they are shown behind ones that never came: a source that ends between a picture and those that are shown before it. `offset` is from
-    /// decode times to where the pictures are shown without a hole. How many those were.
-    pub(super) fn end_whole(&mut self, offset: i64) -> u64 {
-        let count = self.samples.len();
-        let step = i64::from(self.step);
-        let end = |held: &Held| {
-            let took = if held.sample.duration > 0 { held.sample.duration.into() } else { step };
-            held.sample.dts.saturating_add(took)
-        };
-        let is_whole = |kept: &usize| {
-            let last = self.samples.get(kept.saturating_sub(1));
-            let until = last.map_or(i64::MIN, |last| end(last).saturating_add(offset));
-            let shown = self.samples.range(..*kept).map(|held| held.sample.pts().saturating_add(step)).max();
-            shown.is_some_and(|shown| shown <= until.saturating_add(step))
-        };
-        let kept = (count.saturating_sub(REORDERED)..=count).rev().find(is_whole).unwrap_or(count);
-        let left_out = self.samples.split_off(kept);
-        self.bytes -= left_out.iter().map(|held| held.data.len() + OVERHEAD).sum::<usize>();
-        left_out.len() as u64
     }
 
     /// Removes the first sample, with a duration.

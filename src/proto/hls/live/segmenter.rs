@@ -183,11 +183,6 @@ impl Segmenter {
     /// As for [`Segmenter::push`].
     pub fn flush(&mut self, last: bool, now: Micros, shared: &mut Shared) -> Result<(), Unusable> {
         if self.era.is_some() && (last || shared.targets.is_some()) {
-            if let (true, Some(lane)) = (last, &mut self.main) {
-                let open = self.era.as_ref().and_then(|era| era.segment.as_ref()).map(|open| open.offset);
-                let first = lane.samples.front().map(|held| i64::from(held.sample.composition_offset));
-                self.counts.dropped += lane.end_whole(open.or(first).unwrap_or(0));
-            }
             self.advance(true, now, shared)?;
             if let Some(open) = self.era.as_mut().and_then(|era| era.segment.as_mut()) {
                 open.closing = Some(Closing::Segment);

@@ -394,34 +394,3 @@ fn messages_stay_at_their_times() {
     let (_, sample) = USUAL.feed(SECOND).remove(0);
     assert_eq!(stage.push(0, sample), Err(Unusable::TooMuch(100_000)));
 }
-
-#[test]
-fn a_source_that_ends_between_pictures_of_another_order_ends_without_a_hole() {
-    // I P b b P b b ..: a P is sent three pictures before the one behind it is shown.
-    let encoder = Encoder { has_sound: false, ..USUAL };
-    for sent in 100..110 {
-        let mut stage = Stage::new(long());
-        stage.push(0, Feed::Tracks(encoder.tracks())).unwrap();
-        for number in 0..sent {
-            let place = number % 50;
-            let late = if place == 0 || place == 49 { 1 } else { [0, 3, 0][(place % 3) as usize] };
-            let sample = Sample {
-                dts: number * 3600,
-                composition_offset: late * 3600,
-                duration: 0,
-                size: 0,
-                key: place == 0,
-            };
-            let feed = Feed::Sample { track: 256, sample, data: payload(256, number) };
-            stage.push(number * 40_000, feed).unwrap();
-        }
-        stage.finish(sent * 40_000);
-        let samples = stage.samples();
-        let shown = samples.iter().map(|sample| sample.2);
-        let span = shown.clone().max().unwrap() - shown.min().unwrap() + 3600;
-        let told: f64 = stage.playlist().segments.iter().map(|segment| segment.duration.as_secs_f64()).sum();
-        let apart = (Timescale::MPEG.seconds(span) - told).abs();
-        assert!(apart < 0.041, "{sent} sent, {} given: {apart}", samples.len());
-        assert!(samples.len() as i64 >= sent - 3, "{sent} sent, {} given", samples.len());
-    }
-}

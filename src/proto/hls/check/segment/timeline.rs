@@ -51,6 +51,8 @@ pub struct Content {
     scale: Timescale,
     /// When it is presented: from, to, and how long its last sample is.
     shown: Option<(i64, i64)>,
+    /// How long its samples take, one after the other.
+    took: i64,
     longest: i64,
     slack: f64,
 }
@@ -77,6 +79,7 @@ impl Content {
             end: before.map_or(i64::MIN, |before| before.end),
             scale: track.timescale,
             shown: None,
+            took: 0,
             longest: before.map_or(0, |before| before.longest),
             slack,
         }
@@ -94,6 +97,7 @@ impl Content {
             }
         }
         self.end = dts.saturating_add(duration);
+        self.took = self.took.saturating_add(duration);
         self.key_first |= self.samples == 0 && key;
         self.keys += u64::from(key);
         self.samples += 1;
@@ -117,12 +121,22 @@ impl Content {
     #[must_use]
     pub fn duration(&self) -> Duration {
         let (from, to) = self.shown.unwrap_or_default();
-        Duration::try_from_secs_f64(self.scale.seconds(to.saturating_sub(from))).unwrap_or_default()
+        self.time(to.saturating_sub(from))
+    }
+
+    /// How long its samples take, one after the other: less than [`duration`](Self::duration) where pictures are missing, as at the end of an encoder that was stopped between a picture and those that are shown
+    /// before it.
+    pub(super) fn coded(&self) -> Duration {
+        self.time(self.took)
+    }
+
+    fn time(&self, ticks: i64) -> Duration {
+        Duration::try_from_secs_f64(self.scale.seconds(ticks)).unwrap_or_default()
     }
 
     /// The longest of its samples.
     pub(super) fn longest(&self) -> Duration {
-        Duration::try_from_secs_f64(self.scale.seconds(self.longest)).unwrap_or_default()
+        self.time(self.longest)
     }
 
     /// Pictures or frames a second; `None` when they take no time.
@@ -145,6 +159,7 @@ impl Content {
             samples: self.samples + later.samples,
             keys: self.keys + later.keys,
             shown,
+            took: self.took.saturating_add(later.took),
             longest: self.longest.max(later.longest),
             ..self.clone()
         }
@@ -176,4 +191,36 @@ pub(super) fn is_entry(config: &Config, sample: &[u8], flagged: bool) -> bool {
             matches!(coding.role(nal), Some(Role::First(entry) | Role::Slice(entry)) if entry != Entry::None);
         entry || coding == Coding::Avc && is_recovery_point(nal)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::super::super::super::codec::aac;
+    use super::super::super::super::track::{Edit, Language, Matrix};
+    use super::*;
+
+    #[test]
+    fn what_ends_in_the_middle_of_an_order_is_shown_for_longer_than_it_is() {
+        let track = Track {
+            id: 1,
+            timescale: Timescale::MILLIS,
+            config: Config::Aac(aac::Config::parse(b"\x11\x90").unwrap()),
+            in_band: false,
+            shape: Shape::Video { width: 16, height: 16 },
+            matrix: Matrix::UNITY,
+            language: Language::UNDETERMINED,
+            edit: Edit::default(),
+            extensions: Bytes::new(),
+        };
+        let mut content = Content::new(&track, &[], EXACT);
+        // I P, and the two pictures between them never come.
+        for (dts, pts) in [(0, 40), (40, 160)] {
+            content.add(dts, pts, 40, dts == 0);
+        }
+        assert_eq!(content.duration(), Duration::from_millis(160));
+        assert_eq!(content.coded(), Duration::from_millis(80));
+        assert_eq!(content.with(&content).coded(), Duration::from_millis(160));
+    }
 }

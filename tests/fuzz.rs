@@ -114,6 +114,11 @@ fn live_renditions() {
 }
 
 #[test]
+fn what_players_choose() {
+    run("hls_remux", checks::hls_remux::check, 1000);
+}
+
+#[test]
 fn publishing_by_rtmp() {
     run("rtmp", checks::rtmp::check, 3000);
 }

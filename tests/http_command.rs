@@ -4,9 +4,11 @@ use std::fs;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
+use std::time::Instant;
 
 use rustix::process::Signal;
 
+use crate::support::PATIENCE;
 use crate::support::command::{server, stop, wireworks};
 use crate::support::process::{Ended, Process};
 use crate::support::response::Response;
@@ -216,6 +218,37 @@ fn a_hangup_opens_the_access_log_again() {
     let text = |path: &Path| fs::read_to_string(path).unwrap();
     assert!(text(&log).contains("/json") && text(&log).starts_with('{'), "{}", text(&log));
     assert!(!text(&old).contains("/json"));
+}
+
+#[test]
+fn users_and_tokens_that_change_are_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let [users, tokens] = ["users", "tokens"].map(|name| folder.path().join(name));
+    fs::write(&users, "ann:one\n").unwrap();
+    fs::write(&tokens, "robot:abc\n").unwrap();
+    let (basic, bearer) = (users.to_str().unwrap(), tokens.to_str().unwrap());
+    let mut server = server(&["--basic-auth", basic, "--bearer-auth", bearer]);
+    let addr = server.address("http");
+    let status = |field: &str| ask(addr, "/plaintext", &format!("Authorization: {field}\r\n")).status;
+    // ann:one and ann:two.
+    let [one, two] = ["Basic YW5uOm9uZQ==", "Basic YW5uOnR3bw=="];
+    assert_eq!([one, two, "Bearer abc", "Bearer def"].map(status), [200, 401, 200, 401]);
+    // On a signal at once.
+    fs::write(&users, "ann:two\n").unwrap();
+    server.signal(Signal::HUP);
+    server.wait_for_stderr("reloaded");
+    assert_eq!([one, two, "Bearer abc", "Bearer def"].map(status), [401, 200, 200, 401]);
+    // What is bad is not taken, and what is good is, by itself.
+    fs::write(&users, "nobody\n").unwrap();
+    server.wait_for_stderr("the new file is bad; the old one stays in use");
+    assert_eq!(status(two), 200);
+    fs::write(&users, "ann:one\n").unwrap();
+    let deadline = Instant::now() + PATIENCE;
+    while status(one) != 200 {
+        assert!(Instant::now() < deadline, "the new users are not let in");
+    }
+    assert_eq!(status(two), 401);
+    stop(server);
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod chat_media;
 mod chat_protocol;
 mod chat_web;
 mod chat_wscat;
+mod codecs;
 mod fuzz;
 mod hls;
 mod http;

@@ -66,6 +66,12 @@ fn the_page_of_http_live_streaming_can_be_followed() {
 }
 
 #[test]
+fn the_page_of_the_player_can_be_followed() {
+    let commands = follow(&fs::read_to_string(root().join("docs/hls-play.md")).unwrap());
+    assert!(commands >= 6, "only {commands} commands were found");
+}
+
+#[test]
 fn the_page_of_simulations_can_be_followed() {
     let commands = follow(&fs::read_to_string(root().join("docs/abr.md")).unwrap());
     assert!(commands >= 3, "only {commands} commands were found");

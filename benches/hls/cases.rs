@@ -5,7 +5,7 @@ use crate::package::{self, Format};
 use crate::support::Result;
 use crate::support::rounds::{self, Sample, Units};
 use crate::support::table::Heading;
-use crate::{first, serve, viewers};
+use crate::{first, players, serve, viewers};
 
 /// One row of the bench.
 pub(crate) struct Case {
@@ -29,6 +29,8 @@ enum Work {
     Serve,
     /// Many watch a live stream.
     Viewers(usize),
+    /// Many watch by `wireworks hls play`, which is what is measured.
+    Players(usize),
 }
 
 const PACKAGING: Units = Units {
@@ -91,6 +93,18 @@ pub(crate) const CASES: &[Case] = &[
             digits: 1,
         },
     },
+    Case {
+        name: "players-500",
+        about: "`wireworks hls play --viewers 500` for a minute: of a packaged film in segments of 2 s, and of the live stream of `hls live --demo`, part by part. Its own share of CPU 1, beside that of the origin of CPU 0",
+        work: Work::Players(500),
+        servers: &["film", "live"],
+        reference: "film",
+        units: &Units {
+            cost: "% of a core",
+            sides: &[("origin's %", 1), ("requests/s", 0), ("Mb/s", 0), ("stalls", 0), ("peak MiB", 1)],
+            digits: 1,
+        },
+    },
 ];
 
 impl Case {
@@ -101,6 +115,7 @@ impl Case {
             Work::First => first::turn(name, film),
             Work::Serve => serve::turn(name, seconds),
             Work::Viewers(count) => viewers::turn(count, seconds),
+            Work::Players(count) => players::turn(name, count, seconds),
         }
     }
 }

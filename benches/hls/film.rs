@@ -88,7 +88,8 @@ fn made() -> Result<PathBuf> {
     Ok(film)
 }
 
-fn ffmpeg(args: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
+/// Runs it.
+pub(crate) fn ffmpeg(args: impl FnOnce(&mut Command) -> &mut Command) -> Result<()> {
     let mut command = Command::new("ffmpeg");
     command.args(["-nostdin", "-v", "error", "-y"]);
     let status =

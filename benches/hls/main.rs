@@ -1,4 +1,4 @@
-//! Packaging beside ffmpeg and a plain copy, and our origin and live server under load.
+//! Packaging beside ffmpeg and a plain copy, our origin and live server under load, and the player as a load.
 //!
 //! `cargo bench --bench hls -- [--case NAME]... [--server NAME]... [--rounds N] [--seconds S]` prints a table a case. The input of the packagers is a gigabyte of
 //! MP4, which ffmpeg makes once in `target/tmp/hls` (Debian package `ffmpeg`); it is in the page cache when they begin. Their CPU time is what the kernel accounted
@@ -15,6 +15,7 @@ mod cases;
 mod film;
 mod first;
 mod package;
+mod players;
 #[path = "../support/poll.rs"]
 mod poll;
 mod serve;

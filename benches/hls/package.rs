@@ -1,4 +1,4 @@
-//! Packagers, one run each: CPU time when they have ended, and the most memory that they had.
+//! Packagers, and other programs that end by themselves, one run each: CPU time when they have ended, and the most memory that they had.
 
 use std::fs;
 use std::path::Path;
@@ -21,7 +21,7 @@ pub(crate) enum Format {
     TsAes,
 }
 
-/// How long a packager may take.
+/// How long a run may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Ticks a second in which `/proc/PID/stat` counts, on all architectures that matter.
@@ -32,7 +32,7 @@ pub(crate) fn turn(name: &str, format: Format, film: &Film) -> Result<Sample> {
     let film = film.path()?;
     let out = folder().join("out");
     remove(&out)?;
-    let spent = run(command(name, format, film, &out)?)?;
+    let spent = run(command(name, format, film, &out)?, Stdio::null())?;
     let gigabytes = fs::metadata(film)?.len() as f64 / 1e9;
     remove(&out)?;
     let (user, system) = (spent.user / gigabytes, spent.system / gigabytes);
@@ -90,18 +90,19 @@ pub(crate) fn peak_memory(pid: u32) -> Result<u64> {
 }
 
 /// What a run took.
-struct Spent {
+pub(crate) struct Spent {
     /// Seconds.
-    user: f64,
-    system: f64,
-    wall: Duration,
+    pub(crate) user: f64,
+    pub(crate) system: f64,
+    pub(crate) wall: Duration,
     /// MiB.
-    peak: f64,
+    pub(crate) peak: f64,
 }
 
-fn run(mut command: Command) -> Result<Spent> {
+/// Runs a command to its end, which prints to `stdout`.
+pub(crate) fn run(mut command: Command, stdout: Stdio) -> Result<Spent> {
     let begun = Instant::now();
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
+    let mut child = command.stdin(Stdio::null()).stdout(stdout).spawn()?;
     let outcome = watch(&child, begun);
     if outcome.is_err() {
         // It may have ended in the meantime.

@@ -78,6 +78,11 @@ pub fn hls_playlist(data: &[u8]) {
     checks::hls_playlist::check(data);
 }
 
+/// Pieces of what a player chose.
+pub fn hls_remux(data: &[u8]) {
+    checks::hls_remux::check(data);
+}
+
 /// Versions of a playlist, or segments, as they are checked.
 pub fn hls_check(data: &[u8]) {
     checks::hls_check::check(data);

@@ -307,6 +307,13 @@ impl<S: Transport, C: Codec> Conn<S, C> {
         Poll::Ready(Ok(()))
     }
 
+    /// Gives back what the connection read into, if nothing is in it: nobody waits for its peer now, who may be silent for long.
+    pub fn park(&mut self) {
+        if self.rbuf.is_empty() {
+            pool::give(std::mem::take(&mut self.rbuf));
+        }
+    }
+
     /// Gives back what an idle connection does not need.
     fn rest(&mut self) {
         if let Some(buffer) = self.out.reclaim() {

@@ -225,15 +225,6 @@ pub struct Limited {
     pub retry_after: Duration,
 }
 
-impl Limited {
-    /// The wait in whole seconds, rounded up and at least one, as a `Retry-After` says it (RFC 9110 section 10.2.3).
-    #[must_use]
-    pub fn seconds(&self) -> u64 {
-        let partial = u64::from(self.retry_after.subsec_nanos() > 0);
-        self.retry_after.as_secs().saturating_add(partial).max(1)
-    }
-}
-
 impl<S, K: Eq + Hash + Clone, F> RateLimit<S, K, F> {
     /// Limits calls of `inner` at `rate` for each key that `key` finds in a request, remembering at most `max_keys` keys.
     /// Requests without a key pass.
@@ -443,18 +434,6 @@ mod tests {
         }
         tokio::time::advance(Duration::from_secs(2)).await;
         assert_eq!(service.call(("a", 5)).await, Ok(5));
-    }
-
-    #[test]
-    fn retry_after_is_rounded_up_and_never_zero() {
-        for (millis, seconds) in [(0, 1), (1, 1), (1_000, 1), (1_001, 2), (59_999, 60)] {
-            assert_eq!(
-                Limited { retry_after: Duration::from_millis(millis) }.seconds(),
-                seconds,
-                "{millis} ms"
-            );
-        }
-        assert_eq!(Limited { retry_after: Duration::MAX }.seconds(), u64::MAX);
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,6 +1,7 @@
 //! The languages, sans-IO: bytes in, typed messages out. No socket, no file, no clock, no task, no randomness.
 
 pub mod balance;
+pub mod bittorrent;
 pub mod chat;
 pub mod hls;
 pub mod http;

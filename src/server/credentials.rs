@@ -18,6 +18,11 @@ const HIDDEN: &str = "***";
 pub struct Secret(String);
 
 impl Secret {
+    /// The file that it names, if it is none itself.
+    pub(in crate::server) fn file(&self) -> Option<PathBuf> {
+        (!self.0.contains(':')).then(|| PathBuf::from(&self.0))
+    }
+
     /// What has no colon may be a secret all the same, typed without its name.
     fn shown(&self) -> &str {
         let is_file = || fs::metadata(&self.0).is_ok_and(|found| !found.is_dir());

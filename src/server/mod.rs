@@ -7,6 +7,7 @@ pub mod command;
 pub mod credentials;
 mod durable;
 mod error;
+mod fresh;
 mod hex;
 pub mod hls;
 pub mod http;

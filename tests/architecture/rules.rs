@@ -3,6 +3,8 @@
 //! A rule reads one [`File`] and complains in sentences that say where the code belongs. A table is changed together
 //! with `ARCHITECTURE.md`, and with a reason.
 
+use std::collections::BTreeSet;
+
 use super::source::{File, Name};
 
 /// Names that end the purity of `src/proto`, each with the place where such code belongs.
@@ -43,10 +45,8 @@ const PROTO_CRATES: &[&str] = &[
     "form_urlencoded",
     "http",
     "httparse",
-    "httpdate",
     "m3u8_rs",
     "memchr",
-    "mime_guess",
     "percent_encoding",
     "postcard",
     "rand_chacha",
@@ -55,6 +55,7 @@ const PROTO_CRATES: &[&str] = &[
     "serde",
     "serde_json",
     "sha1",
+    "sha2",
     "simdutf8",
     "stringprep",
     "subtle",
@@ -73,15 +74,7 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Inside proto, downward only: the first may mention the second.
-const BELOW: &[(&str, &str)] = &[
-    ("ws", "http"),
-    ("chat", "ws"),
-    ("hls", "http"),
-    ("share", "http"),
-    ("balance", "http"),
-    ("balance", "proxy"),
-    ("balance", "tls"),
-];
+const BELOW: &[(&str, &str)] = &[("ws", "http"), ("hls", "http"), ("balance", "http"), ("balance", "tls")];
 
 /// Among the servers, the first may mention the second. What two of them need belongs in a file of `src/server` itself.
 const SERVERS_BESIDE: &[(&str, &str)] = &[
@@ -94,8 +87,6 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
     ("status", "http"),
     ("site", "http"),
     ("site", "ws"),
-    ("suite", "http"),
-    ("suite", "ws"),
     ("suite", "rpc"),
     ("suite", "balance"),
     ("suite", "chat"),
@@ -104,7 +95,7 @@ const SERVERS_BESIDE: &[(&str, &str)] = &[
 ];
 
 /// The servers, and what is made of them.
-const SERVERS: &[&str] = &["http", "ws", "rpc", "balance", "chat", "hls", "share", "site", "suite"];
+const SERVERS: &[&str] = &["http", "ws", "rpc", "balance", "chat", "hls", "site", "suite"];
 
 /// What `src/codec.rs` may import.
 const CODEC_IMPORTS: &[&str] = &["bytes", "std::collections", "std::io::IoSlice"];
@@ -144,14 +135,55 @@ pub(crate) fn check(files: &[File], dependencies: &[String]) -> Vec<String> {
     complaints
 }
 
-/// Entries of `UNSAFE_FILES` that are not needed among `files`, so that the list only shrinks.
+/// Entries of the tables that are not needed among `files`, so that the lists only shrink.
 pub(crate) fn needless(files: &[File]) -> Vec<String> {
-    let needed = |path: &str| {
-        let file = files.iter().find(|file| file.path == path);
-        file.is_some_and(|file| file.names.iter().any(|name| name.mentions("unsafe")))
+    let mut found = Vec::new();
+    let mut look = |table: &str, entry: String, needed: bool| {
+        if !needed {
+            found.push(format!(
+                "{entry} is not needed in {table} of tests/architecture/rules.rs: take it out"
+            ));
+        }
     };
-    let needless = UNSAFE_FILES.iter().filter(|(path, _)| !needed(path));
-    needless.map(|(path, _)| format!("{path} holds no `unsafe`: take it out of UNSAFE_FILES")).collect()
+    for (path, _) in UNSAFE_FILES {
+        let file = files.iter().find(|file| file.path == *path);
+        let needed = file.is_some_and(|file| file.names.iter().any(|name| name.mentions("unsafe")));
+        look("UNSAFE_FILES", (*path).to_owned(), needed);
+    }
+    let crossings = crossings(files);
+    for (table, room, rows) in [("BELOW", "proto", BELOW), ("SERVERS_BESIDE", "server", SERVERS_BESIDE)] {
+        for (at, (from, to)) in rows.iter().enumerate() {
+            let needed =
+                crossings.contains(&[room, from, to].map(str::to_owned)) && !rows[..at].contains(&(from, to));
+            look(table, format!("(\"{from}\", \"{to}\")"), needed);
+        }
+    }
+    let outer = |wanted: &str| {
+        let within = files.iter().filter(|file| room(file) == "proto");
+        within.flat_map(|file| &file.names).any(|name| name.segments[0] == wanted)
+    };
+    for name in PROTO_CRATES {
+        look("PROTO_CRATES", (*name).to_owned(), outer(name));
+    }
+    found
+}
+
+/// Which part of a room mentions which other part of it: `["server", "ws", "http"]`.
+fn crossings(files: &[File]) -> BTreeSet<[String; 3]> {
+    let mut found = BTreeSet::new();
+    for file in files {
+        let module = file.module();
+        let [room, from, ..] = &module[..] else { continue };
+        for name in &file.names {
+            if let Some([first, to, ..]) = name.within(&module).as_deref()
+                && first == room
+                && to != from
+            {
+                found.insert([room.clone(), from.clone(), to.clone()]);
+            }
+        }
+    }
+    found
 }
 
 /// The room of a file: the first folder under `src/`, or the name of a file that stands there.
@@ -440,11 +472,31 @@ mod tests {
         for (path, reason) in UNSAFE_FILES {
             allowed(path, "fn f() { unsafe { x() } }");
             assert!(!reason.is_empty());
-            assert_eq!(
-                needless(&[File::read(path, "fn f() { unsafe { x() } }")]).len(),
-                UNSAFE_FILES.len() - 1
-            );
-            assert_eq!(needless(&[File::read(path, "// unsafe")]).len(), UNSAFE_FILES.len());
+            let entry = format!("{path} is not needed in UNSAFE_FILES");
+            let found = |code| needless(&[File::read(path, code)]).iter().any(|text| text.contains(&entry));
+            assert!(!found("fn f() { unsafe { x() } }") && found("// unsafe"));
+        }
+    }
+
+    #[test]
+    fn rows_that_nobody_needs_are_found() {
+        let found = |path: &str, code: &str, entry: &str| {
+            needless(&[File::read(path, code)]).iter().any(|text| text.starts_with(entry))
+        };
+        for (path, code, entry) in [
+            (
+                "src/proto/ws/mod.rs",
+                "use crate::proto::http::head::Head;",
+                r#"("ws", "http") is not needed in BELOW"#,
+            ),
+            (
+                "src/server/chat/a.rs",
+                "use crate::server::ws::A;",
+                r#"("chat", "ws") is not needed in SERVERS_BESIDE"#,
+            ),
+            ("src/proto/http/head.rs", "use memchr::memchr;", "memchr is not needed in PROTO_CRATES"),
+        ] {
+            assert!(!found(path, code, entry) && found(path, "", entry), "{entry}");
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The access log: what each exchange leaves there, and why it ended.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 
 use serde_json::{Value, json};
 
 use super::Balancer;
-use super::raw::{Backend, Peer};
+use super::raw::{Backend, Peer, nobody};
 use crate::support::wire::Wire;
 
 const GET: &str = "GET /a?b=c HTTP/1.1\r\nHost: a.test\r\nUser-Agent: test\r\n\r\n";
@@ -61,10 +61,6 @@ impl Logging {
             "{line}"
         );
     }
-}
-
-fn refusing() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[test]
@@ -160,7 +156,7 @@ fn why_a_backend_gave_no_answer() {
 fn without_a_backend_it_says_why() {
     // What was never sent is tried once more, beside the retries.
     for (retries, attempts) in [(0, 1), (1, 3)] {
-        let log = Logging::over(&[refusing()], "to = \"web\"", &format!("retries = {retries}"));
+        let log = Logging::over(&[nobody()], "to = \"web\"", &format!("retries = {retries}"));
         let mut wire = log.balancer.connect();
         wire.send(GET);
         assert_eq!(wire.read_response().status, 502);
@@ -362,7 +358,7 @@ fn what_a_stop_cuts_says_so() {
 
 #[test]
 fn a_connection_that_nobody_takes_has_a_line() {
-    let log = Logging::over(&[refusing()], "mode = \"tcp\"\nto = \"web\"", "retries = 1");
+    let log = Logging::over(&[nobody()], "mode = \"tcp\"\nto = \"web\"", "retries = 1");
     let mut wire = log.balancer.connect();
     wire.read_to_close();
     drop(wire);

@@ -1,7 +1,7 @@
 //! Certificates that Pebble, the ACME server that Let's Encrypt tests clients with, issues for a listener.
 
 use std::fs;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -10,14 +10,14 @@ use super::Balancer;
 use super::raw::Backend;
 use crate::support::PATIENCE;
 use crate::support::certificate::certificate;
+use crate::support::port;
 use crate::support::process::Process;
 use crate::support::tool::Tool;
 use crate::support::wire::Wire;
 
 /// Ports that nobody uses at present. Pebble has to be told where the listener will be, so neither can choose for itself.
 fn ports() -> [u16; 3] {
-    let free = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-    free.map(|listener| listener.local_addr().unwrap().port())
+    [(); 3].map(|()| port::free())
 }
 
 /// An authority that comes for its proofs to a listener at `port`.

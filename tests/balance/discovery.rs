@@ -212,8 +212,7 @@ fn addresses_of_a_name_stand_beside_those_of_the_file() {
 fn when_no_backend_can_be_reached_the_name_is_looked_up_at_once() {
     let one = named("one");
     let server = Server::start();
-    // Nobody listens there: it was a port of ours a moment ago.
-    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = crate::support::port::free();
     server.servers(&[(nobody, 0, 1)], 3600);
     let balancer = balancer(&srv(&server, "max-ttl = \"1h\""));
     let begun = Instant::now();

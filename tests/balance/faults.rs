@@ -1,7 +1,6 @@
 //! Backends that fail in every way: what the client is told, how often the request was sent, and that the next one is served.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::time::Duration;
 
 use wireworks::proto::balance::outlier;
@@ -9,7 +8,7 @@ use wireworks::server::balance::config::{Config, Service};
 use wireworks::server::http::middleware::timeout::Timeout;
 
 use super::Balancer;
-use super::raw::{Backend, Peer};
+use super::raw::{Backend, Peer, nobody};
 use crate::support::response::{Progress, parse};
 
 const GET: &str = "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n";
@@ -281,11 +280,6 @@ fn a_kept_connection_that_has_closed_harms_no_request() {
         wire.send(POST.replace("POST", method));
         assert_eq!((wire.read_response().status, backend.requests().len()), expected, "{method}");
     }
-}
-
-/// An address where nobody listens.
-fn nobody() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 #[test]

@@ -126,6 +126,11 @@ pub(super) fn whole(mut bytes: &[u8]) -> Result<Vec<Request>, String> {
     Ok(requests)
 }
 
+/// An address where nobody listens.
+pub(super) fn nobody() -> SocketAddr {
+    (std::net::Ipv4Addr::LOCALHOST, crate::support::port::free()).into()
+}
+
 /// What backends have heard.
 #[derive(Debug, Default)]
 struct Log {

@@ -1,6 +1,6 @@
 //! Limits on rates that balancers share over a real Redis.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -176,8 +176,8 @@ fn over_tls_with_a_password() {
     let file = |name: &str| -> PathBuf { folder.path().join(name) };
     certificate(&file("cert.pem"), &file("key.pem"), "redis");
     let [cert, key] = ["cert.pem", "key.pem"].map(|name| file(name).display().to_string());
-    // Redis takes a port by its number; another program may be faster, which the next attempt mends.
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    // Redis takes a port by its number.
+    let port = crate::support::port::free();
     let (number, secret) = (port.to_string(), "correct-horse");
     let tls = ["--port", "0", "--tls-port", &number, "--bind", "127.0.0.1", "--requirepass", secret];
     let files = ["--tls-cert-file", &cert, "--tls-key-file", &key, "--tls-ca-cert-file", &cert];

@@ -321,7 +321,7 @@ fn whoever_guesses_the_password_of_an_operator_has_few_attempts() {
 #[test]
 fn clients_are_sent_to_the_port_with_tls() {
     // The port is named by the option, so it is one that is known.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = crate::support::port::free();
     let secure = format!("127.0.0.1:{port}");
     let args = ["--irc", "127.0.0.1:0", "--ircs", &secure, "--tls-self-signed", "--sts-duration", "30d"];
     let mut server = Server::with(&args);

@@ -126,6 +126,14 @@ fn films_and_folders_are_shown_to_those_with_a_link_or_a_token() {
         }
     }
     good(&format!("http://{address}{}", link(&keys, &["/film/master.m3u8"])));
+    // After a rotation links by the key before still count, and those by the new key count as soon as the server has it.
+    let old = link(&keys, &["/film/master.m3u8"]);
+    let new = link(&keys, &["--rotate", "/film/master.m3u8"]);
+    until_with(address, &new, "");
+    assert_eq!(get(address, &old).status, 200);
+    let newer = link(&keys, &["--rotate", "/film/master.m3u8"]);
+    until_with(address, &newer, "");
+    assert_eq!([&old, &new].map(|path| get(address, path).status), [403, 200]);
     stop(server);
 }
 

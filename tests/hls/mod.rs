@@ -2,13 +2,16 @@
 
 mod access;
 mod check;
+mod decoded;
 mod encoder;
 mod gstreamer;
 mod latency;
 mod live;
 mod origin;
 mod package;
+mod play;
 mod player;
+mod remux;
 mod rtmp;
 mod simulate;
 mod switches;
@@ -17,4 +20,5 @@ mod upload;
 #[test]
 fn the_tests_of_its_features_exist() {
     crate::support::features::tests_exist("docs/hls.md", 18);
+    crate::support::features::tests_exist("docs/hls-play.md", 10);
 }

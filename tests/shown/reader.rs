@@ -76,8 +76,11 @@ impl Reader {
             fs::create_dir(folder.path().join(name)).unwrap();
             write(&format!("{name}/index.html"), &"<p>A page\n".repeat(40));
         }
-        std::os::unix::fs::symlink(root().join("media"), folder.path().join("media")).unwrap();
-        std::os::unix::fs::symlink("media/240p.mp4", folder.path().join("film.mp4")).unwrap();
+        // Copies: a page may write over them.
+        let copied =
+            std::process::Command::new("cp").arg("-r").arg(root().join("media")).arg(folder.path()).status();
+        assert!(copied.unwrap().success());
+        fs::copy(root().join("media/240p.mp4"), folder.path().join("film.mp4")).unwrap();
         write("stream-keys", "stage:hMJ8ss2k\n");
         write(".curlrc", CURLRC);
         write("README.md", "A page\n");
@@ -388,6 +391,7 @@ fn is_client(command: &str) -> bool {
         || of_a_chat
         || command.contains("wireworks balance ctl ")
         || command.contains("wireworks hls latency ")
+        || command.contains("wireworks hls play ")
         || ["connect", "bench"].iter().any(|client| command.contains(&format!("wireworks ws {client}")))
 }
 

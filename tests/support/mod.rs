@@ -5,12 +5,15 @@ pub(crate) mod certificate;
 pub(crate) mod command;
 pub(crate) mod features;
 pub(crate) mod nats;
+pub(crate) mod nginx;
+pub(crate) mod port;
 pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod response;
 pub(crate) mod shaped;
 pub(crate) mod socket;
 pub(crate) mod split;
+pub(crate) mod terminal;
 pub(crate) mod tool;
 pub(crate) mod wire;
 

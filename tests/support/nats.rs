@@ -1,6 +1,5 @@
 //! A NATS of a test's own, with JetStream, which never outlives it.
 
-use std::net::TcpListener;
 use std::path::Path;
 
 use rustix::process::Signal;
@@ -34,7 +33,7 @@ impl Nats {
 
     #[track_caller]
     fn with(more: Vec<String>) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = super::port::free();
         let mut nats = Self { folder: tempfile::tempdir().unwrap(), port, more, process: None };
         nats.again();
         nats

@@ -1,9 +1,8 @@
 //! A PostgreSQL of the tests' own, in a folder of its own, which never outlives them.
 //!
-//! The unit tests include this file, too, so it needs nothing of the other files here.
+//! The unit tests include this file, too, so of the other files here it needs `port.rs` alone, which they include as well.
 
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -68,7 +67,7 @@ impl Server {
             .output()
             .unwrap();
         assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = super::port::free();
         Self { folder, port, more: Vec::new(), shell: None }
     }
 

@@ -91,12 +91,15 @@ impl Wire {
         self.socket.has_ended().unwrap_or_else(|error| panic!("cannot look: {error}; {}", self.heard()))
     }
 
-    /// Says that nothing more will be sent.
+    /// Says that nothing more will be sent. To a peer that has reset the connection already, nothing is to be said: what is read next shows it.
     #[track_caller]
     pub(crate) fn half_close(&self) {
-        self.socket
-            .half_close()
-            .unwrap_or_else(|error| panic!("cannot half-close: {error}; {}", self.heard()));
+        match self.socket.half_close() {
+            Err(error) if error.kind() != std::io::ErrorKind::NotConnected => {
+                panic!("cannot half-close: {error}; {}", self.heard())
+            }
+            _ => {}
+        }
     }
 
     /// The next response, to a request other than HEAD and CONNECT. An interim one (100, 103) comes by itself.

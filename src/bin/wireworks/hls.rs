@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use wireworks::server::hls::command::check::{self, CheckError};
-use wireworks::server::hls::command::{Hls, latency, link, live, package, serve, simulate};
+use wireworks::server::hls::command::{Hls, latency, link, live, package, play, serve, simulate};
 use wireworks::server::log;
 
 use crate::{FAILURE, USAGE, failure};
@@ -41,6 +41,10 @@ pub(crate) fn run(command: &Hls) -> ExitCode {
         Hls::Live(args) => crate::served(live(args)),
         Hls::Link(args) => said(link::run(args), |error| if error.is_usage() { USAGE } else { FAILURE }),
         Hls::Latency(args) => said(latency::run(args), |_| FAILURE),
+        Hls::Play(args) => match play::run(args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => failure(&error, if error.is_usage() { USAGE } else { FAILURE }),
+        },
         Hls::Simulate(args) => said(simulate::run(args), |_| FAILURE),
     }
 }

@@ -44,7 +44,8 @@ impl Policy {
     pub const DEFAULT: Self = Self::Share { percent: 20, reserve: 10, window: Duration::from_secs(10) };
 
     /// The values of the example in gRFC A6: ten tokens, a tenth of one for a success.
-    pub const THROTTLE: Self = Self::Throttle { tokens: 10, gain: 100 };
+    #[cfg(test)]
+    pub(super) const THROTTLE: Self = Self::Throttle { tokens: 10, gain: 100 };
 }
 
 impl Default for Policy {

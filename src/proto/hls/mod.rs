@@ -6,6 +6,7 @@ pub mod codec;
 pub mod cuts;
 pub mod live;
 pub mod mp4;
+pub mod play;
 pub mod playlist;
 pub mod simulate;
 pub mod track;

@@ -1,19 +1,17 @@
 //! A request's head with other fields than it arrived with: what a gateway has found out is added, and what only it may say, or only it
 //! may know, is left out.
 //!
-//! The head is written anew and parsed again, so that whoever holds it may rely on what the parser checks, as with any other. A client
+//! The head is written anew and parsed again ([`Draft`]). A client
 //! cannot keep a field that is left out by another spelling (`X_User` for `X-User`, which CGI and its heirs read alike), nor have one that
 //! is set removed on the way by naming it in `Connection`.
 
-use bytes::BytesMut;
 use http::{HeaderName, HeaderValue};
 
 use super::cookie;
+use super::draft::Draft;
 use super::head::Head;
 use super::hop::reads_as;
-use super::limits::{Limits, MAX_FIELDS};
 use super::list::trim_ows;
-use super::parse::parse;
 use super::reject::Reject;
 
 /// What is to be changed. The default changes nothing.
@@ -62,69 +60,58 @@ impl Amendment {
     /// The head with these changes. Without [`path`](Self::path) the path stays as it is.
     ///
     /// # Errors
-    /// It has more than [`MAX_FIELDS`] fields then, or the path is none.
+    /// It has more than [`MAX_FIELDS`](super::limits::MAX_FIELDS) fields then, or the path is none.
     pub fn apply(&self, head: &Head) -> Result<Head, Reject> {
-        let mut buffer = BytesMut::with_capacity(head.bytes().len() + 256);
-        self.target(head, &mut buffer);
+        let mut draft = self.begin(head);
         for (name, value) in head.fields().filter(|(name, _)| !self.drops(name)) {
             if name.eq_ignore_ascii_case("cookie") && !self.cookies.is_empty() {
                 let left =
                     |(name, _): (&[u8], &[u8])| !self.cookies.iter().any(|gone| gone.as_bytes() == name);
                 let crumbs = value.split(|&byte| byte == b';').map(trim_ows);
                 let kept = crumbs.filter(|crumb| cookie::cookies(crumb).all(left));
-                list(name, kept, b"; ", &mut buffer);
+                list(name, kept, b"; ", &mut draft);
             } else if name.eq_ignore_ascii_case("connection") && !self.set.is_empty() {
                 let tokens = value.split(|&byte| byte == b',').map(trim_ows);
                 let ours = |token: &[u8]| {
                     let token = std::str::from_utf8(token).unwrap_or_default();
                     self.set.iter().any(|(set, _)| reads_as(token, set.as_str()))
                 };
-                list(name, tokens.filter(|token| !ours(token)), b", ", &mut buffer);
+                list(name, tokens.filter(|token| !ours(token)), b", ", &mut draft);
             } else {
-                line(name, value, &mut buffer);
+                draft.field(name, value);
             }
         }
         for (name, value) in &self.set {
-            line(name.as_str(), value.as_bytes(), &mut buffer);
+            draft.field(name.as_str(), value.as_bytes());
         }
-        buffer.extend_from_slice(b"\r\n");
-        // What was within the limits of the connection stays acceptable with some lines more.
-        let limits = Limits {
-            head: usize::MAX,
-            target: usize::MAX,
-            fields: MAX_FIELDS,
-            body: u64::MAX,
-            ..Limits::default()
-        };
-        parse(buffer.freeze(), &limits).map(|(head, _)| head)
+        draft.finish()
     }
 
-    /// The request line.
-    fn target(&self, head: &Head, buffer: &mut BytesMut) {
+    /// The request line, and room for the fields.
+    fn begin(&self, head: &Head) -> Draft {
         let target = head.target();
-        let end = head.bytes().windows(2).position(|end| end == b"\r\n").unwrap_or_default() + 2;
+        let end = head.bytes().windows(2).position(|end| end == b"\r\n").unwrap_or_default();
+        let line = &head.bytes()[..end];
+        let room = head.bytes().len() + 256;
         let query = head.query().unwrap_or_default();
         if self.path.is_none() && (self.parameters.is_empty() || query.is_empty()) {
-            buffer.extend_from_slice(&head.bytes()[..end]);
-            return;
+            return Draft::new(&[line], room);
         }
         let before = self.path.as_deref().or(target.split('?').next()).unwrap_or_default();
-        for part in [head.method().as_str(), " ", before] {
-            buffer.extend_from_slice(part.as_bytes());
-        }
         let gone = |pair: &&str| {
             let mut names = form_urlencoded::parse(pair.as_bytes());
             names.next().is_some_and(|(name, _)| self.parameters.iter().any(|gone| *gone == name))
         };
         let kept: Vec<&str> = query.split('&').filter(|pair| !gone(pair)).collect();
-        if !kept.is_empty() && !query.is_empty() {
-            buffer.extend_from_slice(b"?");
-            buffer.extend_from_slice(kept.join("&").as_bytes());
-        }
+        let (mark, kept) =
+            if kept.is_empty() || query.is_empty() { ("", String::new()) } else { ("?", kept.join("&")) };
         // The version, as it was written.
-        let line = &head.bytes()[..end];
-        let version = memchr::memrchr(b' ', line).unwrap_or_default();
-        buffer.extend_from_slice(&line[version..]);
+        let version = &line[memchr::memrchr(b' ', line).unwrap_or_default()..];
+        let method = head.method().as_str();
+        Draft::new(
+            &[method.as_bytes(), b" ", before.as_bytes(), mark.as_bytes(), kept.as_bytes(), version],
+            room,
+        )
     }
 
     fn drops(&self, name: &str) -> bool {
@@ -133,16 +120,10 @@ impl Amendment {
 }
 
 /// A line with the members that are left, if any are.
-fn list<'a>(name: &str, members: impl Iterator<Item = &'a [u8]>, between: &[u8], buffer: &mut BytesMut) {
+fn list<'a>(name: &str, members: impl Iterator<Item = &'a [u8]>, between: &[u8], draft: &mut Draft) {
     let members: Vec<&[u8]> = members.collect();
     if !members.is_empty() {
-        line(name, &members.join(between), buffer);
-    }
-}
-
-fn line(name: &str, value: &[u8], buffer: &mut BytesMut) {
-    for part in [name.as_bytes(), b": ", value, b"\r\n"] {
-        buffer.extend_from_slice(part);
+        draft.field(name, &members.join(between));
     }
 }
 
@@ -151,6 +132,8 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::proto::http::limits::{Limits, MAX_FIELDS};
+    use crate::proto::http::parse::parse;
 
     fn head(text: &str) -> Head {
         let text = format!("{}\r\n\r\n", text.replace('\n', "\r\n"));

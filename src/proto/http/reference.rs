@@ -4,8 +4,11 @@
 //! section 5.2, in the strict form: a reference with a scheme stands for itself, even where that is the scheme of the base. [`join`] is the same for addresses
 //! that requests are sent to: redirects, and what playlists name.
 
+use std::borrow::Cow;
+
 use http::Uri;
 use http::uri::InvalidUri;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 /// The five components of a reference (section 3). One that is not there is not the same as one that is empty.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,12 +84,26 @@ pub fn resolve(base: &str, reference: &str) -> String {
     text
 }
 
-/// The address that `reference` means where `base` is, without a fragment.
+/// Characters that no reference has, and that some are written with all the same.
+const NEVER: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The address that `reference` means where `base` is, without a fragment. Characters that no reference has are percent-encoded, as browsers do it.
 ///
 /// # Errors
-/// It has characters that no address has, or is longer than addresses are.
+/// It is no address that requests are sent to, or longer than addresses are.
 pub fn join(base: &Uri, reference: &str) -> Result<Uri, InvalidUri> {
-    split(&resolve(&base.to_string(), reference), '#').0.parse()
+    let reference: Cow<'_, str> = utf8_percent_encode(reference, NEVER).into();
+    split(&resolve(&base.to_string(), &reference), '#').0.parse()
 }
 
 /// A path behind the folder of the base: section 5.2.3.
@@ -231,8 +248,10 @@ mod tests {
             ("//b.example", Some("https://b.example/")),
             ("http://b.example?x", Some("http://b.example/?x")),
             ("/login?next=http://b.example/", Some("https://a.example:8443/login?next=http://b.example/")),
-            ("a b", None),
-            ("a\r\nb", None),
+            ("a b?c={d}", Some("https://a.example:8443/live/s/a%20b?c=%7Bd%7D")),
+            ("a%20b", Some("https://a.example:8443/live/s/a%20b")),
+            ("\u{e4}", Some("https://a.example:8443/live/s/%C3%A4")),
+            ("a\r\nb", Some("https://a.example:8443/live/s/a%0D%0Ab")),
             ("//", None),
         ] {
             assert_eq!(

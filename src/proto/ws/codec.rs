@@ -82,12 +82,6 @@ impl Codec {
         self.inbound.unfinished()
     }
 
-    /// Whether we have sent our close frame.
-    #[must_use]
-    pub fn is_closing(&self) -> bool {
-        self.closing
-    }
-
     /// Whether the peer's close frame has come.
     #[must_use]
     pub fn is_closed_by_peer(&self) -> bool {

@@ -158,10 +158,12 @@ impl Args {
 #[cfg(test)]
 mod tests {
     use clap::Parser;
+    use toml::Table;
 
     use super::*;
     use crate::proto::balance::health;
     use crate::server::balance::config::Service;
+    use crate::server::command::names_every_option;
 
     #[derive(Parser)]
     struct Line {
@@ -211,5 +213,19 @@ mod tests {
             assert_eq!(args(line).log(&file), LogConfig { format, level }, "{line}");
         }
         assert_eq!(args("--to a:1").log(&Config::default()), LogConfig::default());
+    }
+
+    #[test]
+    fn the_manual_names_every_option_and_its_default() {
+        let command = <Args as clap::Args>::augment_args(clap::Command::new("balance"));
+        names_every_option(&command, &Table::new(), &["balance.md#Start"]);
+        let ctl = <CtlArgs as clap::Args>::augment_args(clap::Command::new("ctl"));
+        let orders =
+            ctl.get_subcommands().filter(|order| order.get_arguments().any(|arg| !arg.is_positional()));
+        let orders: Vec<_> = orders.collect();
+        assert_eq!(orders.len(), 2);
+        for command in orders.into_iter().chain([&ctl]) {
+            names_every_option(command, &Table::new(), &["balance.md#Status page, API and metrics"]);
+        }
     }
 }

@@ -28,7 +28,6 @@ use super::store::sqlite::{OpenError, Sqlite, SqliteConfig};
 use super::store::{Draft, Store, StoreError};
 use super::web;
 use crate::net::addr::ListenAddr;
-use crate::net::bucket::Rate;
 use crate::net::client::Connector;
 use crate::net::random;
 use crate::net::tls::ClientAuth;
@@ -39,6 +38,7 @@ use crate::proto::chat::name::{Nick, RoomName};
 use crate::server::RunError;
 use crate::server::bucket::MissingVariable;
 use crate::server::durable;
+use crate::server::hex;
 use crate::server::http::Server;
 use crate::server::http::router::Router;
 use crate::server::keys::Keys;
@@ -234,7 +234,7 @@ impl Chat {
         let act = Act::new(house.clone(), accounts.clone(), rotate);
         let asked = admin::door::Door::open(&config.data, act);
         tasks.push(Box::pin(asked.map_err(failed)?.serve()));
-        let pace = config.rate_limit.filter(|_| config.limits).and_then(rate);
+        let pace = config.rate_limit.filter(|_| config.limits).and_then(Frequency::rate);
         let message = config.house.max_text + AROUND;
         let settings = Settings {
             limits: Limits { message, frame: message, ..Limits::default() },
@@ -242,7 +242,10 @@ impl Chat {
         };
         let upgrade = Upgrade::new().origins(config.origins.clone()).settings(settings);
         let about = irc::Settings {
-            rate: config.irc_rate.map_or(irc::Settings::default().rate, rate).filter(|_| config.limits),
+            rate: config
+                .irc_rate
+                .map_or(irc::Settings::default().rate, Frequency::rate)
+                .filter(|_| config.limits),
             playback: config.irc_playback,
             passwords: passwords(config)?,
             sts: config.ircs.first().and_then(port).zip(config.sts_duration.map(|span| span.0)),
@@ -287,7 +290,7 @@ impl Chat {
 
 /// What the house allows, which is everything if no rates are limited.
 fn allowed(config: &Config) -> house::settings::Settings {
-    let rate = |typed: Option<Frequency>| typed.filter(|_| config.limits).and_then(rate);
+    let rate = |typed: Option<Frequency>| typed.filter(|_| config.limits).and_then(Frequency::rate);
     house::settings::Settings {
         account_rate: rate(config.account_rate),
         guest_rate: rate(config.guest_rate),
@@ -336,7 +339,7 @@ fn open_bus(config: &Config, secret: &[u8]) -> (Arc<dyn Bus>, Option<Hearing>) {
     // Chats that share a bus do not hear each other.
     let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, secret);
     let tag = ring::hmac::sign(&key, b"subjects on the bus");
-    let name: String = tag.as_ref().iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+    let name: String = hex::encode(&tag.as_ref()[..8]);
     let prefix = format!("wireworks.chat.{name}");
     let credentials = config.bus_credentials.clone();
     let (bus, heard, carrying) = nats::open(NatsConfig { url, credentials, prefix });
@@ -351,11 +354,6 @@ fn port(address: &ListenAddr) -> Option<u16> {
         ListenAddr::Unix(_) | ListenAddr::Inherited(_) => 0,
     };
     (port != 0).then_some(port)
-}
-
-/// As many at once as in one unit of time.
-fn rate(frequency: Frequency) -> Option<Rate> {
-    Rate::new(frequency.per_second(), frequency.parts().0)
 }
 
 /// Opens those of these rooms that do not exist, for ever.

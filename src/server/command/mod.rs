@@ -7,6 +7,8 @@ mod config;
 mod error;
 mod file;
 mod load;
+#[cfg(test)]
+mod manual;
 mod options;
 mod rows;
 mod show;
@@ -14,6 +16,8 @@ mod show;
 pub use self::config::{ServerConfig, TlsClientAuth, TlsFiles};
 pub use self::error::ConfigError;
 pub(in crate::server) use self::load::{Configured, useful};
+#[cfg(test)]
+pub(in crate::server) use self::manual::{SHARED, names_every_option};
 pub use self::options::{FileArgs, ListenOptions, LogOptions};
 pub(in crate::server) use self::options::{LIMITS, LOGS, OptionSet, TIMEOUTS, merged};
 pub(in crate::server) use self::rows::{DAY, HOUR, Typed, Unfit, Way, listening, logs};

@@ -45,6 +45,12 @@ impl Problem {
         self
     }
 
+    /// What is shown to the client beside it, but for 500.
+    #[must_use]
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     /// The status.
     #[must_use]
     pub fn status(&self) -> StatusCode {

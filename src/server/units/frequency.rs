@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{UnitError, number};
+use crate::net::bucket::Rate;
 
 /// So many events in a second, a minute or an hour; at least one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +31,11 @@ impl Frequency {
     #[must_use]
     pub fn per_second(self) -> f64 {
         f64::from(self.count) / Duration::from_secs(self.seconds).as_secs_f64()
+    }
+
+    /// As a bucket fills: as many events at once as in one unit of time.
+    pub(in crate::server) fn rate(self) -> Option<Rate> {
+        Rate::new(self.per_second(), self.count)
     }
 }
 

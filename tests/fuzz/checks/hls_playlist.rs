@@ -1,6 +1,7 @@
 //! Playlists: what is read can be written and read again, whatever its lines end with, and an update leads where the whole playlist does.
 
 use wireworks::proto::hls::check;
+use wireworks::proto::hls::playlist::attributes::Seconds;
 use wireworks::proto::hls::playlist::delta::Skip;
 use wireworks::proto::hls::playlist::media::{DateRange, MediaPlaylist};
 use wireworks::proto::hls::playlist::multivariant::MultivariantPlaylist;
@@ -70,6 +71,7 @@ fn same(a: &MediaPlaylist, b: &MediaPlaylist) {
     for (a, b) in a.segments.iter().zip(&b.segments) {
         assert_eq!((&a.uri, a.byte_range, a.gap), (&b.uri, b.byte_range, b.gap));
         assert_eq!((a.discontinuity, &a.keys, &a.map), (b.discontinuity, &b.keys, &b.map));
+        assert_eq!(Seconds(a.duration).to_string(), Seconds(b.duration).to_string());
         assert_eq!(a.parts.len(), b.parts.len());
     }
 }

@@ -14,6 +14,7 @@ pub(crate) mod hls_codec;
 pub(crate) mod hls_live;
 pub(crate) mod hls_mp4;
 pub(crate) mod hls_playlist;
+pub(crate) mod hls_remux;
 pub(crate) mod hls_ts;
 pub(crate) mod irc;
 pub(crate) mod multipart;

@@ -92,17 +92,6 @@ impl Ejections {
         if percent == 0 { 0 } else { part.max(1).min(members.saturating_sub(1)) }
     }
 
-    /// When the next ejection ends.
-    #[must_use]
-    pub fn next_return(&self, now: Instant) -> Option<Instant> {
-        self.ejected.values().map(|ejected| ejected.until).filter(|until| now < *until).min()
-    }
-
-    /// Ends an ejection early, and forgives all earlier ones: an operator's order.
-    pub fn lift(&mut self, id: u64) {
-        self.ejected.remove(&id);
-    }
-
     /// Forgets all backends except these, the current ones of the group.
     pub fn retain(&mut self, members: impl Fn(u64) -> bool) {
         self.ejected.retain(|id, _| members(*id));
@@ -225,19 +214,19 @@ mod tests {
     }
 
     #[test]
-    fn they_end_by_order_and_leave_with_their_backends() {
+    fn they_leave_with_their_backends() {
         let now = Instant::now();
         let mut ejections = Ejections::new(POLICY);
         for id in 1..=3 {
             ejections.eject(id, now + s(id), all_well(10)).expect("there is room");
         }
-        assert_eq!(ejections.next_return(now), Some(now + s(31)));
-        assert_eq!(ejections.next_return(now + s(31)), Some(now + s(32)));
-        ejections.lift(2);
-        assert_eq!(ejections.until(2, now), None);
+        assert_eq!(
+            [1, 2, 3].map(|id| ejections.until(id, now)),
+            [31, 32, 33].map(|second| Some(now + s(second)))
+        );
         ejections.retain(|id| id == 3);
-        assert_eq!((ejections.count(now), ejections.next_return(now)), (1, Some(now + s(33))));
-        assert_eq!(ejections.next_return(now + s(33)), None);
+        assert_eq!((ejections.count(now), ejections.until(3, now)), (1, Some(now + s(33))));
+        assert_eq!([ejections.until(1, now), ejections.until(3, now + s(33))], [None; 2]);
     }
 
     /// Backends that all fail, for an hour: never more than the limit are ejected, and one always takes calls.

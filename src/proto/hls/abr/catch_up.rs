@@ -8,8 +8,14 @@ use super::Ms;
 /// How steep the sigmoid is, per second of distance.
 const STEEPNESS: f64 = 5.0;
 
-/// No change is made for less than this: rates that tremble are heard.
+/// No change from one rate to another is made for less than this: rates that tremble are heard.
 const STEP: f64 = 0.02;
+
+/// From 1 on it is more: 120 ms of distance, where a tenth is the most.
+const BEGIN: f64 = 0.03;
+
+/// Back to 1 it is less: what was begun is brought to its end, 20 ms from the target.
+const END: f64 = 0.005;
 
 /// What a player aims at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -18,7 +24,7 @@ pub struct CatchUp {
     pub target: Ms,
     /// How much faster, or slower, it plays at most: 0.1 for a tenth.
     pub most: f64,
-    /// It does not speed up with less than this in the buffer.
+    /// It does not play faster with less than this in the buffer, and begins to with half as much again.
     pub least_level: Ms,
     /// It jumps to the target when it is further behind than this.
     pub jump: Ms,
@@ -48,10 +54,15 @@ impl CatchUp {
         }
         let away = (latency - self.target) / 1000.0;
         let wanted = 1.0 - self.most + 2.0 * self.most / (1.0 + (-STEEPNESS * away).exp());
-        let wanted = if level < self.least_level { wanted.min(1.0) } else { wanted };
-        let wanted = if (wanted - 1.0).abs() < STEP { 1.0 } else { wanted };
-        let keep = (wanted - rate).abs() < STEP && wanted != 1.0;
-        Pace::Rate(if keep { rate } else { wanted })
+        let now = rate - 1.0;
+        let least = if now > 0.0 { self.least_level } else { 1.5 * self.least_level };
+        let off = if level < least { wanted.min(1.0) } else { wanted } - 1.0;
+        let enough = if now == 0.0 { BEGIN } else { END };
+        if off.abs() < enough {
+            return Pace::Rate(1.0);
+        }
+        let off = STEP.max(off.abs()).copysign(off);
+        Pace::Rate(if (off - now).abs() < STEP { rate } else { 1.0 + off })
     }
 }
 
@@ -64,7 +75,8 @@ mod tests {
         let aim = CatchUp::new(2_000.0);
         for (latency, level, low, high) in [
             (2_000.0, 1_500.0, 1.0, 1.0),
-            (2_010.0, 1_500.0, 1.0, 1.0),
+            (2_110.0, 1_500.0, 1.0, 1.0),
+            (1_890.0, 1_500.0, 1.0, 1.0),
             (2_300.0, 1_500.0, 1.05, 1.1),
             (9_000.0, 1_500.0, 1.099, 1.1),
             // Nothing to play faster from.
@@ -84,5 +96,15 @@ mod tests {
         let Pace::Rate(first) = aim.pace(2_300.0, 1_500.0, 1.0) else { panic!() };
         assert_eq!(aim.pace(2_290.0, 1_500.0, first), Pace::Rate(first));
         assert_eq!(aim.pace(2_000.0, 1_500.0, first), Pace::Rate(1.0));
+        // What was begun is brought to its end, at no less than a step.
+        let Pace::Rate(slow) = aim.pace(2_030.0, 1_500.0, first) else { panic!() };
+        assert!((1.02..1.021).contains(&slow), "{slow}");
+        assert_eq!(aim.pace(2_022.0, 1_500.0, slow), Pace::Rate(slow));
+        assert_eq!(aim.pace(2_018.0, 1_500.0, slow), Pace::Rate(1.0));
+        // A buffer that has just enough does not make it tremble.
+        assert_eq!(aim.pace(2_500.0, 1_400.0, 1.0), Pace::Rate(1.0));
+        assert_eq!(aim.pace(2_300.0, 1_100.0, first), Pace::Rate(first));
+        assert_eq!(aim.pace(2_300.0, 990.0, first), Pace::Rate(1.0));
+        assert_eq!(aim.pace(1_950.0, 1_500.0, 1.0), Pace::Rate(1.0));
     }
 }

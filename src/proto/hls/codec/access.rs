@@ -2,6 +2,7 @@
 //! decoder may begin at it.
 
 use super::bits::{Bits, rbsp};
+use super::nal::Lengths;
 use super::{avc, hevc};
 
 /// How a decoder may begin at an access unit.
@@ -63,6 +64,22 @@ impl Coding {
             Self::Hevc => hevc::kind(nal) == Some(hevc::nal_type::SPS),
         }
     }
+}
+
+/// How a decoder may begin at a sample as MP4 has it, with lengths of `size` bytes in front of its NAL units.
+#[must_use]
+pub fn entry(coding: Coding, sample: &[u8], size: u8) -> Entry {
+    let mut found = Entry::None;
+    for nal in Lengths::new(sample, size).map_while(Result::ok) {
+        match coding.role(nal) {
+            Some(Role::First(entry) | Role::Slice(entry)) => found = found.max(entry),
+            Some(Role::Prefix) if coding == Coding::Avc && is_recovery_point(nal) => {
+                found = found.max(Entry::Open);
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 fn avc_role(nal: &[u8]) -> Option<Role> {
@@ -176,6 +193,21 @@ mod tests {
         assert_eq!((Coding::Avc.role(&[]), Coding::Hevc.role(&[])), (None, None));
         assert!(Coding::Avc.begins_sequence(&[0x67, 0x64]) && !Coding::Avc.begins_sequence(&[0x68]));
         assert!(Coding::Hevc.begins_sequence(&[0x42, 1]) && !Coding::Hevc.begins_sequence(&[0x44, 1]));
+    }
+
+    #[test]
+    fn entries_of_samples() {
+        let table: [(&[u8], Entry); 5] = [
+            (&[2, 0x65, 0x88], Entry::Closed),
+            (&[5, 0x06, 6, 1, 0xc4, 0x80, 2, 0x41, 0x9a], Entry::Open),
+            (&[2, 0x41, 0x9a], Entry::None),
+            (&[9, 0x65, 0x88], Entry::None),
+            (&[], Entry::None),
+        ];
+        for (sample, expected) in table {
+            assert_eq!(entry(Coding::Avc, sample, 1), expected, "{sample:02x?}");
+        }
+        assert_eq!(entry(Coding::Hevc, &[0, 3, 0x2a, 1, 0xaf], 2), Entry::Open);
     }
 
     #[test]

@@ -208,7 +208,8 @@ impl BitWriter {
     }
 
     /// Appends an unsigned Exp-Golomb code.
-    pub fn put_ue(&mut self, value: u32) {
+    #[cfg(test)]
+    pub(super) fn put_ue(&mut self, value: u32) {
         let code = u64::from(value) + 1;
         let bits = 64 - code.leading_zeros();
         self.put(0, bits - 1);

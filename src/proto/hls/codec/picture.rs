@@ -22,12 +22,6 @@ impl Ratio {
         }
         Some(Self { num: u32::try_from(num / a).ok()?, den: u32::try_from(den / a).ok()? })
     }
-
-    /// As a number for reading.
-    #[must_use]
-    pub fn to_f64(self) -> f64 {
-        f64::from(self.num) / f64::from(self.den)
-    }
 }
 
 /// How numbers become colours (ITU-T H.273): code points as they stand in sequence headers and in the box `colr`.
@@ -86,7 +80,6 @@ mod tests {
         ] {
             assert_eq!(Ratio::new(num, den).map(|ratio| (ratio.num, ratio.den)), expected, "{num}/{den}");
         }
-        assert!((Ratio { num: 30_000, den: 1001 }.to_f64() - 29.97).abs() < 0.001);
     }
 
     #[test]

@@ -72,12 +72,6 @@ pub fn put_index(
     Ok(())
 }
 
-/// Bytes of a `sidx` with so many entries.
-#[must_use]
-pub fn index_size(entries: usize) -> usize {
-    40 + entries * 12
-}
-
 /// Appends `emsg` with an ID3 tag that goes for `time`, in ticks of `timescale`; `id` tells it from others.
 pub fn put_id3(out: &mut BytesMut, timescale: Timescale, time: u64, id: u32, tag: &[u8]) {
     write::full(out, b"emsg", 1, 0, |out| {
@@ -125,7 +119,7 @@ mod tests {
             b"\0\0\0\x01\0\0\0\x01\0\0\0\0",
         ];
         assert_eq!(out, expected.concat());
-        assert_eq!(out.len(), index_size(2));
+        assert_eq!(out.len(), 40 + 2 * 12);
     }
 
     #[test]
@@ -134,7 +128,7 @@ mod tests {
         let mut out = BytesMut::new();
         let most = vec![entry(1); 65_535];
         assert_eq!(put_index(&mut out, 1, Timescale::MPEG, 0, &most), Ok(()));
-        assert_eq!(out.len(), index_size(65_535));
+        assert_eq!(out.len(), 40 + 65_535 * 12);
         out.clear();
         let more = vec![entry(1); 65_536];
         assert_eq!(put_index(&mut out, 1, Timescale::MPEG, 0, &more), Err(Unwritable::Entries(65_536)));

@@ -59,6 +59,7 @@ impl MediaPlaylist {
         let mut delta = Self { segments: stays.to_vec(), ..self.clone_head() };
         delta.skipped = Some(Skipped {
             segments: left_out.len() as u64,
+            keys: left_out.last().map(|segment| segment.keys.clone()).unwrap_or_default(),
             removed_dateranges: dateranges.then(|| removed.to_vec()),
         });
         if !dateranges {

@@ -1,7 +1,8 @@
 //! A media playlist: a list of segments, and how it is served. Sections 4.4.2 to 4.4.5.
 //!
 //! What holds until something else is said (keys, initialization sections, byte ranges that go on where the last one ended) stands at each segment
-//! here; [`write`](super::write) says it once. Durations are exact to the nanosecond when read, and are written to the microsecond.
+//! here; [`write`](super::write) says it once. Durations are exact to the nanosecond when read, and
+//! are written rounded to the microsecond.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -86,6 +87,8 @@ pub struct ServerControl {
 pub struct Skipped {
     /// How many segments.
     pub segments: u64,
+    /// The keys of the last of them, as far as they are known: what was read by itself does not tell. They hold on until the update says something else.
+    pub keys: Arc<[Arc<Key>]>,
     /// Date ranges are left out, too, and these are gone of late, by their ids; `None`: all date ranges are in the update.
     pub removed_dateranges: Option<Vec<String>>,
 }

@@ -1,8 +1,8 @@
 //! The playlists of HLS: what they say as types, read and written.
 //!
 //! RFC 8216 and its second edition (draft-pantos-hls-rfc8216bis, protocol version 13); section numbers in this module are those of the
-//! draft. [`media`] and [`multivariant`] are the types. [`read`] and [`mod@write`] go through the crate `m3u8-rs` for the tags that it can carry; it knows nothing of
-//! Low-Latency HLS, drops what follows the last segment, and keeps durations as `f32`, so those two modules add the rest around it, and no other one does.
+//! draft. [`media`] and [`multivariant`] are the types. [`read`] and [`mod@write`] go through the crate `m3u8-rs` for variants and the heads of media playlists; it knows
+//! nothing of Low-Latency HLS, drops what follows the last segment, and keeps durations as `f32`, so those two modules do the rest, and no other one does.
 //! [`delta`] makes and merges Playlist Delta Updates, [`reload`] has the rules of blocking reloads.
 
 pub mod attributes;

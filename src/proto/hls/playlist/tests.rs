@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::attributes::AttributeError;
+use super::attributes::{AttributeError, Seconds};
 use super::delta::{MergeError, Skip};
 use super::media::*;
 use super::multivariant::*;
@@ -283,6 +283,71 @@ fn updates_leave_out_and_are_put_together_again() {
     assert_eq!(short.delta(Skip::Segments, &[]), None);
 }
 
+/// Whatever keys hold for what is left out and for what is not, and for their initialization sections.
+#[test]
+fn updates_of_encrypted_playlists_are_put_together_again() {
+    let key =
+        |uri: &str, format: &str| format!("#EXT-X-KEY:METHOD=AES-128,URI=\"{uri}\",KEYFORMAT=\"{format}\"\n");
+    let (a, a2, b, b2) = (key("a", "x"), key("a2", "x"), key("b", "y"), key("b2", "y"));
+    let (none, map) = ("#EXT-X-KEY:METHOD=NONE\n".to_owned(), "#EXT-X-MAP:URI=\"i\"\n".to_owned());
+    let said = [
+        vec![],
+        vec![&map],
+        vec![&a],
+        vec![&map, &a],
+        vec![&a, &map],
+        vec![&a, &b],
+        vec![&a, &map, &b],
+        vec![&none, &b2, &a2],
+        vec![&none],
+        vec![&none, &map],
+        vec![&none, &map, &b],
+    ];
+    let texts = said.map(|tags| tags.into_iter().map(String::as_str).collect::<String>());
+    let mut merged = 0;
+    for first in &texts {
+        for second in &texts {
+            for third in &texts {
+                let text = format!(
+                    "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-TARGETDURATION:4\n#EXT-X-SERVER-CONTROL:CAN-SKIP-UNTIL=6\n\
+                     {first}#EXTINF:4,\n0\n{second}#EXTINF:4,\n1\n{third}#EXTINF:4,\n2\n"
+                );
+                let whole = media(&text);
+                assert_eq!(media(&whole.write()), MediaPlaylist { version: 9, ..whole.clone() }, "{text}");
+                let delta = whole.delta(Skip::Segments, &[]).unwrap();
+                assert_eq!(delta.segments.len(), 2);
+                let update = delta.write();
+                assert_eq!(
+                    whole.update(update.as_bytes(), Variables::default()),
+                    Ok(whole),
+                    "{text}{update}"
+                );
+                merged += 1;
+            }
+        }
+    }
+    assert_eq!(merged, 11 * 11 * 11);
+    // What has no keys says nothing of them.
+    assert!(!media(LOW_LATENCY).delta(Skip::Segments, &[]).unwrap().write().contains("EXT-X-KEY"));
+}
+
+#[test]
+fn durations_are_exact_to_the_microsecond() {
+    for (told, written) in [
+        ("6.006", "6.006"),
+        ("16.683333", "16.683333"),
+        ("1024.000001", "1024.000001"),
+        ("86399.999999", "86399.999999"),
+        ("4.0000004", "4"),
+        ("4.0000005", "4.000001"),
+        ("0", "0"),
+    ] {
+        let text = format!("#EXTM3U\n#EXT-X-TARGETDURATION:9\n#EXTINF:{told},\na\n");
+        let out = media(&text).write();
+        assert!(out.contains(&format!("\n#EXTINF:{written},\na\n")), "{told}: {out}");
+    }
+}
+
 #[test]
 fn date_ranges_may_be_left_out_too() {
     let mut new = media(LOW_LATENCY);
@@ -412,10 +477,12 @@ fn check(bytes: &[u8]) {
     match playlist {
         Playlist::Media(mut playlist) => {
             playlist.version = playlist.version.max(playlist.needed_version());
-            // Durations are written to the microsecond, and as `f32`.
             let text = playlist.write();
             let again = media(&text);
-            assert_eq!(again.segments.len(), playlist.segments.len(), "{text}");
+            let rounded = |playlist: &MediaPlaylist| -> Vec<String> {
+                playlist.segments.iter().map(|segment| Seconds(segment.duration).to_string()).collect()
+            };
+            assert_eq!(rounded(&again), rounded(&playlist), "{text}");
             assert_eq!(again.write(), text);
         }
         Playlist::Multivariant(playlist) => {

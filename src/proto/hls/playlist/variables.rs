@@ -47,6 +47,19 @@ pub enum VariableError {
     TooMuch,
 }
 
+/// Definitions of a multivariant playlist as its media playlists import them: those that are taken from the query of its own address have their values.
+#[must_use]
+pub fn resolved(defines: &[Define], query: &[(String, String)]) -> Vec<Define> {
+    let value = |define: &Define| match define {
+        Define::QueryParam(name) => {
+            let (_, value) = query.iter().find(|(other, _)| other == name)?;
+            Some(Define::Value(name.clone(), value.clone()))
+        }
+        define => Some(define.clone()),
+    };
+    defines.iter().filter_map(value).collect()
+}
+
 impl Variables {
     /// For a playlist at an address with this query (percent-decoded), beneath a multivariant playlist that has defined `imports`.
     #[must_use]

@@ -1,8 +1,8 @@
-//! Writes playlists: by `m3u8-rs` what it can carry, and around it what it cannot.
+//! Writes playlists: by `m3u8-rs` the heads that it can carry, and the rest here.
 //!
-//! The same playlist is always the same bytes. What `m3u8-rs` has no place for is written here: the tags of Low-Latency HLS, which stand in the head and behind the last segment; keys,
-//! which have to stand before the initialization section that they encrypt, and it writes them behind; and attributes that it would write in the
-//! order of a hash map.
+//! The same playlist is always the same bytes. What `m3u8-rs` cannot say is written here: segments, whose durations it rounds to an `f32`, and whose keys it
+//! puts behind the initialization section that they encrypt; the tags of Low-Latency HLS, which stand in the head and behind the last segment; and attributes that it
+//! would write in the order of a hash map.
 
 mod head;
 mod multivariant;
@@ -15,19 +15,11 @@ impl MediaPlaylist {
     /// The playlist as it is served.
     #[must_use]
     pub fn write(&self) -> String {
-        let mut playlist = head::head(self);
-        let head = text(|out| playlist.write_to(out));
-        playlist.segments = segments::segments(self);
-        playlist.end_list = self.ended && self.unfinished.is_none();
-        let all = text(|out| playlist.write_to(out));
-        // Without segments the head is all that there is: what follows it in `all` are the segments.
-        let (head, rest) = all.split_at(head.len());
-        let mut out = String::with_capacity(all.len() + 512);
-        out.push_str(head);
+        let mut out = text(|out| head::head(self).write_to(out));
         head::extend(self, &mut out);
-        out.push_str(rest);
+        segments::segments(self, &mut out);
         segments::unfinished(self, &mut out);
-        if self.ended && self.unfinished.is_some() {
+        if self.ended {
             out.push_str("#EXT-X-ENDLIST\n");
         }
         out

@@ -11,6 +11,7 @@
 //! After the last segment the buffer plays to its end. Time and sizes are `f64`, and computed in the same order, so that figures agree digit by digit.
 
 mod buffer;
+mod link;
 mod manifest;
 mod network;
 mod outcome;
@@ -21,6 +22,7 @@ mod trace;
 #[cfg(test)]
 mod tests;
 
+pub use link::Link;
 pub use manifest::{Manifest, ManifestError};
 pub use network::{Change, Look, Network};
 pub use outcome::{Outcome, Weights};

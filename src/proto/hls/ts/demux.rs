@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 
-use super::super::track::{Config, Edit, Matrix, Shape, Timescale, Track};
+use super::super::track::{Config, Edit, Language, Matrix, Shape, Timescale, Track};
 use super::event::{Event, Loss, Lost, Sample};
 use super::framing::{Found, Framer};
 use super::packet::{Fault, Packet};
@@ -302,7 +302,11 @@ impl Demuxer {
 
     /// Says which tracks there are, and what has waited for that.
     fn tell(&mut self) {
-        let tracks = self.streams.iter().filter_map(track).collect();
+        let tracks = self.streams.iter().filter_map(|stream| {
+            let config = stream.config.clone()?;
+            track(stream.pid.into(), config, stream.language)
+        });
+        let tracks = tracks.collect();
         self.events.push_back(Event::Tracks(tracks));
         let waiting = std::mem::take(&mut self.waiting);
         self.waiting.told = true;
@@ -333,9 +337,8 @@ impl Demuxer {
     }
 }
 
-/// The track that a stream is, if it is known what it is.
-fn track(stream: &Stream) -> Option<Track> {
-    let config = stream.config.clone()?;
+/// The track that an elementary stream is.
+pub(super) fn track(id: u32, config: Config, language: Language) -> Option<Track> {
     let sides = |size: Option<(u32, u32)>| {
         let (width, height) = size.unwrap_or_default();
         let side = |side| u16::try_from(side).unwrap_or(u16::MAX);
@@ -356,12 +359,12 @@ fn track(stream: &Stream) -> Option<Track> {
         _ => return None,
     };
     Some(Track {
-        id: stream.pid.into(),
+        id,
         timescale,
         config,
         in_band: false,
         shape,
-        language: stream.language,
+        language,
         edit: Edit::default(),
         matrix: Matrix::UNITY,
         extensions: bytes::Bytes::new(),

@@ -2,7 +2,7 @@
 //!
 //! [`demux`] takes bytes as they come and gives samples as MP4 has them, [`mux`] takes such samples and gives packets. What stands
 //! below both: [`framing`] finds packets among bytes, [`packet`] reads their headers, [`psi`] the tables that say what is in the
-//! stream, [`pes`] the headers in front of elementary streams, [`clock`] their times.
+//! stream, [`pes`] the headers in front of elementary streams, [`clock`] their times. Sound without packets around it is [`packed`].
 
 mod audio;
 pub mod clock;
@@ -10,6 +10,7 @@ pub mod demux;
 pub mod event;
 pub mod framing;
 pub mod mux;
+pub mod packed;
 pub mod packet;
 pub mod pes;
 pub mod psi;

@@ -5,6 +5,8 @@
 //! that headers and stuffing do not weigh more than they do. The clock is that of the first video, or else of the first sound. Segments can also be
 //! written [apart](Muxer::apart), by whoever is asked for one: then counters go on by being 0 at the beginning of each.
 
+mod change;
+
 use super::super::codec::ac3::FRAME_SAMPLES;
 use super::super::codec::access::{Coding, Role};
 use super::super::codec::{Error as CodecError, adts, nal};
@@ -115,6 +117,9 @@ pub struct Frame<'a> {
 pub struct Muxer {
     options: Options,
     tables: [(Writer, Vec<u8>); 2],
+    /// What the second of them says, and its version.
+    map: Map,
+    version: u8,
     tracks: Vec<Out>,
     /// One for each track.
     writers: Vec<Writer>,
@@ -130,6 +135,8 @@ pub struct Muxer {
 /// A track.
 #[derive(Debug)]
 struct Out {
+    pid: u16,
+    kind: Kind,
     stream_id: u8,
     scale: Timescale,
     body: Body,
@@ -182,13 +189,9 @@ impl Muxer {
         let (mut videos, mut sounds) = (0, 0);
         for ((at, track), pid) in tracks.iter().enumerate().zip(FIRST_PID..MAP_PID) {
             let (kind, body) = body(track, at == clock)?;
-            let stream_id = match kind {
-                Kind::Avc | Kind::Hevc => pes::VIDEO + next(&mut videos, 16),
-                Kind::Aac => pes::AUDIO + next(&mut sounds, 32),
-                Kind::Ac3 | Kind::Eac3 | Kind::Id3 | Kind::Other(_) => pes::PRIVATE,
-            };
+            let stream_id = stream_id(kind, &mut videos, &mut sounds);
             writers.push(Writer::new(pid));
-            outs.push(Out { stream_id, scale: track.timescale, body });
+            outs.push(Out { pid, kind, stream_id, scale: track.timescale, body });
             streams.push(Stream { pid, kind, language: track.language });
         }
         let metadata_pid = FIRST_PID + tracks.len() as u16;
@@ -196,14 +199,14 @@ impl Muxer {
             streams.push(Stream { pid: metadata_pid, kind: Kind::Id3, language: Language::UNDETERMINED });
         }
         let map = Map { program: 1, pcr_pid: FIRST_PID + clock as u16, streams };
-        // A section stands behind a pointer of one byte.
-        let section = |section: Vec<u8>| [vec![0], section].concat();
         Ok(Self {
             options,
             tables: [
-                (Writer::new(0), section(write_programs(1, MAP_PID))),
-                (Writer::new(MAP_PID), section(write_map(&map))),
+                (Writer::new(0), pointed(write_programs(1, MAP_PID))),
+                (Writer::new(MAP_PID), pointed(write_map(&map, 0))),
             ],
+            map,
+            version: 0,
             tracks: outs,
             writers,
             clock,
@@ -361,7 +364,7 @@ impl Muxer {
 
     /// Writes the sound that a track holds.
     fn flush(&mut self, track: usize, align: bool, out: &mut Vec<u8>) {
-        let Out { stream_id, scale, body } = &mut self.tracks[track];
+        let Out { stream_id, scale, body, .. } = &mut self.tracks[track];
         let Body::Sound(sound) = body else { return };
         if sound.held.is_empty() {
             return;
@@ -392,6 +395,20 @@ fn tick(last: &mut Option<i64>, dts: i64, writer: &mut Writer, out: &mut Vec<u8>
     }
     *last = Some(dts);
     wrap(dts.saturating_sub(AHEAD))
+}
+
+/// A section behind a pointer of one byte.
+fn pointed(section: Vec<u8>) -> Vec<u8> {
+    [vec![0], section].concat()
+}
+
+/// The `stream_id` of the next stream of that kind.
+fn stream_id(kind: Kind, videos: &mut u8, sounds: &mut u8) -> u8 {
+    match kind {
+        Kind::Avc | Kind::Hevc => pes::VIDEO + next(videos, 16),
+        Kind::Aac => pes::AUDIO + next(sounds, 32),
+        Kind::Ac3 | Kind::Eac3 | Kind::Id3 | Kind::Other(_) => pes::PRIVATE,
+    }
 }
 
 /// How the samples of a track become PES packets.

@@ -264,12 +264,12 @@ fn stream(stream_type: u8, pid: u16, mut descriptors: &[u8]) -> Stream {
 pub fn write_programs(program: u16, map_pid: u16) -> Vec<u8> {
     let mut body = program.to_be_bytes().to_vec();
     body.extend((0xe000 | map_pid).to_be_bytes());
-    section(PAT, 1, &body)
+    section(PAT, 1, 0, &body)
 }
 
-/// The section of a program map table.
+/// The section of a program map table of that version, of which there are 32.
 #[must_use]
-pub fn write_map(map: &Map) -> Vec<u8> {
+pub fn write_map(map: &Map, version: u8) -> Vec<u8> {
     let mut body = (0xe000 | map.pcr_pid).to_be_bytes().to_vec();
     // ID3 tags are announced to the whole program by a metadata_pointer_descriptor (section 2.6.58), and to their stream by a
     // metadata_descriptor (section 2.6.60), as "Timed Metadata for HTTP Live Streaming" has them.
@@ -308,16 +308,16 @@ pub fn write_map(map: &Map) -> Vec<u8> {
         body.extend((0xf000 | info.len() as u16).to_be_bytes());
         body.extend(info);
     }
-    section(PMT, map.program, &body)
+    section(PMT, map.program, version, &body)
 }
 
-fn section(table: u8, extension: u16, body: &[u8]) -> Vec<u8> {
+fn section(table: u8, extension: u16, version: u8, body: &[u8]) -> Vec<u8> {
     let length = (body.len() + 9) as u16 | 0xb000;
     let mut section = vec![table];
     section.extend(length.to_be_bytes());
     section.extend(extension.to_be_bytes());
-    // Version 0, in force; section 0 of 0.
-    section.extend([0xc1, 0, 0]);
+    // In force; section 0 of 0.
+    section.extend([0xc1 | (version & 0x1f) << 1, 0, 0]);
     section.extend(body);
     section.extend(crc32(&section).to_be_bytes());
     section
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn tables_there_and_back() {
-        let section = write_map(&map());
+        let section = write_map(&map(), 0);
         assert_eq!(Map::parse(&section), Ok(Some(map())));
         assert!(programs(&section).unwrap().is_none());
         let section = write_programs(7, 0x1abc);
@@ -359,7 +359,7 @@ mod tests {
 
     #[test]
     fn damaged_tables() {
-        let good = write_map(&map());
+        let good = write_map(&map(), 0);
         for at in 0..good.len() {
             let mut bad = good.clone();
             bad[at] ^= 0x40;
@@ -373,7 +373,7 @@ mod tests {
             &[0xe1, 0, 0xf0, 0, 0x1b],
             &[0xe1],
         ] {
-            assert_eq!(Map::parse(&section(PMT, 1, body)), Err(Fault::Length), "{body:02x?}");
+            assert_eq!(Map::parse(&section(PMT, 1, 0, body)), Err(Fault::Length), "{body:02x?}");
         }
         // Not yet in force.
         let mut next = good[..good.len() - 4].to_vec();
@@ -436,7 +436,7 @@ mod tests {
 
     #[test]
     fn sections_in_packets() {
-        let sections = [write_map(&map()), write_programs(1, 5), write_map(&map())];
+        let sections = [write_map(&map(), 0), write_programs(1, 5), write_map(&map(), 0)];
         for size in [4, 7, 16, 50, 184] {
             let packets = packets(&sections, size);
             let (mut assembler, mut heard) = (Sections::default(), Vec::new());

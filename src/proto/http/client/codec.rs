@@ -129,12 +129,6 @@ impl ClientCodec {
         matches!(&self.inbound, Inbound::Head(scan) if scan.is_new())
     }
 
-    /// Whether the request in hand was said to its end.
-    #[must_use]
-    pub fn request_is_over(&self) -> bool {
-        self.outbound == Outbound::Over || self.outbound == Outbound::Head
-    }
-
     /// Bytes of the response's body that are still to come, when that is known.
     #[must_use]
     pub fn body_left(&self) -> Option<u64> {

@@ -12,7 +12,6 @@ mod order;
 mod web;
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,6 +23,7 @@ use tokio::task::{AbortHandle, JoinSet};
 pub(super) use self::metrics::encode;
 use crate::net::client::Connector;
 use crate::net::tls::{Challenges, ClientTls, ClientTlsConfig, TlsError, Trust};
+use crate::server::hex;
 
 /// The directory of Let's Encrypt, which is asked unless told otherwise.
 pub const LETS_ENCRYPT: &str = "https://acme-v02.api.letsencrypt.org/directory";
@@ -90,11 +90,7 @@ pub use self::files::FileError;
 
 /// The first digits of the SHA-256 of some texts, to tell files apart.
 fn short_hash(texts: &[&str]) -> String {
-    let mut short = String::new();
-    for byte in &digest(&SHA256, texts.join("\n").as_bytes()).as_ref()[..4] {
-        let _ = write!(short, "{byte:02x}");
-    }
-    short
+    hex::encode(&digest(&SHA256, texts.join("\n").as_bytes()).as_ref()[..4])
 }
 
 /// What became of the orders of one certificate.

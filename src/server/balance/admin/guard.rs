@@ -34,10 +34,7 @@ impl ApiError {
 
 impl From<Problem> for ApiError {
     fn from(problem: Problem) -> Self {
-        let status = problem.status();
-        let text = problem.to_string();
-        let detail = text.strip_prefix(&format!("{status}: ")).unwrap_or(&text).to_owned();
-        Self { status, detail }
+        Self::new(problem.status(), problem.detail())
     }
 }
 

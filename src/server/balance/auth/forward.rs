@@ -7,21 +7,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::{BufMut, BytesMut};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::{Told, amend, know};
 use crate::proto::http::amend::Amendment;
+use crate::proto::http::draft::Draft;
 use crate::proto::http::forwarded::is_word;
 use crate::proto::http::hop::{HopByHop, reads_as};
-use crate::proto::http::limits::{Limits, MAX_FIELDS};
-use crate::proto::http::parse::parse;
 use crate::server::balance::gateway::{Changes, Forward, normal_path};
 use crate::server::http::body::Body;
 use crate::server::http::middleware::timeout::GivesUp;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
+
+/// Fields that the question has of its own: it goes to another host, and without a body.
+const OWN: [&str; 2] = ["host", "content-length"];
 
 /// The longest body of a response, in bytes. A longer one is omitted.
 pub const MAX_ANSWER: u64 = 64 * 1024;
@@ -104,28 +105,21 @@ impl ForwardAuth {
     /// The request to the other server.
     fn question(&self, request: &Request) -> Result<Request, Response> {
         let head = request.head();
-        let mut buffer = BytesMut::with_capacity(1024);
-        let mut line = |parts: &[&[u8]]| {
-            parts.iter().for_each(|part| buffer.put_slice(part));
-            buffer.put_slice(b"\r\n");
-        };
-        line(&[b"GET ", self.path.as_bytes(), b" HTTP/1.1"]);
-        line(&[b"host: ", head.authority().as_bytes()]);
+        let mut draft = Draft::new(&[b"GET ", self.path.as_bytes(), b" HTTP/1.1"], 1024);
+        draft.field("host", head.authority().as_bytes());
         let hop = HopByHop::of(head);
-        for (name, value) in
-            head.fields().filter(|(name, _)| !hop.has(name) && !name.eq_ignore_ascii_case("host"))
+        for (name, value) in head
+            .fields()
+            .filter(|(name, _)| !hop.has(name) && !OWN.iter().any(|own| name.eq_ignore_ascii_case(own)))
         {
             // What proxies in front say of the client goes on, and is judged where all requests are.
             let listed = self.copy_request.iter().any(|listed| name.eq_ignore_ascii_case(listed.as_str()));
             let ours = [METHOD, URI].iter().any(|ours| reads_as(name, ours));
             if (listed || is_word(name, true)) && !ours {
-                line(&[name.as_bytes(), b": ", value]);
+                draft.field(name, value);
             }
         }
-        line(&[]);
-        let limits =
-            Limits { head: usize::MAX, target: usize::MAX, fields: MAX_FIELDS, body: 0, ..Limits::default() };
-        let (question, _) = parse(buffer.freeze(), &limits).map_err(|_| closed())?;
+        let question = draft.finish().map_err(|_| closed())?;
         let mut question = Request::new(question, Body::empty(), Arc::clone(request.peer()));
         let mut uri = normal_path(head, request.extensions()).to_owned();
         if let Some(query) = head.query() {

@@ -12,6 +12,7 @@ use super::file::File;
 use super::{Config, Fault};
 use crate::net::addr::ListenAddr;
 use crate::server::balance::redis::Redis;
+use crate::server::hex;
 use crate::server::log::LogConfig;
 
 /// Parses the text of a file.
@@ -110,11 +111,7 @@ impl Checker<'_> {
                 .as_ref()
                 .map_or(defaults.keep_alive, |keep_alive| self.keep_alive(keep_alive)),
             admin: file.admin.as_ref().map(|admin| self.admin(admin)).unwrap_or_default(),
-            checksum: digest(&SHA256, self.text.as_bytes())
-                .as_ref()
-                .iter()
-                .map(|byte| format!("{byte:02x}"))
-                .collect(),
+            checksum: hex::encode(digest(&SHA256, self.text.as_bytes()).as_ref()),
             listeners: (1..)
                 .zip(&file.listeners)
                 .map(|(number, listener)| {

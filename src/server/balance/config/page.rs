@@ -1,6 +1,7 @@
 //! Responses without a backend: redirects, and pages.
 
 use std::io::Read;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
@@ -12,6 +13,7 @@ use super::Action;
 use super::checker::Checker;
 use crate::proto::balance::template::Template;
 use crate::server::balance::gateway::{ErrorPage, Page};
+use crate::server::http::files::content_type;
 use crate::server::units::TimeSpan;
 
 /// The longest page, in bytes: pages are held in memory.
@@ -141,9 +143,8 @@ impl Checker<'_> {
             self.fault(&file.span(), format!("cannot read {}: {error}", path.display()));
             Bytes::new()
         });
-        let media = mime_guess::from_path(path).first_or_text_plain();
-        let charset = if media.type_() == mime_guess::mime::TEXT { "; charset=utf-8" } else { "" };
-        (body, HeaderValue::try_from(format!("{media}{charset}")).unwrap_or(TEXT))
+        let name = path.file_name().unwrap_or_default();
+        (body, content_type(name.as_bytes()).unwrap_or(TEXT))
     }
 }
 

@@ -12,13 +12,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use crate::net::client::{ConnectError, Connector, Target};
-use crate::net::clock::Clock;
-use crate::net::conn::Conn;
-use crate::proto::http::client::{ClientCodec, Finish, RequestError, RequestWriter};
-use crate::proto::http::limits::Limits;
+use crate::net::client::pool::Limits;
+use crate::net::client::{Connector, Target};
+use crate::proto::http::client::{Finish, RequestWriter};
 use crate::server::http::body::{Body, BodyError};
-use crate::server::http::client::exchange::{ExchangeError, Timeouts, exchange};
+use crate::server::http::client::exchange::Timeouts;
+use crate::server::http::client::{Client, SendError, Server};
 
 /// The default address of the API: that of the manual's examples.
 pub const DEFAULT_ADMIN: &str = "127.0.0.1:9000";
@@ -27,7 +26,7 @@ pub const DEFAULT_ADMIN: &str = "127.0.0.1:9000";
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The longest response in bytes: 10,000 backends take about 1 KiB each.
-const MAX_ANSWER: usize = 64 << 20;
+const MAX_ANSWER: u64 = 64 << 20;
 
 /// The options of `wireworks balance ctl`.
 #[derive(ClapArgs, Clone, Debug)]
@@ -135,15 +134,9 @@ pub enum CtlError {
     /// The token cannot be sent.
     #[error("the token contains characters that cannot be sent")]
     TokenText,
-    /// The balancer cannot be reached.
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    /// A name cannot be sent.
-    #[error(transparent)]
-    Request(#[from] RequestError),
     /// No response.
     #[error("no response from the balancer: {0}")]
-    Exchange(ExchangeError),
+    Send(#[from] SendError),
     /// An incomplete response.
     #[error("incomplete response from the balancer: {0}")]
     Body(BodyError),
@@ -248,12 +241,11 @@ pub fn run(args: &CtlArgs) -> Result<String, CtlError> {
 }
 
 async fn ask(admin: &Target, call: Call, token: Option<&str>) -> Result<Value, CtlError> {
-    let connector = Connector::new();
-    let (io, host) = match admin {
-        Target::Tcp { host, port } => (connector.connect(host, *port, None).await?, admin.to_string()),
-        Target::Unix(path) => (connector.unix(path).await?, "localhost".to_owned()),
+    let host = match admin {
+        Target::Tcp { .. } => admin.to_string(),
+        Target::Unix(_) => "localhost".to_owned(),
     };
-    let mut writer = RequestWriter::new(&call.method, &call.path, &host)?;
+    let mut writer = RequestWriter::new(&call.method, &call.path, &host).map_err(SendError::from)?;
     if let Some(token) = token {
         let value =
             HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| CtlError::TokenText)?;
@@ -263,14 +255,12 @@ async fn ask(admin: &Target, call: Call, token: Option<&str>) -> Result<Value, C
     if !body.is_empty() {
         writer.field(&CONTENT_TYPE, &HeaderValue::from_static("application/json"));
     }
-    let request = writer.finish(Finish { length: Some(body.len() as u64), upgrade: None, close: true });
-    let limits = Limits { body: u64::MAX, ..Limits::default() };
-    let conn = Conn::new(io, ClientCodec::new(limits), Clock::new().timer());
-    let answer = exchange(Box::new(conn), request, Body::from(body), Timeouts::default()).await;
-    let answer = answer.map_err(|(error, _)| CtlError::Exchange(error))?;
-    let status = answer.head.status();
-    let bytes =
-        answer.body.into_body(answer.length).collect(MAX_ANSWER as u64).await.map_err(CtlError::Body)?;
+    let request = writer.finish(Finish { length: Some(body.len() as u64), close: true, ..Finish::default() });
+    let client = Client::new(Connector::new(), Limits::DEFAULT);
+    let content = || Body::from(body.clone());
+    let reply = client.send(&Server::from(admin), request, content, Timeouts::default()).await?;
+    let status = reply.status();
+    let bytes = reply.body.collect(MAX_ANSWER).await.map_err(CtlError::Body)?;
     if status == StatusCode::NO_CONTENT {
         return Ok(Value::Null);
     }

@@ -20,9 +20,13 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 pub(super) use self::record::{Attempt, Outcome, Recording};
 use self::send::send;
+use crate::net::client::Connector;
+use crate::net::client::pool::Limits;
 use crate::net::clock::Clock;
 use crate::net::drain::Drain;
+use crate::net::resilience::backoff::{Backoff, Growth, Jitter, Policy};
 use crate::proto::otlp::{self, Span};
+use crate::server::http::client::Client;
 use crate::server::process::{Part, Serving};
 
 /// Exchanges whose spans wait to be sent, at most: 2 MiB or so.
@@ -40,8 +44,11 @@ pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// How often a batch is sent at most.
 const ATTEMPTS: u32 = 4;
 
-/// The wait before a batch is sent for the second time; it doubles.
-const BACKOFF: Duration = Duration::from_secs(1);
+/// The waits before a batch is sent again: about 1, 2 and 4 s.
+const BACKOFF: Policy = Policy {
+    growth: Growth::Exponential { first: Duration::from_secs(1), jitter: Jitter::Equal },
+    cap: Duration::from_secs(4),
+};
 
 /// What a process gets to hand over its last spans.
 const LAST: Duration = Duration::from_millis(400);
@@ -67,6 +74,7 @@ pub struct Exporter {
     /// Until the part takes it.
     spans: Mutex<Option<Receiver<Vec<Span>>>>,
     collector: ArcSwapOption<Collector>,
+    client: Client,
     exported: AtomicU64,
     dropped: AtomicU64,
     failed: AtomicU64,
@@ -81,6 +89,7 @@ impl Default for Exporter {
             queue,
             spans: Mutex::new(Some(spans)),
             collector: ArcSwapOption::empty(),
+            client: Client::new(Connector::new(), Limits::DEFAULT),
             exported: AtomicU64::default(),
             dropped: AtomicU64::default(),
             failed: AtomicU64::default(),
@@ -128,12 +137,12 @@ impl Exporter {
             Bytes::from(otlp::request(&service, env!("CARGO_PKG_VERSION"), &spans))
         });
         let Ok(body) = body.await else { return };
-        let mut wait = BACKOFF;
+        let mut backoff = Backoff::new(BACKOFF, fastrand::u64(..));
         for attempt in 1..=ATTEMPTS {
             let by = Instant::now() + TIMEOUT;
             let by = until.map_or(by, |until| until.min(by));
-            let sent = timeout_at(by, send(&collector, Bytes::clone(&body))).await;
-            let error = match sent.unwrap_or(Err(send::SendError::Slow)) {
+            let sent = timeout_at(by, send(&self.client, &collector, Bytes::clone(&body))).await;
+            let error = match sent.unwrap_or(Err(send::Untaken::Slow)) {
                 Ok(()) => {
                     self.exported.fetch_add(count, Ordering::Relaxed);
                     self.failing.store(false, Ordering::Relaxed);
@@ -148,8 +157,7 @@ impl Exporter {
             if last {
                 break;
             }
-            sleep(wait).await;
-            wait *= 2;
+            sleep(backoff.wait()).await;
         }
         self.failed.fetch_add(count, Ordering::Relaxed);
     }

@@ -445,6 +445,7 @@ mod tests {
     use clap::FromArgMatches;
 
     use super::*;
+    use crate::server::command::{OptionSet, SHARED, names_every_option};
 
     fn load(line: &str) -> Result<Config, String> {
         let command = Args::with_defaults(<Args as clap::Args>::augment_args(clap::Command::new("serve")));
@@ -572,5 +573,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), &text).unwrap();
         assert_eq!(load(&format!("--config {}", file.path().display())).unwrap(), config, "{text}");
+    }
+
+    #[test]
+    fn the_manuals_name_every_option_and_its_default() {
+        let command = <Args as clap::Args>::augment_args(clap::Command::new("serve"));
+        assert!(command.get_arguments().all(|arg| arg.get_help_heading().is_some()));
+        let defaults = Config::default().shown().table().unwrap();
+        let own = "chat-admin.md#What the server is started with";
+        names_every_option(&command, &defaults, &[own, "chat-cluster.md", "chat-notify.md", SHARED]);
     }
 }

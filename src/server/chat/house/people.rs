@@ -14,6 +14,7 @@ use crate::proto::chat::event::{Change, Who};
 use crate::proto::chat::id::AccountId;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::store::account::Account;
+use crate::server::hex;
 
 /// Hexadecimal digits by which a guest's address is shown.
 const CLOAK: usize = 12;
@@ -51,7 +52,7 @@ impl House {
     /// The digest of an address.
     fn cloak(&self, address: IpAddr) -> String {
         let tag = ring::hmac::sign(&self.0.cloak, address.to_canonical().to_string().as_bytes());
-        tag.as_ref().iter().take(CLOAK / 2).map(|byte| format!("{byte:02x}")).collect()
+        hex::encode(&tag.as_ref()[..CLOAK / 2])
     }
 
     /// Lets a session in: as another one of the same account under the same nick, or as a new user, if the nick is free. The nick of an account is free for nobody
@@ -139,6 +140,8 @@ impl House {
 
     /// What the user looked like, if it has left this node with this session.
     fn remove_session(&self, user: &Arc<User>, session: &Session, reason: &str) -> Option<Face> {
+        // Whoever came only a moment ago: other nodes hear that it was here, and then that it is gone.
+        self.0.tell_changes();
         let mut people = self.0.people();
         if !user.remove_session(session.id) {
             return None;

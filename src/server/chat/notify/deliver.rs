@@ -19,7 +19,7 @@ use crate::net::resilience::backoff::Backoff;
 use crate::proto::chat::event::Change;
 use crate::proto::chat::id::Millis;
 use crate::proto::chat::name::Nick;
-use crate::proto::http::date;
+use crate::proto::http::retry_after;
 use crate::proto::push::encrypt::Reader;
 use crate::proto::push::webhook;
 use crate::server::chat::accounts::{Accounts, Refusal};
@@ -27,6 +27,7 @@ use crate::server::chat::house::House;
 use crate::server::chat::store::StoreError;
 use crate::server::chat::store::history::Entry;
 use crate::server::chat::store::notices::{Kind, Notice, Notices, Settled};
+use crate::server::http::client::SendError;
 
 /// Deliveries under way, all hosts together.
 const AT_ONCE: usize = 128;
@@ -65,7 +66,7 @@ impl Undelivered {
     fn is_temporary(&self) -> bool {
         match self {
             Self::Store(_) | Self::Accounts(_) => true,
-            Self::Post(error) => !matches!(error, PostError::Request(_)),
+            Self::Post(error) => !matches!(error, PostError::Send(SendError::Request(_))),
             Self::Endpoint(_) | Self::Key(_) | Self::Field(_) => false,
         }
     }
@@ -182,7 +183,7 @@ impl Work {
             }
             None => self.webhook(notice, &account.name, &words, now)?,
         };
-        let answer = post(&self.notifier.0.connector, &endpoint, &fields, body).await?;
+        let answer = post(&self.notifier.0.client, &endpoint, &fields, body).await?;
         if let Some(wait) = wait(&answer) {
             self.notifier.0.hosts.pause(&endpoint.authority, now.saturating_add(millis(wait)));
         }
@@ -292,15 +293,7 @@ fn wait(answer: &Answer) -> Option<Duration> {
     if answer.status != StatusCode::TOO_MANY_REQUESTS && answer.status != StatusCode::SERVICE_UNAVAILABLE {
         return None;
     }
-    let text = answer.retry_after.as_deref()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let now = SystemTime::now();
-            let at = date::parse(text.as_bytes(), now)?;
-            at.duration_since(now).ok()?
-        }
-    };
+    let wait = retry_after::wait(answer.retry_after.as_deref()?.as_bytes(), SystemTime::now())?;
     Some(wait.min(LONGEST_PAUSE))
 }
 
@@ -313,6 +306,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::proto::http::date;
 
     #[test]
     fn a_server_says_how_long_it_wants_to_be_left_alone() {

@@ -29,8 +29,10 @@ use self::hosts::Hosts;
 use self::keys::Identity;
 pub use self::keys::is_key;
 use crate::net::client::Connector;
+use crate::net::client::pool::Limits;
 use crate::net::resilience::backoff::{Growth, Jitter, Policy};
 use crate::proto::push::webhook::{self, BadSecret};
+use crate::server::http::client::Client;
 
 /// Attempts of a notice by default: with [`BACKOFF`], something more than an hour.
 pub const ATTEMPTS: u32 = 10;
@@ -43,6 +45,9 @@ pub const LONGEST: Duration = Duration::from_secs(3600);
 
 /// How long a notice is worth being told; a push service keeps it as long for a device that is off. Web push has 4 weeks at most, Mattermost's proxy uses a day.
 pub const WORTH: Duration = Duration::from_secs(24 * 3600);
+
+/// Connections to one service that are kept for the next notice, on each thread.
+const IDLE: usize = 4;
 
 /// What an operator decides about notices.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,7 +136,7 @@ struct Inner {
     config: Config,
     identity: Option<Identity>,
     secrets: Vec<Vec<u8>>,
-    connector: Connector,
+    client: Client,
     hosts: Hosts,
     counters: Counters,
 }
@@ -155,12 +160,14 @@ impl Notifier {
             Some(path) => secrets(path)?,
             None => Vec::new(),
         };
+        // A connection leads where its address was checked to be when it was made.
         let connector = connector.resolver(guard::resolver(config.allow_private));
+        let client = Client::new(connector, Limits { idle_per_key: IDLE, ..Limits::DEFAULT });
         Ok(Some(Self(Arc::new(Inner {
             config: config.clone(),
             identity,
             secrets,
-            connector,
+            client,
             hosts: Hosts::default(),
             counters: Counters::default(),
         }))))

@@ -1,4 +1,4 @@
-//! One POST: a connection of its own, the answer's head, and no redirects.
+//! One POST: the answer's head, and no redirects.
 
 use std::time::Duration;
 
@@ -7,16 +7,10 @@ use http::header::RETRY_AFTER;
 use http::{HeaderName, HeaderValue, Method, StatusCode};
 
 use super::guard::Endpoint;
-use crate::net::client::{ConnectError, Connector};
-use crate::net::clock::Clock;
-use crate::net::conn::Conn;
-use crate::proto::http::client::{ClientCodec, Finish, RequestError, RequestWriter};
-use crate::proto::http::limits::Limits;
+use crate::proto::http::client::{Finish, RequestWriter};
 use crate::server::http::body::Body;
-use crate::server::http::client::exchange::{ExchangeError, Timeouts, exchange};
-
-/// What is spoken within TLS.
-const ALPN: &[&[u8]] = &[b"http/1.1"];
+use crate::server::http::client::exchange::Timeouts;
+use crate::server::http::client::{Client, SendError, Server};
 
 /// How long a request may take, connection and all.
 pub(super) const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,12 +18,8 @@ pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PostError {
-    #[error(transparent)]
-    Connect(#[from] ConnectError),
-    #[error(transparent)]
-    Request(#[from] RequestError),
     #[error("no answer: {0}")]
-    Exchange(ExchangeError),
+    Send(#[from] SendError),
     #[error("no answer within {} s", PATIENCE.as_secs())]
     Late,
 }
@@ -42,35 +32,30 @@ pub(super) struct Answer {
     pub(super) retry_after: Option<String>,
 }
 
-/// Sends a body. What the answer has behind its head is not read.
+/// Sends a body. What the answer has behind its head is not waited for.
 pub(super) async fn post(
-    connector: &Connector,
+    client: &Client,
     endpoint: &Endpoint,
     fields: &[(HeaderName, HeaderValue)],
     body: Vec<u8>,
 ) -> Result<Answer, PostError> {
-    let asking = ask(connector, endpoint, fields, Bytes::from(body));
+    let asking = ask(client, endpoint, fields, Bytes::from(body));
     tokio::time::timeout(PATIENCE, asking).await.unwrap_or(Err(PostError::Late))
 }
 
 async fn ask(
-    connector: &Connector,
+    client: &Client,
     endpoint: &Endpoint,
     fields: &[(HeaderName, HeaderValue)],
     body: Bytes,
 ) -> Result<Answer, PostError> {
     let Endpoint { tls, host, port, authority, target } = endpoint;
-    let mut writer = RequestWriter::new(&Method::POST, target, authority)?;
-    for (name, value) in fields {
-        writer.field(name, value);
-    }
-    let request = writer.finish(Finish { length: Some(body.len() as u64), upgrade: None, close: true });
-    let io = connector.connect(host, *port, tls.then_some(ALPN)).await?;
-    let limits = Limits { body: u64::MAX, ..Limits::default() };
-    let conn = Conn::new(io, ClientCodec::new(limits), Clock::new().timer());
-    let answer = exchange(Box::new(conn), request, Body::from(body), Timeouts::default()).await;
-    let answer = answer.map_err(|(error, _)| PostError::Exchange(error))?;
-    let mut named = answer.head.fields().filter(|(name, _)| name.eq_ignore_ascii_case(RETRY_AFTER.as_str()));
-    let retry_after = named.next().map(|(_, value)| String::from_utf8_lossy(value).into_owned());
-    Ok(Answer { status: answer.head.status(), retry_after })
+    let server = Server::Tcp { tls: *tls, host: host.clone(), port: *port };
+    let mut writer = RequestWriter::new(&Method::POST, target, authority).map_err(SendError::from)?;
+    fields.iter().for_each(|(name, value)| writer.field(name, value));
+    let request = writer.finish(Finish { length: Some(body.len() as u64), ..Finish::default() });
+    let reply = client.send(&server, request, || Body::from(body.clone()), Timeouts::default()).await?;
+    let told = reply.head.field(RETRY_AFTER.as_str());
+    let retry_after = told.map(|value| String::from_utf8_lossy(value).into_owned());
+    Ok(Answer { status: reply.status(), retry_after })
 }

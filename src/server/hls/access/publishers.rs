@@ -4,6 +4,7 @@
 //! place of it: a key belongs to one stream, so it says which. A key is for all renditions of its stream. Without any keys anybody may publish.
 
 use std::fmt;
+use std::sync::Arc;
 
 use http::header::WWW_AUTHENTICATE;
 use http::{HeaderValue, StatusCode};
@@ -12,19 +13,26 @@ use subtle::ConstantTimeEq;
 
 use crate::proto::http::credentials::Credentials as Offered;
 use crate::server::credentials::{Credentials, CredentialsError, Scheme, Secret};
+use crate::server::fresh::Fresh;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
+use crate::server::process::Process;
 
 /// How a key is asked for over HTTP (RFC 6750 section 3).
 const CHALLENGE: HeaderValue = HeaderValue::from_static("Bearer realm=\"wireworks hls\"");
 
 /// The keys of all streams.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct StreamKeys(Vec<(String, Box<[u8]>)>);
+/// Clones are the same.
+#[derive(Clone, Default)]
+pub struct StreamKeys(Option<Arc<Fresh<Table>>>);
+
+/// Names of streams, and their keys.
+type Table = Vec<(String, Box<[u8]>)>;
 
 impl fmt::Debug for StreamKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.iter().map(|(name, _)| name)).finish()
+        let table = self.0.as_ref().map(|keys| Arc::clone(&keys.load())).unwrap_or_default();
+        f.debug_set().entries(table.iter().map(|(name, _)| name)).finish()
     }
 }
 
@@ -39,18 +47,30 @@ impl StreamKeys {
     /// # Errors
     /// A file cannot be read, or a line is not of this form.
     pub fn load(typed: &[Secret]) -> Result<Self, CredentialsError> {
-        let mut keys = Vec::new();
-        for typed in typed {
-            let credentials = Credentials::load(Scheme::StreamKey, typed)?;
-            keys.extend(credentials.iter().map(|(name, key)| (name.to_owned(), key.as_bytes().into())));
+        if typed.is_empty() {
+            return Ok(Self::default());
         }
-        Ok(Self(keys))
+        let (files, typed) = (typed.iter().filter_map(Secret::file).collect(), typed.to_vec());
+        let keys = Fresh::new(files, move || {
+            let mut keys = Table::new();
+            for typed in &typed {
+                let credentials = Credentials::load(Scheme::StreamKey, typed)?;
+                keys.extend(credentials.iter().map(|(name, key)| (name.to_owned(), key.as_bytes().into())));
+            }
+            Ok::<_, CredentialsError>(keys)
+        })?;
+        Ok(Self(Some(keys)))
+    }
+
+    /// Reads the files again when they have changed, as long as the process serves.
+    pub(in crate::server::hls) fn follow(&self, process: &mut Process) {
+        self.0.iter().for_each(|keys| keys.follow(process));
     }
 
     /// Whether anybody may publish.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.0.is_empty()
+        self.0.is_none()
     }
 
     /// The name under which somebody may publish who asks for `name`, which may be a key, and shows `key`. All keys are looked at,
@@ -58,12 +78,11 @@ impl StreamKeys {
     ///
     /// # Errors
     /// It may not.
-    pub fn admit<'a>(&'a self, name: &'a str, key: Option<&str>) -> Result<&'a str, WrongKey> {
-        if self.is_open() {
-            return Ok(name);
-        }
+    pub fn admit(&self, name: &str, key: Option<&str>) -> Result<String, WrongKey> {
+        let Some(keys) = &self.0 else { return Ok(name.to_owned()) };
+        let keys = keys.load();
         let mut found = Err(WrongKey);
-        for (stream, secret) in &self.0 {
+        for (stream, secret) in keys.iter() {
             let shown = key.unwrap_or(name);
             let right = bool::from(secret.ct_eq(shown.as_bytes()));
             let of_stream = name
@@ -71,11 +90,11 @@ impl StreamKeys {
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
             match key {
                 Some(_) if right && of_stream => found = Ok(name),
-                None if right => found = Ok(stream),
+                None if right => found = Ok(stream.as_str()),
                 _ => {}
             }
         }
-        found
+        found.map(str::to_owned)
     }
 
     /// Lets a request publish the stream `name`, or a rendition of it, by the key that it shows: behind `Bearer`, or as `key` in the query, for clients
@@ -156,10 +175,12 @@ mod tests {
             ("", Some("s3cret"), Err(WrongKey)),
             ("", None, Err(WrongKey)),
         ] {
-            assert_eq!(keys.admit(name, key), expected, "{name} {key:?}");
+            assert_eq!(keys.admit(name, key), expected.map(str::to_owned), "{name} {key:?}");
         }
         let open = StreamKeys::default();
-        assert_eq!((open.admit("any", None), open.admit("any", Some("thing"))), (Ok("any"), Ok("any")));
+        for key in [None, Some("thing")] {
+            assert_eq!(open.admit("any", key).as_deref(), Ok("any"));
+        }
     }
 
     #[test]
@@ -168,10 +189,13 @@ mod tests {
         let path = folder.path().join("keys");
         std::fs::write(&path, "# streams\nstage:one\n\nstage:two\n").unwrap();
         let keys = StreamKeys::load(&[Secret::from(path.to_str().unwrap().to_owned())]).unwrap();
-        assert_eq!(
-            (keys.admit("stage", Some("one")), keys.admit("stage", Some("two"))),
-            (Ok("stage"), Ok("stage"))
-        );
+        for key in ["one", "two"] {
+            assert_eq!(keys.admit("stage", Some(key)).as_deref(), Ok("stage"));
+        }
+        std::fs::write(&path, "stage:three\n").unwrap();
+        keys.0.as_ref().unwrap().reread();
+        assert_eq!(keys.admit("stage", Some("three")).as_deref(), Ok("stage"));
+        assert_eq!(keys.admit("stage", Some("one")), Err(WrongKey));
         for bad in ["stage:", ":key", "stage"] {
             let error = StreamKeys::load(&[Secret::from(bad.to_owned())]).unwrap_err().to_string();
             assert!(error.contains("--stream-key") && !error.contains(bad), "{error}");

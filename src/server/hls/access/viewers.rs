@@ -4,25 +4,24 @@
 //! (RFC 6750). Only reading is guarded: publishers show the key of their stream to the door that they come by, and a page without a stream is no secret.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use arc_swap::ArcSwap;
 use http::header::{CACHE_CONTROL, VARY};
 use http::{HeaderValue, Method, StatusCode};
 
 use super::link::{BadLink, Link};
-use crate::net::clock::Clock;
 use crate::proto::http::amend::Amendment;
 use crate::server::credentials::{Credentials, CredentialsError, Scheme, Secret};
+use crate::server::fresh::Fresh;
 use crate::server::http::handler::{Handler, HandlerFuture};
 use crate::server::http::middleware::auth::Auth;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
 use crate::server::keys::{Keys, KeysError};
-use crate::server::process::{Part, Serving};
+use crate::server::process::Process;
 
 /// Who is asked for tokens, as clients show it.
 const REALM: &str = "wireworks hls";
@@ -44,14 +43,8 @@ pub struct Viewers(Arc<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    links: Option<Links>,
-    tokens: Option<Auth>,
-}
-
-#[derive(Debug)]
-struct Links {
-    path: PathBuf,
-    keys: ArcSwap<Keys>,
+    links: Option<Arc<Fresh<Keys>>>,
+    tokens: Option<Arc<Fresh<Auth>>>,
 }
 
 impl Viewers {
@@ -62,17 +55,29 @@ impl Viewers {
     /// A file cannot be read, or holds something else.
     pub fn load(links: Option<&Path>, tokens: &[Secret]) -> Result<Self, AccessError> {
         let open = |path: &Path| {
-            let keys = ArcSwap::from_pointee(Keys::open(path)?);
-            Ok::<_, KeysError>(Links { path: path.to_owned(), keys })
+            let file = path.to_owned();
+            Fresh::new(vec![path.to_owned()], move || Keys::open(&file))
         };
         let links = links.map(open).transpose()?;
-        let mut auth = Auth::new(REALM);
-        for typed in tokens {
-            for (name, token) in Credentials::load(Scheme::ViewToken, typed)?.iter() {
-                auth = auth.token(name, token);
-            }
-        }
-        Ok(Self(Arc::new(Inner { links, tokens: (!tokens.is_empty()).then_some(auth) })))
+        let tokens = (!tokens.is_empty()).then(|| {
+            let typed = tokens.to_vec();
+            Fresh::new(tokens.iter().filter_map(Secret::file).collect(), move || {
+                let mut auth = Auth::new(REALM);
+                for typed in &typed {
+                    for (name, token) in Credentials::load(Scheme::ViewToken, typed)?.iter() {
+                        auth = auth.token(name, token);
+                    }
+                }
+                Ok::<_, CredentialsError>(auth)
+            })
+        });
+        Ok(Self(Arc::new(Inner { links, tokens: tokens.transpose()? })))
+    }
+
+    /// Reads the files again when they have changed, as long as the process serves: after a rotation by `wireworks hls link --rotate`, for example.
+    pub(in crate::server::hls) fn follow(&self, process: &mut Process) {
+        self.0.links.iter().for_each(|links| links.follow(process));
+        self.0.tokens.iter().for_each(|tokens| tokens.follow(process));
     }
 
     /// Whether everybody may watch.
@@ -101,7 +106,7 @@ impl Viewers {
             return ControlFlow::Continue(By::All);
         }
         let shown = match &self.0.tokens {
-            Some(tokens) => tokens.before(request),
+            Some(tokens) => tokens.load().before(request),
             None => refuse("this is only shown to those who have a signed link"),
         };
         shown.map_continue(|()| By::Token)
@@ -110,7 +115,7 @@ impl Viewers {
     fn open(&self, link: Result<Link<'_>, BadLink>) -> Result<String, BadLink> {
         let Some(links) = &self.0.links else { return Err(BadLink::Forged) };
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        Ok(link?.open(&links.keys.load(), now)?.to_owned())
+        Ok(link?.open(&links.load(), now)?.to_owned())
     }
 }
 
@@ -160,21 +165,6 @@ fn enter(request: &mut Request, path: &str) -> ControlFlow<Response> {
 
 fn refuse(why: &str) -> ControlFlow<Response> {
     ControlFlow::Break(Problem::new(StatusCode::FORBIDDEN, why.to_owned()).into_response())
-}
-
-/// Reads the keys again, on SIGHUP: after a rotation by `wireworks hls link --rotate`.
-impl Part for Viewers {
-    fn serve(self: Arc<Self>, _shard: usize, _clock: Clock) -> Serving {
-        Box::pin(std::future::ready(Ok(())))
-    }
-
-    fn reload(&self) {
-        let Some(links) = &self.0.links else { return };
-        match Keys::open(&links.path) {
-            Ok(keys) => links.keys.store(Arc::new(keys)),
-            Err(error) => tracing::error!(%error, "the new keys of links are bad; the old ones stay in use"),
-        }
-    }
 }
 
 /// A handler behind a guard.
@@ -299,7 +289,7 @@ mod tests {
         let twice = keys.rotate(&path).unwrap().rotate(&path).unwrap();
         let line = format!("GET {link}");
         assert_eq!(ask(&viewers, &line, &[]).await.0, 200);
-        viewers.reload();
+        viewers.0.links.as_ref().unwrap().reread();
         assert_eq!(ask(&viewers, &line, &[]).await.0, 403);
         let line = format!("GET {}", sign(&twice, "/live/a", u64::MAX).unwrap());
         assert_eq!(ask(&viewers, &line, &[]).await.0, 200);

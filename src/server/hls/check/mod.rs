@@ -3,7 +3,6 @@
 //! The rules and what they say stand in [`proto::hls::check`](crate::proto::hls::check); here is what asks for the bytes. A media playlist is a `Watched`: its
 //! state is kept from one version to the next, so that the segments of a live playlist are read once.
 
-mod decrypt;
 mod fetch;
 mod live;
 mod report;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::super::decrypt::{decrypt, iv_of};
 use super::super::kinds::MAX_SEGMENT;
 use super::super::location::Location;
-use super::decrypt::{decrypt, iv_of};
 use super::fetch::{FetchError, Fetcher};
 use super::report::Report;
 use super::{PLAYLIST, Settings, is_playlist_type};

@@ -39,7 +39,7 @@ pub struct Args {
     #[arg(long = "for", value_name = "TIME", default_value_t = TimeSpan(LASTS))]
     pub lasts: TimeSpan,
 
-    /// Make a new key first. Links by the key before it still count, older ones do not; servers take the new key after a SIGHUP
+    /// Make a new key first. Links by the key before it still count, older ones do not; servers take the new key within seconds
     #[arg(long)]
     pub rotate: bool,
 }

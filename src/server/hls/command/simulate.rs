@@ -97,6 +97,15 @@ pub enum Replaced {
     Last,
 }
 
+impl Replaced {
+    pub(super) fn strategy(self) -> Strategy {
+        match self {
+            Self::First => Strategy::First,
+            Self::Last => Strategy::Last,
+        }
+    }
+}
+
 /// Why nothing was simulated.
 #[derive(Debug, thiserror::Error)]
 pub enum SimulateError {
@@ -170,10 +179,7 @@ fn work(args: &Args, manifest: Manifest, traces: Vec<(String, Trace)>) -> Work {
     let settings = Settings {
         buffer: args.buffer * 1000.0,
         abandon: !args.no_abandon,
-        replace: args.replace.map(|replaced| match replaced {
-            Replaced::First => Strategy::First,
-            Replaced::Last => Strategy::Last,
-        }),
+        replace: args.replace.map(Replaced::strategy),
         live: args.live.map(|seconds| seconds * 1000.0),
         steps: args.plot.is_some(),
     };
@@ -186,7 +192,8 @@ fn work(args: &Args, manifest: Manifest, traces: Vec<(String, Trace)>) -> Work {
     Work { manifest, traces, algorithms, settings, weights }
 }
 
-fn trace(path: &Path) -> Result<(String, Trace), SimulateError> {
+/// Reads a trace, and says what it is called.
+pub(super) fn trace(path: &Path) -> Result<(String, Trace), SimulateError> {
     let failed = |source| SimulateError::Read { path: path.to_owned(), source };
     if fs::metadata(path).map_err(failed)?.len() > MAX_TRACE {
         return Err(failed(io::Error::other("it is larger than 64 MiB")));

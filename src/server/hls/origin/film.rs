@@ -24,6 +24,7 @@ use super::{OriginError, Packager};
 use crate::net::workers::Priority;
 use crate::proto::http::etag::EntityTag;
 use crate::proto::http::head::Head;
+use crate::server::hex;
 use crate::server::hls::kinds::{self, Kind, PLAYLIST};
 use crate::server::hls::vod::{Format, Input, Media, Presentation, Settings};
 use crate::server::http::problem::Problem;
@@ -318,7 +319,7 @@ fn tag(stamps: &[Stamp], format: Format, target: Duration) -> String {
         context.update(format!("{size} {seconds} {nanos}\0").as_bytes());
     }
     context.update(format!("{format:?} {target:?}").as_bytes());
-    context.finish().as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(&context.finish().as_ref()[..8])
 }
 
 fn stamps(paths: &[PathBuf]) -> std::io::Result<Vec<Stamp>> {

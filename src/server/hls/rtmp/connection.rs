@@ -224,9 +224,9 @@ impl Session<'_> {
         let who = WhoPublishes { by: "rtmp", peer: Some(self.peer) };
         let admitted = self.door.keys.admit(&asked.name, asked.key.as_deref());
         let let_in = admitted.map_err(End::from).and_then(|name| {
-            let publisher = self.door.streams.publish(name, who)?;
+            let publisher = self.door.streams.publish(&name, who)?;
             let over = Box::pin(publisher.over());
-            Ok(Publishing { name: name.to_owned(), publisher, over })
+            Ok(Publishing { name, publisher, over })
         });
         match let_in {
             Ok(publishing) => {

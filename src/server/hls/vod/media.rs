@@ -19,6 +19,7 @@ use crate::proto::hls::track::{Shape, Track};
 use crate::proto::hls::vod::index::Index;
 use crate::proto::hls::vod::layout::Tag;
 use crate::proto::hls::vod::samples::Samples;
+use crate::server::hex;
 
 /// An input, and what its user said of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -257,7 +258,7 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
             step => step,
         };
         let step = step.map_err(|fault| match fault.wrong {
-            Wrong::NotMp4(_) => MediaError::Unknown { name: name.clone(), first: hex(first) },
+            Wrong::NotMp4(_) => MediaError::Unknown { name: name.clone(), first: digits(first) },
             _ => broken(fault),
         })?;
         let one = match step {
@@ -315,7 +316,7 @@ fn mp4(source: Arc<Source>, first: &Bytes) -> Result<Media, MediaError> {
     }
     match found {
         Some((movie, _, indexes)) => movie_media(movie, indexes, &source, warnings),
-        None if source.length() < 8 => Err(MediaError::Unknown { name, first: hex(first) }),
+        None if source.length() < 8 => Err(MediaError::Unknown { name, first: digits(first) }),
         None => Err(MediaError::NoMovie { name, at: source.length() }),
     }
 }
@@ -394,11 +395,11 @@ pub(super) fn finish(
     Ok(Media { name, content: Content::Tracks(eras), warnings })
 }
 
-fn hex(first: &[u8]) -> String {
-    if first.is_empty() {
-        return "none, it is empty".to_owned();
+fn digits(first: &[u8]) -> String {
+    match first {
+        [] => "none, it is empty".to_owned(),
+        _ => hex::encode(&first[..first.len().min(8)]),
     }
-    first.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

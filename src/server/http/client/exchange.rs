@@ -98,6 +98,18 @@ pub enum ExchangeError {
     Misuse(Misuse),
 }
 
+impl ExchangeError {
+    /// Whether the connection failed, and not what the server said.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Io(_) | Self::Closed | Self::Timeout => true,
+            Self::Fault(fault) => *fault == Fault::Incomplete,
+            Self::Body(_) | Self::Misuse(_) => false,
+        }
+    }
+}
+
 impl From<ConnError<ClientError>> for ExchangeError {
     fn from(error: ConnError<ClientError>) -> Self {
         match error {
@@ -469,6 +481,7 @@ impl<L: Lent> Exchange<L> {
     fn give_back(&mut self) {
         if let Some(mut conn) = self.conn.take() {
             conn.clear_deadline();
+            conn.park();
             let reusable = conn.codec().is_ready();
             conn.give_back(reusable);
         }

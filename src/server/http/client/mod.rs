@@ -1,14 +1,18 @@
 //! HTTP/1.1 over a connection that we made.
 //!
-//! [`fetch`] gets what is at an address, by as many requests and connections as that takes; [`exchange`] is one request with its response, and bodies both
-//! ways. Where something else is spoken afterwards, [`ask`] sends one request and waits for the response that counts. [`tunnel`] gets a connection through a proxy.
+//! A [`Client`] sends requests over connections that it keeps. [`fetch`] gets by it what is at an address, by as many requests and connections as that takes;
+//! [`exchange`] is one request with its response over one connection, and bodies both ways. Where something else is spoken afterwards, [`ask`] sends one request and waits for the response that counts. [`tunnel`] gets a connection through a proxy.
 
+mod address;
+mod connections;
 pub mod exchange;
 pub mod fetch;
 mod tunnel;
 
 use std::io;
 
+pub use self::address::{Address, AddressError, Server};
+pub use self::connections::{Client, Reply, SendError};
 pub use self::tunnel::{ANSWER, TunnelError, tunnel};
 use crate::net::conn::{Conn, ConnError};
 use crate::net::io::Transport;

@@ -102,7 +102,10 @@ impl Variant {
         // RFC 9110 section 8.8.2.1: a date that lies ahead is replaced.
         let modified = stamp.modified().min(now);
         let mut fields = Fields::new();
-        fields.append(CONTENT_TYPE, content_type(name));
+        fields.append(
+            CONTENT_TYPE,
+            content_type(name).unwrap_or(HeaderValue::from_static("application/octet-stream")),
+        );
         if coding != Coding::Identity {
             fields.append(CONTENT_ENCODING, HeaderValue::from_static(coding.name()));
         }

@@ -30,6 +30,7 @@ pub use self::options::{FilesError, FilesOptions};
 pub use self::representation::{Representation, Source};
 pub(super) use self::single::reply;
 pub use self::types::Disposition;
+pub(in crate::server) use self::types::content_type;
 
 use std::future::ready;
 use std::path::Path;

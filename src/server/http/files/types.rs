@@ -17,8 +17,8 @@ const EXCEPTIONS: &[(&str, &str)] = &[
     ("map", "application/json"), // source maps
 ];
 
-/// The media type of a file called `name`; text comes with `charset=utf-8`.
-pub(super) fn content_type(name: &[u8]) -> HeaderValue {
+/// The media type of a file called `name`, if the name says it; text comes with `charset=utf-8`.
+pub(in crate::server) fn content_type(name: &[u8]) -> Option<HeaderValue> {
     let extension = Path::new(OsStr::from_bytes(name)).extension();
     let essence = extension.and_then(OsStr::to_str).and_then(|extension| {
         let exception = EXCEPTIONS
@@ -27,14 +27,13 @@ pub(super) fn content_type(name: &[u8]) -> HeaderValue {
             .map(|(_, essence)| *essence);
         exception.or_else(|| mime_guess::from_ext(extension).first_raw())
     });
-    match essence {
-        None => HeaderValue::from_static("application/octet-stream"),
-        Some("application/javascript") => HeaderValue::from_static("text/javascript; charset=utf-8"),
-        Some(text) if text.starts_with("text/") => {
+    Some(match essence? {
+        "application/javascript" => HeaderValue::from_static("text/javascript; charset=utf-8"),
+        text if text.starts_with("text/") => {
             HeaderValue::try_from(format!("{text}; charset=utf-8")).unwrap_or(HeaderValue::from_static(text))
         }
-        Some(other) => HeaderValue::from_static(other),
-    }
+        other => HeaderValue::from_static(other),
+    })
 }
 
 /// What a browser is told to do with files.
@@ -115,16 +114,20 @@ mod tests {
             ("a.mp4", "video/mp4"),
             ("a.pdf", "application/pdf"),
             ("a.tar.gz", "application/gzip"),
-            ("README", "application/octet-stream"),
-            ("a.unheard-of", "application/octet-stream"),
-            (".html", "application/octet-stream"),
-            ("a.", "application/octet-stream"),
-            ("", "application/octet-stream"),
+            ("README", ""),
+            ("a.unheard-of", ""),
+            (".html", ""),
+            ("a.", ""),
+            ("", ""),
         ] {
-            assert_eq!(content_type(name.as_bytes()), expected, "{name}");
+            assert_eq!(
+                content_type(name.as_bytes()).as_ref().map_or("", |kind| kind.to_str().unwrap()),
+                expected,
+                "{name}"
+            );
         }
-        assert_eq!(content_type(b"\xFF.png"), "image/png");
-        assert_eq!(content_type(b"a.\xFF"), "application/octet-stream");
+        assert_eq!(content_type(b"\xFF.png").unwrap(), "image/png");
+        assert_eq!(content_type(b"a.\xFF"), None);
     }
 
     #[test]

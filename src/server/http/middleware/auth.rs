@@ -1,4 +1,4 @@
-//! Who asks: Basic (RFC 7617) and Bearer (RFC 6750) credentials against a fixed list.
+//! Who asks: Basic (RFC 7617) and Bearer (RFC 6750) credentials against a list.
 //!
 //! Secrets are compared in constant time, each against all of the list, so that the time of an answer tells nothing but
 //! lengths. Basic sends the password with every request, readable without TLS; that is the operator's to decide.
@@ -14,6 +14,7 @@ use subtle::{Choice, ConstantTimeEq};
 use crate::proto::http::credentials::Credentials;
 use crate::proto::http::head::Head;
 use crate::proto::http::list::FieldLines;
+use crate::server::fresh::Fresh;
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::{IntoResponse, Response};
@@ -30,6 +31,8 @@ pub struct Auth {
     tokens: Vec<Known>,
     /// Normalized paths; none for all.
     prefixes: Vec<Vec<Vec<u8>>>,
+    /// Who decides in its place.
+    current: Option<Arc<Fresh<Auth>>>,
 }
 
 #[derive(Clone)]
@@ -54,7 +57,18 @@ impl Auth {
             users: Vec::new(),
             tokens: Vec::new(),
             prefixes: Vec::new(),
+            current: None,
         }
+    }
+
+    /// The one that is made of files, whichever that is at the time.
+    pub(in crate::server) fn following(current: Arc<Fresh<Self>>) -> Self {
+        Self { current: Some(current), ..Self::new("") }
+    }
+
+    /// Whom it follows.
+    pub(in crate::server) fn followed(&self) -> Option<&Arc<Fresh<Self>>> {
+        self.current.as_ref()
     }
 
     /// Lets a user in, with Basic. A name cannot hold a colon.
@@ -91,6 +105,9 @@ impl Auth {
 
     /// Lets the request in, with an [`AuthName`], or asks for credentials.
     pub fn before(&self, request: &mut Request) -> ControlFlow<Response> {
+        if let Some(current) = &self.current {
+            return current.load().before(request);
+        }
         if !self.guards(request.path()) {
             return ControlFlow::Continue(());
         }

@@ -24,7 +24,7 @@ use crate::net::bucket::{Buckets, Rate};
 use crate::net::leases::Terms;
 use crate::net::limits::Source;
 use crate::net::service::{Limited, RateLimit as Limiter, Service};
-use crate::proto::http::forwarded;
+use crate::proto::http::{forwarded, retry_after};
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 
@@ -169,7 +169,7 @@ impl RateLimit {
             Err(limited) => ControlFlow::Break(later(
                 StatusCode::TOO_MANY_REQUESTS,
                 "too many requests",
-                limited.seconds(),
+                retry_after::seconds(limited.retry_after),
             )),
         }
     }

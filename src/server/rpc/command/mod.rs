@@ -91,39 +91,21 @@ fn block_on<T>(future: impl Future<Output = Result<T, RpcError>>) -> Result<T, R
 #[cfg(test)]
 mod tests {
     use clap::{Args, Command};
+    use toml::Table;
 
     use super::*;
+    use crate::server::command::names_every_option;
 
     #[test]
     fn the_manual_names_every_option_of_a_client_and_its_default() {
-        let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rpc.md");
-        let page = std::fs::read_to_string(page).unwrap();
-        let section = page.split("\n## Options of a client\n").nth(1).unwrap().split("\n## ").next().unwrap();
-        // What stands in the first column, as words, and the default in the second.
-        let rows: Vec<(Vec<&str>, &str)> = section
-            .lines()
-            .filter_map(|line| line.strip_prefix("| `")?.split_once(" | "))
-            .map(|(names, rest)| {
-                (names.split([' ', '`', ',']).collect(), rest.split('|').next().unwrap_or_default().trim())
-            })
-            .collect();
-        for (name, command) in [
-            ("ls", list::ListArgs::augment_args(Command::new("ls"))),
-            ("describe", list::DescribeArgs::augment_args(Command::new("describe"))),
-            ("call", call::Args::augment_args(Command::new("call"))),
-            ("ping", ping::Args::augment_args(Command::new("ping"))),
-            ("bench", bench::Args::augment_args(Command::new("bench"))),
+        for command in [
+            list::ListArgs::augment_args(Command::new("ls")),
+            list::DescribeArgs::augment_args(Command::new("describe")),
+            call::Args::augment_args(Command::new("call")),
+            ping::Args::augment_args(Command::new("ping")),
+            bench::Args::augment_args(Command::new("bench")),
         ] {
-            for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
-                let option = format!("--{}", arg.get_long().unwrap());
-                assert!(arg.get_help().is_some(), "{option}");
-                let mut rows = rows.iter().filter(|(words, _)| words.contains(&option.as_str())).peekable();
-                assert!(rows.peek().is_some(), "{option} of {name} is not in the manual");
-                if let ([default], false) = (arg.get_default_values(), arg.is_hide_default_value_set()) {
-                    let default = default.to_str().unwrap();
-                    assert!(rows.any(|(_, shown)| *shown == default), "{option} of {name} is {default}");
-                }
-            }
+            names_every_option(&command, &Table::new(), &["rpc.md#Options of a client"]);
         }
     }
 }

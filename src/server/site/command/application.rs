@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use super::config::{AccessLogFormat, Config, Deflate, FilesConfig, Replies, Site, Sockets};
 use super::run::CommandError;
-use crate::net::bucket::Rate;
 use crate::net::workers::Blocking;
 use crate::proto::ws::deflate::{self, Memory};
 use crate::server::credentials::{Credentials, CredentialsError, Scheme, Secret};
+use crate::server::fresh::Fresh;
 use crate::server::http::files::{Files, FilesOptions};
 use crate::server::http::handler::SharedHandler;
 use crate::server::http::middleware::Stack;
@@ -126,30 +126,31 @@ fn cors(origins: &[String]) -> Result<Option<Cors>, CorsError> {
 
 /// Whoever is in one of the lists comes in.
 fn auth(replies: &Replies) -> Result<Option<Auth>, CredentialsError> {
-    let load = |scheme, typed: &Option<Secret>| {
-        let loaded = typed.as_ref().map(|typed| Credentials::load(scheme, typed));
-        loaded.transpose()
-    };
-    let users = load(Scheme::Basic, &replies.basic_auth)?;
-    let tokens = load(Scheme::Bearer, &replies.bearer_auth)?;
-    if users.is_none() && tokens.is_none() {
+    let lists = [(Scheme::Basic, replies.basic_auth.clone()), (Scheme::Bearer, replies.bearer_auth.clone())];
+    let lists = lists.into_iter().filter_map(|(scheme, typed)| Some((scheme, typed?)));
+    let lists: Vec<(Scheme, Secret)> = lists.collect();
+    if lists.is_empty() {
         return Ok(None);
     }
-    let mut auth = Auth::new(REALM);
-    for (name, password) in users.iter().flat_map(Credentials::iter) {
-        auth = auth.user(name, password);
-    }
-    for (name, token) in tokens.iter().flat_map(Credentials::iter) {
-        auth = auth.token(name, token);
-    }
-    Ok(Some(auth))
+    let files = lists.iter().filter_map(|(_, typed)| typed.file()).collect();
+    let current = Fresh::new(files, move || {
+        let mut auth = Auth::new(REALM);
+        for (scheme, typed) in &lists {
+            for (name, secret) in Credentials::load(*scheme, typed)?.iter() {
+                auth = match scheme {
+                    Scheme::Basic => auth.user(name, secret),
+                    _ => auth.token(name, secret),
+                };
+            }
+        }
+        Ok::<_, CredentialsError>(auth)
+    })?;
+    Ok(Some(Auth::following(current)))
 }
 
-/// As many at once as in one unit of time, for each address.
+/// The limit for each address.
 fn rate_limit(frequency: Frequency) -> Option<RateLimit> {
-    let (burst, _) = frequency.parts();
-    let rate = Rate::new(frequency.per_second(), burst)?;
-    Some(RateLimit::new(rate, RateKey::Peer, RateLimit::MAX_KEYS))
+    Some(RateLimit::new(frequency.rate()?, RateKey::Peer, RateLimit::MAX_KEYS))
 }
 
 #[cfg(test)]

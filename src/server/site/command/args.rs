@@ -43,8 +43,8 @@ Examples:
 
 Durations are written as 500ms, 30s, 2m; sizes as 32KiB, 10MB; rates as 100/s, 600/m.
 A flag can be taken back with =false, for example over a file: --hidden=false.
-Signals: TERM and INT end the server when its requests are done, a second one at once; HUP reads
-certificates again and reopens the access log.";
+Signals: TERM and INT end the server when its requests are done, a second one at once; HUP reads certificates,
+users and tokens again and reopens the access log.";
 
 const FILES: &str = "Files (with DIR)";
 const REPLIES: &str = "Requests and replies";

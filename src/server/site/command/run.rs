@@ -7,6 +7,7 @@ use crate::server::RunError;
 use crate::server::command::ConfigError;
 use crate::server::credentials::CredentialsError;
 use crate::server::http::files::FilesError;
+use crate::server::http::middleware::Stack;
 use crate::server::http::middleware::cors::CorsError;
 use crate::server::http::server::Server;
 use crate::server::process::{Outcome, Process, announce};
@@ -41,7 +42,10 @@ pub enum CommandError {
 /// # Errors
 /// The configuration is wrong, a file cannot be read, or an address cannot be listened on.
 pub fn run(config: &Config) -> Result<Outcome, CommandError> {
-    Ok(server(config)?.on_ready(announce).run()?)
+    let common = &config.server;
+    let mut process = Process::new(common.threading, common.threads, common.drain_timeout);
+    prepare(config, &mut process)?;
+    Ok(process.run(announce).map_err(RunError::from)?)
 }
 
 /// Reads what the configuration names, binds its sockets, and puts the server into `process`, whose threads and drain it
@@ -50,17 +54,20 @@ pub fn run(config: &Config) -> Result<Outcome, CommandError> {
 /// # Errors
 /// As for [`run`].
 pub fn prepare(config: &Config, process: &mut Process) -> Result<(), CommandError> {
-    server(config)?.prepare(process)?;
+    let blocking = Blocking::new(BlockingConfig::default());
+    let stack = application::stack(&config.replies, &blocking)?;
+    let users = stack.auth.as_ref().and_then(|auth| auth.followed().cloned());
+    server(config, stack, blocking)?.prepare(process)?;
+    users.iter().for_each(|users| users.follow(process));
     Ok(())
 }
 
 /// The server of a configuration.
-fn server(config: &Config) -> Result<Server, CommandError> {
-    let blocking = Blocking::new(BlockingConfig::default());
+fn server(config: &Config, stack: Stack, blocking: Blocking) -> Result<Server, CommandError> {
     let sockets = config.server.metrics.is_some().then(SocketMetrics::new);
     let mut server = Server::new(application::handler(config, &blocking, sockets.as_ref())?)
         .name(config.site.name())
-        .stack(application::stack(&config.replies, &blocking)?)
+        .stack(stack)
         .settings(config.settings.clone())
         .configured(&config.server)
         .workers(blocking);

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::super::codec::access::{Coding, Entry, Role, is_recovery_point};
-use super::super::super::codec::nal::Lengths;
+use super::super::super::codec::access::{Coding, Entry, entry};
 use super::super::super::track::{Config, Shape, Timescale, Track};
 use super::super::super::ts::clock::WRAP;
 
@@ -180,17 +179,11 @@ fn size(track: &Track) -> Option<(u32, u32)> {
 
 /// Whether a decoder may begin at a sample of MP4. `flagged` is what the container says, which counts where the bytes are not looked into.
 pub(super) fn is_entry(config: &Config, sample: &[u8], flagged: bool) -> bool {
-    let (coding, length) = match config {
-        Config::Avc(config) => (Coding::Avc, config.length_size),
-        Config::Hevc(config) => (Coding::Hevc, config.length_size),
-        _ => return flagged,
-    };
-    let mut nals = Lengths::new(sample, length).map_while(Result::ok);
-    nals.any(|nal| {
-        let entry =
-            matches!(coding.role(nal), Some(Role::First(entry) | Role::Slice(entry)) if entry != Entry::None);
-        entry || coding == Coding::Avc && is_recovery_point(nal)
-    })
+    match config {
+        Config::Avc(config) => entry(Coding::Avc, sample, config.length_size) != Entry::None,
+        Config::Hevc(config) => entry(Coding::Hevc, sample, config.length_size) != Entry::None,
+        _ => flagged,
+    }
 }
 
 #[cfg(test)]

@@ -88,6 +88,7 @@ pub(super) fn skip(list: &Attributes) -> Read<Skipped> {
     let ids = |ids: String| ids.split('\t').filter(|id| !id.is_empty()).map(str::to_owned).collect();
     Ok(Skipped {
         segments: needed("SKIPPED-SEGMENTS", list.integer("SKIPPED-SEGMENTS")?)?,
+        keys: Arc::default(),
         removed_dateranges: list.quoted("RECENTLY-REMOVED-DATERANGES")?.map(ids),
     })
 }

@@ -1,57 +1,63 @@
-//! The segments of a media playlist, and the one that is not complete.
+//! The segments of a media playlist, and the one that is not complete: sections 4.4.4 and 4.4.5.
 
 use std::sync::Arc;
 
-use m3u8_rs::ExtTag;
-
-use super::super::attributes::{Value, Writer};
-use super::super::media::{ByteRange, DateRange, HintKind, Key, Map, MediaPlaylist, Method, Part, Segment};
+use super::super::attributes::{Seconds, Value, Writer};
+use super::super::media::{Date, DateRange, HintKind, Key, Map, MediaPlaylist, Method, Part, Segment};
 use super::{one_line, quotable};
 
 /// What held for the segment before.
 #[derive(Default)]
 struct Held<'a> {
     keys: &'a [Arc<Key>],
+    /// The keys are to be said once more, though they may hold already.
+    again: bool,
     map: Option<&'a Arc<Map>>,
     bitrate: Option<u64>,
 }
 
-/// The complete segments.
-pub(super) fn segments(playlist: &MediaPlaylist) -> Vec<m3u8_rs::MediaSegment> {
-    let mut held = Held::default();
-    playlist.segments.iter().map(|segment| complete(segment, &mut held)).collect()
-}
-
-fn complete<'a>(segment: &'a Segment, held: &mut Held<'a>) -> m3u8_rs::MediaSegment {
-    let mut tags = String::new();
-    before(segment, held, &mut tags);
-    m3u8_rs::MediaSegment {
-        uri: one_line(&segment.uri),
-        // Rounded to microseconds by its shortest form: exact up to 16 s, which few segments exceed.
-        duration: segment.duration.as_secs_f32(),
-        title: segment.title.as_deref().map(one_line),
-        byte_range: segment.byte_range.map(range),
-        discontinuity: segment.discontinuity,
-        program_date_time: segment.program_date_time,
-        unknown_tags: tags.lines().filter_map(ext_tag).collect(),
-        ..m3u8_rs::MediaSegment::default()
+impl<'a> Held<'a> {
+    /// Before the first segment that is written. An update says again what held for what it leaves out, and ends the keys that hold no longer.
+    fn before(playlist: &'a MediaPlaylist) -> Self {
+        match &playlist.skipped {
+            Some(skipped) => Self { keys: &skipped.keys, again: true, ..Self::default() },
+            None => Self::default(),
+        }
     }
 }
 
-fn ext_tag(line: &str) -> Option<ExtTag> {
-    let line = line.strip_prefix("#EXT-")?;
-    let (tag, rest) = match line.split_once(':') {
-        Some((tag, rest)) => (tag, Some(rest.to_owned())),
-        None => (line, None),
-    };
-    Some(ExtTag { tag: tag.to_owned(), rest })
+/// The complete segments.
+pub(super) fn segments(playlist: &MediaPlaylist, out: &mut String) {
+    let mut held = Held::before(playlist);
+    playlist.segments.iter().for_each(|segment| complete(segment, &mut held, out));
 }
 
-fn range(range: ByteRange) -> m3u8_rs::ByteRange {
-    m3u8_rs::ByteRange { length: range.length, offset: Some(range.offset) }
+fn complete<'a>(segment: &'a Segment, held: &mut Held<'a>, out: &mut String) {
+    if let Some(range) = segment.byte_range {
+        out.push_str(&format!("#EXT-X-BYTERANGE:{}@{}\n", range.length, range.offset));
+    }
+    place(segment, out);
+    before(segment, held, out);
+    let title = segment.title.as_deref().map(one_line).unwrap_or_default();
+    out.push_str(&format!("#EXTINF:{},{title}\n{}\n", Seconds(segment.duration), one_line(&segment.uri)));
 }
 
-/// What is said of a segment before its duration, other than what `m3u8-rs` says.
+/// Where a segment is in the presentation, when that is not behind the one before.
+fn place(segment: &Segment, out: &mut String) {
+    if segment.discontinuity {
+        out.push_str("#EXT-X-DISCONTINUITY\n");
+    }
+    if let Some(at) = &segment.program_date_time {
+        out.push_str(&format!("#EXT-X-PROGRAM-DATE-TIME:{}\n", date(at)));
+    }
+}
+
+/// A date to the millisecond, with the offset that it has.
+fn date(date: &Date) -> String {
+    date.to_rfc3339_opts(chrono::SecondsFormat::Millis, true)
+}
+
+/// What else is said of a segment before its duration.
 fn before<'a>(segment: &'a Segment, held: &mut Held<'a>, out: &mut String) {
     if segment.map.as_ref() != held.map
         && let Some(map) = &segment.map
@@ -79,18 +85,20 @@ fn before<'a>(segment: &'a Segment, held: &mut Held<'a>, out: &mut String) {
 
 /// Keys that hold from here on.
 fn keys<'a>(keys: &'a [Arc<Key>], held: &mut Held<'a>, out: &mut String) {
-    if keys == held.keys {
+    if keys == held.keys && !held.again {
         return;
     }
-    // A key takes the place of one of the same format only: one that is not there any longer goes by NONE, and the others come again.
-    let lost = held.keys.iter().any(|old| keys.iter().all(|new| new.format != old.format));
-    if lost {
+    // A key takes the place of one of the same format, and stands behind the others if there is none. What does not come about so goes by NONE, which ends all
+    // of them.
+    let anew =
+        keys.len() < held.keys.len() || held.keys.iter().zip(keys).any(|(old, new)| old.format != new.format);
+    if anew {
         Writer::begin(out, "#EXT-X-KEY").plain("METHOD", Method::None.word()).end();
     }
-    for key in keys.iter().filter(|key| lost || !held.keys.contains(key)) {
+    for key in keys.iter().filter(|key| anew || held.again || !held.keys.contains(key)) {
         write_key("#EXT-X-KEY", key, out);
     }
-    held.keys = keys;
+    (held.keys, held.again) = (keys, false);
 }
 
 pub(super) fn write_key(tag: &str, key: &Key, out: &mut String) {
@@ -116,7 +124,6 @@ fn write_part(part: &Part, out: &mut String) {
 }
 
 fn write_date_range(range: &DateRange, out: &mut String) {
-    let date = |date: &super::super::media::Date| date.to_rfc3339_opts(chrono::SecondsFormat::Millis, true);
     let mut list = Writer::begin(out, "#EXT-X-DATERANGE")
         .quoted("ID", &range.id)
         .maybe(range.class.as_deref(), |list, class| list.quoted("CLASS", class))
@@ -135,19 +142,12 @@ fn write_date_range(range: &DateRange, out: &mut String) {
 
 /// The parts of the segment that is not complete, what will come, and other renditions.
 pub(super) fn unfinished(playlist: &MediaPlaylist, out: &mut String) {
-    let mut held = Held::default();
+    let mut held = Held::before(playlist);
     if let Some(last) = playlist.segments.last() {
-        held = Held { keys: &last.keys, map: last.map.as_ref(), bitrate: last.bitrate };
+        held = Held { keys: &last.keys, again: false, map: last.map.as_ref(), bitrate: last.bitrate };
     }
     if let Some(segment) = &playlist.unfinished {
-        if segment.discontinuity {
-            out.push_str("#EXT-X-DISCONTINUITY\n");
-        }
-        if let Some(date) = &segment.program_date_time {
-            out.push_str("#EXT-X-PROGRAM-DATE-TIME:");
-            out.push_str(&date.to_rfc3339_opts(chrono::SecondsFormat::Millis, true));
-            out.push('\n');
-        }
+        place(segment, out);
         before(segment, &mut held, out);
     }
     for hint in &playlist.preload_hints {

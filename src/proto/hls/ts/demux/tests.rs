@@ -57,7 +57,7 @@ fn tables(streams: &[(u16, Kind)]) -> Vec<u8> {
         streams.iter().map(|&(pid, kind)| Entry { pid, kind, language: Language::UNDETERMINED }).collect();
     let map = Map { program: 1, pcr_pid: 0x100, streams };
     let pat = Sender::new(0).send(&section(&write_programs(1, MAP)), None);
-    [pat, Sender::new(MAP).send(&section(&write_map(&map)), None)].concat()
+    [pat, Sender::new(MAP).send(&section(&write_map(&map, 0)), None)].concat()
 }
 
 /// A PES packet with a length.
@@ -307,11 +307,11 @@ fn tables_that_are_damaged_or_of_others() {
     let mut map = Map { program: 1, pcr_pid: 0x100, streams: Vec::new() };
     let mut maps = Sender::new(0x200);
     let mut stream = Sender::new(0).send(&section(&pat), None);
-    stream.extend(maps.send(&section(&write_map(&map)), None));
+    stream.extend(maps.send(&section(&write_map(&map, 0)), None));
     assert_eq!(hear(&stream), []);
     map.program = 7;
     map.streams.push(Entry { pid: 0x100, kind: Kind::Aac, language: Language::new("eng").unwrap() });
-    stream.extend(maps.send(&section(&write_map(&map)), None));
+    stream.extend(maps.send(&section(&write_map(&map, 0)), None));
     stream.extend(Sender::new(0x100).send(&pes(pes::AUDIO, 0, &adts()), None));
     let told = tracks(&hear(&stream));
     assert_eq!((told[0].language.as_str(), told[0].codec_string().as_str()), ("eng", "mp4a.40.2"));

@@ -119,7 +119,13 @@ impl House {
                     break;
                 }
                 let name = names.iter().find(|(id, _)| Some(*id) == event.by.account);
-                let face = face_of(&event.by, name.map(|(_, name)| name.clone()), "");
+                let mut face = face_of(&event.by, name.map(|(_, name)| name.clone()), "");
+                // The log does not have what the author called itself; if it is still there, it can be told.
+                if let Some(known) = self.0.seen(&event.by).map(|user| user.face())
+                    && known.nick == event.by.nick
+                {
+                    (face.real, face.bot) = (known.real, known.bot);
+                }
                 self.0.take(room, event, &face);
             }
             if !page.more {

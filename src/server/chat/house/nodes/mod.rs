@@ -160,6 +160,11 @@ impl Inner {
     /// A user has changed in a way of which others hear each time, even if more follows at once: its nick.
     pub(super) fn changed_at_once(&self, user: &Arc<User>) {
         self.changed(user);
+        self.tell_changes();
+    }
+
+    /// Tells other nodes now of users that have changed, while they are still here.
+    pub(super) fn tell_changes(&self) {
         if let Some(nodes) = &self.nodes {
             nodes.flush();
         }

@@ -27,6 +27,8 @@ mod media;
 mod model;
 mod nodes;
 mod notices;
+#[path = "../../../../../tests/support/port.rs"]
+mod port;
 mod random;
 mod search;
 #[path = "../../../../../tests/support/postgres.rs"]

@@ -44,8 +44,8 @@ Examples:
 A stream is published by PUT or POST of /live/NAME, or /live/NAME/RENDITION for each of several renditions, as MPEG-TS
 or fragmented MP4; players open /live/NAME/index.m3u8. DELETE of /live/NAME ends it. Durations are written as 500ms,
 6s, 2m; sizes as 64MiB, 1GB.
-Signals: TERM and INT end all streams, and then the server, a second one at once; HUP reads certificates again and
-reopens the access log.";
+Signals: TERM and INT end all streams, and then the server, a second one at once; HUP reads certificates,
+keys and tokens again and reopens the access log.";
 
 const FEEDS: &str = "Where feeds come from";
 const MEDIA: &str = "What viewers get";

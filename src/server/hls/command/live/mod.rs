@@ -89,6 +89,7 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> 
         .settings(settings(config))
         .combined_log(config.server.access_log.clone())
         .workers(workers);
+    publishers.follow(process);
     let door = Door::new(streams.clone(), publishers, config.rtmp.settings);
     let upload = upload(config, routes, &streams, process)?;
     let (shown, heard) = (streams.clone(), config.rtmp.is_on().then(|| Arc::clone(door.counters())));
@@ -108,7 +109,7 @@ pub fn prepare(config: &Config, process: &mut Process) -> Result<(), LiveError> 
         let gate = listening::beside_tls(&gate, clients).map_err(RunError::from)?;
         door.prepare(&config.rtmp.listen_tls, gate, process)?;
     }
-    process.parts.push(Arc::new(watching));
+    watching.follow(process);
     let mut tasks: Vec<Task> = vec![Box::pin(streams.clone().keep())];
     if config.demo {
         tasks.push(Box::pin(Demo::new(streams.clone(), process.drain.clone())?.run()));

@@ -35,8 +35,8 @@ Examples:
 
 Media are packaged while they are watched, and nothing is written. /film/ts/master.m3u8 and /film/fmp4/master.m3u8
 have segments of that kind whatever --format says. Durations are written as 500ms, 6s, 2m; sizes as 64MiB, 1GB.
-Signals: TERM and INT end the server when its requests are done, a second one at once; HUP reads certificates and
-the keys of links again and reopens the access log.";
+Signals: TERM and INT end the server when its requests are done, a second one at once; HUP reads certificates,
+keys and tokens again and reopens the access log.";
 
 const SERVED: &str = "What is served";
 const CACHING: &str = "Caching, and other sites";

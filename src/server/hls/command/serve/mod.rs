@@ -5,8 +5,6 @@
 mod args;
 mod config;
 
-use std::sync::Arc;
-
 use http::Method;
 use http::header::{ACCEPT_RANGES, AGE, CONTENT_LENGTH, CONTENT_RANGE, DATE, ETAG};
 
@@ -58,7 +56,7 @@ pub fn run(config: &Config) -> Result<Outcome, ServeError> {
 pub fn prepare(config: &Config, process: &mut Process) -> Result<(), ServeError> {
     let viewers = config.viewers.load()?;
     server(config, &viewers)?.prepare(process)?;
-    process.parts.push(Arc::new(viewers));
+    viewers.follow(process);
     Ok(())
 }
 

@@ -1,41 +1,33 @@
 //! Why something could not be fetched, and whether asking again may help.
 
+use std::time::Duration;
+
 use http::StatusCode;
 
+use super::super::SendError;
 use super::super::exchange::ExchangeError;
-use crate::net::client::ConnectError;
-use crate::net::client::pool::PoolError;
-use crate::proto::http::client::{AuthorityError, Fault, RequestError};
-use crate::proto::http::credentials::CredentialsError;
 use crate::server::http::body::BodyError;
 
 /// Why there is nothing, or not all.
 #[derive(Debug, thiserror::Error)]
 pub enum FetchError {
-    /// Not an address of the web.
-    #[error("it does not begin with http:// or https://")]
-    Scheme,
-    /// The address names no server.
-    #[error(transparent)]
-    Authority(#[from] AuthorityError),
-    /// The name and password in the address cannot be shown to anybody.
-    #[error("the name and password before the @: {0}")]
-    Credentials(#[from] CredentialsError),
-    /// It cannot be asked for.
-    #[error(transparent)]
-    Request(#[from] RequestError),
-    /// There is no connection.
-    #[error(transparent)]
-    Connect(#[from] PoolError<ConnectError>),
     /// There is no answer.
     #[error(transparent)]
-    Exchange(#[from] ExchangeError),
+    Send(#[from] SendError),
     /// The body breaks off, or is too long.
     #[error(transparent)]
     Body(#[from] BodyError),
     /// The server says no.
     #[error("the server answers {0}")]
     Status(StatusCode),
+    /// The server cannot just now, and says when to come again (`Retry-After`).
+    #[error("the server answers {status}, and wants to be left alone for {} s", after.as_secs())]
+    Later {
+        /// What it answers.
+        status: StatusCode,
+        /// When to come again.
+        after: Duration,
+    },
     /// Too many redirects.
     #[error("more than {0} redirects lead nowhere")]
     Redirects(usize),
@@ -61,7 +53,16 @@ impl FetchError {
     #[must_use]
     pub fn status(&self) -> Option<StatusCode> {
         match self {
-            Self::Status(status) => Some(*status),
+            Self::Status(status) | Self::Later { status, .. } => Some(*status),
+            _ => None,
+        }
+    }
+
+    /// How long the server wants to be left alone, if it says so.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Later { after, .. } => Some(*after),
             _ => None,
         }
     }
@@ -70,34 +71,18 @@ impl FetchError {
     #[must_use]
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Connect(PoolError::Open(error)) => error.is_retryable(),
-            Self::Connect(_) | Self::Short => true,
-            Self::Exchange(error) => passes(error),
-            Self::Body(BodyError::Stream(error)) => error.downcast_ref().is_none_or(passes),
+            Self::Send(error) => error.is_passing(),
+            Self::Short => true,
+            Self::Body(BodyError::Stream(error)) => {
+                error.downcast_ref().is_none_or(ExchangeError::is_passing)
+            }
             Self::Body(error) => !matches!(error, BodyError::TooLarge(_)),
-            Self::Status(status) => {
+            Self::Status(status) | Self::Later { status, .. } => {
                 status.is_server_error() && *status != StatusCode::NOT_IMPLEMENTED
                     || [StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_EARLY, StatusCode::TOO_MANY_REQUESTS]
                         .contains(status)
             }
-            Self::Scheme
-            | Self::Authority(_)
-            | Self::Credentials(_)
-            | Self::Request(_)
-            | Self::Redirects(_)
-            | Self::Lead(_)
-            | Self::Range
-            | Self::Other
-            | Self::Changed => false,
+            Self::Redirects(_) | Self::Lead(_) | Self::Range | Self::Other | Self::Changed => false,
         }
-    }
-}
-
-/// Whether an exchange failed by the connection, and not by what the server said.
-fn passes(error: &ExchangeError) -> bool {
-    match error {
-        ExchangeError::Io(_) | ExchangeError::Closed | ExchangeError::Timeout => true,
-        ExchangeError::Fault(fault) => *fault == Fault::Incomplete,
-        ExchangeError::Body(_) | ExchangeError::Misuse(_) => false,
     }
 }

@@ -1,16 +1,17 @@
 //! What was fetched: the head of an answer, where it came from, and its body as it comes.
 
 use std::ops::Range;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{HeaderValue, StatusCode, Uri};
 use tokio::time::Instant;
 
-use super::connections::Kept;
 use super::{Ask, FetchError};
 use crate::proto::http::client::ResponseHead;
+use crate::proto::http::retry_after;
 use crate::server::http::body::Body;
-use crate::server::http::client::exchange::Answer;
+use crate::server::http::client::Reply;
 
 /// Which bytes of a resource an answer has.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,14 +58,8 @@ pub struct Piece {
 
 impl Fetched {
     /// What an answer is, if it is one with a body that was asked for.
-    pub(super) fn of(
-        answer: Answer<Kept>,
-        uri: Uri,
-        ask: &Ask,
-        asked: Instant,
-        reused: bool,
-    ) -> Result<Self, FetchError> {
-        let Answer { head, length, body } = answer;
+    pub(super) fn of(reply: Reply, uri: Uri, ask: &Ask, asked: Instant) -> Result<Self, FetchError> {
+        let Reply { head, body, reused } = reply;
         let part = match (head.status(), &ask.range) {
             (StatusCode::OK, Some(_)) if ask.same.is_some() => return Err(FetchError::Changed),
             (StatusCode::OK, _) => Part::Whole,
@@ -79,9 +74,14 @@ impl Fetched {
             }
             (StatusCode::PARTIAL_CONTENT, None) => return Err(FetchError::Other),
             (StatusCode::RANGE_NOT_SATISFIABLE, Some(_)) => return Err(FetchError::Range),
-            (status, _) => return Err(FetchError::Status(status)),
+            (status, _) => {
+                let told = head.field("retry-after");
+                let after = told.and_then(|told| retry_after::wait(told, SystemTime::now()));
+                return Err(
+                    after.map_or(FetchError::Status(status), |after| FetchError::Later { status, after })
+                );
+            }
         };
-        let body = body.into_body(length);
         Ok(Self { uri, head, part, asked, answered: Instant::now(), reused, body, come: 0 })
     }
 

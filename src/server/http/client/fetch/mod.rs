@@ -1,30 +1,31 @@
-//! What web servers have, asked for by GET over connections that are kept.
+//! What web servers have, asked for by GET.
 //!
-//! A [`Fetcher`] opens connections (TLS where the address says so) and keeps them by server, follows redirects, asks for the bytes as they are, and for a range
-//! of them where one is wanted (RFC 9110 sections 14 and 15.4). [`get`](Fetcher::get) gives a [`Fetched`]: the body comes piece by piece, with the time of each, and whoever
-//! drops it has abandoned it. [`whole`](Fetcher::whole) collects the body, and asks again when it was lost on the way. A connection that was kept and is found
-//! closed is replaced without a word: that tells nothing of the server.
+//! A [`Fetcher`] follows redirects, asks for the bytes as they are, and for a range of them where one is wanted (RFC 9110 sections 14 and 15.4).
+//! [`get`](Fetcher::get) gives a [`Fetched`]: the body comes piece by piece, with the time of each, and whoever drops it has abandoned it.
+//! [`whole`](Fetcher::whole) collects the body, and asks again when it was lost on the way.
 
-mod connections;
 mod error;
 mod fetched;
 
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT_ENCODING, AUTHORIZATION, HeaderValue, IF_RANGE, RANGE, USER_AGENT};
-use http::{Method, StatusCode, Uri};
+use http::header::{
+    ACCEPT_ENCODING, AUTHORIZATION, COOKIE, IF_RANGE, PROXY_AUTHORIZATION, RANGE, USER_AGENT,
+};
+use http::{HeaderName, HeaderValue, Method, StatusCode, Uri};
 use tokio::time::{Instant, sleep};
 
-use self::connections::{Kept, Opener, Server};
 pub use self::error::FetchError;
 pub use self::fetched::{Fetched, Part, Piece};
-use super::exchange::{Answer, ExchangeError, Progress, Timeouts, exchange};
+use super::exchange::Timeouts;
+use super::{Address, Client, Reply, SendError};
 use crate::net::client::Connector;
-use crate::net::client::pool::{Limits, Pool, Stats};
+use crate::net::client::pool::{Limits, Stats};
 use crate::net::resilience::backoff::{Backoff, Policy};
-use crate::proto::http::client::{Finish, RequestWriter, WireRequest};
+use crate::proto::http::client::{Finish, WireRequest};
 use crate::proto::http::reference::join;
 use crate::server::http::body::Body;
 
@@ -40,6 +41,12 @@ const ATTEMPTS: u32 = 6;
 /// What we are called (RFC 9110 section 10.1.5).
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("wireworks/", env!("CARGO_PKG_VERSION")));
 
+/// What says who asks, and is for one server's eyes (RFC 9110 section 15.4).
+const SECRET: &[HeaderName] = &[AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION];
+
+/// What nobody else can say: how the bytes come, and which.
+const OURS: &[HeaderName] = &[ACCEPT_ENCODING, RANGE, IF_RANGE];
+
 /// What is asked for.
 #[derive(Clone, Debug)]
 pub struct Ask {
@@ -49,6 +56,9 @@ pub struct Ask {
     pub range: Option<Range<u64>>,
     /// By which the resource is known again of which these are bytes: its `ETag`, or its `Last-Modified`. Of another one none are taken.
     pub same: Option<HeaderValue>,
+    /// What else is said, in the place of what would be said otherwise. `Authorization` and `Cookie` are shown to the server of `uri` alone, and not to one that
+    /// it leads to. What says how the bytes come (`Accept-Encoding`, `Range`, `If-Range`, and what frames a message) is left out: it is ours to say.
+    pub fields: Arc<[(HeaderName, HeaderValue)]>,
     /// How long the server may take.
     pub timeouts: Timeouts,
 }
@@ -57,7 +67,7 @@ impl Ask {
     /// For all of what is at `uri`, with the patience of [`Timeouts::default`].
     #[must_use]
     pub fn of(uri: Uri) -> Self {
-        Self { uri, range: None, same: None, timeouts: Timeouts::default() }
+        Self { uri, range: None, same: None, fields: Arc::default(), timeouts: Timeouts::default() }
     }
 
     /// For these bytes only.
@@ -70,6 +80,12 @@ impl Ask {
     #[must_use]
     pub fn same(self, validator: Option<HeaderValue>) -> Self {
         Self { same: validator, ..self }
+    }
+
+    /// With these fields.
+    #[must_use]
+    pub fn fields(self, fields: Arc<[(HeaderName, HeaderValue)]>) -> Self {
+        Self { fields, ..self }
     }
 
     /// With so much patience, for the head of the answer and then for each piece of its body.
@@ -106,17 +122,17 @@ impl Default for Retry {
 /// What fetches. Clones have the same connections.
 #[derive(Clone, Debug)]
 pub struct Fetcher {
-    pool: Pool<Opener>,
+    client: Client,
     retry: Retry,
     redirects: usize,
 }
 
 impl Fetcher {
-    /// One that connects by `connector`, asks again as `retry` says, and follows [`REDIRECTS`]. It belongs to the runtime that it is made in.
+    /// One that connects by `connector`, asks again as `retry` says, and follows [`REDIRECTS`].
     #[must_use]
     pub fn new(connector: Connector, retry: Retry) -> Self {
         let limits = Limits { idle_per_key: KEPT, ..Limits::DEFAULT };
-        Self { pool: Pool::new(Opener::new(connector), limits), retry, redirects: REDIRECTS }
+        Self { client: Client::new(connector, limits), retry, redirects: REDIRECTS }
     }
 
     /// Sets how many redirects are followed, one after the other.
@@ -128,7 +144,7 @@ impl Fetcher {
     /// What became of its connections.
     #[must_use]
     pub fn connections(&self) -> Stats {
-        self.pool.stats()
+        self.client.connections()
     }
 
     /// Asks, and follows where the answers lead: the head of what is there, and its body as it comes.
@@ -141,10 +157,17 @@ impl Fetcher {
         }
         let asked = Instant::now();
         let mut uri = ask.uri.clone();
+        let address = |uri: &Uri| Address::of(uri).map_err(SendError::from);
+        let first = address(&uri)?.server;
+        let mut astray = false;
         for _ in 0..=self.redirects {
-            let (answer, reused) = self.exchange(&uri, ask).await?;
-            let Some(place) = elsewhere(&answer) else {
-                return Fetched::of(answer, uri, ask, asked, reused);
+            let address = address(&uri)?;
+            // Whoever was led away once is shown nothing more: where it is led from there is the word of another server.
+            astray |= address.server != first;
+            let request = request(&address, ask, !astray)?;
+            let reply = self.client.send(&address.server, request, Body::empty, ask.timeouts).await?;
+            let Some(place) = elsewhere(&reply) else {
+                return Fetched::of(reply, uri, ask, asked);
             };
             let lead = || FetchError::Lead(place.clone());
             uri = join(&uri, &place).map_err(|_| lead())?;
@@ -155,7 +178,8 @@ impl Fetcher {
         Err(FetchError::Redirects(self.redirects))
     }
 
-    /// All that was asked for, of at most `limit` bytes, and where it was in the end. What is lost on the way, or refused for the moment, is asked for again.
+    /// All that was asked for, of at most `limit` bytes, and where it was in the end. What is lost on the way, or refused for the moment, is asked for again:
+    /// not before the server says (`Retry-After`), as far as the cap of the backoff goes.
     /// A server that knows no ranges is taken at its word: what it sends is cut, and counts against the limit.
     ///
     /// # Errors
@@ -166,7 +190,8 @@ impl Fetcher {
         loop {
             match self.once(ask, limit).await {
                 Err(error) if error.is_passing() && attempts < self.retry.attempts => {
-                    sleep(backoff.wait()).await;
+                    let asked = error.retry_after().unwrap_or_default().min(self.retry.backoff.cap);
+                    sleep(backoff.wait().max(asked)).await;
                     attempts += 1;
                 }
                 outcome => return outcome,
@@ -179,31 +204,10 @@ impl Fetcher {
         let bytes = fetched.rest(ask.range.as_ref(), limit).await?;
         Ok((bytes, fetched))
     }
-
-    /// The answer of the server at `uri`, and whether its connection was used before.
-    async fn exchange(&self, uri: &Uri, ask: &Ask) -> Result<(Answer<Kept>, bool), FetchError> {
-        let (server, request) = request(uri, ask)?;
-        let mut stale = 0;
-        loop {
-            let conn = self.pool.get(&server, Instant::now() + ask.timeouts.response).await?;
-            let reused = conn.is_reused();
-            match exchange(conn, request.clone(), Body::empty(), ask.timeouts).await {
-                Ok(answer) => return Ok((answer, reused)),
-                // The server may have closed it just as we used it, and others that it kept for us as well.
-                Err((error, progress)) if reused && stale < KEPT && is_stale(&error, progress) => stale += 1,
-                Err((error, _)) => return Err(error.into()),
-            }
-        }
-    }
-}
-
-/// Whether a connection was closed before the server said anything.
-fn is_stale(error: &ExchangeError, progress: Progress) -> bool {
-    progress != Progress::Answered && matches!(error, ExchangeError::Io(_) | ExchangeError::Closed)
 }
 
 /// Where an answer leads, if it leads elsewhere (RFC 9110 section 15.4).
-fn elsewhere(answer: &Answer<Kept>) -> Option<String> {
+fn elsewhere(reply: &Reply) -> Option<String> {
     let leads = [
         StatusCode::MOVED_PERMANENTLY,
         StatusCode::FOUND,
@@ -211,19 +215,24 @@ fn elsewhere(answer: &Answer<Kept>) -> Option<String> {
         StatusCode::TEMPORARY_REDIRECT,
         StatusCode::PERMANENT_REDIRECT,
     ];
-    let place = answer.head.field_str("location").filter(|_| leads.contains(&answer.head.status()));
+    let place = reply.head.field_str("location").filter(|_| leads.contains(&reply.status()));
     place.map(str::to_owned)
 }
 
-fn request(uri: &Uri, ask: &Ask) -> Result<(Server, WireRequest), FetchError> {
-    let (server, host, credentials) = Server::of(uri)?;
-    let target = uri.path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
-    let mut writer = RequestWriter::new(&Method::GET, &target, &host)?;
-    writer.field(&USER_AGENT, &AGENT);
-    writer.field(&ACCEPT_ENCODING, &HeaderValue::from_static("identity"));
-    if let Some(credentials) = credentials {
-        writer.field(&AUTHORIZATION, &credentials);
+/// The request for what is at an address. `known`: its server is the one that was asked first.
+fn request(address: &Address, ask: &Ask, known: bool) -> Result<WireRequest, SendError> {
+    let mut writer = address.request(&Method::GET)?;
+    let theirs =
+        || ask.fields.iter().filter(|(name, _)| !OURS.contains(name) && (known || !SECRET.contains(name)));
+    let says = |ours: &HeaderName| theirs().any(|(name, _)| name == ours);
+    if !says(&USER_AGENT) {
+        writer.field(&USER_AGENT, &AGENT);
     }
+    writer.field(&ACCEPT_ENCODING, &HeaderValue::from_static("identity"));
+    if let Some(credentials) = address.credentials.as_ref().filter(|_| !says(&AUTHORIZATION)) {
+        writer.field(&AUTHORIZATION, credentials);
+    }
+    theirs().for_each(|(name, value)| writer.field(name, value));
     if let Some(Range { start, end }) = &ask.range {
         let value = format!("bytes={start}-{}", end - 1);
         writer.field_of(&RANGE, |out| out.extend_from_slice(value.as_bytes()));
@@ -231,7 +240,7 @@ fn request(uri: &Uri, ask: &Ask) -> Result<(Server, WireRequest), FetchError> {
             writer.field(&IF_RANGE, validator);
         }
     }
-    Ok((server, writer.finish(Finish { length: Some(0), ..Finish::default() })))
+    Ok(writer.finish(Finish { length: Some(0), ..Finish::default() }))
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
+use super::super::exchange::ExchangeError;
 use super::*;
 use crate::net::resilience::backoff::{Growth, Jitter};
 use crate::server::http::body::BodyError;
@@ -100,7 +101,10 @@ async fn a_kept_connection_that_was_closed_is_replaced() {
     // A new one that is closed tells that the server does not answer.
     let (base, _serving) = server(vec![vec![String::new()]]).await;
     let error = fetcher(1).whole(&at(&base, ""), 9).await.unwrap_err();
-    assert!(matches!(error, FetchError::Exchange(ExchangeError::Closed)) && error.is_passing(), "{error}");
+    assert!(
+        matches!(error, FetchError::Send(SendError::Exchange(ExchangeError::Closed))) && error.is_passing(),
+        "{error}"
+    );
 }
 
 #[tokio::test]
@@ -111,6 +115,7 @@ async fn redirects_are_followed_as_far_as_they_lead_somewhere() {
         to("301 Moved", "/a/b#c"),
         to("302 Found", "../d?e"),
         to("303 See Other", "?f"),
+        to("302 Found", "/\u{e9} f?\"g"),
         to("307 Temporary Redirect", "./g/./h"),
         to("308 Permanent Redirect", &other),
     ]])
@@ -119,13 +124,13 @@ async fn redirects_are_followed_as_far_as_they_lead_somewhere() {
     assert_eq!((bytes, fetched.uri.to_string()), (Bytes::from("there"), other));
     let heads = serving.await.unwrap().remove(0);
     let lines: Vec<&str> = heads.iter().map(|head| head.split(' ').nth(1).unwrap()).collect();
-    assert_eq!(lines, ["/", "/a/b", "/d?e", "/d?f", "/g/h"]);
+    assert_eq!(lines, ["/", "/a/b", "/d?e", "/d?f", "/%C3%A9%20f?%22g", "/g/h"]);
     // Nowhere: for ever, to other protocols, to what is no address, and without a place.
     let round = vec![to("302 Found", "/"); 3];
     let (base, _serving) = server(vec![round]).await;
     let error = fetcher(1).redirects(2).whole(&at(&base, ""), 9).await.unwrap_err();
     assert!(matches!(error, FetchError::Redirects(2)), "{error}");
-    for place in ["ftp://a/b", "/a b", "data:,a", "http://"] {
+    for place in ["ftp://a/b", "data:,a", "http://"] {
         let (base, _serving) = server(vec![vec![to("302 Found", place)]]).await;
         let error = fetcher(1).whole(&at(&base, ""), 9).await.unwrap_err();
         assert!(matches!(&error, FetchError::Lead(lead) if lead == place), "{place}: {error}");
@@ -151,7 +156,7 @@ async fn what_is_lost_on_the_way_is_asked_for_again() {
     // Nobody listens.
     let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let error = fetcher(2).whole(&at(&format!("http://{gone}/"), ""), 9).await.unwrap_err();
-    assert!(matches!(error, FetchError::Connect(_)) && error.is_passing(), "{error}");
+    assert!(matches!(error, FetchError::Send(SendError::Connect(_))) && error.is_passing(), "{error}");
 }
 
 #[tokio::test]
@@ -293,4 +298,95 @@ async fn a_name_and_a_password_in_the_address_are_shown_to_its_server_alone() {
     );
     assert!(heads.iter().all(|head| !head.contains('@')), "{heads:?}");
     assert!(!elsewhere.await.unwrap()[0][0].contains("authorization"));
+}
+
+#[tokio::test]
+async fn callers_say_more() {
+    let fields = |names: &[(&'static str, &'static str)]| {
+        let pair = |&(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value));
+        names.iter().map(pair).collect::<Arc<[_]>>()
+    };
+    let all = fields(&[
+        ("user-agent", "mine"),
+        ("referer", "http://a/"),
+        ("cookie", "a=b"),
+        ("authorization", "Bearer c"),
+        ("accept-encoding", "gzip"),
+        ("range", "bytes=5-"),
+        ("content-length", "5"),
+        ("host", "evil"),
+    ]);
+    let leads = |place: &str| said("302 Found", &format!("Location: {place}\r\n"), "");
+    let (third, last) = server(vec![vec![ok("there")]]).await;
+    let (base, serving) = server(vec![vec![leads("/a"), leads(&third)]]).await;
+    // A name in the address gives way to what the caller says.
+    let base = base.replace("http://", "http://ann:secret@");
+    let ask = at(&base, "").fields(all);
+    assert_eq!(fetcher(1).whole(&ask, 9).await.unwrap().0, "there");
+    let secret = ["authorization: Bearer c", "cookie: a=b"];
+    let plain = ["user-agent: mine", "referer: http://a/", "accept-encoding: identity"];
+    for (head, known) in
+        serving.await.unwrap()[0].iter().map(|head| (head, true)).chain([(&last.await.unwrap()[0][0], false)])
+    {
+        let lines: Vec<&str> = head.split("\r\n").collect();
+        assert!(plain.iter().all(|line| lines.contains(line)), "{head}");
+        assert!(secret.iter().all(|line| lines.contains(line) == known), "{head}");
+        for name in ["accept-encoding", "host", "user-agent"] {
+            let named = lines.iter().filter(|line| line.starts_with(name)).count();
+            assert_eq!(named, 1, "{name}: {head}");
+        }
+        assert!(
+            !head.contains("range:") && !head.contains("content-length:") && !head.contains("evil"),
+            "{head}"
+        );
+        assert_eq!(head.contains("authorization:"), known, "{head}");
+    }
+}
+
+#[tokio::test]
+async fn secrets_do_not_come_back_with_the_one_who_was_led_away() {
+    let away = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let back = format!("http://{}/back", away.local_addr().unwrap());
+    let (base, serving) =
+        server(vec![vec![said("302 Found", &format!("Location: {back}\r\n"), ""), ok("home")]]).await;
+    let home = base.clone();
+    let elsewhere = tokio::spawn(async move {
+        let (mut stream, _) = away.accept().await.unwrap();
+        let heard = head(&mut stream).await;
+        let answer = said("302 Found", &format!("Location: {home}\r\n"), "");
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        heard
+    });
+    let cookie = [(COOKIE, HeaderValue::from_static("a=b"))];
+    let ask = at(&base, "").fields(Arc::new(cookie));
+    assert_eq!(fetcher(1).whole(&ask, 9).await.unwrap().0, "home");
+    assert!(!elsewhere.await.unwrap().contains("cookie"));
+    let heads = serving.await.unwrap().remove(0);
+    assert_eq!(heads.iter().map(|head| head.contains("cookie: a=b")).collect::<Vec<_>>(), [true, false]);
+}
+
+#[tokio::test]
+async fn a_server_says_when_to_come_again() {
+    let growth = Growth::Fixed { wait: Duration::ZERO, jitter: Jitter::None };
+    let fetcher =
+        |cap| Fetcher::new(Connector::new(), Retry { attempts: 2, backoff: Policy { growth, cap } });
+    // An hour is more than the cap.
+    for (told, cap) in [("1", 30_000), ("3600", 1000), ("3600", 0), ("0", 30_000), ("soon", 30_000)] {
+        let busy = said("503 Service Unavailable", &format!("Retry-After: {told}\r\n"), "");
+        let (base, serving) = server(vec![vec![busy, ok("now")]]).await;
+        let begun = Instant::now();
+        let cap = Duration::from_millis(cap);
+        assert_eq!(fetcher(cap).whole(&at(&base, ""), 9).await.unwrap().0, "now");
+        let least = told.parse().map_or(Duration::ZERO, Duration::from_secs).min(cap);
+        assert!(begun.elapsed() >= least, "{told}: it was asked again too soon");
+        serving.await.unwrap();
+    }
+    let busy = said("429 Too Many Requests", "Retry-After: 7\r\n", "");
+    let (base, _serving) = server(vec![vec![busy]]).await;
+    let error = fetcher(Duration::ZERO).get(&at(&base, "")).await.unwrap_err();
+    assert_eq!(
+        (error.status(), error.retry_after()),
+        (Some(StatusCode::TOO_MANY_REQUESTS), Some(Duration::from_secs(7)))
+    );
+    assert!(error.is_passing());
 }

@@ -1,16 +1,14 @@
 //! Entity tags with the suffix of a coding, in requests and back in replies.
 
-use bytes::BytesMut;
 use http::HeaderValue;
 use http::header::ETAG;
 
+use crate::proto::http::draft::Draft;
 use crate::proto::http::etag::{EntityTag, Listed, tags};
 use crate::proto::http::fields::Fields;
 use crate::proto::http::head::Head;
-use crate::proto::http::limits::{Limits, MAX_FIELDS};
 use crate::proto::http::list::FieldLines;
 use crate::proto::http::negotiate::Coding;
-use crate::proto::http::parse::parse;
 
 /// Tags of one field that are looked at; a browser sends one. Those behind stay as they are.
 const MAX_TAGS: usize = 64;
@@ -39,24 +37,13 @@ impl Suffixed {
 
     /// The head with the tags without suffix in lines of their own; `None` when there is no room for them.
     pub(super) fn added_to(&self, head: &Head) -> Option<Head> {
-        let mut buffer = BytesMut::from(head.bytes().strip_suffix(b"\r\n")?);
+        let mut draft = Draft::of(head);
         let lines = [("If-None-Match", &self.none_match), ("If-Match", &self.must_match)];
         for (name, tags) in lines.into_iter().filter(|(_, tags)| !tags.is_empty()) {
             let tags: Vec<Vec<u8>> = tags.iter().map(EntityTag::to_bytes).collect();
-            for part in [name.as_bytes(), b": ", &tags.join(&b", "[..]), b"\r\n"] {
-                buffer.extend_from_slice(part);
-            }
+            draft.field(name, &tags.join(&b", "[..]));
         }
-        buffer.extend_from_slice(b"\r\n");
-        // What was within the limits of the connection stays acceptable with two lines more.
-        let limits = Limits {
-            head: usize::MAX,
-            target: usize::MAX,
-            fields: MAX_FIELDS,
-            body: u64::MAX,
-            ..Limits::default()
-        };
-        parse(buffer.freeze(), &limits).ok().map(|(head, _)| head)
+        draft.finish().ok()
     }
 
     /// Gives the tag of a 304 its suffix back, when that is the tag that the client has.

@@ -141,7 +141,7 @@ mod tests {
         let mut request = get("/", fields);
         request.peer = peer(addr, false);
         let key = limit.key(&request).unwrap();
-        limit.count(key).await.map_err(|limited| limited.seconds())
+        limit.count(key).await.map_err(|limited| retry_after::seconds(limited.retry_after))
     }
 
     #[tokio::test(start_paused = true)]

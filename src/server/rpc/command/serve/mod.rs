@@ -11,7 +11,6 @@ pub use self::args::{Args, Options};
 pub use self::config::{AccessLogFormat, Config, DEFAULT_LISTEN};
 use super::ServeError;
 use crate::net::addr::ListenAddr;
-use crate::net::bucket::Rate;
 use crate::net::workers::{Blocking, BlockingConfig};
 use crate::server::command::ServerConfig;
 use crate::server::metrics::Metrics;
@@ -65,7 +64,7 @@ struct Limits {
 
 impl Limits {
     fn of(config: &Config) -> Self {
-        let rate = config.rate_limit.and_then(rate).map(RateLimit::new);
+        let rate = config.rate_limit.and_then(Frequency::rate).map(RateLimit::new);
         Self { at_work: config.max_calls_at_work.map(|most| CallLimit::new(most.get())), rate }
     }
 
@@ -99,9 +98,4 @@ impl Limits {
             });
         }
     }
-}
-
-/// As many calls at once as in the time that the frequency names.
-fn rate(frequency: Frequency) -> Option<Rate> {
-    Rate::new(frequency.per_second(), frequency.parts().0)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{Args as _, Command, Parser};
 
 use super::*;
-use crate::server::command::{Configured, OptionSet, default_of, key};
+use crate::server::command::{Configured, OptionSet, SHARED, key, names_every_option};
 
 #[derive(Parser)]
 struct Door {
@@ -141,18 +141,8 @@ fn each_option_reaches_the_configuration() {
 
 #[test]
 fn the_manual_names_every_option_and_its_default() {
-    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/rpc.md");
-    let page = std::fs::read_to_string(page).unwrap();
-    let section = page.split("\n## Options of the server\n").nth(1).unwrap().split("\n## ").next().unwrap();
+    let command = Args::augment_args(Command::new("serve"));
+    assert!(command.get_arguments().all(|arg| arg.get_help_heading().is_some()));
     let defaults = Config::default().shown().table().unwrap();
-    for arg in Args::augment_args(Command::new("serve")).get_arguments() {
-        let name = format!("`--{}`", arg.get_long().unwrap());
-        let row = section.lines().find(|line| line.starts_with('|') && line.contains(&name));
-        let row = row.unwrap_or_else(|| panic!("{name} is not in the manual"));
-        assert!(arg.get_help_heading().is_some() && arg.get_help().is_some(), "{name}");
-        if let Some(default) = default_of(arg, &defaults) {
-            let cell = row.split(" | ").nth(1).unwrap().trim_matches('`');
-            assert_eq!(cell, default, "{name}");
-        }
-    }
+    names_every_option(&command, &defaults, &["rpc.md#Options of the server", SHARED]);
 }

@@ -7,7 +7,7 @@ use cbc::cipher::block_padding::Pkcs7;
 use cbc::cipher::{BlockModeDecrypt, KeyIvInit};
 
 /// The bytes of a segment in clear; `None` if they are not whole blocks, or not padded as they should be.
-pub(super) fn decrypt(bytes: &[u8], key: [u8; 16], iv: [u8; 16]) -> Option<Bytes> {
+pub(in crate::server::hls) fn decrypt(bytes: &[u8], key: [u8; 16], iv: [u8; 16]) -> Option<Bytes> {
     let mut clear = bytes.to_vec();
     let length =
         Decryptor::<Aes128>::new(&key.into(), &iv.into()).decrypt_padded::<Pkcs7>(&mut clear).ok()?.len();
@@ -16,7 +16,7 @@ pub(super) fn decrypt(bytes: &[u8], key: [u8; 16], iv: [u8; 16]) -> Option<Bytes
 }
 
 /// The initialization vector of a segment that none is given for: its number.
-pub(super) fn iv_of(number: u64) -> [u8; 16] {
+pub(in crate::server::hls) fn iv_of(number: u64) -> [u8; 16] {
     u128::from(number).to_be_bytes()
 }
 

@@ -22,6 +22,7 @@ mod options;
 pub mod peer;
 pub mod process;
 pub mod rpc;
+pub mod share;
 pub mod site;
 mod status;
 pub mod suite;

@@ -8,6 +8,7 @@ mod chat;
 mod hls;
 mod http;
 mod rpc;
+mod share;
 mod suite;
 mod ws;
 
@@ -51,6 +52,9 @@ enum Door {
     /// Package media for HTTP Live Streaming, serve them, stream live, and check what others have packaged
     #[command(subcommand)]
     Hls(wireworks::server::hls::command::Hls),
+    /// Share files with peers, by BitTorrent
+    #[command(subcommand)]
+    Share(wireworks::server::share::command::Share),
     /// Balance connections, or requests of HTTP, over backends
     Balance(Box<wireworks::server::balance::command::Args>),
 }
@@ -62,6 +66,7 @@ fn main() -> ExitCode {
         .mut_subcommand("rpc", rpc::describe)
         .mut_subcommand("chat", chat::describe)
         .mut_subcommand("hls", hls::describe)
+        .mut_subcommand("share", share::describe)
         .mut_subcommand("balance", wireworks::server::balance::command::Args::described);
     let parsed = command.try_get_matches().and_then(|matches| Cli::from_arg_matches(&matches));
     match parsed {
@@ -71,6 +76,7 @@ fn main() -> ExitCode {
         Ok(Cli { command: Some(Door::Rpc(command)) }) => rpc::run(&command),
         Ok(Cli { command: Some(Door::Chat(command)) }) => chat::run(&command),
         Ok(Cli { command: Some(Door::Hls(command)) }) => hls::run(&command),
+        Ok(Cli { command: Some(Door::Share(command)) }) => share::run(&command),
         Ok(Cli { command: Some(Door::Balance(args)) }) => balance::run(&args),
         Err(error) => usage(&error),
     }

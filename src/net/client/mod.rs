@@ -12,6 +12,7 @@ pub mod pool;
 mod resolve;
 mod target;
 
+use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -43,9 +44,20 @@ pub type Alpn<'a> = &'a [&'a [u8]];
 #[derive(Clone, Debug)]
 pub struct Connector {
     resolver: Resolver,
+    screen: Option<Screen>,
     deadline: Duration,
     /// Made when it is needed first, if nobody gave one.
     tls: Arc<OnceCell<ClientTls>>,
+}
+
+/// Which addresses may be connected to.
+#[derive(Clone)]
+struct Screen(Arc<dyn Fn(&str, SocketAddr) -> io::Result<()> + Send + Sync>);
+
+impl fmt::Debug for Screen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Screen")
+    }
 }
 
 impl Default for Connector {
@@ -59,7 +71,7 @@ impl Connector {
     /// first TLS handshake.
     #[must_use]
     pub fn new() -> Self {
-        Self { resolver: Resolver::system(), deadline: DEADLINE, tls: Arc::default() }
+        Self { resolver: Resolver::system(), screen: None, deadline: DEADLINE, tls: Arc::default() }
     }
 
     /// Sets how long each step may take, and [`connect`](Connector::connect) for all of its steps, in place of
@@ -73,6 +85,16 @@ impl Connector {
     #[must_use]
     pub fn resolver(self, resolver: Resolver) -> Self {
         Self { resolver, ..self }
+    }
+
+    /// Connects to those addresses of a host only that `screen` lets pass, whether they were looked up or are named. Where others say what is to be connected to, this keeps
+    /// them from reaching what only we can reach.
+    #[must_use]
+    pub fn screened<F>(self, screen: F) -> Self
+    where
+        F: Fn(&str, SocketAddr) -> io::Result<()> + Send + Sync + 'static,
+    {
+        Self { screen: Some(Screen(Arc::new(screen))), ..self }
     }
 
     /// Sets what TLS handshakes are made with.
@@ -168,7 +190,19 @@ impl Connector {
         until: Until,
     ) -> Result<Vec<SocketAddr>, ConnectError> {
         let resolving = timeout_at(until.at, self.resolver.resolve(host, port)).await;
-        resolving.map_err(|_| until.passed(Step::Resolve, host.into()))?
+        let addresses = resolving.map_err(|_| until.passed(Step::Resolve, host.into()))??;
+        let Some(Screen(screen)) = &self.screen else { return Ok(addresses) };
+        let (mut passed, mut refused) = (Vec::new(), None);
+        for address in addresses {
+            match screen(host, address) {
+                Ok(()) => passed.push(address),
+                Err(error) => refused = Some(error),
+            }
+        }
+        match refused.filter(|_| passed.is_empty()) {
+            Some(error) => Err(ConnectError::Dial { place: host.into(), error }),
+            None => Ok(passed),
+        }
     }
 
     async fn tcp_until(&self, host: &str, port: u16, until: Until) -> Result<TcpStream, ConnectError> {

@@ -6,15 +6,23 @@
 pub mod addresses;
 pub mod bencode;
 pub mod choker;
+pub mod contacts;
+pub mod fetch;
+pub mod gossip;
 pub mod hash;
+pub mod lanes;
+pub mod lsd;
 pub mod magnet;
 pub mod merkle;
 pub mod metainfo;
+pub mod mse;
 pub mod picker;
 pub mod pipeline;
 mod random;
 pub mod rate;
 pub mod torrent;
+pub mod tracker;
+pub mod verify;
 pub mod wire;
 
 /// Bytes of a block: what peers ask each other for at once (BEP 3, "All current implementations use 2^14"), and a leaf of the trees of BEP 52.

@@ -10,6 +10,8 @@ pub mod names;
 mod v1;
 mod v2;
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 pub use self::error::MetainfoError;
@@ -43,7 +45,7 @@ pub struct Info {
     bytes: Bytes,
     hash: InfoHash,
     name: String,
-    layout: Layout,
+    layout: Arc<Layout>,
     /// The hashes of pieces of version 1, one behind the other.
     pieces: Option<Bytes>,
     private: bool,
@@ -102,7 +104,7 @@ impl Info {
         };
         let private = info.get("private").and_then(Value::integer) == Some(1);
         drop(document);
-        Ok(Self { hash, name, layout, pieces, private, bytes })
+        Ok(Self { hash, name, layout: Arc::new(layout), pieces, private, bytes })
     }
 
     /// As it was received.
@@ -125,7 +127,7 @@ impl Info {
 
     /// The files, and how they are cut.
     #[must_use]
-    pub fn layout(&self) -> &Layout {
+    pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
     }
 

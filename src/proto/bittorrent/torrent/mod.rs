@@ -57,6 +57,33 @@ pub struct Newcomer {
     pub fast: bool,
     /// Whether it leaves after ten seconds without a word.
     pub impatient: bool,
+    /// Whether it was told already that nothing is here, as the metadata was not known yet.
+    pub greeted: bool,
+}
+
+/// How it goes with a peer.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PeerView {
+    /// Its address.
+    pub addr: SocketAddr,
+    /// Pieces that it has.
+    pub has: u32,
+    /// Bytes that it has sent, and sends a second.
+    pub down: (u64, f64),
+    /// Bytes that it was sent, and is sent a second.
+    pub up: (u64, f64),
+    /// Whether it wants something of us.
+    pub wants: bool,
+    /// Whether we answer its requests.
+    pub unchoked: bool,
+    /// Whether we want something of it.
+    pub interested: bool,
+    /// Whether it answers our requests.
+    pub gives: bool,
+    /// Whether it was asked, and sends nothing.
+    pub snubs: bool,
+    /// When it came.
+    pub since: Instant,
 }
 
 /// What is told to whoever has the torrent.
@@ -175,6 +202,10 @@ impl Torrent {
             peer.shown = Some(Bitfield::none(pieces));
         }
         match (&peer.shown, have.count(), peer.fast) {
+            _ if newcomer.greeted => {
+                let pieces = have.iter().filter(|_| peer.shown.is_none());
+                pieces.for_each(|piece| peer.words.push_back(Message::Have(piece)));
+            }
             (Some(_), ..) | (None, 0, _) if peer.fast => peer.say(Message::HaveNone),
             (Some(_), ..) | (None, 0, _) => {}
             (None, count, true) if count == pieces => peer.say(Message::HaveAll),
@@ -191,6 +222,31 @@ impl Torrent {
         self.show_more(key);
         self.wake(key);
         key
+    }
+
+    /// A peer takes so many requests at a time.
+    pub fn takes(&mut self, key: PeerKey, requests: u32) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.pipeline.set_taken(requests);
+        }
+    }
+
+    /// How it goes with a peer, if it is there.
+    #[must_use]
+    pub fn view(&self, now: Instant, key: PeerKey) -> Option<PeerView> {
+        let peer = self.peers.get(&key)?;
+        Some(PeerView {
+            addr: peer.addr,
+            has: peer.has.count(),
+            down: (peer.down.total(), peer.down.per_second(now)),
+            up: (peer.up.total(), peer.up.per_second(now)),
+            wants: peer.wants,
+            unchoked: self.choker.is_unchoked(key),
+            interested: peer.interested,
+            gives: peer.gives,
+            snubs: peer.pipeline.is_snubbed(),
+            since: peer.since,
+        })
     }
 
     /// A peer has left.

@@ -1,0 +1,47 @@
+//! The doors of `wireworks share`.
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::Command;
+use wireworks::server::share::command::{Share, ShareError, create, get, seed, send, show, verify};
+
+use crate::{FAILURE, failure};
+
+const EXAMPLES: &str = "\
+Examples:
+  wireworks share send photos                            prints a link, and shares until Ctrl-C
+  wireworks share get 'magnet:?xt=urn:btih:...' --out .  what the other side types
+  wireworks share create film.mp4 --tracker http://tracker.example/announce
+  wireworks share show film.mp4.torrent
+  wireworks share seed film.mp4.torrent --data .
+
+Exit status: 0 when it is done, 1 when not, 64 when the command line makes no sense.";
+
+/// Gives the subcommands their words.
+pub(crate) fn describe(command: Command) -> Command {
+    command.after_help(EXAMPLES)
+}
+
+/// Does what was asked, and says how it went.
+pub(crate) fn run(command: &Share) -> ExitCode {
+    match command {
+        Share::Send(args) => done(send::run(args)),
+        Share::Get(args) => done(get::run(args)),
+        Share::Create(args) => said(create::run(args)),
+        Share::Show(args) => said(show::run(args)),
+        Share::Verify(args) => said(verify::run(args)),
+        Share::Seed(args) => done(seed::run(args)),
+    }
+}
+
+fn done(outcome: Result<(), ShareError>) -> ExitCode {
+    outcome.map_or_else(|error| failure(&error, FAILURE), |()| ExitCode::SUCCESS)
+}
+
+fn said(outcome: Result<String, ShareError>) -> ExitCode {
+    done(outcome.map(|text| {
+        // Who closed the output does not want to know.
+        let _ = io::stdout().write_all(text.as_bytes());
+    }))
+}

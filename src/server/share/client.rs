@@ -1,0 +1,345 @@
+//! A client: torrents that are shared, and the door at which their peers come in.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio_util::task::TaskTracker;
+
+use super::check::{CheckError, check};
+use super::common::Common;
+use super::discover::datagrams::Datagrams;
+use super::discover::{local, trackers};
+use super::settings::Settings;
+use super::storage::{Storage, StorageError};
+use super::swarm::{self, Progress, Swarm};
+use crate::net::addr::{ListenAddr, PeerAddr};
+use crate::net::drain::Drain;
+use crate::net::limits::ConnectionLimits;
+use crate::net::listen::{ListenError, bind};
+use crate::net::random;
+use crate::net::serve::{Arrival, Gate, GateSettings, serve};
+use crate::proto::bittorrent::contacts::Source;
+use crate::proto::bittorrent::hash::{InfoHash, Sha1};
+use crate::proto::bittorrent::magnet::Magnet;
+use crate::proto::bittorrent::metainfo::Metainfo;
+use crate::proto::bittorrent::mse::torrent_mark;
+use crate::proto::bittorrent::picker::Strategy;
+use crate::proto::bittorrent::wire::{Bitfield, PeerId};
+
+/// Connections from one address at most: several clients behind one router.
+const PER_ADDRESS: usize = 20;
+
+/// Why a client cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The system has no random bytes.
+    #[error("{0}")]
+    Random(#[source] std::io::Error),
+    /// Nobody can connect to it.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// It has no socket for datagrams.
+    #[error("cannot open a socket for UDP: {0}")]
+    Datagrams(#[source] std::io::Error),
+}
+
+/// Why a torrent cannot be shared.
+#[derive(Debug, thiserror::Error)]
+pub enum AddError {
+    /// It is there already.
+    #[error("the torrent {0} is shared already")]
+    Known(Sha1),
+    /// Its folder cannot be opened.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+    /// What is there cannot be looked at.
+    #[error("cannot look at what is there: {0}")]
+    Check(#[from] CheckError),
+}
+
+/// The addresses at which others on the networks of this machine reach a port of it.
+#[must_use]
+pub(super) fn local_addresses(port: u16) -> Vec<SocketAddr> {
+    local::addresses().into_iter().map(|ip| SocketAddr::new(ip.into(), port)).collect()
+}
+
+/// A client. Clones are the same. It is made within the runtime that its torrents run on.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    common: Arc<Common>,
+    /// By the names of their swarms; a hybrid torrent has two.
+    swarms: Mutex<HashMap<Sha1, Arc<Swarm>>>,
+    /// The names of swarms by what an encrypted connection names them by.
+    marks: Mutex<HashMap<Sha1, Sha1>>,
+    drain: Drain,
+    /// The tasks of torrents.
+    tasks: TaskTracker,
+}
+
+/// A torrent of a client. Clones are the same.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    swarm: Arc<Swarm>,
+    shared: Arc<Shared>,
+}
+
+impl Client {
+    /// Takes connections, and has no torrent yet.
+    ///
+    /// # Errors
+    /// It cannot take connections.
+    pub fn start(settings: Settings) -> Result<Self, StartError> {
+        let id = PeerId::ours(random::bytes().map_err(StartError::Random)?);
+        let listener = bind(&settings.listen, false)?;
+        let limits = ConnectionLimits { total: settings.connections, per_address: PER_ADDRESS };
+        let port = match listener.local_addr() {
+            ListenAddr::Tcp(addr) => addr.port(),
+            ListenAddr::Any(port) => *port,
+            ListenAddr::Unix(_) | ListenAddr::Inherited(_) => 0,
+        };
+        let datagrams = Datagrams::open(&settings.listen, port).map_err(StartError::Datagrams)?;
+        let common = Common::new(settings, id, port, datagrams);
+        let shared = Arc::new(Shared {
+            common: Arc::new(common),
+            swarms: Mutex::default(),
+            marks: Mutex::default(),
+            drain: Drain::new(),
+            tasks: TaskTracker::new(),
+        });
+        shared.drain.attach(&shared.common.clock);
+        let gate = Arc::new(Gate::new(GateSettings { limits, ..GateSettings::default() }));
+        let accepts = Arc::clone(&shared);
+        let accept = move |arrival| Arc::clone(&accepts).accept(arrival);
+        tokio::spawn(serve(listener, gate, shared.drain.clone(), accept));
+        tokio::spawn(Arc::clone(&shared).listen());
+        Ok(Self(shared))
+    }
+
+    /// The port at which it takes connections.
+    #[must_use]
+    pub fn port(&self) -> Option<u16> {
+        self.0.common.port()
+    }
+
+    /// Shares a torrent whose files are, or will be, below a folder. What is there is looked at first; `told` hears how many pieces were, and how many of them are right.
+    ///
+    /// # Errors
+    /// It is shared already, or its folder is of no use.
+    pub async fn add(
+        &self,
+        metainfo: Metainfo,
+        folder: &Path,
+        told: impl FnMut(u32, u32),
+    ) -> Result<Handle, AddError> {
+        let swarm = self.0.insert(metainfo.info.hash())?;
+        let trackers = metainfo.trackers.clone();
+        let private = metainfo.info.is_private();
+        let begun = self.0.begin(&swarm, metainfo, folder, told).await;
+        begun.inspect_err(|_| self.0.remove(&swarm))?;
+        Ok(self.0.run(swarm, &trackers, private))
+    }
+
+    /// Asks the peers of a torrent for its metadata. [`Handle::fetched`] tells when they are there, and [`Handle::begin`] goes on with them.
+    ///
+    /// # Errors
+    /// It is shared already.
+    pub fn fetch(&self, magnet: &Magnet) -> Result<Handle, AddError> {
+        let swarm = self.0.insert(magnet.hash)?;
+        // Each tracker of a link is asked.
+        let trackers: Vec<Vec<String>> = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
+        let peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok());
+        peers.for_each(|peer| swarm.heard_of(peer, Source::Given));
+        Ok(self.0.run(swarm, &trackers, false))
+    }
+
+    /// Addresses that nobody talks to any more, and why.
+    #[must_use]
+    pub fn banned(&self) -> Vec<(std::net::IpAddr, String)> {
+        self.0.common.banned()
+    }
+
+    /// Sets how many bytes are sent and received a second at most.
+    pub fn limit(&self, up: Option<u64>, down: Option<u64>) {
+        self.0.common.up.set(up);
+        self.0.common.down.set(down);
+    }
+
+    /// Stops all torrents, and takes no connections any more. Trackers are told, and waited for a little.
+    pub async fn stop(&self) {
+        self.0.drain.stop();
+        for swarm in self.0.swarms().values() {
+            swarm.stopping.cancel();
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+    }
+}
+
+impl Shared {
+    fn swarms(&self) -> MutexGuard<'_, HashMap<Sha1, Arc<Swarm>>> {
+        self.swarms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn marks(&self) -> MutexGuard<'_, HashMap<Sha1, Sha1>> {
+        self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn insert(&self, hash: InfoHash) -> Result<Arc<Swarm>, AddError> {
+        let mut swarms = self.swarms();
+        if hash.swarms().any(|name| swarms.contains_key(&name)) {
+            return Err(AddError::Known(hash.id()));
+        }
+        let swarm = Arc::new(Swarm::new(Arc::clone(&self.common), hash));
+        swarms.extend(hash.swarms().map(|name| (name, Arc::clone(&swarm))));
+        self.marks().extend(hash.swarms().map(|name| (torrent_mark(name), name)));
+        Ok(swarm)
+    }
+
+    /// Begins the tasks of a torrent.
+    fn run(self: &Arc<Self>, swarm: Arc<Swarm>, trackers: &[Vec<String>], private: bool) -> Handle {
+        self.tasks.spawn(Arc::clone(&swarm).run());
+        for name in swarm.hash.swarms() {
+            if !private {
+                self.common.local.add(name);
+            }
+            self.tasks.spawn(trackers::run(Arc::clone(&swarm), name, trackers::urls(trackers), private));
+        }
+        Handle { swarm, shared: Arc::clone(self) }
+    }
+
+    /// Hears datagrams until the end.
+    async fn listen(self: Arc<Self>) {
+        let heard_of = |name: Sha1, addr: SocketAddr| {
+            let swarm = self.swarms().get(&name).cloned();
+            if let Some(swarm) = swarm.filter(|swarm| !swarm.is_private()) {
+                swarm.heard_of(addr, Source::Local);
+            }
+        };
+        tokio::select! {
+            () = self.common.datagrams.run() => {}
+            () = self.common.local.run(heard_of) => {}
+            () = self.tasks.wait() => {}
+        }
+    }
+
+    /// Looks at what is there, and shares it.
+    async fn begin(
+        &self,
+        swarm: &Arc<Swarm>,
+        metainfo: Metainfo,
+        folder: &Path,
+        told: impl FnMut(u32, u32),
+    ) -> Result<(), AddError> {
+        let common = &self.common;
+        let (info, layers) = (Arc::new(metainfo.info), Arc::new(metainfo.layers));
+        let layout = Arc::clone(info.layout());
+        let storage = Storage::open(folder, layout, &common.handles, common.settings.allocation)?;
+        let storage = Arc::new(storage);
+        let have = check(&info, &layers, &storage, &common.lane, told).await?;
+        swarm.begin(info, layers, storage, have);
+        Ok(())
+    }
+
+    fn remove(&self, swarm: &Arc<Swarm>) {
+        swarm.stopping.cancel();
+        swarm.hash.swarms().for_each(|name| self.common.local.remove(name));
+        self.swarms().retain(|_, other| !Arc::ptr_eq(other, swarm));
+        self.marks().retain(|_, name| !swarm.hash.is_named(*name));
+    }
+
+    async fn accept(self: Arc<Self>, arrival: Arrival) {
+        let PeerAddr::Ip(addr) = arrival.peer else { return };
+        let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
+        if self.common.is_banned(addr.ip()) {
+            return;
+        }
+        let Some(_counted) = self.common.connection() else { return };
+        let marked = |mark| self.marks().get(&mark).copied();
+        let find = |name| self.swarms().get(&name).cloned();
+        let session = tokio::select! {
+            session = swarm::answer(&self.common, arrival.io, addr, marked, find) => session,
+            () = self.drain.stopping() => return,
+        };
+        match session {
+            Ok(session) => {
+                let swarm = Arc::clone(session.swarm());
+                swarm.talk(session).await;
+            }
+            Err(error) => tracing::debug!(%addr, %error, "no connection"),
+        }
+    }
+}
+
+impl Handle {
+    /// What names it.
+    #[must_use]
+    pub fn hash(&self) -> InfoHash {
+        self.swarm.hash
+    }
+
+    /// Waits until the metadata have come from peers: the bytes of the `info` dictionary, which have the hash.
+    pub async fn fetched(&self) -> bytes::Bytes {
+        self.swarm.fetched().await
+    }
+
+    /// Goes on with what was fetched, as [`Client::add`] does.
+    ///
+    /// # Errors
+    /// The folder is of no use.
+    pub async fn begin(
+        &self,
+        metainfo: Metainfo,
+        folder: &Path,
+        told: impl FnMut(u32, u32),
+    ) -> Result<(), AddError> {
+        self.shared.begin(&self.swarm, metainfo, folder, told).await
+    }
+
+    /// How it goes.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        self.swarm.progress()
+    }
+
+    /// A peer that a person has named.
+    pub fn add_peer(&self, addr: SocketAddr) {
+        self.swarm.heard_of(addr, Source::Given);
+    }
+
+    /// Sets how many bytes of it are sent a second at most.
+    pub fn limit_up(&self, rate: Option<u64>) {
+        self.swarm.up.set(rate);
+    }
+
+    /// Chooses files by their numbers: the pieces of others are not fetched. Files without bytes are made for those that are chosen.
+    ///
+    /// # Errors
+    /// One cannot be made.
+    pub fn choose(&self, wanted: impl Fn(usize) -> bool) -> Result<(), StorageError> {
+        self.swarm.choose(wanted)
+    }
+
+    /// Chooses pieces in another way.
+    pub fn set_strategy(&self, strategy: Strategy) {
+        self.swarm.set_strategy(strategy);
+    }
+
+    /// Waits until everything that is wanted is there.
+    ///
+    /// # Errors
+    /// Nothing can be written.
+    pub async fn finished(&self) -> Result<(), Arc<StorageError>> {
+        self.swarm.finished().await
+    }
+
+    /// The pieces that are there.
+    #[must_use]
+    pub fn have(&self) -> Option<Bitfield> {
+        self.swarm.have()
+    }
+}

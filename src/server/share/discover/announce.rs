@@ -1,0 +1,93 @@
+//! One announce to one tracker.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::net::client::Connector;
+use crate::proto::bittorrent::tracker::allowed::{self, Author, Purpose};
+use crate::proto::bittorrent::tracker::udp::{Answer, Question};
+use crate::proto::bittorrent::tracker::{Announce, MAX_REPLY, Reply, Scheme, TrackerError, Url};
+use crate::server::http::client::fetch::{Ask, FetchError, Fetcher, Retry};
+use crate::server::one_line;
+
+use super::datagrams::Datagrams;
+
+/// How long a tracker may take to answer.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a tracker says, and where it was.
+pub(super) struct Answered {
+    pub(super) reply: Reply,
+    pub(super) from: IpAddr,
+}
+
+/// Announces to a tracker.
+pub(super) async fn announce(
+    datagrams: &Datagrams,
+    url: &Url,
+    announce: Announce,
+) -> Result<Answered, TrackerError> {
+    match url.scheme() {
+        Scheme::Udp => by_udp(datagrams, url, announce).await,
+        Scheme::Http | Scheme::Https => by_http(url, &announce).await,
+    }
+}
+
+async fn by_http(url: &Url, announce: &Announce) -> Result<Answered, TrackerError> {
+    let unreachable = |error: &dyn std::error::Error| TrackerError::Unreachable(one_line(error));
+    let target = format!("{}://{}{}", url.scheme().name(), url.authority(), url.announce(announce));
+    let uri = target.parse().map_err(|error: http::uri::InvalidUri| unreachable(&error))?;
+    let first = Arc::new(Mutex::new(None));
+    let connector = Connector::new().deadline(PATIENCE).screened(screen(url.clone(), Arc::clone(&first)));
+    let fetcher = Fetcher::new(connector, Retry::never()).redirects(5);
+    let fetched = fetcher.whole(&Ask::of(uri).within(PATIENCE), MAX_REPLY as u64).await;
+    let (body, _) = fetched.map_err(|error| match error {
+        FetchError::Status(status) | FetchError::Later { status, .. } => {
+            TrackerError::Status(status.as_u16())
+        }
+        error => unreachable(&error),
+    })?;
+    let from = first.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(IpAddr::from([0; 4]));
+    Ok(Answered { reply: Reply::read(&body)?, from })
+}
+
+/// Lets those addresses pass that a link in a torrent may lead to. The first is kept: where redirects may lead depends on it.
+fn screen(
+    url: Url,
+    first: Arc<Mutex<Option<IpAddr>>>,
+) -> impl Fn(&str, SocketAddr) -> io::Result<()> + Send + Sync + 'static {
+    move |host, addr| {
+        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
+        let ip = addr.ip().to_canonical();
+        let is_own = addr.port() == url.port() && url.host().to_string() == host.trim_matches(['[', ']']);
+        let author = match *first {
+            Some(from) if !is_own => Author::Redirect(from),
+            _ => Author::Stranger,
+        };
+        allowed::link(Purpose::Tracker, author, &url, ip).map_err(io::Error::other)?;
+        first.get_or_insert(ip);
+        Ok(())
+    }
+}
+
+async fn by_udp(datagrams: &Datagrams, url: &Url, announce: Announce) -> Result<Answered, TrackerError> {
+    let unreachable = |error: &dyn std::error::Error| TrackerError::Unreachable(one_line(error));
+    let host = url.host().to_string();
+    let found = Connector::new().deadline(PATIENCE).resolve(&host, url.port()).await;
+    let found = found.map_err(|error| unreachable(&error))?;
+    let mut refused = TrackerError::Silent;
+    for addr in found.into_iter().filter(|addr| datagrams.reaches(*addr)) {
+        if let Err(error) = allowed::link(Purpose::Tracker, Author::Stranger, url, addr.ip()) {
+            refused = error.into();
+            continue;
+        }
+        let question = Question::Announce { announce: announce.clone(), url: url.target().to_owned() };
+        return match datagrams.ask(addr, question).await? {
+            Answer::Announce(reply) => Ok(Answered { reply, from: addr.ip() }),
+            Answer::Scrape(_) => Err(TrackerError::NotDictionary),
+        };
+    }
+    Err(refused)
+}

@@ -1,0 +1,6 @@
+//! Where peers are heard of: trackers, and others on the same network.
+
+mod announce;
+pub(super) mod datagrams;
+pub(super) mod local;
+pub(super) mod trackers;

@@ -1,0 +1,21 @@
+//! The peer-to-peer file share: BitTorrent, as peers, trackers and people meet it.
+//!
+//! A [`Client`] shares torrents. [`storage`] is where their files are.
+
+mod check;
+mod client;
+pub mod command;
+mod common;
+pub mod create;
+mod discover;
+mod memory;
+mod settings;
+pub mod storage;
+mod swarm;
+mod throttle;
+
+pub use self::check::{CheckError, check};
+pub use self::client::{AddError, Client, Handle, StartError};
+pub use self::memory::CACHE;
+pub use self::settings::Settings;
+pub use self::swarm::Progress;

@@ -1,0 +1,202 @@
+//! What the peers of a torrent say to each other beside pieces: its metadata (BEP 9), and who else is there (BEP 11).
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::link::{Leave, Link, Mail};
+use crate::proto::bittorrent::fetch::{Fetch, FetchError, Serving, Todo};
+use crate::proto::bittorrent::gossip::{Gossip, TooOften};
+use crate::proto::bittorrent::hash::InfoHash;
+use crate::proto::bittorrent::picker::PeerKey;
+use crate::proto::bittorrent::wire::metadata::Metadata;
+use crate::proto::bittorrent::wire::pex::{Exchange, Flags};
+
+/// What is kept for all peers of a torrent, under a lock that nobody waits under.
+#[derive(Debug)]
+pub(super) struct Beside {
+    state: Mutex<State>,
+    /// There may be something to do before the time comes.
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    last: u32,
+    links: HashMap<PeerKey, (SocketAddr, Arc<Link>)>,
+    metadata: Stage,
+    gossip: Gossip,
+}
+
+/// How it is with the metadata.
+#[derive(Debug)]
+enum Stage {
+    Fetching(Box<Fetch>),
+    Known(Serving),
+    /// They are for nobody: the torrent is private.
+    Private,
+}
+
+/// What has come of it.
+#[derive(Debug)]
+pub(super) enum News {
+    /// The metadata, which have the hash.
+    Metadata(Bytes),
+    /// Who lives here has lied.
+    Liar(SocketAddr),
+}
+
+impl Beside {
+    /// For a torrent of which only the hash is known.
+    pub(super) fn new(hash: InfoHash) -> Self {
+        let state = State {
+            last: 0,
+            links: HashMap::new(),
+            metadata: Stage::Fetching(Box::new(Fetch::new(hash))),
+            gossip: Gossip::new([]),
+        };
+        Self { state: Mutex::new(state), changed: Notify::new() }
+    }
+
+    /// The metadata are known, and given to others unless the torrent is private.
+    pub(super) fn know(&self, info: Bytes, private: bool) {
+        self.lock().metadata = if private { Stage::Private } else { Stage::Known(Serving::new(info)) };
+    }
+
+    /// There is a connection.
+    pub(super) fn join(&self, addr: SocketAddr, link: &Arc<Link>) -> PeerKey {
+        let mut state = self.lock();
+        state.last += 1;
+        let key = PeerKey(state.last);
+        state.links.insert(key, (addr, Arc::clone(link)));
+        key
+    }
+
+    /// It has ended. `listens` is where its peer takes connections.
+    pub(super) fn leave(&self, key: PeerKey, listens: Option<SocketAddr>) {
+        let mut state = self.lock();
+        state.links.remove(&key);
+        state.gossip.leave(key);
+        if let Some(listens) = listens {
+            state.gossip.left(listens);
+        }
+        match &mut state.metadata {
+            Stage::Fetching(fetch) => fetch.leave(key),
+            Stage::Known(serving) => serving.leave(key),
+            Stage::Private => {}
+        }
+        self.changed.notify_one();
+    }
+
+    /// Bytes of the metadata, if they are known and not private.
+    pub(super) fn metadata_size(&self) -> Option<u32> {
+        match &self.lock().metadata {
+            Stage::Known(serving) => Some(serving.size()),
+            Stage::Fetching(_) | Stage::Private => None,
+        }
+    }
+
+    /// A peer has the metadata, of so many bytes.
+    pub(super) fn has_metadata(&self, key: PeerKey, size: u32) {
+        if let Stage::Fetching(fetch) = &mut self.lock().metadata {
+            fetch.join(Instant::now(), key, size);
+            self.changed.notify_one();
+        }
+    }
+
+    /// A peer has said something of the metadata; what it is answered.
+    pub(super) fn metadata(&self, key: PeerKey, said: Metadata) -> Result<Option<Metadata>, FetchError> {
+        match (&mut self.lock().metadata, said) {
+            (Stage::Known(serving), Metadata::Request { piece }) => {
+                Ok(Some(serving.answer(Instant::now(), key, piece)))
+            }
+            (_, Metadata::Request { piece }) => Ok(Some(Metadata::Reject { piece })),
+            (Stage::Fetching(fetch), said) => {
+                self.changed.notify_one();
+                fetch.heard(Instant::now(), key, said).map(|()| None)
+            }
+            (Stage::Known(_) | Stage::Private, _) => Ok(None),
+        }
+    }
+
+    /// A peer wants to hear who else is there.
+    pub(super) fn listens(&self, key: PeerKey, addr: SocketAddr) {
+        self.lock().gossip.join(Instant::now(), key, addr);
+        self.changed.notify_one();
+    }
+
+    /// A peer takes connections here: others are told.
+    pub(super) fn came(&self, addr: SocketAddr, flags: Flags) {
+        self.lock().gossip.came(addr, flags);
+    }
+
+    /// A peer tells who else is there: addresses that may be called.
+    pub(super) fn told(&self, key: PeerKey, said: &Exchange) -> Result<Vec<(SocketAddr, Flags)>, TooOften> {
+        self.lock().gossip.heard(Instant::now(), key, said)
+    }
+
+    /// Does what is due, and waits for the next thing that others have to know of.
+    pub(super) async fn next(&self) -> News {
+        loop {
+            let deadline = match self.pump() {
+                Ok(deadline) => deadline,
+                Err(news) => return news,
+            };
+            let due = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = due => {}
+                () = self.changed.notified() => {}
+            }
+        }
+    }
+
+    /// Has said what is due. When it is to be asked again, unless there is news.
+    fn pump(&self) -> Result<Option<Instant>, News> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let State { links, metadata, gossip, .. } = &mut *state;
+        while let Some((key, exchange)) = gossip.poll(now) {
+            if let Some((_, link)) = links.get(&key) {
+                link.post(Mail::Exchange(exchange));
+            }
+        }
+        // A listener without news is looked at again when its time comes.
+        let mut deadline = gossip.deadline().map(|at| at.max(now + TICK));
+        if let Stage::Fetching(fetch) = metadata {
+            while let Some(todo) = fetch.poll(now) {
+                match todo {
+                    Todo::Ask(key, request) => {
+                        if let Some((_, link)) = links.get(&key) {
+                            link.post(Mail::Metadata(request));
+                        }
+                    }
+                    Todo::Ban(key) => {
+                        if let Some((addr, link)) = links.get(&key) {
+                            link.leave(Leave::Metadata);
+                            return Err(News::Liar(*addr));
+                        }
+                    }
+                    Todo::Done(bytes) => return Err(News::Metadata(bytes)),
+                }
+            }
+            deadline = deadline.into_iter().chain(fetch.deadline()).min();
+        }
+        Ok(deadline)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Between two looks at those who are told of others.
+const TICK: std::time::Duration = std::time::Duration::from_secs(1);

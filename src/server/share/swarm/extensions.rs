@@ -1,0 +1,213 @@
+//! What is said beside pieces on the connection with one peer: who both are, metadata, other peers (BEP 9, 10, 11, 21).
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Swarm;
+use super::link::{Link, Mail};
+use super::session::Ended;
+use crate::net::conn::{Conn, ConnError};
+use crate::net::io::Io;
+use crate::proto::bittorrent::contacts::Source;
+use crate::proto::bittorrent::mse::Sealed;
+use crate::proto::bittorrent::picker::PeerKey;
+use crate::proto::bittorrent::torrent::Newcomer;
+use crate::proto::bittorrent::wire::extension::{self, Extension, HANDSHAKE};
+use crate::proto::bittorrent::wire::metadata::Metadata;
+use crate::proto::bittorrent::wire::pex::{Exchange, Flags};
+use crate::proto::bittorrent::wire::{Codec, Handshake, Message, Said};
+
+/// What we are called.
+const CLIENT: &str = concat!("wireworks ", env!("CARGO_PKG_VERSION"));
+
+/// Requests that we let wait, as [`torrent::Settings`](crate::proto::bittorrent::torrent::Settings) has it by default.
+const REQUESTS: u32 = 2000;
+
+/// Who is at the other end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer {
+    pub(super) addr: SocketAddr,
+    /// Whether it has connected to us.
+    pub(super) incoming: bool,
+    pub(super) hello: Handshake,
+}
+
+/// What both have told of themselves.
+#[derive(Debug)]
+pub(super) struct Extensions {
+    pub(super) peer: Peer,
+    theirs: extension::Handshake,
+    /// Whether it was told that nothing is here, as nothing was known.
+    greeted: bool,
+    /// Where it takes connections, if that is known.
+    listens: Option<SocketAddr>,
+    /// Its number among those who talk of metadata and of others.
+    key: Option<PeerKey>,
+}
+
+impl Extensions {
+    pub(super) fn new(peer: Peer) -> Self {
+        Self {
+            peer,
+            theirs: extension::Handshake::default(),
+            greeted: false,
+            listens: (!peer.incoming).then_some(peer.addr),
+            key: None,
+        }
+    }
+
+    /// What the torrent has to know of it.
+    pub(super) fn newcomer(&self) -> Newcomer {
+        Newcomer {
+            addr: self.peer.addr,
+            fast: self.peer.hello.reserved.fast(),
+            impatient: self.peer.hello.peer.is_impatient(),
+            greeted: self.greeted,
+        }
+    }
+
+    /// How many requests it lets wait, if it has said.
+    pub(super) fn requests(&self) -> Option<u32> {
+        self.theirs.requests
+    }
+
+    /// The first words behind the handshake: what we can. Whoever knows the fast extension hears at once that nothing is here, if nothing is known (BEP 6).
+    pub(super) fn introduce(
+        &mut self,
+        swarm: &Arc<Swarm>,
+        conn: &mut Conn<Io, Sealed<Codec>>,
+        link: &Arc<Link>,
+    ) -> Result<(), Ended> {
+        self.key = Some(swarm.beside.join(self.peer.addr, link));
+        let reserved = self.peer.hello.reserved;
+        if reserved.extensions() {
+            let ours = extension::Handshake {
+                numbers: numbers(swarm.is_private()),
+                port: swarm.common.port(),
+                client: Some(CLIENT.to_owned()),
+                metadata_size: swarm.beside.metadata_size(),
+                requests: Some(REQUESTS),
+                your_ip: Some(self.peer.addr.ip().to_canonical()),
+                upload_only: None,
+            };
+            say(conn, Message::Extended { id: HANDSHAKE, payload: ours.to_bytes().into() })?;
+        }
+        if let Some(listens) = self.listens {
+            swarm.beside.came(listens, Flags(Flags::OUTGOING.0));
+        }
+        if swarm.sharing().is_none() {
+            self.greeted = true;
+            if reserved.fast() {
+                say(conn, Message::HaveNone)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// It has said something of an extension.
+    pub(super) fn heard(
+        &mut self,
+        swarm: &Arc<Swarm>,
+        conn: &mut Conn<Io, Sealed<Codec>>,
+        id: u8,
+        payload: &Bytes,
+    ) -> Result<(), Ended> {
+        let wrong = |error: &dyn std::fmt::Display| Ended::Extension(error.to_string());
+        if id == HANDSHAKE {
+            let said = extension::Handshake::read(payload).map_err(|error| wrong(&error))?;
+            self.introduced(swarm, said);
+            return Ok(());
+        }
+        let Some(key) = self.key else { return Ok(()) };
+        match Extension::of(id) {
+            Some(Extension::Metadata) => {
+                let Some(said) = Metadata::read(payload).map_err(|error| wrong(&error))? else {
+                    return Ok(());
+                };
+                let answer = swarm.beside.metadata(key, said).map_err(|error| wrong(&error))?;
+                answer.map_or(Ok(()), |answer| self.deliver(conn, Mail::Metadata(answer)))
+            }
+            Some(Extension::Exchange) if !swarm.is_private() => {
+                let said = Exchange::read(payload).map_err(|error| wrong(&error))?;
+                let peers = swarm.beside.told(key, &said).map_err(|error| wrong(&error))?;
+                peers.into_iter().for_each(|(addr, _)| swarm.heard_of(addr, Source::Exchange));
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What it tells of itself. Each handshake changes what it has only.
+    fn introduced(&mut self, swarm: &Arc<Swarm>, said: extension::Handshake) {
+        for (extension, number) in said.numbers {
+            self.theirs.numbers.retain(|(known, _)| *known != extension);
+            self.theirs.numbers.push((extension, number));
+        }
+        self.theirs.client = said.client.or(self.theirs.client.take());
+        self.theirs.metadata_size = said.metadata_size.or(self.theirs.metadata_size);
+        self.theirs.requests = said.requests.or(self.theirs.requests);
+        self.theirs.upload_only = said.upload_only.or(self.theirs.upload_only);
+        if let Some(port) = said.port.filter(|_| self.listens.is_none()) {
+            let listens = SocketAddr::new(self.peer.addr.ip(), port);
+            self.listens = Some(listens);
+            swarm.came(listens);
+            swarm.beside.came(listens, Flags::default());
+        }
+        let Some(key) = self.key else { return };
+        let knows = |extension| self.theirs.number(extension).is_some_and(|number| number != 0);
+        if let Some(size) = self.theirs.metadata_size.filter(|_| knows(Extension::Metadata)) {
+            swarm.beside.has_metadata(key, size);
+        }
+        if knows(Extension::Exchange) && !swarm.is_private() {
+            swarm.beside.listens(key, self.listens.unwrap_or(self.peer.addr));
+        }
+    }
+
+    /// Says something, if the peer wants to hear of it.
+    pub(super) fn deliver(&mut self, conn: &mut Conn<Io, Sealed<Codec>>, mail: Mail) -> Result<(), Ended> {
+        let (extension, payload) = match mail {
+            Mail::Metadata(said) => (Extension::Metadata, said.to_bytes()),
+            Mail::Exchange(said) => (Extension::Exchange, said.to_bytes()),
+        };
+        match self.theirs.number(extension) {
+            None | Some(0) => Ok(()),
+            Some(id) => say(conn, Message::Extended { id, payload: payload.into() }),
+        }
+    }
+
+    /// What is said of neither pieces nor extensions.
+    pub(super) fn other(
+        &mut self,
+        _swarm: &Arc<Swarm>,
+        conn: &mut Conn<Io, Sealed<Codec>>,
+        message: Message,
+    ) -> Result<(), Ended> {
+        match message {
+            // No hashes are given here: whoever has the torrent file has them all.
+            Message::HashRequest(range) => say(conn, Message::HashReject(range)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The connection has ended.
+    pub(super) fn goodbye(&self, swarm: &Arc<Swarm>) {
+        if let Some(key) = self.key {
+            swarm.beside.leave(key, self.listens);
+        }
+        if let (true, Some(listens)) = (self.peer.incoming, self.listens) {
+            swarm.went(listens);
+        }
+    }
+}
+
+/// What we understand. Peers of private torrents come from trackers only, and metadata from whoever gave the torrent.
+fn numbers(private: bool) -> Vec<(Extension, u8)> {
+    let known: &[Extension] = if private { &[] } else { &[Extension::Metadata, Extension::Exchange] };
+    known.iter().map(|extension| (*extension, *extension as u8)).collect()
+}
+
+fn say(conn: &mut Conn<Io, Sealed<Codec>>, message: Message) -> Result<(), Ended> {
+    Ok(conn.feed(Said::Message(message)).map_err(ConnError::Proto)?)
+}

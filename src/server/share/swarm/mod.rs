@@ -1,0 +1,362 @@
+//! A torrent with its peers: the task that finds them, a task for each connection, and what they share.
+//!
+//! [`Sharing`] is the torrent itself, once its metadata is known. A [`Session`] is the connection with one peer. [`Disk`] hashes and writes. What is decided is decided by
+//! [`Torrent`](crate::proto::bittorrent::torrent::Torrent), a value without I/O.
+
+mod assembly;
+mod beside;
+mod disk;
+mod extensions;
+mod greet;
+mod link;
+mod pace;
+mod session;
+mod sharing;
+
+use std::future::pending;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+
+use self::beside::{Beside, News};
+pub(super) use self::disk::Disk;
+pub(super) use self::greet::answer;
+pub(super) use self::session::Session;
+pub(super) use self::sharing::Sharing;
+use super::common::Common;
+use super::storage::{Storage, StorageError};
+use super::throttle::Throttle;
+use crate::proto::bittorrent::contacts::{Contacts, Ending, Source};
+use crate::proto::bittorrent::hash::InfoHash;
+use crate::proto::bittorrent::metainfo::{Info, Layers};
+use crate::proto::bittorrent::picker::{PRIORITY, Strategy};
+use crate::proto::bittorrent::torrent::Torrent;
+use crate::proto::bittorrent::wire::Bitfield;
+
+/// A torrent with its peers.
+#[derive(Debug)]
+pub(super) struct Swarm {
+    pub(super) hash: InfoHash,
+    pub(super) common: Arc<Common>,
+    sharing: OnceLock<Arc<Sharing>>,
+    /// Whether the metadata is known.
+    known: watch::Sender<bool>,
+    beside: Beside,
+    /// What becomes of the metadata when they have come.
+    fetched: watch::Sender<Option<Bytes>>,
+    contacts: Mutex<Contacts>,
+    /// Connections that are being made, and those that stand.
+    half_open: Mutex<usize>,
+    connected: Mutex<usize>,
+    /// Somebody was heard of, or has left.
+    changed: Notify,
+    /// A connection would send a block, if our line were free.
+    waiting: Notify,
+    /// Its own limit on what it sends.
+    pub(super) up: Throttle,
+    pub(super) stopping: CancellationToken,
+}
+
+/// How it goes with a torrent.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Progress {
+    /// Pieces that are there, and all of them.
+    pub pieces: (u32, u32),
+    /// Pieces that are wanted and missing.
+    pub missing: u32,
+    /// Bytes that have come from peers.
+    pub downloaded: u64,
+    /// Bytes that were sent to peers.
+    pub uploaded: u64,
+    /// Bytes that came, and were wrong.
+    pub wasted: u64,
+    /// Connections.
+    pub peers: usize,
+}
+
+impl Swarm {
+    pub(super) fn new(common: Arc<Common>, hash: InfoHash) -> Self {
+        Self {
+            hash,
+            sharing: OnceLock::new(),
+            known: watch::Sender::new(false),
+            beside: Beside::new(hash),
+            fetched: watch::Sender::new(None),
+            contacts: Mutex::new(Contacts::new(fastrand::u64(..))),
+            half_open: Mutex::new(0),
+            connected: Mutex::new(0),
+            changed: Notify::new(),
+            waiting: Notify::new(),
+            up: Throttle::new(None),
+            stopping: CancellationToken::new(),
+            common,
+        }
+    }
+
+    /// The metadata is known, and so is what is there already.
+    pub(super) fn begin(&self, info: Arc<Info>, layers: Arc<Layers>, storage: Arc<Storage>, have: Bitfield) {
+        let now = Instant::now();
+        self.beside.know(info.bytes().clone(), info.is_private());
+        let torrent = Torrent::new(info, have, self.common.settings.torrent, now, fastrand::u64(..));
+        let sharing = Sharing::new(Arc::clone(&self.common), storage, layers, torrent);
+        let _ = self.sharing.set(Arc::new(sharing));
+        self.known.send_replace(true);
+    }
+
+    /// The torrent, once its metadata is known.
+    pub(super) fn sharing(&self) -> Option<&Arc<Sharing>> {
+        self.sharing.get()
+    }
+
+    /// When the metadata is known.
+    async fn known(&self) {
+        if self.known.subscribe().wait_for(|known| *known).await.is_err() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Waits until the metadata have come from peers: the bytes of the `info` dictionary.
+    pub(super) async fn fetched(&self) -> Bytes {
+        let mut fetched = self.fetched.subscribe();
+        loop {
+            if let Some(bytes) = fetched.borrow_and_update().clone() {
+                return bytes;
+            }
+            if fetched.changed().await.is_err() {
+                pending::<()>().await;
+            }
+        }
+    }
+
+    /// Whether peers come from trackers only.
+    pub(super) fn is_private(&self) -> bool {
+        self.sharing().is_some_and(|sharing| sharing.info.is_private())
+    }
+
+    /// An address was heard of.
+    pub(super) fn heard_of(&self, addr: SocketAddr, source: Source) {
+        if self.contacts().heard(Instant::now(), addr, source) {
+            self.changed.notify_one();
+        }
+    }
+
+    /// A peer that has connected listens at this address.
+    fn came(&self, addr: SocketAddr) {
+        self.contacts().came(Instant::now(), addr);
+    }
+
+    /// It has left.
+    fn went(&self, addr: SocketAddr) {
+        self.contacts().ended(Instant::now(), addr, Ending::Left);
+    }
+
+    fn contacts(&self) -> std::sync::MutexGuard<'_, Contacts> {
+        self.contacts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether our own line is the narrow place, so that blocks leave one by one.
+    fn is_paced(&self) -> bool {
+        self.up.rate().is_some() || self.common.up.rate().is_some()
+    }
+
+    /// How it goes.
+    pub(super) fn progress(&self) -> Progress {
+        let peers = *self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(sharing) = self.sharing() else { return Progress { peers, ..Progress::default() } };
+        sharing.with(None, |state, _| {
+            let picker = state.torrent.picker();
+            Progress {
+                pieces: (picker.have().count(), sharing.info.layout().pieces()),
+                missing: picker.missing(),
+                downloaded: sharing.downloaded.load(Ordering::Relaxed),
+                uploaded: sharing.uploaded.load(Ordering::Relaxed),
+                wasted: sharing.wasted.load(Ordering::Relaxed),
+                peers,
+            }
+        })
+    }
+
+    /// The pieces that are there, once anything is known of them.
+    pub(super) fn have(&self) -> Option<Bitfield> {
+        Some(self.sharing()?.with(None, |state, _| state.torrent.picker().have().clone()))
+    }
+
+    /// Chooses files by their numbers. A piece is wanted if one of its files is.
+    pub(super) fn choose(&self, wanted: impl Fn(usize) -> bool) -> Result<(), StorageError> {
+        let Some(sharing) = self.sharing() else { return Ok(()) };
+        let layout = sharing.info.layout();
+        let mut priorities = vec![0; layout.pieces() as usize];
+        for (number, file) in layout.files().iter().enumerate() {
+            if wanted(number) && !file.is_padding() {
+                let pieces = layout.pieces_of(number);
+                priorities[pieces.start as usize..pieces.end as usize].fill(PRIORITY);
+            }
+        }
+        sharing.with(None, |state, _| state.torrent.set_priorities((0..).zip(priorities)));
+        sharing.come.send_modify(|_| {});
+        sharing.storage.make_empty(wanted)
+    }
+
+    /// Chooses pieces in another way.
+    pub(super) fn set_strategy(&self, strategy: Strategy) {
+        if let Some(sharing) = self.sharing() {
+            sharing.with(None, |state, _| state.torrent.set_strategy(strategy));
+        }
+    }
+
+    /// Waits until everything that is wanted is there.
+    ///
+    /// # Errors
+    /// Nothing can be written.
+    pub(super) async fn finished(&self) -> Result<(), Arc<StorageError>> {
+        self.known().await;
+        let Some(sharing) = self.sharing() else { return Ok(()) };
+        let mut come = sharing.come.subscribe();
+        loop {
+            if let Some(error) = sharing.failure() {
+                return Err(error);
+            }
+            if sharing.with(None, |state, _| state.torrent.is_finished()) {
+                return Ok(());
+            }
+            if come.changed().await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits until what was missing at the beginning is there; for ever, if nothing was or ever will be.
+    pub(super) async fn finished_later(&self) {
+        self.known().await;
+        let begins_whole = self.progress().missing == 0;
+        if begins_whole || self.finished().await.is_err() {
+            pending::<()>().await;
+        }
+    }
+
+    /// Bytes that are wanted and missing, about: whole pieces count. `None` as long as nothing is known.
+    pub(super) fn left(&self) -> Option<u64> {
+        let sharing = self.sharing()?;
+        let layout = sharing.info.layout();
+        let missing = u64::from(self.progress().missing) * u64::from(layout.piece_length());
+        Some(missing.min(layout.content()))
+    }
+
+    /// Looks after the torrent until it is stopped: time goes by for it, and peers are called.
+    pub(super) async fn run(self: Arc<Self>) {
+        tokio::join!(self.look_after(), self.call_peers(), self.pace(), self.hear_news());
+    }
+
+    async fn hear_news(&self) {
+        loop {
+            tokio::select! {
+                () = self.stopping.cancelled() => return,
+                news = self.beside.next() => match news {
+                    News::Metadata(bytes) => drop(self.fetched.send_replace(Some(bytes))),
+                    News::Liar(addr) => self.common.ban(addr.ip(), "it has sent wrong metadata".to_owned()),
+                },
+            }
+        }
+    }
+
+    async fn look_after(&self) {
+        tokio::select! {
+            () = self.stopping.cancelled() => return,
+            () = self.known() => {}
+        }
+        let Some(sharing) = self.sharing() else { return };
+        loop {
+            let deadline = sharing.with(None, |state, now| {
+                if state.torrent.deadline() <= now {
+                    state.torrent.poll(now);
+                }
+                state.torrent.deadline()
+            });
+            tokio::select! {
+                () = self.stopping.cancelled() => return,
+                () = tokio::time::sleep_until(deadline.into()) => {}
+                () = sharing.decided.notified() => {}
+            }
+        }
+    }
+
+    async fn call_peers(self: &Arc<Self>) {
+        loop {
+            while let Some(addr) = self.next_contact() {
+                let swarm = Arc::clone(self);
+                tokio::spawn(async move { swarm.call(addr).await });
+            }
+            let deadline = self.contacts().deadline().filter(|at| *at > Instant::now());
+            let soon = async {
+                match deadline {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.stopping.cancelled() => return,
+                () = self.changed.notified() => {}
+                () = soon => {}
+            }
+        }
+    }
+
+    /// Whom to call now, if there is room for one more.
+    fn next_contact(&self) -> Option<SocketAddr> {
+        let settings = &self.common.settings;
+        let mut half_open = self.half_open.lock().unwrap_or_else(PoisonError::into_inner);
+        let connected = *self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        if *half_open >= settings.half_open || *half_open + connected >= settings.peers {
+            return None;
+        }
+        let addr = self.contacts().next(Instant::now())?;
+        *half_open += 1;
+        Some(addr)
+    }
+
+    async fn call(self: Arc<Self>, addr: SocketAddr) {
+        let ending = self.call_and_talk(addr).await;
+        self.contacts().ended(Instant::now(), addr, ending);
+        self.changed.notify_one();
+    }
+
+    async fn call_and_talk(self: &Arc<Self>, addr: SocketAddr) -> Ending {
+        let counted = self.common.connection();
+        let called = match &counted {
+            Some(_) if self.common.is_banned(addr.ip()) => None,
+            Some(_) => tokio::select! {
+                called = greet::call(self, addr) => Some(called),
+                () = self.stopping.cancelled() => None,
+            },
+            None => None,
+        };
+        *self.half_open.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        match called {
+            None => Ending::Left,
+            Some(Ok(session)) => {
+                self.talk(session).await;
+                if self.common.is_banned(addr.ip()) { Ending::Never } else { Ending::Left }
+            }
+            Some(Err(error)) => {
+                tracing::debug!(%addr, %error, "no connection");
+                if error.is_final() { Ending::Never } else { Ending::Failed }
+            }
+        }
+    }
+
+    /// Talks to a peer until the end.
+    pub(super) async fn talk(&self, session: Session) {
+        *self.connected.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        self.changed.notify_one();
+        let addr = session.addr();
+        let ended = session.run().await;
+        tracing::debug!(%addr, %ended, "the connection has ended");
+        *self.connected.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        self.changed.notify_one();
+    }
+}

@@ -1,0 +1,390 @@
+//! The connection with one peer, from the end of the handshake on.
+//!
+//! One task reads, writes, and decides nothing: what the peer says goes to the torrent in batches, and what the torrent has to say to it is fetched when there is room. Blocks are
+//! read from the disk in the blocking lane, several at a time, and meanwhile the peer is listened to.
+
+use std::convert::Infallible;
+use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use tokio::time::{Instant, sleep_until};
+
+use super::Swarm;
+use super::extensions::Extensions;
+use super::link::{Leave, Link};
+use super::sharing::Sharing;
+use crate::net::conn::{Conn, ConnError, Turn};
+use crate::net::io::Io;
+use crate::net::workers::{Job, Priority};
+use crate::proto::bittorrent::mse::Sealed;
+use crate::proto::bittorrent::picker::PeerKey;
+use crate::proto::bittorrent::torrent::{Heard, Todo, Violation};
+use crate::proto::bittorrent::wire::{Block, Codec, Message, Reject, Said};
+use crate::server::share::storage::StorageError;
+
+/// Messages that are heard at once.
+const BATCH: usize = 64;
+
+/// Blocks that are read from the disk at once: a quarter of a megabyte.
+const READ: usize = 16;
+
+/// Bytes that are read from a connection until they are heard.
+const READ_LIMIT: usize = 512 << 10;
+
+/// Messages that are kept until the metadata is known.
+const MOST_EARLY: usize = 4096;
+
+/// Bytes that may wait for a peer to read them. Blocks are sent as there is room; the rest is words, of which it may bring about as many as it likes.
+const MOST_UNSENT: usize = 4 << 20;
+
+/// Why a connection has ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// The peer said so, or its system.
+    #[error("it has gone")]
+    Gone,
+    /// The connection failed, or the peer broke the protocol.
+    #[error(transparent)]
+    Broken(#[from] ConnError<Reject>),
+    /// It said what nobody may say.
+    #[error(transparent)]
+    Violation(#[from] Violation),
+    /// The torrent is rid of it.
+    #[error(transparent)]
+    Left(#[from] Leave),
+    /// It said too much before anybody could know what it means.
+    #[error("it says too much before the metadata is known")]
+    Early,
+    /// It reads nothing of what it makes us say.
+    #[error("it does not read what it is told")]
+    Deaf,
+    /// An extension is spoken as nobody may.
+    #[error("{0}")]
+    Extension(String),
+    /// The torrent is not shared any more.
+    #[error("the torrent has stopped")]
+    Stopped,
+}
+
+/// Blocks that are being read, and what has come of it.
+type Reading = Job<ReadBlocks>;
+type ReadBlocks = Result<Vec<(Block, Bytes)>, (Vec<Block>, StorageError)>;
+
+/// A connection.
+pub(in crate::server::share) struct Session {
+    swarm: Arc<Swarm>,
+    conn: Conn<Io, Sealed<Codec>>,
+    extensions: Extensions,
+    link: Arc<Link>,
+    joined: Option<Joined>,
+    /// What it said before the metadata was known.
+    early: Vec<Message>,
+    reading: Option<Reading>,
+}
+
+/// Its place in the torrent.
+struct Joined {
+    sharing: Arc<Sharing>,
+    key: PeerKey,
+}
+
+/// What the task waits for.
+enum Happened {
+    Turn(Turn<Said>),
+    Read(ReadBlocks),
+    /// There is something to do, or to look at again.
+    Woken,
+}
+
+impl Session {
+    pub(super) fn new(swarm: Arc<Swarm>, mut conn: Conn<Io, Sealed<Codec>>, extensions: Extensions) -> Self {
+        conn.clear_deadline();
+        conn.read_limit(READ_LIMIT);
+        let link = Arc::new(Link::default());
+        Self { swarm, conn, extensions, link, joined: None, early: Vec::new(), reading: None }
+    }
+
+    /// Who is at the other end.
+    pub(super) fn addr(&self) -> SocketAddr {
+        self.extensions.peer.addr
+    }
+
+    /// The torrent that it is about.
+    pub(in crate::server::share) fn swarm(&self) -> &Arc<Swarm> {
+        &self.swarm
+    }
+
+    /// Talks to the peer until one of them has enough.
+    pub(super) async fn run(mut self) -> Ended {
+        let Err(ended) = self.talk().await;
+        if let Some(joined) = &self.joined {
+            joined.sharing.leave(joined.key);
+        }
+        self.extensions.goodbye(&self.swarm);
+        ended
+    }
+
+    async fn talk(&mut self) -> Result<Infallible, Ended> {
+        self.extensions.introduce(&self.swarm, &mut self.conn, &self.link)?;
+        loop {
+            self.join()?;
+            self.say()?;
+            if self.conn.unsent() > MOST_UNSENT {
+                return Err(Ended::Deaf);
+            }
+            match self.next().await? {
+                Happened::Turn(Turn::Item(Said::Message(message))) => self.hear(message)?,
+                Happened::Turn(Turn::Closed) => return Err(Ended::Gone),
+                Happened::Read(read) => self.send(read)?,
+                Happened::Turn(_) | Happened::Woken => {}
+            }
+            if let Some(reason) = self.link.leaving() {
+                return Err(reason.into());
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Happened, Ended> {
+        let Self { swarm, conn, link, joined, reading, .. } = self;
+        let common = &swarm.common;
+        let opens = common.down.opens(Instant::now());
+        let held_back = opens.is_some() || common.memory.is_full();
+        let may_go_on = async {
+            common.memory.room().await;
+            if let Some(at) = opens {
+                sleep_until(at).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            () = swarm.stopping.cancelled() => Err(Ended::Stopped),
+            () = link.woken() => Ok(Happened::Woken),
+            () = swarm.known(), if joined.is_none() => Ok(Happened::Woken),
+            happened = poll_fn(|cx| poll(conn, reading, held_back, cx)) => Ok(happened?),
+            () = may_go_on, if held_back => Ok(Happened::Woken),
+        }
+    }
+
+    /// Becomes a peer of the torrent as soon as its metadata is known.
+    fn join(&mut self) -> Result<(), Ended> {
+        if self.joined.is_some() {
+            return Ok(());
+        }
+        let Some(sharing) = self.swarm.sharing() else { return Ok(()) };
+        let key = sharing.join(self.extensions.newcomer(), &self.link);
+        self.joined = Some(Joined { sharing: Arc::clone(sharing), key });
+        if let Some(requests) = self.extensions.requests() {
+            sharing.with(None, |state, _| state.torrent.takes(key, requests));
+        }
+        let early = std::mem::take(&mut self.early);
+        self.heard(early)
+    }
+
+    /// Hears what the peer has said, all of it that is here already.
+    fn hear(&mut self, first: Message) -> Result<(), Ended> {
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            match self.conn.decode().map_err(ConnError::Proto)? {
+                Some(Said::Message(message)) => batch.push(message),
+                Some(Said::Handshake(_)) => {}
+                None => break,
+            }
+        }
+        if self.joined.is_some() {
+            return self.heard(batch);
+        }
+        for message in batch {
+            match message {
+                Message::Extended { id, payload } => self.extended(id, &payload)?,
+                Message::KeepAlive => {}
+                _ if self.early.len() >= MOST_EARLY => return Err(Ended::Early),
+                message => self.early.push(message),
+            }
+        }
+        Ok(())
+    }
+
+    fn heard(&mut self, batch: Vec<Message>) -> Result<(), Ended> {
+        let Some(Joined { sharing, key }) = &self.joined else { return Ok(()) };
+        let (mut others, mut whole, mut held, mut came) = (Vec::new(), Vec::new(), 0, 0);
+        let heard = sharing.with(Some(*key), |state, now| {
+            batch.into_iter().try_for_each(|message| {
+                if let Message::Piece { data, .. } = &message {
+                    came += data.len();
+                }
+                match state.torrent.heard(now, *key, message)? {
+                    Heard::Nothing => {}
+                    Heard::Other(message) => others.push(message),
+                    Heard::Block { piece, begin, data, whole: is_whole } => {
+                        held += state.assembly.add(piece, begin, data);
+                        if is_whole && let Some(slots) = state.assembly.take(piece) {
+                            whole.push((piece, slots));
+                        }
+                    }
+                }
+                Ok::<(), Violation>(())
+            })
+        });
+        let common = &self.swarm.common;
+        if came > 0 {
+            Sharing::count(&sharing.downloaded, came as u64);
+            common.down.spend(Instant::now(), came as u64);
+            let too_much = common.memory.take(held);
+            for (piece, slots) in whole {
+                common.disk.check(sharing, piece, slots);
+            }
+            if too_much && let Some(spill) = sharing.with(Some(*key), |state, _| state.assembly.spill()) {
+                common.disk.spill(sharing, spill);
+            }
+        }
+        heard?;
+        for message in others {
+            match message {
+                Message::Extended { id, payload } => self.extended(id, &payload)?,
+                message => self.extensions.other(&self.swarm, &mut self.conn, message)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn extended(&mut self, id: u8, payload: &Bytes) -> Result<(), Ended> {
+        self.extensions.heard(&self.swarm, &mut self.conn, id, payload)?;
+        if let (Some(joined), Some(requests)) = (&self.joined, self.extensions.requests()) {
+            joined.sharing.with(Some(joined.key), |state, _| state.torrent.takes(joined.key, requests));
+        }
+        Ok(())
+    }
+
+    /// Says what there is to say, and has the blocks read that there is room for.
+    fn say(&mut self) -> Result<(), Ended> {
+        for mail in self.link.mail() {
+            self.extensions.deliver(&mut self.conn, mail)?;
+        }
+        let Some(Joined { sharing, key }) = &self.joined else { return Ok(()) };
+        loop {
+            let is_ready = self.reading.is_none() && self.conn.has_room();
+            let most = if !is_ready {
+                0
+            } else if self.swarm.is_paced() {
+                usize::from(self.link.take_grant())
+            } else {
+                READ
+            };
+            let (mut words, mut blocks) = (Vec::new(), Vec::new());
+            sharing.with(Some(*key), |state, now| {
+                while words.len() < BATCH {
+                    match state.torrent.next(now, *key, blocks.len() < most) {
+                        Some(Todo::Say(message)) => words.push(message),
+                        Some(Todo::Send(block)) => blocks.push(block),
+                        None => break,
+                    }
+                }
+            });
+            let said = words.len();
+            for word in words {
+                self.conn.feed(Said::Message(word)).map_err(ConnError::Proto)?;
+            }
+            self.link.is_ready.store(is_ready && blocks.is_empty(), Ordering::Relaxed);
+            if !blocks.is_empty() {
+                self.reading = sharing.read(&blocks);
+                if self.reading.is_none() {
+                    sharing.refuse(*key, &blocks);
+                }
+            }
+            if said < BATCH {
+                if is_ready && self.swarm.is_paced() {
+                    self.swarm.waiting.notify_one();
+                }
+                return Ok(());
+            }
+        }
+    }
+
+    /// Blocks were read: they are sent.
+    fn send(&mut self, read: ReadBlocks) -> Result<(), Ended> {
+        let Some(Joined { sharing, key }) = &self.joined else { return Ok(()) };
+        let blocks = match read {
+            Ok(blocks) => blocks,
+            Err((blocks, error)) => {
+                tracing::warn!(torrent = sharing.info.name(), %error, "cannot read what was there");
+                sharing.refuse(*key, &blocks);
+                return Ok(());
+            }
+        };
+        let bytes: u64 = blocks.iter().map(|(block, _)| u64::from(block.length)).sum();
+        Sharing::count(&sharing.uploaded, bytes);
+        sharing.with(Some(*key), |state, now| {
+            blocks.iter().for_each(|(block, _)| state.torrent.sent(now, *key, *block));
+        });
+        for (Block { piece, begin, .. }, data) in blocks {
+            let block = Message::Piece { piece, begin, data };
+            self.conn.feed(Said::Message(block)).map_err(ConnError::Proto)?;
+        }
+        Ok(())
+    }
+}
+
+/// What the connection and the disk have brought. A peer that is held back is not listened to, but what was said to it goes on its way.
+fn poll(
+    conn: &mut Conn<Io, Sealed<Codec>>,
+    reading: &mut Option<Reading>,
+    held_back: bool,
+    cx: &mut Context<'_>,
+) -> Poll<Result<Happened, ConnError<Reject>>> {
+    if let Some(job) = reading
+        && let Poll::Ready(read) = Pin::new(job).poll(cx)
+    {
+        *reading = None;
+        // A job that has panicked, or was shut down, has read nothing.
+        return Poll::Ready(Ok(read.map_or(Happened::Woken, Happened::Read)));
+    }
+    if held_back {
+        return match conn.poll_flush(cx) {
+            Poll::Ready(Err(error)) => Poll::Ready(Err(error.into())),
+            Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+        };
+    }
+    conn.poll_turn(cx).map_ok(Happened::Turn)
+}
+
+impl Sharing {
+    /// Has blocks read in the blocking lane; `None` if it has no room for that.
+    fn read(self: &Arc<Self>, blocks: &[Block]) -> Option<Reading> {
+        let (storage, blocks) = (Arc::clone(&self.storage), blocks.to_vec());
+        let read = move || {
+            let mut data = BytesMut::zeroed(blocks.iter().map(|block| block.length as usize).sum());
+            let mut at = 0;
+            let mut rest = &blocks[..];
+            while let Some(first) = rest.first() {
+                // Blocks that follow each other are one read.
+                let mut end = first.begin + first.length;
+                let mut run = 1;
+                while let Some(next) =
+                    rest.get(run).filter(|next| next.piece == first.piece && next.begin == end)
+                {
+                    end += next.length;
+                    run += 1;
+                }
+                let length = (end - first.begin) as usize;
+                if let Err(error) = storage.read(first.piece, first.begin, &mut data[at..at + length]) {
+                    return Err((blocks, error));
+                }
+                at += length;
+                rest = &rest[run..];
+            }
+            let mut data = data.freeze();
+            Ok(blocks.iter().map(|block| (*block, data.split_to(block.length as usize))).collect())
+        };
+        self.common.lane.submit(Priority::Normal, read).ok()
+    }
+
+    /// Blocks will not be sent.
+    fn refuse(&self, key: PeerKey, blocks: &[Block]) {
+        self.with(Some(key), |state, _| blocks.iter().for_each(|block| state.torrent.refuse(key, *block)));
+    }
+}

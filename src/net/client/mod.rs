@@ -52,7 +52,9 @@ pub struct Connector {
 
 /// Which addresses may be connected to.
 #[derive(Clone)]
-struct Screen(Arc<dyn Fn(&str, SocketAddr) -> io::Result<()> + Send + Sync>);
+struct Screen(Arc<Screening>);
+
+type Screening = dyn Fn(&str, SocketAddr) -> io::Result<()> + Send + Sync;
 
 impl fmt::Debug for Screen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,6 +7,7 @@ pub mod addresses;
 pub mod bencode;
 pub mod choker;
 pub mod contacts;
+pub mod dht;
 pub mod fetch;
 pub mod gossip;
 pub mod hash;
@@ -22,6 +23,7 @@ mod random;
 pub mod rate;
 pub mod torrent;
 pub mod tracker;
+pub mod utp;
 pub mod verify;
 pub mod wire;
 

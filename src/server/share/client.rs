@@ -9,13 +9,14 @@ use tokio_util::task::TaskTracker;
 
 use super::check::{CheckError, check};
 use super::common::Common;
-use super::discover::datagrams::Datagrams;
-use super::discover::{local, trackers};
-use super::settings::Settings;
+use super::datagrams::{Datagrams, DhtKind};
+use super::discover::{dht, local, trackers};
+use super::settings::{Settings, Transport};
 use super::storage::{Storage, StorageError};
 use super::swarm::{self, Progress, Swarm};
 use crate::net::addr::{ListenAddr, PeerAddr};
 use crate::net::drain::Drain;
+use crate::net::io::Io;
 use crate::net::limits::ConnectionLimits;
 use crate::net::listen::{ListenError, bind};
 use crate::net::random;
@@ -102,7 +103,10 @@ impl Client {
             ListenAddr::Any(port) => *port,
             ListenAddr::Unix(_) | ListenAddr::Inherited(_) => 0,
         };
-        let datagrams = Datagrams::open(&settings.listen, port).map_err(StartError::Datagrams)?;
+        let kind = |nodes: &Vec<String>| DhtKind { local: nodes.iter().any(|node| dht::is_local(node)) };
+        let nodes = settings.dht.clone();
+        let datagrams = Datagrams::open(&settings.listen, port, nodes.as_ref().map(kind))
+            .map_err(StartError::Datagrams)?;
         let common = Common::new(settings, id, port, datagrams);
         let shared = Arc::new(Shared {
             common: Arc::new(common),
@@ -117,6 +121,13 @@ impl Client {
         let accept = move |arrival| Arc::clone(&accepts).accept(arrival);
         tokio::spawn(serve(listener, gate, shared.drain.clone(), accept));
         tokio::spawn(Arc::clone(&shared).listen());
+        if let Some(nodes) = nodes {
+            tokio::spawn(dht::bootstrap(Arc::clone(&shared.common.datagrams), nodes));
+        }
+        match shared.common.settings.transport {
+            Transport::Tcp => shared.common.datagrams.refuse_utp(),
+            Transport::Both | Transport::Utp => drop(tokio::spawn(Arc::clone(&shared).accept_utp())),
+        }
         Ok(Self(shared))
     }
 
@@ -206,6 +217,8 @@ impl Shared {
         for name in swarm.hash.swarms() {
             if !private {
                 self.common.local.add(name);
+                let is_seed = swarm.left() == Some(0);
+                dht::announce(&self.common.datagrams, name, self.common.port().unwrap_or_default(), is_seed);
             }
             self.tasks.spawn(trackers::run(Arc::clone(&swarm), name, trackers::urls(trackers), private));
         }
@@ -214,15 +227,18 @@ impl Shared {
 
     /// Hears datagrams until the end.
     async fn listen(self: Arc<Self>) {
-        let heard_of = |name: Sha1, addr: SocketAddr| {
-            let swarm = self.swarms().get(&name).cloned();
-            if let Some(swarm) = swarm.filter(|swarm| !swarm.is_private()) {
-                swarm.heard_of(addr, Source::Local);
+        let heard_of = |source| {
+            let shared = Arc::clone(&self);
+            move |name: Sha1, addr: SocketAddr| {
+                let swarm = shared.swarms().get(&name).cloned();
+                if let Some(swarm) = swarm.filter(|swarm| !swarm.is_private()) {
+                    swarm.heard_of(addr, source);
+                }
             }
         };
         tokio::select! {
-            () = self.common.datagrams.run() => {}
-            () = self.common.local.run(heard_of) => {}
+            () = self.common.datagrams.run(heard_of(Source::Dht)) => {}
+            () = self.common.local.run(heard_of(Source::Local)) => {}
             () = self.tasks.wait() => {}
         }
     }
@@ -247,13 +263,36 @@ impl Shared {
 
     fn remove(&self, swarm: &Arc<Swarm>) {
         swarm.stopping.cancel();
-        swarm.hash.swarms().for_each(|name| self.common.local.remove(name));
+        for name in swarm.hash.swarms() {
+            self.common.local.remove(name);
+            dht::leave(&self.common.datagrams, name);
+        }
         self.swarms().retain(|_, other| !Arc::ptr_eq(other, swarm));
         self.marks().retain(|_, name| !swarm.hash.is_named(*name));
     }
 
     async fn accept(self: Arc<Self>, arrival: Arrival) {
         let PeerAddr::Ip(addr) = arrival.peer else { return };
+        if self.common.settings.transport != Transport::Utp {
+            self.greet(arrival.io, addr).await;
+        }
+    }
+
+    async fn accept_utp(self: Arc<Self>) {
+        let mut accepts = self.common.datagrams.accepts();
+        loop {
+            let accepted = tokio::select! {
+                accepted = self.common.datagrams.accept(&mut accepts) => accepted,
+                () = self.drain.stopping() => return,
+            };
+            let Some((stream, addr)) = accepted else { return };
+            let shared = Arc::clone(&self);
+            tokio::spawn(async move { shared.greet(Io::other(stream), addr).await });
+        }
+    }
+
+    /// Hears what a peer wants that has connected, and talks to it.
+    async fn greet(&self, io: Io, addr: SocketAddr) {
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         if self.common.is_banned(addr.ip()) {
             return;
@@ -262,7 +301,7 @@ impl Shared {
         let marked = |mark| self.marks().get(&mark).copied();
         let find = |name| self.swarms().get(&name).cloned();
         let session = tokio::select! {
-            session = swarm::answer(&self.common, arrival.io, addr, marked, find) => session,
+            session = swarm::answer(&self.common, io, addr, marked, find) => session,
             () = self.drain.stopping() => return,
         };
         match session {

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::discover::datagrams::Datagrams;
+use super::datagrams::Datagrams;
 use super::discover::local::Local;
 use super::memory::Memory;
 use super::settings::Settings;
@@ -33,7 +33,7 @@ pub(super) struct Common {
     pub(super) down: Throttle,
     /// The port at which it takes connections.
     port: u16,
-    pub(super) datagrams: Datagrams,
+    pub(super) datagrams: Arc<Datagrams>,
     pub(super) local: Local,
     /// Connections that stand, or are being made.
     pub(super) connections: AtomicUsize,
@@ -46,7 +46,7 @@ impl Common {
         Self {
             id,
             local: Local::open(port, settings.from()),
-            datagrams,
+            datagrams: Arc::new(datagrams),
             port,
             clock: Clock::new(),
             disk: Arc::new(Disk::new(lane.clone())),

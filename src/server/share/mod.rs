@@ -7,6 +7,7 @@ mod client;
 pub mod command;
 mod common;
 pub mod create;
+mod datagrams;
 mod discover;
 mod memory;
 mod settings;

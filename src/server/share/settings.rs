@@ -2,11 +2,24 @@
 
 use std::net::IpAddr;
 
+use super::discover::dht::ROUTERS;
 use super::memory::CACHE;
 use super::storage::{Allocation, MOST_OPEN};
 use crate::net::addr::ListenAddr;
 use crate::proto::bittorrent::mse::Policy;
 use crate::proto::bittorrent::torrent;
+
+/// What connections with peers are made over.
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP, or uTP where that fails
+    #[default]
+    Both,
+    /// TCP alone
+    Tcp,
+    /// UTP alone, which gives way to other traffic (BEP 29)
+    Utp,
+}
 
 /// Settings of a client.
 #[derive(Clone, Debug)]
@@ -33,6 +46,10 @@ pub struct Settings {
     pub torrent: torrent::Settings,
     /// Which connections are encrypted.
     pub encryption: Policy,
+    /// The nodes that the DHT is entered by; without, there is none.
+    pub dht: Option<Vec<String>>,
+    /// What connections are made over.
+    pub transport: Transport,
 }
 
 impl Default for Settings {
@@ -50,6 +67,8 @@ impl Default for Settings {
             allocation: Allocation::default(),
             torrent: torrent::Settings::default(),
             encryption: Policy::default(),
+            dht: Some(ROUTERS.map(str::to_owned).to_vec()),
+            transport: Transport::default(),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use crate::net::addr::ListenAddr;
 use crate::proto::bittorrent::mse::Policy;
-use crate::server::share::settings::Settings;
+use crate::server::share::settings::{Settings, Transport};
 use crate::server::share::storage::Allocation;
 use crate::server::units::ByteSize;
 
@@ -31,6 +31,18 @@ pub struct PeerOptions {
     #[arg(long, value_name = "WHEN", value_parser = policy, default_value = "allow")]
     pub encryption: Policy,
 
+    /// Find no peers by the DHT, and be no node of it
+    #[arg(long, conflicts_with = "dht_node")]
+    pub no_dht: bool,
+
+    /// Enter the DHT by this node in place of the public ones; may be repeated. A private address makes it a DHT of private addresses
+    #[arg(long, value_name = "HOST:PORT")]
+    pub dht_node: Vec<String>,
+
+    /// What connections are made over
+    #[arg(long, value_enum, default_value_t)]
+    pub transport: Transport,
+
     /// Connections at most
     #[arg(long, value_name = "N", default_value_t = Settings::default().connections)]
     pub connections: usize,
@@ -56,6 +68,12 @@ impl PeerOptions {
             cache: usize::try_from(self.cache.0).unwrap_or(usize::MAX / 4),
             allocation: self.allocate,
             encryption: self.encryption,
+            transport: self.transport,
+            dht: match (self.no_dht, self.dht_node.is_empty()) {
+                (true, _) => None,
+                (false, true) => Settings::default().dht,
+                (false, false) => Some(self.dht_node.clone()),
+            },
             ..Settings::default()
         }
     }

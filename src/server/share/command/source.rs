@@ -38,7 +38,7 @@ pub enum SourceError {
         uri: Uri,
         /// Why not.
         #[source]
-        error: FetchError,
+        error: Box<FetchError>,
     },
     /// It is no torrent.
     #[error("{name}: {error}")]
@@ -47,7 +47,7 @@ pub enum SourceError {
         name: String,
         /// What is wrong with it.
         #[source]
-        error: MetainfoError,
+        error: Box<MetainfoError>,
     },
 }
 
@@ -99,11 +99,13 @@ impl Source {
             Self::Url(uri) => {
                 let fetcher = Fetcher::new(Connector::new(), Retry::default());
                 let fetched = fetcher.whole(&Ask::of(uri.clone()), MAX_FILE).await;
-                let (bytes, _) = fetched.map_err(|error| SourceError::Fetch { uri: uri.clone(), error })?;
+                let (bytes, _) =
+                    fetched.map_err(|error| SourceError::Fetch { uri: uri.clone(), error: error.into() })?;
                 (bytes, uri.to_string())
             }
         };
-        let metainfo = Metainfo::read(&bytes).map_err(|error| SourceError::Metainfo { name, error })?;
+        let metainfo =
+            Metainfo::read(&bytes).map_err(|error| SourceError::Metainfo { name, error: error.into() })?;
         Ok(Known::Metainfo(Box::new(metainfo)))
     }
 }
@@ -114,7 +116,8 @@ impl Source {
 /// It cannot be read, or is none.
 pub(super) fn metainfo(path: &std::path::Path) -> Result<Metainfo, SourceError> {
     let bytes = read(path.to_owned())?;
-    Metainfo::read(&bytes).map_err(|error| SourceError::Metainfo { name: path.display().to_string(), error })
+    Metainfo::read(&bytes)
+        .map_err(|error| SourceError::Metainfo { name: path.display().to_string(), error: error.into() })
 }
 
 fn read(path: PathBuf) -> Result<Bytes, SourceError> {

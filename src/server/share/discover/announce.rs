@@ -12,7 +12,7 @@ use crate::proto::bittorrent::tracker::{Announce, MAX_REPLY, Reply, Scheme, Trac
 use crate::server::http::client::fetch::{Ask, FetchError, Fetcher, Retry};
 use crate::server::one_line;
 
-use super::datagrams::Datagrams;
+use crate::server::share::datagrams::Datagrams;
 
 /// How long a tracker may take to answer.
 const PATIENCE: Duration = Duration::from_secs(20);

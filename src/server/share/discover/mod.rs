@@ -1,6 +1,6 @@
 //! Where peers are heard of: trackers, and others on the same network.
 
 mod announce;
-pub(super) mod datagrams;
+pub(super) mod dht;
 pub(super) mod local;
 pub(super) mod trackers;

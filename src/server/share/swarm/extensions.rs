@@ -41,6 +41,8 @@ pub(super) struct Extensions {
     theirs: extension::Handshake,
     /// Whether it was told that nothing is here, as nothing was known.
     greeted: bool,
+    /// Whether it knows where our node of the DHT is, or need not.
+    port_told: bool,
     /// Where it takes connections, if that is known.
     listens: Option<SocketAddr>,
     /// Its number among those who talk of metadata and of others.
@@ -53,6 +55,7 @@ impl Extensions {
             peer,
             theirs: extension::Handshake::default(),
             greeted: false,
+            port_told: false,
             listens: (!peer.incoming).then_some(peer.addr),
             key: None,
         }
@@ -104,6 +107,20 @@ impl Extensions {
             }
         }
         Ok(())
+    }
+
+    /// Tells where our node of the DHT is, once what we have was said (BEP 5, BEP 6).
+    pub(super) fn port(
+        &mut self,
+        swarm: &Arc<Swarm>,
+        conn: &mut Conn<Io, Sealed<Codec>>,
+    ) -> Result<(), Ended> {
+        let datagrams = &swarm.common.datagrams;
+        let is_due = !std::mem::replace(&mut self.port_told, true) && self.peer.hello.reserved.dht();
+        match datagrams.port().filter(|_| is_due && datagrams.has_dht() && !swarm.is_private()) {
+            Some(port) => say(conn, Message::Port(port)),
+            None => Ok(()),
+        }
     }
 
     /// It has said something of an extension.
@@ -180,13 +197,18 @@ impl Extensions {
     /// What is said of neither pieces nor extensions.
     pub(super) fn other(
         &mut self,
-        _swarm: &Arc<Swarm>,
+        swarm: &Arc<Swarm>,
         conn: &mut Conn<Io, Sealed<Codec>>,
         message: Message,
     ) -> Result<(), Ended> {
         match message {
             // No hashes are given here: whoever has the torrent file has them all.
             Message::HashRequest(range) => say(conn, Message::HashReject(range)),
+            Message::Port(port) => {
+                let node = SocketAddr::new(self.peer.addr.ip(), port);
+                swarm.common.datagrams.with_dht(|dht, now| dht.add_node(now, node));
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

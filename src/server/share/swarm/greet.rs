@@ -21,6 +21,7 @@ use crate::proto::bittorrent::hash::Sha1;
 use crate::proto::bittorrent::mse::{Attempt, Initiator, MseError, Responder, Sealed, Step};
 use crate::proto::bittorrent::wire::{Codec, Handshake, PeerId, Reject, Reserved, Said};
 use crate::server::share::common::Common;
+use crate::server::share::settings::Transport;
 
 /// How long a connection may take until it stands, and how long its handshake may. libtorrent waits 15 s and 10 s.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,10 +61,17 @@ impl GreetError {
 
 /// Connects to a peer, in the ways that are wanted, one after the other.
 pub(super) async fn call(swarm: &Arc<Swarm>, addr: SocketAddr) -> Result<Session, GreetError> {
-    let policy = swarm.common.settings.encryption;
+    let common = &swarm.common;
     let mut failed = GreetError::Silent;
-    for attempt in policy.attempts() {
-        let io = dial(&swarm.common, addr).await?;
+    for attempt in common.settings.encryption.attempts() {
+        let io = match common.settings.transport {
+            Transport::Tcp => dial(common, addr).await?,
+            Transport::Utp => dial_utp(common, addr).await?,
+            Transport::Both => match dial(common, addr).await {
+                Ok(io) => io,
+                Err(error) => dial_utp(common, addr).await.map_err(|_| error)?,
+            },
+        };
         match introduce(swarm, addr, io, *attempt).await {
             Ok(session) => return Ok(session),
             Err(error) if error.is_final() => return Err(error),
@@ -83,6 +91,11 @@ async fn dial(common: &Common, addr: SocketAddr) -> Result<Io, ConnectError> {
         stream.set_nodelay(true)?;
         Ok(stream)
     };
+    Connector::new().deadline(PATIENCE).by(&addr.to_string(), dial, None).await
+}
+
+async fn dial_utp(common: &Common, addr: SocketAddr) -> Result<Io, ConnectError> {
+    let dial = async { common.datagrams.connect(addr).await.map(Io::other) };
     Connector::new().deadline(PATIENCE).by(&addr.to_string(), dial, None).await
 }
 
@@ -154,7 +167,11 @@ where
 }
 
 fn ours(common: &Common, swarm: &Swarm) -> Handshake {
-    Handshake { reserved: Reserved::ours(false), swarm: swarm.hash.id(), peer: common.id }
+    Handshake {
+        reserved: Reserved::ours(common.datagrams.has_dht() && !swarm.is_private()),
+        swarm: swarm.hash.id(),
+        peer: common.id,
+    }
 }
 
 async fn hear(conn: &mut Conn<Io, Sealed<Codec>>) -> Result<Handshake, GreetError> {

@@ -300,7 +300,7 @@ impl Session {
                 if is_ready && self.swarm.is_paced() {
                     self.swarm.waiting.notify_one();
                 }
-                return Ok(());
+                return self.extensions.port(&self.swarm, &mut self.conn);
             }
         }
     }

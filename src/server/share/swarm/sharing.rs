@@ -95,7 +95,7 @@ impl Sharing {
         for event in events {
             match event {
                 Event::Banned { ip, piece } => {
-                    self.common.ban(ip, format!("piece {piece} had wrong bytes of it"))
+                    self.common.ban(ip, format!("piece {piece} had wrong bytes of it"));
                 }
                 Event::Piece(_) | Event::Finished => drop(self.come.send_replace(have)),
                 Event::Leave(..) => {}

@@ -23,7 +23,7 @@ use crate::support::process::{Ended, Process};
 const NOT_HERE: [&str; 3] = ["cargo install ", "./scripts/test", "ffplay "];
 
 /// Options with which a server does not serve, and commands that are none.
-const ENDS: [&str; 7] = [
+const ENDS: [&str; 10] = [
     " --help",
     " --print-config",
     " --check",
@@ -31,6 +31,9 @@ const ENDS: [&str; 7] = [
     " hls check ",
     " hls link ",
     " hls simulate ",
+    " share create ",
+    " share show ",
+    " share verify ",
 ];
 
 /// Folders of files in the page, all of which are in the reader's folder here.

@@ -25,7 +25,7 @@ const FAILURE: u8 = 1;
 /// Exit status for a command line that makes no sense.
 const USAGE: u8 = 64;
 
-/// Seven network servers on one core; HTTP/1.1, WebSocket, RPC, a load balancer, a chat and HLS exist, and one is planned
+/// Seven network servers on one core: HTTP/1.1, WebSocket, RPC, a load balancer, a chat, HLS and a file share
 #[derive(Parser)]
 #[command(
     version,

@@ -97,6 +97,17 @@ impl Torrent {
         self.events.extend(leaving);
     }
 
+    /// A piece that was there cannot be read any more: it is fetched again.
+    pub fn vanished(&mut self, piece: u32) {
+        if !self.picker.have().has(piece) {
+            return;
+        }
+        self.picker.vanished(piece);
+        self.finished = self.picker.missing() == 0;
+        self.mind_all();
+        self.look_soon();
+    }
+
     /// A piece is there, from peers or from elsewhere.
     pub fn has_come(&mut self, piece: u32) {
         let wanted = self.picker.wants(piece);

@@ -103,3 +103,26 @@ fn block_on<T>(work: impl Future<Output = Result<T, ShareError>>) -> Result<T, S
     runtime.shutdown_background();
     done
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::{Args, Command};
+    use toml::Table;
+
+    use super::*;
+    use crate::server::command::names_every_option;
+
+    #[test]
+    fn the_manual_names_every_option_and_its_default() {
+        for command in [
+            send::Args::augment_args(Command::new("send")),
+            get::Args::augment_args(Command::new("get")),
+            create::Args::augment_args(Command::new("create")),
+            seed::Args::augment_args(Command::new("seed")),
+            show::Args::augment_args(Command::new("show")),
+            verify::Args::augment_args(Command::new("verify")),
+        ] {
+            names_every_option(&command, &Table::new(), &["share.md#Options"]);
+        }
+    }
+}

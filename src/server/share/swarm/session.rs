@@ -313,6 +313,9 @@ impl Session {
             Err((blocks, error)) => {
                 tracing::warn!(torrent = sharing.info.name(), %error, "cannot read what was there");
                 sharing.refuse(*key, &blocks);
+                sharing.with(Some(*key), |state, _| {
+                    blocks.iter().for_each(|block| state.torrent.vanished(block.piece))
+                });
                 return Ok(());
             }
         };

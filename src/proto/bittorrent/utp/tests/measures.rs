@@ -138,7 +138,7 @@ fn acknowledgements_in_order() {
     let acked = flight.acknowledge(later, 103, &[], ms(0), |_| {});
     let expected = Acked { packets: 4, bytes: 40, round_trip: Some(ms(30)), until: Some(40), fin: false };
     assert_eq!((acked, flight.first(), flight.next(), flight.bytes()), (expected, 104, 110, 60));
-    assert_eq!(lost(&mut flight), []);
+    assert!(lost(&mut flight).is_empty());
     let acked = flight.acknowledge(later, 109, &[], ms(0), |_| {});
     assert!(acked.fin && acked.until == Some(100) && flight.is_empty() && flight.bytes() == 0);
 }
@@ -152,7 +152,7 @@ fn what_three_have_overtaken_is_lost() {
     let mut arrived = Vec::new();
     let acked = flight.acknowledge(later, 99, &[0b011], ms(0), |number| arrived.push(number));
     assert_eq!((acked.bytes, acked.until, arrived), (20, None, vec![101, 102]));
-    assert_eq!(lost(&mut flight), [], "two have overtaken it");
+    assert!(lost(&mut flight).is_empty(), "two have overtaken it");
     flight.acknowledge(later, 99, &[0b1011, 0], ms(0), |_| {});
     assert_eq!((lost(&mut flight), flight.bytes()), (vec![100], 60), "104 is the third");
     let (number, sent) = flight.lost().unwrap();
@@ -209,7 +209,7 @@ fn the_newest_is_sent_again_to_hear_of_the_others() {
     assert!(flight.probe(|_| {}));
     flight.sent_again(now + ms(60), 109);
     flight.acknowledge(now + ms(70), 99, &[0, 1], ms(30), |_| {});
-    assert_eq!(lost(&mut flight), []);
+    assert!(lost(&mut flight).is_empty());
 }
 
 #[test]

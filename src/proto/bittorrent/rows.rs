@@ -6,6 +6,7 @@
 //! wrong one is known at once. Peers have to give what covers the pieces that they have; others need not, and are not
 //! asked. Who refuses or does not answer rests for a while. The other side, which gives nodes, is [`Serving`].
 
+mod choice;
 mod parts;
 mod serving;
 
@@ -13,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::parts::Parts;
+use self::parts::{Parts, Whole};
 pub use self::serving::Serving;
 use super::hash::Sha256;
 use super::merkle;
@@ -144,8 +145,10 @@ impl Rows {
 
     /// A peer has left.
     pub fn leave(&mut self, key: PeerKey) {
-        let asked = self.peers.remove(&key).map(|peer| peer.asked).unwrap_or_default();
-        self.release(&asked);
+        if let Some(peer) = self.peers.remove(&key) {
+            peer.asked.into_iter().for_each(|part| self.release(part));
+            self.stir();
+        }
     }
 
     /// A peer has sent nodes: [`Message::Hashes`](super::wire::Message::Hashes). A row that is whole goes to the layers.
@@ -165,26 +168,11 @@ impl Rows {
         if !self.open.has(part) && !self.flight.contains_key(&part) {
             return Ok(());
         }
-        let nodes = match check(range, hashes) {
-            Ok(nodes) => nodes,
-            Err(wrong) => {
-                self.leave(key);
-                self.release(&[part]);
-                return Err(wrong);
-            }
-        };
+        let nodes = check(range, hashes).inspect_err(|_| self.leave(key))?;
         self.open.clear(part);
         self.flight.remove(&part);
         if let Some(whole) = self.parts.put(part, &nodes) {
-            let file = self.layout.files().get(whole.file);
-            let fits = file.is_some_and(|file| layers.insert(&self.layout, file, whole.nodes));
-            let known = if fits { Todo::Known } else { Todo::Never };
-            self.todo.extend(self.parts.files(whole.file).map(known));
-        }
-        self.done = layers_are_whole(&self.open, &self.flight) && layers.is_complete(&self.layout);
-        if self.done {
-            self.peers.clear();
-            self.todo.push_back(Todo::Done);
+            self.complete(whole, layers);
         }
         Ok(())
     }
@@ -192,7 +180,7 @@ impl Rows {
     /// A peer will not send nodes: [`Message::HashReject`](super::wire::Message::HashReject).
     pub fn refused(&mut self, now: Instant, key: PeerKey, range: HashRange) {
         let Some(part) = self.answered(now, key, range) else { return };
-        self.release(&[part]);
+        self.stir();
         let Some(peer) = self.peers.get_mut(&key) else { return };
         if peer.parts.clear(part) {
             peer.refused.push(part);
@@ -220,4 +208,46 @@ impl Rows {
         });
         peers.min()
     }
+    /// A row is whole: whether it belongs to its file, and whether it was the last one.
+    fn complete(&mut self, whole: Whole, layers: &mut Layers) {
+        let pieces = whole.nodes.len();
+        let file = self.layout.files().get(whole.file);
+        let fits = file.is_some_and(|file| layers.insert(&self.layout, file, whole.nodes));
+        for file in self.parts.files(whole.file) {
+            // Of files that have the same root, but not as many pieces, one is wrong.
+            let is_known = fits && self.layout.pieces_of(file).len() == pieces;
+            self.todo.push_back(if is_known { Todo::Known(file) } else { Todo::Never(file) });
+        }
+        if self.open.count() == 0 && self.flight.is_empty() && layers.is_complete(&self.layout) {
+            self.done = true;
+            self.peers.clear();
+            self.todo.push_back(Todo::Done);
+        }
+    }
 }
+
+/// For how many levels above its row an uncle is sent, beginning with which: the first `log2(length) - 1` proof layers
+/// are left out, as they can be computed from the nodes (BEP 52, "hashes"). The proof layers begin with that of the
+/// parents; an uncle is the sibling of an ancestor, and that of level 0 the sibling of the only node itself.
+fn uncles(range: HashRange) -> (u32, u32) {
+    let first = range.length.checked_next_power_of_two().map_or(u32::BITS, u32::trailing_zeros);
+    (first, range.proofs.saturating_add(1).saturating_sub(first))
+}
+
+/// The nodes of an answer, if they are below the root with their uncles. Those who asked did so for all uncles.
+fn check(range: HashRange, hashes: &[u8]) -> Result<Vec<Sha256>, RowsError> {
+    let HashRange { root, index, length, .. } = range;
+    let (_, count) = uncles(range);
+    let expected = (length as usize).saturating_add(count as usize).saturating_mul(32);
+    if hashes.len() != expected {
+        return Err(RowsError::Length { found: hashes.len(), expected });
+    }
+    let (hashes, _) = hashes.as_chunks::<32>();
+    let mut nodes: Vec<Sha256> = hashes.iter().copied().map(Sha256).collect();
+    let uncles = nodes.split_off(nodes.len().min(length as usize));
+    let is_right = merkle::proves(&nodes, index as usize, &uncles, root);
+    if is_right { Ok(nodes) } else { Err(RowsError::Proof { root, index }) }
+}
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 use super::BLOCK;
 use super::hash::{Sha1, Sha256};
+use super::lanes::{Hasher, LANES, update_four};
 use super::merkle;
 use super::metainfo::Expected;
 
@@ -19,7 +20,14 @@ impl Expected {
     /// hybrid torrent have to fit: it is refused otherwise, as nobody can say which of its halves is meant.
     #[must_use]
     pub fn is_met_by<B: AsRef<[u8]>>(&self, blocks: &[B], padding: u32) -> bool {
-        self.is_known() && self.has_leaves(blocks) && self.v1.is_none_or(|hash| hash == of(blocks, padding))
+        let hashed = self.v1.is_some().then(|| of_pieces(&[(blocks, padding)]));
+        self.is_known() && self.is_met(hashed.and_then(|hashes| hashes.first().copied()), blocks)
+    }
+
+    /// The same for a piece whose hash of version 1 is known already, if it is to have one.
+    #[must_use]
+    pub fn is_met<B: AsRef<[u8]>>(&self, hash: Option<Sha1>, blocks: &[B]) -> bool {
+        self.is_known() && (self.v1.is_none() || self.v1 == hash) && self.has_leaves(blocks)
     }
 
     /// Whether the tree of version 2, as far as it is known, stands on these blocks.
@@ -32,18 +40,38 @@ impl Expected {
     }
 }
 
-/// The hash of version 1.
-fn of<B: AsRef<[u8]>>(blocks: &[B], padding: u32) -> Sha1 {
-    use sha1::Digest as _;
-    let mut hash = sha1::Sha1::new();
-    blocks.iter().for_each(|block| hash.update(block.as_ref()));
-    let mut left = padding as usize;
-    while left > 0 {
-        let now = left.min(ZEROS.len());
-        hash.update(&ZEROS[..now]);
-        left -= now;
+/// The hashes of version 1 of pieces, each with its blocks and the bytes of padding behind them. Four are hashed at once.
+#[must_use]
+pub fn of_pieces<B: AsRef<[u8]>>(pieces: &[(&[B], u32)]) -> Vec<Sha1> {
+    pieces.chunks(LANES).flat_map(of_some).collect()
+}
+
+/// Those of four pieces at most.
+fn of_some<B: AsRef<[u8]>>(pieces: &[(&[B], u32)]) -> Vec<Sha1> {
+    let mut hashers: [Hasher; LANES] = Default::default();
+    if let [(blocks, _)] = pieces {
+        blocks.iter().for_each(|block| hashers[0].update(block.as_ref()));
+    } else {
+        let most = pieces.iter().map(|(blocks, _)| blocks.len()).max().unwrap_or_default();
+        for number in 0..most {
+            // A lane without a piece is fed what the first one is: all four take the time of one.
+            let bytes = std::array::from_fn(|lane| {
+                let (blocks, _) = pieces.get(lane).or(pieces.first())?;
+                blocks.get(number).map(AsRef::as_ref)
+            });
+            update_four(hashers.each_mut(), bytes.map(Option::unwrap_or_default));
+        }
     }
-    Sha1(hash.finalize().into())
+    let padded = hashers.into_iter().zip(pieces).map(|(mut hasher, (_, padding))| {
+        let mut left = *padding as usize;
+        while left > 0 {
+            let now = left.min(ZEROS.len());
+            hasher.update(&ZEROS[..now]);
+            left -= now;
+        }
+        hasher.finish()
+    });
+    padded.collect()
 }
 
 /// The hash of each block, by which it is found out who sent a wrong one.
@@ -79,6 +107,13 @@ mod tests {
         }
         let halves = Expected { v2: Some((Sha256([0; 32]), 2)), ..both };
         assert!(!halves.is_met_by(&in_blocks(&piece), 9152), "one half is not enough");
+        let short = vec![7; 20_000];
+        let several =
+            [(&in_blocks(&piece)[..], 9152), (&in_blocks(&short)[..], 0), (&in_blocks(&bad)[..], 1)];
+        let expected = [&whole[..], &short, &[&bad[..], &[0]].concat()].map(Sha1::of);
+        for count in 0..=3 {
+            assert_eq!(of_pieces(&several[..count]), expected[..count]);
+        }
         let nothing = Expected { v1: None, v2: None };
         assert!(!nothing.is_met_by(&in_blocks(&piece), 0), "what is not known is not right");
     }

@@ -104,7 +104,7 @@ impl Parts {
         let row = self.rows.get(self.row(part)?)?;
         let index = part.checked_sub(row.part)?.checked_mul(MAX_LENGTH)?;
         let left = row.pieces.checked_sub(index).filter(|left| *left > 0)?;
-        let length = left.min(MAX_LENGTH).max(2).next_power_of_two();
+        let length = left.clamp(2, MAX_LENGTH).next_power_of_two();
         // The root is not asked for: it is known, and no uncle of anything.
         let proofs = merkle::height(row.pieces as usize).saturating_sub(1);
         Some(HashRange { root: row.root, layer: self.layer, index, length, proofs })

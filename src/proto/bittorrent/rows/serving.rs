@@ -135,7 +135,7 @@ fn above(row: &[Sha256], layer: u32) -> Vec<Vec<Sha256>> {
     let nodes = row.chunks(MAX_LENGTH as usize).map(|part| merkle::root_of(part, layer, KEPT));
     let mut levels = vec![nodes.collect::<Vec<_>>()];
     while let Some(nodes) = levels.last().filter(|nodes| nodes.len() > 1) {
-        // A power of two of pairs and what is left over, above which is nothing more.
+        // The height of these nodes above the leaves. A missing sibling is one above no piece.
         let level = layer + KEPT + levels.len() as u32 - 1;
         let parents = nodes.chunks(2).map(|pair| merkle::root_of(pair, level, 1)).collect();
         levels.push(parents);

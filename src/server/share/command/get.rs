@@ -94,6 +94,10 @@ async fn fetch(args: &Args, client: &Client, known: Known, view: &mut View) -> R
             args.peers.peer.iter().for_each(|peer| handle.add_peer(*peer));
             let bytes = metadata(&handle, view).await;
             let info = Info::read(bytes)?;
+            let layers = Metainfo::of(info.clone()).layers;
+            if info.hash().v1().is_none() && !layers.is_complete(info.layout()) {
+                return Err(ShareError::Layers(info.name().to_owned()));
+            }
             let pieces = info.layout().pieces();
             let begun =
                 handle.begin(Metainfo::of(info.clone()), &args.out, |looked, _| view.checks(looked, pieces));

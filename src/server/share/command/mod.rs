@@ -87,6 +87,11 @@ pub enum ShareError {
         /// The torrent.
         name: String,
     },
+    /// Nobody can tell whether the pieces of a large file are right.
+    #[error(
+        "{0} is of version 2 alone, and its link does not have the hashes of its pieces: take its torrent file"
+    )]
+    Layers(String),
     /// A signal ended it.
     #[error("stopped before all of it was there")]
     Stopped,

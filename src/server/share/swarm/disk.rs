@@ -11,8 +11,11 @@ use super::assembly::{Slot, Spill};
 use super::sharing::Sharing;
 use crate::net::workers::{Blocking, Priority};
 use crate::proto::bittorrent::BLOCK;
+use crate::proto::bittorrent::hash::Sha1;
+use crate::proto::bittorrent::lanes::LANES;
+use crate::proto::bittorrent::metainfo::Expected;
 use crate::proto::bittorrent::torrent::Checked;
-use crate::proto::bittorrent::verify::of_blocks;
+use crate::proto::bittorrent::verify::{of_blocks, of_pieces};
 use crate::server::share::storage::StorageError;
 
 /// Jobs that work at once, of all torrents, at most.
@@ -78,53 +81,101 @@ impl Disk {
     /// Works until nothing is left.
     fn work(&self) {
         loop {
-            let work = {
+            let some = {
                 let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-                let Some(work) = queue.work.pop_front() else {
+                if queue.work.is_empty() {
                     queue.jobs -= 1;
                     return;
-                };
-                work
+                }
+                queue.take_some()
             };
-            match work {
-                Work::Check { sharing, piece, slots } => sharing.check(piece, slots),
-                Work::Spill { sharing, spill } => sharing.write_early(&spill),
+            let mut whole = Vec::new();
+            for work in some {
+                match work {
+                    Work::Check { sharing, piece, slots } => whole.extend(sharing.gather(piece, slots)),
+                    Work::Spill { sharing, spill } => sharing.write_early(&spill),
+                }
             }
+            check(whole);
         }
     }
 }
 
-impl Sharing {
-    /// Hashes a piece, and writes it if it is right.
-    fn check(&self, piece: u32, slots: Vec<Slot>) {
-        let held: usize = slots.iter().map(Slot::held).sum();
-        if let Err(error) = self.check_and_write(piece, slots) {
-            self.fail(error);
+impl Queue {
+    /// The next thing to do; and the pieces behind it that are hashed in the same time.
+    fn take_some(&mut self) -> Vec<Work> {
+        let mut some: Vec<Work> = self.work.pop_front().into_iter().collect();
+        if matches!(some.first(), Some(Work::Check { .. })) {
+            while some.len() < LANES && matches!(self.work.front(), Some(Work::Check { .. })) {
+                some.extend(self.work.pop_front());
+            }
         }
-        self.common.memory.give(held);
+        some
     }
+}
 
-    fn check_and_write(&self, piece: u32, slots: Vec<Slot>) -> Result<(), StorageError> {
+/// A piece that is whole.
+struct Whole {
+    sharing: Arc<Sharing>,
+    piece: u32,
+    blocks: Vec<Bytes>,
+    was_written: Vec<bool>,
+    expected: Expected,
+    padding: u32,
+    suspicious: bool,
+    /// Bytes that are held until it is written.
+    held: usize,
+}
+
+/// Hashes pieces, and writes those that are right.
+fn check(pieces: Vec<Whole>) {
+    let v1: Vec<_> = pieces.iter().filter(|whole| whole.expected.v1.is_some()).collect();
+    let hashed = of_pieces(&v1.iter().map(|whole| (&whole.blocks[..], whole.padding)).collect::<Vec<_>>());
+    let mut hashed = hashed.into_iter();
+    for whole in pieces {
+        let hash = whole.expected.v1.and_then(|_| hashed.next());
+        let (sharing, held) = (Arc::clone(&whole.sharing), whole.held);
+        if let Err(error) = sharing.judge(whole, hash) {
+            sharing.fail(error);
+        }
+        sharing.common.memory.give(held);
+    }
+}
+
+impl Sharing {
+    /// Collects the blocks of a piece, those on the disk among them.
+    fn gather(self: Arc<Self>, piece: u32, slots: Vec<Slot>) -> Option<Whole> {
+        let held = slots.iter().map(Slot::held).sum();
         let (expected, suspicious) = self.with(None, |state, _| {
             (self.info.expected(piece, &state.layers), state.torrent.is_suspicious(piece))
         });
-        let layout = self.info.layout();
-        let was_written: Vec<bool> = slots.iter().map(|slot| matches!(slot, Slot::Written(_))).collect();
+        let was_written = slots.iter().map(|slot| matches!(slot, Slot::Written(_))).collect();
         let mut blocks = Vec::with_capacity(slots.len());
         for (begin, slot) in (0u32..).step_by(BLOCK as usize).zip(slots) {
             blocks.push(match slot {
                 Slot::Held(data) => data,
                 Slot::Written(length) => {
                     let mut data = vec![0; length as usize];
-                    self.storage.read(piece, begin, &mut data)?;
+                    if let Err(error) = self.storage.read(piece, begin, &mut data) {
+                        self.fail(error);
+                        self.common.memory.give(held);
+                        return None;
+                    }
                     data.into()
                 }
                 // Only what is whole comes here.
                 Slot::Missing => Bytes::new(),
             });
         }
+        let layout = self.info.layout();
         let padding = layout.piece_size(piece) - layout.piece_content(piece);
-        let right = expected.is_met_by(&blocks, padding);
+        Some(Whole { sharing: self, piece, blocks, was_written, expected, padding, suspicious, held })
+    }
+
+    /// Writes a piece if it is right, and tells of it.
+    fn judge(&self, whole: Whole, hash: Option<Sha1>) -> Result<(), StorageError> {
+        let Whole { piece, blocks, was_written, expected, suspicious, .. } = whole;
+        let right = expected.is_met(hash, &blocks);
         if right {
             self.write_new(piece, &blocks, &was_written)?;
         } else {

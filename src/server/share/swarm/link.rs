@@ -18,6 +18,9 @@ pub(super) enum Leave {
     /// It has sent wrong metadata.
     #[error("it sends metadata that are wrong")]
     Metadata,
+    /// There are two connections with the same peer, of which this is one too many.
+    #[error("there is another connection with it")]
+    Twin,
 }
 
 /// What is said beside pieces.

@@ -9,6 +9,7 @@ mod disk;
 mod extensions;
 mod greet;
 mod link;
+mod met;
 mod pace;
 mod session;
 mod sharing;
@@ -16,7 +17,7 @@ mod sharing;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -26,6 +27,9 @@ use tokio_util::sync::CancellationToken;
 use self::beside::{Beside, News};
 pub(super) use self::disk::Disk;
 pub(super) use self::greet::answer;
+use self::link::Leave;
+use self::met::Met;
+use self::session::Ended;
 pub(super) use self::session::Session;
 pub(super) use self::sharing::Sharing;
 use super::common::Common;
@@ -50,9 +54,9 @@ pub(super) struct Swarm {
     /// What becomes of the metadata when they have come.
     fetched: watch::Sender<Option<Bytes>>,
     contacts: Mutex<Contacts>,
-    /// Connections that are being made, and those that stand.
+    /// Connections that are being made.
     half_open: Mutex<usize>,
-    connected: Mutex<usize>,
+    met: Mutex<Met>,
     /// Somebody was heard of, or has left.
     changed: Notify,
     /// A connection would send a block, if our line were free.
@@ -89,7 +93,7 @@ impl Swarm {
             fetched: watch::Sender::new(None),
             contacts: Mutex::new(Contacts::new(fastrand::u64(..))),
             half_open: Mutex::new(0),
-            connected: Mutex::new(0),
+            met: Mutex::default(),
             changed: Notify::new(),
             waiting: Notify::new(),
             up: Throttle::new(None),
@@ -155,7 +159,7 @@ impl Swarm {
         self.contacts().ended(Instant::now(), addr, Ending::Left);
     }
 
-    fn contacts(&self) -> std::sync::MutexGuard<'_, Contacts> {
+    fn contacts(&self) -> MutexGuard<'_, Contacts> {
         self.contacts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -166,7 +170,7 @@ impl Swarm {
 
     /// How it goes.
     pub(super) fn progress(&self) -> Progress {
-        let peers = *self.connected.lock().unwrap_or_else(PoisonError::into_inner);
+        let peers = self.met().len();
         let Some(sharing) = self.sharing() else { return Progress { peers, ..Progress::default() } };
         sharing.with(None, |state, _| {
             let picker = state.torrent.picker();
@@ -310,8 +314,7 @@ impl Swarm {
     fn next_contact(&self) -> Option<SocketAddr> {
         let settings = &self.common.settings;
         let mut half_open = self.half_open.lock().unwrap_or_else(PoisonError::into_inner);
-        let connected = *self.connected.lock().unwrap_or_else(PoisonError::into_inner);
-        if *half_open >= settings.half_open || *half_open + connected >= settings.peers {
+        if *half_open >= settings.half_open || *half_open + self.met().len() >= settings.peers {
             return None;
         }
         let addr = self.contacts().next(Instant::now())?;
@@ -320,12 +323,14 @@ impl Swarm {
     }
 
     async fn call(self: Arc<Self>, addr: SocketAddr) {
-        let ending = self.call_and_talk(addr).await;
-        self.contacts().ended(Instant::now(), addr, ending);
+        // Where somebody is called who has called us, the other connection says when it has ended.
+        if let Some(ending) = self.call_and_talk(addr).await {
+            self.contacts().ended(Instant::now(), addr, ending);
+        }
         self.changed.notify_one();
     }
 
-    async fn call_and_talk(self: &Arc<Self>, addr: SocketAddr) -> Ending {
+    async fn call_and_talk(self: &Arc<Self>, addr: SocketAddr) -> Option<Ending> {
         let counted = self.common.connection();
         let called = match &counted {
             Some(_) if self.common.is_banned(addr.ip()) => None,
@@ -337,26 +342,34 @@ impl Swarm {
         };
         *self.half_open.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
         match called {
-            None => Ending::Left,
+            None => Some(Ending::Left),
             Some(Ok(session)) => {
-                self.talk(session).await;
-                if self.common.is_banned(addr.ip()) { Ending::Never } else { Ending::Left }
+                let alone = self.talk(session).await;
+                let ending = if self.common.is_banned(addr.ip()) { Ending::Never } else { Ending::Left };
+                alone.then_some(ending)
             }
             Some(Err(error)) => {
                 tracing::debug!(%addr, %error, "no connection");
-                if error.is_final() { Ending::Never } else { Ending::Failed }
+                Some(if error.is_final() { Ending::Never } else { Ending::Failed })
             }
         }
     }
 
-    /// Talks to a peer until the end.
-    pub(super) async fn talk(&self, session: Session) {
-        *self.connected.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+    /// Talks to a peer until the end; whether there was nobody else to talk to it already.
+    pub(super) async fn talk(&self, session: Session) -> bool {
+        let (peer, link) = (session.peer(), Arc::clone(session.link()));
+        if !self.met().meet(self.common.id, peer, &link, self.common.settings.peers) {
+            return false;
+        }
         self.changed.notify_one();
-        let addr = session.addr();
         let ended = session.run().await;
-        tracing::debug!(%addr, %ended, "the connection has ended");
-        *self.connected.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
+        tracing::debug!(addr = %peer.addr, %ended, "the connection has ended");
+        self.met().part(peer, &link);
         self.changed.notify_one();
+        !matches!(ended, Ended::Left(Leave::Twin))
+    }
+
+    fn met(&self) -> MutexGuard<'_, Met> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

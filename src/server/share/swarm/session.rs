@@ -5,7 +5,6 @@
 
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,7 +14,7 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, sleep_until};
 
 use super::Swarm;
-use super::extensions::Extensions;
+use super::extensions::{Extensions, Peer};
 use super::link::{Leave, Link};
 use super::sharing::Sharing;
 use crate::net::conn::{Conn, ConnError, Turn};
@@ -110,8 +109,13 @@ impl Session {
     }
 
     /// Who is at the other end.
-    pub(super) fn addr(&self) -> SocketAddr {
-        self.extensions.peer.addr
+    pub(super) fn peer(&self) -> Peer {
+        self.extensions.peer
+    }
+
+    /// What its task is told by.
+    pub(super) fn link(&self) -> &Arc<Link> {
+        &self.link
     }
 
     /// The torrent that it is about.

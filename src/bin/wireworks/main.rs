@@ -9,21 +9,16 @@ mod hls;
 mod http;
 mod rpc;
 mod share;
+mod status;
 mod suite;
 mod ws;
 
-use std::error::Error;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use wireworks::server::command::ConfigError;
-use wireworks::server::one_line;
 use wireworks::server::site::command::{Args, Site};
 
-/// Exit status of most failures.
-const FAILURE: u8 = 1;
-/// Exit status for a command line that makes no sense.
-const USAGE: u8 = 64;
+use crate::status::{FAILURE, USAGE, failure, served, usage};
 
 /// Seven network servers on one core: HTTP/1.1, WebSocket, RPC, a load balancer, a chat, HLS and a file share
 #[derive(Parser)]
@@ -80,26 +75,4 @@ fn main() -> ExitCode {
         Ok(Cli { command: Some(Door::Balance(args)) }) => balance::run(&args),
         Err(error) => usage(&error),
     }
-}
-
-/// How it went with a server: its options may make no sense together, which is a mistake in the command line too.
-fn served(outcome: Result<(), Box<dyn Error>>) -> ExitCode {
-    let usage = |error: &ConfigError| if error.is_usage() { USAGE } else { FAILURE };
-    match outcome {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failure(&*error, error.downcast_ref().map_or(FAILURE, usage)),
-    }
-}
-
-/// Says why, and gives the status.
-fn failure(error: &dyn Error, status: u8) -> ExitCode {
-    eprintln!("error: {}", one_line(error));
-    ExitCode::from(status)
-}
-
-/// Help and version are answers; anything else is a mistake.
-fn usage(error: &clap::Error) -> ExitCode {
-    // Who closed the output does not want to know.
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }

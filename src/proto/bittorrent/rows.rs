@@ -123,7 +123,7 @@ impl Rows {
         Self { layout, parts, peers, open, first: 0, flight, todo, done }
     }
 
-    /// A peer that speaks version 2 has these pieces. It takes no part if it has no bit for each.
+    /// A peer that speaks version 2 has these pieces. A bitfield of another number of pieces is passed over.
     pub fn join(&mut self, now: Instant, key: PeerKey, has: &Bitfield) {
         self.leave(key);
         if self.done || has.pieces() != self.layout.pieces() {

@@ -306,9 +306,10 @@ fn limits_hold() {
 
 #[test]
 fn what_is_counted_is_shown() {
-    let metrics = ["--metrics", "127.0.0.1:0"];
-    let (mut server, http, udp) = tracker(&metrics);
-    let status = server.address("metrics");
+    let doors = ["--listen", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--metrics", "127.0.0.1:0"];
+    let mut server = wireworks(&[&["share", "tracker"][..], &doors].concat());
+    let (http, status) = (server.address("tracker"), server.address("metrics"));
+    let udp = server.address("tracker-udp");
     announce(http, "&port=7001&left=0");
     let peer = Peer::connect((Ipv4Addr::LOCALHOST, 0), udp);
     peer.announce(3, 0, Ipv4Addr::UNSPECIFIED, 7002);
@@ -386,4 +387,9 @@ fn a_client_of_ours_finds_a_seed_by_it() {
     assert!(stats["announces"].as_u64() >= Some(2), "{stats}");
     stop(seed);
     stop(server);
+}
+
+#[test]
+fn each_feature_has_a_test() {
+    crate::support::features::tests_exist("docs/share-tracker.md", 8);
 }

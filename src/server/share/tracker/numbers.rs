@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Map, Value};
+use serde::ser::{Serialize, SerializeMap, Serializer};
 
 use super::Tracker;
 use crate::proto::bittorrent::tracker::server::Stats;
@@ -42,82 +42,45 @@ pub(super) struct Row {
     pub(super) read: fn(&Numbers) -> u64,
 }
 
+impl Row {
+    const fn gauge(name: &'static str, what: &'static str, read: fn(&Numbers) -> u64) -> Self {
+        Self { name, kind: Kind::Gauge, what, read }
+    }
+
+    const fn counter(name: &'static str, what: &'static str, read: fn(&Numbers) -> u64) -> Self {
+        Self { name, kind: Kind::Counter, what, read }
+    }
+}
+
+/// What [`Stats::ignored`] counts.
+const IGNORED: &str = "Packets that are no requests, or without a connection id that counts";
+
 /// All of them, in the order in which they are shown.
 pub(super) static ROWS: [Row; 11] = [
-    Row {
-        name: "torrents",
-        kind: Kind::Gauge,
-        what: "Torrents that have peers",
-        read: |n| n.stats.torrents as u64,
-    },
-    Row {
-        name: "seeders",
-        kind: Kind::Gauge,
-        what: "Peers that have all of a torrent",
-        read: |n| n.stats.seeders as u64,
-    },
-    Row {
-        name: "leechers",
-        kind: Kind::Gauge,
-        what: "Peers that have not",
-        read: |n| n.stats.leechers as u64,
-    },
-    Row {
-        name: "announces",
-        kind: Kind::Counter,
-        what: "Announces that were answered",
-        read: |n| n.stats.announces,
-    },
-    Row {
-        name: "scrapes",
-        kind: Kind::Counter,
-        what: "Scrapes that were answered",
-        read: |n| n.stats.scrapes,
-    },
-    Row {
-        name: "completed",
-        kind: Kind::Counter,
-        what: "Torrents that a peer has got",
-        read: |n| n.stats.completed,
-    },
-    Row {
-        name: "refused",
-        kind: Kind::Counter,
-        what: "Requests that were refused, with a reason",
-        read: |n| n.stats.refused,
-    },
-    Row { name: "udp_packets", kind: Kind::Counter, what: "Packets that came by UDP", read: |n| n.received },
-    Row {
-        name: "udp_connects",
-        kind: Kind::Counter,
-        what: "Connection ids that were given",
-        read: |n| n.stats.connects,
-    },
-    Row {
-        name: "udp_ignored",
-        kind: Kind::Counter,
-        what: "Packets that are no requests, or without a connection id that counts",
-        read: |n| n.stats.ignored,
-    },
-    Row {
-        name: "udp_unsent",
-        kind: Kind::Counter,
-        what: "Answers for which the socket had no room",
-        read: |n| n.unsent,
-    },
+    Row::gauge("torrents", "Torrents that have peers", |n| n.stats.torrents as u64),
+    Row::gauge("seeders", "Peers that have all of a torrent", |n| n.stats.seeders as u64),
+    Row::gauge("leechers", "Peers that have not", |n| n.stats.leechers as u64),
+    Row::counter("announces", "Announces that were answered", |n| n.stats.announces),
+    Row::counter("scrapes", "Scrapes that were answered", |n| n.stats.scrapes),
+    Row::counter("completed", "Torrents that a peer has got", |n| n.stats.completed),
+    Row::counter("refused", "Requests that were refused, with a reason", |n| n.stats.refused),
+    Row::counter("udp_packets", "Packets that came by UDP", |n| n.received),
+    Row::counter("udp_connects", "Connection ids that were given", |n| n.stats.connects),
+    Row::counter("udp_ignored", IGNORED, |n| n.stats.ignored),
+    Row::counter("udp_unsent", "Answers for which the socket had no room", |n| n.unsent),
 ];
 
-impl Numbers {
-    /// What `/stats` shows.
-    pub(super) fn json(&self) -> Value {
-        let rows = ROWS.iter().map(|row| (row.name.to_owned(), (row.read)(self).into()));
-        let others = [
-            ("allowed", self.listed.map_or(Value::Null, Value::from)),
-            ("interval", self.interval.as_secs().into()),
-            ("uptime", self.uptime.as_secs().into()),
-        ];
-        let others = others.map(|(name, value)| (name.to_owned(), value));
-        Value::Object(rows.chain(others).collect::<Map<_, _>>())
+/// As `/stats` shows them.
+impl Serialize for Numbers {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for row in &ROWS {
+            map.serialize_entry(row.name, &(row.read)(self))?;
+        }
+        map.serialize_entry("allowed", &self.listed)?;
+        map.serialize_entry("interval", &self.interval.as_secs())?;
+        map.serialize_entry("uptime", &self.uptime.as_secs())?;
+        map.end()
     }
 }
 
@@ -149,7 +112,7 @@ mod tests {
         tracker.announce(peer, b"");
         tracker.packet("192.0.2.1:7000".parse().unwrap(), b"no packet");
         tracker.unsent();
-        let json = tracker.numbers().json();
+        let json = serde_json::to_value(tracker.numbers()).unwrap();
         for (name, expected) in [
             ("torrents", 1),
             ("seeders", 0),
@@ -163,9 +126,13 @@ mod tests {
         ] {
             assert_eq!(json[name], expected, "{name}: {json}");
         }
-        assert_eq!(json["allowed"], Value::Null);
+        assert_eq!(json["allowed"], serde_json::Value::Null);
         tracker.list(Some(BTreeSet::new()));
-        assert_eq!(tracker.numbers().json()["allowed"], 0);
+        let text = serde_json::to_string(&tracker.numbers()).unwrap();
+        assert!(
+            text.starts_with("{\"torrents\":1,\"seeders\":0,") && text.contains(",\"allowed\":0,"),
+            "{text}"
+        );
 
         let metrics = Metrics::new();
         register(&tracker, &metrics);

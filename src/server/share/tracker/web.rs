@@ -31,7 +31,7 @@ pub(in crate::server::share) fn routes(tracker: &Tracker) -> Router {
             async move { Response::of(BENCODE, body) }
         })
         .get("/stats", move |_: Request| {
-            let numbers = watched.numbers().json();
+            let numbers = watched.numbers();
             async move { Response::json(&numbers).with(CACHE_CONTROL, NO_STORE) }
         });
     page::routes(router)

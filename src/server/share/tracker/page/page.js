@@ -12,7 +12,7 @@ function span(seconds) {
     const whole = at === 0 ? seconds : seconds % shown[0][1];
     return `${Math.floor(whole / size)} ${unit}`;
   });
-  return seconds < 1 ? "0 s" : parts.join(" ");
+  return seconds < 1 ? "0 s" : parts.filter((part, at) => at === 0 || !part.startsWith("0 ")).join(" ");
 }
 
 function show(stats, now) {

@@ -95,6 +95,12 @@ fn the_page_of_the_share_can_be_followed() {
     assert!(commands >= 3, "only {commands} commands were found");
 }
 
+#[test]
+fn the_page_of_the_tracker_can_be_followed() {
+    let commands = follow(&fs::read_to_string(root().join("docs/share-tracker.md")).unwrap());
+    assert!(commands >= 8, "only {commands} commands were found");
+}
+
 /// The faults that the page of the balancer shows are those of a file with two mistakes.
 #[test]
 fn the_faults_of_a_balancers_file_are_told_as_shown() {

@@ -85,6 +85,7 @@ impl Reader {
         assert!(copied.unwrap().success());
         fs::copy(root().join("media/240p.mp4"), folder.path().join("film.mp4")).unwrap();
         write("stream-keys", "stage:hMJ8ss2k\n");
+        write("torrents.txt", "# a list of torrents\n");
         write(".curlrc", CURLRC);
         write("README.md", "A page\n");
         write("docs/http.md", "A page\n");
@@ -207,7 +208,8 @@ impl Reader {
         let calls = words.starts_with(&["wireworks", "rpc", "serve"]);
         let chats = words.starts_with(&["wireworks", "chat", "serve"]);
         let films = words.starts_with(&["wireworks", "hls"]);
-        if (sockets || calls || chats || films || words.starts_with(&["wireworks", "http"]))
+        let tracks = words.starts_with(&["wireworks", "share", "tracker"]);
+        if (sockets || calls || chats || films || tracks || words.starts_with(&["wireworks", "http"]))
             && !words.contains(&"--listen")
         {
             words.extend(["--listen", "127.0.0.1:0"]);
@@ -235,6 +237,8 @@ impl Reader {
             "chat"
         } else if films {
             "hls"
+        } else if tracks {
+            "tracker"
         } else {
             "http"
         });
@@ -346,6 +350,7 @@ impl Server {
         let shown: &[&str] = match self.command.split(' ').nth(1) {
             Some("balance") => &["8000", "8080"],
             Some("hls") => &["8084", "8085"],
+            Some("share") => &["6969", "443"],
             _ => &["8080", "8443", "443"],
         };
         let command = with_port(&command, shown, self.http);

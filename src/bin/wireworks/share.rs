@@ -1,10 +1,12 @@
 //! The doors of `wireworks share`.
 
+use std::error::Error;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::Command;
-use wireworks::server::share::command::{Share, ShareError, create, get, seed, send, show, verify};
+use wireworks::server::log;
+use wireworks::server::share::command::{Share, ShareError, create, get, seed, send, show, tracker, verify};
 
 use crate::{FAILURE, failure};
 
@@ -15,12 +17,13 @@ Examples:
   wireworks share create film.mp4 --tracker http://tracker.example/announce
   wireworks share show film.mp4.torrent
   wireworks share seed film.mp4.torrent --data .
+  wireworks share tracker --listen :6969                 tells those who share of each other
 
 Exit status: 0 when it is done, 1 when not, 64 when the command line makes no sense.";
 
 /// Gives the subcommands their words.
 pub(crate) fn describe(command: Command) -> Command {
-    command.after_help(EXAMPLES)
+    command.after_help(EXAMPLES).mut_subcommand("tracker", tracker::Args::with_defaults)
 }
 
 /// Does what was asked, and says how it went.
@@ -32,6 +35,7 @@ pub(crate) fn run(command: &Share) -> ExitCode {
         Share::Show(args) => said(show::run(args)),
         Share::Verify(args) => said(verify::run(args)),
         Share::Seed(args) => done(seed::run(args)),
+        Share::Tracker(args) => crate::served(track(args)),
     }
 }
 
@@ -44,4 +48,16 @@ fn said(outcome: Result<String, ShareError>) -> ExitCode {
         // Who closed the output does not want to know.
         let _ = io::stdout().write_all(text.as_bytes());
     }))
+}
+
+/// Tracks, or prints the configuration.
+fn track(args: &tracker::Args) -> Result<(), Box<dyn Error>> {
+    let config = tracker::Config::load(args)?;
+    if args.file.print_config {
+        io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        return Ok(());
+    }
+    log::init(config.server.log)?;
+    tracker::run(&config)?;
+    Ok(())
 }

@@ -1,6 +1,6 @@
 //! The peer-to-peer file share: BitTorrent, as peers, trackers and people meet it.
 //!
-//! A [`Client`] shares torrents. [`storage`] is where their files are.
+//! A [`Client`] shares torrents. [`storage`] is where their files are. [`tracker`] tells clients of each other.
 
 mod check;
 mod client;
@@ -14,6 +14,7 @@ mod settings;
 pub mod storage;
 mod swarm;
 mod throttle;
+pub mod tracker;
 
 pub use self::check::{CheckError, check};
 pub use self::client::{AddError, Client, Handle, StartError};

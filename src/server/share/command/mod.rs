@@ -7,6 +7,7 @@ pub mod seed;
 pub mod send;
 pub mod show;
 mod source;
+pub mod tracker;
 pub mod verify;
 mod view;
 
@@ -34,6 +35,8 @@ pub enum Share {
     Verify(verify::Args),
     /// Share torrents whose files are there
     Seed(Box<seed::Args>),
+    /// Tell peers of each other: a tracker over HTTP and UDP
+    Tracker(Box<tracker::Args>),
 }
 
 /// Why a command of `wireworks share` could not do what it was asked.

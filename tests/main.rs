@@ -32,6 +32,7 @@ mod rpc_network;
 mod rpc_policies;
 mod rpc_tls;
 mod rpc_trailers;
+mod share;
 mod share_tracker;
 mod shown;
 mod support;

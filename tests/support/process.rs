@@ -163,6 +163,11 @@ impl Process {
         self.wait_for(text, |process| &process.stdout);
     }
 
+    /// Whether `text` stands in what was heard of the child's stdout so far.
+    pub(crate) fn has_said(&self, text: &str) -> bool {
+        String::from_utf8_lossy(&self.stdout).contains(text)
+    }
+
     /// Waits until the child has written anything more.
     #[track_caller]
     pub(crate) fn wait_for_more(&mut self) {

@@ -1,0 +1,121 @@
+//! A network of a test's own, with an address for each peer.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::tree::Torrent;
+use crate::support::command::wireworks;
+use crate::support::process::{Ended, Process};
+use crate::support::tool::{Tool, in_tools};
+
+/// How long a peer may take. Transmission looks for peers every ten seconds and more.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// What a network has: its addresses, and a way for multicasts.
+const SETUP: &str = "set -e; ip link set lo up; ip link set lo multicast on; ip route add 224.0.0.0/4 dev lo
+for host in $(seq 20); do ip addr add 10.99.0.$host/24 dev lo; done; echo ready; exec cat";
+
+/// A namespace, which ends with the test.
+pub(super) struct Network {
+    holder: Process,
+}
+
+impl Network {
+    /// A network of twenty addresses, and file systems of its own.
+    #[track_caller]
+    pub(super) fn new() -> Self {
+        Self::with("")
+    }
+
+    /// Likewise; `command` is run by a shell in it first, as for a disk of its own.
+    #[track_caller]
+    pub(super) fn with(command: &str) -> Self {
+        for tool in ["unshare", "nsenter", "ip"] {
+            Tool::new(tool).args(["--help"]).run();
+        }
+        let root: &[&str] = if rustix::process::geteuid().is_root() { &[] } else { &["-r"] };
+        let script = format!("{command}\n{SETUP}");
+        let mut holder =
+            Tool::new("unshare").args(root).args(["-n", "-m", "sh", "-c", &script]).start_typing();
+        holder.wait_for_stdout("ready");
+        Self { holder }
+    }
+
+    /// A program in it, which must be installed.
+    #[track_caller]
+    fn program(&self, program: &str) -> Tool {
+        let id = self.holder.id().to_string();
+        let user: &[&str] =
+            if rustix::process::geteuid().is_root() { &[] } else { &["-U", "--preserve-credentials"] };
+        Tool::new("nsenter").args(["-t", &id, "-n", "-m"]).args(user).args(["--", program]).within(PATIENCE)
+    }
+
+    /// A program of others in it, such as aria2c.
+    #[track_caller]
+    pub(super) fn tool(&self, name: &str) -> Tool {
+        let found = Tool::new("sh").args(["-c", "command -v \"$0\"", name]).run();
+        let path = found.text();
+        assert!(
+            found.status.success(),
+            "{name} is not installed, and this test needs it: ./scripts/test tools installs it"
+        );
+        self.program(path.trim_end())
+    }
+
+    /// A program in Python in it, which may import the packages in `target/tools`.
+    #[track_caller]
+    pub(super) fn python(&self, program: &str) -> Tool {
+        let path = format!("PYTHONPATH={}", in_tools("python").display());
+        self.program("env").args([&path, "python3", "-c", program])
+    }
+
+    /// Our command in it.
+    #[track_caller]
+    pub(super) fn ours(&self, args: &[&str]) -> Process {
+        self.program(env!("CARGO_BIN_EXE_wireworks")).args(["share"]).args(args).start()
+    }
+
+    /// We share torrents whose files are in `data`; this waits until we do.
+    #[track_caller]
+    pub(super) fn seeds(&self, host: u8, torrents: &[&Torrent], data: &Path, more: &[&str]) -> Process {
+        let (listen, data) = (address(host), data.display().to_string());
+        let files = torrents.iter().map(|torrent| torrent.file.as_str());
+        let args: Vec<&str> =
+            ["seed", "-q", "-d", &data, "--listen", &listen].into_iter().chain(files).collect();
+        let mut seed = self.ours(&[&args[..], more].concat());
+        seed.listening("share");
+        seed
+    }
+
+    /// We fetch what `source` names, and know of a peer if there is one.
+    #[track_caller]
+    pub(super) fn fetches(
+        &self,
+        host: u8,
+        source: &str,
+        out: &Path,
+        peer: Option<u8>,
+        more: &[&str],
+    ) -> Process {
+        let (listen, out) = (address(host), out.display().to_string());
+        let peer = peer.map(address);
+        let named: Vec<&str> = peer.iter().flat_map(|peer| ["--peer", peer]).collect();
+        self.ours(&[&["get", "-q", source, "-o", &out, "--listen", &listen], &named[..], more].concat())
+    }
+}
+
+/// Where the peer of a number takes connections.
+pub(super) fn address(host: u8) -> String {
+    format!("{}:6881", ip(host))
+}
+
+/// Its address.
+pub(super) fn ip(host: u8) -> String {
+    format!("10.99.0.{host}")
+}
+
+/// Our command, where no network is needed.
+#[track_caller]
+pub(super) fn share(args: &[&str]) -> Ended {
+    wireworks(&[&["share"], args].concat()).wait().success()
+}

@@ -21,6 +21,7 @@ pub mod picker;
 pub mod pipeline;
 mod random;
 pub mod rate;
+pub mod rows;
 pub mod torrent;
 pub mod tracker;
 pub mod utp;

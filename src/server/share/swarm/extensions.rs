@@ -195,15 +195,8 @@ impl Extensions {
     }
 
     /// What is said of neither pieces nor extensions.
-    pub(super) fn other(
-        &mut self,
-        swarm: &Arc<Swarm>,
-        conn: &mut Conn<Io, Sealed<Codec>>,
-        message: Message,
-    ) -> Result<(), Ended> {
+    pub(super) fn other(&mut self, swarm: &Arc<Swarm>, message: Message) -> Result<(), Ended> {
         match message {
-            // No hashes are given here: whoever has the torrent file has them all.
-            Message::HashRequest(range) => say(conn, Message::HashReject(range)),
             Message::Port(port) => {
                 let node = SocketAddr::new(self.peer.addr.ip(), port);
                 swarm.common.datagrams.with_dht(|dht, now| dht.add_node(now, node));

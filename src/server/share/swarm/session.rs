@@ -250,7 +250,12 @@ impl Session {
         for message in others {
             match message {
                 Message::Extended { id, payload } => self.extended(id, &payload)?,
-                message => self.extensions.other(&self.swarm, &mut self.conn, message)?,
+                Message::HashRequest(range) => {
+                    let Some(Joined { sharing, key }) = &self.joined else { continue };
+                    let answer = sharing.hashes(*key, range);
+                    self.conn.feed(Said::Message(answer)).map_err(ConnError::Proto)?;
+                }
+                message => self.extensions.other(&self.swarm, message)?,
             }
         }
         Ok(())

@@ -14,7 +14,9 @@ use super::assembly::Assembly;
 use super::link::Link;
 use crate::proto::bittorrent::metainfo::{Info, Layers};
 use crate::proto::bittorrent::picker::PeerKey;
+use crate::proto::bittorrent::rows::Serving;
 use crate::proto::bittorrent::torrent::{Event, Newcomer, Torrent};
+use crate::proto::bittorrent::wire::{HashRange, Message};
 use crate::server::share::common::Common;
 use crate::server::share::storage::{Storage, StorageError};
 
@@ -45,6 +47,8 @@ pub(super) struct State {
     pub(super) assembly: Assembly,
     pub(super) layers: Arc<Layers>,
     pub(super) links: HashMap<PeerKey, Arc<Link>>,
+    /// The hashes of pieces, for peers that have a link only.
+    rows: Serving,
 }
 
 impl Sharing {
@@ -64,6 +68,7 @@ impl Sharing {
                 assembly: Assembly::default(),
                 layers,
                 links: HashMap::new(),
+                rows: Serving::new(),
             }),
             decided: Notify::new(),
             come,
@@ -118,8 +123,16 @@ impl Sharing {
     pub(super) fn leave(&self, key: PeerKey) {
         self.with(None, |state, _| {
             state.links.remove(&key);
+            state.rows.leave(key);
             state.torrent.leave(key);
         });
+    }
+
+    /// What a peer is answered that asks for hashes (BEP 52).
+    pub(super) fn hashes(&self, key: PeerKey, range: HashRange) -> Message {
+        self.with(Some(key), |state, now| {
+            state.rows.answer(now, key, self.info.layout(), &state.layers, range)
+        })
     }
 
     /// Nothing can be written any more: the torrent rests until somebody does something about it.

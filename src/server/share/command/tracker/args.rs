@@ -36,6 +36,7 @@ A page at / and JSON at /stats show what it has seen. Durations are written as 5
 Signals: TERM and INT end it when its requests are done, a second one at once; HUP reads certificates and the list of
 torrents again and reopens the access log.";
 
+const PACKETS: &str = "Packets";
 const PEERS: &str = "Peers";
 const WHO: &str = "What is tracked, and who is believed";
 
@@ -56,7 +57,7 @@ pub struct Options {
     #[serde(skip)]
     pub listening: ListenOptions,
     /// Where packets come: same as HTTP, none, or ADDRESS:PORT; repeatable.
-    #[arg(long, value_name = "same|none|ADDR", help_heading = "Listening")]
+    #[arg(long, value_name = "same|none|ADDR", help_heading = PACKETS)]
     pub udp: Option<Vec<String>>,
 
     /// Track the torrents of this file only: an info hash a line.

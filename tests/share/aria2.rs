@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use super::network::{Network, ip};
-use super::tree::{Torrent, assert_same, plant};
+use super::network::{Network, address, ip};
+use super::tree::{Torrent, assert_same, pad, plant};
 use crate::support::process::Process;
 
 /// What finds peers by the tracker only, and asks a peer for all that it has.
@@ -60,19 +60,22 @@ fn aria2_fetches_what_we_share() {
 fn we_fetch_what_aria2_shares() {
     let dir = tempfile::tempdir().unwrap();
     let network = Network::new();
-    let (_tracker, torrents) = tracked(&network, dir.path(), &["v1", "hybrid"]);
+    let (mut tracker, torrents) = tracked(&network, dir.path(), &["v1", "hybrid"]);
+    pad(dir.path());
     for (encrypted, hosts, ours) in [(false, [2, 3], "refuse"), (true, [4, 5], "require")] {
         let _seeds = [0, 1].map(|number: usize| {
-            let mut seed =
-                aria2(&network, hosts[number], &torrents[number].file, dir.path(), encrypted, true);
-            seed.wait_for_stdout("listening on TCP");
+            let host = hosts[number];
+            let seed = aria2(&network, host, &torrents[number].file, dir.path(), encrypted, true);
+            tracker.wait_for_stdout(&format!("announced {}", address(host)));
             seed
         });
         for (host, (number, by_link)) in (6..).zip([(0, false), (0, true), (1, false), (1, true)]) {
             let out = dir.path().join(format!("{ours} {host}"));
             let source = torrents[number].source(by_link);
-            network.fetches(host, source, &out, None, &["--encryption", ours]).wait().success();
-            assert_same(dir.path(), &out, &format!("{number} by link {by_link}, encrypted {encrypted}"));
+            let what = format!("{number} by link {by_link}, encrypted {encrypted}");
+            let ended = network.fetches(host, source, &out, None, &["--encryption", ours]).wait();
+            assert!(ended.status.success(), "{what}: {}", ended.stderr);
+            assert_same(dir.path(), &out, &what);
         }
     }
 }

@@ -78,16 +78,6 @@ pub(super) fn plant(dir: &Path) {
     }
 }
 
-/// Writes the padding of a hybrid torrent beside the files in `dir`, for a client that takes it for files.
-pub(super) fn pad(dir: &Path) {
-    let folder = dir.join("tree/.pad");
-    fs::create_dir_all(&folder).unwrap();
-    for (_, length) in &FILES[..FILES.len() - 1] {
-        let padding = length.next_multiple_of(PIECE) - length;
-        fs::write(folder.join(padding.to_string()), vec![0; padding]).unwrap();
-    }
-}
-
 /// The bytes of all files.
 pub(super) fn size() -> usize {
     FILES.iter().map(|(_, length)| length).sum()

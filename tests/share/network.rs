@@ -9,7 +9,10 @@ use crate::support::process::{Ended, Process};
 use crate::support::tool::{Tool, in_tools};
 
 /// How long a peer may take. Transmission looks for peers every ten seconds and more.
-const PATIENCE: Duration = Duration::from_secs(90);
+const PATIENCE: Duration = Duration::from_secs(45);
+
+/// Seconds that we may take to fetch what is there.
+const MOST: &str = "25";
 
 /// What a network has: its addresses, and a way for multicasts.
 const SETUP: &str = "set -e; ip link set lo up; ip link set lo multicast on; ip route add 224.0.0.0/4 dev lo
@@ -87,7 +90,7 @@ impl Network {
         seed
     }
 
-    /// We fetch what `source` names, and know of a peer if there is one.
+    /// We fetch what `source` names, and know of a peer if there is one. It ends without success when it takes too long.
     #[track_caller]
     pub(super) fn fetches(
         &self,
@@ -100,7 +103,8 @@ impl Network {
         let (listen, out) = (address(host), out.display().to_string());
         let peer = peer.map(address);
         let named: Vec<&str> = peer.iter().flat_map(|peer| ["--peer", peer]).collect();
-        self.ours(&[&["get", "-q", source, "-o", &out, "--listen", &listen], &named[..], more].concat())
+        let get = [MOST, env!("CARGO_BIN_EXE_wireworks"), "share", "get", "-q", source, "-o", &out];
+        self.program("timeout").args(get).args(["--listen", &listen]).args(named).args(more).start()
     }
 }
 

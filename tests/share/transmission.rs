@@ -50,12 +50,13 @@ fn transmission_fetches_what_we_share() {
 fn we_fetch_what_transmission_shares() {
     let dir = tempfile::tempdir().unwrap();
     let network = Network::new();
-    let (_tracker, torrents) = tracked(&network, dir.path(), &["v1"]);
+    let (mut tracker, torrents) = tracked(&network, dir.path(), &["v1"]);
     let cells = [(2, "off", "refuse", false), (3, "on", "require", true)];
     for (host, theirs, ours, by_link) in cells {
         let state = dir.path().join(format!("state of {host}"));
         let mut seed = transmission(&network, host, theirs, dir.path(), &torrents[0].file, &state);
         seed.wait_for_stdout("done");
+        tracker.wait_for_stdout(&format!("announced {}", address(host)));
         let out = dir.path().join(ours);
         let get = network.fetches(host + 2, torrents[0].source(by_link), &out, None, &["--encryption", ours]);
         get.wait().success();

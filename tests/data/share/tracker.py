@@ -1,4 +1,5 @@
-"""A tracker of a few lines: who has announced to it is told to whoever announces later. It prints `listening tracker ADDR`.
+"""A tracker of a few lines: who has announced to it is told to whoever announces later. It prints `listening tracker ADDR`,
+and `announced IP:PORT` whenever somebody does.
 
 Nobody is hidden from anybody: aria2 says that nothing is left to fetch as long as it has only a link.
 """
@@ -22,6 +23,7 @@ class Tracker(BaseHTTPRequestHandler):
             swarm.pop(me, None)
         else:
             swarm[me] = None
+        print(f"announced {me[0]}:{me[1]}", flush=True)
         peers = b"".join(
             socket.inet_aton(host) + port.to_bytes(2, "big") for host, port in list(swarm) if (host, port) != me
         )

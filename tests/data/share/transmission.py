@@ -21,7 +21,6 @@ os.makedirs(folder, exist_ok=True)
 os.makedirs(config, exist_ok=True)
 settings = {
     "bind-address-ipv4": host,
-    "bind-address-ipv6": "fe80::" + host.split(".")[-1],
     "peer-port": int(port),
     "encryption": 2 if encryption == "on" else 0,
     "dht-enabled": False,

@@ -14,14 +14,14 @@ mod target;
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::sync::OnceCell;
 use tokio::time::{Instant, timeout_at};
 use tokio_rustls::client::TlsStream;
@@ -45,6 +45,7 @@ pub type Alpn<'a> = &'a [&'a [u8]];
 pub struct Connector {
     resolver: Resolver,
     screen: Option<Screen>,
+    from: Option<IpAddr>,
     deadline: Duration,
     /// Made when it is needed first, if nobody gave one.
     tls: Arc<OnceCell<ClientTls>>,
@@ -73,7 +74,13 @@ impl Connector {
     /// first TLS handshake.
     #[must_use]
     pub fn new() -> Self {
-        Self { resolver: Resolver::system(), screen: None, deadline: DEADLINE, tls: Arc::default() }
+        Self {
+            resolver: Resolver::system(),
+            screen: None,
+            from: None,
+            deadline: DEADLINE,
+            tls: Arc::default(),
+        }
     }
 
     /// Sets how long each step may take, and [`connect`](Connector::connect) for all of its steps, in place of
@@ -97,6 +104,12 @@ impl Connector {
         F: Fn(&str, SocketAddr) -> io::Result<()> + Send + Sync + 'static,
     {
         Self { screen: Some(Screen(Arc::new(screen))), ..self }
+    }
+
+    /// Connects from this address of ours to addresses of its family.
+    #[must_use]
+    pub fn from_address(self, from: Option<IpAddr>) -> Self {
+        Self { from, ..self }
     }
 
     /// Sets what TLS handshakes are made with.
@@ -209,8 +222,16 @@ impl Connector {
 
     async fn tcp_until(&self, host: &str, port: u16, until: Until) -> Result<TcpStream, ConnectError> {
         let addresses = self.resolve_until(host, port, until).await?;
-        let racing = eyeballs::race(&addresses, eyeballs::DELAY, async |address| {
-            let tcp = TcpStream::connect(address).await?;
+        let from = self.from;
+        let racing = eyeballs::race(&addresses, eyeballs::DELAY, async move |address| {
+            let tcp = match from.filter(|from| from.is_ipv4() == address.is_ipv4()) {
+                None => TcpStream::connect(address).await?,
+                Some(from) => {
+                    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+                    socket.bind(SocketAddr::new(from, 0))?;
+                    socket.connect(address).await?
+                }
+            };
             tcp.set_nodelay(true)?;
             Ok(tcp)
         });

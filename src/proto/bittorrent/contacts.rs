@@ -19,7 +19,7 @@ const FAILURES: u32 = 3;
 /// How long an address rests after its first failure, or after its connection has ended. It doubles with each failure.
 const REST: Duration = Duration::from_secs(60);
 
-/// How long after a connection that did work for both.
+/// How long after a connection that did work for both, or to whom a person has named.
 const REST_SHORT: Duration = Duration::from_secs(10);
 
 /// Where an address was heard of.
@@ -138,7 +138,9 @@ impl Contacts {
                 contact.at = now + REST_SHORT;
             }
             Ending::Failed if contact.failures + 1 < FAILURES || contact.source <= Source::Given => {
-                contact.at = now + REST * (1 << contact.failures.min(5));
+                // Whoever was named may be about to begin.
+                let rest = if contact.source <= Source::Given { REST_SHORT } else { REST };
+                contact.at = now + rest * (1 << contact.failures.min(5));
                 contact.failures += 1;
             }
             Ending::Failed | Ending::Never => {
@@ -203,7 +205,7 @@ mod tests {
             now += Duration::from_secs(60);
         }
         assert_eq!(tries[0], FAILURES);
-        assert!((30..=40).contains(&tries[1]), "{} tries, the longest wait is half an hour", tries[1]);
+        assert!((150..=190).contains(&tries[1]), "{} tries, the longest wait is five minutes", tries[1]);
         contacts.next(now + REST * 64);
         contacts.ended(now, at(2), Ending::Never);
         assert_eq!(contacts.len(), 0);

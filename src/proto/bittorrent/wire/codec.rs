@@ -370,7 +370,7 @@ mod tests {
     #[test]
     fn handshakes_come_first() {
         let handshake = Handshake {
-            reserved: Reserved::ours(true),
+            reserved: Reserved::ours(true, true),
             swarm: Sha1([1; 20]),
             peer: PeerId(*b"-WW0001-abcdefghijkl"),
         };

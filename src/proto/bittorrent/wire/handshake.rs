@@ -49,11 +49,11 @@ impl fmt::Debug for PeerId {
 pub struct Reserved(pub [u8; 8]);
 
 impl Reserved {
-    /// What we can: extensions, the fast extension, the DHT, and version 2.
+    /// What we can: extensions, the fast extension, the DHT if there is a node here, and version 2 if the torrent has it: of others libtorrent takes that for a mistake.
     #[must_use]
-    pub fn ours(dht: bool) -> Self {
-        let mut bits = Self([0, 0, 0, 0, 0, 0x10, 0, 0x04 | 0x10]);
-        bits.0[7] |= u8::from(dht);
+    pub fn ours(dht: bool, v2: bool) -> Self {
+        let mut bits = Self([0, 0, 0, 0, 0, 0x10, 0, 0x04]);
+        bits.0[7] |= u8::from(dht) | if v2 { 0x10 } else { 0 };
         bits
     }
 
@@ -121,9 +121,9 @@ mod tests {
 
     #[test]
     fn what_we_can() {
-        let ours = Reserved::ours(true);
+        let ours = Reserved::ours(true, true);
         assert!(ours.extensions() && ours.fast() && ours.dht() && ours.v2());
-        assert!(!Reserved::ours(false).dht());
+        assert!(!Reserved::ours(false, false).dht());
         let nothing = Reserved::default();
         assert!(!nothing.extensions() && !nothing.fast() && !nothing.dht() && !nothing.v2());
     }

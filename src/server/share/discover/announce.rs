@@ -12,6 +12,7 @@ use crate::proto::bittorrent::tracker::{Announce, MAX_REPLY, Reply, Scheme, Trac
 use crate::server::http::client::fetch::{Ask, FetchError, Fetcher, Retry};
 use crate::server::one_line;
 
+use crate::server::share::common::Common;
 use crate::server::share::datagrams::Datagrams;
 
 /// How long a tracker may take to answer.
@@ -25,22 +26,23 @@ pub(super) struct Answered {
 
 /// Announces to a tracker.
 pub(super) async fn announce(
-    datagrams: &Datagrams,
+    common: &Common,
     url: &Url,
     announce: Announce,
 ) -> Result<Answered, TrackerError> {
     match url.scheme() {
-        Scheme::Udp => by_udp(datagrams, url, announce).await,
-        Scheme::Http | Scheme::Https => by_http(url, &announce).await,
+        Scheme::Udp => by_udp(&common.datagrams, url, announce).await,
+        Scheme::Http | Scheme::Https => by_http(common.settings.from(), url, &announce).await,
     }
 }
 
-async fn by_http(url: &Url, announce: &Announce) -> Result<Answered, TrackerError> {
+async fn by_http(from: Option<IpAddr>, url: &Url, announce: &Announce) -> Result<Answered, TrackerError> {
     let unreachable = |error: &dyn std::error::Error| TrackerError::Unreachable(one_line(error));
     let target = format!("{}://{}{}", url.scheme().name(), url.authority(), url.announce(announce));
     let uri = target.parse().map_err(|error: http::uri::InvalidUri| unreachable(&error))?;
     let first = Arc::new(Mutex::new(None));
-    let connector = Connector::new().deadline(PATIENCE).screened(screen(url.clone(), Arc::clone(&first)));
+    let connector = Connector::new().deadline(PATIENCE).from_address(from);
+    let connector = connector.screened(screen(url.clone(), Arc::clone(&first)));
     let fetcher = Fetcher::new(connector, Retry::never()).redirects(5);
     let fetched = fetcher.whole(&Ask::of(uri).within(PATIENCE), MAX_REPLY as u64).await;
     let (body, _) = fetched.map_err(|error| match error {

@@ -41,7 +41,7 @@ pub(in crate::server::share) async fn run(
         while let Some(due) = tiers.poll(now) {
             let said = said(&swarm, name, key, &due);
             let swarm = Arc::clone(&swarm);
-            asked.push(async move { (due.attempt, announce(&swarm.common.datagrams, &due.url, said).await) });
+            asked.push(async move { (due.attempt, announce(&swarm.common, &due.url, said).await) });
         }
         if goodbye.is_some_and(|at| now >= at) || goodbye.is_some() && asked.is_empty() {
             return;

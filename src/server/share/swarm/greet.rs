@@ -168,7 +168,10 @@ where
 
 fn ours(common: &Common, swarm: &Swarm) -> Handshake {
     Handshake {
-        reserved: Reserved::ours(common.datagrams.has_dht() && !swarm.is_private()),
+        reserved: Reserved::ours(
+            common.datagrams.has_dht() && !swarm.is_private(),
+            swarm.hash.v2().is_some(),
+        ),
         swarm: swarm.hash.id(),
         peer: common.id,
     }

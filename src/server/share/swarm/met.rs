@@ -51,8 +51,11 @@ mod tests {
     use crate::proto::bittorrent::wire::{Handshake, Reserved};
 
     fn peer(id: u8, incoming: bool) -> Peer {
-        let hello =
-            Handshake { reserved: Reserved::ours(false), swarm: Sha1([0; 20]), peer: PeerId([id; 20]) };
+        let hello = Handshake {
+            reserved: Reserved::ours(false, false),
+            swarm: Sha1([0; 20]),
+            peer: PeerId([id; 20]),
+        };
         Peer { addr: "10.0.0.1:1".parse().unwrap(), incoming, hello }
     }
 

@@ -209,7 +209,7 @@ fn messages_of_bittorrent() {
     use wireworks::proto::bittorrent::hash::Sha1;
     use wireworks::proto::bittorrent::wire::{Block, Codec, Handshake, Message, PeerId, Reserved, Said};
     let handshake =
-        Handshake { reserved: Reserved::ours(true), swarm: Sha1([7; 20]), peer: PeerId::ours([1; 12]) };
+        Handshake { reserved: Reserved::ours(true, true), swarm: Sha1([7; 20]), peer: PeerId::ours([1; 12]) };
     let block = Block { piece: 1, begin: 0x4000, length: 0x4000 };
     let messages = [
         Message::Bitfield(Bytes::from_static(&[0xf0, 0x80])),

@@ -42,8 +42,9 @@ const CELLS: [(bool, bool); 4] = [(false, false), (false, true), (true, false), 
 fn aria2_fetches_what_we_share() {
     let dir = tempfile::tempdir().unwrap();
     let network = Network::new();
-    let (_tracker, torrents) = tracked(&network, dir.path(), &["v1"]);
+    let (mut tracker, torrents) = tracked(&network, dir.path(), &["v1"]);
     let _seed = network.seeds(1, &[&torrents[0]], dir.path(), &[]);
+    tracker.wait_for_stdout(&format!("announced {}", address(1)));
     let fetch = |host: u8, by_link, encrypted| {
         let out = dir.path().join(host.to_string());
         (aria2(&network, host, torrents[0].source(by_link), &out, encrypted, false), out)

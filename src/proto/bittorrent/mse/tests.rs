@@ -13,7 +13,7 @@ const OTHER: Sha1 = Sha1([0xbb; 20]);
 const POLICIES: [Policy; 4] = [Policy::Refuse, Policy::Allow, Policy::Prefer, Policy::Require];
 
 fn handshake() -> Handshake {
-    Handshake { reserved: Reserved::ours(true), swarm: SWARM, peer: PeerId::ours([7; 12]) }
+    Handshake { reserved: Reserved::ours(true, true), swarm: SWARM, peer: PeerId::ours([7; 12]) }
 }
 
 /// Of somebody who serves two torrents.

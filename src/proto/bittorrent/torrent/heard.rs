@@ -38,7 +38,7 @@ pub enum Heard {
 /// What nobody may say. The connection is ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Violation {
-    /// What a peer has comes first, and once.
+    /// That a peer has all or nothing comes first, and once.
     #[error("what it has comes too late, or again")]
     Late,
     /// Of another length than there are pieces, or with bits behind them.
@@ -70,7 +70,7 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&key) else { return Ok(Heard::Nothing) };
         peer.heard(now);
         let is_first = !peer.begun;
-        let says_what_it_has = matches!(message, Message::Bitfield(_) | Message::HaveAll | Message::HaveNone);
+        let says_what_it_has = matches!(message, Message::HaveAll | Message::HaveNone);
         let is_aside = matches!(message, Message::Extended { .. } | Message::Port(_) | Message::KeepAlive);
         if says_what_it_has && !is_first {
             return Err(Violation::Late);
@@ -117,7 +117,13 @@ impl Torrent {
             }
             Message::Bitfield(bytes) => {
                 let has = Bitfield::read(&bytes, pieces).ok_or(Violation::Bitfield)?;
-                self.has(key, has);
+                if is_first {
+                    self.has(key, has);
+                } else {
+                    // In place of many messages of one piece each, as aria2 has it.
+                    has.iter().for_each(|piece| self.has_got(key, piece));
+                    self.ask_if_idle(key, now);
+                }
             }
             Message::HaveAll => self.has(key, Bitfield::all(pieces)),
             // It would be given in any case, if it is rare.

@@ -323,7 +323,7 @@ impl Session {
                 tracing::warn!(torrent = sharing.info.name(), %error, "cannot read what was there");
                 sharing.refuse(*key, &blocks);
                 sharing.with(Some(*key), |state, _| {
-                    blocks.iter().for_each(|block| state.torrent.vanished(block.piece))
+                    blocks.iter().for_each(|block| state.torrent.vanished(block.piece));
                 });
                 return Ok(());
             }

@@ -192,13 +192,25 @@ fn who_is_choked_gets_nothing_but_what_is_allowed() {
 }
 
 #[test]
+fn a_later_bitfield_tells_of_what_has_come() {
+    let mut talk = Talk::with(&[0]);
+    let peer = talk.meets(true);
+    talk.says(peer);
+    talk.hears(peer, Message::Bitfield(Bytes::from_static(&[0x80])));
+    assert_eq!(talk.says(peer), [], "piece 0 is here");
+    talk.hears(peer, Message::Bitfield(Bytes::from_static(&[0xc0])));
+    assert_eq!(talk.torrent.view(talk.now, peer).unwrap().has, 2);
+    assert_eq!(talk.says(peer), [Message::Interested]);
+    assert_eq!(talk.refuses(peer, Message::HaveAll), Violation::Late);
+}
+
+#[test]
 fn nobody_may_say_that() {
     let bits = |byte: u8| Message::Bitfield(Bytes::from(vec![byte]));
     for (before, message, expected) in [
         (vec![], bits(0x08), Violation::Bitfield),
         (vec![], Message::Bitfield(Bytes::new()), Violation::Bitfield),
-        (vec![Message::Have(1)], bits(0x80), Violation::Late),
-        (vec![bits(0x80)], bits(0x80), Violation::Late),
+        (vec![Message::Have(1)], bits(0x08), Violation::Bitfield),
         (vec![], Message::Have(4), Violation::Piece(4)),
         (vec![], Message::Have(u32::MAX), Violation::Piece(u32::MAX)),
         (vec![], Message::HaveAll, Violation::NotFast),

@@ -1,8 +1,8 @@
 //! A tracker as a server: `GET /announce` and `/scrape` over HTTP, packets over UDP, and what it has seen.
 //!
 //! All that is decided is decided by [`Server`], one value behind one lock: an answer takes microseconds, and the doors
-//! of all shards ask the same one. [`web`] is the door of HTTP, [`datagrams`] that of UDP; [`allow`] reads which torrents
-//! are tracked, [`numbers`] is what is told of it. Nothing is kept when the process ends: peers come back by themselves.
+//! of all shards ask the same one. `web` is the door of HTTP, `datagrams` that of UDP; `allow` reads which torrents
+//! are tracked, `numbers` is what is told of it. Nothing is kept when the process ends: peers come back by themselves.
 
 mod allow;
 mod datagrams;

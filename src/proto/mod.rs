@@ -13,4 +13,5 @@ pub mod rpc;
 pub mod rtmp;
 pub mod sasl;
 pub mod tls;
+pub mod transmission;
 pub mod ws;

@@ -11,6 +11,10 @@ from websockets.sync.client import connect
 PATIENCE = 120
 
 
+class Refused(Exception):
+    """What the browser answers where it does not do what it is asked: the page or the worker is gone, for example."""
+
+
 class Page:
     patience = PATIENCE
 
@@ -30,9 +34,10 @@ class Page:
     def ask(self, method, **params):
         self.number += 1
         self.browser.send(json.dumps({"id": self.number, "method": method, "params": params}))
-        while (reply := json.loads(self.browser.recv(timeout=PATIENCE))).get("id") != self.number:
+        while (reply := json.loads(self.browser.recv(timeout=self.patience))).get("id") != self.number:
             pass
-        assert "error" not in reply, reply
+        if "error" in reply:
+            raise Refused(f"{method}: {reply['error']}")
         return reply["result"]
 
     def appears(self, selector, text=""):

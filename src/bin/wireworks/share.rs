@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use clap::Command;
 use wireworks::server::log;
-use wireworks::server::share::command::{Share, ShareError, create, get, seed, send, show, tracker, verify};
+use wireworks::server::share::command::{Share, ShareError, create, daemon, get, seed, send, show, tracker, verify};
 
 use crate::{FAILURE, failure};
 
@@ -17,13 +17,16 @@ Examples:
   wireworks share create film.mp4 --tracker http://tracker.example/announce
   wireworks share show film.mp4.torrent
   wireworks share seed film.mp4.torrent --data .
+  wireworks share daemon                                 many torrents, at http://127.0.0.1:9091/
   wireworks share tracker --listen :6969                 tells those who share of each other
 
 Exit status: 0 when it is done, 1 when not, 64 when the command line makes no sense.";
 
 /// Gives the subcommands their words.
 pub(crate) fn describe(command: Command) -> Command {
-    command.after_help(EXAMPLES).mut_subcommand("tracker", tracker::Args::with_defaults)
+    let command = command.after_help(EXAMPLES);
+    let command = command.mut_subcommand("daemon", daemon::Args::with_defaults);
+    command.mut_subcommand("tracker", tracker::Args::with_defaults)
 }
 
 /// Does what was asked, and says how it went.
@@ -35,6 +38,7 @@ pub(crate) fn run(command: &Share) -> ExitCode {
         Share::Show(args) => said(show::run(args)),
         Share::Verify(args) => said(verify::run(args)),
         Share::Seed(args) => done(seed::run(args)),
+        Share::Daemon(args) => crate::served(keep(args)),
         Share::Tracker(args) => crate::served(track(args)),
     }
 }
@@ -48,6 +52,18 @@ fn said(outcome: Result<String, ShareError>) -> ExitCode {
         // Who closed the output does not want to know.
         let _ = io::stdout().write_all(text.as_bytes());
     }))
+}
+
+/// Shares many torrents, or prints the configuration.
+fn keep(args: &daemon::Args) -> Result<(), Box<dyn Error>> {
+    let config = daemon::Config::load(args)?;
+    if args.file.print_config {
+        io::stdout().write_all(config.to_toml()?.as_bytes())?;
+        return Ok(());
+    }
+    log::init(config.server.log)?;
+    daemon::run(&config)?;
+    Ok(())
 }
 
 /// Tracks, or prints the configuration.

@@ -26,6 +26,7 @@ pub mod torrent;
 pub mod tracker;
 pub mod utp;
 pub mod verify;
+pub mod webseed;
 pub mod wire;
 
 /// Bytes of a block: what peers ask each other for at once (BEP 3, "All current implementations use 2^14"), and a leaf of the trees of BEP 52.

@@ -3,7 +3,6 @@
 //! Pieces are looked at in batches of some megabytes, as many at a time as there are threads for it in the blocking lane. Four pieces of one length are hashed at once, where
 //! the processor can.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use futures_util::stream::{self, StreamExt as _};
@@ -41,33 +40,49 @@ pub async fn check(
     layers: &Arc<Layers>,
     storage: &Arc<Storage>,
     lane: &Blocking,
+    told: impl FnMut(u32, u32),
+) -> Result<Bitfield, CheckError> {
+    let pieces = info.layout().pieces();
+    check_some(info, layers, storage, lane, (0..pieces).collect(), told).await
+}
+
+/// Looks at some pieces, as [`check`] does.
+///
+/// # Errors
+/// The blocking lane does not do it.
+pub(super) async fn check_some(
+    info: &Arc<Info>,
+    layers: &Arc<Layers>,
+    storage: &Arc<Storage>,
+    lane: &Blocking,
+    pieces: Vec<u32>,
     mut told: impl FnMut(u32, u32),
 ) -> Result<Bitfield, CheckError> {
     let layout = info.layout();
-    let pieces = layout.pieces();
-    let step = (BATCH / u64::from(layout.piece_length())).clamp(1, u64::from(pieces)) as u32;
-    let batches = (0..pieces).step_by(step as usize).map(|first| first..(first + step).min(pieces));
+    let step = (BATCH / u64::from(layout.piece_length())).clamp(1, u64::from(layout.pieces())) as usize;
+    let batches = pieces.chunks(step).map(<[u32]>::to_vec);
     let jobs = batches.map(|batch| {
         let (info, layers, storage) = (Arc::clone(info), Arc::clone(layers), Arc::clone(storage));
         async move {
+            let looked = batch.len();
             let job = lane.submit_cancellable(Priority::Low, {
-                let batch = batch.clone();
                 move |cancelled| {
                     let mut right = Vec::new();
-                    look(&info, &layers, &storage, batch, &mut right, &|| cancelled.is_cancelled());
+                    look(&info, &layers, &storage, &batch, &mut right, &|| cancelled.is_cancelled());
                     right
                 }
             })?;
-            Ok::<_, CheckError>((batch, job.await?))
+            Ok::<_, CheckError>((looked, job.await?))
         }
     });
-    let mut have = Bitfield::none(pieces);
+    let mut have = Bitfield::none(layout.pieces());
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut jobs = stream::iter(jobs).buffer_unordered(threads);
     let (mut looked, mut right) = (0, 0);
     while let Some(done) = jobs.next().await {
         let (batch, found) = done?;
-        looked += batch.len() as u32;
+        // No more than there are pieces.
+        looked += batch as u32;
         right += found.len() as u32;
         found.into_iter().for_each(|piece| {
             have.set(piece);
@@ -82,15 +97,14 @@ fn look(
     info: &Info,
     layers: &Layers,
     storage: &Storage,
-    pieces: Range<u32>,
+    pieces: &[u32],
     right: &mut Vec<u32>,
     stop: &dyn Fn() -> bool,
 ) {
     let layout = info.layout();
     let group = if layout.piece_length() <= TOGETHER { LANES } else { 1 };
     let mut buffers: Vec<Vec<u8>> = vec![Vec::new(); group];
-    let all: Vec<u32> = pieces.collect();
-    for group in all.chunks(group) {
+    for group in pieces.chunks(group) {
         if stop() {
             return;
         }

@@ -1,19 +1,25 @@
 //! A client: torrents that are shared, and the door at which their peers come in.
 
 use std::collections::HashMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::Range;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::stream::Stream;
 use tokio_util::task::TaskTracker;
 
 use super::check::{CheckError, check};
-use super::common::Common;
+use super::common::{Banned, Common};
 use super::datagrams::{Datagrams, DhtKind};
 use super::discover::{dht, local, trackers};
+use super::filter::IpFilter;
+use super::resume::Resume;
 use super::settings::{Settings, Transport};
 use super::storage::{Storage, StorageError};
-use super::swarm::{self, Progress, Swarm};
+use super::swarm::{self, Carrier, PeerInfo, Progress, ReadError, Swarm, TrackerView};
 use crate::net::addr::{ListenAddr, PeerAddr};
 use crate::net::drain::Drain;
 use crate::net::io::Io;
@@ -24,13 +30,16 @@ use crate::net::serve::{Arrival, Gate, GateSettings, serve};
 use crate::proto::bittorrent::contacts::Source;
 use crate::proto::bittorrent::hash::{InfoHash, Sha1};
 use crate::proto::bittorrent::magnet::Magnet;
-use crate::proto::bittorrent::metainfo::Metainfo;
+use crate::proto::bittorrent::metainfo::{Info, Layers, Metainfo};
 use crate::proto::bittorrent::mse::torrent_mark;
 use crate::proto::bittorrent::picker::Strategy;
 use crate::proto::bittorrent::wire::{Bitfield, PeerId};
 
 /// Connections from one address at most: several clients behind one router.
 const PER_ADDRESS: usize = 20;
+
+/// How long the files of a torrent that is removed are waited for.
+const GOODBYE: Duration = Duration::from_secs(5);
 
 /// Why a client cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -147,10 +156,34 @@ impl Client {
         folder: &Path,
         told: impl FnMut(u32, u32),
     ) -> Result<Handle, AddError> {
+        self.share(metainfo, folder, None, told).await
+    }
+
+    /// Shares a torrent of which it is known what is there, as [`Handle::resume`] has told. Files that have changed since are looked at.
+    ///
+    /// # Errors
+    /// As for [`add`](Self::add).
+    pub async fn resume(
+        &self,
+        metainfo: Metainfo,
+        folder: &Path,
+        resume: &Resume,
+        told: impl FnMut(u32, u32),
+    ) -> Result<Handle, AddError> {
+        self.share(metainfo, folder, Some(resume), told).await
+    }
+
+    async fn share(
+        &self,
+        metainfo: Metainfo,
+        folder: &Path,
+        resume: Option<&Resume>,
+        told: impl FnMut(u32, u32),
+    ) -> Result<Handle, AddError> {
         let swarm = self.0.insert(metainfo.info.hash())?;
         let trackers = metainfo.trackers.clone();
         let private = metainfo.info.is_private();
-        let begun = self.0.begin(&swarm, metainfo, folder, told).await;
+        let begun = self.0.begin(&swarm, metainfo, folder, resume, told).await;
         begun.inspect_err(|_| self.0.remove(&swarm))?;
         Ok(self.0.run(swarm, &trackers, private))
     }
@@ -168,10 +201,28 @@ impl Client {
         Ok(self.0.run(swarm, &trackers, false))
     }
 
+    /// How it shares.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.0.common.settings
+    }
+
     /// Addresses that nobody talks to any more, and why.
     #[must_use]
-    pub fn banned(&self) -> Vec<(std::net::IpAddr, String)> {
+    pub fn banned(&self) -> Vec<(IpAddr, Banned)> {
         self.0.common.banned()
+    }
+
+    /// Talks to all addresses again, whatever they have done.
+    pub fn forgive(&self) {
+        self.0.common.forgive();
+    }
+
+    /// Talks only to addresses that a filter lets pass, and ends connections with others.
+    pub fn filter(&self, filter: IpFilter) {
+        self.0.common.set_filter(filter);
+        let unwanted = |addr: SocketAddr| self.0.common.is_banned(addr.ip());
+        self.0.swarms().values().for_each(|swarm| swarm.part_from(unwanted));
     }
 
     /// Sets how many bytes are sent and received a second at most.
@@ -211,14 +262,24 @@ impl Shared {
         Ok(swarm)
     }
 
+    /// Tells the DHT of a torrent, and asks it for peers.
+    fn announce(&self, swarm: &Swarm) {
+        let is_seed = swarm.left() == Some(0);
+        let port = self.common.port().unwrap_or_default();
+        for name in swarm.hash.swarms() {
+            dht::announce(&self.common.datagrams, name, port, is_seed);
+        }
+    }
+
     /// Begins the tasks of a torrent.
     fn run(self: &Arc<Self>, swarm: Arc<Swarm>, trackers: &[Vec<String>], private: bool) -> Handle {
         self.tasks.spawn(Arc::clone(&swarm).run());
+        if !private {
+            self.announce(&swarm);
+        }
         for name in swarm.hash.swarms() {
             if !private {
                 self.common.local.add(name);
-                let is_seed = swarm.left() == Some(0);
-                dht::announce(&self.common.datagrams, name, self.common.port().unwrap_or_default(), is_seed);
             }
             self.tasks.spawn(trackers::run(Arc::clone(&swarm), name, trackers::urls(trackers), private));
         }
@@ -249,6 +310,7 @@ impl Shared {
         swarm: &Arc<Swarm>,
         metainfo: Metainfo,
         folder: &Path,
+        resume: Option<&Resume>,
         told: impl FnMut(u32, u32),
     ) -> Result<(), AddError> {
         let common = &self.common;
@@ -256,7 +318,10 @@ impl Shared {
         let layout = Arc::clone(info.layout());
         let storage = Storage::open(folder, layout, &common.handles, common.settings.allocation)?;
         let storage = Arc::new(storage);
-        let have = check(&info, &layers, &storage, &common.lane, told).await?;
+        let have = match resume {
+            Some(resume) => resume.check(&info, &layers, &storage, &common.lane, told).await?,
+            None => check(&info, &layers, &storage, &common.lane, told).await?,
+        };
         swarm.begin(info, layers, storage, have);
         Ok(())
     }
@@ -274,7 +339,7 @@ impl Shared {
     async fn accept(self: Arc<Self>, arrival: Arrival) {
         let PeerAddr::Ip(addr) = arrival.peer else { return };
         if self.common.settings.transport != Transport::Utp {
-            self.greet(arrival.io, addr).await;
+            self.greet(arrival.io, addr, Carrier::Tcp).await;
         }
     }
 
@@ -287,12 +352,12 @@ impl Shared {
             };
             let Some((stream, addr)) = accepted else { return };
             let shared = Arc::clone(&self);
-            tokio::spawn(async move { shared.greet(Io::other(stream), addr).await });
+            tokio::spawn(async move { shared.greet(Io::other(stream), addr, Carrier::Utp).await });
         }
     }
 
     /// Hears what a peer wants that has connected, and talks to it.
-    async fn greet(&self, io: Io, addr: SocketAddr) {
+    async fn greet(&self, io: Io, addr: SocketAddr, carrier: Carrier) {
         let addr = SocketAddr::new(addr.ip().to_canonical(), addr.port());
         if self.common.is_banned(addr.ip()) {
             return;
@@ -301,7 +366,7 @@ impl Shared {
         let marked = |mark| self.marks().get(&mark).copied();
         let find = |name| self.swarms().get(&name).cloned();
         let session = tokio::select! {
-            session = swarm::answer(&self.common, io, addr, marked, find) => session,
+            session = swarm::answer(&self.common, io, (addr, carrier), marked, find) => session,
             () = self.drain.stopping() => return,
         };
         match session {
@@ -322,7 +387,7 @@ impl Handle {
     }
 
     /// Waits until the metadata have come from peers: the bytes of the `info` dictionary, which have the hash.
-    pub async fn fetched(&self) -> bytes::Bytes {
+    pub async fn fetched(&self) -> Bytes {
         self.swarm.fetched().await
     }
 
@@ -336,7 +401,86 @@ impl Handle {
         folder: &Path,
         told: impl FnMut(u32, u32),
     ) -> Result<(), AddError> {
-        self.shared.begin(&self.swarm, metainfo, folder, told).await
+        self.shared.begin(&self.swarm, metainfo, folder, None, told).await
+    }
+
+    /// Asks peers for the hashes of the pieces of a torrent of version 2, of which a link brings only the metadata.
+    ///
+    /// # Errors
+    /// The number of a file that can have none: the metadata are wrong.
+    pub async fn layers(&self, info: &Info) -> Result<Layers, usize> {
+        self.swarm.hashes(info.layout()).await
+    }
+
+    /// What is there, for [`Client::resume`]; `None` until the metadata are known. It looks at files, and so may block.
+    #[must_use]
+    pub fn resume(&self) -> Option<Resume> {
+        let sharing = self.swarm.sharing()?;
+        // What is known to be there before the files are looked at: what comes in between makes a file another one.
+        let have = self.swarm.have()?;
+        Some(Resume { have, stamps: sharing.stamps() })
+    }
+
+    /// Stops it, and waits until nobody uses its files, or for some seconds. Trackers are told beside that.
+    pub async fn remove(&self) {
+        self.shared.remove(&self.swarm);
+        if let Some(sharing) = self.swarm.sharing() {
+            sharing.users.close();
+            let _ = tokio::time::timeout(GOODBYE, sharing.users.wait()).await;
+        }
+    }
+
+    /// When it was removed, or its client has stopped.
+    pub async fn stopped(&self) {
+        self.swarm.stopping.cancelled().await;
+    }
+
+    /// Why nothing can be written any more, if that is so.
+    #[must_use]
+    pub fn failure(&self) -> Option<Arc<StorageError>> {
+        self.swarm.sharing()?.failure()
+    }
+
+    /// Its peers.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerInfo> {
+        self.swarm.peers()
+    }
+
+    /// How many of its peers have everything.
+    #[must_use]
+    pub fn seeds(&self) -> usize {
+        self.swarm.seeds()
+    }
+
+    /// Its trackers.
+    #[must_use]
+    pub fn trackers(&self) -> Vec<TrackerView> {
+        self.swarm.trackers()
+    }
+
+    /// How many of its peers have each piece.
+    #[must_use]
+    pub fn availability(&self) -> Vec<u32> {
+        self.swarm.availability()
+    }
+
+    /// Asks its trackers and the DHT for peers now.
+    pub fn announce(&self) {
+        self.swarm.announce.send_replace(());
+        if !self.swarm.is_private() {
+            self.shared.announce(&self.swarm);
+        }
+    }
+
+    /// The bytes of a range of a file, as they come: they are fetched before all else. `None` if there is no such file, or the metadata are not known.
+    #[must_use]
+    pub fn read(
+        &self,
+        file: usize,
+        range: Range<u64>,
+    ) -> Option<impl Stream<Item = Result<Bytes, ReadError>> + Send + use<>> {
+        self.swarm.read(file, range)
     }
 
     /// How it goes.
@@ -350,17 +494,19 @@ impl Handle {
         self.swarm.heard_of(addr, Source::Given);
     }
 
-    /// Sets how many bytes of it are sent a second at most.
-    pub fn limit_up(&self, rate: Option<u64>) {
-        self.swarm.up.set(rate);
+    /// Sets how many bytes of it are sent and received a second at most.
+    pub fn limit(&self, up: Option<u64>, down: Option<u64>) {
+        self.swarm.up.set(up);
+        self.swarm.down.set(down);
     }
 
-    /// Chooses files by their numbers: the pieces of others are not fetched. Files without bytes are made for those that are chosen.
+    /// Gives files priorities by their numbers, from 1 to [`MAX_PRIORITY`](crate::proto::bittorrent::picker::MAX_PRIORITY); the pieces of those with 0 are not fetched. Files
+    /// without bytes are made for those that are wanted.
     ///
     /// # Errors
     /// One cannot be made.
-    pub fn choose(&self, wanted: impl Fn(usize) -> bool) -> Result<(), StorageError> {
-        self.swarm.choose(wanted)
+    pub fn choose(&self, priority: impl Fn(usize) -> u8) -> Result<(), StorageError> {
+        self.swarm.choose(priority)
     }
 
     /// Chooses pieces in another way.

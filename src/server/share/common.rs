@@ -4,9 +4,13 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::SystemTime;
+
+use arc_swap::ArcSwap;
 
 use super::datagrams::Datagrams;
 use super::discover::local::Local;
+use super::filter::IpFilter;
 use super::memory::Memory;
 use super::settings::Settings;
 use super::storage::Handles;
@@ -18,6 +22,15 @@ use crate::proto::bittorrent::wire::PeerId;
 
 /// Addresses that are refused, of which the last so many are remembered.
 const MOST_BANNED: usize = 10_000;
+
+/// Why and when an address was banned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Banned {
+    /// What it has done.
+    pub why: String,
+    /// When that was.
+    pub when: SystemTime,
+}
 
 /// What all torrents share.
 #[derive(Debug)]
@@ -37,7 +50,8 @@ pub(super) struct Common {
     pub(super) local: Local,
     /// Connections that stand, or are being made.
     pub(super) connections: AtomicUsize,
-    banned: Mutex<HashMap<IpAddr, String>>,
+    banned: Mutex<HashMap<IpAddr, Banned>>,
+    filter: ArcSwap<IpFilter>,
 }
 
 impl Common {
@@ -57,6 +71,7 @@ impl Common {
             down: Throttle::new(settings.down),
             connections: AtomicUsize::new(0),
             banned: Mutex::default(),
+            filter: ArcSwap::default(),
             settings,
         }
     }
@@ -66,19 +81,30 @@ impl Common {
         tracing::warn!(%ip, %why, "banned");
         let mut banned = self.banned.lock().unwrap_or_else(PoisonError::into_inner);
         if banned.len() < MOST_BANNED {
-            banned.insert(ip, why);
+            banned.insert(ip, Banned { why, when: SystemTime::now() });
         }
     }
 
     /// Whether this address is one that nobody talks to.
     pub(super) fn is_banned(&self, ip: IpAddr) -> bool {
-        self.banned.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&ip)
+        !self.filter.load().allows(ip)
+            || self.banned.lock().unwrap_or_else(PoisonError::into_inner).contains_key(&ip)
+    }
+
+    /// Only addresses that this lets pass are talked to.
+    pub(super) fn set_filter(&self, filter: IpFilter) {
+        self.filter.store(Arc::new(filter));
+    }
+
+    /// All addresses are talked to again.
+    pub(super) fn forgive(&self) {
+        self.banned.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// The addresses that nobody talks to, and why.
-    pub(super) fn banned(&self) -> Vec<(IpAddr, String)> {
+    pub(super) fn banned(&self) -> Vec<(IpAddr, Banned)> {
         let banned = self.banned.lock().unwrap_or_else(PoisonError::into_inner);
-        banned.iter().map(|(ip, why)| (*ip, why.clone())).collect()
+        banned.iter().map(|(ip, banned)| (*ip, banned.clone())).collect()
     }
 
     /// The port at which it takes connections.

@@ -2,6 +2,8 @@
 
 use std::net::IpAddr;
 
+use serde::{Deserialize, Serialize};
+
 use super::discover::dht::ROUTERS;
 use super::memory::CACHE;
 use super::storage::{Allocation, MOST_OPEN};
@@ -10,7 +12,8 @@ use crate::proto::bittorrent::mse::Policy;
 use crate::proto::bittorrent::torrent;
 
 /// What connections with peers are made over.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Transport {
     /// TCP, or uTP where that fails
     #[default]

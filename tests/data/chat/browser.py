@@ -59,7 +59,7 @@ def reload(page):
         try:
             if evaluate(page, "!window.former && document.readyState === 'complete'"):
                 return
-        except AssertionError:
+        except Refused:
             # The former page is being left.
             pass
 

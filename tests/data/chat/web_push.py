@@ -111,7 +111,7 @@ def inside(expression):
         try:
             with connect(target["webSocketDebuggerUrl"], max_size=None, open_timeout=PATIENCE) as page.browser:
                 return evaluate(page, expression)
-        except (TimeoutError, WebSocketException, OSError):
+        except (Refused, TimeoutError, WebSocketException, OSError):
             pass
 
 

@@ -40,6 +40,9 @@ pub enum MetainfoError {
     /// More files than [`MAX_FILES`](super::MAX_FILES).
     #[error("more than {0} files")]
     Files(usize),
+    /// Paths that take more than [`MAX_PATHS`](super::names::MAX_PATHS) together.
+    #[error("its paths have more bytes than {0} together")]
+    Paths(usize),
     /// Paths of more levels than [`MAX_DEPTH`](super::names::MAX_DEPTH).
     #[error("folders in more than {0} levels")]
     Depth(usize),

@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::MetainfoError;
+use super::names::RawPaths;
 use crate::proto::bittorrent::BLOCK;
 use crate::proto::bittorrent::hash::Sha256;
 
@@ -74,6 +75,8 @@ pub struct Layout {
     pieces: u32,
     /// Whether each file begins with a piece, and the last piece of each ends with it (BEP 52). The others of a piece are not there, and not asked for.
     aligned: bool,
+    /// What files were called that are called otherwise here.
+    raw: RawPaths,
 }
 
 /// A part of a file.
@@ -116,12 +119,22 @@ impl Layout {
         let pieces = end.div_ceil(piece_length.into());
         let pieces = u32::try_from(pieces).ok().filter(|pieces| *pieces <= super::MAX_PIECES);
         let pieces = pieces.ok_or(MetainfoError::PieceLength(piece_length.into()))?;
-        Ok(Self { files, ends, piece_length, total: end, pieces, aligned })
+        Ok(Self { files, ends, piece_length, total: end, pieces, aligned, raw: RawPaths::new() })
+    }
+
+    /// The same, of files that were called otherwise.
+    pub(super) fn with_raw(self, raw: RawPaths) -> Self {
+        Self { raw, ..self }
     }
 
     /// The files alone.
     pub(super) fn into_files(self) -> Vec<File> {
         self.files
+    }
+
+    /// What a file was called, level by level below the folder of the torrent, if that is not its path.
+    pub(super) fn raw(&self, file: usize) -> Option<&[Box<[u8]>]> {
+        self.raw.get(&file).map(|levels| &**levels)
     }
 
     /// The files, in their order.

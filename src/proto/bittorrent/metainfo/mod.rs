@@ -16,6 +16,7 @@ use bytes::Bytes;
 
 pub use self::error::MetainfoError;
 pub use self::files::{File, FileKind, Layout, MAX_FILES, MAX_PIECE, MAX_TOTAL, Span};
+use self::names::RawPaths;
 pub use self::v2::{Layers, piece_height};
 use super::BLOCK;
 use super::bencode::{Document, Limits, Tree, Value};
@@ -45,6 +46,8 @@ pub struct Info {
     bytes: Bytes,
     hash: InfoHash,
     name: String,
+    /// What it was before it was made safe, if that is different.
+    raw_name: Option<Box<[u8]>>,
     layout: Arc<Layout>,
     /// The hashes of pieces of version 1, one behind the other.
     pieces: Option<Bytes>,
@@ -82,11 +85,11 @@ impl Info {
             other => return Err(MetainfoError::Version(other)),
         };
         let hash = InfoHash::of(&bytes, is_v1, is_v2).ok_or(missing("info.pieces"))?;
-        let name = name(info).unwrap_or_else(|| hash.id().to_string());
+        let (name, raw_name) = name(info).unwrap_or_else(|| (hash.id().to_string(), None));
         let piece_length = piece_length(info, is_v2)?;
         let layout = match (is_v1, is_v2) {
-            (true, false) => Layout::new(v1::files(info, &name)?, piece_length, false)?,
-            (false, _) => Layout::new(v2::files(info, &name)?, piece_length, true)?,
+            (true, false) => layout(v1::files(info, &name)?, piece_length, false)?,
+            (false, _) => layout(v2::files(info, &name)?, piece_length, true)?,
             (true, true) => hybrid(info, &name, piece_length)?,
         };
         let pieces = match pieces.filter(|_| is_v1) {
@@ -104,7 +107,7 @@ impl Info {
         };
         let private = info.get("private").and_then(Value::integer) == Some(1);
         drop(document);
-        Ok(Self { hash, name, layout: Arc::new(layout), pieces, private, bytes })
+        Ok(Self { hash, name, raw_name, layout: Arc::new(layout), pieces, private, bytes })
     }
 
     /// As it was received.
@@ -129,6 +132,18 @@ impl Info {
     #[must_use]
     pub fn layout(&self) -> &Arc<Layout> {
         &self.layout
+    }
+
+    /// What a file was called by whoever made the torrent, level by level from the name of the torrent on: bytes of any kind, but no level is empty, `.` or `..`. It is so
+    /// that a file is called on the web (BEP 19). Empty if there is no such file.
+    #[must_use]
+    pub fn raw_path(&self, file: usize) -> Vec<&[u8]> {
+        let Some(path) = self.layout.files().get(file).map(|file| &file.path) else { return Vec::new() };
+        let name = self.raw_name.as_deref().unwrap_or(self.name.as_bytes());
+        match self.layout.raw(file) {
+            Some(raw) => std::iter::once(name).chain(raw.iter().map(|level| &**level)).collect(),
+            None => std::iter::once(name).chain(path.iter().skip(1).map(String::as_bytes)).collect(),
+        }
     }
 
     /// Whether peers may come from its trackers only (BEP 27).
@@ -157,10 +172,21 @@ impl Info {
     }
 }
 
-/// The name that everybody sees, made safe.
-fn name(info: Value<'_>) -> Option<String> {
-    let names = ["name.utf-8", "name"];
-    names.into_iter().find_map(|key| names::safe(info.get(key)?.bytes()?))
+/// The name that everybody sees, made safe, and what it was, if that is different.
+fn name(info: Value<'_>) -> Option<(String, Option<Box<[u8]>>)> {
+    let names = ["name.utf-8", "name"].into_iter().filter_map(|key| info.get(key)?.bytes());
+    names.filter_map(|said| Some((names::safe(said)?, names::raw(said)?))).next().map(|(name, raw)| {
+        let is_different = name.as_bytes() != raw;
+        (name, is_different.then(|| raw.into()))
+    })
+}
+
+fn layout(
+    (files, raw): (Vec<File>, RawPaths),
+    piece_length: u32,
+    aligned: bool,
+) -> Result<Layout, MetainfoError> {
+    Ok(Layout::new(files, piece_length, aligned)?.with_raw(raw))
 }
 
 fn piece_length(info: Value<'_>, is_v2: bool) -> Result<u32, MetainfoError> {
@@ -173,8 +199,10 @@ fn piece_length(info: Value<'_>, is_v2: bool) -> Result<u32, MetainfoError> {
 
 /// The files of both halves, which have to be the same: those of version 1 with the padding that puts them where version 2 has them.
 fn hybrid(info: Value<'_>, name: &str, piece_length: u32) -> Result<Layout, MetainfoError> {
-    let mut first = Layout::new(v1::files(info, name)?, piece_length, false)?.into_files();
-    let second = Layout::new(v2::files(info, name)?, piece_length, true)?.into_files();
+    let (first, raw) = v1::files(info, name)?;
+    let mut first = Layout::new(first, piece_length, false)?.into_files();
+    let (second, _) = v2::files(info, name)?;
+    let second = Layout::new(second, piece_length, true)?.into_files();
     let mut files = first.iter_mut().filter(|file| !file.is_padding());
     for twin in second {
         let file = files.next().ok_or_else(|| MetainfoError::Differs(twin.display_path()))?;
@@ -187,7 +215,7 @@ fn hybrid(info: Value<'_>, name: &str, piece_length: u32) -> Result<Layout, Meta
     if let Some(file) = files.next() {
         return Err(MetainfoError::Differs(file.display_path()));
     }
-    Layout::new(first, piece_length, false)
+    layout((first, raw), piece_length, false)
 }
 
 /// A `.torrent` file.

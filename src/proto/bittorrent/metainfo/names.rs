@@ -1,9 +1,11 @@
 //! Names of files, made safe: what somebody else has written becomes names that every system can have, below one folder.
 //!
 //! A name is never trusted and rarely refused, as libtorrent has it: a torrent with a strange name is fetched, and its file has a harmless one. What is changed here is where
-//! a file is on the disk; the info hash is that of what was received.
+//! a file is on the disk; the info hash is that of what was received. On the web files are called as they were (BEP 19), so what was changed is kept as well.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+
+use super::MetainfoError;
 
 /// Bytes of a name at most: file systems have 255, of which some are left for endings.
 pub const MAX_NAME: usize = 240;
@@ -13,6 +15,13 @@ const ENDING: usize = 16;
 
 /// Levels of folders at most.
 pub const MAX_DEPTH: usize = 64;
+
+/// Bytes of the paths of all files at most: a tree of version 2 names a folder once, and each file in it has it in its path. Torrents of a few hundred thousand files have
+/// half as much.
+pub const MAX_PATHS: usize = 64 << 20;
+
+/// What a level counts at least, as it takes that much besides its name.
+const LEAST_LEVEL: usize = 16;
 
 /// Names that are devices on Windows, with any ending.
 const DEVICES: [&str; 4] = ["con", "prn", "aux", "nul"];
@@ -35,6 +44,15 @@ pub fn safe(name: &[u8]) -> Option<String> {
         text.insert(0, '_');
     }
     Some(text)
+}
+
+/// A name as it was, where it can be a level of a URL. `None` for what is no level at all; one that leads upwards is a harmless one there, too.
+pub(super) fn raw(name: &[u8]) -> Option<&[u8]> {
+    match name {
+        b"" | b"." => None,
+        b".." => Some(b"._"),
+        name => Some(name),
+    }
 }
 
 /// Whether a character is one that is seen and means nothing to a file system.
@@ -64,53 +82,118 @@ fn is_device(text: &str) -> bool {
     DEVICES.contains(&&*stem) || numbered("com") || numbered("lpt")
 }
 
+/// What files were called, level by level below the folder of the torrent, where it is not what they are called here; by their number.
+pub(super) type RawPaths = BTreeMap<usize, Box<[Box<[u8]>]>>;
+
+/// The paths of all files, as they are read.
+#[derive(Debug, Default)]
+pub(super) struct Paths {
+    taken: Taken,
+    raw: RawPaths,
+    bytes: usize,
+}
+
+impl Paths {
+    /// The path of the file of this number: the one that is wanted, or another if that is taken. `raw` is what it was called, below the folder of the torrent. Where padding
+    /// would be does not matter: it is written nowhere.
+    pub(super) fn place(
+        &mut self,
+        number: usize,
+        wanted: Vec<String>,
+        raw: &[&[u8]],
+        is_padding: bool,
+    ) -> Result<Vec<String>, MetainfoError> {
+        self.count(wanted.iter().map(String::len))?;
+        if is_padding {
+            return Ok(wanted);
+        }
+        let path = self.taken.claim(wanted);
+        let is_as_it_was = path.iter().skip(1).map(String::as_bytes).eq(raw.iter().copied());
+        // Who was called nothing is on the web nowhere.
+        if !is_as_it_was && !raw.is_empty() {
+            self.count(raw.iter().map(|level| level.len()))?;
+            self.raw.insert(number, raw.iter().map(|level| Box::from(*level)).collect());
+        }
+        Ok(path)
+    }
+
+    /// Counts levels of so many bytes.
+    fn count(&mut self, levels: impl Iterator<Item = usize>) -> Result<(), MetainfoError> {
+        self.bytes += levels.map(|bytes| bytes.max(LEAST_LEVEL)).sum::<usize>();
+        if self.bytes > MAX_PATHS { Err(MetainfoError::Paths(MAX_PATHS)) } else { Ok(()) }
+    }
+
+    /// What files were called.
+    pub(super) fn into_raw(self) -> RawPaths {
+        self.raw
+    }
+}
+
 /// The paths that files have got, so that no two are the same, nor one a folder of another: not even where upper and lower case are one.
 #[derive(Debug, Default)]
-pub(super) struct Taken {
-    files: HashSet<String>,
-    folders: HashSet<String>,
-    /// The number that was given last in place of a path, so that a million files of one name are not compared with each other.
-    numbers: HashMap<String, u32>,
+struct Taken {
+    /// What a folder has by which name, so that long paths cost no more than their bytes. The folder of everything is number 0.
+    levels: HashMap<Level, Kind>,
+    folders: u32,
+    /// The number that was given last in place of a name, so that a million files of one name are not compared with each other.
+    numbers: HashMap<Level, u32>,
+}
+
+/// The number of a folder, and a name in it, in lower case.
+type Level = (u32, String);
+
+/// What has a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    File,
+    /// A folder, which has this number.
+    Folder(u32),
 }
 
 impl Taken {
     /// A path that is free: the one that is wanted, or with a number before its ending.
-    pub(super) fn claim(&mut self, mut path: Vec<String>) -> Vec<String> {
-        for level in 0..path.len() {
-            let is_file = level + 1 == path.len();
-            self.place(&mut path, level, is_file);
-            let key = folded(&path[..=level]);
-            if is_file {
-                self.files.insert(key)
-            } else {
-                self.folders.insert(key)
-            };
+    fn claim(&mut self, mut path: Vec<String>) -> Vec<String> {
+        let mut folder = 0;
+        let last = path.len().saturating_sub(1);
+        for (depth, name) in path.iter_mut().enumerate() {
+            let is_file = depth == last;
+            let level = self.place(folder, name, is_file);
+            let next = self.folders + 1;
+            let kind =
+                self.levels.entry(level).or_insert(if is_file { Kind::File } else { Kind::Folder(next) });
+            if let Kind::Folder(number) = *kind {
+                self.folders = self.folders.max(number);
+                folder = number;
+            }
         }
         path
     }
 
     /// Gives a level of a path another name, if it has to have one. A file cannot be where a folder is, and neither where a file is.
-    fn place(&mut self, path: &mut [String], level: usize, is_file: bool) {
-        let wanted = folded(&path[..=level]);
-        let is_taken = |key: &str| self.files.contains(key) || is_file && self.folders.contains(key);
+    fn place(&mut self, folder: u32, name: &mut String, is_file: bool) -> Level {
+        let level = |name: &str| (folder, name.to_lowercase());
+        let is_taken = |level: &Level| match self.levels.get(level) {
+            None => false,
+            Some(Kind::Folder(_)) => is_file,
+            Some(Kind::File) => true,
+        };
+        let wanted = level(name);
         if !is_taken(&wanted) {
-            return;
+            return wanted;
         }
-        let name = path[level].clone();
         let mut number = self.numbers.get(&wanted).copied().unwrap_or(1);
-        loop {
-            path[level] = numbered(&name, number);
-            if !is_taken(&folded(&path[..=level])) {
-                break;
+        let free = loop {
+            let other = numbered(name, number);
+            let key = level(&other);
+            if !is_taken(&key) {
+                *name = other;
+                break key;
             }
             number += 1;
-        }
+        };
         self.numbers.insert(wanted, number);
+        free
     }
-}
-
-fn folded(path: &[String]) -> String {
-    path.join("/").to_lowercase()
 }
 
 /// `a.txt` becomes `a.1.txt`.
@@ -178,6 +261,21 @@ mod tests {
         assert_eq!(claim(".hidden"), ".hidden");
         assert_eq!(claim(".hidden"), ".hidden.1");
         assert_eq!(claim("a.txt/y"), "a.2.txt/y", "in the same folder as before");
+    }
+
+    #[test]
+    fn levels_count_with_what_they_take() {
+        let place = |free: usize, wanted: &[&str], raw: &[&[u8]]| {
+            let mut paths = Paths { bytes: MAX_PATHS - free, ..Paths::default() };
+            let wanted = wanted.iter().map(|level| (*level).to_owned()).collect();
+            paths.place(0, wanted, raw, false).map(|_| paths.into_raw().len())
+        };
+        let too_many = Err(MetainfoError::Paths(MAX_PATHS));
+        assert_eq!(place(32, &["t", "a"], &[b"a"]), Ok(0));
+        assert_eq!(place(31, &["t", "a"], &[b"a"]), too_many);
+        assert_eq!(place(48, &["t", "a_"], &[b"a:"]), Ok(1), "what it was called is kept");
+        assert_eq!(place(47, &["t", "a_"], &[b"a:"]), too_many);
+        assert_eq!(place(48, &["t", "a_"], &[&[b':'; 17]]), too_many);
     }
 
     #[test]

@@ -211,6 +211,76 @@ fn names_are_made_safe() {
 }
 
 #[test]
+fn what_files_were_called_is_kept() {
+    let raw = |info: &Info| -> Vec<String> {
+        let paths = (0..info.layout().files().len()).map(|file| info.raw_path(file));
+        paths.map(|path| String::from_utf8_lossy(&path.join(&b'|')).into_owned()).collect()
+    };
+    let files = Tree::list([
+        listed(&["..", "", "a?b", ".", "c/d"], 10, ""),
+        listed(&["same"], 10, ""),
+        listed(&["SAME"], 10, ""),
+        listed(&[], 10, ""),
+        listed(&["CON"], 40, "").with("path.utf-8", Tree::list([vec![b'e', 0xff]])),
+        listed(&["pad"], 20, "p"),
+    ]);
+    let read = info(&[("length", None), ("files", Some(files)), ("name", Some("t: x".into()))]).unwrap();
+    let expected = ["t: x|._|a?b|c/d", "t: x|same", "t: x|SAME", "t: x|_", "t: x|e\u{fffd}", "t: x|pad"];
+    assert_eq!(raw(&read), expected);
+    assert_eq!(read.layout().files()[0].display_path(), "t_ x/._/a_b/c_d");
+    assert!(read.raw_path(6).is_empty());
+    // A single file, and one without a name.
+    assert_eq!(raw(&info(&[("name", Some("a:b".into()))]).unwrap()), ["a:b"]);
+    let nameless = info(&[("name", Some("..".into()))]).unwrap();
+    assert_eq!((nameless.name(), raw(&nameless)), ("._", vec!["._".to_owned()]));
+    // The tree of version 2.
+    let leaf = Tree::dictionary([("length", 0i64)]);
+    let one = Tree::dictionary([("length", 1i64)]).with("pieces root", vec![7; 32]);
+    let inner = Tree::dictionary([("..", Tree::dictionary([("", leaf.clone())]))])
+        .with("x*", Tree::dictionary([("", one)]))
+        .with("y", Tree::dictionary([("", leaf)]));
+    let tree = Tree::dictionary([("f:", inner)]);
+    let version = ("meta version", Some(Tree::from(2i64)));
+    let changes = [("length", None), ("pieces", None), version, ("file tree", Some(tree))];
+    let length = ("piece length", Some(Tree::from(i64::from(BLOCK))));
+    let read = info(&[&changes[..], &[length]].concat()).unwrap();
+    assert_eq!(raw(&read), ["t|f:|._", "t|f:|x*", "t|f:|y"]);
+    assert_eq!(read.layout().files()[1].display_path(), "t/f_/x_");
+}
+
+#[test]
+fn the_paths_of_all_files_have_a_limit() {
+    // A file has the names of all folders above it in its path: few bytes of a tree make many of paths.
+    let tree = |files: usize, folder: &str, depth: usize| {
+        let leaf = || Tree::dictionary([("", Tree::dictionary([("length", 0i64)]))]);
+        let one = Tree::dictionary([("length", 1i64)]).with("pieces root", vec![7; 32]);
+        let mut tree = Tree::dictionary((0..files).map(|number| (format!("{number}"), leaf())));
+        tree = tree.with("x", Tree::dictionary([("", one)]));
+        (0..depth).fold(tree, |tree, _| Tree::dictionary([(folder, tree)]))
+    };
+    let read = |files, folder: &str, depth| {
+        let length = ("piece length", Some(Tree::from(i64::from(BLOCK))));
+        let version = ("meta version", Some(Tree::from(2i64)));
+        info(&[
+            ("length", None),
+            ("pieces", None),
+            version,
+            length,
+            ("file tree", Some(tree(files, folder, depth))),
+        ])
+    };
+    let count =
+        |files, folder: &str, depth| read(files, folder, depth).map(|info| info.layout().files().len());
+    let too_many = Err(MetainfoError::Paths(names::MAX_PATHS));
+    let long = "f".repeat(240);
+    assert_eq!(count(100, &long, 50), Ok(101));
+    assert_eq!(count(6000, &long, 50), too_many);
+    // What a folder was called counts, too, if it is kept.
+    assert_eq!(count(100, &"f".repeat(100_000), 1), Ok(101));
+    assert_eq!(count(1000, &"f".repeat(100_000), 1), too_many);
+}
+
+#[test]
 fn links_stay_within() {
     let link = listed(&["l"], 0, "l").with("symlink path", Tree::list(["..", "..", "etc"]));
     let files = Tree::list([link, listed(&["a"], 100, "")]);

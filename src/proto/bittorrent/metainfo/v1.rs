@@ -1,38 +1,40 @@
 //! Files as version 1 lists them (BEP 3; padding, links and executables: BEP 47).
 
 use super::files::{File, FileKind, MAX_FILES};
-use super::names::{MAX_DEPTH, Taken, safe};
+use super::names::{MAX_DEPTH, Paths, RawPaths, raw, safe};
 use super::{MetainfoError, missing};
 use crate::proto::bittorrent::bencode::Value;
 
 /// How BitComet calls what fills pieces up.
 const OLD_PADDING: &[u8] = b"_____padding_file_";
 
-/// Those of an `info` dictionary. Their offsets are not set yet.
-pub(super) fn files(info: Value<'_>, name: &str) -> Result<Vec<File>, MetainfoError> {
+/// Those of an `info` dictionary, and what they were called. Their offsets are not set yet.
+pub(super) fn files(info: Value<'_>, name: &str) -> Result<(Vec<File>, RawPaths), MetainfoError> {
     let Some(list) = info.get("files") else {
         let length = info.get("length").and_then(Value::size).ok_or(missing("info.length"))?;
         let path = vec![name.to_owned()];
         let executable = has(info, b'x');
-        return Ok(vec![File { path, length, offset: 0, kind: FileKind::Regular, executable, root: None }]);
+        let file = File { path, length, offset: 0, kind: FileKind::Regular, executable, root: None };
+        return Ok((vec![file], RawPaths::new()));
     };
-    let mut taken = Taken::default();
+    let mut paths = Paths::default();
     let mut files = Vec::new();
     for entry in list.items().ok_or(missing("info.files"))? {
         if files.len() == MAX_FILES {
             return Err(MetainfoError::Files(MAX_FILES));
         }
-        files.push(file(entry, name, &mut taken)?);
+        files.push(file(entry, name, files.len(), &mut paths)?);
     }
-    Ok(files)
+    Ok((files, paths.into_raw()))
 }
 
-fn file(entry: Value<'_>, name: &str, taken: &mut Taken) -> Result<File, MetainfoError> {
+fn file(entry: Value<'_>, name: &str, number: usize, paths: &mut Paths) -> Result<File, MetainfoError> {
     let length = entry.get("length").and_then(Value::size);
     let levels = entry.get("path.utf-8").filter(|path| path.items().is_some()).or_else(|| entry.get("path"));
     let levels = levels.and_then(Value::items).ok_or(missing("info.files.path"))?;
     let last = levels.clone().last().and_then(Value::bytes).unwrap_or_default();
     let padding = has(entry, b'p') || last.starts_with(OLD_PADDING);
+    let raw: Vec<&[u8]> = levels.clone().filter_map(|level| raw(level.bytes()?)).collect();
     let path = path(levels, name)?;
     let kind = match link(entry, name)? {
         _ if padding => FileKind::Padding,
@@ -44,8 +46,7 @@ fn file(entry: Value<'_>, name: &str, taken: &mut Taken) -> Result<File, Metainf
         FileKind::Link(_) => length.unwrap_or_default(),
         _ => length.ok_or(missing("info.files.length"))?,
     };
-    // Where padding would be does not matter: it is written nowhere.
-    let path = if padding { path } else { taken.claim(path) };
+    let path = paths.place(number, path, &raw, padding)?;
     Ok(File { path, length, offset: 0, kind, executable: has(entry, b'x'), root: None })
 }
 

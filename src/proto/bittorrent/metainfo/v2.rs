@@ -3,17 +3,17 @@
 use std::collections::HashMap;
 
 use super::files::{File, FileKind, Layout, MAX_FILES};
-use super::names::{MAX_DEPTH, Taken, safe};
+use super::names::{self, MAX_DEPTH, Paths, RawPaths, safe};
 use super::{MetainfoError, missing, v1};
 use crate::proto::bittorrent::BLOCK;
 use crate::proto::bittorrent::bencode::Value;
 use crate::proto::bittorrent::hash::Sha256;
 use crate::proto::bittorrent::merkle;
 
-/// Those of an `info` dictionary, in the order of the tree. Their offsets are not set yet.
-pub(super) fn files(info: Value<'_>, name: &str) -> Result<Vec<File>, MetainfoError> {
+/// Those of an `info` dictionary, in the order of the tree, and what they were called. Their offsets are not set yet.
+pub(super) fn files(info: Value<'_>, name: &str) -> Result<(Vec<File>, RawPaths), MetainfoError> {
     let tree = info.get("file tree").ok_or(missing("info.file tree"))?;
-    let mut walk = Walk { name, taken: Taken::default(), files: Vec::new() };
+    let mut walk = Walk { name, paths: Paths::default(), files: Vec::new() };
     // A tree of one file that is called as the torrent is no folder.
     let mut entries = tree.entries().ok_or(missing("info.file tree"))?;
     if let (Some((only, value)), None) = (entries.next(), entries.next())
@@ -21,21 +21,21 @@ pub(super) fn files(info: Value<'_>, name: &str) -> Result<Vec<File>, MetainfoEr
         && let Some(leaf) = value.get("")
     {
         let file = walk.file(leaf, vec![name.to_owned()])?;
-        return Ok(vec![file]);
+        return Ok((vec![file], RawPaths::new()));
     }
-    walk.folder(tree, &[name.to_owned()])?;
-    Ok(walk.files)
+    walk.folder(tree, &[name.to_owned()], &[])?;
+    Ok((walk.files, walk.paths.into_raw()))
 }
 
 struct Walk<'a> {
     name: &'a str,
-    taken: Taken,
+    paths: Paths,
     files: Vec<File>,
 }
 
 impl Walk<'_> {
-    /// What is in a folder. It is not deeper than [`MAX_DEPTH`].
-    fn folder(&mut self, tree: Value<'_>, path: &[String]) -> Result<(), MetainfoError> {
+    /// What is in a folder, which was called `raw` below that of the torrent. It is not deeper than [`MAX_DEPTH`].
+    fn folder(&mut self, tree: Value<'_>, path: &[String], raw: &[&[u8]]) -> Result<(), MetainfoError> {
         if path.len() > MAX_DEPTH {
             return Err(MetainfoError::Depth(MAX_DEPTH));
         }
@@ -44,13 +44,14 @@ impl Walk<'_> {
                 return Err(MetainfoError::Files(MAX_FILES));
             }
             let path = [path, &[safe(name).unwrap_or_else(|| "_".to_owned())]].concat();
+            let raw = [raw, &[names::raw(name).unwrap_or(b"_")]].concat();
             match value.get("") {
                 Some(leaf) => {
-                    let path = self.taken.claim(path);
+                    let path = self.paths.place(self.files.len(), path, &raw, false)?;
                     let file = self.file(leaf, path)?;
                     self.files.push(file);
                 }
-                None => self.folder(value, &path)?,
+                None => self.folder(value, &path, &raw)?,
             }
         }
         Ok(())

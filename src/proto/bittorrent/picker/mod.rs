@@ -128,6 +128,12 @@ impl Picker {
         !self.have.has(piece) && self.rarity.priority(piece) > 0
     }
 
+    /// How many peers have all pieces.
+    #[must_use]
+    pub fn seeds(&self) -> u32 {
+        self.seeds
+    }
+
     /// How many peers have a piece.
     #[must_use]
     pub fn available(&self, piece: u32) -> u32 {

@@ -11,8 +11,8 @@ use super::ShareError;
 use super::options::PeerOptions;
 use super::source::{Known, Source};
 use super::view::{self, View};
-use crate::proto::bittorrent::metainfo::{Info, Metainfo};
-use crate::proto::bittorrent::picker::Strategy;
+use crate::proto::bittorrent::metainfo::{File, Info, Layers, Metainfo};
+use crate::proto::bittorrent::picker::{PRIORITY, Strategy};
 use crate::server::load::signals::Signals;
 use crate::server::share::client::{Client, Handle};
 
@@ -94,13 +94,9 @@ async fn fetch(args: &Args, client: &Client, known: Known, view: &mut View) -> R
             args.peers.peer.iter().for_each(|peer| handle.add_peer(*peer));
             let bytes = metadata(&handle, view).await;
             let info = Info::read(bytes)?;
-            let layers = Metainfo::of(info.clone()).layers;
-            if info.hash().v1().is_none() && !layers.is_complete(info.layout()) {
-                return Err(ShareError::Layers(info.name().to_owned()));
-            }
             let pieces = info.layout().pieces();
-            let begun =
-                handle.begin(Metainfo::of(info.clone()), &args.out, |looked, _| view.checks(looked, pieces));
+            let metainfo = Metainfo { layers: layers(&handle, &info, view).await?, ..Metainfo::of(info.clone()) };
+            let begun = handle.begin(metainfo, &args.out, |looked, _| view.checks(looked, pieces));
             begun.await?;
             (handle, info, magnet.select)
         }
@@ -128,6 +124,23 @@ async fn metadata(handle: &Handle, view: &mut View) -> Bytes {
     loop {
         tokio::select! {
             bytes = &mut fetched => return bytes,
+            () = tokio::time::sleep(LOOK) => view.asks(handle.progress().peers),
+        }
+    }
+}
+
+/// The hashes of pieces, where nothing else tells whether they are right.
+async fn layers(handle: &Handle, info: &Info, view: &mut View) -> Result<Layers, ShareError> {
+    if info.hash().v1().is_some() || Layers::default().is_complete(info.layout()) {
+        return Ok(Layers::default());
+    }
+    let mut layers = std::pin::pin!(handle.layers(info));
+    loop {
+        tokio::select! {
+            layers = &mut layers => {
+                let name = |file: usize| info.layout().files().get(file).map(File::display_path);
+                return layers.map_err(|file| ShareError::Layers(name(file).unwrap_or_default()));
+            }
             () = tokio::time::sleep(LOOK) => view.asks(handle.progress().peers),
         }
     }
@@ -162,5 +175,5 @@ fn choose(
         let pattern = args.select.iter().map(Glob::glob).collect::<Vec<_>>().join(", ");
         return Err(ShareError::Nothing { pattern, name: info.name().to_owned() });
     }
-    handle.choose(|number| wanted[number]).map_err(|error| ShareError::Storage(error.into()))
+    handle.choose(|number| if wanted[number] { PRIORITY } else { 0 }).map_err(|error| ShareError::Storage(error.into()))
 }

@@ -1,6 +1,7 @@
 //! The commands of `wireworks share`: one file each, with its arguments.
 
 pub mod create;
+pub mod daemon;
 pub mod get;
 mod options;
 pub mod seed;
@@ -35,6 +36,8 @@ pub enum Share {
     Verify(verify::Args),
     /// Share torrents whose files are there
     Seed(Box<seed::Args>),
+    /// Share many torrents, with a page, an API and Transmission's RPC
+    Daemon(Box<daemon::Args>),
     /// Tell peers of each other: a tracker over HTTP and UDP
     Tracker(Box<tracker::Args>),
 }
@@ -90,10 +93,8 @@ pub enum ShareError {
         /// The torrent.
         name: String,
     },
-    /// Nobody can tell whether the pieces of a large file are right.
-    #[error(
-        "{0} is of version 2 alone, and its link does not have the hashes of its pieces: take its torrent file"
-    )]
+    /// Nobody can tell whether the pieces of a file are right.
+    #[error("the torrent is wrong: no hashes of pieces are those of {0}")]
     Layers(String),
     /// A signal ended it.
     #[error("stopped before all of it was there")]

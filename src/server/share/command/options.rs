@@ -79,7 +79,7 @@ impl PeerOptions {
     }
 }
 
-fn policy(text: &str) -> Result<Policy, String> {
+pub(super) fn policy(text: &str) -> Result<Policy, String> {
     Ok(match text {
         "refuse" => Policy::Refuse,
         "allow" => Policy::Allow,

@@ -10,7 +10,7 @@ use crate::proto::bittorrent::contacts::Source;
 use crate::proto::bittorrent::hash::Sha1;
 use crate::proto::bittorrent::tracker::allowed;
 use crate::proto::bittorrent::tracker::{Announce, Due, Reach, Settings, Tiers, Url};
-use crate::server::share::swarm::Swarm;
+use crate::server::share::swarm::{Swarm, TrackerView};
 
 /// How long trackers are waited for at the end, which are told that we leave.
 const GOODBYE: Duration = Duration::from_secs(3);
@@ -35,6 +35,7 @@ pub(in crate::server::share) async fn run(
     let mut asked = FuturesUnordered::new();
     let mut finished = std::pin::pin!(swarm.finished_later());
     let mut is_finished = false;
+    let mut wanted = swarm.announce.subscribe();
     let mut goodbye = None;
     loop {
         let now = Instant::now();
@@ -43,6 +44,7 @@ pub(in crate::server::share) async fn run(
             let swarm = Arc::clone(&swarm);
             asked.push(async move { (due.attempt, announce(&swarm.common, &due.url, said).await) });
         }
+        swarm.set_trackers(name, tiers.status().map(|status| TrackerView::of(&status)).collect());
         if goodbye.is_some_and(|at| now >= at) || goodbye.is_some() && asked.is_empty() {
             return;
         }
@@ -76,6 +78,7 @@ pub(in crate::server::share) async fn run(
                 tiers.stop(Instant::now());
                 goodbye = Some(Instant::now() + GOODBYE);
             }
+            Ok(()) = wanted.changed() => tiers.reannounce(Instant::now()),
             () = due => {}
         }
     }

@@ -16,6 +16,7 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use rustix::fs::FallocateFlags;
 use rustix::io::Errno;
+use serde::{Deserialize, Serialize};
 
 pub use self::folder::Folder;
 pub use self::handles::{Handles, MOST as MOST_OPEN};
@@ -25,7 +26,8 @@ use crate::proto::bittorrent::metainfo::{FileKind, Layout, Span};
 const SLICES: usize = 1024;
 
 /// How files get their room.
-#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Allocation {
     /// When their bytes come
     #[default]

@@ -1,4 +1,4 @@
-//! What the peers of a torrent say to each other beside pieces: its metadata (BEP 9), and who else is there (BEP 11).
+//! What the peers of a torrent say to each other beside pieces: its metadata (BEP 9), the hashes of its pieces (BEP 52), and who else is there (BEP 11).
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -12,7 +12,10 @@ use super::link::{Leave, Link, Mail};
 use crate::proto::bittorrent::fetch::{Fetch, FetchError, Serving, Todo};
 use crate::proto::bittorrent::gossip::{Gossip, TooOften};
 use crate::proto::bittorrent::hash::InfoHash;
+use crate::proto::bittorrent::metainfo::{Layers, Layout};
 use crate::proto::bittorrent::picker::PeerKey;
+use crate::proto::bittorrent::rows::{self, Rows, RowsError};
+use crate::proto::bittorrent::wire::{Bitfield, HashRange};
 use crate::proto::bittorrent::wire::metadata::Metadata;
 use crate::proto::bittorrent::wire::pex::{Exchange, Flags};
 
@@ -36,6 +39,8 @@ struct State {
 #[derive(Debug)]
 enum Stage {
     Fetching(Box<Fetch>),
+    /// They are known, but not yet all hashes of pieces.
+    Hashes { layout: Arc<Layout>, rows: Box<Rows>, layers: Layers },
     Known(Serving),
     /// They are for nobody: the torrent is private.
     Private,
@@ -46,6 +51,8 @@ enum Stage {
 pub(super) enum News {
     /// The metadata, which have the hash.
     Metadata(Bytes),
+    /// The hashes of all pieces; or the number of a file that has none, as its metainfo is wrong.
+    Hashes(Result<Layers, usize>),
     /// Who lives here has lied.
     Liar(SocketAddr),
 }
@@ -67,6 +74,55 @@ impl Beside {
         self.lock().metadata = if private { Stage::Private } else { Stage::Known(Serving::new(info)) };
     }
 
+    /// The metadata are known, and the hashes of pieces are to be asked for.
+    pub(super) fn want_hashes(&self, layout: Arc<Layout>) {
+        let (rows, layers) = (Box::new(Rows::new(Arc::clone(&layout), &Layers::default())), Layers::default());
+        let mut state = self.lock();
+        state.metadata = Stage::Hashes { layout, rows, layers };
+        // Each is to say what its peer has.
+        state.links.values().for_each(|(_, link)| link.wake());
+        self.changed.notify_one();
+    }
+
+    /// The files, while the hashes of their pieces are asked for.
+    pub(super) fn wants_hashes(&self) -> Option<Arc<Layout>> {
+        match &self.lock().metadata {
+            Stage::Hashes { layout, .. } => Some(Arc::clone(layout)),
+            Stage::Fetching(_) | Stage::Known(_) | Stage::Private => None,
+        }
+    }
+
+    /// A peer has these pieces, and so can be asked for their hashes.
+    pub(super) fn has_pieces(&self, key: PeerKey, has: &Bitfield) {
+        if let Stage::Hashes { rows, .. } = &mut self.lock().metadata {
+            rows.join(Instant::now(), key, has);
+            self.changed.notify_one();
+        }
+    }
+
+    /// A peer has one piece more.
+    pub(super) fn has_piece(&self, key: PeerKey, piece: u32) {
+        if let Stage::Hashes { rows, .. } = &mut self.lock().metadata {
+            rows.has(key, piece);
+            self.changed.notify_one();
+        }
+    }
+
+    /// A peer has sent hashes of pieces.
+    pub(super) fn hashes(&self, key: PeerKey, range: HashRange, hashes: &[u8]) -> Result<(), RowsError> {
+        let Stage::Hashes { rows, layers, .. } = &mut self.lock().metadata else { return Ok(()) };
+        self.changed.notify_one();
+        rows.heard(Instant::now(), key, range, hashes, layers)
+    }
+
+    /// A peer does not give hashes of pieces.
+    pub(super) fn refused(&self, key: PeerKey, range: HashRange) {
+        if let Stage::Hashes { rows, .. } = &mut self.lock().metadata {
+            rows.refused(Instant::now(), key, range);
+            self.changed.notify_one();
+        }
+    }
+
     /// There is a connection.
     pub(super) fn join(&self, addr: SocketAddr, link: &Arc<Link>) -> PeerKey {
         let mut state = self.lock();
@@ -86,6 +142,7 @@ impl Beside {
         }
         match &mut state.metadata {
             Stage::Fetching(fetch) => fetch.leave(key),
+            Stage::Hashes { rows, .. } => rows.leave(key),
             Stage::Known(serving) => serving.leave(key),
             Stage::Private => {}
         }
@@ -96,7 +153,7 @@ impl Beside {
     pub(super) fn metadata_size(&self) -> Option<u32> {
         match &self.lock().metadata {
             Stage::Known(serving) => Some(serving.size()),
-            Stage::Fetching(_) | Stage::Private => None,
+            Stage::Fetching(_) | Stage::Hashes { .. } | Stage::Private => None,
         }
     }
 
@@ -119,7 +176,7 @@ impl Beside {
                 self.changed.notify_one();
                 fetch.heard(Instant::now(), key, said).map(|()| None)
             }
-            (Stage::Known(_) | Stage::Private, _) => Ok(None),
+            (Stage::Hashes { .. } | Stage::Known(_) | Stage::Private, _) => Ok(None),
         }
     }
 
@@ -189,6 +246,21 @@ impl Beside {
                 }
             }
             deadline = deadline.into_iter().chain(fetch.deadline()).min();
+        }
+        if let Stage::Hashes { rows, layers, .. } = metadata {
+            while let Some(todo) = rows.poll(now) {
+                match todo {
+                    rows::Todo::Ask(key, range) => {
+                        if let Some((_, link)) = links.get(&key) {
+                            link.post(Mail::Hashes(range));
+                        }
+                    }
+                    rows::Todo::Known(_) => {}
+                    rows::Todo::Never(file) => return Err(News::Hashes(Err(file))),
+                    rows::Todo::Done => return Err(News::Hashes(Ok(std::mem::take(layers)))),
+                }
+            }
+            deadline = deadline.into_iter().chain(rows.deadline()).min();
         }
         Ok(deadline)
     }

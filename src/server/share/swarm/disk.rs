@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::assembly::{Slot, Spill};
 use super::sharing::Sharing;
@@ -39,7 +40,8 @@ pub(in crate::server::share) struct Disk {
 
 #[derive(Debug, Default)]
 struct Queue {
-    work: VecDeque<Work>,
+    /// Each with what tells that the files are in use.
+    work: VecDeque<(Work, TaskTrackerToken)>,
     jobs: usize,
 }
 
@@ -61,7 +63,9 @@ impl Disk {
     fn push(self: &Arc<Self>, work: Work) {
         {
             let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            queue.work.push_back(work);
+            let (Work::Check { sharing, .. } | Work::Spill { sharing, .. }) = &work;
+            let user = sharing.users.token();
+            queue.work.push_back((work, user));
             if queue.jobs >= JOBS {
                 return;
             }
@@ -90,6 +94,7 @@ impl Disk {
                 queue.take_some()
             };
             let mut whole = Vec::new();
+            let (some, _users): (Vec<Work>, Vec<TaskTrackerToken>) = some.into_iter().unzip();
             for work in some {
                 match work {
                     Work::Check { sharing, piece, slots } => whole.extend(sharing.gather(piece, slots)),
@@ -103,10 +108,10 @@ impl Disk {
 
 impl Queue {
     /// The next thing to do; and the pieces behind it that are hashed in the same time.
-    fn take_some(&mut self) -> Vec<Work> {
-        let mut some: Vec<Work> = self.work.pop_front().into_iter().collect();
-        if matches!(some.first(), Some(Work::Check { .. })) {
-            while some.len() < LANES && matches!(self.work.front(), Some(Work::Check { .. })) {
+    fn take_some(&mut self) -> Vec<(Work, TaskTrackerToken)> {
+        let mut some: Vec<_> = self.work.pop_front().into_iter().collect();
+        if matches!(some.first(), Some((Work::Check { .. }, _))) {
+            while some.len() < LANES && matches!(self.work.front(), Some((Work::Check { .. }, _))) {
                 some.extend(self.work.pop_front());
             }
         }

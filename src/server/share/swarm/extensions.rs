@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Swarm;
-use super::link::{Link, Mail};
+use super::link::{Carrier, Link, Mail};
 use super::session::Ended;
 use crate::net::conn::{Conn, ConnError};
 use crate::net::io::Io;
@@ -17,7 +17,7 @@ use crate::proto::bittorrent::torrent::Newcomer;
 use crate::proto::bittorrent::wire::extension::{self, Extension, HANDSHAKE};
 use crate::proto::bittorrent::wire::metadata::Metadata;
 use crate::proto::bittorrent::wire::pex::{Exchange, Flags};
-use crate::proto::bittorrent::wire::{Codec, Handshake, Message, Said};
+use crate::proto::bittorrent::wire::{Bitfield, Codec, Handshake, Message, Said};
 
 /// What we are called.
 const CLIENT: &str = concat!("wireworks ", env!("CARGO_PKG_VERSION"));
@@ -32,6 +32,7 @@ pub(super) struct Peer {
     /// Whether it has connected to us.
     pub(super) incoming: bool,
     pub(super) hello: Handshake,
+    pub(super) carrier: Carrier,
 }
 
 /// What both have told of themselves.
@@ -69,6 +70,11 @@ impl Extensions {
             impatient: self.peer.hello.peer.is_impatient(),
             greeted: self.greeted,
         }
+    }
+
+    /// What its program is called, if it has said.
+    pub(super) fn client(&self) -> Option<&str> {
+        self.theirs.client.as_deref()
     }
 
     /// How many requests it lets wait, if it has said.
@@ -185,6 +191,7 @@ impl Extensions {
     /// Says something, if the peer wants to hear of it.
     pub(super) fn deliver(&mut self, conn: &mut Conn<Io, Sealed<Codec>>, mail: Mail) -> Result<(), Ended> {
         let (extension, payload) = match mail {
+            Mail::Hashes(range) => return say(conn, Message::HashRequest(range)),
             Mail::Metadata(said) => (Extension::Metadata, said.to_bytes()),
             Mail::Exchange(said) => (Extension::Exchange, said.to_bytes()),
         };
@@ -197,12 +204,36 @@ impl Extensions {
     /// What is said of neither pieces nor extensions.
     pub(super) fn other(&mut self, swarm: &Arc<Swarm>, message: Message) -> Result<(), Ended> {
         match message {
+            Message::Hashes { range, hashes } => {
+                let Some(key) = self.key else { return Ok(()) };
+                let heard = swarm.beside.hashes(key, range, &hashes);
+                heard.map_err(|error| Ended::Extension(error.to_string()))
+            }
+            Message::HashReject(range) => {
+                self.key.into_iter().for_each(|key| swarm.beside.refused(key, range));
+                Ok(())
+            }
             Message::Port(port) => {
                 let node = SocketAddr::new(self.peer.addr.ip(), port);
                 swarm.common.datagrams.with_dht(|dht, now| dht.add_node(now, node));
                 Ok(())
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Hashes of pieces are asked for: the peer has these, or one more.
+    pub(super) fn offer(&self, swarm: &Arc<Swarm>, message: &Message, pieces: u32) {
+        let Some(key) = self.key else { return };
+        match message {
+            Message::HaveNone => swarm.beside.has_pieces(key, &Bitfield::none(pieces)),
+            Message::HaveAll => swarm.beside.has_pieces(key, &Bitfield::all(pieces)),
+            Message::Bitfield(bytes) => {
+                let has = Bitfield::read(bytes, pieces);
+                has.iter().for_each(|has| swarm.beside.has_pieces(key, has));
+            }
+            Message::Have(piece) => swarm.beside.has_piece(key, *piece),
+            _ => {}
         }
     }
 

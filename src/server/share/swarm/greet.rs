@@ -11,6 +11,7 @@ use tokio::time::Instant;
 
 use super::Swarm;
 use super::extensions::{Extensions, Peer};
+use super::link::Carrier;
 use super::session::Session;
 use crate::codec;
 use crate::net::client::{ConnectError, Connector};
@@ -64,15 +65,15 @@ pub(super) async fn call(swarm: &Arc<Swarm>, addr: SocketAddr) -> Result<Session
     let common = &swarm.common;
     let mut failed = GreetError::Silent;
     for attempt in common.settings.encryption.attempts() {
-        let io = match common.settings.transport {
-            Transport::Tcp => dial(common, addr).await?,
-            Transport::Utp => dial_utp(common, addr).await?,
+        let (io, carrier) = match common.settings.transport {
+            Transport::Tcp => (dial(common, addr).await?, Carrier::Tcp),
+            Transport::Utp => (dial_utp(common, addr).await?, Carrier::Utp),
             Transport::Both => match dial(common, addr).await {
-                Ok(io) => io,
-                Err(error) => dial_utp(common, addr).await.map_err(|_| error)?,
+                Ok(io) => (io, Carrier::Tcp),
+                Err(error) => (dial_utp(common, addr).await.map_err(|_| error)?, Carrier::Utp),
             },
         };
-        match introduce(swarm, addr, io, *attempt).await {
+        match introduce(swarm, addr, io, carrier, *attempt).await {
             Ok(session) => return Ok(session),
             Err(error) if error.is_final() => return Err(error),
             Err(error) => failed = error,
@@ -103,6 +104,7 @@ async fn introduce(
     swarm: &Arc<Swarm>,
     addr: SocketAddr,
     io: Io,
+    carrier: Carrier,
     attempt: Attempt,
 ) -> Result<Session, GreetError> {
     let common = &swarm.common;
@@ -124,7 +126,7 @@ async fn introduce(
     if !swarm.hash.is_named(hello.swarm) {
         return Err(GreetError::Stranger);
     }
-    let peer = Peer { addr, incoming: false, hello: not_ours(hello, common.id)? };
+    let peer = Peer { addr, incoming: false, hello: not_ours(hello, common.id)?, carrier };
     Ok(Session::new(Arc::clone(swarm), conn, Extensions::new(peer)))
 }
 
@@ -132,7 +134,7 @@ async fn introduce(
 pub(in crate::server::share) async fn answer(
     common: &Arc<Common>,
     io: Io,
-    addr: SocketAddr,
+    (addr, carrier): (SocketAddr, Carrier),
     marked: impl FnMut(Sha1) -> Option<Sha1>,
     find: impl Fn(Sha1) -> Option<Arc<Swarm>>,
 ) -> Result<Session, GreetError> {
@@ -146,7 +148,7 @@ pub(in crate::server::share) async fn answer(
     let swarm = find(hello.swarm).filter(|_| is_meant).ok_or(GreetError::Stranger)?;
     let ours = Handshake { swarm: hello.swarm, ..ours(common, &swarm) };
     conn.feed(Said::Handshake(ours)).map_err(ConnError::Proto)?;
-    Ok(Session::new(swarm, conn, Extensions::new(Peer { addr, incoming: true, hello })))
+    Ok(Session::new(swarm, conn, Extensions::new(Peer { addr, incoming: true, hello, carrier })))
 }
 
 /// Agrees on whether to encrypt, and about which torrent, if that was said.

@@ -1,11 +1,13 @@
 //! What a torrent tells the task of a peer's connection: that there is something to do, or that it is to end.
 
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
 use crate::proto::bittorrent::torrent::Reason;
+use crate::proto::bittorrent::wire::HashRange;
 use crate::proto::bittorrent::wire::metadata::Metadata;
 use crate::proto::bittorrent::wire::pex::Exchange;
 
@@ -18,6 +20,9 @@ pub(super) enum Leave {
     /// It has sent wrong metadata.
     #[error("it sends metadata that are wrong")]
     Metadata,
+    /// A person, or a rule of theirs, does not want it.
+    #[error("it is not wanted")]
+    Unwanted,
     /// There are two connections with the same peer, of which this is one too many.
     #[error("there is another connection with it")]
     Twin,
@@ -30,11 +35,36 @@ pub(super) enum Mail {
     Metadata(Metadata),
     /// Who else is there.
     Exchange(Exchange),
+    /// Hashes of pieces are wanted.
+    Hashes(HashRange),
+}
+
+/// How a peer is talked to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server::share) struct Way {
+    /// Its address.
+    pub(in crate::server::share) addr: SocketAddr,
+    /// Whether it has connected to us.
+    pub(in crate::server::share) incoming: bool,
+    pub(in crate::server::share) encrypted: bool,
+    pub(in crate::server::share) carrier: Carrier,
+}
+
+/// What brings the bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::server::share) enum Carrier {
+    Tcp,
+    Utp,
+    /// Requests to a web server (BEP 17, 19).
+    Web,
 }
 
 /// The other end of a connection's task.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Link {
+    pub(super) way: Way,
+    /// What the peer's program is called, once it has said so.
+    pub(super) client: OnceLock<String>,
     wake: Notify,
     leaving: Mutex<Option<Leave>>,
     /// What is to be said to it that is not about pieces.
@@ -45,6 +75,18 @@ pub(super) struct Link {
 }
 
 impl Link {
+    pub(super) fn new(way: Way) -> Self {
+        Self {
+            way,
+            client: OnceLock::new(),
+            wake: Notify::new(),
+            leaving: Mutex::default(),
+            mail: Mutex::default(),
+            is_ready: AtomicBool::new(false),
+            granted: AtomicBool::new(false),
+        }
+    }
+
     /// There is something to do.
     pub(super) fn wake(&self) {
         self.wake.notify_one();

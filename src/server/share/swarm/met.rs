@@ -20,6 +20,11 @@ impl Met {
         self.0.len()
     }
 
+    /// What the tasks of all connections are told by.
+    pub(super) fn links(&self) -> impl Iterator<Item = &Link> {
+        self.0.values().map(|(_, link)| link.as_ref())
+    }
+
     /// There is a connection more; whether it is to be kept. `own` is our id, and `most` how many there may be.
     pub(super) fn meet(&mut self, own: PeerId, peer: Peer, link: &Arc<Link>, most: usize) -> bool {
         let id = peer.hello.peer;
@@ -47,8 +52,14 @@ impl Met {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server::share::swarm::link::{Carrier, Way};
     use crate::proto::bittorrent::hash::Sha1;
     use crate::proto::bittorrent::wire::{Handshake, Reserved};
+
+    fn link() -> Arc<Link> {
+        let addr = "10.0.0.1:1".parse().unwrap();
+        Arc::new(Link::new(Way { addr, incoming: true, encrypted: false, carrier: Carrier::Tcp }))
+    }
 
     fn peer(id: u8, incoming: bool) -> Peer {
         let hello = Handshake {
@@ -56,7 +67,7 @@ mod tests {
             swarm: Sha1([0; 20]),
             peer: PeerId([id; 20]),
         };
-        Peer { addr: "10.0.0.1:1".parse().unwrap(), incoming, hello }
+        Peer { addr: "10.0.0.1:1".parse().unwrap(), incoming, hello, carrier: Carrier::Tcp }
     }
 
     #[test]
@@ -64,7 +75,7 @@ mod tests {
         for (first, second) in [(true, false), (false, true)] {
             let mut kept = Vec::new();
             for (own, other) in [(1, 2), (2, 1)] {
-                let (mut met, links) = (Met::default(), [(); 2].map(|()| Arc::new(Link::default())));
+                let (mut met, links) = (Met::default(), [(); 2].map(|()| link()));
                 // What comes in for one goes out from the other.
                 let incoming = [first, second].map(|incoming| incoming == (own == 1));
                 let stays: Vec<bool> = incoming
@@ -82,13 +93,13 @@ mod tests {
 
     #[test]
     fn nobody_is_met_twice_and_not_too_many() {
-        let (mut met, link) = (Met::default(), Arc::new(Link::default()));
+        let (mut met, link) = (Met::default(), link());
         let own = PeerId([9; 20]);
         assert!(met.meet(own, peer(1, true), &link, 2));
-        assert!(!met.meet(own, peer(1, true), &Arc::new(Link::default()), 2), "it calls again");
+        assert!(!met.meet(own, peer(1, true), &self::link(), 2), "it calls again");
         assert!(met.meet(own, peer(2, true), &link, 2));
         assert!(!met.meet(own, peer(3, true), &link, 2), "they are too many");
-        met.part(peer(1, true), &Arc::new(Link::default()));
+        met.part(peer(1, true), &self::link());
         assert_eq!(met.len(), 2, "it was another connection");
         met.part(peer(1, true), &link);
         assert!(met.meet(own, peer(3, true), &link, 2));

@@ -9,11 +9,14 @@ mod disk;
 mod extensions;
 mod greet;
 mod link;
+mod look;
 mod met;
 mod pace;
+mod reading;
 mod session;
 mod sharing;
 
+use std::collections::BTreeMap;
 use std::future::pending;
 use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
@@ -27,7 +30,10 @@ use tokio_util::sync::CancellationToken;
 use self::beside::{Beside, News};
 pub(super) use self::disk::Disk;
 pub(super) use self::greet::answer;
+pub(super) use self::link::Carrier;
 use self::link::Leave;
+pub use self::look::{PeerInfo, TrackerView};
+pub use self::reading::ReadError;
 use self::met::Met;
 use self::session::Ended;
 pub(super) use self::session::Session;
@@ -36,9 +42,9 @@ use super::common::Common;
 use super::storage::{Storage, StorageError};
 use super::throttle::Throttle;
 use crate::proto::bittorrent::contacts::{Contacts, Ending, Source};
-use crate::proto::bittorrent::hash::InfoHash;
-use crate::proto::bittorrent::metainfo::{Info, Layers};
-use crate::proto::bittorrent::picker::{PRIORITY, Strategy};
+use crate::proto::bittorrent::hash::{InfoHash, Sha1};
+use crate::proto::bittorrent::metainfo::{Info, Layers, Layout};
+use crate::proto::bittorrent::picker::Strategy;
 use crate::proto::bittorrent::torrent::Torrent;
 use crate::proto::bittorrent::wire::Bitfield;
 
@@ -53,6 +59,8 @@ pub(super) struct Swarm {
     beside: Beside,
     /// What becomes of the metadata when they have come.
     fetched: watch::Sender<Option<Bytes>>,
+    /// What becomes of the hashes of pieces that were asked for; or which file has none.
+    hashes: watch::Sender<Option<Result<Layers, usize>>>,
     contacts: Mutex<Contacts>,
     /// Connections that are being made.
     half_open: Mutex<usize>,
@@ -63,6 +71,12 @@ pub(super) struct Swarm {
     waiting: Notify,
     /// Its own limit on what it sends.
     pub(super) up: Throttle,
+    /// Its own limit on what it receives.
+    pub(super) down: Throttle,
+    /// How it is with its trackers, by the names of its swarms.
+    trackers: Mutex<BTreeMap<Sha1, Vec<TrackerView>>>,
+    /// Trackers are to be asked now.
+    pub(super) announce: watch::Sender<()>,
     pub(super) stopping: CancellationToken,
 }
 
@@ -91,12 +105,16 @@ impl Swarm {
             known: watch::Sender::new(false),
             beside: Beside::new(hash),
             fetched: watch::Sender::new(None),
+            hashes: watch::Sender::new(None),
             contacts: Mutex::new(Contacts::new(fastrand::u64(..))),
             half_open: Mutex::new(0),
             met: Mutex::default(),
             changed: Notify::new(),
             waiting: Notify::new(),
             up: Throttle::new(None),
+            down: Throttle::new(None),
+            trackers: Mutex::default(),
+            announce: watch::Sender::new(()),
             stopping: CancellationToken::new(),
             common,
         }
@@ -126,15 +144,13 @@ impl Swarm {
 
     /// Waits until the metadata have come from peers: the bytes of the `info` dictionary.
     pub(super) async fn fetched(&self) -> Bytes {
-        let mut fetched = self.fetched.subscribe();
-        loop {
-            if let Some(bytes) = fetched.borrow_and_update().clone() {
-                return bytes;
-            }
-            if fetched.changed().await.is_err() {
-                pending::<()>().await;
-            }
-        }
+        told(&self.fetched).await
+    }
+
+    /// Asks peers for the hashes of the pieces of a torrent of version 2, and waits for them; an error is the number of a file that cannot have any.
+    pub(super) async fn hashes(&self, layout: &Arc<Layout>) -> Result<Layers, usize> {
+        self.beside.want_hashes(Arc::clone(layout));
+        told(&self.hashes).await
     }
 
     /// Whether peers come from trackers only.
@@ -190,20 +206,22 @@ impl Swarm {
         Some(self.sharing()?.with(None, |state, _| state.torrent.picker().have().clone()))
     }
 
-    /// Chooses files by their numbers. A piece is wanted if one of its files is.
-    pub(super) fn choose(&self, wanted: impl Fn(usize) -> bool) -> Result<(), StorageError> {
+    /// Gives files priorities by their numbers; those of 0 are not wanted. A piece has the highest of its files.
+    pub(super) fn choose(&self, priority: impl Fn(usize) -> u8) -> Result<(), StorageError> {
         let Some(sharing) = self.sharing() else { return Ok(()) };
         let layout = sharing.info.layout();
         let mut priorities = vec![0; layout.pieces() as usize];
         for (number, file) in layout.files().iter().enumerate() {
-            if wanted(number) && !file.is_padding() {
+            let priority = priority(number);
+            if priority > 0 && !file.is_padding() {
                 let pieces = layout.pieces_of(number);
-                priorities[pieces.start as usize..pieces.end as usize].fill(PRIORITY);
+                let pieces = &mut priorities[pieces.start as usize..pieces.end as usize];
+                pieces.iter_mut().for_each(|piece| *piece = priority.max(*piece));
             }
         }
         sharing.with(None, |state, _| state.torrent.set_priorities((0..).zip(priorities)));
         sharing.come.send_modify(|_| {});
-        sharing.storage.make_empty(wanted)
+        sharing.storage.make_empty(|number| priority(number) > 0)
     }
 
     /// Chooses pieces in another way.
@@ -262,6 +280,7 @@ impl Swarm {
                 () = self.stopping.cancelled() => return,
                 news = self.beside.next() => match news {
                     News::Metadata(bytes) => drop(self.fetched.send_replace(Some(bytes))),
+                    News::Hashes(hashes) => drop(self.hashes.send_replace(Some(hashes))),
                     News::Liar(addr) => self.common.ban(addr.ip(), "it has sent wrong metadata".to_owned()),
                 },
             }
@@ -371,5 +390,18 @@ impl Swarm {
 
     fn met(&self) -> MutexGuard<'_, Met> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until there is something to know.
+async fn told<T: Clone>(watched: &watch::Sender<Option<T>>) -> T {
+    let mut watched = watched.subscribe();
+    loop {
+        if let Some(told) = watched.borrow_and_update().clone() {
+            return told;
+        }
+        if watched.changed().await.is_err() {
+            pending::<()>().await;
+        }
     }
 }

@@ -12,15 +12,16 @@ use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, sleep_until};
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Swarm;
 use super::extensions::{Extensions, Peer};
-use super::link::{Leave, Link};
+use super::link::{Leave, Link, Way};
 use super::sharing::Sharing;
 use crate::net::conn::{Conn, ConnError, Turn};
 use crate::net::io::Io;
 use crate::net::workers::{Job, Priority};
-use crate::proto::bittorrent::mse::Sealed;
+use crate::proto::bittorrent::mse::{Method, Sealed};
 use crate::proto::bittorrent::picker::PeerKey;
 use crate::proto::bittorrent::torrent::{Heard, Todo, Violation};
 use crate::proto::bittorrent::wire::{Block, Codec, Message, Reject, Said};
@@ -81,8 +82,10 @@ pub(in crate::server::share) struct Session {
     extensions: Extensions,
     link: Arc<Link>,
     joined: Option<Joined>,
-    /// What it said before the metadata was known.
+    /// What it said before all was known that its words are about.
     early: Vec<Message>,
+    /// How many of those words were about pieces whose hashes are asked for, if they are.
+    offered: Option<usize>,
     reading: Option<Reading>,
 }
 
@@ -90,6 +93,7 @@ pub(in crate::server::share) struct Session {
 struct Joined {
     sharing: Arc<Sharing>,
     key: PeerKey,
+    _user: TaskTrackerToken,
 }
 
 /// What the task waits for.
@@ -104,8 +108,10 @@ impl Session {
     pub(super) fn new(swarm: Arc<Swarm>, mut conn: Conn<Io, Sealed<Codec>>, extensions: Extensions) -> Self {
         conn.clear_deadline();
         conn.read_limit(READ_LIMIT);
-        let link = Arc::new(Link::default());
-        Self { swarm, conn, extensions, link, joined: None, early: Vec::new(), reading: None }
+        let Peer { addr, incoming, carrier, .. } = extensions.peer;
+        let encrypted = conn.codec().method() == Method::Rc4;
+        let link = Arc::new(Link::new(Way { addr, incoming, encrypted, carrier }));
+        Self { swarm, conn, extensions, link, joined: None, early: Vec::new(), offered: None, reading: None }
     }
 
     /// Who is at the other end.
@@ -137,6 +143,7 @@ impl Session {
         self.extensions.introduce(&self.swarm, &mut self.conn, &self.link)?;
         loop {
             self.join()?;
+            self.offer();
             self.say()?;
             if self.conn.unsent() > MOST_UNSENT {
                 return Err(Ended::Deaf);
@@ -156,7 +163,8 @@ impl Session {
     async fn next(&mut self) -> Result<Happened, Ended> {
         let Self { swarm, conn, link, joined, reading, .. } = self;
         let common = &swarm.common;
-        let opens = common.down.opens(Instant::now());
+        let now = Instant::now();
+        let opens = [swarm.down.opens(now), common.down.opens(now)].into_iter().flatten().max();
         let held_back = opens.is_some() || common.memory.is_full();
         let may_go_on = async {
             common.memory.room().await;
@@ -181,12 +189,29 @@ impl Session {
         }
         let Some(sharing) = self.swarm.sharing() else { return Ok(()) };
         let key = sharing.join(self.extensions.newcomer(), &self.link);
-        self.joined = Some(Joined { sharing: Arc::clone(sharing), key });
+        self.joined = Some(Joined { sharing: Arc::clone(sharing), key, _user: sharing.users.token() });
         if let Some(requests) = self.extensions.requests() {
             sharing.with(None, |state, _| state.torrent.takes(key, requests));
         }
         let early = std::mem::take(&mut self.early);
         self.heard(early)
+    }
+
+    /// Tells what the peer has, where the hashes of pieces are asked for.
+    fn offer(&mut self) {
+        if self.joined.is_some() {
+            return;
+        }
+        let Some(layout) = self.swarm.beside.wants_hashes() else { return };
+        let pieces = layout.pieces();
+        let known = self.offered.unwrap_or_else(|| {
+            self.extensions.offer(&self.swarm, &Message::HaveNone, pieces);
+            0
+        });
+        for message in self.early.iter().skip(known) {
+            self.extensions.offer(&self.swarm, message, pieces);
+        }
+        self.offered = Some(self.early.len());
     }
 
     /// Hears what the peer has said, all of it that is here already.
@@ -206,6 +231,9 @@ impl Session {
             match message {
                 Message::Extended { id, payload } => self.extended(id, &payload)?,
                 Message::KeepAlive => {}
+                message @ (Message::Hashes { .. } | Message::HashReject(_)) => {
+                    self.extensions.other(&self.swarm, message)?;
+                }
                 _ if self.early.len() >= MOST_EARLY => return Err(Ended::Early),
                 message => self.early.push(message),
             }
@@ -214,7 +242,7 @@ impl Session {
     }
 
     fn heard(&mut self, batch: Vec<Message>) -> Result<(), Ended> {
-        let Some(Joined { sharing, key }) = &self.joined else { return Ok(()) };
+        let Some(Joined { sharing, key, .. }) = &self.joined else { return Ok(()) };
         let (mut others, mut whole, mut held, mut came) = (Vec::new(), Vec::new(), 0, 0);
         let heard = sharing.with(Some(*key), |state, now| {
             batch.into_iter().try_for_each(|message| {
@@ -237,7 +265,9 @@ impl Session {
         let common = &self.swarm.common;
         if came > 0 {
             Sharing::count(&sharing.downloaded, came as u64);
-            common.down.spend(Instant::now(), came as u64);
+            for throttle in [&self.swarm.down, &common.down] {
+                throttle.spend(Instant::now(), came as u64);
+            }
             let too_much = common.memory.take(held);
             for (piece, slots) in whole {
                 common.disk.check(sharing, piece, slots);
@@ -251,7 +281,7 @@ impl Session {
             match message {
                 Message::Extended { id, payload } => self.extended(id, &payload)?,
                 Message::HashRequest(range) => {
-                    let Some(Joined { sharing, key }) = &self.joined else { continue };
+                    let Some(Joined { sharing, key, .. }) = &self.joined else { continue };
                     let answer = sharing.hashes(*key, range);
                     self.conn.feed(Said::Message(answer)).map_err(ConnError::Proto)?;
                 }
@@ -263,6 +293,9 @@ impl Session {
 
     fn extended(&mut self, id: u8, payload: &Bytes) -> Result<(), Ended> {
         self.extensions.heard(&self.swarm, &mut self.conn, id, payload)?;
+        if let Some(client) = self.extensions.client() {
+            let _ = self.link.client.set(client.to_owned());
+        }
         if let (Some(joined), Some(requests)) = (&self.joined, self.extensions.requests()) {
             joined.sharing.with(Some(joined.key), |state, _| state.torrent.takes(joined.key, requests));
         }
@@ -274,7 +307,7 @@ impl Session {
         for mail in self.link.mail() {
             self.extensions.deliver(&mut self.conn, mail)?;
         }
-        let Some(Joined { sharing, key }) = &self.joined else { return Ok(()) };
+        let Some(Joined { sharing, key, .. }) = &self.joined else { return Ok(()) };
         loop {
             let is_ready = self.reading.is_none() && self.conn.has_room();
             let most = if !is_ready {
@@ -316,7 +349,7 @@ impl Session {
 
     /// Blocks were read: they are sent.
     fn send(&mut self, read: ReadBlocks) -> Result<(), Ended> {
-        let Some(Joined { sharing, key }) = &self.joined else { return Ok(()) };
+        let Some(Joined { sharing, key, .. }) = &self.joined else { return Ok(()) };
         let blocks = match read {
             Ok(blocks) => blocks,
             Err((blocks, error)) => {

@@ -3,12 +3,14 @@
 //! One lock is around what decides, and no task waits while it has it: a peer's messages are heard in batches, and the blocks that it is to be sent are taken in batches. What the
 //! decisions mean for other peers is told to their tasks when the lock is free again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
+use tokio_util::task::TaskTracker;
 
 use super::assembly::Assembly;
 use super::link::Link;
@@ -18,7 +20,7 @@ use crate::proto::bittorrent::rows::Serving;
 use crate::proto::bittorrent::torrent::{Event, Newcomer, Torrent};
 use crate::proto::bittorrent::wire::{HashRange, Message};
 use crate::server::share::common::Common;
-use crate::server::share::storage::{Storage, StorageError};
+use crate::server::share::storage::{Stamp, Storage, StorageError};
 
 /// A torrent that is shared.
 #[derive(Debug)]
@@ -38,6 +40,8 @@ pub(in crate::server::share) struct Sharing {
     pub(super) wasted: AtomicU64,
     /// Why nothing can be written any more.
     failed: OnceLock<Arc<StorageError>>,
+    /// Who uses its files.
+    pub(in crate::server::share) users: TaskTracker,
 }
 
 /// What the lock is around.
@@ -49,6 +53,8 @@ pub(super) struct State {
     pub(super) links: HashMap<PeerKey, Arc<Link>>,
     /// The hashes of pieces, for peers that have a link only.
     rows: Serving,
+    /// Where those are who read while it comes, by their numbers.
+    pub(super) readers: BTreeMap<u64, Range<u32>>,
 }
 
 impl Sharing {
@@ -69,6 +75,7 @@ impl Sharing {
                 layers,
                 links: HashMap::new(),
                 rows: Serving::new(),
+                readers: BTreeMap::new(),
             }),
             decided: Notify::new(),
             come,
@@ -76,6 +83,7 @@ impl Sharing {
             uploaded: AtomicU64::new(0),
             wasted: AtomicU64::new(0),
             failed: OnceLock::new(),
+            users: TaskTracker::new(),
         }
     }
 
@@ -144,8 +152,13 @@ impl Sharing {
     }
 
     /// Why nothing can be written, if that is so.
-    pub(super) fn failure(&self) -> Option<Arc<StorageError>> {
+    pub(in crate::server::share) fn failure(&self) -> Option<Arc<StorageError>> {
         self.failed.get().cloned()
+    }
+
+    /// The files as they are now.
+    pub(in crate::server::share) fn stamps(&self) -> Vec<Option<Stamp>> {
+        self.storage.stamps()
     }
 
     /// Adds to a count of bytes.

@@ -33,10 +33,14 @@ use crate::proto::bittorrent::magnet::Magnet;
 use crate::proto::bittorrent::metainfo::{Info, Layers, Metainfo};
 use crate::proto::bittorrent::mse::torrent_mark;
 use crate::proto::bittorrent::picker::Strategy;
+use crate::proto::bittorrent::webseed::Kind;
 use crate::proto::bittorrent::wire::{Bitfield, PeerId};
 
 /// Connections from one address at most: several clients behind one router.
 const PER_ADDRESS: usize = 20;
+
+/// Web seeds of a torrent that are asked: the first so many.
+const WEB_SEEDS: usize = 16;
 
 /// How long the files of a torrent that is removed are waited for.
 const GOODBYE: Duration = Duration::from_secs(5);
@@ -182,10 +186,11 @@ impl Client {
     ) -> Result<Handle, AddError> {
         let swarm = self.0.insert(metainfo.info.hash())?;
         let trackers = metainfo.trackers.clone();
+        let web_seeds = web_seeds(&metainfo.web_seeds, &metainfo.http_seeds);
         let private = metainfo.info.is_private();
         let begun = self.0.begin(&swarm, metainfo, folder, resume, told).await;
         begun.inspect_err(|_| self.0.remove(&swarm))?;
-        Ok(self.0.run(swarm, &trackers, private))
+        Ok(self.0.run(swarm, &trackers, web_seeds, private))
     }
 
     /// Asks the peers of a torrent for its metadata. [`Handle::fetched`] tells when they are there, and [`Handle::begin`] goes on with them.
@@ -198,7 +203,7 @@ impl Client {
         let trackers: Vec<Vec<String>> = magnet.trackers.iter().map(|url| vec![url.clone()]).collect();
         let peers = magnet.peers.iter().filter_map(|peer| peer.parse().ok());
         peers.for_each(|peer| swarm.heard_of(peer, Source::Given));
-        Ok(self.0.run(swarm, &trackers, false))
+        Ok(self.0.run(swarm, &trackers, web_seeds(&magnet.web_seeds, &[]), false))
     }
 
     /// How it shares.
@@ -272,10 +277,19 @@ impl Shared {
     }
 
     /// Begins the tasks of a torrent.
-    fn run(self: &Arc<Self>, swarm: Arc<Swarm>, trackers: &[Vec<String>], private: bool) -> Handle {
+    fn run(
+        self: &Arc<Self>,
+        swarm: Arc<Swarm>,
+        trackers: &[Vec<String>],
+        web_seeds: Vec<(Kind, String)>,
+        private: bool,
+    ) -> Handle {
         self.tasks.spawn(Arc::clone(&swarm).run());
         if !private {
             self.announce(&swarm);
+        }
+        for (kind, url) in web_seeds {
+            self.tasks.spawn(Arc::clone(&swarm).ask_web(kind, url));
         }
         for name in swarm.hash.swarms() {
             if !private {
@@ -527,4 +541,10 @@ impl Handle {
     pub fn have(&self) -> Option<Bitfield> {
         self.swarm.have()
     }
+}
+
+/// The web seeds that are asked, of both kinds.
+fn web_seeds(files: &[String], pieces: &[String]) -> Vec<(Kind, String)> {
+    let of = |kind| move |url: &String| (kind, url.clone());
+    files.iter().map(of(Kind::Files)).chain(pieces.iter().map(of(Kind::Pieces))).take(WEB_SEEDS).collect()
 }

@@ -48,6 +48,8 @@ pub struct Wish<'a> {
     pub blocks: u32,
     /// Whether it is fast enough to fetch pieces alone.
     pub whole: bool,
+    /// Whether pieces that follow each other are better than rare ones: a web seed is asked for them at once.
+    pub run: bool,
 }
 
 /// What becomes of a block that has come.
@@ -81,6 +83,8 @@ pub struct Picker {
     /// Pieces that somebody waits for, the first of them most.
     urgent: Vec<u32>,
     strategy: Strategy,
+    /// The pieces behind those that were begun last, for those who are asked for pieces that follow each other.
+    runs: BTreeMap<PeerKey, u32>,
     /// No piece before this one is missing.
     cursor: u32,
     /// Pieces that are wanted and not there.
@@ -105,6 +109,7 @@ impl Picker {
             seeds: 0,
             urgent: Vec::new(),
             strategy: Strategy::default(),
+            runs: BTreeMap::new(),
             cursor: 0,
             missing,
         }
@@ -273,13 +278,26 @@ impl Picker {
     fn pick_new(&mut self, pick: &mut Pick<'_, '_>) {
         while !pick.is_done() {
             let next = match self.strategy {
+                Strategy::Rarest if pick.wish.run => self.next_of_run(pick),
                 Strategy::Rarest => self.rarest(pick),
                 Strategy::Sequential => self.first(pick),
             };
             let Some(piece) = next else { return };
             self.begin(piece, pick, pick.wish.whole);
+            if pick.wish.run {
+                self.runs.insert(pick.wish.peer, piece + 1);
+            }
             self.ask(piece, pick);
         }
+    }
+
+    /// The piece behind the last one, or else the first in order; but none before pieces that are wanted more.
+    fn next_of_run(&self, pick: &Pick<'_, '_>) -> Option<u32> {
+        let rarest = self.rarest(pick)?;
+        let behind = self.runs.get(&pick.wish.peer).copied();
+        let behind = behind.filter(|piece| self.is_open(*piece) && pick.gives(*piece));
+        let goes_on = behind.filter(|piece| self.rarity.priority(*piece) >= self.rarity.priority(rarest));
+        goes_on.or(Some(rarest))
     }
 
     /// The first in order that the peer has. Of a peer with few pieces those are looked at, and not the order.
@@ -390,6 +408,7 @@ impl Picker {
 
     /// A peer has left, or chokes us. Its requests have to be given back by [`lost`](Self::lost) before.
     pub fn released(&mut self, peer: PeerKey) {
+        self.runs.remove(&peer);
         for partial in self.partial.values_mut().filter(|partial| partial.owner == Some(peer)) {
             partial.owner = None;
             // Whoever takes its place has to send all of a piece that was wrong.

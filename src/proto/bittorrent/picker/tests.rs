@@ -34,7 +34,7 @@ fn asks(picker: &mut Picker, layout: &Layout, wish: Wish<'_>) -> Vec<(u32, u32)>
 }
 
 fn wish(peer: PeerKey, has: &Bitfield, blocks: u32) -> Wish<'_> {
-    Wish { peer, has, only: None, blocks, whole: false }
+    Wish { peer, has, only: None, blocks, whole: false, run: false }
 }
 
 fn block(piece: u32, number: u32) -> Block {
@@ -285,4 +285,21 @@ fn everything_comes_whatever_peers_do() {
         check(&picker);
         assert!(picker.have().is_all() && picker.begun() == 0);
     }
+}
+
+#[test]
+fn who_is_asked_by_http_is_asked_for_pieces_that_follow_each_other() {
+    let layout = layout(160);
+    let (mut picker, all) = (picker(&layout), Bitfield::all(40));
+    let run = |blocks| Wish { whole: true, run: true, ..wish(PEER, &all, blocks) };
+    let mut asked = asks(&mut picker, &layout, run(6));
+    asked.extend(asks(&mut picker, &layout, run(10)));
+    let pieces: Vec<u32> = asked.iter().step_by(4).map(|(piece, _)| *piece).collect();
+    let steps = pieces.windows(2).filter(|two| two[1] == two[0] + 1).count();
+    // At the end of the torrent it begins elsewhere.
+    assert!(pieces.len() == 4 && steps >= 2, "{pieces:?}");
+    // What is wanted more comes first.
+    let wanted = (0..40).find(|piece| !pieces.contains(piece) && !pieces.contains(&(piece.max(&1) - 1))).unwrap();
+    picker.set_priority(wanted, MAX_PRIORITY);
+    assert_eq!(asks(&mut picker, &layout, run(4))[0], (wanted, 0));
 }

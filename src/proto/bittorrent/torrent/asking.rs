@@ -47,7 +47,8 @@ impl Torrent {
             has: &peer.has,
             only: (!peer.gives).then_some(&peer.allows),
             blocks: room as u32,
-            whole: peer.down.per_second(now) * WHOLE.as_secs_f64() > length,
+            whole: peer.runs || peer.down.per_second(now) * WHOLE.as_secs_f64() > length,
+            run: peer.runs,
         };
         let mut blocks = Vec::new();
         self.picker.pick(self.info.layout(), &wish, &mut blocks);

@@ -59,6 +59,8 @@ pub struct Newcomer {
     pub impatient: bool,
     /// Whether it was told already that nothing is here, as the metadata was not known yet.
     pub greeted: bool,
+    /// Whether it had better be asked for pieces that follow each other.
+    pub runs: bool,
 }
 
 /// How it goes with a peer.
@@ -197,6 +199,7 @@ impl Torrent {
         let mut peer =
             Peer::new(key, newcomer.addr, pieces, now).introduced(newcomer.fast, newcomer.impatient);
         peer.told = self.come.len();
+        peer.runs = newcomer.runs;
         let have = self.picker.have();
         if self.settings.super_seeding && self.is_only_seed() {
             peer.shown = Some(Bitfield::none(pieces));

@@ -36,6 +36,8 @@ pub(super) struct Peer {
     /// Whether both know the fast extension (BEP 6).
     pub(super) fast: bool,
     impatient: bool,
+    /// Whether pieces that follow each other are asked of it.
+    pub(super) runs: bool,
     pub(super) since: Instant,
     /// Whether anything was heard but the handshake: what a peer has comes first, or not at all.
     pub(super) begun: bool,
@@ -78,6 +80,7 @@ impl Peer {
             addr,
             fast: false,
             impatient: false,
+            runs: false,
             since: now,
             begun: false,
             has: Bitfield::none(pieces),

@@ -19,6 +19,7 @@ mod watch;
 mod web;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -331,6 +332,14 @@ impl Daemon {
             handle.announce();
         }
         true
+    }
+
+    /// A peer of a torrent that a person knows; whether the torrent runs, if it is there.
+    pub fn add_peer(&self, id: Sha1, addr: SocketAddr) -> Option<bool> {
+        let state = self.state();
+        let handle = state.entries.get(&id)?.handle();
+        handle.into_iter().for_each(|handle| handle.add_peer(addr));
+        Some(handle.is_some())
     }
 
     /// The settings.

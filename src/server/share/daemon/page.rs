@@ -20,15 +20,15 @@ const STYLE: &str = include_str!("page/page.css");
 
 /// The parts of the script, in the order in which they need each other.
 const SCRIPT: &str = concat!(
-    include_str!("page/format.js"),
     include_str!("page/dom.js"),
+    include_str!("page/format.js"),
     include_str!("page/api.js"),
-    include_str!("page/graph.js"),
     include_str!("page/list.js"),
-    include_str!("page/files.js"),
-    include_str!("page/detail.js"),
     include_str!("page/actions.js"),
     include_str!("page/add.js"),
+    include_str!("page/graph.js"),
+    include_str!("page/detail.js"),
+    include_str!("page/files.js"),
     include_str!("page/settings.js"),
     include_str!("page/page.js"),
 );

@@ -4,6 +4,7 @@
 //! name that leads here by somebody else's DNS is refused, unless all have to show who they are.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use http::header::CACHE_CONTROL;
@@ -65,6 +66,13 @@ pub(in crate::server::share) fn routes(daemon: &Daemon, hosts: Option<Vec<String
             "/api/torrents/{id}/verify",
             answers(daemon, |daemon, request| done(daemon.verify(id(request)?), StatusCode::ACCEPTED)),
         )
+        .post("/api/torrents/{id}/peers", {
+            let daemon = daemon.clone();
+            move |request| {
+                let daemon = daemon.clone();
+                async move { reply(add_peer(&daemon, request).await) }
+            }
+        })
         .post(
             "/api/torrents/{id}/announce",
             answers(daemon, |daemon, request| done(daemon.announce(id(request)?), StatusCode::ACCEPTED)),
@@ -120,7 +128,8 @@ fn answers(
 /// Lets pass what only looks, and what no other site can send.
 async fn guard(request: Request, next: Next) -> Response {
     let looks = matches!(*request.method(), Method::GET | Method::HEAD);
-    if looks || request.field(FIELD).is_some() {
+    // What stands elsewhere is not there, whoever asks.
+    if looks || !request.path().starts_with("/api/") || request.field(FIELD).is_some() {
         return next.run(request).await;
     }
     fail(StatusCode::FORBIDDEN, "what changes something has to have the field X-Wireworks: 1")
@@ -205,6 +214,23 @@ async fn add(daemon: &Daemon, mut request: Request) -> Result<Response, Problem>
     let taken = daemon.take(origin, Wishes { folder, paused, sequential, ..Wishes::default() }).await;
     let id = taken.map_err(refused)?;
     found(daemon.torrent(id)).map(|response| response.status(StatusCode::CREATED))
+}
+
+/// A peer that a person knows.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Known {
+    addr: SocketAddr,
+}
+
+async fn add_peer(daemon: &Daemon, mut request: Request) -> Result<Response, Problem> {
+    let id = id(&request)?;
+    let Known { addr } = request.json().await?;
+    match daemon.add_peer(id, addr) {
+        Some(true) => done(true, StatusCode::ACCEPTED),
+        Some(false) => Err(Problem::new(StatusCode::CONFLICT, "the torrent does not run")),
+        None => Err(unknown()),
+    }
 }
 
 /// What a link or a URL leads to.

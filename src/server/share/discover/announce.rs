@@ -1,7 +1,6 @@
 //! One announce to one tracker.
 
-use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use crate::proto::bittorrent::tracker::{Announce, MAX_REPLY, Reply, Scheme, Trac
 use crate::server::http::client::fetch::{Ask, FetchError, Fetcher, Retry};
 use crate::server::one_line;
 
+use super::screen::screen;
 use crate::server::share::common::Common;
 use crate::server::share::datagrams::Datagrams;
 
@@ -42,7 +42,7 @@ async fn by_http(from: Option<IpAddr>, url: &Url, announce: &Announce) -> Result
     let uri = target.parse().map_err(|error: http::uri::InvalidUri| unreachable(&error))?;
     let first = Arc::new(Mutex::new(None));
     let connector = Connector::new().deadline(PATIENCE).from_address(from);
-    let connector = connector.screened(screen(url.clone(), Arc::clone(&first)));
+    let connector = connector.screened(screen(Purpose::Tracker, url.clone(), Arc::clone(&first)));
     let fetcher = Fetcher::new(connector, Retry::never()).redirects(5);
     let fetched = fetcher.whole(&Ask::of(uri).within(PATIENCE), MAX_REPLY as u64).await;
     let (body, _) = fetched.map_err(|error| match error {
@@ -53,25 +53,6 @@ async fn by_http(from: Option<IpAddr>, url: &Url, announce: &Announce) -> Result
     })?;
     let from = first.lock().unwrap_or_else(PoisonError::into_inner).unwrap_or(IpAddr::from([0; 4]));
     Ok(Answered { reply: Reply::read(&body)?, from })
-}
-
-/// Lets those addresses pass that a link in a torrent may lead to. The first is kept: where redirects may lead depends on it.
-fn screen(
-    url: Url,
-    first: Arc<Mutex<Option<IpAddr>>>,
-) -> impl Fn(&str, SocketAddr) -> io::Result<()> + Send + Sync + 'static {
-    move |host, addr| {
-        let mut first = first.lock().unwrap_or_else(PoisonError::into_inner);
-        let ip = addr.ip().to_canonical();
-        let is_own = addr.port() == url.port() && url.host().to_string() == host.trim_matches(['[', ']']);
-        let author = match *first {
-            Some(from) if !is_own => Author::Redirect(from),
-            _ => Author::Stranger,
-        };
-        allowed::link(Purpose::Tracker, author, &url, ip).map_err(io::Error::other)?;
-        first.get_or_insert(ip);
-        Ok(())
-    }
 }
 
 async fn by_udp(datagrams: &Datagrams, url: &Url, announce: Announce) -> Result<Answered, TrackerError> {

@@ -3,4 +3,5 @@
 mod announce;
 pub(super) mod dht;
 pub(super) mod local;
+pub(super) mod screen;
 pub(super) mod trackers;

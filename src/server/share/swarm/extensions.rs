@@ -69,6 +69,7 @@ impl Extensions {
             fast: self.peer.hello.reserved.fast(),
             impatient: self.peer.hello.peer.is_impatient(),
             greeted: self.greeted,
+            runs: false,
         }
     }
 

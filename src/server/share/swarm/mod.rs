@@ -8,6 +8,7 @@ mod beside;
 mod disk;
 mod extensions;
 mod greet;
+mod hearing;
 mod link;
 mod look;
 mod met;
@@ -15,6 +16,7 @@ mod pace;
 mod reading;
 mod session;
 mod sharing;
+mod web;
 
 use std::collections::BTreeMap;
 use std::future::pending;

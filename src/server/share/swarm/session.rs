@@ -4,14 +4,13 @@
 //! read from the disk in the blocking lane, several at a time, and meanwhile the peer is listened to.
 
 use std::convert::Infallible;
-use std::future::{Future, poll_fn};
+use std::future::{Future, pending, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use bytes::{Bytes, BytesMut};
-use tokio::time::{Instant, sleep_until};
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Swarm;
@@ -23,7 +22,7 @@ use crate::net::io::Io;
 use crate::net::workers::{Job, Priority};
 use crate::proto::bittorrent::mse::{Method, Sealed};
 use crate::proto::bittorrent::picker::PeerKey;
-use crate::proto::bittorrent::torrent::{Heard, Todo, Violation};
+use crate::proto::bittorrent::torrent::{Todo, Violation};
 use crate::proto::bittorrent::wire::{Block, Codec, Message, Reject, Said};
 use crate::server::share::storage::StorageError;
 
@@ -162,14 +161,12 @@ impl Session {
 
     async fn next(&mut self) -> Result<Happened, Ended> {
         let Self { swarm, conn, link, joined, reading, .. } = self;
-        let common = &swarm.common;
-        let now = Instant::now();
-        let opens = [swarm.down.opens(now), common.down.opens(now)].into_iter().flatten().max();
-        let held_back = opens.is_some() || common.memory.is_full();
+        let waits = swarm.held_back();
+        let held_back = waits.is_some();
         let may_go_on = async {
-            common.memory.room().await;
-            if let Some(at) = opens {
-                sleep_until(at).await;
+            match waits {
+                Some(waits) => waits.await,
+                None => pending().await,
             }
         };
         tokio::select! {
@@ -243,39 +240,7 @@ impl Session {
 
     fn heard(&mut self, batch: Vec<Message>) -> Result<(), Ended> {
         let Some(Joined { sharing, key, .. }) = &self.joined else { return Ok(()) };
-        let (mut others, mut whole, mut held, mut came) = (Vec::new(), Vec::new(), 0, 0);
-        let heard = sharing.with(Some(*key), |state, now| {
-            batch.into_iter().try_for_each(|message| {
-                if let Message::Piece { data, .. } = &message {
-                    came += data.len();
-                }
-                match state.torrent.heard(now, *key, message)? {
-                    Heard::Nothing => {}
-                    Heard::Other(message) => others.push(message),
-                    Heard::Block { piece, begin, data, whole: is_whole } => {
-                        held += state.assembly.add(piece, begin, data);
-                        if is_whole && let Some(slots) = state.assembly.take(piece) {
-                            whole.push((piece, slots));
-                        }
-                    }
-                }
-                Ok::<(), Violation>(())
-            })
-        });
-        let common = &self.swarm.common;
-        if came > 0 {
-            Sharing::count(&sharing.downloaded, came as u64);
-            for throttle in [&self.swarm.down, &common.down] {
-                throttle.spend(Instant::now(), came as u64);
-            }
-            let too_much = common.memory.take(held);
-            for (piece, slots) in whole {
-                common.disk.check(sharing, piece, slots);
-            }
-            if too_much && let Some(spill) = sharing.with(Some(*key), |state, _| state.assembly.spill()) {
-                common.disk.spill(sharing, spill);
-            }
-        }
+        let (others, heard) = sharing.hear(&self.swarm, *key, batch);
         heard?;
         for message in others {
             match message {

@@ -29,7 +29,7 @@ impl Talk {
     fn meets(&mut self, fast: bool) -> PeerKey {
         self.met += 1;
         let addr = SocketAddr::from(([10, 0, 0, self.met as u8], 6881));
-        self.torrent.join(self.now, Newcomer { addr, fast, impatient: false, greeted: false })
+        self.torrent.join(self.now, Newcomer { addr, fast, impatient: false, greeted: false, runs: false })
     }
 
     fn hears(&mut self, key: PeerKey, message: Message) -> Heard {

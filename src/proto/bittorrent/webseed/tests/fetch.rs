@@ -85,7 +85,7 @@ impl World {
 
     fn join(&mut self) {
         let addr = SocketAddr::from(([203, 0, 113, 1], 80));
-        let newcomer = Newcomer { addr, fast: true, impatient: false, greeted: true };
+        let newcomer = Newcomer { addr, fast: true, impatient: false, greeted: true, runs: true };
         self.key = self.torrent.join(self.now, newcomer);
         self.torrent.takes(self.key, MAX_REQUESTS);
         self.seed.joined(self.now);

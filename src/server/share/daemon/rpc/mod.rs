@@ -20,6 +20,7 @@ use crate::proto::transmission::{
     Add, Answer, Failure, Get, Id, Ids, Method, PATH, Request as Asked, SESSION_ID_HEADER, Source, Space, Stats,
     Transfer,
 };
+use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
 use crate::server::http::response::Response;
 use crate::server::http::router::Router;
@@ -38,25 +39,27 @@ fn number(number: i64) -> u32 {
 pub(super) fn routes(router: Router, daemon: &Daemon) -> Router {
     // Whoever can read it in an answer may send it: no page of another site can.
     let session: Arc<str> = format!("{:032x}", fastrand::u128(..)).into();
-    let (daemon, path) = (daemon.clone(), PATH);
-    let get = Arc::clone(&session);
-    router
-        .get(path, move |_: Request| std::future::ready(conflict(&get)))
-        .post(path, move |mut request: Request| {
-            let (daemon, session) = (daemon.clone(), Arc::clone(&session));
-            async move {
-                if request.field(SESSION_ID_HEADER) != Some(&session) {
-                    return Ok(conflict(&session));
-                }
-                request.gather_limit(MOST);
-                let body = request.bytes().await?;
-                let answer = match Asked::read(&body) {
-                    Ok(Asked { tag, method }) => daemon.answer(Answer::to(tag), method, &session).await,
-                    Err(error) => error.answer(),
-                };
-                Ok::<_, crate::server::http::problem::Problem>(Response::of(JSON, answer))
-            }
+    // Its own front ends add a slash.
+    [PATH.to_owned(), format!("{PATH}/")].iter().fold(router, |router, path| {
+        let (daemon, get, post) = (daemon.clone(), Arc::clone(&session), Arc::clone(&session));
+        router.get(path, move |_: Request| std::future::ready(conflict(&get))).post(path, move |request| {
+            let (daemon, session) = (daemon.clone(), Arc::clone(&post));
+            async move { answered(&daemon, request, &session).await }
         })
+    })
+}
+
+async fn answered(daemon: &Daemon, mut request: Request, session: &str) -> Result<Response, Problem> {
+    if request.field(SESSION_ID_HEADER) != Some(session) {
+        return Ok(conflict(session));
+    }
+    request.gather_limit(MOST);
+    let body = request.bytes().await?;
+    let answer = match Asked::read(&body) {
+        Ok(Asked { tag, method }) => daemon.answer(Answer::to(tag), method, session).await,
+        Err(error) => error.answer(),
+    };
+    Ok(Response::of(JSON, answer))
 }
 
 /// The answer to who does not know what a page of this site knows.

@@ -148,6 +148,61 @@ fn frames_as_tungstenite_has_them() {
     run("ws_differential", checks::ws::differential::check, 10_000);
 }
 
+#[test]
+fn bencode() {
+    run("share_bencode", checks::share::bencode::check, 4000);
+}
+
+#[test]
+fn torrents() {
+    run("share_metainfo", checks::share::metainfo::check, 2500);
+}
+
+#[test]
+fn connections_of_peers() {
+    run("share_wire", checks::share::wire::check, 2000);
+}
+
+#[test]
+fn encrypted_handshakes() {
+    run("share_mse", checks::share::mse::check, 100);
+}
+
+#[test]
+fn datagrams_of_the_dht() {
+    run("share_krpc", checks::share::krpc::check, 600);
+}
+
+#[test]
+fn trackers_and_their_clients() {
+    run("share_tracker", checks::share::tracker::check, 2000);
+}
+
+#[test]
+fn streams_over_udp() {
+    run("share_utp", checks::share::utp::check, 1500);
+}
+
+#[test]
+fn magnet_links() {
+    run("share_magnet", checks::share::magnet::check, 8000);
+}
+
+#[test]
+fn front_ends_of_transmission() {
+    run("share_transmission", checks::share::transmission::check, 4000);
+}
+
+#[test]
+fn announcements_on_the_local_network() {
+    run("share_lsd", checks::share::lsd::check, 6000);
+}
+
+#[test]
+fn hashes_of_several_messages() {
+    run("share_lanes", checks::share::lanes::check, 600);
+}
+
 /// Every combination of what the framing fields can say has the body length that the table of RFC 9112 gives it.
 #[test]
 fn the_framing_of_every_combination() {

@@ -33,6 +33,7 @@ mod rpc_policies;
 mod rpc_tls;
 mod rpc_trailers;
 mod share;
+mod share_daemon;
 mod share_tracker;
 mod shown;
 mod support;

@@ -96,6 +96,12 @@ fn the_page_of_the_share_can_be_followed() {
 }
 
 #[test]
+fn the_page_of_the_daemon_can_be_followed() {
+    let commands = follow(&fs::read_to_string(root().join("docs/share-daemon.md")).unwrap());
+    assert!(commands >= 5, "only {commands} commands were found");
+}
+
+#[test]
 fn the_page_of_the_tracker_can_be_followed() {
     let commands = follow(&fs::read_to_string(root().join("docs/share-tracker.md")).unwrap());
     assert!(commands >= 8, "only {commands} commands were found");

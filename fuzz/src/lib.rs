@@ -132,3 +132,58 @@ pub fn rpc_payload(data: &[u8]) {
 pub fn sasl(data: &[u8]) {
     checks::sasl::check(data);
 }
+
+/// Bencode.
+pub fn share_bencode(data: &[u8]) {
+    checks::share::bencode::check(data);
+}
+
+/// The metainfo of a torrent, or the decisions by which one is made.
+pub fn share_metainfo(data: &[u8]) {
+    checks::share::metainfo::check(data);
+}
+
+/// Bytes of a connection between peers of BitTorrent.
+pub fn share_wire(data: &[u8]) {
+    checks::share::wire::check(data);
+}
+
+/// A handshake of message stream encryption.
+pub fn share_mse(data: &[u8]) {
+    checks::share::mse::check(data);
+}
+
+/// A datagram of the DHT.
+pub fn share_krpc(data: &[u8]) {
+    checks::share::krpc::check(data);
+}
+
+/// What a tracker of BitTorrent says, or what it hears.
+pub fn share_tracker(data: &[u8]) {
+    checks::share::tracker::check(data);
+}
+
+/// Packets of uTP, or decisions of the network that they cross.
+pub fn share_utp(data: &[u8]) {
+    checks::share::utp::check(data);
+}
+
+/// A magnet link.
+pub fn share_magnet(data: &[u8]) {
+    checks::share::magnet::check(data);
+}
+
+/// A request of Transmission's RPC.
+pub fn share_transmission(data: &[u8]) {
+    checks::share::transmission::check(data);
+}
+
+/// An announcement on the local network.
+pub fn share_lsd(data: &[u8]) {
+    checks::share::lsd::check(data);
+}
+
+/// Messages that are hashed together.
+pub fn share_lanes(data: &[u8]) {
+    checks::share::lanes::check(data);
+}

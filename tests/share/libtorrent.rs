@@ -88,8 +88,7 @@ fn we_fetch_what_libtorrent_shares() {
         seed.wait_for_stdout("all done");
         let mut under_way = Vec::new();
         for (number, (name, torrent)) in torrents.iter().enumerate() {
-            // A link of version 2 alone does not have the hashes of pieces, which are not asked of peers.
-            for by_link in [false, true].into_iter().filter(|by_link| !by_link || !name.starts_with("v2")) {
+            for by_link in [false, true] {
                 let what =
                     format!("{name} with encryption {ours}, by {}", if by_link { "link" } else { "file" });
                 let out = dir.path().join(&what);

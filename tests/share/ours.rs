@@ -12,8 +12,7 @@ fn torrents_of_all_kinds_are_fetched_by_file_and_by_link() {
     let torrents = KINDS.map(|kind| Torrent::make(dir.path(), kind, &[]));
     let _seed = network.seeds(1, &torrents.each_ref(), dir.path(), &[]);
     let cells = KINDS.into_iter().zip(&torrents).flat_map(|cell| [(cell, false), (cell, true)]);
-    // A link of version 2 alone does not have the hashes of pieces, which are not asked of peers.
-    let cells = (2..).zip(cells.filter(|((kind, _), by_link)| *kind != "v2" || !by_link));
+    let cells = (2..).zip(cells);
     let under_way: Vec<_> = cells
         .map(|(host, ((kind, torrent), by_link))| {
             let out = dir.path().join(host.to_string());

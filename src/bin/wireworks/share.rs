@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use clap::Command;
 use wireworks::server::log;
-use wireworks::server::share::command::{Share, ShareError, create, daemon, get, seed, send, show, tracker, verify};
+use wireworks::server::share::command::{
+    Share, ShareError, create, daemon, get, seed, send, show, tracker, verify,
+};
 
 use crate::{FAILURE, failure};
 

@@ -96,7 +96,9 @@ fn range(line: &str) -> Option<Option<(u128, u128)>> {
     let (addresses, access) = (parts.next()?, parts.next());
     // A name may have colons and dashes itself.
     let (addresses, access) = match (addresses.split_once('-'), access) {
-        (Some((first, _)), Some(access)) if address(first).is_some() => (addresses, access.trim().parse().ok()),
+        (Some((first, _)), Some(access)) if address(first).is_some() => {
+            (addresses, access.trim().parse().ok())
+        }
         _ => (line.rsplit_once(':').map_or(line, |(_, addresses)| addresses), None),
     };
     let (first, last) = addresses.split_once('-')?;

@@ -26,6 +26,7 @@ pub(crate) mod rpc_frame;
 pub(crate) mod rpc_payload;
 pub(crate) mod rtmp;
 pub(crate) mod sasl;
+pub(crate) mod share;
 pub(crate) mod ws;
 
 /// Ways in which `wire` may arrive: whole, byte by byte, and in pieces whose sizes hang on nothing but the bytes.

@@ -299,7 +299,8 @@ fn who_is_asked_by_http_is_asked_for_pieces_that_follow_each_other() {
     // At the end of the torrent it begins elsewhere.
     assert!(pieces.len() == 4 && steps >= 2, "{pieces:?}");
     // What is wanted more comes first.
-    let wanted = (0..40).find(|piece| !pieces.contains(piece) && !pieces.contains(&(piece.max(&1) - 1))).unwrap();
+    let wanted =
+        (0..40).find(|piece| !pieces.contains(piece) && !pieces.contains(&(piece.max(&1) - 1))).unwrap();
     picker.set_priority(wanted, MAX_PRIORITY);
     assert_eq!(asks(&mut picker, &layout, run(4))[0], (wanted, 0));
 }

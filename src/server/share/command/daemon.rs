@@ -103,7 +103,9 @@ pub fn run(config: &Config) -> Result<Outcome, DaemonError> {
         let file = typed.file().into_iter().collect();
         Fresh::new(file, move || {
             let users = Credentials::load(Scheme::Basic, &typed)?;
-            Ok::<_, CredentialsError>(users.iter().fold(Auth::new(REALM), |auth, (name, word)| auth.user(name, word)))
+            Ok::<_, CredentialsError>(
+                users.iter().fold(Auth::new(REALM), |auth, (name, word)| auth.user(name, word)),
+            )
         })
     });
     let auth = auth.transpose()?.map(Auth::following);

@@ -95,7 +95,8 @@ async fn fetch(args: &Args, client: &Client, known: Known, view: &mut View) -> R
             let bytes = metadata(&handle, view).await;
             let info = Info::read(bytes)?;
             let pieces = info.layout().pieces();
-            let metainfo = Metainfo { layers: layers(&handle, &info, view).await?, ..Metainfo::of(info.clone()) };
+            let metainfo =
+                Metainfo { layers: layers(&handle, &info, view).await?, ..Metainfo::of(info.clone()) };
             let begun = handle.begin(metainfo, &args.out, |looked, _| view.checks(looked, pieces));
             begun.await?;
             (handle, info, magnet.select)
@@ -175,5 +176,7 @@ fn choose(
         let pattern = args.select.iter().map(Glob::glob).collect::<Vec<_>>().join(", ");
         return Err(ShareError::Nothing { pattern, name: info.name().to_owned() });
     }
-    handle.choose(|number| if wanted[number] { PRIORITY } else { 0 }).map_err(|error| ShareError::Storage(error.into()))
+    handle
+        .choose(|number| if wanted[number] { PRIORITY } else { 0 })
+        .map_err(|error| ShareError::Storage(error.into()))
 }

@@ -317,8 +317,9 @@ fn is_below(path: &Path, folder: &Path) -> bool {
 
 /// Removes folders of a torrent that are empty, the innermost first.
 fn remove_folders(layout: &Layout, folder: &Path) {
-    let mut folders: Vec<PathBuf> =
-        paths(layout).flat_map(|path| path.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>()).collect();
+    let mut folders: Vec<PathBuf> = paths(layout)
+        .flat_map(|path| path.ancestors().skip(1).map(Path::to_owned).collect::<Vec<_>>())
+        .collect();
     folders.retain(|path| !path.as_os_str().is_empty());
     folders.sort_by_key(|path| std::cmp::Reverse(path.components().count()));
     folders.dedup();

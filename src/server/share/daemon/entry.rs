@@ -165,11 +165,14 @@ impl Entry {
     /// Whether all that is wanted is there.
     pub(super) fn is_complete(&self) -> bool {
         match self.handle() {
-            Some(handle) => self.metainfo.is_some() && handle.have().is_some() && handle.progress().missing == 0,
+            Some(handle) => {
+                self.metainfo.is_some() && handle.have().is_some() && handle.progress().missing == 0
+            }
             None => {
                 let (Some(layout), Some(resume)) = (self.layout(), &self.resume) else { return false };
                 let files = layout.files().iter().enumerate().filter(|(_, file)| !file.is_padding());
-                let mut wanted = files.filter(|(number, _)| self.record.priority(*number) != FilePriority::Skip);
+                let mut wanted =
+                    files.filter(|(number, _)| self.record.priority(*number) != FilePriority::Skip);
                 wanted.all(|(number, _)| layout.pieces_of(number).all(|piece| resume.have.has(piece)))
             }
         }

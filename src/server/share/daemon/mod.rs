@@ -32,8 +32,8 @@ use self::entry::{Entry, Errand, Life};
 use self::history::History;
 pub use self::record::{FilePriority, Record, TorrentLimits};
 pub use self::settings::{Alternative, Clock, DaemonSettings, Day, Hours};
-use self::store::{Change, Kept, Store};
 pub use self::store::StoreError;
+use self::store::{Change, Kept, Store};
 use super::client::Client;
 use super::common::Banned;
 use super::filter::IpFilter;
@@ -172,8 +172,8 @@ impl Daemon {
     pub fn open(client: Client, state_folder: &Path, folder: &Path) -> Result<Self, StoreError> {
         let store = Store::open(state_folder)?;
         let (settings, kept) = store.load()?;
-        let settings =
-            settings.unwrap_or_else(|| DaemonSettings { folder: folder.to_owned(), ..DaemonSettings::default() });
+        let settings = settings
+            .unwrap_or_else(|| DaemonSettings { folder: folder.to_owned(), ..DaemonSettings::default() });
         let mut entries = BTreeMap::new();
         let mut last_number = 0;
         for kept in kept {
@@ -277,10 +277,13 @@ impl Daemon {
         let mut order: Vec<(usize, Sha1)> =
             state.entries.values().map(|entry| (entry.record.position, entry.id)).collect();
         order.sort_unstable();
-        let mut order: Vec<Sha1> = order.into_iter().map(|(_, other)| other).filter(|other| *other != id).collect();
+        let mut order: Vec<Sha1> =
+            order.into_iter().map(|(_, other)| other).filter(|other| *other != id).collect();
         order.insert(position.min(order.len()), id);
         for (position, id) in order.into_iter().enumerate() {
-            let Some(entry) = state.entry(id).filter(|entry| entry.record.position != position) else { continue };
+            let Some(entry) = state.entry(id).filter(|entry| entry.record.position != position) else {
+                continue;
+            };
             entry.record.position = position;
             state.changed(id);
         }

@@ -15,8 +15,7 @@ pub(super) fn running<T: Copy>(mut candidates: Vec<Candidate<T>>, downloads: usi
     candidates.sort_by_key(|candidate| candidate.position);
     let [mut fetched, mut shared] = [0, 0];
     let runs = candidates.into_iter().filter(|candidate| {
-        let (count, most) =
-            if candidate.complete { (&mut shared, seeds) } else { (&mut fetched, downloads) };
+        let (count, most) = if candidate.complete { (&mut shared, seeds) } else { (&mut fetched, downloads) };
         *count += 1;
         most == 0 || *count <= most
     });
@@ -32,9 +31,7 @@ mod tests {
         let candidate = |(id, position, complete)| Candidate { id, position, complete };
         let all = [('a', 3, false), ('b', 1, true), ('c', 0, false), ('d', 2, false), ('e', 4, true)];
         let all: Vec<_> = all.into_iter().map(candidate).collect();
-        for (downloads, seeds, expected) in
-            [(2, 0, "cbde"), (1, 1, "cb"), (0, 0, "cbdae"), (3, 1, "cbda")]
-        {
+        for (downloads, seeds, expected) in [(2, 0, "cbde"), (1, 1, "cb"), (0, 0, "cbdae"), (3, 1, "cbda")] {
             let runs: String = running(all.clone(), downloads, seeds).into_iter().collect();
             assert_eq!(runs, expected, "{downloads} {seeds}");
         }

@@ -93,7 +93,10 @@ impl Record {
     #[must_use]
     pub fn wanted(&self, layout: &Layout) -> u64 {
         let files = layout.files().iter().enumerate().filter(|(_, file)| !file.is_padding());
-        files.filter(|(number, _)| self.priority(*number) != FilePriority::Skip).map(|(_, file)| file.length).sum()
+        files
+            .filter(|(number, _)| self.priority(*number) != FilePriority::Skip)
+            .map(|(_, file)| file.length)
+            .sum()
     }
 }
 

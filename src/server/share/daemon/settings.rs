@@ -131,7 +131,8 @@ impl TryFrom<String> for Clock {
 
     fn try_from(text: String) -> Result<Self, String> {
         let time = NaiveTime::parse_from_str(&text, "%H:%M");
-        time.map(|time| Self(time.hour() * 60 + time.minute())).map_err(|_| format!("{text:?} is no time of day: write HH:MM"))
+        time.map(|time| Self(time.hour() * 60 + time.minute()))
+            .map_err(|_| format!("{text:?} is no time of day: write HH:MM"))
     }
 }
 

@@ -108,7 +108,8 @@ impl Store {
         };
         std::fs::create_dir_all(folder).map_err(io(folder))?;
         let lock = folder.join(LOCK);
-        let file = OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(io(&lock))?;
+        let file =
+            OpenOptions::new().create(true).truncate(false).write(true).open(&lock).map_err(io(&lock))?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse(folder.to_owned())),

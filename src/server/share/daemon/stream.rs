@@ -35,7 +35,10 @@ impl Fetch for Streamed {
         let length = range.end.saturating_sub(range.start);
         match self.handle.read(self.file, range) {
             Some(bytes) => Body::frames(bytes.map_ok(Frame::Data).map_err(BoxError::from), Some(length)),
-            None => Body::frames(futures_util::stream::once(async { Err("the torrent is gone".into()) }), Some(length)),
+            None => Body::frames(
+                futures_util::stream::once(async { Err("the torrent is gone".into()) }),
+                Some(length),
+            ),
         }
     }
 }
@@ -52,8 +55,7 @@ impl Daemon {
         let mut files = layout.files().iter().enumerate();
         let found = files.find(|(_, file)| !file.is_padding() && file.display_path() == path);
         let (number, file) = found.ok_or_else(Problem::not_found)?;
-        let is_whole =
-            entry.have().is_some_and(|have| bytes_of_file(&layout, number, &have) == file.length);
+        let is_whole = entry.have().is_some_and(|have| bytes_of_file(&layout, number, &have) == file.length);
         let on_disk = entry.record.folder.join(file.path.iter().collect::<std::path::PathBuf>());
         let handle = entry.handle().filter(|handle| handle.have().is_some()).cloned();
         drop(state);
@@ -71,12 +73,18 @@ impl Daemon {
         let mut fields = Fields::new();
         let name = file.path.last().map(String::as_str).unwrap_or_default();
         let kind = mime_guess::from_path(name).first_or_octet_stream();
-        let kind = HeaderValue::try_from(kind.as_ref()).unwrap_or(HeaderValue::from_static("application/octet-stream"));
+        let kind = HeaderValue::try_from(kind.as_ref())
+            .unwrap_or(HeaderValue::from_static("application/octet-stream"));
         fields.set(CONTENT_TYPE, kind);
         // What is in a torrent never changes; but who may see it may.
         fields.set(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
         // Whoever shares a page in a torrent must not act as this one.
-        fields.set(http::header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'"));
+        fields.set(
+            http::header::CONTENT_SECURITY_POLICY,
+            HeaderValue::from_static(
+                "sandbox; default-src 'none'; media-src 'self'; img-src 'self'; style-src 'unsafe-inline'",
+            ),
+        );
         let etag = EntityTag::strong(format!("{id}-{number}"));
         let etag = etag.map_err(|error| Problem::internal(error.to_string()))?;
         Representation { fields, etag, last_modified: None, length: file.length, source }.answer(head)

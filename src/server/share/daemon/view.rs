@@ -15,10 +15,11 @@ use super::entry::{Entry, Life, bytes_of, bytes_of_file};
 use super::record::{FilePriority, TorrentLimits, seconds};
 use super::settings::DaemonSettings;
 use super::{Daemon, State};
-use crate::proto::bittorrent::hash::Sha1;
+use crate::proto::bittorrent::hash::{InfoHash, Sha1};
 use crate::proto::bittorrent::magnet::Magnet;
 use crate::proto::bittorrent::metainfo::{Layout, Metainfo};
 use crate::proto::bittorrent::tracker;
+use crate::proto::bittorrent::wire::Bitfield;
 use crate::server::share::client::Handle;
 use crate::server::share::swarm::{PeerInfo, TrackerView};
 
@@ -221,7 +222,7 @@ impl Daemon {
         let have = entry.have();
         let availability = entry.handle().map(Handle::availability).unwrap_or_default();
         Some(PiecesView {
-            have: STANDARD.encode(have.as_ref().map(|have| have.as_bytes()).unwrap_or_default()),
+            have: STANDARD.encode(have.as_ref().map(Bitfield::as_bytes).unwrap_or_default()),
             pieces: entry.layout().map_or(0, |layout| layout.pieces()),
             availability,
         })
@@ -240,7 +241,11 @@ impl Daemon {
     pub(super) fn banned_view(&self) -> Vec<BannedView> {
         let banned = self.banned().into_iter();
         let mut banned: Vec<BannedView> = banned
-            .map(|(ip, banned)| BannedView { ip: ip.to_string(), why: banned.why, when: seconds(banned.when) })
+            .map(|(ip, banned)| BannedView {
+                ip: ip.to_string(),
+                why: banned.why,
+                when: seconds(banned.when),
+            })
             .collect();
         banned.sort_by_key(|banned| std::cmp::Reverse(banned.when));
         banned
@@ -255,8 +260,9 @@ impl TorrentView {
         let wanted = layout.map_or(0, |layout| entry.record.wanted(layout));
         let done = done(entry, layout, progress.pieces.0);
         let is_complete = layout.is_some() && progress.pieces.1 > 0 && progress.missing == 0;
-        let missing =
-            layout.map_or(0, |layout| u64::from(progress.missing) * u64::from(layout.piece_length())).min(wanted);
+        let missing = layout
+            .map_or(0, |layout| u64::from(progress.missing) * u64::from(layout.piece_length()))
+            .min(wanted);
         let state = match &entry.life {
             Life::Failed(_) => Doing::Failed,
             Life::Checking(_) => Doing::Checking,
@@ -354,8 +360,8 @@ impl DetailView {
             piece_length: entry.layout().map_or(0, |layout| layout.piece_length()),
             pieces: entry.layout().map_or(0, |layout| layout.pieces()),
             hashes: Hashes {
-                v1: hash.and_then(|hash| hash.v1()).map(|hash| hash.to_string()),
-                v2: hash.and_then(|hash| hash.v2()).map(|hash| hash.to_string()),
+                v1: hash.and_then(InfoHash::v1).map(|hash| hash.to_string()),
+                v2: hash.and_then(InfoHash::v2).map(|hash| hash.to_string()),
             },
             files: files(entry).into_iter().map(|(_, file)| file).collect(),
             trackers: trackers(entry),
@@ -420,11 +426,14 @@ pub(super) fn prioritised(
 fn trackers(entry: &Entry) -> Vec<Tracker> {
     let now = Instant::now();
     match entry.handle().map(Handle::trackers) {
-        Some(trackers) if !trackers.is_empty() => trackers.into_iter().map(|view| tracker(view, now)).collect(),
+        Some(trackers) if !trackers.is_empty() => {
+            trackers.into_iter().map(|view| tracker(view, now)).collect()
+        }
         _ => {
             let urls = entry.metainfo.as_ref().map(|metainfo| metainfo.trackers.concat());
             let urls = urls.or_else(|| Some(entry.magnet()?.trackers)).unwrap_or_default();
-            let waits = |url| Tracker { url, state: "waiting", error: None, next: None, seeds: None, leechers: None };
+            let waits =
+                |url| Tracker { url, state: "waiting", error: None, next: None, seeds: None, leechers: None };
             urls.into_iter().map(waits).collect()
         }
     }
@@ -483,4 +492,3 @@ pub(super) fn free(folder: &std::path::Path) -> Option<u64> {
     let found = rustix::fs::statvfs(there).ok()?;
     Some(found.f_bavail.saturating_mul(found.f_frsize))
 }
-

@@ -61,7 +61,10 @@ pub(in crate::server::share) fn routes(daemon: &Daemon, hosts: Option<Vec<String
             }),
         )
         .get("/api/torrents/{id}/peers", answers(daemon, |daemon, request| found(daemon.peers(id(request)?))))
-        .get("/api/torrents/{id}/pieces", answers(daemon, |daemon, request| found(daemon.pieces_of(id(request)?))))
+        .get(
+            "/api/torrents/{id}/pieces",
+            answers(daemon, |daemon, request| found(daemon.pieces_of(id(request)?))),
+        )
         .post(
             "/api/torrents/{id}/verify",
             answers(daemon, |daemon, request| done(daemon.verify(id(request)?), StatusCode::ACCEPTED)),
@@ -236,13 +239,14 @@ async fn add_peer(daemon: &Daemon, mut request: Request) -> Result<Response, Pro
 /// What a link or a URL leads to.
 pub(super) async fn origin(source: &str) -> Result<Origin, Problem> {
     let source = source.trim();
-    let is_url = ["http://", "https://"].iter().any(|scheme| {
-        source.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme))
-    });
+    let is_url = ["http://", "https://"]
+        .iter()
+        .any(|scheme| source.get(..scheme.len()).is_some_and(|head| head.eq_ignore_ascii_case(scheme)));
     if !is_url {
         return Origin::link(source).map_err(refused);
     }
-    let uri: Uri = source.parse().map_err(|_| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "it is no URL"))?;
+    let uri: Uri =
+        source.parse().map_err(|_| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "it is no URL"))?;
     let fetched = Fetcher::new(Connector::new(), Retry::default()).whole(&Ask::of(uri), MOST).await;
     let (bytes, _) = fetched.map_err(|error| Problem::new(StatusCode::BAD_GATEWAY, one_line(&error)))?;
     Origin::file(&bytes).map_err(refused)

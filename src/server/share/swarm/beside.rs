@@ -15,9 +15,9 @@ use crate::proto::bittorrent::hash::InfoHash;
 use crate::proto::bittorrent::metainfo::{Layers, Layout};
 use crate::proto::bittorrent::picker::PeerKey;
 use crate::proto::bittorrent::rows::{self, Rows, RowsError};
-use crate::proto::bittorrent::wire::{Bitfield, HashRange};
 use crate::proto::bittorrent::wire::metadata::Metadata;
 use crate::proto::bittorrent::wire::pex::{Exchange, Flags};
+use crate::proto::bittorrent::wire::{Bitfield, HashRange};
 
 /// What is kept for all peers of a torrent, under a lock that nobody waits under.
 #[derive(Debug)]
@@ -40,7 +40,11 @@ struct State {
 enum Stage {
     Fetching(Box<Fetch>),
     /// They are known, but not yet all hashes of pieces.
-    Hashes { layout: Arc<Layout>, rows: Box<Rows>, layers: Layers },
+    Hashes {
+        layout: Arc<Layout>,
+        rows: Box<Rows>,
+        layers: Layers,
+    },
     Known(Serving),
     /// They are for nobody: the torrent is private.
     Private,
@@ -76,7 +80,8 @@ impl Beside {
 
     /// The metadata are known, and the hashes of pieces are to be asked for.
     pub(super) fn want_hashes(&self, layout: Arc<Layout>) {
-        let (rows, layers) = (Box::new(Rows::new(Arc::clone(&layout), &Layers::default())), Layers::default());
+        let (rows, layers) =
+            (Box::new(Rows::new(Arc::clone(&layout), &Layers::default())), Layers::default());
         let mut state = self.lock();
         state.metadata = Stage::Hashes { layout, rows, layers };
         // Each is to say what its peer has.

@@ -87,9 +87,8 @@ impl Swarm {
     pub(in crate::server::share) fn availability(&self) -> Vec<u32> {
         let Some(sharing) = self.sharing() else { return Vec::new() };
         let pieces = sharing.info.layout().pieces();
-        sharing.with(None, |state, _| {
-            (0..pieces).map(|piece| state.torrent.picker().available(piece)).collect()
-        })
+        sharing
+            .with(None, |state, _| (0..pieces).map(|piece| state.torrent.picker().available(piece)).collect())
     }
 
     /// Its trackers. One that is asked for both names of a hybrid torrent is one.

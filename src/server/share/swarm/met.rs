@@ -52,9 +52,9 @@ impl Met {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::server::share::swarm::link::{Carrier, Way};
     use crate::proto::bittorrent::hash::Sha1;
     use crate::proto::bittorrent::wire::{Handshake, Reserved};
+    use crate::server::share::swarm::link::{Carrier, Way};
 
     fn link() -> Arc<Link> {
         let addr = "10.0.0.1:1".parse().unwrap();

@@ -95,7 +95,8 @@ impl Reader {
         let piece = (self.range.start / length) as u32;
         let begin = self.range.start % length;
         self.come(piece).await?;
-        let most = (u64::from(layout.piece_size(piece)) - begin).min(self.range.end - self.range.start).min(CHUNK);
+        let most =
+            (u64::from(layout.piece_size(piece)) - begin).min(self.range.end - self.range.start).min(CHUNK);
         let storage = Arc::clone(&self.sharing.storage);
         let job = self.sharing.common.lane.submit(Priority::Normal, move || {
             let mut bytes = vec![0; most as usize];

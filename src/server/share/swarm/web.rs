@@ -20,8 +20,8 @@ use super::sharing::Sharing;
 use crate::net::client::Connector;
 use crate::proto::bittorrent::picker::PeerKey;
 use crate::proto::bittorrent::torrent::{self, Newcomer, Reason};
-use crate::proto::bittorrent::tracker::allowed::{self, Author, Purpose};
 use crate::proto::bittorrent::tracker::Scheme;
+use crate::proto::bittorrent::tracker::allowed::{self, Author, Purpose};
 use crate::proto::bittorrent::webseed::{
     self, AskId, Head, Kind, MAX_REDIRECTS, MAX_REQUESTS, PATIENCE, Settings, Todo, WebSeed,
 };
@@ -111,7 +111,8 @@ impl Swarm {
     async fn find(&self, seed: &WebSeed) -> Option<SocketAddr> {
         let url = seed.url();
         let found = Connector::new().deadline(PATIENCE).resolve(&url.host().to_string(), url.port()).await;
-        let found = found.inspect_err(|error| tracing::warn!(%url, %error, "a web seed is not found")).ok()?;
+        let found =
+            found.inspect_err(|error| tracing::warn!(%url, %error, "a web seed is not found")).ok()?;
         let may = |addr: &SocketAddr| allowed::link(Purpose::WebSeed, Author::Stranger, url, addr.ip());
         let (allowed, refused): (Vec<_>, Vec<_>) = found.into_iter().partition(|addr| may(addr).is_ok());
         if let (None, Some(Err(error))) = (allowed.first(), refused.first().map(may)) {

@@ -62,9 +62,11 @@ fn pieces(messages: &[&[u8]], input: &[u8]) {
     let blocks: Vec<Vec<&[u8]>> =
         messages.iter().map(|message| message.chunks(1 + dice.below(200)).collect()).collect();
     let padding: Vec<u32> = messages.iter().map(|_| dice.below(3) as u32 * 2100).collect();
-    let padded: Vec<_> = blocks.iter().zip(&padding).map(|(blocks, padding)| (&blocks[..], *padding)).collect();
-    let expected = messages.iter().zip(&padding).map(|(message, padding)| {
-        one(&[message, &vec![0; *padding as usize][..]].concat())
-    });
+    let padded: Vec<_> =
+        blocks.iter().zip(&padding).map(|(blocks, padding)| (&blocks[..], *padding)).collect();
+    let expected = messages
+        .iter()
+        .zip(&padding)
+        .map(|(message, padding)| one(&[message, &vec![0; *padding as usize][..]].concat()));
     assert_eq!(of_pieces(&padded), expected.collect::<Vec<_>>());
 }

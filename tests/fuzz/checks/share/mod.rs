@@ -46,8 +46,3 @@ fn emptied(out: &mut Outbox) -> Vec<u8> {
 fn place(bytes: &[u8]) -> usize {
     super::Dice::of(bytes).below(bytes.len())
 }
-
-/// A place in a text, between two of its characters.
-fn place_in(text: &str) -> usize {
-    text.floor_char_boundary(place(text.as_bytes()))
-}

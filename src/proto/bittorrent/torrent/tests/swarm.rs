@@ -200,7 +200,9 @@ impl World {
             let addr = SocketAddr::from(([10, 0, (there / 250) as u8, (there % 250) as u8], 6881));
             let now = self.now;
             let Some(node) = &mut self.nodes[here] else { return };
-            let key = node.torrent.join(now, Newcomer { addr, fast: true, impatient: false, greeted: false, runs: false });
+            let key = node
+                .torrent
+                .join(now, Newcomer { addr, fast: true, impatient: false, greeted: false, runs: false });
             node.names.insert(key, there);
             node.keys.insert(there, key);
         }

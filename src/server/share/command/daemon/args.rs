@@ -8,7 +8,9 @@ use toml::Table;
 
 use super::config::Config;
 use crate::net::addr::ListenAddr;
-use crate::server::command::{Configured, FileArgs, ListenOptions, LogOptions, OptionSet, merged, with_defaults};
+use crate::server::command::{
+    Configured, FileArgs, ListenOptions, LogOptions, OptionSet, merged, with_defaults,
+};
 use crate::server::credentials::Secret;
 use crate::server::share::settings::Transport;
 use crate::server::share::storage::Allocation;

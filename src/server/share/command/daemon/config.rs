@@ -168,7 +168,11 @@ impl Configured for Config {
         let nodes = typed.dht_node.as_ref().is_some_and(|nodes| !nodes.is_empty());
         command::useful(&[("dht-node", nodes)], !self.peers.no_dht, "the DHT, which --no-dht leaves out")?;
         let names = typed.host.as_ref().is_some_and(|names| !names.is_empty());
-        command::useful(&[("host", names)], self.basic_auth.is_none(), "a server that asks nobody: leave --basic-auth out")?;
+        command::useful(
+            &[("host", names)],
+            self.basic_auth.is_none(),
+            "a server that asks nobody: leave --basic-auth out",
+        )?;
         self.server.check_use(&typed.listening)
     }
 }

@@ -42,9 +42,12 @@ fn what_is_printed_parses_back_to_the_same() {
         assert_eq!(config("", &printed).unwrap(), config_of_line, "{printed}");
         assert!(printed.contains("`wireworks share daemon`"));
     }
-    let [typed, others, defaults] =
-        [config(EVERYTHING, "").unwrap(), config("--no-dht --basic-auth me:secret", "").unwrap(), Config::default()]
-            .map(|config| config.shown().table().unwrap());
+    let [typed, others, defaults] = [
+        config(EVERYTHING, "").unwrap(),
+        config("--no-dht --basic-auth me:secret", "").unwrap(),
+        Config::default(),
+    ]
+    .map(|config| config.shown().table().unwrap());
     for arg in Options::augment_args(Command::new("daemon")).get_arguments() {
         let name = key(arg);
         let value = typed.get(&name).filter(|value| defaults.get(&name) != Some(value)).or(others.get(&name));

@@ -17,8 +17,8 @@ use super::web::origin;
 use super::{Daemon, Origin, TakeError, Wishes, view};
 use crate::proto::bittorrent::hash::Sha1;
 use crate::proto::transmission::{
-    Add, Answer, Failure, Get, Id, Ids, Method, PATH, Request as Asked, SESSION_ID_HEADER, Source, Space, Stats,
-    Transfer,
+    Add, Answer, Failure, Get, Id, Ids, Method, PATH, Request as Asked, SESSION_ID_HEADER, Source, Space,
+    Stats, Transfer,
 };
 use crate::server::http::problem::Problem;
 use crate::server::http::request::Request;
@@ -65,7 +65,8 @@ async fn answered(daemon: &Daemon, mut request: Request, session: &str) -> Resul
 /// The answer to who does not know what a page of this site knows.
 fn conflict(session: &str) -> Response {
     static NAME: LazyLock<HeaderName> = LazyLock::new(|| {
-        HeaderName::try_from(SESSION_ID_HEADER).unwrap_or(HeaderName::from_static("x-transmission-session-id"))
+        HeaderName::try_from(SESSION_ID_HEADER)
+            .unwrap_or(HeaderName::from_static("x-transmission-session-id"))
     });
     let text = format!("409: Conflict. Send the field {SESSION_ID_HEADER}: {session}\n");
     let value = HeaderValue::try_from(session).unwrap_or(HeaderValue::from_static(""));
@@ -93,11 +94,12 @@ impl Daemon {
                 let ids = self.meant(&ids);
                 failure = ids.into_iter().find_map(|id| self.set_torrent(id, &change).err());
             }
-            Method::TorrentStart(ids) => self.each(&ids, |id| self.change(id, |record| record.paused = false)),
+            Method::TorrentStart(ids) => {
+                self.each(&ids, |id| self.change(id, |record| record.paused = false));
+            }
             // The first of the queue run.
-            Method::TorrentStartNow(ids) => self.each(&ids, |id| {
-                self.set_position(id, 0) && self.change(id, |record| record.paused = false)
-            }),
+            Method::TorrentStartNow(ids) => self
+                .each(&ids, |id| self.set_position(id, 0) && self.change(id, |record| record.paused = false)),
             Method::TorrentStop(ids) => self.each(&ids, |id| self.change(id, |record| record.paused = true)),
             Method::TorrentVerify(ids) => self.each(&ids, |id| self.verify(id)),
             Method::TorrentReannounce(ids) => self.each(&ids, |id| self.announce(id)),
@@ -148,9 +150,7 @@ impl Daemon {
         let all = || state.entries.values();
         match ids {
             Ids::All => all().map(|entry| entry.id).collect(),
-            Ids::RecentlyActive => {
-                all().filter(|entry| entry.is_recent()).map(|entry| entry.id).collect()
-            }
+            Ids::RecentlyActive => all().filter(|entry| entry.is_recent()).map(|entry| entry.id).collect(),
             Ids::Only(ids) => {
                 let of = |wanted: &Id| {
                     let found = match wanted {

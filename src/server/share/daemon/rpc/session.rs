@@ -25,7 +25,8 @@ impl Daemon {
         let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
         let or = |number: usize, off: usize| if number == 0 { off } else { number };
         let minute = |clock: Clock| MinuteOfDay(u16::try_from(clock.0).unwrap_or_default());
-        let bit = |(bit, day): (u8, Day)| hours.is_some_and(|hours| hours.days.contains(&day)).then_some(1 << bit);
+        let bit =
+            |(bit, day): (u8, Day)| hours.is_some_and(|hours| hours.days.contains(&day)).then_some(1 << bit);
         let all = Settings {
             alt_speed_down: kilo(settings.alternative.down),
             alt_speed_enabled: settings.alternative.enabled,
@@ -90,7 +91,10 @@ fn not_here(change: &SettingsChange) -> Option<&'static str> {
         ("blocklist-enabled", change.blocklist_enabled.is_some()),
         ("blocklist-url", change.blocklist_url.is_some()),
         ("cache-size-mb", change.cache_size_mb.is_some()),
-        ("default-trackers", change.default_trackers.as_ref().is_some_and(|TrackerTiers(tiers)| !tiers.is_empty())),
+        (
+            "default-trackers",
+            change.default_trackers.as_ref().is_some_and(|TrackerTiers(tiers)| !tiers.is_empty()),
+        ),
         ("dht-enabled", change.dht_enabled.is_some()),
         ("encryption", change.encryption.is_some()),
         ("incomplete-dir", change.incomplete_dir.is_some()),
@@ -172,8 +176,7 @@ fn schedule(schedule: &mut Vec<Hours>, change: &SettingsChange) {
         return;
     }
     let first = schedule.first().cloned();
-    let mut hours =
-        first.unwrap_or_else(|| Hours { days: DAYS.to_vec(), from: Clock(540), to: Clock(1020) });
+    let mut hours = first.unwrap_or_else(|| Hours { days: DAYS.to_vec(), from: Clock(540), to: Clock(1020) });
     let clock = |minute: Option<MinuteOfDay>| minute.map(|minute| Clock(minute.0.into()));
     hours.from = clock(change.alt_speed_time_begin).unwrap_or(hours.from);
     hours.to = clock(change.alt_speed_time_end).unwrap_or(hours.to);
@@ -207,16 +210,22 @@ mod tests {
     fn the_hours_of_transmission_are_one_range() {
         let mut settings = DaemonSettings::default();
         let set = |settings: &mut DaemonSettings, change: SettingsChange| apply(settings, &change);
-        set(&mut settings, SettingsChange {
-            alt_speed_time_enabled: Some(true),
-            alt_speed_time_begin: Some(MinuteOfDay(60)),
-            alt_speed_time_day: Some(Days(0b10)),
-            ..SettingsChange::default()
-        });
+        set(
+            &mut settings,
+            SettingsChange {
+                alt_speed_time_enabled: Some(true),
+                alt_speed_time_begin: Some(MinuteOfDay(60)),
+                alt_speed_time_day: Some(Days(0b10)),
+                ..SettingsChange::default()
+            },
+        );
         let expected = Hours { days: vec![Day::Mon], from: Clock(60), to: Clock(1020) };
         assert_eq!(settings.schedule, [expected]);
         assert_eq!(settings.alternative.up, Some(RATE));
-        set(&mut settings, SettingsChange { alt_speed_time_enabled: Some(false), ..SettingsChange::default() });
+        set(
+            &mut settings,
+            SettingsChange { alt_speed_time_enabled: Some(false), ..SettingsChange::default() },
+        );
         assert!(settings.schedule.is_empty());
     }
 }

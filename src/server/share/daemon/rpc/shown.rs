@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 
 use crate::proto::bittorrent::hash::Sha1;
-use crate::proto::transmission::{
-    Asked, Dates, Detail, Eta, Fields, File, Limits, Outcome, Peer, PeerSource, PeersFrom, Priority, SeedMode,
-    Seeding, Sizes, SpeedLimit, Status, Swarm, Torrent, TorrentError, Tracker, TrackerState, Traffic, View,
-};
 use crate::proto::bittorrent::tracker;
+use crate::proto::transmission::{
+    Asked, Dates, Detail, Eta, Fields, File, Limits, Outcome, Peer, PeerSource, PeersFrom, Priority,
+    SeedMode, Seeding, Sizes, SpeedLimit, Status, Swarm, Torrent, TorrentError, Tracker, TrackerState,
+    Traffic, View,
+};
 use crate::server::share::client::Handle;
 use crate::server::share::daemon::entry::Entry;
 use crate::server::share::daemon::record::{FilePriority, now};
@@ -40,7 +41,8 @@ impl Shown {
         let layout = entry.layout();
         let text = |text: Option<&String>| text.cloned().unwrap_or_default();
         let have = entry.have();
-        let peers = || view::peers(entry).into_iter().filter_map(|peer| Some((peer.addr.parse().ok()?, peer)));
+        let peers =
+            || view::peers(entry).into_iter().filter_map(|peer| Some((peer.addr.parse().ok()?, peer)));
         Self {
             id: entry.id,
             view: TorrentView::of(entry),
@@ -116,7 +118,10 @@ fn limits(entry: &Entry) -> Limits {
         upload: speed(limits.up),
         honors_session: true,
         peers: 0,
-        ratio: Seeding { limit: limits.ratio.unwrap_or(2.0), mode: mode(limits.ratio.map(|ratio| ratio <= 0.0)) },
+        ratio: Seeding {
+            limit: limits.ratio.unwrap_or(2.0),
+            mode: mode(limits.ratio.map(|ratio| ratio <= 0.0)),
+        },
         idle: Seeding {
             limit: u32::try_from(limits.idle.unwrap_or(30)).unwrap_or(u32::MAX),
             mode: mode(limits.idle.map(|minutes| minutes == 0)),
@@ -188,7 +193,10 @@ impl View for Shown {
                 getting_from_us: count(&self.peers, |peer| peer.up > 0),
                 sending_to_us: count(&self.peers, |peer| peer.down > 0),
                 web_seeds_sending: count(&self.peers, |peer| peer.transport == "web" && peer.down > 0),
-                from: PeersFrom { incoming: count(&self.peers, |peer| peer.incoming), ..PeersFrom::default() },
+                from: PeersFrom {
+                    incoming: count(&self.peers, |peer| peer.incoming),
+                    ..PeersFrom::default()
+                },
             },
             ..Torrent::new(super::number(view.number), self.id, &view.name)
         }
@@ -285,4 +293,3 @@ fn count(peers: &[(SocketAddr, view::Peer)], is: impl Fn(&view::Peer) -> bool) -
     // A torrent has some hundred peers.
     peers.iter().filter(|(_, peer)| is(peer)).count() as u32
 }
-

@@ -41,7 +41,9 @@ pub(super) enum Life {
     /// It begins: so many pieces were looked at.
     Checking(Arc<AtomicU32>),
     Running(Handle),
-    /// It ends, or an errand is done.
+    /// It ends: what it has done counts until that is recorded.
+    Stopping(Handle),
+    /// An errand is done.
     Busy,
     /// It cannot run, until somebody does something about it.
     Failed(String),
@@ -117,6 +119,14 @@ impl Entry {
         }
     }
 
+    /// What counts its bytes and pieces: as long as it runs, and until it has ended.
+    fn counted(&self) -> Option<&Handle> {
+        match &self.life {
+            Life::Running(handle) | Life::Stopping(handle) => Some(handle),
+            _ => None,
+        }
+    }
+
     pub(super) fn layout(&self) -> Option<&Arc<Layout>> {
         Some(self.metainfo.as_ref()?.info.layout())
     }
@@ -142,7 +152,7 @@ impl Entry {
 
     /// The pieces that are there, as far as is known.
     pub(super) fn have(&self) -> Option<Bitfield> {
-        match self.handle() {
+        match self.counted() {
             Some(handle) => handle.have(),
             None => self.resume.as_ref().map(|resume| resume.have.clone()),
         }
@@ -150,8 +160,8 @@ impl Entry {
 
     /// How it goes, counted over all of its runs.
     pub(super) fn progress(&self) -> Progress {
-        let mut progress = self.handle().map(Handle::progress).unwrap_or_default();
-        if let (None, Some(layout)) = (self.handle(), self.layout()) {
+        let mut progress = self.counted().map(Handle::progress).unwrap_or_default();
+        if let (None, Some(layout)) = (self.counted(), self.layout()) {
             let have = self.resume.as_ref().map_or(0, |resume| resume.have.count());
             progress.pieces = (have, layout.pieces());
             progress.missing = if self.is_complete() { 0 } else { layout.pieces() - have };
@@ -164,7 +174,7 @@ impl Entry {
 
     /// Whether all that is wanted is there.
     pub(super) fn is_complete(&self) -> bool {
-        match self.handle() {
+        match self.counted() {
             Some(handle) => {
                 self.metainfo.is_some() && handle.have().is_some() && handle.progress().missing == 0
             }

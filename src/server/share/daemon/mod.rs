@@ -108,8 +108,8 @@ impl Origin {
 pub struct Wishes {
     /// The folder for its files; that of the settings if there is none.
     pub folder: Option<PathBuf>,
-    /// Whether it rests at first.
-    pub paused: bool,
+    /// Whether it rests at first; as the settings have it, if nothing is said.
+    pub paused: Option<bool>,
     /// Whether pieces are fetched in their order.
     pub sequential: bool,
     /// How much each file is wanted.
@@ -223,7 +223,7 @@ impl Daemon {
                     Origin::Metainfo(_) => None,
                 },
                 folder: wishes.folder.unwrap_or_else(|| state.settings.folder.clone()),
-                paused: wishes.paused,
+                paused: wishes.paused.unwrap_or(!state.settings.start),
                 sequential: wishes.sequential,
                 priorities: wishes.priorities,
                 labels: wishes.labels,

@@ -117,7 +117,8 @@ impl State {
             if entry.metainfo.is_none() || progress.pieces.1 == 0 {
                 continue;
             }
-            entry.fetched |= progress.missing > 0;
+            // Small ones come between two looks.
+            entry.fetched |= progress.missing > 0 || progress.downloaded > 0;
             if progress.missing == 0 && entry.record.completed.is_none() {
                 entry.record.completed = Some(record::now());
                 entry.moved = now;
@@ -176,7 +177,7 @@ impl Entry {
             Life::Running(handle) => {
                 let handle = handle.clone();
                 if !runs || handle.failure().is_some() {
-                    self.life = Life::Busy;
+                    self.life = Life::Stopping(handle.clone());
                     return Some(Action::Stop(self.id, handle));
                 }
                 let have = handle.progress().pieces.0;
@@ -192,7 +193,7 @@ impl Entry {
                 self.life = Life::Busy;
                 Some(Action::Do(self.id, errand))
             }
-            Life::Checking(_) | Life::Busy => None,
+            Life::Checking(_) | Life::Stopping(_) | Life::Busy => None,
         }
     }
 

@@ -25,6 +25,8 @@ pub struct DaemonSettings {
     pub downloads: usize,
     /// Complete torrents that are shared at a time; likewise.
     pub seeds: usize,
+    /// Whether torrents that are added run at once, unless something else is said.
+    pub start: bool,
     /// Where files go unless a torrent says otherwise.
     pub folder: PathBuf,
     /// Where files are moved to when a torrent is complete.
@@ -92,6 +94,7 @@ impl Default for DaemonSettings {
             idle: None,
             downloads: 5,
             seeds: 0,
+            start: true,
             folder: PathBuf::from("."),
             complete: None,
         }

@@ -271,8 +271,8 @@ impl TorrentView {
             Life::Running(_) if progress.pieces.1 == 0 => Doing::Checking,
             Life::Running(_) if is_complete => Doing::Seeding,
             Life::Running(_) => Doing::Downloading,
-            Life::Idle | Life::Busy if entry.record.paused => Doing::Paused,
-            Life::Idle | Life::Busy => Doing::Queued,
+            Life::Idle | Life::Stopping(_) | Life::Busy if entry.record.paused => Doing::Paused,
+            Life::Idle | Life::Stopping(_) | Life::Busy => Doing::Queued,
         };
         let down = entry.rates.down as u64;
         let hash = entry.metainfo.as_ref().map(|metainfo| metainfo.info.hash());

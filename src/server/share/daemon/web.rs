@@ -192,7 +192,7 @@ struct Removal {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Adding {
-    paused: bool,
+    paused: Option<bool>,
     sequential: bool,
     folder: Option<PathBuf>,
 }

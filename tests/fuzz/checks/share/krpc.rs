@@ -40,9 +40,9 @@ pub(crate) fn check(datagram: &[u8]) -> bool {
             assert!(matches!(unread.reject.code(), 203 | 204) && unread.reject.to_string().len() < 64);
         }
     }
-    for from in [addr("30.0.0.1:7"), addr("[2a00:30::1]:7")] {
-        asked(datagram, from);
-    }
+    // By one of the networks, as the nodes that hear it take a while to make.
+    let from = ["30.0.0.1:7", "[2a00:30::1]:7"][super::super::Dice::of(datagram).below(2)];
+    asked(datagram, addr(from));
     answered(datagram);
     saved(datagram);
     read.is_ok()
@@ -82,7 +82,7 @@ fn token(dht: &mut Dht, now: Instant, from: SocketAddr) -> Vec<u8> {
 /// A node that has peers of a torrent, and that knows nodes: answers that could be long.
 fn node(now: Instant) -> Dht {
     let mut dht = Dht::new(Settings::default(), Saved::default(), now, [5; 32]);
-    for number in 1..6u8 {
+    for number in 1..4u8 {
         let peers = [SocketAddr::from(([20, number, 0, 1], 9)), addr(&format!("[2a00:{number}::1]:9"))];
         for from in peers {
             let token = token(&mut dht, now, from);
@@ -102,7 +102,7 @@ fn node(now: Instant) -> Dht {
             sent(&mut dht);
         }
     }
-    assert_eq!((dht.stored(), dht.nodes(now, Family::V4), dht.nodes(now, Family::V6)), ((1, 10), 5, 5));
+    assert_eq!((dht.stored(), dht.nodes(now, Family::V4), dht.nodes(now, Family::V6)), ((1, 6), 3, 3));
     while dht.event().is_some() {}
     dht
 }

@@ -224,6 +224,10 @@ fn by_hand(choices: &mut Choices<'_>) -> bool {
         }
         assert!(heard <= 2, "{heard} acknowledgements of one packet");
         let Some(handle) = handle else {
+            // Who proves nothing for long is forgotten.
+            if utp.connections() == 0 {
+                return false;
+            }
             assert!(come.is_empty(), "a packet with the right number proves where it is from");
             continue;
         };

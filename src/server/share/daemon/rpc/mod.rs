@@ -225,7 +225,7 @@ impl Daemon {
         }
         let wishes = Wishes {
             folder: options.download_dir.map(|folder| folder.0.into()),
-            paused: options.paused.unwrap_or_default(),
+            paused: options.paused,
             priorities,
             labels: options.labels.map(|labels| labels.0).unwrap_or_default(),
             ..Wishes::default()

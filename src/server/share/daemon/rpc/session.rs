@@ -62,7 +62,7 @@ impl Daemon {
             speed_limit_down_enabled: settings.down.is_some(),
             speed_limit_up: kilo(settings.up),
             speed_limit_up_enabled: settings.up.is_some(),
-            start_added_torrents: true,
+            start_added_torrents: settings.start,
             utp_enabled: common.settings().transport != crate::server::share::settings::Transport::Tcp,
             ..Settings::default()
         };
@@ -115,7 +115,6 @@ fn not_here(change: &SettingsChange) -> Option<&'static str> {
         ("script-torrent-done-filename", change.script_torrent_done_filename.is_some()),
         ("script-torrent-done-seeding-enabled", change.script_torrent_done_seeding_enabled == Some(true)),
         ("script-torrent-done-seeding-filename", change.script_torrent_done_seeding_filename.is_some()),
-        ("start-added-torrents", change.start_added_torrents == Some(false)),
         ("trash-original-torrent-files", change.trash_original_torrent_files == Some(true)),
         ("utp-enabled", change.utp_enabled.is_some()),
     ];
@@ -138,6 +137,7 @@ fn apply(settings: &mut DaemonSettings, change: &SettingsChange) {
         switched(&mut limit, on, new, off);
         *held = limit.unwrap_or(0);
     }
+    settings.start = change.start_added_torrents.unwrap_or(settings.start);
     if let Some(folder) = &change.download_dir {
         settings.folder = folder.0.clone().into();
     }

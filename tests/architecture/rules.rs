@@ -75,7 +75,13 @@ const WALLS: &[(&str, &[&str], &str)] = &[
 ];
 
 /// Inside proto, downward only: the first may mention the second.
-const BELOW: &[(&str, &str)] = &[("ws", "http"), ("hls", "http"), ("balance", "http"), ("balance", "tls")];
+const BELOW: &[(&str, &str)] = &[
+    ("ws", "http"),
+    ("hls", "http"),
+    ("balance", "http"),
+    ("balance", "tls"),
+    ("transmission", "bittorrent"),
+];
 
 /// Among the servers, the first may mention the second. What two of them need belongs in a file of `src/server` itself.
 const SERVERS_BESIDE: &[(&str, &str)] = &[

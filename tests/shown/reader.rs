@@ -209,7 +209,17 @@ impl Reader {
         let chats = words.starts_with(&["wireworks", "chat", "serve"]);
         let films = words.starts_with(&["wireworks", "hls"]);
         let tracks = words.starts_with(&["wireworks", "share", "tracker"]);
-        if (sockets || calls || chats || films || tracks || words.starts_with(&["wireworks", "http"]))
+        let keeps = words.starts_with(&["wireworks", "share", "daemon"]);
+        if keeps {
+            words.extend(["--peer-listen", "127.0.0.1:0", "--no-dht"]);
+        }
+        if (sockets
+            || calls
+            || chats
+            || films
+            || tracks
+            || keeps
+            || words.starts_with(&["wireworks", "http"]))
             && !words.contains(&"--listen")
         {
             words.extend(["--listen", "127.0.0.1:0"]);
@@ -239,6 +249,8 @@ impl Reader {
             "hls"
         } else if tracks {
             "tracker"
+        } else if keeps {
+            "daemon"
         } else {
             "http"
         });
@@ -350,7 +362,7 @@ impl Server {
         let shown: &[&str] = match self.command.split(' ').nth(1) {
             Some("balance") => &["8000", "8080"],
             Some("hls") => &["8084", "8085"],
-            Some("share") => &["6969", "443"],
+            Some("share") => &["6969", "443", "9091"],
             _ => &["8080", "8443", "443"],
         };
         let command = with_port(&command, shown, self.http);

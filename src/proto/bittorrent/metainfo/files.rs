@@ -108,7 +108,8 @@ impl Layout {
                 .checked_add(file.length)
                 .filter(|end| *end <= MAX_TOTAL)
                 .ok_or(MetainfoError::Large(MAX_TOTAL))?;
-            if !file.is_padding() {
+            // What has no bytes needs no piece, wherever it stands.
+            if !file.is_padding() && file.length > 0 {
                 content = end;
             }
             ends.push(content);

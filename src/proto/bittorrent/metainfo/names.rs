@@ -34,14 +34,14 @@ pub fn safe(name: &[u8]) -> Option<String> {
     }
     let mut text: String =
         String::from_utf8_lossy(name).chars().map(|c| if is_harmless(c) { c } else { '_' }).collect();
+    if is_device(&text) {
+        text.insert(0, '_');
+    }
     shorten(&mut text);
     // Windows drops what ends so, and two names become one.
     if text.ends_with(['.', ' ']) {
         text.pop();
         text.push('_');
-    }
-    if is_device(&text) {
-        text.insert(0, '_');
     }
     Some(text)
 }
@@ -236,6 +236,8 @@ mod tests {
         ] {
             assert_eq!(safe(name).as_deref(), expected, "{:?}", String::from_utf8_lossy(name));
         }
+        let long = safe(&[&b"con."[..], &[b'x'; 300]].concat()).unwrap();
+        assert!(long.len() == MAX_NAME && long.starts_with("_con."), "{long}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! A client that goes on by itself: many torrents, kept in a database, with a queue, limits and hours, a folder that is watched, and doors for people and programs.
 //!
-//! [`Daemon`] is what the doors call. A call changes what is wanted of a torrent; [`run`] sees to it, a second at most later, that it becomes so: it starts and stops
+//! [`Daemon`] is what the doors call. A call changes what is wanted of a torrent; its loop sees to it, a second at most later, that it becomes so: it starts and stops
 //! torrents, moves their files, and keeps what has changed.
 
 mod carry;

@@ -80,7 +80,7 @@ fn reply(body: &[u8]) -> bool {
     if !matches!(read, Err(TrackerError::Bencode(_))) {
         assert_eq!(Reply::read(&[body, b"\r\n"].concat()), read);
     }
-    read.as_ref().err().map(refused);
+    read.as_ref().err().into_iter().for_each(refused);
     let Ok(reply) = read else { return false };
     assert!(reply.peers.len() <= MAX_PEERS && reply.tracker_id.is_none_or(|id| id.len() <= 256));
     assert!(reply.warning.is_none_or(|warning| is_shown(&warning)));
@@ -170,7 +170,7 @@ fn client(tracker: SocketAddr, packet: &[u8]) {
         let (again, done) = outputs(&mut client, now);
         match (&done[..], response.filter(|_| is_named)) {
             ([Ok(Answer::Announce(reply))], Some(Response::Announce { reply: said, .. })) => {
-                assert_eq!(*reply, said)
+                assert_eq!(*reply, said);
             }
             ([Ok(Answer::Scrape(of))], Some(Response::Scrape { counts, .. })) => {
                 assert!(of.iter().copied().eq([HASH, OTHER].into_iter().zip(counts)));
@@ -250,7 +250,7 @@ fn request(packet: &[u8]) -> bool {
         assert!(answer.as_ref().is_none_or(|answer| answer.len() <= packet.len()), "more than was sent");
         let after = server.stats();
         assert_eq!((after.torrents, after.seeders, after.leechers), (1, 4, 5), "nobody is kept");
-        assert_eq!(answer.is_some() && read.is_err(), false);
+        assert!(answer.is_none() || read.is_ok());
         assert_eq!(before.announces, after.announces);
         let Some(at) = find(packet, CONNECTION) else { continue };
         let connect =
@@ -272,7 +272,7 @@ fn proved(server: &mut Server, now: Instant, from: SocketAddr, packet: &[u8]) {
     assert!(answer.len() <= MAX_PACKET);
     match (&request, Response::read(&answer, from.ip()).unwrap()) {
         (Request::Connect { transaction }, Response::Connect { transaction: same, .. }) => {
-            assert_eq!(*transaction, same)
+            assert_eq!(*transaction, same);
         }
         (
             Request::Announce { transaction, announce, .. },
@@ -396,7 +396,7 @@ fn sound(url: &Url) {
     let uri: http::Uri = written.parse().unwrap_or_else(|error| panic!("{written}: {error}"));
     let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
     assert_eq!((uri.host(), port), (Some(&*url.host().to_string()), url.port()));
-    assert_eq!(uri.path_and_query().map(|target| target.as_str()), Some(url.target()));
+    assert_eq!(uri.path_and_query().map(http::uri::PathAndQuery::as_str), Some(url.target()));
 }
 
 /// What is announced is heard by the tracker as it was meant, by HTTP and UDP.

@@ -285,10 +285,9 @@ fn network(choices: &mut Choices<'_>) -> bool {
         if over == [true; 2] || over[0] && answering.is_none() {
             break;
         }
-        for side in 0..2 {
-            let to = addr(1 - side as u8);
-            for (receiver, bytes) in sent(&mut sides[side], now) {
-                assert_eq!(receiver, to);
+        for (side, utp) in sides.iter_mut().enumerate() {
+            for (receiver, bytes) in sent(utp, now) {
+                assert_eq!(receiver, addr(1 - side as u8));
                 under_way.push_back((1 - side, bytes));
             }
         }

@@ -3,6 +3,7 @@
 pub mod body;
 pub mod client;
 mod connection;
+pub(in crate::server) mod document;
 pub mod engine;
 mod exchange;
 mod fault;

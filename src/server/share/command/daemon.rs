@@ -16,6 +16,7 @@ use crate::server::credentials::{Credentials, CredentialsError, Scheme};
 use crate::server::fresh::Fresh;
 use crate::server::http::middleware::Stack;
 use crate::server::http::middleware::auth::Auth;
+use crate::server::http::middleware::security::SecurityHeaders;
 use crate::server::http::server::Server;
 use crate::server::process::{Outcome, Process, announce};
 use crate::server::share::client::{Client, StartError};
@@ -114,7 +115,12 @@ pub fn run(config: &Config) -> Result<Outcome, DaemonError> {
     Server::new(routes(&daemon, hosts))
         .name(NAME)
         .configured(common)
-        .stack(Stack { catch_panics: true, auth, ..Stack::default() })
+        .stack(Stack {
+            catch_panics: true,
+            security_headers: Some(SecurityHeaders::default()),
+            auth,
+            ..Stack::default()
+        })
         .combined_log(common.access_log.clone())
         .prepare(&mut process)?;
     let (drain, handle) = (process.drain.clone(), process.handle());

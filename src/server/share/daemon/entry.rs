@@ -180,6 +180,10 @@ impl Entry {
             }
             None => {
                 let (Some(layout), Some(resume)) = (self.layout(), &self.resume) else { return false };
+                // Thousands that rest are asked each second: only where files were chosen is there more to look at.
+                if resume.have.is_all() || self.record.priorities.is_empty() {
+                    return resume.have.is_all();
+                }
                 let files = layout.files().iter().enumerate().filter(|(_, file)| !file.is_padding());
                 let mut wanted =
                     files.filter(|(number, _)| self.record.priority(*number) != FilePriority::Skip);

@@ -71,6 +71,27 @@ fn limit(limits: &mut TorrentLimits, change: &TorrentChange) {
     };
 }
 
+/// What is done with a file. For Transmission, whether it is wanted and how much it matters are two things.
+#[derive(Clone, Copy)]
+enum Step {
+    Skip,
+    Want,
+    Give(FilePriority),
+}
+
+impl Step {
+    /// What becomes of a file that was wanted so much.
+    fn of(self, before: FilePriority) -> FilePriority {
+        match (self, before) {
+            (Self::Skip, _) => FilePriority::Skip,
+            (Self::Want, FilePriority::Skip) => FilePriority::Normal,
+            // Who gives a file that is not wanted a priority does not want it.
+            (Self::Want, _) | (Self::Give(_), FilePriority::Skip) => before,
+            (Self::Give(priority), _) => priority,
+        }
+    }
+}
+
 /// Files whose priorities are changed, by the numbers that people know.
 fn priorities(entry: &Entry, change: &TorrentChange) -> Result<BTreeMap<usize, FilePriority>, Failure> {
     let mut changed = BTreeMap::new();
@@ -84,23 +105,16 @@ fn priorities(entry: &Entry, change: &TorrentChange) -> Result<BTreeMap<usize, F
             if files.iter().all(|file| *file < known.len()) { Ok(files) } else { Err(Failure::FileIndex) }
         }
     };
-    for (files, priority) in [
-        (&change.files_unwanted, None),
-        (&change.files_wanted, Some(FilePriority::Normal)),
-        (&change.priority_high, Some(FilePriority::High)),
-        (&change.priority_low, Some(FilePriority::Low)),
-        (&change.priority_normal, Some(FilePriority::Normal)),
+    for (files, step) in [
+        (&change.files_unwanted, Step::Skip),
+        (&change.files_wanted, Step::Want),
+        (&change.priority_high, Step::Give(FilePriority::High)),
+        (&change.priority_low, Step::Give(FilePriority::Low)),
+        (&change.priority_normal, Step::Give(FilePriority::Normal)),
     ] {
-        let wants = std::ptr::eq(files, &raw const change.files_wanted);
         for file in files.as_ref().map(meant).transpose()?.unwrap_or_default() {
             let before = changed.get(&file).copied().or(held(file)).unwrap_or_default();
-            let after = match priority {
-                None => FilePriority::Skip,
-                // Who wants a file that is wanted changes nothing, and who gives one that is not wanted a priority does not want it.
-                Some(_) if wants != (before == FilePriority::Skip) => before,
-                Some(priority) => priority,
-            };
-            changed.insert(file, after);
+            changed.insert(file, step.of(before));
         }
     }
     Ok(changed)
@@ -134,4 +148,23 @@ fn trackers(entry: &Entry, change: &TorrentChange) -> Result<Option<Vec<Vec<Stri
         return Err(if change.tracker_list.is_some() { Failure::TrackerList } else { Failure::Trackers });
     }
     Ok((after != before).then_some(after))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_wanted_or_not_and_matters_more_or_less() {
+        use FilePriority::{High, Low, Normal, Skip};
+        for (step, before, after) in [
+            (Step::Skip, High, Skip),
+            (Step::Want, Skip, Normal),
+            (Step::Want, High, High),
+            (Step::Give(Low), Normal, Low),
+            (Step::Give(High), Skip, Skip),
+        ] {
+            assert_eq!(step.of(before), after);
+        }
+    }
 }

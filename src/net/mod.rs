@@ -3,6 +3,7 @@
 pub mod addr;
 pub mod backlog;
 pub mod bucket;
+pub mod chunk;
 pub mod client;
 pub mod clock;
 pub mod conn;

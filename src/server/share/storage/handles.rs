@@ -4,12 +4,28 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, IoSliceMut};
+use std::ops::Deref;
+use std::os::unix::fs::FileExt as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use rustix::fs::fstatfs;
+use rustix::io::{ReadWriteFlags, preadv2};
+
 /// Files that are open at most: libtorrent's `file_pool_size` is 40, of which users with many torrents complain.
 pub const MOST: usize = 256;
+
+/// What the system calls file systems in memory, tmpfs and ramfs (`statfs(2)`).
+const IN_MEMORY: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+
+/// A file that is open.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: File,
+    /// Whether it is in memory, wherever one reads it.
+    in_memory: bool,
+}
 
 /// The files that are open, of all torrents. Clones are the same.
 #[derive(Clone, Debug)]
@@ -35,9 +51,35 @@ pub struct Owner(u64);
 
 #[derive(Debug)]
 struct Handle {
-    file: Arc<File>,
+    file: Arc<OpenFile>,
     writes: bool,
     used: u64,
+}
+
+impl OpenFile {
+    fn new(file: File) -> Self {
+        let kind = fstatfs(&file).map(|stat| u64::try_from(stat.f_type).unwrap_or_default());
+        Self { file, in_memory: kind.is_ok_and(|kind| IN_MEMORY.contains(&kind)) }
+    }
+
+    /// Reads bytes that are in memory; whether all of them were. It never waits for a disk.
+    #[must_use]
+    pub fn read_at_hand(&self, into: &mut [u8], at: u64) -> bool {
+        if self.in_memory {
+            return self.file.read_exact_at(into, at).is_ok();
+        }
+        let length = into.len();
+        preadv2(&self.file, &mut [IoSliceMut::new(into)], at, ReadWriteFlags::NOWAIT)
+            .is_ok_and(|read| read == length)
+    }
+}
+
+impl Deref for OpenFile {
+    type Target = File;
+
+    fn deref(&self) -> &File {
+        &self.file
+    }
 }
 
 impl Default for Handles {
@@ -69,20 +111,12 @@ impl Handles {
         number: usize,
         writes: bool,
         open: impl FnOnce() -> io::Result<File>,
-    ) -> io::Result<Arc<File>> {
-        {
-            let mut table = self.lock();
-            table.clock += 1;
-            let used = table.clock;
-            if let Some(handle) = table.files.get_mut(&(owner, number))
-                && (handle.writes || !writes)
-            {
-                handle.used = used;
-                return Ok(Arc::clone(&handle.file));
-            }
+    ) -> io::Result<Arc<OpenFile>> {
+        if let Some(file) = self.lock().use_again(owner, number, writes) {
+            return Ok(file);
         }
         // Not under the lock: a disk may take long.
-        let file = Arc::new(open()?);
+        let file = Arc::new(OpenFile::new(open()?));
         let mut table = self.lock();
         table.clock += 1;
         let handle = Handle { file: Arc::clone(&file), writes, used: table.clock };
@@ -91,6 +125,12 @@ impl Handles {
         drop(table);
         drop(closed);
         Ok(file)
+    }
+
+    /// A file for reading, if it is open.
+    #[must_use]
+    pub fn at_hand(&self, owner: Owner, number: usize) -> Option<Arc<OpenFile>> {
+        self.lock().use_again(owner, number, false)
     }
 
     /// Closes all files of a torrent.
@@ -120,6 +160,13 @@ impl Handles {
 }
 
 impl Open {
+    fn use_again(&mut self, owner: Owner, number: usize, writes: bool) -> Option<Arc<OpenFile>> {
+        self.clock += 1;
+        let handle = self.files.get_mut(&(owner, number)).filter(|handle| handle.writes || !writes)?;
+        handle.used = self.clock;
+        Some(Arc::clone(&handle.file))
+    }
+
     fn close_eldest(&mut self, most: usize) -> Option<Handle> {
         if self.files.len() <= most {
             return None;
@@ -157,8 +204,23 @@ mod tests {
         assert_eq!(opened.get(), 4, "what is only read cannot be written");
         get(owner, 1, false).unwrap();
         assert_eq!(opened.get(), 4);
+        assert!(handles.at_hand(owner, 1).is_some() && handles.at_hand(owner, 2).is_none());
         handles.close(owner);
         assert_eq!(handles.len(), 1);
         assert!(handles.get(owner, 9, false, || Err(io::ErrorKind::NotFound.into())).is_err());
+    }
+
+    #[test]
+    fn what_was_just_written_is_at_hand() {
+        for folder in [std::env::temp_dir(), "/dev/shm".into()] {
+            let path = tempfile::NamedTempFile::new_in(folder).unwrap();
+            std::fs::write(&path, b"some bytes").unwrap();
+            let handles = Handles::default();
+            let file = handles.get(handles.owner(), 0, false, || File::open(&path)).unwrap();
+            let mut bytes = [0; 4];
+            assert!(file.read_at_hand(&mut bytes, 5));
+            assert_eq!(&bytes, b"byte");
+            assert!(!file.read_at_hand(&mut bytes, 7), "it is shorter");
+        }
     }
 }

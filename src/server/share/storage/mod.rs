@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use serde::{Deserialize, Serialize};
 
 pub use self::folder::Folder;
-pub use self::handles::{Handles, MOST as MOST_OPEN};
+pub use self::handles::{Handles, MOST as MOST_OPEN, OpenFile};
 use crate::proto::bittorrent::metainfo::{FileKind, Layout, Span};
 
 /// Slices of one write: what the system takes at once (`UIO_MAXIOV`).
@@ -147,7 +147,31 @@ impl Storage {
             let read = self.handle(file, false).and_then(|handle| handle.read_exact_at(now, range.start));
             read.map_err(|error| self.failed(file, error))?;
         }
+        // What is behind the end of a file that is aligned.
+        rest.fill(0);
         Ok(())
+    }
+
+    /// Reads a part of a piece, if its files are open and its bytes in memory; whether that is so. It never waits.
+    #[must_use]
+    pub fn read_at_hand(&self, piece: u32, begin: u32, into: &mut [u8]) -> bool {
+        let mut rest = into;
+        // No longer than a piece.
+        let is_read =
+            self.layout.spans(piece, begin, rest.len() as u32).into_iter().all(|Span { file, range }| {
+                let (now, behind) =
+                    std::mem::take(&mut rest).split_at_mut((range.end - range.start) as usize);
+                rest = behind;
+                if !self.is_on_disk(file) {
+                    now.fill(0);
+                    return true;
+                }
+                self.handles
+                    .at_hand(self.owner, file)
+                    .is_some_and(|handle| handle.read_at_hand(now, range.start))
+            });
+        rest.fill(0);
+        is_read
     }
 
     /// Writes bytes of a piece, from `begin` on.
@@ -196,7 +220,7 @@ impl Storage {
         self.layout.files().get(file).is_some_and(|file| file.kind == FileKind::Regular)
     }
 
-    fn handle(&self, number: usize, writes: bool) -> io::Result<Arc<File>> {
+    fn handle(&self, number: usize, writes: bool) -> io::Result<Arc<OpenFile>> {
         let file = self.layout.files().get(number).ok_or(io::ErrorKind::NotFound)?;
         self.handles.get(self.owner, number, writes, || {
             if !writes {

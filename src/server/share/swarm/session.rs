@@ -10,13 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::Swarm;
 use super::extensions::{Extensions, Peer};
 use super::link::{Leave, Link, Way};
 use super::sharing::Sharing;
+use crate::net::chunk::Chunk;
 use crate::net::conn::{Conn, ConnError, Turn};
 use crate::net::io::Io;
 use crate::net::workers::{Job, Priority};
@@ -161,7 +162,9 @@ impl Session {
 
     async fn next(&mut self) -> Result<Happened, Ended> {
         let Self { swarm, conn, link, joined, reading, .. } = self;
-        let waits = swarm.held_back();
+        // Who owes us no block is heard all the same: what it says takes no room.
+        let owes = |joined: &Joined| joined.sharing.with(None, |state, _| state.torrent.owes(joined.key));
+        let waits = swarm.held_back().filter(|_| joined.as_ref().is_some_and(owes));
         let held_back = waits.is_some();
         let may_go_on = async {
             match waits {
@@ -185,6 +188,7 @@ impl Session {
             return Ok(());
         }
         let Some(sharing) = self.swarm.sharing() else { return Ok(()) };
+        sharing.with(None, |state, _| state.torrent.set_super_seeding(self.swarm.is_paced()));
         let key = sharing.join(self.extensions.newcomer(), &self.link);
         self.joined = Some(Joined { sharing: Arc::clone(sharing), key, _user: sharing.users.token() });
         if let Some(requests) = self.extensions.requests() {
@@ -273,6 +277,7 @@ impl Session {
             self.extensions.deliver(&mut self.conn, mail)?;
         }
         let Some(Joined { sharing, key, .. }) = &self.joined else { return Ok(()) };
+        let (sharing, key) = (Arc::clone(sharing), *key);
         loop {
             let is_ready = self.reading.is_none() && self.conn.has_room();
             let most = if !is_ready {
@@ -283,9 +288,9 @@ impl Session {
                 READ
             };
             let (mut words, mut blocks) = (Vec::new(), Vec::new());
-            sharing.with(Some(*key), |state, now| {
+            sharing.with(Some(key), |state, now| {
                 while words.len() < BATCH {
-                    match state.torrent.next(now, *key, blocks.len() < most) {
+                    match state.torrent.next(now, key, blocks.len() < most) {
                         Some(Todo::Say(message)) => words.push(message),
                         Some(Todo::Send(block)) => blocks.push(block),
                         None => break,
@@ -298,9 +303,13 @@ impl Session {
             }
             self.link.is_ready.store(is_ready && blocks.is_empty(), Ordering::Relaxed);
             if !blocks.is_empty() {
+                if let Some(read) = sharing.read_at_hand(&blocks) {
+                    self.send(Ok(read))?;
+                    continue;
+                }
                 self.reading = sharing.read(&blocks);
                 if self.reading.is_none() {
-                    sharing.refuse(*key, &blocks);
+                    sharing.refuse(key, &blocks);
                 }
             }
             if said < BATCH {
@@ -363,32 +372,20 @@ fn poll(
 }
 
 impl Sharing {
+    /// Blocks, if they are in memory.
+    fn read_at_hand(&self, blocks: &[Block]) -> Option<Vec<(Block, Bytes)>> {
+        let read = |piece, begin, into: &mut [u8]| {
+            self.storage.read_at_hand(piece, begin, into).then_some(()).ok_or(())
+        };
+        read_runs(blocks, read).ok()
+    }
+
     /// Has blocks read in the blocking lane; `None` if it has no room for that.
     fn read(self: &Arc<Self>, blocks: &[Block]) -> Option<Reading> {
         let (storage, blocks) = (Arc::clone(&self.storage), blocks.to_vec());
         let read = move || {
-            let mut data = BytesMut::zeroed(blocks.iter().map(|block| block.length as usize).sum());
-            let mut at = 0;
-            let mut rest = &blocks[..];
-            while let Some(first) = rest.first() {
-                // Blocks that follow each other are one read.
-                let mut end = first.begin + first.length;
-                let mut run = 1;
-                while let Some(next) =
-                    rest.get(run).filter(|next| next.piece == first.piece && next.begin == end)
-                {
-                    end += next.length;
-                    run += 1;
-                }
-                let length = (end - first.begin) as usize;
-                if let Err(error) = storage.read(first.piece, first.begin, &mut data[at..at + length]) {
-                    return Err((blocks, error));
-                }
-                at += length;
-                rest = &rest[run..];
-            }
-            let mut data = data.freeze();
-            Ok(blocks.iter().map(|block| (*block, data.split_to(block.length as usize))).collect())
+            let read = read_runs(&blocks, |piece, begin, into| storage.read(piece, begin, into));
+            read.map_err(|error| (blocks, error))
         };
         self.common.lane.submit(Priority::Normal, read).ok()
     }
@@ -397,4 +394,22 @@ impl Sharing {
     fn refuse(&self, key: PeerKey, blocks: &[Block]) {
         self.with(Some(key), |state, _| blocks.iter().for_each(|block| state.torrent.refuse(key, *block)));
     }
+}
+
+/// Blocks by `read`, which is given a piece, a place in it, and where its bytes belong. Those that follow each other are one read.
+fn read_runs<E>(
+    blocks: &[Block],
+    read: impl Fn(u32, u32, &mut [u8]) -> Result<(), E>,
+) -> Result<Vec<(Block, Bytes)>, E> {
+    let mut chunk = Chunk::of(blocks.iter().map(|block| block.length as usize).sum());
+    let mut room = &mut chunk[..];
+    // Requests end within their piece.
+    for run in blocks.chunk_by(|one, next| next.piece == one.piece && next.begin == one.begin + one.length) {
+        let Some(first) = run.first() else { continue };
+        let (into, behind) = room.split_at_mut(run.iter().map(|block| block.length as usize).sum());
+        read(first.piece, first.begin, into)?;
+        room = behind;
+    }
+    let mut data = chunk.share();
+    Ok(blocks.iter().map(|block| (*block, data.split_to(block.length as usize))).collect())
 }

@@ -1,6 +1,9 @@
 //! How many bytes of blocks wait to be written, of all torrents together.
+//!
+//! Those of pieces that are whole wait for the disk alone: if they are many, peers are not listened to until there are fewer. Those of pieces that are not whole wait for
+//! peers: if they are many, some are written early, and read again later.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
@@ -10,32 +13,61 @@ pub const CACHE: usize = 16 << 20;
 /// The bytes that are held.
 #[derive(Debug)]
 pub(super) struct Memory {
-    held: AtomicUsize,
+    held: Mutex<Held>,
     limit: usize,
     room: Notify,
 }
 
+#[derive(Debug, Default)]
+struct Held {
+    /// Of all pieces.
+    all: usize,
+    /// Of those that are whole.
+    whole: usize,
+}
+
 impl Memory {
     pub(super) fn new(limit: usize) -> Self {
-        Self { held: AtomicUsize::new(0), limit: limit.max(1), room: Notify::new() }
+        Self { held: Mutex::default(), limit: limit.max(1), room: Notify::new() }
     }
 
-    /// More bytes are held; whether some should go to the disk.
+    /// More bytes are held; whether some of pieces that are not whole should go to the disk.
     pub(super) fn take(&self, bytes: usize) -> bool {
-        self.held.fetch_add(bytes, Ordering::Relaxed) + bytes > self.limit
+        let mut held = self.held();
+        held.all += bytes;
+        held.all - held.whole > self.limit
     }
 
-    /// Fewer are.
+    /// So many of them are of a piece that is whole now.
+    pub(super) fn whole(&self, bytes: usize) {
+        self.held().whole += bytes;
+    }
+
+    /// Bytes of a piece that is not whole are held no more.
     pub(super) fn give(&self, bytes: usize) {
-        let before = self.held.fetch_sub(bytes, Ordering::Relaxed);
-        if before > self.most() && before - bytes <= self.most() {
+        self.change(|held| held.all -= bytes);
+    }
+
+    /// Bytes of a piece that was whole are held no more.
+    pub(super) fn give_whole(&self, bytes: usize) {
+        self.change(|held| {
+            held.all -= bytes;
+            held.whole -= bytes;
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Held)) {
+        let mut held = self.held();
+        let was_full = self.has_no_room(&held);
+        change(&mut held);
+        if was_full && !self.has_no_room(&held) {
             self.room.notify_waiters();
         }
     }
 
     /// Whether nobody may take more now: the disk does not keep up.
     pub(super) fn is_full(&self) -> bool {
-        self.held.load(Ordering::Relaxed) > self.most()
+        self.has_no_room(&self.held())
     }
 
     /// Waits until there is room again.
@@ -52,9 +84,13 @@ impl Memory {
         }
     }
 
-    /// What was begun may go on: twice the bytes from which the disk is at work.
-    fn most(&self) -> usize {
-        self.limit * 2
+    /// What is being written early is held until it is written.
+    fn has_no_room(&self, held: &Held) -> bool {
+        held.whole > self.limit / 2 || held.all > self.limit * 2
+    }
+
+    fn held(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -77,5 +113,17 @@ mod tests {
         assert!(futures_util::poll!(&mut waits).is_pending(), "21 are more than 20");
         memory.give(1);
         waits.await;
+    }
+
+    #[tokio::test]
+    async fn whole_pieces_wait_for_the_disk_alone() {
+        let memory = Memory::new(10);
+        memory.take(9);
+        memory.whole(6);
+        assert!(memory.is_full(), "the disk is behind");
+        assert!(!memory.take(7), "10 are not whole");
+        assert!(memory.take(1));
+        memory.give_whole(6);
+        memory.room().await;
     }
 }

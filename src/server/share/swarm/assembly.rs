@@ -52,6 +52,11 @@ impl Assembly {
         length.saturating_sub(before.held())
     }
 
+    /// Bytes in memory.
+    pub(super) fn held(&self) -> usize {
+        self.pieces.values().flatten().map(Slot::held).sum()
+    }
+
     /// Takes the blocks of a piece that is whole; `None` if one is missing.
     pub(super) fn take(&mut self, piece: u32) -> Option<Vec<Slot>> {
         match self.pieces.entry(piece) {
@@ -126,6 +131,7 @@ mod tests {
         assert_eq!(assembly.add(7, 2 * BLOCK, Bytes::from_static(b"end")), 3);
         assert_eq!(assembly.add(7, 0, block(1)), BLOCK as usize);
         assert_eq!(assembly.take(7), None);
+        assert_eq!(assembly.held(), BLOCK as usize + 3);
         assembly.add(7, BLOCK, block(9));
         assert_eq!(assembly.add(7, BLOCK, block(2)), 0, "in place of the other");
         let slots = assembly.take(7).unwrap();

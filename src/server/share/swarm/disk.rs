@@ -1,9 +1,11 @@
 //! What becomes of pieces that are whole: they are hashed where they are, written if they are right, and only then told of.
 //!
-//! Both are work for the blocking lane. Pieces wait in a queue of their torrent, and as many jobs as there are threads work it off.
+//! Both are work for the blocking lane. Pieces wait in a queue, and as many jobs as there are threads work it off. Pieces that come quickly wait for each other a moment: four that
+//! are hashed at once take half the time.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tokio_util::task::task_tracker::TaskTrackerToken;
@@ -21,6 +23,9 @@ use crate::server::share::storage::StorageError;
 
 /// Jobs that work at once, of all torrents, at most.
 const JOBS: usize = 4;
+
+/// How long a piece waits for others to be hashed with, if one has come so shortly before.
+const GATHER: Duration = Duration::from_millis(5);
 
 /// Something to do with the disk.
 #[derive(Debug)]
@@ -42,6 +47,12 @@ pub(in crate::server::share) struct Disk {
 struct Queue {
     /// Each with what tells that the files are in use.
     work: VecDeque<(Work, TaskTrackerToken)>,
+    /// How many of them are to be done now. The others wait to be more.
+    ready: usize,
+    /// Whether somebody looks after those that wait, lest they wait for long.
+    watched: bool,
+    /// When a piece was whole last.
+    last: Option<Instant>,
     jobs: usize,
 }
 
@@ -52,6 +63,7 @@ impl Disk {
 
     /// A piece is whole.
     pub(super) fn check(self: &Arc<Self>, sharing: &Arc<Sharing>, piece: u32, slots: Vec<Slot>) {
+        sharing.common.memory.whole(slots.iter().map(Slot::held).sum());
         self.push(Work::Check { sharing: Arc::clone(sharing), piece, slots });
     }
 
@@ -61,16 +73,35 @@ impl Disk {
     }
 
     fn push(self: &Arc<Self>, work: Work) {
-        {
-            let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-            let (Work::Check { sharing, .. } | Work::Spill { sharing, .. }) = &work;
-            let user = sharing.users.token();
-            queue.work.push_back((work, user));
-            if queue.jobs >= JOBS {
-                return;
-            }
-            queue.jobs += 1;
+        let (Work::Check { sharing, .. } | Work::Spill { sharing, .. }) = &work;
+        let user = sharing.users.token();
+        let mut queue = self.queue();
+        queue.push(Instant::now(), work, user);
+        if queue.waits() && !queue.watched {
+            queue.watched = true;
+            let disk = Arc::clone(self);
+            tokio::spawn(async move {
+                tokio::time::sleep(GATHER).await;
+                let mut queue = disk.queue();
+                queue.watched = false;
+                queue.ready = queue.work.len();
+                disk.start(queue);
+            });
         }
+        self.start(queue);
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has one more job work off the queue, if there is something to do.
+    fn start(self: &Arc<Self>, mut queue: MutexGuard<'_, Queue>) {
+        if queue.ready == 0 || queue.jobs >= JOBS {
+            return;
+        }
+        queue.jobs += 1;
+        drop(queue);
         let disk = Arc::clone(self);
         // The queue of the lane is as long as that of all of its users: with at most `JOBS` jobs of ours, it has room unless others fill it.
         match self.lane.submit(Priority::Normal, move || disk.work()) {
@@ -86,8 +117,8 @@ impl Disk {
     fn work(&self) {
         loop {
             let some = {
-                let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
-                if queue.work.is_empty() {
+                let mut queue = self.queue();
+                if queue.ready == 0 {
                     queue.jobs -= 1;
                     return;
                 }
@@ -107,15 +138,38 @@ impl Disk {
 }
 
 impl Queue {
+    /// Something more is to be done: now, or with others that will follow.
+    fn push(&mut self, now: Instant, work: Work, user: TaskTrackerToken) {
+        let lonely = self.last.is_none_or(|last| now.saturating_duration_since(last) > GATHER);
+        let waits = match &work {
+            Work::Check { sharing, .. } => {
+                self.last = Some(now);
+                // More of them would be more bytes than may be held.
+                let together = LANES * sharing.info.layout().piece_length() as usize;
+                !lonely && together <= sharing.common.settings.cache / 4
+            }
+            Work::Spill { .. } => false,
+        };
+        self.work.push_back((work, user));
+        if !waits {
+            self.ready = self.work.len();
+        } else if self.work.len() - self.ready >= LANES {
+            self.ready += LANES;
+        }
+    }
+
+    /// Whether there is something that waits for others.
+    fn waits(&self) -> bool {
+        self.ready < self.work.len()
+    }
+
     /// The next thing to do; and the pieces behind it that are hashed in the same time.
     fn take_some(&mut self) -> Vec<(Work, TaskTrackerToken)> {
-        let mut some: Vec<_> = self.work.pop_front().into_iter().collect();
-        if matches!(some.first(), Some((Work::Check { .. }, _))) {
-            while some.len() < LANES && matches!(self.work.front(), Some((Work::Check { .. }, _))) {
-                some.extend(self.work.pop_front());
-            }
-        }
-        some
+        let ready = self.work.iter().take(self.ready.min(LANES));
+        let checks = ready.take_while(|(work, _)| matches!(work, Work::Check { .. })).count();
+        let some = checks.max(1).min(self.ready);
+        self.ready -= some;
+        self.work.drain(..some).collect()
     }
 }
 
@@ -143,7 +197,7 @@ fn check(pieces: Vec<Whole>) {
         if let Err(error) = sharing.judge(whole, hash) {
             sharing.fail(error);
         }
-        sharing.common.memory.give(held);
+        sharing.common.memory.give_whole(held);
     }
 }
 
@@ -163,7 +217,7 @@ impl Sharing {
                     let mut data = vec![0; length as usize];
                     if let Err(error) = self.storage.read(piece, begin, &mut data) {
                         self.fail(error);
-                        self.common.memory.give(held);
+                        self.common.memory.give_whole(held);
                         return None;
                     }
                     data.into()

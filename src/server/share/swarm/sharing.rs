@@ -120,11 +120,14 @@ impl Sharing {
 
     /// A peer has come.
     pub(super) fn join(&self, newcomer: Newcomer, link: &Arc<Link>) -> PeerKey {
-        self.with(None, |state, now| {
+        let key = self.with(None, |state, now| {
             let key = state.torrent.join(now, newcomer);
             state.links.insert(key, Arc::clone(link));
             key
-        })
+        });
+        // With somebody there, time goes by.
+        self.decided.notify_one();
+        key
     }
 
     /// A peer has left.
@@ -169,5 +172,13 @@ impl Sharing {
     fn lock(&self) -> MutexGuard<'_, State> {
         // Nothing below the lock panics by what a peer says.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Sharing {
+    /// What has come of pieces that are not whole is forgotten.
+    fn drop(&mut self) {
+        let held = self.lock().assembly.held();
+        self.common.memory.give(held);
     }
 }

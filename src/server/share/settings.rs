@@ -68,8 +68,7 @@ impl Default for Settings {
             cache: CACHE,
             open_files: MOST_OPEN,
             allocation: Allocation::default(),
-            // Peers that tell nobody of a piece whom they know to have it are shown no others.
-            torrent: torrent::Settings { super_seeding: false, ..torrent::Settings::default() },
+            torrent: torrent::Settings::default(),
             encryption: Policy::default(),
             dht: Some(ROUTERS.map(str::to_owned).to_vec()),
             transport: Transport::default(),

@@ -148,8 +148,9 @@ impl Torrent {
 
     /// Whether there are such bytes.
     fn existing(&self, block: Block) -> Result<(), Violation> {
-        let end = u64::from(block.begin) + u64::from(block.length);
-        let exists = end <= self.info.layout().piece_size(block.piece).into();
+        let (layout, end) = (self.info.layout(), u64::from(block.begin) + u64::from(block.length));
+        let exists =
+            block.begin < layout.piece_size(block.piece) && end <= layout.piece_room(block.piece).into();
         let fits = (1..=MAX_REQUEST).contains(&block.length);
         if exists && fits { Ok(()) } else { Err(Violation::Block(block)) }
     }

@@ -222,7 +222,7 @@ impl Torrent {
         }
         self.peers.insert(key, peer);
         self.count_slots();
-        self.show_more(key);
+        self.show_more();
         self.wake(key);
         key
     }
@@ -232,6 +232,12 @@ impl Torrent {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.pipeline.set_taken(requests);
         }
+    }
+
+    /// Whether a peer was asked for blocks that have not come.
+    #[must_use]
+    pub fn owes(&self, key: PeerKey) -> bool {
+        self.peers.get(&key).is_some_and(|peer| !peer.asked.is_empty())
     }
 
     /// How it goes with a peer, if it is there.
@@ -262,6 +268,7 @@ impl Torrent {
         self.picker.peer_left(&peer.has);
         self.choker.left(key);
         self.reveal.left(&peer.awaited);
+        self.show_more();
         self.woken.remove(&key);
         self.look_soon();
     }
@@ -276,10 +283,10 @@ impl Torrent {
         self.events.pop_front()
     }
 
-    /// When [`poll`](Self::poll) has something to do.
+    /// When [`poll`](Self::poll) has something to do. Without peers, there is nothing.
     #[must_use]
-    pub fn deadline(&self) -> Instant {
-        self.tick.min(self.choker.next())
+    pub fn deadline(&self) -> Option<Instant> {
+        (!self.peers.is_empty()).then(|| self.tick.min(self.choker.next()))
     }
 
     /// Time has gone by.
@@ -309,6 +316,7 @@ impl Torrent {
         for key in late {
             self.take_back(key);
         }
+        self.show_idle();
         let idle: Vec<PeerKey> = self
             .peers
             .values()

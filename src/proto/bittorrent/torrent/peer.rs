@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::reveal::Awaited;
 use crate::proto::bittorrent::picker::PeerKey;
 use crate::proto::bittorrent::pipeline::Pipeline;
 use crate::proto::bittorrent::rate::Rate;
@@ -63,7 +64,9 @@ pub(super) struct Peer {
     pub(super) told: usize,
     /// Pieces that it was shown, if we pretend to have no others (BEP 16); and those of them that it has not got yet.
     pub(super) shown: Option<Bitfield>,
-    pub(super) awaited: Vec<u32>,
+    pub(super) awaited: Vec<Awaited>,
+    /// Seconds for which it has asked for nothing of them.
+    pub(super) idle: u32,
     pub(super) down: Rate,
     pub(super) up: Rate,
     pub(super) pipeline: Pipeline,
@@ -96,6 +99,7 @@ impl Peer {
             told: 0,
             shown: None,
             awaited: Vec::new(),
+            idle: 0,
             down: Rate::new(now),
             up: Rate::new(now),
             pipeline: Pipeline::new(now),

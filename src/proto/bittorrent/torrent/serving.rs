@@ -53,6 +53,7 @@ impl Torrent {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.up.add(now, block.length.into());
             self.under_way = Some((key, block.piece));
+            self.shown_was_sent(key, block);
         }
     }
 

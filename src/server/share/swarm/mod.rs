@@ -297,14 +297,15 @@ impl Swarm {
         let Some(sharing) = self.sharing() else { return };
         loop {
             let deadline = sharing.with(None, |state, now| {
-                if state.torrent.deadline() <= now {
+                if state.torrent.deadline().is_some_and(|at| at <= now) {
+                    state.torrent.set_super_seeding(self.is_paced());
                     state.torrent.poll(now);
                 }
                 state.torrent.deadline()
             });
             tokio::select! {
                 () = self.stopping.cancelled() => return,
-                () = tokio::time::sleep_until(deadline.into()) => {}
+                () = at(deadline) => {}
                 () = sharing.decided.notified() => {}
             }
         }
@@ -317,16 +318,10 @@ impl Swarm {
                 tokio::spawn(async move { swarm.call(addr).await });
             }
             let deadline = self.contacts().deadline().filter(|at| *at > Instant::now());
-            let soon = async {
-                match deadline {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => pending().await,
-                }
-            };
             tokio::select! {
                 () = self.stopping.cancelled() => return,
                 () = self.changed.notified() => {}
-                () = soon => {}
+                () = at(deadline) => {}
             }
         }
     }
@@ -392,6 +387,14 @@ impl Swarm {
 
     fn met(&self) -> MutexGuard<'_, Met> {
         self.met.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Waits until then; for ever, if that is never.
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => pending().await,
     }
 }
 

@@ -360,3 +360,33 @@ fn the_only_seed_shows_its_pieces_one_by_one() {
     }
     assert_eq!(shown(&talk.says(one)).len(), 1, "the last one");
 }
+
+#[test]
+fn who_says_nothing_of_what_it_got_or_wants_nothing_is_shown_more() {
+    let torrent = Torrent::new(info(64, 1), Bitfield::all(64), Settings::default(), Instant::now(), 1);
+    let mut talk = Talk { torrent, now: Instant::now(), met: 0 };
+    let peers = [talk.meets(true), talk.meets(true)];
+    let count = |said: &[Message]| said.iter().filter(|word| matches!(word, Message::Have(_))).count();
+    let [silent, other] = peers;
+    let said = talk.says(silent);
+    let Some(Message::Have(piece)) = said.iter().rfind(|word| matches!(word, Message::Have(_))) else {
+        panic!("{said:?}")
+    };
+    talk.hears(silent, Message::HaveNone);
+    talk.hears(silent, Message::Interested);
+    talk.hears(silent, Message::Request(block(*piece, 0)));
+    talk.does(silent);
+    let sent = Block { piece: *piece, begin: 0, length: BLOCK };
+    talk.torrent.sent(talk.now, silent, sent);
+    assert_eq!(count(&talk.says(silent)), 1, "it was sent all of a piece");
+    assert_eq!(count(&talk.says(other)), 2);
+    let mut shown = 2;
+    for more in [2, 4, 8, 16, 32] {
+        talk.passes(Duration::from_secs(1));
+        assert_eq!(count(&talk.says(other)), more, "it is not interested");
+        shown += more;
+    }
+    assert_eq!(shown, 64);
+    talk.torrent.set_super_seeding(false);
+    assert_eq!(count(&talk.says(silent)), 64 - 3, "all of it, as our line is wide now");
+}

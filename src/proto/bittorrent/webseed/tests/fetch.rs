@@ -99,8 +99,8 @@ impl World {
                 break;
             }
             if !self.step() {
-                let deadline = self.seed.deadline().unwrap().min(self.torrent.deadline());
-                self.now = self.now.max(deadline);
+                let deadline = self.seed.deadline().into_iter().chain(self.torrent.deadline()).min();
+                self.now = self.now.max(deadline.unwrap());
                 if self.now - self.begun > Duration::from_secs(7200) {
                     break;
                 }

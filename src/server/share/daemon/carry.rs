@@ -30,6 +30,8 @@ impl Daemon {
     }
 
     async fn begin(&self, id: Sha1) -> Result<(), String> {
+        // It is never closed.
+        let _turn = self.0.beginning.acquire().await;
         let (metainfo, magnet, folder, resume, looked) = {
             let mut state = self.state();
             let Some(entry) = state.entry(id) else { return Ok(()) };

@@ -176,7 +176,8 @@ impl Entry {
     pub(super) fn is_complete(&self) -> bool {
         match self.counted() {
             Some(handle) => {
-                self.metainfo.is_some() && handle.have().is_some() && handle.progress().missing == 0
+                let progress = handle.progress();
+                self.metainfo.is_some() && progress.pieces.1 > 0 && progress.missing == 0
             }
             None => {
                 let (Some(layout), Some(resume)) = (self.layout(), &self.resume) else { return false };

@@ -25,7 +25,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use self::entry::{Entry, Errand, Life};
@@ -48,6 +48,9 @@ pub(in crate::server::share) use self::web::routes;
 
 /// Torrents at most.
 const MOST: usize = 100_000;
+
+/// Torrents that begin at a time: their files are looked at, for which there is a queue of limited length.
+const BEGINNING: usize = 32;
 
 /// Why a torrent is not taken.
 #[derive(Debug, thiserror::Error)]
@@ -130,6 +133,8 @@ struct Shared {
     state: Mutex<State>,
     /// Something is to be seen to.
     changed: Notify,
+    /// Turns to begin.
+    beginning: Semaphore,
     /// Where its state is.
     folder: PathBuf,
     /// Somebody wants it to end.
@@ -198,6 +203,7 @@ impl Daemon {
             lane: Blocking::new(BlockingConfig { threads: 2, ..BlockingConfig::default() }),
             state: Mutex::new(state),
             changed: Notify::new(),
+            beginning: Semaphore::new(BEGINNING),
             folder: state_folder.to_owned(),
             closing: CancellationToken::new(),
         })))

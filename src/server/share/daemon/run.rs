@@ -18,6 +18,12 @@ use crate::server::share::client::Handle;
 /// Between two looks.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Looking takes a tenth of the time at most: where thousands of torrents begin, many of them are looked at together.
+const REST: u32 = 9;
+
+/// How long it rests at most.
+const LONGEST_REST: Duration = Duration::from_millis(500);
+
 /// Between two times that what is there of a torrent is kept, as long as pieces come.
 const KEEP: Duration = Duration::from_secs(10);
 
@@ -41,7 +47,9 @@ impl Daemon {
                 () = self.0.changed.notified() => false,
                 () = drain.stopping() => break,
             };
+            let begun = Instant::now();
             self.look(ticked).await;
+            tokio::time::sleep((begun.elapsed() * REST).min(LONGEST_REST)).await;
         }
         self.end().await;
     }
@@ -180,9 +188,12 @@ impl Entry {
                     self.life = Life::Stopping(handle.clone());
                     return Some(Action::Stop(self.id, handle));
                 }
+                let all = self.layout().map(|layout| layout.pieces());
+                if now < self.kept.1 + KEEP || all == Some(self.kept.0) {
+                    return None;
+                }
                 let have = handle.progress().pieces.0;
-                let is_due = have != self.kept.0 && now >= self.kept.1 + KEEP;
-                is_due.then(|| {
+                (have != self.kept.0).then(|| {
                     self.kept = (have, now);
                     Action::Keep(self.id, handle)
                 })

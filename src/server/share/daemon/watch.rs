@@ -61,10 +61,12 @@ impl Watched {
         let mut found = HashMap::new();
         for entry in fs::read_dir(&self.folder)? {
             let path = entry?.path();
-            let is_ours = path.extension().is_some_and(|end| end == "torrent" || end == "magnet");
+            if !path.extension().is_some_and(|end| end == "torrent" || end == "magnet") {
+                continue;
+            }
             // What is gone again is not looked at.
             let Ok(known) = fs::metadata(&path) else { continue };
-            if is_ours && known.is_file() {
+            if known.is_file() {
                 found.insert(path, (known.len(), known.modified()?));
             }
         }

@@ -45,8 +45,21 @@ impl Dht {
             }
         }
         if self.networks.values().any(super::Network::can_begin) {
+            if !self.is_connected(now) {
+                self.hurry(now);
+            }
             self.bootstrap = Some(now);
             (self.pause, self.upkeep) = (RETRY.0, now);
+        }
+    }
+
+    /// What was announced to nobody, as nobody was known, is due.
+    fn hurry(&mut self, now: Instant) {
+        for (info_hash, standing) in &mut self.announces {
+            if self.due.remove(&(standing.due, *info_hash)) {
+                standing.due = now;
+                self.due.insert((now, *info_hash));
+            }
         }
     }
 

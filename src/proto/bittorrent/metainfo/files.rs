@@ -174,6 +174,12 @@ impl Layout {
         u64::from(piece) * u64::from(self.piece_length)
     }
 
+    /// Bytes of a piece that may be asked for. Where files are aligned, clients by libtorrent 2.0 ask for what is behind the end of one, too, and expect zeros.
+    #[must_use]
+    pub fn piece_room(&self, piece: u32) -> u32 {
+        if self.aligned && piece < self.pieces { self.piece_length } else { self.piece_size(piece) }
+    }
+
     /// Bytes of a piece: fewer in the last one, and where files are aligned, in the last one of each. 0 if there is no such piece.
     #[must_use]
     pub fn piece_size(&self, piece: u32) -> u32 {

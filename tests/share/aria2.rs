@@ -9,7 +9,7 @@ use super::tree::{Torrent, assert_same, plant};
 use crate::support::process::Process;
 
 /// What finds peers by the tracker only, and asks a peer for all that it has.
-const OPTIONS: &str = "--no-conf --enable-dht=false --enable-dht6=false --bt-enable-lpd=false --enable-peer-exchange=false \
+pub(super) const OPTIONS: &str = "--no-conf --enable-dht=false --enable-dht6=false --bt-enable-lpd=false --enable-peer-exchange=false \
 --disable-ipv6=true --listen-port=6881 --file-allocation=none --bt-max-peers=0 --bt-request-peer-speed-limit=0 --follow-torrent=mem \
 --summary-interval=0 --seed-ratio=0.0 --allow-overwrite=true --check-integrity=true";
 
@@ -25,7 +25,14 @@ pub(super) fn tracked(network: &Network, dir: &Path, kinds: &[&str]) -> (Process
     (tracker, torrents)
 }
 
-fn aria2(network: &Network, host: u8, source: &str, dir: &Path, encrypted: bool, seeds: bool) -> Process {
+pub(super) fn aria2(
+    network: &Network,
+    host: u8,
+    source: &str,
+    dir: &Path,
+    encrypted: bool,
+    seeds: bool,
+) -> Process {
     let own = [
         format!("--interface={}", ip(host)),
         format!("--bt-force-encryption={encrypted}"),

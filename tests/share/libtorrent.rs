@@ -10,7 +10,7 @@ use crate::support::tool::Tool;
 const PEER: &str = include_str!("../data/share/libtorrent_peer.py");
 
 /// Our way of saying whether connections are encrypted, and that of the script.
-const ENCRYPTIONS: [(&str, &str); 2] = [("refuse", "off"), ("require", "on")];
+pub(super) const ENCRYPTIONS: [(&str, &str); 2] = [("refuse", "off"), ("require", "on")];
 
 /// Torrents of all kinds, made by us and by libtorrent, with names for messages. Where both make the same, one is enough.
 fn torrents(dir: &Path) -> Vec<(String, Torrent)> {
@@ -40,7 +40,7 @@ fn torrents(dir: &Path) -> Vec<(String, Torrent)> {
 }
 
 /// A peer by libtorrent that takes connections.
-fn peer(network: &Network, host: u8, encryption: &str, more: &[String]) -> Process {
+pub(super) fn peer(network: &Network, host: u8, encryption: &str, more: &[String]) -> Process {
     let listen = ["--listen".to_owned(), address(host), "--encryption".to_owned(), encryption.to_owned()];
     let mut peer = network.python(PEER).args(listen).args(more).start_typing();
     peer.listening("libtorrent");

@@ -4,9 +4,15 @@
 //! Peers have an address each, on a network of the test's own: Transmission talks to nobody at 127.0.0.1, and libtorrent to one peer an address.
 
 mod aria2;
+mod dht;
 mod faults;
 mod libtorrent;
 mod network;
 mod ours;
+mod pex;
+mod qbittorrent;
+mod trackers;
 mod transmission;
 mod tree;
+mod utp;
+mod web_seed;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use super::tree::Torrent;
+use super::tree::{KINDS, Torrent, assert_same};
 use crate::support::command::wireworks;
 use crate::support::process::{Ended, Process};
 use crate::support::tool::{Tool, in_tools};
@@ -28,6 +28,12 @@ impl Network {
     #[track_caller]
     pub(super) fn new() -> Self {
         Self::with("")
+    }
+
+    /// Likewise, where nobody hears multicasts: peers are not found by being near.
+    #[track_caller]
+    pub(super) fn without_multicast() -> Self {
+        Self::with("echo 0 > /proc/sys/net/ipv4/igmp_max_memberships")
     }
 
     /// Likewise; `command` is run by a shell in it first, as for a disk of its own.
@@ -65,6 +71,13 @@ impl Network {
         self.program(path.trim_end())
     }
 
+    /// Waits until a command of the shell ends well in it; `$0`, `$1` and so on are `args`.
+    #[track_caller]
+    pub(super) fn until(&self, command: &str, args: &[&str]) {
+        let script = format!("until {command}; do sleep 0.05; done");
+        self.program("sh").args(["-c", &script]).args(args).run().success();
+    }
+
     /// A program in Python in it, which may import the packages in `target/tools`.
     #[track_caller]
     pub(super) fn python(&self, program: &str) -> Tool {
@@ -75,7 +88,13 @@ impl Network {
     /// Our command in it.
     #[track_caller]
     pub(super) fn ours(&self, args: &[&str]) -> Process {
-        self.program(env!("CARGO_BIN_EXE_wireworks")).args(["share"]).args(args).start()
+        self.wireworks(&[&["share"], args].concat())
+    }
+
+    /// Any server of ours in it.
+    #[track_caller]
+    pub(super) fn wireworks(&self, args: &[&str]) -> Process {
+        self.program(env!("CARGO_BIN_EXE_wireworks")).args(args).start()
     }
 
     /// We share torrents whose files are in `data`; this waits until we do.
@@ -88,6 +107,31 @@ impl Network {
         let mut seed = self.ours(&[&args[..], more].concat());
         seed.listening("share");
         seed
+    }
+
+    /// We fetch torrents of all kinds from a host, by file and by link, all at once, and all must be as in `dir`. The hosts from 15 on are used for it.
+    #[track_caller]
+    pub(super) fn fetches_all(&self, from: u8, torrents: &[Torrent; 3], dir: &Path, more: &[&str]) {
+        let cells = KINDS.into_iter().zip(torrents).flat_map(|cell| [(cell, false), (cell, true)]);
+        let under_way: Vec<_> = (15..)
+            .zip(cells)
+            .map(|(host, ((kind, torrent), by_link))| {
+                let way = if by_link { "link" } else { "file" };
+                let what = format!("{kind} by {way} from {from} {}", more.join(" "));
+                let out = dir.join(&what);
+                (self.fetches(host, torrent.source(by_link), &out, Some(from), more), out, what)
+            })
+            .collect();
+        let mut failed = Vec::new();
+        for (get, out, what) in under_way {
+            let ended = get.wait();
+            if ended.status.success() {
+                assert_same(dir, &out, &what);
+            } else {
+                failed.push((what, ended.stderr));
+            }
+        }
+        assert!(failed.is_empty(), "{failed:?}");
     }
 
     /// We fetch what `source` names, and know of a peer if there is one. It ends without success when it takes too long.

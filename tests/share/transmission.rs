@@ -7,7 +7,7 @@ use super::network::{Network, address};
 use super::tree::assert_same;
 use crate::support::process::Process;
 
-fn transmission(
+pub(super) fn transmission(
     network: &Network,
     host: u8,
     encryption: &str,

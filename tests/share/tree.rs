@@ -46,7 +46,13 @@ impl Torrent {
     /// Makes one of the folder `tree` in `dir` by our command.
     #[track_caller]
     pub(super) fn make(dir: &Path, kind: &str, more: &[&str]) -> Self {
-        let (tree, file) = (dir.join("tree"), dir.join(format!("{kind}.torrent")));
+        Self::named(dir, kind, kind, more)
+    }
+
+    /// Likewise, in a file of that name.
+    #[track_caller]
+    pub(super) fn named(dir: &Path, name: &str, kind: &str, more: &[&str]) -> Self {
+        let (tree, file) = (dir.join("tree"), dir.join(format!("{name}.torrent")));
         let (tree, path) = (tree.display().to_string(), file.display().to_string());
         let kind = format!("--{kind}");
         share(
@@ -78,6 +84,13 @@ pub(super) fn plant(dir: &Path) {
     }
 }
 
+/// Writes the folder, and makes torrents of it of [all kinds](KINDS).
+#[track_caller]
+pub(super) fn plant_kinds(dir: &Path) -> [Torrent; 3] {
+    plant(dir);
+    KINDS.map(|kind| Torrent::make(dir, kind, &[]))
+}
+
 /// The bytes of all files.
 pub(super) fn size() -> usize {
     FILES.iter().map(|(_, length)| length).sum()
@@ -92,6 +105,11 @@ pub(super) fn assert_same(dir: &Path, out: &Path, what: &str) {
     for (name, content) in &ours {
         assert!(theirs[name] == *content, "{what}: {name} is another file");
     }
+}
+
+/// Whether all is there, and right.
+pub(super) fn is_same(dir: &Path, out: &Path) -> bool {
+    files(&out.join("tree")) == files(&dir.join("tree"))
 }
 
 /// The files below a folder, by their paths in it.

@@ -2,7 +2,7 @@
 input ends.
 
 Arguments: its address, whether connections are plain or by RC4 only (`off`, `on`), the folder of the files, and a torrent file or a
-magnet link. It keeps its state in the folder CONFIG, the last argument.
+magnet link. It keeps its state in the folder CONFIG, the next argument. If `utp` follows, it knows uTP, too.
 """
 
 import base64
@@ -15,7 +15,7 @@ import time
 import urllib.error
 import urllib.request
 
-address, encryption, folder, torrent, config = sys.argv[1:]
+address, encryption, folder, torrent, config, *transport = sys.argv[1:]
 host, port = address.split(":")
 os.makedirs(folder, exist_ok=True)
 os.makedirs(config, exist_ok=True)
@@ -26,7 +26,7 @@ settings = {
     "dht-enabled": False,
     "lpd-enabled": False,
     "pex-enabled": False,
-    "utp-enabled": False,
+    "utp-enabled": transport == ["utp"],
     "port-forwarding-enabled": False,
     "preallocation": 0,
     "rpc-bind-address": host,
@@ -37,7 +37,9 @@ settings = {
 }
 with open(os.path.join(config, "settings.json"), "w") as file:
     json.dump(settings, file)
-daemon = subprocess.Popen(["transmission-daemon", "-f", "-g", config, "--log-error"], stdout=sys.stderr)
+# It ends when this ends, however that may be.
+dies = ["setpriv", "--pdeathsig", "KILL"]
+daemon = subprocess.Popen([*dies, "transmission-daemon", "-f", "-g", config, "--log-error"], stdout=sys.stderr)
 
 
 def leave():

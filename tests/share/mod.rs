@@ -6,6 +6,7 @@
 mod aria2;
 mod dht;
 mod faults;
+mod holepunch;
 mod libtorrent;
 mod network;
 mod ours;

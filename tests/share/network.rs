@@ -18,6 +18,9 @@ const MOST: &str = "25";
 const SETUP: &str = "set -e; ip link set lo up; ip link set lo multicast on; ip route add 224.0.0.0/4 dev lo
 for host in $(seq 20); do ip addr add 10.99.0.$host/24 dev lo; done; echo ready; exec cat";
 
+/// Run first, has nobody hear multicasts.
+pub(super) const NO_MULTICAST: &str = "echo 0 > /proc/sys/net/ipv4/igmp_max_memberships";
+
 /// A namespace, which ends with the test.
 pub(super) struct Network {
     holder: Process,
@@ -33,7 +36,7 @@ impl Network {
     /// Likewise, where nobody hears multicasts: peers are not found by being near.
     #[track_caller]
     pub(super) fn without_multicast() -> Self {
-        Self::with("echo 0 > /proc/sys/net/ipv4/igmp_max_memberships")
+        Self::with(NO_MULTICAST)
     }
 
     /// Likewise; `command` is run by a shell in it first, as for a disk of its own.

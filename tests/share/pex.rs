@@ -15,13 +15,13 @@ const CRAWL: &str = "131072";
 
 /// Whose program a peer is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Of {
+pub(super) enum Of {
     Us,
     Libtorrent,
 }
 
 /// A seed, if it knows nobody, or a fetcher.
-fn start(
+pub(super) fn start(
     network: &Network,
     of: Of,
     host: u8,
@@ -32,7 +32,7 @@ fn start(
 ) -> Process {
     let folder = dir.display().to_string();
     match (of, knows) {
-        (Of::Us, None) => network.seeds(host, &[torrent], dir, &["--no-dht"]),
+        (Of::Us, None) => network.seeds(host, &[torrent], dir, &[&["--no-dht"], more].concat()),
         (Of::Us, Some(_)) => {
             network.fetches(host, &torrent.file, dir, knows, &[&["--no-dht"], more].concat())
         }

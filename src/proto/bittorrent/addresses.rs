@@ -1,6 +1,6 @@
-//! Addresses of peers in their compact form: 4 or 16 bytes of address and 2 of port, in the order of the network (BEP 23, BEP 7).
+//! Addresses of peers: which are possible, and their compact form: 4 or 16 bytes of address and 2 of port, in the order of the network (BEP 23, BEP 7).
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// Addresses of 6 bytes each. What is left over at the end is none.
 #[must_use]
@@ -48,6 +48,32 @@ pub fn write_v6(peers: impl IntoIterator<Item = SocketAddr>) -> Vec<u8> {
         }
     }
     bytes
+}
+
+/// Whether there can be a peer at an address.
+#[must_use]
+pub fn is_possible(addr: SocketAddr) -> bool {
+    let is_host = match addr.ip() {
+        IpAddr::V4(ip) => {
+            !(ip.octets()[0] == 0 || ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] >= 240)
+        }
+        IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.to_ipv4_mapped().is_some()),
+    };
+    is_host && addr.port() != 0
+}
+
+/// Whether an address means something within a network only.
+#[must_use]
+pub fn is_local(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => {
+            let [a, b, ..] = ip.octets();
+            // RFC 6598: shared by the customers of a provider.
+            let is_shared = a == 100 && b & 0xc0 == 64;
+            ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared
+        }
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
+    }
 }
 
 #[cfg(test)]

@@ -19,6 +19,9 @@ const FAILURES: u32 = 3;
 /// How long an address rests after its first failure, or after its connection has ended. It doubles with each failure.
 const REST: Duration = Duration::from_secs(60);
 
+/// How long an address rests whose peer has nothing for us, nor we for it.
+const REST_LONG: Duration = Duration::from_secs(20 * 60);
+
 /// How long after a connection that did work for both, or to whom a person has named.
 const REST_SHORT: Duration = Duration::from_secs(10);
 
@@ -49,6 +52,8 @@ struct Contact {
     /// When it may be tried.
     at: Instant,
     busy: bool,
+    /// Whether neither had anything for the other.
+    useless: bool,
     order: u64,
 }
 
@@ -66,6 +71,8 @@ pub enum Ending {
     Failed,
     /// It stood.
     Left,
+    /// It stood, and neither had anything for the other.
+    Useless,
     /// It is of no use: it is our own, or of somebody who is banned.
     Never,
 }
@@ -99,7 +106,7 @@ impl Contacts {
             return false;
         }
         let order = self.random.next();
-        self.known.insert(addr, Contact { source, failures: 0, at: now, busy: false, order });
+        self.known.insert(addr, Contact { source, failures: 0, at: now, busy: false, useless: false, order });
         true
     }
 
@@ -119,6 +126,21 @@ impl Contacts {
         Some(*addr)
     }
 
+    /// This one is connected to now, whatever was heard of it before; whether it was not already. It counts as connected
+    /// until [`ended`](Self::ended).
+    pub fn take(&mut self, now: Instant, addr: SocketAddr, source: Source) -> bool {
+        self.heard(now, addr, source);
+        self.known.get_mut(&addr).is_some_and(|contact| !std::mem::replace(&mut contact.busy, true))
+    }
+
+    /// More is wanted than before: who had nothing for us may have now.
+    pub fn want_more(&mut self, now: Instant) {
+        for contact in self.known.values_mut().filter(|contact| contact.useless && !contact.busy) {
+            contact.useless = false;
+            contact.at = contact.at.min(now + REST_SHORT);
+        }
+    }
+
     /// Somebody has come from there, and listens there.
     pub fn came(&mut self, now: Instant, addr: SocketAddr) {
         self.heard(now, addr, Source::Itself);
@@ -132,10 +154,15 @@ impl Contacts {
     pub fn ended(&mut self, now: Instant, addr: SocketAddr, ending: Ending) {
         let Some(contact) = self.known.get_mut(&addr) else { return };
         contact.busy = false;
+        contact.useless = ending == Ending::Useless;
         match ending {
             Ending::Left => {
                 contact.failures = 0;
                 contact.at = now + REST_SHORT;
+            }
+            Ending::Useless => {
+                contact.failures = 0;
+                contact.at = now + REST_LONG;
             }
             Ending::Failed if contact.failures + 1 < FAILURES || contact.source <= Source::Given => {
                 // Whoever was named may be about to begin.
@@ -209,6 +236,23 @@ mod tests {
         contacts.next(now + REST * 64);
         contacts.ended(now, at(2), Ending::Never);
         assert_eq!(contacts.len(), 0);
+    }
+
+    #[test]
+    fn who_has_nothing_for_us_rests_long_unless_more_is_wanted() {
+        let now = Instant::now();
+        let mut contacts = Contacts::new(1);
+        contacts.heard(now, at(1), Source::Tracker);
+        assert!(!contacts.next(now).is_none_or(|addr| contacts.take(now, addr, Source::Dht)), "it is busy");
+        contacts.ended(now, at(1), Ending::Useless);
+        assert_eq!(contacts.deadline(), Some(now + REST_LONG));
+        contacts.want_more(now);
+        assert_eq!(contacts.deadline(), Some(now + REST_SHORT));
+        assert!(contacts.take(now, at(1), Source::Exchange), "somebody else says when");
+        contacts.ended(now, at(1), Ending::Left);
+        contacts.want_more(now + REST);
+        assert_eq!(contacts.deadline(), Some(now + REST_SHORT), "it is tried again in any case");
+        assert!(contacts.take(now, at(2), Source::Exchange));
     }
 
     #[test]

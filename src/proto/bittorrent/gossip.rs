@@ -6,9 +6,10 @@
 //! A private torrent has no gossip at all (BEP 27).
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
+use super::addresses::{is_local, is_possible};
 use super::picker::PeerKey;
 use super::wire::pex::{Exchange, Flags, MAX_PEERS};
 
@@ -36,6 +37,8 @@ struct Listener {
     /// Whom it was told of.
     told: BTreeSet<SocketAddr>,
     next: Instant,
+    /// Of how many changes there is nothing more to tell it.
+    seen: u64,
     /// Messages that it may send, and since when they are counted.
     allowance: u32,
     counted: Instant,
@@ -49,6 +52,8 @@ pub struct Gossip {
     peers: BTreeMap<SocketAddr, Flags>,
     listeners: BTreeMap<PeerKey, Listener>,
     ours: BTreeSet<SocketAddr>,
+    /// How often somebody has come or left.
+    changes: u64,
 }
 
 impl Gossip {
@@ -64,13 +69,14 @@ impl Gossip {
     /// not kept.
     pub fn came(&mut self, addr: SocketAddr, flags: Flags) {
         if is_possible(addr) && (self.peers.len() < MAX_TOLD || self.peers.contains_key(&addr)) {
-            self.peers.insert(addr, flags);
+            let before = self.peers.insert(addr, flags);
+            self.changes += u64::from(before.is_none());
         }
     }
 
     /// The connection with a peer has ended.
     pub fn left(&mut self, addr: SocketAddr) {
-        self.peers.remove(&addr);
+        self.changes += u64::from(self.peers.remove(&addr).is_some());
     }
 
     /// A peer knows `ut_pex`: it is told from now on. `addr` is where it takes connections, or else where it called
@@ -80,6 +86,7 @@ impl Gossip {
             addr,
             told: BTreeSet::new(),
             next: now,
+            seen: 0,
             allowance: 1 + EARLY,
             counted: now,
             ignored: 0,
@@ -91,19 +98,24 @@ impl Gossip {
         self.listeners.remove(&key);
     }
 
-    /// When [`poll`](Self::poll) has something to say, if anything changed.
+    /// When [`poll`](Self::poll) may have something to say, if anybody has come or left.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.listeners.values().map(|listener| listener.next).min()
+        let behind = self.listeners.values().filter(|listener| listener.seen != self.changes);
+        behind.map(|listener| listener.next).min()
     }
 
     /// What is to be said to a peer now, until there is nothing.
     pub fn poll(&mut self, now: Instant) -> Option<(PeerKey, Exchange)> {
-        let due = self.listeners.iter_mut().filter(|(_, listener)| listener.next <= now);
-        for (key, listener) in due {
-            listener.next = now + PERIOD;
+        let changes = self.changes;
+        let behind = self.listeners.iter_mut().filter(|(_, listener)| listener.seen != changes);
+        for (key, listener) in behind.filter(|(_, listener)| listener.next <= now) {
             let news = listener.news(&self.peers);
+            if news.added.len().max(news.dropped.len()) < MAX_PEERS {
+                listener.seen = changes;
+            }
             if news != Exchange::default() {
+                listener.next = now + PERIOD;
                 return Some((*key, news));
             }
         }
@@ -167,30 +179,6 @@ impl Listener {
         let may = self.allowance > 0;
         self.allowance = self.allowance.saturating_sub(1);
         may
-    }
-}
-
-/// Whether there can be a peer at an address.
-fn is_possible(addr: SocketAddr) -> bool {
-    let is_host = match addr.ip() {
-        IpAddr::V4(ip) => {
-            !(ip.octets()[0] == 0 || ip.is_multicast() || ip.is_broadcast() || ip.octets()[0] >= 240)
-        }
-        IpAddr::V6(ip) => !(ip.is_unspecified() || ip.is_multicast() || ip.to_ipv4_mapped().is_some()),
-    };
-    is_host && addr.port() != 0
-}
-
-/// Whether an address means something within a network only.
-fn is_local(ip: IpAddr) -> bool {
-    match ip {
-        IpAddr::V4(ip) => {
-            let [a, b, ..] = ip.octets();
-            // RFC 6598: shared by the customers of a provider.
-            let is_shared = a == 100 && b & 0xc0 == 64;
-            ip.is_private() || ip.is_loopback() || ip.is_link_local() || is_shared
-        }
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unique_local() || ip.is_unicast_link_local(),
     }
 }
 

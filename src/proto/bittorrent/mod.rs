@@ -11,6 +11,7 @@ pub mod dht;
 pub mod fetch;
 pub mod gossip;
 pub mod hash;
+pub mod holepunch;
 pub mod lanes;
 pub mod lsd;
 pub mod magnet;

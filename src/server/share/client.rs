@@ -28,7 +28,7 @@ use crate::net::serve::{Arrival, Gate, GateSettings, serve};
 use crate::proto::bittorrent::contacts::Source;
 use crate::proto::bittorrent::hash::{InfoHash, Sha1};
 use crate::proto::bittorrent::magnet::Magnet;
-use crate::proto::bittorrent::metainfo::Metainfo;
+use crate::proto::bittorrent::metainfo::{Info, Metainfo};
 use crate::proto::bittorrent::mse::torrent_mark;
 use crate::proto::bittorrent::webseed::Kind;
 use crate::proto::bittorrent::wire::PeerId;
@@ -169,6 +169,25 @@ impl Client {
         told: impl FnMut(u32, u32),
     ) -> Result<Handle, AddError> {
         self.share(metainfo, folder, Some(resume), told).await
+    }
+
+    /// What is there of a torrent that is not shared yet, for [`resume`](Self::resume). `told` hears what [`add`](Self::add) tells.
+    ///
+    /// # Errors
+    /// Its folder is of no use.
+    pub async fn look(
+        &self,
+        metainfo: &Metainfo,
+        folder: &Path,
+        told: impl FnMut(u32, u32),
+    ) -> Result<Resume, AddError> {
+        let common = &self.0.common;
+        let (info, layers) = (Arc::new(metainfo.info.clone()), Arc::new(metainfo.layers.clone()));
+        let storage = Arc::new(self.0.open(&info, folder)?);
+        // What is written while it is looked at makes a file another one.
+        let stamps = storage.stamps();
+        let have = check(&info, &layers, &storage, &common.lane, told).await?;
+        Ok(Resume { have, stamps })
     }
 
     async fn share(
@@ -312,6 +331,11 @@ impl Shared {
         }
     }
 
+    fn open(&self, info: &Info, folder: &Path) -> Result<Storage, AddError> {
+        let (layout, common) = (Arc::clone(info.layout()), &self.common);
+        Ok(Storage::open(folder, layout, &common.handles, common.settings.allocation)?)
+    }
+
     /// Looks at what is there, and shares it.
     async fn begin(
         &self,
@@ -323,9 +347,7 @@ impl Shared {
     ) -> Result<(), AddError> {
         let common = &self.common;
         let (info, layers) = (Arc::new(metainfo.info), Arc::new(metainfo.layers));
-        let layout = Arc::clone(info.layout());
-        let storage = Storage::open(folder, layout, &common.handles, common.settings.allocation)?;
-        let storage = Arc::new(storage);
+        let storage = Arc::new(self.open(&info, folder)?);
         let have = match resume {
             Some(resume) => resume.check(&info, &layers, &storage, &common.lane, told).await?,
             None => check(&info, &layers, &storage, &common.lane, told).await?,

@@ -30,7 +30,7 @@ fn each_is_told_what_is_new_once_a_minute() {
     // It does not hear of itself.
     let added = |peers: &[(SocketAddr, Flags)]| Exchange { added: peers.to_vec(), dropped: Vec::new() };
     assert_eq!(gossip.poll(at(0)), Some((PeerKey(1), added(&[(peer(2), Flags::UPLOAD_ONLY)]))));
-    assert_eq!((gossip.poll(at(0)), gossip.deadline()), (None, Some(at(60))));
+    assert_eq!((gossip.poll(at(0)), gossip.deadline()), (None, None), "it knows of all");
     gossip.join(at(1), PeerKey(2), peer(2));
     assert_eq!(gossip.poll(at(1)), Some((PeerKey(2), added(&[(peer(1), flags)]))));
     gossip.came(peer(3), Flags::default());
@@ -42,7 +42,13 @@ fn each_is_told_what_is_new_once_a_minute() {
     assert_eq!(gossip.poll(at(59)), None);
     let news = Exchange { added: vec![(peer(3), Flags::default())], dropped: vec![peer(2)] };
     assert_eq!(gossip.poll(at(60)), Some((PeerKey(1), news)));
-    assert_eq!((gossip.poll(at(120)), gossip.deadline()), (None, Some(at(180))), "nothing is new");
+    assert_eq!((gossip.poll(at(120)), gossip.deadline()), (None, None), "nothing is new");
+    // Who has heard nothing for a minute hears at once.
+    gossip.came(peer(5), Flags::default());
+    assert_eq!(gossip.deadline(), Some(at(120)));
+    assert_eq!(gossip.poll(at(125)), Some((PeerKey(1), added(&[(peer(5), Flags::default())]))));
+    gossip.came(peer(6), Flags::default());
+    assert_eq!((gossip.poll(at(126)), gossip.deadline()), (None, Some(at(185))));
 }
 
 #[test]

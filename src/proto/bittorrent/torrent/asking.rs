@@ -63,6 +63,14 @@ impl Torrent {
         self.wake(key);
     }
 
+    /// A peer that sends nothing need not send any more what it was asked for.
+    pub(super) fn call_off(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.words.extend(peer.asked.iter().map(|asked| Message::Cancel(asked.block)));
+        self.take_back(key);
+        self.wake(key);
+    }
+
     /// What a peer was asked for is asked of others.
     pub(super) fn take_back(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
@@ -89,7 +97,7 @@ impl Torrent {
         for (piece, priority) in priorities {
             self.picker.set_priority(piece, priority);
         }
-        self.finished = self.picker.missing() == 0;
+        self.count_missing();
         self.mind_all();
         self.look_soon();
     }

@@ -103,7 +103,7 @@ impl Torrent {
             return;
         }
         self.picker.vanished(piece);
-        self.finished = self.picker.missing() == 0;
+        self.count_missing();
         self.mind_all();
         self.look_soon();
     }
@@ -127,8 +127,7 @@ impl Torrent {
             self.mind(key);
             self.wake(key);
         }
-        if !self.finished && self.picker.missing() == 0 {
-            self.finished = true;
+        if self.count_missing() && self.finished {
             self.events.push_back(Event::Finished);
             self.look_soon();
         }

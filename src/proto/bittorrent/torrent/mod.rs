@@ -113,7 +113,7 @@ pub enum Reason {
     #[error("it sends bytes that are wrong")]
     Liar,
     /// Neither has anything for the other.
-    #[error("both have everything")]
+    #[error("both have all that they want")]
     Useless,
     /// It has said nothing for long.
     #[error("it is silent")]
@@ -234,6 +234,20 @@ impl Torrent {
         }
     }
 
+    /// A peer wants nothing more, though it may not have all; or wants more again (BEP 21).
+    pub fn uploads_only(&mut self, key: PeerKey, only: bool) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.upload_only = only;
+        }
+    }
+
+    /// Whether neither a peer nor we want anything of the other.
+    #[must_use]
+    pub fn is_useless(&self, key: PeerKey) -> bool {
+        let wants_nothing = |peer: &Peer| peer.has.is_all() || peer.upload_only;
+        self.finished && self.peers.get(&key).is_some_and(wants_nothing)
+    }
+
     /// Whether a peer was asked for blocks that have not come.
     #[must_use]
     pub fn owes(&self, key: PeerKey) -> bool {
@@ -308,13 +322,13 @@ impl Torrent {
             }
             let reason = match () {
                 () if peer.silent_at() <= now => Reason::Silent,
-                () if finished && peer.has.is_all() => Reason::Useless,
+                () if finished && (peer.has.is_all() || peer.upload_only) => Reason::Useless,
                 () => continue,
             };
             self.events.push_back(Event::Leave(peer.key, reason));
         }
         for key in late {
-            self.take_back(key);
+            self.call_off(key);
         }
         self.show_idle();
         let idle: Vec<PeerKey> = self
@@ -371,6 +385,16 @@ impl Torrent {
         }
         let (Verdict::Unchoke(key) | Verdict::Choke(key)) = verdict;
         self.wake(key);
+    }
+
+    /// Whether all that is wanted is there may have changed. Who is told whether we only upload hears of it.
+    fn count_missing(&mut self) -> bool {
+        let finished = self.picker.missing() == 0;
+        let changed = std::mem::replace(&mut self.finished, finished) != finished;
+        if changed {
+            self.woken.extend(self.peers.keys());
+        }
+        changed
     }
 
     fn wake(&mut self, key: PeerKey) {

@@ -51,6 +51,8 @@ pub(super) struct Peer {
     pub(super) gives: bool,
     /// Whether it is interested.
     pub(super) wants: bool,
+    /// Whether it wants nothing more, though it may not have all (BEP 21).
+    pub(super) upload_only: bool,
     /// Pieces that it gives although it chokes us.
     pub(super) allows: Vec<u32>,
     /// Pieces that we give although we choke it.
@@ -91,6 +93,7 @@ impl Peer {
             interested: false,
             gives: false,
             wants: false,
+            upload_only: false,
             allows: Vec::new(),
             allowed: Vec::new(),
             asked: VecDeque::new(),

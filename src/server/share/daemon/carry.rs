@@ -20,13 +20,46 @@ use crate::server::share::client::Handle;
 impl Daemon {
     /// Shares a torrent. If that fails, it says why.
     pub(super) async fn start(&self, id: Sha1) {
-        let begun = self.begin(id).await;
-        if let Err(why) = begun {
-            tracing::warn!(torrent = %id, %why, "it cannot be shared");
-            if let Some(entry) = self.state().entry(id) {
-                entry.life = Life::Failed(why);
-            }
+        if let Err(why) = self.begin(id).await {
+            self.cannot(id, why);
         }
+    }
+
+    /// Looks at what is there of a torrent. If that fails, it says why.
+    pub(super) async fn look_at(&self, id: Sha1) {
+        if let Err(why) = self.look_at_files(id).await {
+            self.cannot(id, why);
+        }
+    }
+
+    fn cannot(&self, id: Sha1, why: String) {
+        tracing::warn!(torrent = %id, %why, "it cannot be shared");
+        if let Some(entry) = self.state().entry(id) {
+            entry.life = Life::Failed(why);
+        }
+    }
+
+    async fn look_at_files(&self, id: Sha1) -> Result<(), String> {
+        // It is never closed.
+        let _turn = self.0.beginning.acquire().await;
+        let (metainfo, folder, looked) = {
+            let mut state = self.state();
+            let Some(entry) = state.entry(id) else { return Ok(()) };
+            let (Life::Checking(looked), Some(metainfo)) = (&entry.life, &entry.metainfo) else {
+                return Ok(());
+            };
+            (Arc::clone(metainfo), entry.record.folder.clone(), Arc::clone(looked))
+        };
+        let told = |now, _| looked.store(now, Ordering::Relaxed);
+        make_folder(&folder)?;
+        let there = self.0.client.look(&metainfo, &folder, told).await.map_err(|error| one_line(&error))?;
+        let mut state = self.state();
+        let Some(entry) = state.entry(id) else { return Ok(()) };
+        entry.resume = Some(there);
+        entry.life = Life::Idle;
+        let changes = run::kept(id, entry);
+        state.changes.extend(changes);
+        Ok(())
     }
 
     async fn begin(&self, id: Sha1) -> Result<(), String> {
@@ -39,7 +72,7 @@ impl Daemon {
             let (looked, folder) = (Arc::clone(looked), entry.record.folder.clone());
             (entry.metainfo.clone(), entry.magnet(), folder, entry.resume.clone(), looked)
         };
-        fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
+        make_folder(&folder)?;
         let told = |now, _| looked.store(now, Ordering::Relaxed);
         match (metainfo, magnet) {
             (Some(metainfo), _) => {
@@ -244,6 +277,10 @@ impl Daemon {
             }
         }
     }
+}
+
+fn make_folder(folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
 }
 
 /// A file cannot be moved.

@@ -172,6 +172,11 @@ impl Entry {
         progress
     }
 
+    /// Whether it does not run, and its files are still to be looked at.
+    pub(super) fn is_unknown(&self) -> bool {
+        self.handle().is_none() && self.metainfo.is_some() && self.resume.is_none()
+    }
+
     /// Whether all that is wanted is there.
     pub(super) fn is_complete(&self) -> bool {
         match self.counted() {

@@ -29,6 +29,8 @@ const KEEP: Duration = Duration::from_secs(10);
 
 /// What is to be done, outside of the lock.
 pub(super) enum Action {
+    /// What is there of it is not known yet.
+    Look(Sha1),
     Start(Sha1),
     Stop(Sha1, Handle),
     Do(Sha1, Errand),
@@ -67,6 +69,7 @@ impl Daemon {
             let daemon = self.clone();
             tokio::spawn(async move {
                 match action {
+                    Action::Look(id) => daemon.look_at(id).await,
                     Action::Start(id) => daemon.start(id).await,
                     Action::Stop(id, handle) => daemon.stop(id, handle).await,
                     Action::Do(id, errand) => daemon.carry_out(id, errand).await,
@@ -150,7 +153,8 @@ impl State {
         let wanted = self.entries.values().filter(|entry| {
             !entry.record.paused && entry.errands.is_empty() && !matches!(entry.life, Life::Failed(_))
         });
-        let candidates = wanted.map(|entry| Candidate {
+        // Whether one is to be fetched is not known until it was looked at.
+        let candidates = wanted.filter(|entry| !entry.is_unknown()).map(|entry| Candidate {
             id: entry.id,
             position: entry.record.position,
             complete: entry.is_complete(),
@@ -174,10 +178,14 @@ impl Entry {
                     self.life = Life::Busy;
                     return Some(Action::Do(self.id, errand));
                 }
-                if !runs {
+                let unknown = self.is_unknown() && !self.record.paused;
+                if !runs && !unknown {
                     return None;
                 }
                 self.life = Life::Checking(Arc::default());
+                if unknown {
+                    return Some(Action::Look(self.id));
+                }
                 self.rates = Rates::default();
                 self.moved = now;
                 Some(Action::Start(self.id))

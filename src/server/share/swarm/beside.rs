@@ -1,4 +1,5 @@
-//! What the peers of a torrent say to each other beside pieces: its metadata (BEP 9), the hashes of its pieces (BEP 52), and who else is there (BEP 11).
+//! What the peers of a torrent say to each other beside pieces: its metadata (BEP 9), the hashes of its pieces (BEP 52), who else is there (BEP 11), and whom to bring together
+//! (BEP 55).
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -8,13 +9,15 @@ use std::time::Instant;
 use bytes::Bytes;
 use tokio::sync::Notify;
 
-use super::link::{Leave, Link, Mail};
+use super::link::{Carrier, Leave, Link, Mail};
 use crate::proto::bittorrent::fetch::{Fetch, FetchError, Serving, Todo};
 use crate::proto::bittorrent::gossip::{Gossip, TooOften};
 use crate::proto::bittorrent::hash::InfoHash;
+use crate::proto::bittorrent::holepunch::{self, Holepunching};
 use crate::proto::bittorrent::metainfo::{Layers, Layout};
 use crate::proto::bittorrent::picker::PeerKey;
 use crate::proto::bittorrent::rows::{self, Rows, RowsError};
+use crate::proto::bittorrent::wire::holepunch::Holepunch;
 use crate::proto::bittorrent::wire::metadata::Metadata;
 use crate::proto::bittorrent::wire::pex::{Exchange, Flags};
 use crate::proto::bittorrent::wire::{Bitfield, HashRange};
@@ -33,6 +36,7 @@ struct State {
     links: HashMap<PeerKey, (SocketAddr, Arc<Link>)>,
     metadata: Stage,
     gossip: Gossip,
+    holepunching: Holepunching,
 }
 
 /// How it is with the metadata.
@@ -69,6 +73,7 @@ impl Beside {
             links: HashMap::new(),
             metadata: Stage::Fetching(Box::new(Fetch::new(hash))),
             gossip: Gossip::new([]),
+            holepunching: Holepunching::default(),
         };
         Self { state: Mutex::new(state), changed: Notify::new() }
     }
@@ -134,6 +139,7 @@ impl Beside {
         state.last += 1;
         let key = PeerKey(state.last);
         state.links.insert(key, (addr, Arc::clone(link)));
+        state.holepunching.join(Instant::now(), key, addr, link.way.carrier == Carrier::Utp);
         key
     }
 
@@ -142,6 +148,7 @@ impl Beside {
         let mut state = self.lock();
         state.links.remove(&key);
         state.gossip.leave(key);
+        state.holepunching.leave(key);
         if let Some(listens) = listens {
             state.gossip.left(listens);
         }
@@ -194,11 +201,43 @@ impl Beside {
     /// A peer takes connections here: others are told.
     pub(super) fn came(&self, addr: SocketAddr, flags: Flags) {
         self.lock().gossip.came(addr, flags);
+        self.changed.notify_one();
+    }
+
+    /// A peer tells whether it knows of holepunching, and where it takes connections.
+    pub(super) fn knows_holepunching(&self, key: PeerKey, knows: bool, listens: Option<SocketAddr>) {
+        self.lock().holepunching.introduced(key, knows, listens);
+    }
+
+    /// An address cannot be called: whoever has told of it is asked for help.
+    pub(super) fn cannot_call(&self, addr: SocketAddr) {
+        let mut state = self.lock();
+        if let Some((key, said)) = state.holepunching.failed(Instant::now(), addr) {
+            state.post(key, Mail::Holepunch(said));
+        }
+    }
+
+    /// A peer asks for help of this kind, or tells whom to call: this address, at once and by uTP.
+    pub(super) fn holepunch(&self, key: PeerKey, said: Holepunch) -> Option<SocketAddr> {
+        let mut state = self.lock();
+        let mut call = None;
+        for todo in state.holepunching.heard(Instant::now(), key, said) {
+            match todo {
+                holepunch::Todo::Say(key, said) => state.post(key, Mail::Holepunch(said)),
+                holepunch::Todo::Call(addr) => call = Some(addr),
+            }
+        }
+        call
     }
 
     /// A peer tells who else is there: addresses that may be called.
-    pub(super) fn told(&self, key: PeerKey, said: &Exchange) -> Result<Vec<(SocketAddr, Flags)>, TooOften> {
-        self.lock().gossip.heard(Instant::now(), key, said)
+    pub(super) fn told(&self, key: PeerKey, said: &Exchange) -> Result<Vec<SocketAddr>, TooOften> {
+        let mut state = self.lock();
+        let peers = state.gossip.heard(Instant::now(), key, said)?;
+        for (addr, _) in peers.iter().filter(|(_, flags)| flags.has(Flags::HOLEPUNCH)) {
+            state.holepunching.told(key, *addr);
+        }
+        Ok(peers.into_iter().map(|(addr, _)| addr).collect())
     }
 
     /// Does what is due, and waits for the next thing that others have to know of.
@@ -231,7 +270,7 @@ impl Beside {
                 link.post(Mail::Exchange(exchange));
             }
         }
-        // A listener without news is looked at again when its time comes.
+        // Who comes within a moment is told of together.
         let mut deadline = gossip.deadline().map(|at| at.max(now + TICK));
         if let Stage::Fetching(fetch) = metadata {
             while let Some(todo) = fetch.poll(now) {
@@ -275,5 +314,14 @@ impl Beside {
     }
 }
 
-/// Between two looks at those who are told of others.
+impl State {
+    /// Has something said to a peer.
+    fn post(&self, key: PeerKey, mail: Mail) {
+        if let Some((_, link)) = self.links.get(&key) {
+            link.post(mail);
+        }
+    }
+}
+
+/// Between two looks at who is to be told of others.
 const TICK: std::time::Duration = std::time::Duration::from_secs(1);

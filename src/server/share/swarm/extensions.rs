@@ -1,4 +1,5 @@
-//! What is said beside pieces on the connection with one peer: who both are, metadata, other peers (BEP 9, 10, 11, 21).
+//! What is said beside pieces on the connection with one peer: who both are, metadata, other peers, whether anything is wanted
+//! (BEP 9, 10, 11, 21, 55).
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -8,16 +9,19 @@ use bytes::Bytes;
 use super::Swarm;
 use super::link::{Carrier, Link, Mail};
 use super::session::Ended;
+use super::sharing::Sharing;
 use crate::net::conn::{Conn, ConnError};
 use crate::net::io::Io;
-use crate::proto::bittorrent::contacts::Source;
+use crate::proto::bittorrent::contacts::{Ending, Source};
 use crate::proto::bittorrent::mse::Sealed;
 use crate::proto::bittorrent::picker::PeerKey;
 use crate::proto::bittorrent::torrent::Newcomer;
 use crate::proto::bittorrent::wire::extension::{self, Extension, HANDSHAKE};
+use crate::proto::bittorrent::wire::holepunch::Holepunch;
 use crate::proto::bittorrent::wire::metadata::Metadata;
 use crate::proto::bittorrent::wire::pex::{Exchange, Flags};
 use crate::proto::bittorrent::wire::{Bitfield, Codec, Handshake, Message, Said};
+use crate::server::share::settings::Transport;
 
 /// What we are called.
 const CLIENT: &str = concat!("wireworks ", env!("CARGO_PKG_VERSION"));
@@ -46,6 +50,8 @@ pub(super) struct Extensions {
     port_told: bool,
     /// Where it takes connections, if that is known.
     listens: Option<SocketAddr>,
+    /// What it was told of whether we only upload (BEP 21).
+    upload_only: bool,
     /// Its number among those who talk of metadata and of others.
     key: Option<PeerKey>,
 }
@@ -58,6 +64,7 @@ impl Extensions {
             greeted: false,
             port_told: false,
             listens: (!peer.incoming).then_some(peer.addr),
+            upload_only: false,
             key: None,
         }
     }
@@ -78,9 +85,16 @@ impl Extensions {
         self.theirs.client.as_deref()
     }
 
-    /// How many requests it lets wait, if it has said.
-    pub(super) fn requests(&self) -> Option<u32> {
-        self.theirs.requests
+    /// What the torrent is to know of what it has told: how many requests it lets wait, and whether it wants anything.
+    pub(super) fn tell_torrent(&self, sharing: &Sharing, key: PeerKey) {
+        sharing.with(Some(key), |state, _| {
+            if let Some(requests) = self.theirs.requests {
+                state.torrent.takes(key, requests);
+            }
+            if let Some(only) = self.theirs.upload_only {
+                state.torrent.uploads_only(key, only);
+            }
+        });
     }
 
     /// The first words behind the handshake: what we can. Whoever knows the fast extension hears at once that nothing is here, if nothing is known (BEP 6).
@@ -93,19 +107,20 @@ impl Extensions {
         self.key = Some(swarm.beside.join(self.peer.addr, link));
         let reserved = self.peer.hello.reserved;
         if reserved.extensions() {
+            self.upload_only = swarm.is_upload_only();
             let ours = extension::Handshake {
-                numbers: numbers(swarm.is_private()),
+                numbers: numbers(swarm),
                 port: swarm.common.port(),
                 client: Some(CLIENT.to_owned()),
                 metadata_size: swarm.beside.metadata_size(),
                 requests: Some(REQUESTS),
                 your_ip: Some(self.peer.addr.ip().to_canonical()),
-                upload_only: None,
+                upload_only: self.upload_only.then_some(true),
             };
             say(conn, Message::Extended { id: HANDSHAKE, payload: ours.to_bytes().into() })?;
         }
         if let Some(listens) = self.listens {
-            swarm.beside.came(listens, Flags(Flags::OUTGOING.0));
+            swarm.beside.came(listens, self.flags());
         }
         if swarm.sharing().is_none() {
             self.greeted = true;
@@ -156,7 +171,17 @@ impl Extensions {
             Some(Extension::Exchange) if !swarm.is_private() => {
                 let said = Exchange::read(payload).map_err(|error| wrong(&error))?;
                 let peers = swarm.beside.told(key, &said).map_err(|error| wrong(&error))?;
-                peers.into_iter().for_each(|(addr, _)| swarm.heard_of(addr, Source::Exchange));
+                peers.into_iter().for_each(|addr| swarm.heard_of(addr, Source::Exchange));
+                Ok(())
+            }
+            Some(Extension::Holepunch) => {
+                // What makes no sense may be of a later version.
+                let call = Holepunch::read(payload).and_then(|said| swarm.beside.holepunch(key, said));
+                call.into_iter().for_each(|addr| swarm.call_by_utp(addr));
+                Ok(())
+            }
+            Some(Extension::UploadOnly) => {
+                self.theirs.upload_only = payload.first().map(|only| *only != 0);
                 Ok(())
             }
             _ => Ok(()),
@@ -177,15 +202,48 @@ impl Extensions {
             let listens = SocketAddr::new(self.peer.addr.ip(), port);
             self.listens = Some(listens);
             swarm.came(listens);
-            swarm.beside.came(listens, Flags::default());
+        }
+        if let Some(listens) = self.listens {
+            swarm.beside.came(listens, self.flags());
         }
         let Some(key) = self.key else { return };
-        let knows = |extension| self.theirs.number(extension).is_some_and(|number| number != 0);
+        let knows = |extension| self.knows(extension);
+        swarm.beside.knows_holepunching(key, knows(Extension::Holepunch), self.listens);
         if let Some(size) = self.theirs.metadata_size.filter(|_| knows(Extension::Metadata)) {
             swarm.beside.has_metadata(key, size);
         }
         if knows(Extension::Exchange) && !swarm.is_private() {
             swarm.beside.listens(key, self.listens.unwrap_or(self.peer.addr));
+        }
+    }
+
+    fn knows(&self, extension: Extension) -> bool {
+        self.theirs.number(extension).is_some_and(|number| number != 0)
+    }
+
+    /// What others are told of it.
+    fn flags(&self) -> Flags {
+        let flags = [
+            (Flags::OUTGOING, !self.peer.incoming),
+            (Flags::UTP, self.peer.carrier == Carrier::Utp),
+            (Flags::UPLOAD_ONLY, self.theirs.upload_only == Some(true)),
+            (Flags::HOLEPUNCH, self.knows(Extension::Holepunch)),
+        ];
+        Flags(flags.into_iter().filter(|(_, is)| *is).fold(0, |all, (flag, _)| all | flag.0))
+    }
+
+    /// Tells whether we only upload, if that has changed and the peer wants to hear of it (BEP 21).
+    pub(super) fn tell_upload_only(
+        &mut self,
+        conn: &mut Conn<Io, Sealed<Codec>>,
+        only: bool,
+    ) -> Result<(), Ended> {
+        match self.theirs.number(Extension::UploadOnly) {
+            Some(id) if id != 0 && only != self.upload_only => {
+                self.upload_only = only;
+                say(conn, Message::Extended { id, payload: vec![u8::from(only)].into() })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -195,6 +253,7 @@ impl Extensions {
             Mail::Hashes(range) => return say(conn, Message::HashRequest(range)),
             Mail::Metadata(said) => (Extension::Metadata, said.to_bytes()),
             Mail::Exchange(said) => (Extension::Exchange, said.to_bytes()),
+            Mail::Holepunch(said) => (Extension::Holepunch, said.to_bytes()),
         };
         match self.theirs.number(extension) {
             None | Some(0) => Ok(()),
@@ -238,21 +297,28 @@ impl Extensions {
         }
     }
 
-    /// The connection has ended.
-    pub(super) fn goodbye(&self, swarm: &Arc<Swarm>) {
+    /// The connection has ended, in this way.
+    pub(super) fn goodbye(&self, swarm: &Arc<Swarm>, ending: Ending) {
         if let Some(key) = self.key {
             swarm.beside.leave(key, self.listens);
         }
         if let (true, Some(listens)) = (self.peer.incoming, self.listens) {
-            swarm.went(listens);
+            swarm.went(listens, ending);
         }
     }
 }
 
-/// What we understand. Peers of private torrents come from trackers only, and metadata from whoever gave the torrent.
-fn numbers(private: bool) -> Vec<(Extension, u8)> {
-    let known: &[Extension] = if private { &[] } else { &[Extension::Metadata, Extension::Exchange] };
-    known.iter().map(|extension| (*extension, *extension as u8)).collect()
+/// What we understand. Peers of private torrents come from trackers only, and metadata from whoever gave the torrent; a hole is
+/// punched by uTP.
+fn numbers(swarm: &Swarm) -> Vec<(Extension, u8)> {
+    let (public, utp) = (!swarm.is_private(), swarm.common.settings.transport != Transport::Tcp);
+    let known = [
+        (Extension::Metadata, public),
+        (Extension::Exchange, public),
+        (Extension::Holepunch, public && utp),
+        (Extension::UploadOnly, true),
+    ];
+    known.into_iter().filter(|(_, is)| *is).map(|(extension, _)| (extension, extension as u8)).collect()
 }
 
 fn say(conn: &mut Conn<Io, Sealed<Codec>>, message: Message) -> Result<(), Ended> {

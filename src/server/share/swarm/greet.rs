@@ -2,12 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpSocket;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::Swarm;
 use super::extensions::{Extensions, Peer};
@@ -26,6 +27,9 @@ use crate::server::share::settings::Transport;
 
 /// How long a connection may take until it stands, and how long its handshake may. libtorrent waits 15 s and 10 s.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long TCP is waited for until uTP is tried beside it.
+const HEAD_START: Duration = Duration::from_secs(2);
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -61,17 +65,18 @@ impl GreetError {
 }
 
 /// Connects to a peer, in the ways that are wanted, one after the other.
-pub(super) async fn call(swarm: &Arc<Swarm>, addr: SocketAddr) -> Result<Session, GreetError> {
+pub(super) async fn call(
+    swarm: &Arc<Swarm>,
+    addr: SocketAddr,
+    transport: Transport,
+) -> Result<Session, GreetError> {
     let common = &swarm.common;
     let mut failed = GreetError::Silent;
     for attempt in common.settings.encryption.attempts() {
-        let (io, carrier) = match common.settings.transport {
+        let (io, carrier) = match transport {
             Transport::Tcp => (dial(common, addr).await?, Carrier::Tcp),
             Transport::Utp => (dial_utp(common, addr).await?, Carrier::Utp),
-            Transport::Both => match dial(common, addr).await {
-                Ok(io) => (io, Carrier::Tcp),
-                Err(error) => (dial_utp(common, addr).await.map_err(|_| error)?, Carrier::Utp),
-            },
+            Transport::Both => dial_both(common, addr).await?,
         };
         match introduce(swarm, addr, io, carrier, *attempt).await {
             Ok(session) => return Ok(session),
@@ -98,6 +103,31 @@ async fn dial(common: &Common, addr: SocketAddr) -> Result<Io, ConnectError> {
 async fn dial_utp(common: &Common, addr: SocketAddr) -> Result<Io, ConnectError> {
     let dial = async { common.datagrams.connect(addr).await.map(Io::other) };
     Connector::new().deadline(PATIENCE).by(&addr.to_string(), dial, None).await
+}
+
+/// By TCP; and by uTP, too, where that fails or takes long, as behind a router that lets nobody in. The first one that stands is it.
+async fn dial_both(common: &Common, addr: SocketAddr) -> Result<(Io, Carrier), ConnectError> {
+    let mut tcp = pin!(dial(common, addr));
+    let refused = match timeout(HEAD_START, &mut tcp).await {
+        Ok(Ok(io)) => return Ok((io, Carrier::Tcp)),
+        Ok(Err(error)) => Some(error),
+        Err(_) => None,
+    };
+    let mut utp = pin!(dial_utp(common, addr));
+    let refused = match refused {
+        Some(error) => error,
+        None => tokio::select! {
+            tcp = &mut tcp => match tcp {
+                Ok(io) => return Ok((io, Carrier::Tcp)),
+                Err(error) => error,
+            },
+            utp = &mut utp => return match utp {
+                Ok(io) => Ok((io, Carrier::Utp)),
+                Err(_) => Ok((tcp.await?, Carrier::Tcp)),
+            },
+        },
+    };
+    Ok((utp.await.map_err(|_| refused)?, Carrier::Utp))
 }
 
 async fn introduce(

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use crate::proto::bittorrent::torrent::Reason;
 use crate::proto::bittorrent::wire::HashRange;
+use crate::proto::bittorrent::wire::holepunch::Holepunch;
 use crate::proto::bittorrent::wire::metadata::Metadata;
 use crate::proto::bittorrent::wire::pex::Exchange;
 
@@ -35,6 +36,8 @@ pub(super) enum Mail {
     Metadata(Metadata),
     /// Who else is there.
     Exchange(Exchange),
+    /// Who is to be brought together.
+    Holepunch(Holepunch),
     /// Hashes of pieces are wanted.
     Hashes(HashRange),
 }

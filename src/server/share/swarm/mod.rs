@@ -31,6 +31,7 @@ use tokio_util::sync::CancellationToken;
 
 use self::beside::{Beside, News};
 pub(super) use self::disk::Disk;
+use self::greet::GreetError;
 pub(super) use self::greet::answer;
 pub(super) use self::link::Carrier;
 use self::link::Leave;
@@ -41,6 +42,7 @@ use self::session::Ended;
 pub(super) use self::session::Session;
 pub(super) use self::sharing::Sharing;
 use super::common::Common;
+use super::settings::Transport;
 use super::storage::{Storage, StorageError};
 use super::throttle::Throttle;
 use crate::proto::bittorrent::contacts::{Contacts, Ending, Source};
@@ -173,8 +175,8 @@ impl Swarm {
     }
 
     /// It has left.
-    fn went(&self, addr: SocketAddr) {
-        self.contacts().ended(Instant::now(), addr, Ending::Left);
+    fn went(&self, addr: SocketAddr, ending: Ending) {
+        self.contacts().ended(Instant::now(), addr, ending);
     }
 
     fn contacts(&self) -> MutexGuard<'_, Contacts> {
@@ -222,6 +224,8 @@ impl Swarm {
             }
         }
         sharing.with(None, |state, _| state.torrent.set_priorities((0..).zip(priorities)));
+        self.contacts().want_more(Instant::now());
+        self.changed.notify_one();
         sharing.come.send_modify(|_| {});
         sharing.storage.make_empty(|number| priority(number) > 0)
     }
@@ -263,12 +267,25 @@ impl Swarm {
         }
     }
 
-    /// Bytes that are wanted and missing, about: whole pieces count. `None` as long as nothing is known.
+    /// Bytes that are missing, wanted or not, about: whole pieces count. `None` as long as nothing is known.
     pub(super) fn left(&self) -> Option<u64> {
-        let sharing = self.sharing()?;
-        let layout = sharing.info.layout();
-        let missing = u64::from(self.progress().missing) * u64::from(layout.piece_length());
+        let layout = self.sharing()?.info.layout();
+        let (have, all) = self.progress().pieces;
+        let missing = u64::from(all.saturating_sub(have)) * u64::from(layout.piece_length());
         Some(missing.min(layout.content()))
+    }
+
+    /// Whether nothing more is wanted though something is missing (BEP 21).
+    pub(super) fn is_partial_seed(&self) -> bool {
+        let progress = self.progress();
+        progress.missing == 0 && progress.pieces.0 < progress.pieces.1
+    }
+
+    /// Whether nothing more is wanted, and peers may know (BEP 21). Where pieces are shown one by one, they may not: they
+    /// would leave.
+    fn is_upload_only(&self) -> bool {
+        let finished = |sharing: &Arc<Sharing>| sharing.with(None, |state, _| state.torrent.is_finished());
+        !self.is_paced() && self.sharing().is_some_and(finished)
     }
 
     /// Looks after the torrent until it is stopped: time goes by for it, and peers are called.
@@ -315,7 +332,8 @@ impl Swarm {
         loop {
             while let Some(addr) = self.next_contact() {
                 let swarm = Arc::clone(self);
-                tokio::spawn(async move { swarm.call(addr).await });
+                let transport = self.common.settings.transport;
+                tokio::spawn(async move { swarm.call(addr, transport).await });
             }
             let deadline = self.contacts().deadline().filter(|at| *at > Instant::now());
             tokio::select! {
@@ -328,30 +346,48 @@ impl Swarm {
 
     /// Whom to call now, if there is room for one more.
     fn next_contact(&self) -> Option<SocketAddr> {
+        self.one_more(|contacts, now| contacts.next(now))
+    }
+
+    /// Calls an address by uTP at once, as its peer does at the same time (BEP 55), if there is room for one more.
+    fn call_by_utp(self: &Arc<Self>, addr: SocketAddr) {
+        let mut take =
+            |contacts: &mut Contacts, now| contacts.take(now, addr, Source::Exchange).then_some(addr);
+        if self.one_more(&mut take).is_some() {
+            let swarm = Arc::clone(self);
+            tokio::spawn(async move { swarm.call(addr, Transport::Utp).await });
+        }
+    }
+
+    /// Counts a connection that is to be made, if there is room for one more and `choose` has an address for it.
+    fn one_more(
+        &self,
+        choose: impl FnOnce(&mut Contacts, Instant) -> Option<SocketAddr>,
+    ) -> Option<SocketAddr> {
         let settings = &self.common.settings;
         let mut half_open = self.half_open.lock().unwrap_or_else(PoisonError::into_inner);
         if *half_open >= settings.half_open || *half_open + self.met().len() >= settings.peers {
             return None;
         }
-        let addr = self.contacts().next(Instant::now())?;
+        let addr = choose(&mut self.contacts(), Instant::now())?;
         *half_open += 1;
         Some(addr)
     }
 
-    async fn call(self: Arc<Self>, addr: SocketAddr) {
+    async fn call(self: Arc<Self>, addr: SocketAddr, transport: Transport) {
         // Where somebody is called who has called us, the other connection says when it has ended.
-        if let Some(ending) = self.call_and_talk(addr).await {
+        if let Some(ending) = self.call_and_talk(addr, transport).await {
             self.contacts().ended(Instant::now(), addr, ending);
         }
         self.changed.notify_one();
     }
 
-    async fn call_and_talk(self: &Arc<Self>, addr: SocketAddr) -> Option<Ending> {
+    async fn call_and_talk(self: &Arc<Self>, addr: SocketAddr, transport: Transport) -> Option<Ending> {
         let counted = self.common.connection();
         let called = match &counted {
             Some(_) if self.common.is_banned(addr.ip()) => None,
             Some(_) => tokio::select! {
-                called = greet::call(self, addr) => Some(called),
+                called = greet::call(self, addr, transport) => Some(called),
                 () = self.stopping.cancelled() => None,
             },
             None => None,
@@ -360,29 +396,31 @@ impl Swarm {
         match called {
             None => Some(Ending::Left),
             Some(Ok(session)) => {
-                let alone = self.talk(session).await;
-                let ending = if self.common.is_banned(addr.ip()) { Ending::Never } else { Ending::Left };
-                alone.then_some(ending)
+                let ending = self.talk(session).await?;
+                Some(if self.common.is_banned(addr.ip()) { Ending::Never } else { ending })
             }
             Some(Err(error)) => {
                 tracing::debug!(%addr, %error, "no connection");
+                if matches!(error, GreetError::Connect(_)) {
+                    self.beside.cannot_call(addr);
+                }
                 Some(if error.is_final() { Ending::Never } else { Ending::Failed })
             }
         }
     }
 
-    /// Talks to a peer until the end; whether there was nobody else to talk to it already.
-    pub(super) async fn talk(&self, session: Session) -> bool {
+    /// Talks to a peer until the end, and says whether to come back; or not, if there is somebody else who talks to it.
+    pub(super) async fn talk(&self, session: Session) -> Option<Ending> {
         let (peer, link) = (session.peer(), Arc::clone(session.link()));
         if !self.met().meet(self.common.id, peer, &link, self.common.settings.peers) {
-            return false;
+            return None;
         }
         self.changed.notify_one();
-        let ended = session.run().await;
+        let (ended, ending) = session.run().await;
         tracing::debug!(addr = %peer.addr, %ended, "the connection has ended");
         self.met().part(peer, &link);
         self.changed.notify_one();
-        !matches!(ended, Ended::Left(Leave::Twin))
+        (!matches!(ended, Ended::Left(Leave::Twin))).then_some(ending)
     }
 
     fn met(&self) -> MutexGuard<'_, Met> {

@@ -21,6 +21,7 @@ use crate::net::chunk::Chunk;
 use crate::net::conn::{Conn, ConnError, Turn};
 use crate::net::io::Io;
 use crate::net::workers::{Job, Priority};
+use crate::proto::bittorrent::contacts::Ending;
 use crate::proto::bittorrent::mse::{Method, Sealed};
 use crate::proto::bittorrent::picker::PeerKey;
 use crate::proto::bittorrent::torrent::{Todo, Violation};
@@ -129,14 +130,14 @@ impl Session {
         &self.swarm
     }
 
-    /// Talks to the peer until one of them has enough.
-    pub(super) async fn run(mut self) -> Ended {
+    /// Talks to the peer until one of them has enough: why that is, and whether to come back.
+    pub(super) async fn run(mut self) -> (Ended, Ending) {
         let Err(ended) = self.talk().await;
-        if let Some(joined) = &self.joined {
-            joined.sharing.leave(joined.key);
-        }
-        self.extensions.goodbye(&self.swarm);
-        ended
+        let joined = self.joined.as_ref();
+        let useless = joined.is_some_and(|joined| joined.sharing.leave(joined.key));
+        let ending = if useless { Ending::Useless } else { Ending::Left };
+        self.extensions.goodbye(&self.swarm, ending);
+        (ended, ending)
     }
 
     async fn talk(&mut self) -> Result<Infallible, Ended> {
@@ -191,9 +192,7 @@ impl Session {
         sharing.with(None, |state, _| state.torrent.set_super_seeding(self.swarm.is_paced()));
         let key = sharing.join(self.extensions.newcomer(), &self.link);
         self.joined = Some(Joined { sharing: Arc::clone(sharing), key, _user: sharing.users.token() });
-        if let Some(requests) = self.extensions.requests() {
-            sharing.with(None, |state, _| state.torrent.takes(key, requests));
-        }
+        self.extensions.tell_torrent(sharing, key);
         let early = std::mem::take(&mut self.early);
         self.heard(early)
     }
@@ -265,8 +264,8 @@ impl Session {
         if let Some(client) = self.extensions.client() {
             let _ = self.link.client.set(client.to_owned());
         }
-        if let (Some(joined), Some(requests)) = (&self.joined, self.extensions.requests()) {
-            joined.sharing.with(Some(joined.key), |state, _| state.torrent.takes(joined.key, requests));
+        if let Some(Joined { sharing, key, .. }) = &self.joined {
+            self.extensions.tell_torrent(sharing, *key);
         }
         Ok(())
     }
@@ -288,7 +287,7 @@ impl Session {
                 READ
             };
             let (mut words, mut blocks) = (Vec::new(), Vec::new());
-            sharing.with(Some(key), |state, now| {
+            let finished = sharing.with(Some(key), |state, now| {
                 while words.len() < BATCH {
                     match state.torrent.next(now, key, blocks.len() < most) {
                         Some(Todo::Say(message)) => words.push(message),
@@ -296,6 +295,7 @@ impl Session {
                         None => break,
                     }
                 }
+                state.torrent.is_finished()
             });
             let said = words.len();
             for word in words {
@@ -316,6 +316,8 @@ impl Session {
                 if is_ready && self.swarm.is_paced() {
                     self.swarm.waiting.notify_one();
                 }
+                let upload_only = finished && !self.swarm.is_paced();
+                self.extensions.tell_upload_only(&mut self.conn, upload_only)?;
                 return self.extensions.port(&self.swarm, &mut self.conn);
             }
         }

@@ -130,13 +130,15 @@ impl Sharing {
         key
     }
 
-    /// A peer has left.
-    pub(super) fn leave(&self, key: PeerKey) {
+    /// A peer has left; whether neither had anything for the other.
+    pub(super) fn leave(&self, key: PeerKey) -> bool {
         self.with(None, |state, _| {
+            let useless = state.torrent.is_useless(key);
             state.links.remove(&key);
             state.rows.leave(key);
             state.torrent.leave(key);
-        });
+            useless
+        })
     }
 
     /// What a peer is answered that asks for hashes (BEP 52).

@@ -390,3 +390,36 @@ fn who_says_nothing_of_what_it_got_or_wants_nothing_is_shown_more() {
     talk.torrent.set_super_seeding(false);
     assert_eq!(count(&talk.says(silent)), 64 - 3, "all of it, as our line is wide now");
 }
+
+#[test]
+fn who_only_uploads_is_left_when_nothing_is_missing_here() {
+    let mut talk = Talk::with(&[]);
+    let peer = talk.meets(true);
+    talk.hears(peer, Message::Bitfield(Bytes::from_static(&[0x80])));
+    talk.torrent.uploads_only(peer, true);
+    talk.torrent.set_priorities([(1, 0), (2, 0), (3, 0)]);
+    talk.passes(TICK);
+    assert_eq!((talk.events(), talk.torrent.is_useless(peer)), (vec![], false), "it has the first piece");
+    assert!(talk.torrent.woken().any(|key| key == peer));
+    talk.torrent.set_priorities([(0, 0)]);
+    assert!(talk.torrent.is_finished() && talk.torrent.is_useless(peer));
+    assert!(talk.torrent.woken().any(|key| key == peer), "it may be told that we only upload, too");
+    talk.passes(TICK);
+    assert_eq!(talk.events(), [Event::Leave(peer, Reason::Useless)]);
+    talk.torrent.uploads_only(peer, false);
+    assert!(!talk.torrent.is_useless(peer), "it wants something after all");
+}
+
+#[test]
+fn who_snubs_us_need_not_send_what_it_was_asked_for() {
+    let mut talk = Talk::with(&[1, 2, 3]);
+    let peer = talk.meets(true);
+    talk.hears(peer, Message::HaveAll);
+    talk.hears(peer, Message::Unchoke);
+    assert_eq!(requests(&talk.says(peer)).len(), 2);
+    talk.passes(Duration::from_secs(60));
+    let said = talk.says(peer);
+    let cancels = [0, 1].map(|number| Message::Cancel(block(0, number)));
+    assert_eq!(said[..2], cancels);
+    assert_eq!(requests(&said[2..]).len(), 1, "one at a time");
+}

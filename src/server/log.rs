@@ -81,6 +81,15 @@ pub fn init(config: LogConfig) -> Result<(), LogError> {
     outcome.map_err(|_| LogError::Twice)
 }
 
+/// Likewise for a command that has no log of its own: only if `WIREWORKS_LOG` says that there is to be one.
+///
+/// # Errors
+/// As for [`init`].
+pub fn init_if_asked() -> Result<(), LogError> {
+    let is_asked = std::env::var(VARIABLE).is_ok_and(|text| !text.trim().is_empty());
+    if is_asked { init(LogConfig::default()) } else { Ok(()) }
+}
+
 /// The variable, if it is set to anything, or else the level.
 fn filter(level: LogLevel, variable: Option<&str>) -> Result<EnvFilter, LogError> {
     let level = match level {

@@ -7,16 +7,18 @@ use super::pex::{Of, start};
 use super::tree::{Torrent, assert_same, is_same, plant};
 use crate::support::tool::Tool;
 
-/// The relay, who has all, and who wants it.
-const HOSTS: [u8; 3] = [1, 2, 3];
+/// The relay, who has all, who wants it, and another one that wants it.
+const HOSTS: [u8; 4] = [1, 2, 3, 4];
 
-/// Only the relay may call the other two.
+/// Only the relay may call the seed and the one that wants its files. What the seed says to the other one is counted.
 const FIREWALL: &str = "nft add table inet wall
+nft 'add counter inet wall said'
 nft 'add chain inet wall in { type filter hook input priority 0; }'
+nft 'add rule inet wall in ip saddr 10.99.0.2 ip daddr 10.99.0.4 counter name said'
 nft 'add rule inet wall in ct state new ip daddr 10.99.0.2-10.99.0.3 ip saddr != 10.99.0.1 drop'";
 
-/// What the relay receives in a second: it takes a minute.
-const CRAWL: &str = "65536";
+/// What the relay and the other one receive in a second: it takes a minute.
+const CRAWL: [&str; 2] = ["--down", "65536"];
 
 /// The second gets all of it from the first, to whom nothing but the relay has shown the way.
 fn are_brought_together_by(relay: Of, seed: Of, fetcher: Of) {
@@ -25,21 +27,27 @@ fn are_brought_together_by(relay: Of, seed: Of, fetcher: Of) {
     drop(Tool::new("nft").args(["--version"]).run());
     let network = Network::with(&format!("{NO_MULTICAST}\n{FIREWALL}"));
     let torrent = Torrent::make(dir.path(), "hybrid", &[]);
-    let [middle, has, wants] = HOSTS;
-    let [slow, fast] = [middle, wants].map(|host| dir.path().join(host.to_string()));
-    let utp = ["--transport", "utp"];
-    let _seed = start(&network, seed, has, &torrent, dir.path(), None, &utp);
-    let _relay =
-        start(&network, relay, middle, &torrent, &slow, Some(has), &[&utp[..], &["--down", CRAWL]].concat());
-    let files = ["a/large.bin", "z.bin"].map(|file| slow.join("tree").join(file).display().to_string());
-    network.until(r#"[ -s "$0" ] || [ -s "$1" ]"#, &files.each_ref().map(String::as_str));
-    let mut fetcher_runs = start(&network, fetcher, wants, &torrent, &fast, Some(middle), &utp);
+    let folder = |host: u8| dir.path().join(host.to_string());
+    let run = |of, host, knows, limit: &[&str]| {
+        let out = if host == HOSTS[1] { dir.path().to_owned() } else { folder(host) };
+        start(&network, of, host, &torrent, &out, knows, &[&["--transport", "utp"], limit].concat())
+    };
+    let [middle, has, wants, other] = HOSTS;
+    let _seed = run(seed, has, None, &[]);
+    let _relay = run(relay, middle, Some(has), &CRAWL);
+    // When the seed calls the other one it was told of it, and is told of nobody again for a minute (BEP 11). So it does not call who comes now by chance when that calls
+    // it, which would be a hole, too.
+    let _other = run(Of::Us, other, Some(middle), &CRAWL);
+    network.until("nft list counter inet wall said | grep -q 'packets [1-9]'", &[]);
+    let mut fetches = run(fetcher, wants, Some(middle), &[]);
     match fetcher {
-        Of::Us => drop(fetcher_runs.wait().success()),
-        Of::Libtorrent => fetcher_runs.wait_for_stdout("all done"),
+        Of::Us => drop(fetches.wait().success()),
+        Of::Libtorrent => fetches.wait_for_stdout("all done"),
     }
-    assert_same(dir.path(), &fast, "what came through the hole");
-    assert!(!is_same(dir.path(), &slow), "the relay has all by now, and may have given it");
+    assert_same(dir.path(), &folder(wants), "what came through the hole");
+    for slow in [middle, other] {
+        assert!(!is_same(dir.path(), &folder(slow)), "{slow} has all by now, and may have given it");
+    }
 }
 
 #[test]

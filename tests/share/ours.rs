@@ -2,6 +2,7 @@
 
 use super::aria2::tracked;
 use super::network::{Network, share};
+use super::trackers::{AT, scrape, torrents};
 use super::tree::{KINDS, Torrent, assert_same, plant};
 
 #[test]
@@ -78,4 +79,18 @@ fn some_files_are_chosen() {
         let fetched = std::fs::read(out.join("tree").join(path));
         assert_eq!(fetched.is_ok_and(|fetched| fetched == original), chosen, "{path}");
     }
+}
+
+#[test]
+fn who_has_chosen_files_and_has_them_is_a_partial_seed() {
+    let dir = tempfile::tempdir().unwrap();
+    let (network, [torrent, _]) = (Network::without_multicast(), torrents(dir.path()));
+    let mut tracker = network.ours(&["tracker", "--listen", AT]);
+    tracker.listening("tracker");
+    let _seed = network.seeds(2, &[&torrent], dir.path(), &["--no-dht"]);
+    scrape(&network, &torrent, "8:completei1e");
+    let partial = ["--no-dht", "--stay", "--select", "a/b/*"];
+    let _partial = network.fetches(3, &torrent.file, &dir.path().join("out"), None, &partial);
+    // One that has all, and one that fetches nothing though something is missing there; nobody has got the last byte.
+    scrape(&network, &torrent, "8:completei1e10:downloadedi0e11:downloadersi0e10:incompletei1e");
 }

@@ -10,10 +10,10 @@ use super::tree::{Torrent, assert_same, plant};
 use crate::support::process::Process;
 
 /// Where the tracker is, by TCP and UDP.
-const AT: &str = "10.99.0.1:6969";
+pub(super) const AT: &str = "10.99.0.1:6969";
 
 /// Two torrents, of which one has the tracker's address for HTTP, and the other that for UDP.
-fn torrents(dir: &Path) -> [Torrent; 2] {
+pub(super) fn torrents(dir: &Path) -> [Torrent; 2] {
     plant(dir);
     [("http", format!("http://{AT}/announce")), ("udp", format!("udp://{AT}"))]
         .map(|(name, url)| Torrent::named(dir, name, "v1", &["--source", name, "--tracker", &url]))
@@ -21,7 +21,7 @@ fn torrents(dir: &Path) -> [Torrent; 2] {
 
 /// Asks the tracker about a torrent until its answer has this text.
 #[track_caller]
-fn scrape(network: &Network, torrent: &Torrent, text: &str) {
+pub(super) fn scrape(network: &Network, torrent: &Torrent, text: &str) {
     let hash = torrent.shown["info_hash"].as_str().unwrap();
     let escaped: String = (0..hash.len()).step_by(2).map(|at| format!("%{}", &hash[at..at + 2])).collect();
     let url = format!("http://{AT}/scrape?info_hash={escaped}");

@@ -7,7 +7,7 @@ use super::libtorrent::peer;
 use super::network::{Network, address, ip, share};
 use super::qbittorrent::qbittorrent;
 use super::transmission::transmission;
-use super::tree::{Torrent, assert_same, is_same, plant};
+use super::tree::{PIECE, Torrent, assert_same, is_same, plant};
 use crate::support::command::wireworks;
 
 /// Where the server is.
@@ -43,6 +43,39 @@ fn clients_of_others_fetch_from_our_server() {
         std::fs::write(out(host).join("tree/0 empty"), "").unwrap();
         assert_same(dir.path(), &out(host), &ip(host));
     }
+}
+
+#[test]
+fn a_script_that_is_busy_is_left_alone_for_as_long_as_it_says() {
+    let dir = tempfile::tempdir().unwrap();
+    plant(dir.path());
+    let network = Network::without_multicast();
+    let file = dir.path().join("tree/a/large.bin").display().to_string();
+    let path = dir.path().join("large.torrent");
+    share(&[
+        "create",
+        "-q",
+        &file,
+        "--v1",
+        "--piece-length",
+        &PIECE.to_string(),
+        "-o",
+        &path.display().to_string(),
+    ]);
+    // Seven seconds: two more than it is left alone for if it does not say.
+    let script = network.python(include_str!("../data/share/http_seed.py"));
+    let mut seed = script.args([&file, &PIECE.to_string(), AT, "--busy", "7"]).start_typing();
+    seed.listening("seed");
+    let url = format!("http://{AT}/seed");
+    let metainfo = std::fs::read(&path).unwrap();
+    let info = metainfo.windows(6).position(|bytes| bytes == b"4:info").unwrap();
+    let seeds = format!("9:httpseedsl{}:{url}e", url.len());
+    std::fs::write(&path, [&metainfo[..info], seeds.as_bytes(), &metainfo[info..]].concat()).unwrap();
+    let out = dir.path().join("out");
+    let get = network.fetches(2, &path.display().to_string(), &out, None, &["--no-dht"]);
+    seed.wait_for_stdout("left alone\n");
+    get.wait().success();
+    assert_eq!(std::fs::read(out.join("large.bin")).unwrap(), std::fs::read(&file).unwrap());
 }
 
 /// A daemon of ours, for one torrent.

@@ -34,14 +34,22 @@ pub(crate) fn describe(command: Command) -> Command {
 /// Does what was asked, and says how it went.
 pub(crate) fn run(command: &Share) -> ExitCode {
     match command {
-        Share::Send(args) => done(send::run(args)),
-        Share::Get(args) => done(get::run(args)),
+        Share::Send(args) => logged(|| done(send::run(args))),
+        Share::Get(args) => logged(|| done(get::run(args))),
         Share::Create(args) => said(create::run(args)),
         Share::Show(args) => said(show::run(args)),
         Share::Verify(args) => said(verify::run(args)),
-        Share::Seed(args) => done(seed::run(args)),
+        Share::Seed(args) => logged(|| done(seed::run(args))),
         Share::Daemon(args) => crate::served(keep(args)),
         Share::Tracker(args) => crate::served(track(args)),
+    }
+}
+
+/// Does it with a log, if the environment asks for one.
+fn logged(run: impl FnOnce() -> ExitCode) -> ExitCode {
+    match log::init_if_asked() {
+        Ok(()) => run(),
+        Err(error) => failure(&error, FAILURE),
     }
 }
 

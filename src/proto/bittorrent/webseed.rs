@@ -170,6 +170,12 @@ impl WebSeed {
         self.source.url()
     }
 
+    /// What it is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.source.kind()
+    }
+
     /// How it goes.
     #[must_use]
     pub fn state(&self) -> State {

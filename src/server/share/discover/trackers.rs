@@ -39,7 +39,7 @@ pub(in crate::server::share) async fn run(
     let mut goodbye = None;
     loop {
         let now = Instant::now();
-        tiers.pause(swarm.is_partial_seed());
+        tiers.pause(now, swarm.is_partial_seed());
         while let Some(due) = tiers.poll(now) {
             let said = said(&swarm, name, key, &due);
             let swarm = Arc::clone(&swarm);
@@ -76,8 +76,6 @@ pub(in crate::server::share) async fn run(
                 // Who has chosen some files only never has the last byte (BEP 21).
                 if swarm.left() == Some(0) {
                     tiers.complete(Instant::now());
-                } else {
-                    tiers.reannounce(Instant::now());
                 }
             }
             () = swarm.stopping.cancelled(), if goodbye.is_none() => {

@@ -213,12 +213,14 @@ impl Beside {
     pub(super) fn cannot_call(&self, addr: SocketAddr) {
         let mut state = self.lock();
         if let Some((key, said)) = state.holepunching.failed(Instant::now(), addr) {
+            tracing::debug!(%addr, "a rendezvous is asked for");
             state.post(key, Mail::Holepunch(said));
         }
     }
 
     /// A peer asks for help of this kind, or tells whom to call: this address, at once and by uTP.
     pub(super) fn holepunch(&self, key: PeerKey, said: Holepunch) -> Option<SocketAddr> {
+        tracing::debug!(?said, "holepunching");
         let mut state = self.lock();
         let mut call = None;
         for todo in state.holepunching.heard(Instant::now(), key, said) {

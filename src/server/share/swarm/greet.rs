@@ -28,6 +28,9 @@ use crate::server::share::settings::Transport;
 /// How long a connection may take until it stands, and how long its handshake may. libtorrent waits 15 s and 10 s.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a connection by uTP may take: three of its first packets are lost by then. libtorrent waits 3 s.
+const UTP_PATIENCE: Duration = Duration::from_secs(6);
+
 /// How long TCP is waited for until uTP is tried beside it.
 const HEAD_START: Duration = Duration::from_secs(2);
 
@@ -102,7 +105,7 @@ async fn dial(common: &Common, addr: SocketAddr) -> Result<Io, ConnectError> {
 
 async fn dial_utp(common: &Common, addr: SocketAddr) -> Result<Io, ConnectError> {
     let dial = async { common.datagrams.connect(addr).await.map(Io::other) };
-    Connector::new().deadline(PATIENCE).by(&addr.to_string(), dial, None).await
+    Connector::new().deadline(UTP_PATIENCE).by(&addr.to_string(), dial, None).await
 }
 
 /// By TCP; and by uTP, too, where that fails or takes long, as behind a router that lets nobody in. The first one that stands is it.

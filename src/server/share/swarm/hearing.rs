@@ -57,17 +57,3 @@ impl Sharing {
         }
     }
 }
-
-impl Swarm {
-    /// When peers may be listened to again, if our line or our memory is full; a peer is held back as long as this has something.
-    pub(super) fn held_back(&self) -> Option<impl Future<Output = ()>> {
-        let now = tokio::time::Instant::now();
-        let opens = [self.down.opens(now), self.common.down.opens(now)].into_iter().flatten().max();
-        (opens.is_some() || self.common.memory.is_full()).then_some(async move {
-            self.common.memory.room().await;
-            if let Some(at) = opens {
-                tokio::time::sleep_until(at).await;
-            }
-        })
-    }
-}

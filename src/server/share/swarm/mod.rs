@@ -16,6 +16,7 @@ mod pace;
 mod reading;
 mod session;
 mod sharing;
+mod turn;
 mod web;
 
 use std::collections::BTreeMap;
@@ -188,6 +189,11 @@ impl Swarm {
         self.up.rate().is_some() || self.common.up.rate().is_some()
     }
 
+    /// Whether there is a limit on what comes.
+    fn is_limited(&self) -> bool {
+        self.down.rate().is_some() || self.common.down.rate().is_some()
+    }
+
     /// How it goes.
     pub(super) fn progress(&self) -> Progress {
         let peers = self.met().len();
@@ -354,6 +360,7 @@ impl Swarm {
         let mut take =
             |contacts: &mut Contacts, now| contacts.take(now, addr, Source::Exchange).then_some(addr);
         if self.one_more(&mut take).is_some() {
+            tracing::debug!(%addr, "called by uTP, as a relay wants it");
             let swarm = Arc::clone(self);
             tokio::spawn(async move { swarm.call(addr, Transport::Utp).await });
         }
@@ -416,6 +423,7 @@ impl Swarm {
             return None;
         }
         self.changed.notify_one();
+        tracing::debug!(addr = %peer.addr, "there is a connection");
         let (ended, ending) = session.run().await;
         tracing::debug!(addr = %peer.addr, %ended, "the connection has ended");
         self.met().part(peer, &link);

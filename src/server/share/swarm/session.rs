@@ -4,7 +4,7 @@
 //! read from the disk in the blocking lane, several at a time, and meanwhile the peer is listened to.
 
 use std::convert::Infallible;
-use std::future::{Future, pending, poll_fn};
+use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,6 +17,7 @@ use super::Swarm;
 use super::extensions::{Extensions, Peer};
 use super::link::{Leave, Link, Way};
 use super::sharing::Sharing;
+use super::turn;
 use crate::net::chunk::Chunk;
 use crate::net::conn::{Conn, ConnError, Turn};
 use crate::net::io::Io;
@@ -88,6 +89,7 @@ pub(in crate::server::share) struct Session {
     /// How many of those words were about pieces whose hashes are asked for, if they are.
     offered: Option<usize>,
     reading: Option<Reading>,
+    turn: turn::Turn,
 }
 
 /// Its place in the torrent.
@@ -112,7 +114,17 @@ impl Session {
         let Peer { addr, incoming, carrier, .. } = extensions.peer;
         let encrypted = conn.codec().method() == Method::Rc4;
         let link = Arc::new(Link::new(Way { addr, incoming, encrypted, carrier }));
-        Self { swarm, conn, extensions, link, joined: None, early: Vec::new(), offered: None, reading: None }
+        Self {
+            swarm,
+            conn,
+            extensions,
+            link,
+            joined: None,
+            early: Vec::new(),
+            offered: None,
+            reading: None,
+            turn: turn::Turn::default(),
+        }
     }
 
     /// Who is at the other end.
@@ -150,7 +162,10 @@ impl Session {
                 return Err(Ended::Deaf);
             }
             match self.next().await? {
-                Happened::Turn(Turn::Item(Said::Message(message))) => self.hear(message)?,
+                Happened::Turn(Turn::Item(Said::Message(message))) => {
+                    self.hear(message)?;
+                    self.turn.end();
+                }
                 Happened::Turn(Turn::Closed) => return Err(Ended::Gone),
                 Happened::Read(read) => self.send(read)?,
                 Happened::Turn(_) | Happened::Woken => {}
@@ -162,24 +177,17 @@ impl Session {
     }
 
     async fn next(&mut self) -> Result<Happened, Ended> {
-        let Self { swarm, conn, link, joined, reading, .. } = self;
+        let Self { swarm, conn, link, joined, reading, turn, .. } = self;
         // Who owes us no block is heard all the same: what it says takes no room.
         let owes = |joined: &Joined| joined.sharing.with(None, |state, _| state.torrent.owes(joined.key));
-        let waits = swarm.held_back().filter(|_| joined.as_ref().is_some_and(owes));
-        let held_back = waits.is_some();
-        let may_go_on = async {
-            match waits {
-                Some(waits) => waits.await,
-                None => pending().await,
-            }
-        };
+        let held_back = turn.is_awaited(swarm) && joined.as_ref().is_some_and(owes);
         tokio::select! {
             biased;
             () = swarm.stopping.cancelled() => Err(Ended::Stopped),
             () = link.woken() => Ok(Happened::Woken),
             () = swarm.known(), if joined.is_none() => Ok(Happened::Woken),
             happened = poll_fn(|cx| poll(conn, reading, held_back, cx)) => Ok(happened?),
-            () = may_go_on, if held_back => Ok(Happened::Woken),
+            () = poll_fn(|cx| turn.poll(cx)) => Ok(Happened::Woken),
         }
     }
 
@@ -217,7 +225,12 @@ impl Session {
     /// Hears what the peer has said, all of it that is here already.
     fn hear(&mut self, first: Message) -> Result<(), Ended> {
         let mut batch = vec![first];
-        while batch.len() < BATCH {
+        // Where what comes is limited, a block is heard alone: what others say is to wait for no more than that is paid for.
+        let limited = self.swarm.is_limited();
+        let is_enough = |batch: &[Message]| {
+            batch.len() >= BATCH || limited && matches!(batch.last(), Some(Message::Piece { .. }))
+        };
+        while !is_enough(&batch) {
             match self.conn.decode().map_err(ConnError::Proto)? {
                 Some(Said::Message(message)) => batch.push(message),
                 Some(Said::Handshake(_)) => {}

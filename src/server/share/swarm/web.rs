@@ -4,7 +4,7 @@
 //! so a server is held back as peers are.
 
 use std::collections::BTreeMap;
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::net::SocketAddr;
 use std::ops::ControlFlow;
 use std::sync::{Arc, Mutex};
@@ -14,9 +14,10 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::Swarm;
 use super::link::{Carrier, Leave, Link, Way};
 use super::sharing::Sharing;
+use super::turn::Turn;
+use super::{Swarm, at};
 use crate::net::client::Connector;
 use crate::proto::bittorrent::picker::PeerKey;
 use crate::proto::bittorrent::torrent::{self, Newcomer, Reason};
@@ -62,6 +63,7 @@ struct Server {
     exchanges: BTreeMap<AskId, AbortOnDropHandle<()>>,
     told: mpsc::Sender<Came>,
     came: mpsc::Receiver<Came>,
+    turn: Turn,
 }
 
 impl Swarm {
@@ -163,16 +165,21 @@ impl Server {
             exchanges: BTreeMap::new(),
             told,
             came,
+            turn: Turn::default(),
         }
     }
 
     /// Takes part until nothing is wanted any more (it may go on later), or until it is of no use.
     async fn run(&mut self) -> ControlFlow<()> {
+        let mut has_come = false;
         loop {
             self.hear();
             if let Some(why) = self.say() {
                 tracing::warn!(url = %self.seed.url(), %why, "a web seed is of no use");
                 return ControlFlow::Break(());
+            }
+            if std::mem::take(&mut has_come) {
+                self.turn.end();
             }
             match self.link.leaving() {
                 Some(Leave::Torrent(Reason::Liar)) => return ControlFlow::Break(()),
@@ -180,25 +187,16 @@ impl Server {
                 None => {}
             }
             let deadline = self.seed.deadline();
-            let waits = self.swarm.held_back();
-            let held_back = waits.is_some();
-            let due = async {
-                match deadline {
-                    Some(at) => tokio::time::sleep_until(at.into()).await,
-                    None => pending().await,
-                }
-            };
-            let may_go_on = async {
-                match waits {
-                    Some(waits) => waits.await,
-                    None => pending().await,
-                }
-            };
+            let held_back = self.turn.is_awaited(&self.swarm);
             tokio::select! {
+                biased;
                 () = self.link.woken() => {}
-                Some(came) = self.came.recv(), if !held_back => self.came(came),
-                () = may_go_on => {}
-                () = due => {}
+                Some(came) = self.came.recv(), if !held_back => {
+                    self.came(came);
+                    has_come = true;
+                }
+                () = poll_fn(|cx| self.turn.poll(cx)) => {}
+                () = at(deadline) => {}
             }
         }
     }
@@ -253,7 +251,8 @@ impl Server {
             self.seed.failed(Instant::now(), id);
             return;
         };
-        let asked = Ask::of(uri).within(PATIENCE);
+        // A script says in the body of its refusal when to come again (BEP 17).
+        let asked = Ask::of(uri).within(PATIENCE).refusals(self.seed.kind() == Kind::Pieces);
         let asked = match ask.range {
             Some(range) => asked.range(range),
             None => asked,

@@ -318,13 +318,24 @@ fn more_peers_are_asked_for_as_soon_as_trackers_allow() {
 #[test]
 fn a_partial_seed_says_so_each_time() {
     let mut bench = Bench::new("a", Reach::First);
-    bench.tiers.pause(true);
     let attempt = bench.asks(0, "a", STARTED);
     bench.answers(0, attempt, 100);
-    let attempt = bench.asks(200, "a", Some(Event::Paused));
-    bench.answers(200, attempt, 100);
-    bench.tiers.pause(false);
-    bench.asks(400, "a", None);
+    bench.idle(50);
+    bench.tiers.pause(bench.at(51), true);
+    let attempt = bench.asks(51, "a", Some(Event::Paused));
+    bench.answers(51, attempt, 100);
+    bench.tiers.pause(bench.at(52), true);
+    bench.idle(150);
+    let attempt = bench.asks(251, "a", Some(Event::Paused));
+    bench.answers(251, attempt, 100);
+    bench.tiers.pause(bench.at(300), false);
+    let attempt = bench.asks(451, "a", None);
+    // It is told of while it is asked, and taken back.
+    bench.tiers.pause(bench.at(452), true);
+    bench.tiers.pause(bench.at(453), false);
+    bench.answers(453, attempt, 100);
+    bench.idle(552);
+    bench.asks(653, "a", None);
 }
 
 #[test]

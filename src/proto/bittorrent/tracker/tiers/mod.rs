@@ -138,8 +138,8 @@ impl Tiers {
         let tracker = &mut self.trackers[attempt.tracker];
         tracker.answered(now, asking.event, reply);
         tracker.earliest = now + least;
-        // It may have been completed while it was told of something else.
-        let ready = if tracker.owes_completed { now } else { ready };
+        // Something may have happened while it was told of something else.
+        let ready = if tracker.owes.is_some() { now } else { ready };
         tracker.ready = Some(ready);
         let (tier, group) = (tracker.tier, tracker.group);
         self.due[group] = ready;
@@ -170,19 +170,33 @@ impl Tiers {
 
     /// The torrent has got its last byte: who knows us is told.
     pub fn complete(&mut self, now: Instant) {
+        self.owe(now, Event::Completed);
+    }
+
+    /// Whether nothing more is wanted though something is missing: who knows us is told, and told again each time as long as it is so (BEP 21).
+    pub fn pause(&mut self, now: Instant, paused: bool) {
+        if paused && !self.paused {
+            self.owe(now, Event::Paused);
+        } else if !paused {
+            let owing = self.trackers.iter_mut().filter(|tracker| tracker.owes == Some(Event::Paused));
+            owing.for_each(|tracker| tracker.owes = None);
+        }
+        self.paused = paused;
+    }
+
+    /// Who knows us is told as soon as possible.
+    fn owe(&mut self, now: Instant, event: Event) {
         for tracker in &mut self.trackers {
             let starts = tracker.asking.is_some_and(|asking| asking.event == Some(Event::Started));
-            tracker.owes_completed |= tracker.started || starts;
-            if tracker.owes_completed && tracker.fails == 0 && tracker.asking.is_none() {
+            if !tracker.started && !starts {
+                continue;
+            }
+            tracker.owes = Some(event);
+            if tracker.fails == 0 && tracker.asking.is_none() {
                 tracker.ready = Some(now);
                 self.due[tracker.group] = now;
             }
         }
-    }
-
-    /// Whether nothing more is wanted though something is missing (BEP 21).
-    pub fn pause(&mut self, paused: bool) {
-        self.paused = paused;
     }
 
     /// More peers are wanted, or somebody wants it: announces as soon as each tracker allows.

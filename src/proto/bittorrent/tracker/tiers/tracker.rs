@@ -26,7 +26,8 @@ pub(super) struct Tracker {
     pub(super) asking: Option<Asking>,
     /// Whether it knows that we are there.
     pub(super) started: bool,
-    pub(super) owes_completed: bool,
+    /// What it is to be told as soon as possible.
+    pub(super) owes: Option<Event>,
     pub(super) owes_stop: bool,
     /// Failures since the last answer.
     pub(super) fails: u32,
@@ -94,7 +95,7 @@ impl Tracker {
             earliest: now,
             asking: None,
             started: false,
-            owes_completed: false,
+            owes: None,
             owes_stop: false,
             fails: 0,
             error: None,
@@ -112,21 +113,20 @@ impl Tracker {
     pub(super) fn begin(&mut self, now: Instant) {
         self.ready = self.ready.map(|_| now);
         self.asking = None;
-        (self.started, self.owes_completed, self.owes_stop) = (false, false, false);
+        (self.started, self.owes, self.owes_stop) = (false, None, false);
     }
 
     /// What it is told when it is its time.
     pub(super) fn event(&self, paused: bool) -> Option<Event> {
         match () {
             () if !self.started => Some(Event::Started),
-            () if self.owes_completed => Some(Event::Completed),
-            () => paused.then_some(Event::Paused),
+            () => self.owes.or(paused.then_some(Event::Paused)),
         }
     }
 
     pub(super) fn answered(&mut self, now: Instant, event: Option<Event>, reply: &Reply) {
         self.started = event != Some(Event::Stopped);
-        self.owes_completed &= self.started && event != Some(Event::Completed);
+        self.owes = self.owes.filter(|owed| self.started && event != Some(*owed));
         (self.fails, self.error, self.answer) = (0, None, Some(now));
         // What is not said again still holds (BEP 3, "if it is absent and a previous one was sent").
         if reply.tracker_id.is_some() {

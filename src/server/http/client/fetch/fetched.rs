@@ -77,9 +77,11 @@ impl Fetched {
             (status, _) => {
                 let told = head.field("retry-after");
                 let after = told.and_then(|told| retry_after::wait(told, SystemTime::now()));
-                return Err(
-                    after.map_or(FetchError::Status(status), |after| FetchError::Later { status, after })
-                );
+                match after {
+                    Some(after) => return Err(FetchError::Later { status, after }),
+                    None if ask.refusals => Part::Whole,
+                    None => return Err(FetchError::Status(status)),
+                }
             }
         };
         Ok(Self { uri, head, part, asked, answered: Instant::now(), reused, body, come: 0 })

@@ -61,13 +61,16 @@ pub struct Ask {
     pub fields: Arc<[(HeaderName, HeaderValue)]>,
     /// How long the server may take.
     pub timeouts: Timeouts,
+    /// Whether an answer that says no is an answer all the same, and its body is wanted, unless it says when to come again (`Retry-After`).
+    pub refusals: bool,
 }
 
 impl Ask {
     /// For all of what is at `uri`, with the patience of [`Timeouts::default`].
     #[must_use]
     pub fn of(uri: Uri) -> Self {
-        Self { uri, range: None, same: None, fields: Arc::default(), timeouts: Timeouts::default() }
+        let (fields, timeouts) = (Arc::default(), Timeouts::default());
+        Self { uri, range: None, same: None, fields, timeouts, refusals: false }
     }
 
     /// For these bytes only.
@@ -86,6 +89,12 @@ impl Ask {
     #[must_use]
     pub fn fields(self, fields: Arc<[(HeaderName, HeaderValue)]>) -> Self {
         Self { fields, ..self }
+    }
+
+    /// What the server says when it says no is wanted, too.
+    #[must_use]
+    pub fn refusals(self, wanted: bool) -> Self {
+        Self { refusals: wanted, ..self }
     }
 
     /// With so much patience, for the head of the answer and then for each piece of its body.

@@ -114,7 +114,7 @@ mod tests {
             }
         });
         futures_util::future::join_all(each).await;
-        let heard = heard.lock().unwrap();
+        let heard = heard.lock().unwrap().clone();
         assert!(heard.chunks(4).all(|round| round == [0, 1, 2, 3]), "{heard:?}");
         throttle.set(None);
         assert!(throttle.turn().await.is_none());

@@ -352,14 +352,13 @@ impl Swarm {
 
     /// Whom to call now, if there is room for one more.
     fn next_contact(&self) -> Option<SocketAddr> {
-        self.one_more(|contacts, now| contacts.next(now))
+        self.one_more(Contacts::next)
     }
 
     /// Calls an address by uTP at once, as its peer does at the same time (BEP 55), if there is room for one more.
     fn call_by_utp(self: &Arc<Self>, addr: SocketAddr) {
-        let mut take =
-            |contacts: &mut Contacts, now| contacts.take(now, addr, Source::Exchange).then_some(addr);
-        if self.one_more(&mut take).is_some() {
+        let take = |contacts: &mut Contacts, now| contacts.take(now, addr, Source::Exchange).then_some(addr);
+        if self.one_more(take).is_some() {
             tracing::debug!(%addr, "called by uTP, as a relay wants it");
             let swarm = Arc::clone(self);
             tokio::spawn(async move { swarm.call(addr, Transport::Utp).await });

@@ -7,6 +7,7 @@ mod aria2;
 mod dht;
 mod faults;
 mod holepunch;
+mod killed;
 mod libtorrent;
 mod network;
 mod ours;

@@ -58,10 +58,7 @@ impl Handle {
     /// What is there, for [`Client::resume`](super::Client::resume); `None` until the metadata are known. It looks at files, and so may block.
     #[must_use]
     pub fn resume(&self) -> Option<Resume> {
-        let sharing = self.swarm.sharing()?;
-        // What is known to be there before the files are looked at: what comes in between makes a file another one.
-        let have = self.swarm.have()?;
-        Some(Resume { have, stamps: sharing.stamps() })
+        self.swarm.resume()
     }
 
     /// Stops it, and waits until nobody uses its files, or for some seconds. Trackers are told beside that.

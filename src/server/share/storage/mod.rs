@@ -11,7 +11,7 @@ use std::io::{self, IoSlice};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rustix::fs::FallocateFlags;
@@ -54,6 +54,17 @@ pub struct Stamp {
     pub size: u64,
     /// When it was changed.
     pub modified: SystemTime,
+}
+
+/// What is written within this time may not change the date of a file: dates have a grain, of 10 ms at most before Linux 6.13, and of two seconds on FAT.
+const GRAIN: Duration = Duration::from_secs(2);
+
+impl Stamp {
+    /// The stamp itself; or one that no file has, if the file has been changed so lately that another change might not be seen.
+    pub(in crate::server::share) fn unless_just_changed(self) -> Self {
+        let is_old = self.modified.elapsed().is_ok_and(|age| age > GRAIN);
+        if is_old { self } else { Self { size: u64::MAX - 1, modified: UNIX_EPOCH } }
+    }
 }
 
 /// The files of a torrent.

@@ -234,6 +234,7 @@ impl Sharing {
     /// Writes a piece if it is right, and tells of it.
     fn judge(&self, whole: Whole, hash: Option<Sha1>) -> Result<(), StorageError> {
         let Whole { piece, blocks, was_written, expected, suspicious, .. } = whole;
+        let _judging = self.judging.read().unwrap_or_else(PoisonError::into_inner);
         let right = expected.is_met(hash, &blocks);
         if right {
             self.write_new(piece, &blocks, &was_written)?;

@@ -43,6 +43,7 @@ use self::session::Ended;
 pub(super) use self::session::Session;
 pub(super) use self::sharing::Sharing;
 use super::common::Common;
+use super::resume::Resume;
 use super::settings::Transport;
 use super::storage::{Storage, StorageError};
 use super::throttle::Throttle;
@@ -214,6 +215,18 @@ impl Swarm {
     /// The pieces that are there, once anything is known of them.
     pub(super) fn have(&self) -> Option<Bitfield> {
         Some(self.sharing()?.with(None, |state, _| state.torrent.picker().have().clone()))
+    }
+
+    /// What is there, to be kept; `None` until the metadata are known.
+    pub(super) fn resume(&self) -> Option<Resume> {
+        let sharing = self.sharing()?;
+        // The files first: what is written from now on makes a file another one. The last block of a piece that was written before counts as there when it has settled.
+        let mut stamps = sharing.storage.stamps();
+        if !self.stopping.is_cancelled() {
+            stamps.iter_mut().flatten().for_each(|stamp| *stamp = stamp.unless_just_changed());
+        }
+        sharing.settle();
+        Some(Resume { have: self.have()?, stamps })
     }
 
     /// Gives files priorities by their numbers; those of 0 are not wanted. A piece has the highest of its files.
@@ -455,3 +468,6 @@ async fn told<T: Clone>(watched: &watch::Sender<Option<T>>) -> T {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

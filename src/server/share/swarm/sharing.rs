@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::{Notify, watch};
@@ -20,7 +20,7 @@ use crate::proto::bittorrent::rows::Serving;
 use crate::proto::bittorrent::torrent::{Event, Newcomer, Torrent};
 use crate::proto::bittorrent::wire::{HashRange, Message};
 use crate::server::share::common::Common;
-use crate::server::share::storage::{Stamp, Storage, StorageError};
+use crate::server::share::storage::{Storage, StorageError};
 
 /// A torrent that is shared.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub(in crate::server::share) struct Sharing {
     pub(super) wasted: AtomicU64,
     /// Why nothing can be written any more.
     failed: OnceLock<Arc<StorageError>>,
+    /// Held while a piece is written, and until it counts as there.
+    pub(super) judging: RwLock<()>,
     /// Who uses its files.
     pub(in crate::server::share) users: TaskTracker,
 }
@@ -83,6 +85,7 @@ impl Sharing {
             uploaded: AtomicU64::new(0),
             wasted: AtomicU64::new(0),
             failed: OnceLock::new(),
+            judging: RwLock::new(()),
             users: TaskTracker::new(),
         }
     }
@@ -161,9 +164,9 @@ impl Sharing {
         self.failed.get().cloned()
     }
 
-    /// The files as they are now.
-    pub(in crate::server::share) fn stamps(&self) -> Vec<Option<Stamp>> {
-        self.storage.stamps()
+    /// Waits until all that was written by now counts as there.
+    pub(super) fn settle(&self) {
+        drop(self.judging.write().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// Adds to a count of bytes.

@@ -101,6 +101,7 @@ mod tests {
     async fn who_has_waited_longest_is_next() {
         let throttle = Arc::new(Throttle::new(Some(1000)));
         let heard = Arc::new(Mutex::new(Vec::new()));
+        throttle.spend(Instant::now(), 1000);
         // Each goes back to the end of the queue when it was its turn.
         let each = (0..4).map(|number| {
             let (throttle, heard) = (Arc::clone(&throttle), Arc::clone(&heard));

@@ -150,8 +150,17 @@ impl Network {
         let (listen, out) = (address(host), out.display().to_string());
         let peer = peer.map(address);
         let named: Vec<&str> = peer.iter().flat_map(|peer| ["--peer", peer]).collect();
-        let get = [MOST, env!("CARGO_BIN_EXE_wireworks"), "share", "get", "-q", source, "-o", &out];
-        self.program("timeout").args(get).args(["--listen", &listen]).args(named).args(more).start()
+        // It ends with the test, even if that does not wait for it.
+        let dies = ["setpriv", "--pdeathsig", "KILL"];
+        let get = [env!("CARGO_BIN_EXE_wireworks"), "share", "get", "-q", source, "-o", &out];
+        self.program("timeout")
+            .args([MOST])
+            .args(dies)
+            .args(get)
+            .args(["--listen", &listen])
+            .args(named)
+            .args(more)
+            .start()
     }
 }
 

@@ -103,7 +103,9 @@ def inside(expression):
     while True:
         backstage.ask("ServiceWorker.startWorker", scopeURL=alone)
         with urllib.request.urlopen(f"http://{urlsplit(devtools).netloc}/json/list") as reply:
-            target = next((found for found in json.load(reply) if found["type"] == "service_worker"), None)
+            # Each of the two people has a worker.
+            workers = (found for found in json.load(reply) if found["type"] == "service_worker")
+            target = next((found for found in workers if found["url"].startswith(alone)), None)
         if not target:
             continue
         page = Page.__new__(Page)

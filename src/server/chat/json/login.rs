@@ -1,6 +1,6 @@
 //! Coming in: guests, accounts, and clients that go on where they were.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -8,12 +8,13 @@ use serde_json::{Map, Value, json};
 use super::reply::{Failure, Reply};
 use super::session::{Me, Talk};
 use crate::proto::chat::event::Change;
-use crate::proto::chat::id::{MessageId, Seq};
+use crate::proto::chat::id::{MessageId, RoomId, Seq};
 use crate::proto::chat::level::Level;
 use crate::proto::chat::name::Nick;
 use crate::server::chat::accounts::NewUser;
 use crate::server::chat::house::room::RoomCell;
 use crate::server::chat::house::told::Presence;
+use crate::server::chat::house::user::User;
 use crate::server::chat::store::Cursor;
 use crate::server::chat::store::account::{Account, Session};
 use crate::server::chat::store::history::{Part, Place, Query, Which};
@@ -109,12 +110,13 @@ impl Talk {
         token: Option<String>,
         resume: Resume,
     ) -> Reply {
-        if let Some(guest) = self.me.take() {
-            self.door.house.depart(&guest.user, &self.session, "Logged in").await;
-        }
         let house = self.door.house.clone();
         // It may have been on another node until now.
         house.refresh().await;
+        let cursors = house.store().cursors(account.id).await?.into_iter().collect();
+        if let Some(guest) = self.me.take() {
+            house.depart(&guest.user, &self.session, "Logged in").await;
+        }
         let face = house.face(account.name.clone(), Some(&account), self.client().address);
         let user = house.arrive(&self.session, face).await?;
         house.note_login(&user, &self.session, session.id);
@@ -122,14 +124,31 @@ impl Talk {
             user: Arc::clone(&user),
             account: Some((Arc::clone(&account), Some(Box::new(session)))),
         });
-        let cursors: std::collections::HashMap<_, _> =
-            house.store().cursors(account.id).await?.into_iter().collect();
+        let told = self.tell_arrival(&account, &user, &cursors, token, resume).await;
+        if told.is_err() {
+            // Whoever hears that it did not work is not in, and may try again.
+            self.me = None;
+            house.depart(&user, &self.session, "Not logged in").await;
+        }
+        told
+    }
+
+    /// What is told to whoever has come in: who that is, and how its rooms are.
+    async fn tell_arrival(
+        &mut self,
+        account: &Account,
+        user: &Arc<User>,
+        cursors: &HashMap<RoomId, Cursor>,
+        token: Option<String>,
+        resume: Resume,
+    ) -> Reply {
+        let house = self.door.house.clone();
         let mut rooms = Vec::new();
         let mut resumed = Map::new();
         for room in house.rooms_of(account.id) {
             // What happens from here on is told; what has happened up to here is in the log.
             let head = match room.name() {
-                Some(_) => house.attach(&user, &self.session, &room),
+                Some(_) => house.attach(user, &self.session, &room),
                 None => room.look(crate::proto::chat::room::Room::head),
             };
             let cursor = cursors.get(&room.id()).copied().unwrap_or_default();
